@@ -1,0 +1,54 @@
+//! The commands: one file each, one line each.
+
+pub mod sandbox;
+
+use clap::{ArgMatches, Command};
+
+use crate::world::World;
+
+/// What the process ends with when a command succeeds: 0, or the status of the child it ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status(pub u8);
+
+impl Status {
+    /// Done.
+    pub const DONE: Status = Status(0);
+}
+
+/// A command: what it is called, what it says of itself, how it runs.
+pub struct Spec {
+    /// As typed.
+    pub name: &'static str,
+    /// Other names.
+    pub aliases: &'static [&'static str],
+    /// One line, lower case, no full stop.
+    pub about: &'static str,
+    /// Two to four lines that open `--help`.
+    pub examples: &'static [Example],
+    /// What the manual adds, in paragraphs.
+    pub more: &'static str,
+    /// Under which heading the overview lists it.
+    pub group: Group,
+    /// Adds the flags.
+    pub flags: fn(Command) -> Command,
+    /// Does it.
+    pub run: fn(&ArgMatches, &World) -> anyhow::Result<Status>,
+}
+
+/// An example: the line, and what it gives.
+pub struct Example(pub &'static str, pub &'static str);
+
+/// The headings of the overview.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// Tokens.
+    Tokens,
+    /// Use.
+    Use,
+    /// Sign in.
+    SignIn,
+    /// Look.
+    Look,
+    /// More.
+    More,
+}

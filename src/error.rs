@@ -1,0 +1,268 @@
+//! What can go wrong, in one type: the kind (the exit code), what happened, and what to do about it.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::printable;
+
+/// The result of everything below the commands.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// One row of the table of exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Something nobody foresaw (1).
+    Unexpected,
+    /// The command line is wrong (2).
+    Usage,
+    /// No credential in any place (3).
+    NoCredential,
+    /// A person has to sign in first (4).
+    LoginRequired,
+    /// The server said no (5).
+    Refused,
+    /// No usable answer: unreachable, TLS, time-out, malformed (6).
+    NoAnswer,
+    /// This credential cannot do that (7).
+    Unsupported,
+    /// A credential or configuration file is malformed (8).
+    Malformed,
+    /// Refused by gauth for safety (9).
+    Unsafe,
+    /// The reader of standard output went away (141, without a word).
+    BrokenPipe,
+}
+
+/// Every kind, with its name in failure notes and what the manual says of it.
+pub const KINDS: &[(ErrorKind, &str, &str)] = &[
+    (ErrorKind::Unexpected, "unexpected", "something unexpected"),
+    (ErrorKind::Usage, "usage", "the command line is wrong"),
+    (ErrorKind::NoCredential, "no-credential", "no credential found"),
+    (ErrorKind::LoginRequired, "login-required", "log in first"),
+    (ErrorKind::Refused, "refused", "refused by the server"),
+    (ErrorKind::NoAnswer, "no-answer", "no usable answer: unreachable, TLS, time-out, malformed"),
+    (ErrorKind::Unsupported, "unsupported", "this credential cannot do that"),
+    (ErrorKind::Malformed, "malformed", "a credential or configuration file is malformed"),
+    (ErrorKind::Unsafe, "unsafe", "refused by gauth for safety"),
+    (ErrorKind::BrokenPipe, "broken-pipe", "nobody reads standard output any more"),
+];
+
+impl ErrorKind {
+    /// The status the process ends with.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            ErrorKind::Unexpected => 1,
+            ErrorKind::Usage => 2,
+            ErrorKind::NoCredential => 3,
+            ErrorKind::LoginRequired => 4,
+            ErrorKind::Refused => 5,
+            ErrorKind::NoAnswer => 6,
+            ErrorKind::Unsupported => 7,
+            ErrorKind::Malformed => 8,
+            ErrorKind::Unsafe => 9,
+            ErrorKind::BrokenPipe => 141,
+        }
+    }
+
+    /// The kind's name in a failure note.
+    pub fn name(self) -> &'static str {
+        KINDS.iter().find(|(kind, ..)| *kind == self).map_or("unexpected", |(_, name, _)| name)
+    }
+
+    /// The kind with this name in a failure note.
+    pub fn named(name: &str) -> Option<ErrorKind> {
+        KINDS.iter().find(|(_, known, _)| *known == name).map(|(kind, ..)| *kind)
+    }
+}
+
+/// Whether the same request may be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// The answer will not change.
+    Never,
+    /// Nothing reached the server: even a single-use request may be repeated.
+    NothingSent,
+    /// A transient failure: repeat what is safe to repeat.
+    Later,
+}
+
+/// An error for a person: what happened, and the command that mends it.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    hint: Option<String>,
+    again: Again,
+    retry_after: Option<Duration>,
+    status: Option<u16>,
+}
+
+impl Error {
+    /// An error of this kind. `message` is lower case, names the thing at fault, and has no full stop.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
+        Error {
+            kind,
+            message: message.into(),
+            hint: None,
+            again: Again::Never,
+            retry_after: None,
+            status: None,
+        }
+    }
+
+    /// Exit 1.
+    pub fn unexpected(message: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Unexpected, message)
+    }
+
+    /// Exit 2.
+    pub fn usage(message: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Usage, message)
+    }
+
+    /// Exit 5: the server said no.
+    pub fn refused(message: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Refused, message)
+    }
+
+    /// Exit 6: nothing usable came back.
+    pub fn no_answer(message: impl Into<String>) -> Error {
+        Error::new(ErrorKind::NoAnswer, message)
+    }
+
+    /// Exit 7.
+    pub fn unsupported(message: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Unsupported, message)
+    }
+
+    /// Exit 8: `place` is the file or variable at fault.
+    pub fn malformed(place: &str, what: impl fmt::Display) -> Error {
+        Error::new(ErrorKind::Malformed, format!("{place}: {what}"))
+    }
+
+    /// Exit 9.
+    pub fn not_safe(message: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Unsafe, message)
+    }
+
+    /// Exit 4: `account` has to sign in again; `why` is the server's word.
+    pub fn login_required(account: &str, why: &str, command: &str) -> Error {
+        Error::new(ErrorKind::LoginRequired, format!("{account} must sign in again, {why}"))
+            .hint(command)
+    }
+
+    /// Adds the command that mends it (the second line, behind `try: `).
+    pub fn hint(mut self, hint: impl Into<String>) -> Error {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds a hint where there is none yet.
+    pub fn hint_if_none(mut self, hint: impl FnOnce() -> String) -> Error {
+        if self.hint.is_none() {
+            self.hint = Some(hint());
+        }
+        self
+    }
+
+    /// Says whether the request may be repeated.
+    pub fn again(mut self, again: Again) -> Error {
+        self.again = again;
+        self
+    }
+
+    /// Notes how long the server asked to wait.
+    pub fn retry_after(mut self, wait: Option<Duration>) -> Error {
+        self.retry_after = wait;
+        self
+    }
+
+    /// Notes the HTTP status behind the error.
+    pub fn with_status(mut self, status: u16) -> Error {
+        self.status = Some(status);
+        self
+    }
+
+    /// Puts words before the message.
+    pub fn context(mut self, words: impl fmt::Display) -> Error {
+        self.message = format!("{words}: {}", self.message);
+        self
+    }
+
+    /// The row of the exit-code table.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What happened.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do about it.
+    pub fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// Whether the request may be sent again.
+    pub fn repeatable(&self) -> Again {
+        self.again
+    }
+
+    /// How long the server asked to wait before the next attempt.
+    pub fn wait_asked(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The HTTP status behind the error, if an answer came.
+    pub fn http_status(&self) -> Option<u16> {
+        self.status
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// An error about a file that the operating system would not let us use.
+pub fn io(action: &str, path: &std::path::Path, error: &std::io::Error) -> Error {
+    Error::new(
+        ErrorKind::Malformed,
+        format!("{}: cannot be {action}, {}", printable::path(path), io_reason(error)),
+    )
+}
+
+/// The operating system's reason in lower case and without its number.
+pub fn io_reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_lowercase().chain(letters).collect(),
+        None => String::from("unknown reason"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_name_that_leads_back_to_it() {
+        for (kind, name, _) in KINDS {
+            assert_eq!(ErrorKind::named(name), Some(*kind));
+            assert_eq!(kind.name(), *name);
+        }
+        assert_eq!(ErrorKind::named("no such kind"), None);
+    }
+
+    #[test]
+    fn the_systems_reasons_lose_their_numbers() {
+        let error = std::io::Error::from_raw_os_error(2);
+        assert_eq!(io_reason(&error), "no such file or directory");
+    }
+}

@@ -1,0 +1,166 @@
+//! JSON Web Tokens (RFC 7519) signed with RS256 (RFC 7515), made and taken apart.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+
+use crate::key::PrivateKey;
+use crate::secret::Secret;
+use crate::token::LONGEST_TOKEN;
+
+/// The longest life of an assertion, in seconds: Google refuses more.
+pub const LONGEST_LIFE: i64 = 3600;
+
+/// How far `iat` lies back, in seconds, so that a clock a little ahead is no reason to be refused.
+pub const BACKDATED: i64 = 10;
+
+/// The JOSE header, in the order in which it is written.
+#[derive(Debug, Serialize)]
+pub struct Header<'a> {
+    /// Always `RS256`.
+    pub alg: &'a str,
+    /// Always `JWT`.
+    pub typ: &'a str,
+    /// Which key of the account signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kid: Option<&'a str>,
+}
+
+/// The claims gauth makes, in the order in which they are written.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Claims<'a> {
+    /// Who says so.
+    pub iss: &'a str,
+    /// On whose behalf.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub: Option<&'a str>,
+    /// What for, separated by spaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<&'a str>,
+    /// Whom the ID token asked for with this assertion is meant for (Google's own claim).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_audience: Option<&'a str>,
+    /// For whom.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aud: Option<&'a str>,
+    /// Since when, in Unix seconds.
+    pub iat: i64,
+    /// Until when, in Unix seconds.
+    pub exp: i64,
+}
+
+/// Signs header and claims, both written compactly.
+///
+/// # Errors
+/// When the key cannot sign.
+pub fn sign(
+    key: &PrivateKey,
+    kid: Option<&str>,
+    claims: &impl Serialize,
+) -> Result<Secret, String> {
+    let header = Header { alg: "RS256", typ: "JWT", kid };
+    sign_parts(key, &header, claims)
+}
+
+/// Signs any header and claims, for those who need another header.
+///
+/// # Errors
+/// When they cannot be written as JSON or the key cannot sign.
+pub fn sign_parts(
+    key: &PrivateKey,
+    header: &impl Serialize,
+    claims: &impl Serialize,
+) -> Result<Secret, String> {
+    let json = |error: serde_json::Error| error.to_string();
+    let header = URL_SAFE_NO_PAD.encode(serde_json::to_vec(header).map_err(json)?);
+    let claims = URL_SAFE_NO_PAD.encode(serde_json::to_vec(claims).map_err(json)?);
+    let message = format!("{header}.{claims}");
+    let signature = key.sign(message.as_bytes())?;
+    Ok(Secret::new(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))))
+}
+
+/// A JWT taken apart, its signature not yet looked at.
+#[derive(Debug)]
+pub struct Parts<'a> {
+    /// The JOSE header, a JSON object.
+    pub header: serde_json::Map<String, serde_json::Value>,
+    /// The claims, a JSON object.
+    pub claims: serde_json::Map<String, serde_json::Value>,
+    /// What the signature is over.
+    pub message: &'a [u8],
+    /// The signature's bytes.
+    pub signature: Vec<u8>,
+}
+
+/// Takes a compact JWT apart. Its length is bounded before anything is decoded.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence that begins with "the token".
+pub fn parts(token: &str) -> Result<Parts<'_>, &'static str> {
+    if token.len() > LONGEST_TOKEN {
+        return Err("is longer than 16384 characters");
+    }
+    let mut segments = token.splitn(4, '.');
+    let (Some(header), Some(claims), Some(signature), None) =
+        (segments.next(), segments.next(), segments.next(), segments.next())
+    else {
+        return Err("does not have three segments");
+    };
+    let decode = |text: &str| {
+        URL_SAFE_NO_PAD
+            .decode(text.trim_end_matches('='))
+            .map_err(|_| "has a segment that is not base64url")
+    };
+    let object = |text: &str| {
+        serde_json::from_slice(&decode(text)?)
+            .map_err(|_| "has a segment that is not a JSON object")
+    };
+    Ok(Parts {
+        header: object(header)?,
+        claims: object(claims)?,
+        message: &token.as_bytes()[..header.len() + 1 + claims.len()],
+        signature: decode(signature)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    #[test]
+    fn the_published_rs256_vectors_come_out_byte_for_byte() {
+        let vectors: Value =
+            serde_json::from_str(include_str!("../tests/data/vectors.json")).expect("vectors");
+        let file: Value =
+            serde_json::from_str(include_str!("../tests/data/credentials/service_account.json"))
+                .expect("sample");
+        let key = PrivateKey::from_pem(file["private_key"].as_str().expect("pem")).expect("key");
+        for case in vectors["rs256"].as_array().expect("cases") {
+            let claims = &case["claims"];
+            let text = |name: &str| claims[name].as_str();
+            let claims = Claims {
+                iss: text("iss").expect("iss"),
+                sub: text("sub"),
+                scope: text("scope"),
+                target_audience: text("target_audience"),
+                aud: text("aud"),
+                iat: claims["iat"].as_i64().expect("iat"),
+                exp: claims["exp"].as_i64().expect("exp"),
+            };
+            let jwt = sign(&key, case["header"]["kid"].as_str(), &claims).expect("jwt");
+            assert_eq!(jwt.expose(), case["jwt"], "{}", case["name"]);
+            let parts = parts(jwt.expose()).expect("parts");
+            assert!(key.public().verifies(parts.message, &parts.signature));
+        }
+    }
+
+    #[test]
+    fn malformed_tokens_are_refused_before_they_cost_anything() {
+        for token in ["", "a", "a.b", "a.b.c.d", "!.e30.e30", "e30.W10.e30", "e30.e30.!"] {
+            assert!(parts(token).is_err(), "{token}");
+        }
+        assert!(parts(&".".repeat(10_000)).is_err());
+        assert!(parts(&"x".repeat(LONGEST_TOKEN + 1)).is_err());
+    }
+}

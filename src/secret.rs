@@ -1,0 +1,155 @@
+//! The one type for tokens, keys and passwords, and the filter that keeps them out of what people read.
+//!
+//! A `Secret` cannot be printed, is zeroed when dropped, and is known to the filter as long as the process
+//! lives: every line for standard error passes [`redact`].
+
+use std::borrow::Cow;
+use std::sync::Mutex;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+/// All secrets this process has seen, for the filter.
+static LIVE: Mutex<Vec<Zeroizing<String>>> = Mutex::new(Vec::new());
+
+/// Shorter values are not replaced in text: they would tear ordinary words apart.
+const SHORTEST_REDACTED: usize = 8;
+
+/// A token, key or password. It has no `Display`, and `Debug` shows nothing.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes a value into custody; the filter knows it from now on.
+    pub fn new(value: impl Into<String>) -> Secret {
+        let value = Zeroizing::new(value.into());
+        if value.len() >= SHORTEST_REDACTED
+            && let Ok(mut live) = LIVE.lock()
+            && !live.contains(&value)
+        {
+            live.push(value.clone());
+        }
+        Secret(value)
+    }
+
+    /// The raw value. Its uses are few and listed in a test.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The first 8 hex digits of the SHA-256: enough to compare, useless to guess from.
+    pub fn fingerprint(&self) -> String {
+        fingerprint(self.0.as_bytes())
+    }
+
+    /// Length in bytes.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Compares in time that depends on the lengths only.
+    pub fn same_as(&self, other: &Secret) -> bool {
+        let (a, b) = (self.0.as_bytes(), other.0.as_bytes());
+        a.len() == b.len() && a.iter().zip(b).fold(0, |sum, (x, y)| sum | (x ^ y)) == 0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
+        String::deserialize(from).map(Secret::new)
+    }
+}
+
+/// The first 8 hex digits of the SHA-256 of `bytes`.
+pub fn fingerprint(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether a value given on the command line looks like a secret that does not belong there.
+pub fn looks_secret(value: &str) -> bool {
+    ["ya29.", "1//", "eyJ", "-----BEGIN"].iter().any(|prefix| value.starts_with(prefix))
+}
+
+/// Replaces every live secret in `text`, plain, percent-encoded or base64, by its fingerprint.
+pub fn redact(text: &str) -> Cow<'_, str> {
+    let Ok(live) = LIVE.lock() else { return Cow::Borrowed("") };
+    let mut clean = Cow::Borrowed(text);
+    for secret in live.iter() {
+        for form in forms(secret) {
+            if clean.contains(form.as_str()) {
+                let mark = format!("[secret {}]", fingerprint(secret.as_bytes()));
+                clean = Cow::Owned(clean.replace(form.as_str(), &mark));
+            }
+        }
+    }
+    clean
+}
+
+/// The spellings under which a secret could slip into a line.
+fn forms(secret: &str) -> Vec<Zeroizing<String>> {
+    let percent = percent_encoding::utf8_percent_encode(secret, percent_encoding::NON_ALPHANUMERIC);
+    let form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let mut forms = vec![
+        secret.to_owned(),
+        percent.to_string(),
+        form,
+        secret.escape_debug().to_string(),
+        STANDARD.encode(secret),
+        STANDARD_NO_PAD.encode(secret),
+        URL_SAFE.encode(secret),
+        URL_SAFE_NO_PAD.encode(secret),
+    ];
+    // Longest first, so that a padded form leaves no tail behind.
+    forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+    forms.dedup();
+    forms.into_iter().map(Zeroizing::new).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing() {
+        assert_eq!(format!("{:?}", Secret::new("hunter2hunter2")), "Secret(..)");
+    }
+
+    #[test]
+    fn equality_needs_every_byte() {
+        let secret = Secret::new("abcdefgh");
+        assert!(secret.same_as(&Secret::new("abcdefgh")));
+        assert!(!secret.same_as(&Secret::new("abcdefgi")));
+        assert!(!secret.same_as(&Secret::new("abcdefg")));
+    }
+
+    #[test]
+    fn the_filter_finds_every_spelling() {
+        let secret = Secret::new("s3cret/with+odd=chars?");
+        for form in forms(secret.expose()) {
+            let line = format!("before {} after", form.as_str());
+            let clean = redact(&line);
+            assert!(!clean.contains(form.as_str()), "{clean}");
+            assert!(clean.starts_with("before [secret ") && clean.ends_with("] after"), "{clean}");
+        }
+        assert_eq!(redact("an ordinary line"), "an ordinary line");
+    }
+
+    #[test]
+    fn words_are_not_taken_for_secrets() {
+        assert!(looks_secret("ya29.a0Af") && looks_secret("1//0g") && looks_secret("eyJhbGc"));
+        assert!(!looks_secret("ada@example.com") && !looks_secret("/home/ada/key.json"));
+    }
+}

@@ -1,0 +1,174 @@
+//! What is asked for, and what comes back.
+
+use crate::secret::Secret;
+
+/// The scope of everything in Google Cloud, and the default where a kind must name one.
+pub const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
+
+/// The longest token that is accepted, in characters.
+pub const LONGEST_TOKEN: usize = 16_384;
+
+/// What is wanted of a credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenRequest {
+    /// An OAuth 2.0 access token (RFC 6749).
+    Access(AccessRequest),
+    /// A JWT signed with the credential's own key, used as a bearer token without asking Google (AIP-4111).
+    SelfSigned(SelfSignedRequest),
+}
+
+/// The details of an access token.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccessRequest {
+    /// Sorted and without repetitions; empty: the credential's own choice.
+    pub scopes: Vec<String>,
+    /// The user a service account acts for (domain-wide delegation).
+    pub subject: Option<String>,
+    /// Wanted life in seconds.
+    pub lifetime: Option<u32>,
+}
+
+/// The details of a self-signed JWT: an audience, or scopes, never both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SelfSignedRequest {
+    /// What the token is for.
+    pub target: SelfSignedTarget,
+    /// Wanted life in seconds.
+    pub lifetime: Option<u32>,
+}
+
+/// The claim that says what a self-signed JWT is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SelfSignedTarget {
+    /// `aud`: one service, as in `https://pubsub.googleapis.com/`.
+    Audience(String),
+    /// `scope`: sorted and without repetitions.
+    Scopes(Vec<String>),
+}
+
+impl TokenRequest {
+    /// The scopes that were asked for by name.
+    pub fn scopes(&self) -> &[String] {
+        match self {
+            TokenRequest::Access(access) => &access.scopes,
+            TokenRequest::SelfSigned(signed) => match &signed.target {
+                SelfSignedTarget::Scopes(scopes) => scopes,
+                SelfSignedTarget::Audience(_) => &[],
+            },
+        }
+    }
+}
+
+/// A token and what is known about it.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// The value that goes behind `Bearer`.
+    pub secret: Secret,
+    /// When it ends, in Unix seconds; `None` when nobody said.
+    pub expires_at: Option<i64>,
+    /// What it allows, as far as it is known.
+    pub scopes: Option<Vec<String>>,
+    /// Whose it is.
+    pub account: Option<String>,
+    /// The credential kind that made it.
+    pub kind: String,
+    /// The universe its APIs are in.
+    pub universe_domain: Option<String>,
+    /// The project that pays for requests made with it.
+    pub quota_project: Option<String>,
+    /// Whether it came from the cache.
+    pub cached: bool,
+    /// Whether it may be kept (a token of unknown life is not).
+    pub cacheable: bool,
+}
+
+impl Token {
+    /// A token fresh from its maker.
+    pub fn new(secret: Secret, kind: &str, expires_at: Option<i64>) -> Token {
+        Token {
+            secret,
+            expires_at,
+            scopes: None,
+            account: None,
+            kind: kind.to_owned(),
+            universe_domain: None,
+            quota_project: None,
+            cached: false,
+            cacheable: expires_at.is_some(),
+        }
+    }
+
+    /// Seconds until it ends, never negative; `None` when nobody said.
+    pub fn left(&self, now: i64) -> Option<i64> {
+        self.expires_at.map(|end| end.saturating_sub(now).max(0))
+    }
+
+    /// Whether more than `margin` seconds are left.
+    pub fn fresh(&self, now: i64, margin: i64) -> bool {
+        self.left(now).is_none_or(|left| left > margin)
+    }
+}
+
+/// Whether a value can be a bearer token: 1 to 16,384 visible ASCII characters.
+pub fn well_formed(value: &str) -> bool {
+    (1..=LONGEST_TOKEN).contains(&value.len())
+        && value.bytes().all(|byte| (0x21..=0x7e).contains(&byte))
+}
+
+/// Scopes as the user wrote them, made whole: a word without `:` and `/` gets Google's prefix, but for
+/// the three of OpenID Connect. Sorted and without repetitions.
+pub fn scopes<'a>(written: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let mut scopes: Vec<String> = written
+        .into_iter()
+        .flat_map(|text| text.split([',', ' ']))
+        .filter(|word| !word.is_empty())
+        .map(|word| match word {
+            "openid" | "email" | "profile" => word.to_owned(),
+            _ if word.contains([':', '/']) => word.to_owned(),
+            _ => format!("https://www.googleapis.com/auth/{word}"),
+        })
+        .collect();
+    scopes.sort();
+    scopes.dedup();
+    scopes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_scopes_get_googles_prefix() {
+        assert_eq!(
+            scopes(["openid,cloud-platform", "email https://mail.google.com/", "cloud-platform"]),
+            ["email", "https://mail.google.com/", CLOUD_PLATFORM, "openid"]
+        );
+    }
+
+    #[test]
+    fn a_token_is_visible_ascii_of_bounded_length() {
+        assert!(well_formed("ya29.a-b_c~"));
+        for bad in ["", "two words", "line\n", "ümlaut", "\u{7f}"] {
+            assert!(!well_formed(bad), "{bad:?}");
+        }
+        assert!(well_formed(&"x".repeat(LONGEST_TOKEN)));
+        assert!(!well_formed(&"x".repeat(LONGEST_TOKEN + 1)));
+    }
+
+    #[test]
+    fn the_states_of_a_token_match_the_published_vectors() {
+        let vectors: serde_json::Value =
+            serde_json::from_str(include_str!("../tests/data/vectors.json")).expect("vectors");
+        let margin = vectors["token_state"]["refresh_threshold_seconds"].as_i64().expect("margin");
+        for case in vectors["token_state"]["cases"].as_array().expect("cases") {
+            let end = case["expiry_minus_now"].as_i64();
+            let token = Token::new(Secret::new("t"), "test", end);
+            let state = match (token.fresh(0, margin), token.fresh(0, 0)) {
+                (true, _) => "fresh",
+                (false, true) => "stale",
+                (false, false) => "invalid",
+            };
+            assert_eq!(state, case["state"], "{case}");
+        }
+    }
+}

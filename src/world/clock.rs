@@ -1,0 +1,77 @@
+//! Time: the wall clock judges tokens, the monotonic clock measures waits.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The door to time.
+pub trait Clock: Send + Sync {
+    /// Milliseconds since 1970 (UTC); negative before.
+    fn unix_millis(&self) -> i64;
+
+    /// Time since some fixed moment, never going back.
+    fn elapsed(&self) -> Duration;
+
+    /// Waits.
+    fn sleep(&self, pause: Duration);
+
+    /// Seconds since 1970 (UTC).
+    fn unix(&self) -> i64 {
+        self.unix_millis().div_euclid(1000)
+    }
+}
+
+/// The machine's clocks.
+pub struct System {
+    start: Instant,
+}
+
+impl System {
+    /// Starts counting.
+    pub fn new() -> System {
+        System { start: Instant::now() }
+    }
+}
+
+impl Default for System {
+    fn default() -> System {
+        System::new()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the door")]
+impl Clock for System {
+    fn unix_millis(&self) -> i64 {
+        match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+            Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
+        }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn sleep(&self, pause: Duration) {
+        std::thread::sleep(pause);
+    }
+}
+
+/// A moment by which a piece of work must be done.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(Duration);
+
+impl Deadline {
+    /// `budget` from now.
+    pub fn after(clock: &dyn Clock, budget: Duration) -> Deadline {
+        Deadline(clock.elapsed().saturating_add(budget))
+    }
+
+    /// What is left, zero when it has passed.
+    pub fn left(self, clock: &dyn Clock) -> Duration {
+        self.0.saturating_sub(clock.elapsed())
+    }
+
+    /// The earlier of this one and `budget` from now.
+    pub fn at_most(self, clock: &dyn Clock, budget: Duration) -> Deadline {
+        Deadline(self.0.min(clock.elapsed().saturating_add(budget)))
+    }
+}

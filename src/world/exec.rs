@@ -1,0 +1,1 @@
+//! Starting programs: argument vectors, never a shell.

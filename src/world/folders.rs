@@ -1,0 +1,64 @@
+//! Where things are kept: gauth's folder, gcloud's folder, the home folder.
+
+use std::path::PathBuf;
+
+use crate::error::{Error, Result};
+use crate::world::env::{self, Env};
+
+/// The folders of this user. `None`: there is no home to put one in.
+#[derive(Debug, Clone, Default)]
+pub struct Folders {
+    /// gauth's own: `GAUTH_CONFIG_DIR`, else `gauth` in the system's configuration folder.
+    pub gauth: Option<PathBuf>,
+    /// gcloud's: `CLOUDSDK_CONFIG`, else the place gcloud uses on this system.
+    pub gcloud: Option<PathBuf>,
+    /// The home folder.
+    pub home: Option<PathBuf>,
+}
+
+impl Folders {
+    /// The folders this environment asks for; without `HOME` the password database is asked.
+    pub fn of(env: &Env) -> Folders {
+        let home = match env {
+            Env::Process => dirs::home_dir(),
+            Env::Fixed(_) => env.os(&env::HOME).map(PathBuf::from),
+        };
+        let config = match env {
+            Env::Process => dirs::config_dir(),
+            Env::Fixed(_) => home.as_ref().map(|home| home.join(".config")),
+        };
+        let gauth = env.os(&env::GAUTH_CONFIG_DIR).map(PathBuf::from);
+        let gcloud = env.os(&env::CLOUDSDK_CONFIG).map(PathBuf::from);
+        Folders {
+            gauth: gauth.or_else(|| config.map(|config| config.join("gauth"))),
+            gcloud: gcloud.or_else(|| gcloud_default(env, home.as_deref())),
+            home,
+        }
+    }
+
+    /// Checks what the user named.
+    ///
+    /// # Errors
+    /// When `GAUTH_CONFIG_DIR` is relative: its meaning would change with the current folder.
+    pub fn check(&self) -> Result<()> {
+        match &self.gauth {
+            Some(folder) if folder.is_relative() => Err(Error::usage(format!(
+                "GAUTH_CONFIG_DIR is a relative path: {}",
+                crate::printable::path(folder)
+            ))
+            .hint("export GAUTH_CONFIG_DIR=\"$PWD/…\", an absolute path")),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(not(windows))]
+fn gcloud_default(_: &Env, home: Option<&std::path::Path>) -> Option<PathBuf> {
+    home.map(|home| home.join(".config").join("gcloud"))
+}
+
+#[cfg(windows)]
+fn gcloud_default(env: &Env, _: Option<&std::path::Path>) -> Option<PathBuf> {
+    let data = env.os(&env::APPDATA).map(PathBuf::from);
+    Some(data.unwrap_or_else(|| PathBuf::from("C:\\")).join("gcloud"))
+}

@@ -1,0 +1,62 @@
+//! Everything outside the process, behind doors: variables, clock, randomness, HTTP, terminal, folders, streams.
+//!
+//! Code that needs the outside takes a `&World`; code that can take a value does not. Each door has a double
+//! for tests, so that a whole command can run inside a test with nothing of the machine in it.
+
+pub mod clock;
+pub mod env;
+pub mod exec;
+pub mod folders;
+pub mod http;
+pub mod listen;
+pub mod random;
+pub mod streams;
+pub mod terminal;
+
+use std::sync::Arc;
+
+use crate::world::clock::Clock;
+use crate::world::env::Env;
+use crate::world::folders::Folders;
+use crate::world::http::Http;
+use crate::world::random::Random;
+use crate::world::streams::Streams;
+use crate::world::terminal::Terminal;
+
+/// The outside, as one value.
+pub struct World {
+    /// Environment variables.
+    pub env: Env,
+    /// Time, and waiting.
+    pub clock: Arc<dyn Clock>,
+    /// Unpredictable bytes.
+    pub random: Box<dyn Random>,
+    /// The network.
+    pub http: Box<dyn Http>,
+    /// What is said to people on standard error.
+    pub terminal: Terminal,
+    /// Standard input and output.
+    pub streams: Streams,
+    /// Where things are kept.
+    pub folders: Folders,
+    /// When this process began, in Unix milliseconds.
+    pub started: i64,
+}
+
+impl World {
+    /// The real one.
+    pub fn real() -> World {
+        let env = Env::Process;
+        let clock: Arc<dyn Clock> = Arc::new(clock::System::new());
+        World {
+            folders: Folders::of(&env),
+            terminal: Terminal::standard(&env),
+            streams: Streams::standard(),
+            http: Box::new(http::Wire::new()),
+            random: Box::new(random::System),
+            started: clock.unix_millis(),
+            clock,
+            env,
+        }
+    }
+}

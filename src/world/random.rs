@@ -1,0 +1,38 @@
+//! Unpredictable bytes from the operating system.
+
+use crate::error::{Error, Result};
+
+/// The door to randomness.
+pub trait Random {
+    /// Fills `bytes`.
+    ///
+    /// # Errors
+    /// When the operating system has none.
+    fn fill(&self, bytes: &mut [u8]) -> Result<()>;
+}
+
+/// The operating system's generator.
+pub struct System;
+
+impl Random for System {
+    fn fill(&self, bytes: &mut [u8]) -> Result<()> {
+        getrandom::fill(bytes)
+            .map_err(|error| Error::unexpected(format!("no randomness from the system, {error}")))
+    }
+}
+
+/// Eight random bytes as hex, for names of temporary files.
+pub fn name(random: &dyn Random) -> Result<String> {
+    let mut bytes = [0; 8];
+    random.fill(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// A number in `0.0..1.0`, for jitter; no cryptography hangs on it.
+pub fn fraction(random: &dyn Random) -> f64 {
+    let mut bytes = [0; 4];
+    match random.fill(&mut bytes) {
+        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0),
+        Err(_) => 0.5,
+    }
+}

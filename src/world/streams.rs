@@ -1,0 +1,93 @@
+//! Standard input and output. Output holds results only, written once, after everything has succeeded.
+
+use std::cell::RefCell;
+use std::io::{IsTerminal, Read, Write};
+
+use zeroize::Zeroizing;
+
+use crate::error::{Error, ErrorKind, Result, io_reason};
+
+/// The door to standard input and output.
+pub struct Streams {
+    input: RefCell<Box<dyn Read>>,
+    output: RefCell<Box<dyn Write>>,
+    /// Whether standard output is a terminal.
+    pub out_is_terminal: bool,
+    /// Whether standard input is a terminal.
+    pub in_is_terminal: bool,
+}
+
+impl Streams {
+    /// The process's own.
+    pub fn standard() -> Streams {
+        Streams {
+            input: RefCell::new(Box::new(std::io::stdin())),
+            output: RefCell::new(Box::new(StandardOutput)),
+            out_is_terminal: std::io::stdout().is_terminal(),
+            in_is_terminal: std::io::stdin().is_terminal(),
+        }
+    }
+
+    /// Others, for tests.
+    pub fn other(input: Box<dyn Read>, output: Box<dyn Write>) -> Streams {
+        Streams {
+            input: RefCell::new(input),
+            output: RefCell::new(output),
+            out_is_terminal: false,
+            in_is_terminal: false,
+        }
+    }
+
+    /// Writes a result to standard output, whole.
+    ///
+    /// # Errors
+    /// A reader that went away is `BrokenPipe`; anything else (full disk, closed) is exit 1.
+    pub fn result(&self, bytes: &[u8]) -> Result<()> {
+        let mut output = self.output.borrow_mut();
+        output.write_all(bytes).and_then(|()| output.flush()).map_err(|error| match error.kind() {
+            std::io::ErrorKind::BrokenPipe => {
+                Error::new(ErrorKind::BrokenPipe, "nobody reads standard output any more")
+            }
+            _ => Error::unexpected(format!(
+                "standard output cannot be written, {}",
+                io_reason(&error)
+            )),
+        })
+    }
+
+    /// Reads all of standard input, at most `limit` bytes; one byte more is returned when there is more.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read_input(&self, limit: usize) -> std::io::Result<Zeroizing<Vec<u8>>> {
+        let mut bytes = Zeroizing::new(Vec::new());
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+        self.input.borrow_mut().by_ref().take(limit).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// Standard output without the standard library's buffer, which would split a result into several writes.
+struct StandardOutput;
+
+#[cfg(unix)]
+impl Write for StandardOutput {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        Ok(rustix::io::write(rustix::stdio::stdout(), bytes)?)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(not(unix))]
+impl Write for StandardOutput {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        std::io::stdout().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stdout().flush()
+    }
+}

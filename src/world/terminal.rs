@@ -1,0 +1,161 @@
+//! What is said to people, on standard error: warnings, notes, traces. Every line passes the secret filter.
+
+use std::cell::{Cell, RefCell};
+use std::io::{IsTerminal, Write};
+use std::rc::Rc;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::secret;
+use crate::world::env::{self, Env};
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// `-q`: errors only.
+    Quiet,
+    /// Errors and warnings.
+    Usual,
+    /// `-v`: what was decided and why.
+    Verbose,
+    /// `-vv`: requests and answers too.
+    Trace,
+}
+
+/// The door to standard error.
+pub struct Terminal {
+    level: Cell<Level>,
+    sink: Sink,
+    /// Whether standard error is a terminal.
+    pub is_terminal: bool,
+    /// Whether a person may be asked something: `CI` is unset.
+    pub attended: bool,
+    /// What the variables say of colour: always, never, or as the stream is.
+    colour: Option<bool>,
+}
+
+enum Sink {
+    Standard,
+    Captured(Rc<RefCell<Vec<u8>>>),
+}
+
+impl Terminal {
+    /// The process's own standard error.
+    pub fn standard(env: &Env) -> Terminal {
+        let no = env.os(&env::NO_COLOR).is_some()
+            || env.os(&env::TERM).is_some_and(|term| term == "dumb");
+        let forced = env.os(&env::CLICOLOR_FORCE).is_some_and(|value| value != "0");
+        Terminal {
+            level: Cell::new(Level::Usual),
+            sink: Sink::Standard,
+            is_terminal: std::io::stderr().is_terminal(),
+            attended: env.os(&env::CI).is_none(),
+            colour: if no {
+                Some(false)
+            } else if forced {
+                Some(true)
+            } else {
+                None
+            },
+        }
+    }
+
+    /// One that keeps what is said, for tests.
+    pub fn captured(kept: Rc<RefCell<Vec<u8>>>) -> Terminal {
+        Terminal {
+            level: Cell::new(Level::Usual),
+            sink: Sink::Captured(kept),
+            is_terminal: false,
+            attended: false,
+            colour: Some(false),
+        }
+    }
+
+    /// Chooses how much is said.
+    pub fn set_level(&self, level: Level) {
+        self.level.set(level);
+    }
+
+    /// How much is said.
+    pub fn level(&self) -> Level {
+        self.level.get()
+    }
+
+    /// Says that something needs attention, unless `-q`.
+    pub fn warn(&self, text: &str) {
+        self.say(Level::Usual, || format!("gauth: warning: {text}"));
+    }
+
+    /// Says what was decided, with `-v`.
+    pub fn note(&self, text: impl FnOnce() -> String) {
+        self.say(Level::Verbose, || format!("gauth: {}", text()));
+    }
+
+    /// Says what was sent and received, with `-vv`.
+    pub fn trace(&self, text: impl FnOnce() -> String) {
+        self.say(Level::Trace, text);
+    }
+
+    /// A line for a person that is neither warning nor error, unless `-q`.
+    pub fn tell(&self, text: &str) {
+        self.say(Level::Usual, || text.to_owned());
+    }
+
+    /// The two lines of an error; always said.
+    pub fn error(&self, text: &str) {
+        self.say(Level::Quiet, || text.to_owned());
+    }
+
+    /// Colours for a stream that is, or is not, a terminal.
+    pub fn paint(&self, stream_is_terminal: bool) -> Paint {
+        Paint(self.colour.unwrap_or(stream_is_terminal))
+    }
+
+    fn say(&self, level: Level, text: impl FnOnce() -> String) {
+        if level > self.level.get() {
+            return;
+        }
+        let text = text();
+        let line = format!("{}\n", secret::redact(&text));
+        // Standard error that cannot be written changes nothing.
+        match &self.sink {
+            Sink::Standard => drop(std::io::stderr().lock().write_all(line.as_bytes())),
+            Sink::Captured(kept) => kept.borrow_mut().extend_from_slice(line.as_bytes()),
+        }
+    }
+}
+
+/// Colours where they are wanted, plain text elsewhere. They add, they never carry: the words say the same.
+#[derive(Debug, Clone, Copy)]
+pub struct Paint(pub bool);
+
+impl Paint {
+    /// Used, or in order.
+    pub fn good(self, text: &str) -> String {
+        self.with(AnsiColor::Green.on_default(), text)
+    }
+
+    /// Worth a look.
+    pub fn notable(self, text: &str) -> String {
+        self.with(AnsiColor::Yellow.on_default(), text)
+    }
+
+    /// Wrong.
+    pub fn wrong(self, text: &str) -> String {
+        self.with(AnsiColor::Red.on_default(), text)
+    }
+
+    /// Skipped.
+    pub fn dim(self, text: &str) -> String {
+        self.with(Style::new().dimmed(), text)
+    }
+
+    /// A heading.
+    pub fn heading(self, text: &str) -> String {
+        self.with(Style::new().bold(), text)
+    }
+
+    fn with(self, style: Style, text: &str) -> String {
+        if self.0 { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+}
