@@ -1,0 +1,199 @@
+//! The one place where cache and credential meet: look, lock, look again, mint, keep.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use crate::cache::{Cache, Entry, Key, KeyDigest};
+use crate::call::Caller;
+use crate::credential::Credential;
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::{HttpRequest, HttpResponse};
+use crate::token::{SelfSignedTarget, Token, TokenRequest};
+use crate::world::World;
+use crate::world::clock::Deadline;
+
+/// A cached token with at least this much left, in seconds, is worth more than a long wait for a new one.
+const WORTH_KEEPING: i64 = 60;
+/// How long a server gets while such a token is at hand.
+const SHORT_BUDGET: Duration = Duration::from_secs(2);
+
+/// What the flags say about the cache.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Policy {
+    /// Neither read nor write.
+    pub no_cache: bool,
+    /// Mint anew, and store.
+    pub refresh: bool,
+    /// Least life of a cached token, in seconds, where the user named one.
+    pub min_ttl: Option<i64>,
+}
+
+/// Gives tokens: from the cache, or from Google.
+pub struct Broker<'w> {
+    /// The outside.
+    pub world: &'w World,
+    cache: Cache<'w>,
+    policy: Policy,
+    caller: Caller<'w>,
+    deadline: Cell<Deadline>,
+}
+
+impl<'w> Broker<'w> {
+    /// A broker that spends at most `budget` on its own requests and waits.
+    pub fn new(world: &'w World, policy: Policy, caller: Caller<'w>, budget: Duration) -> Broker<'w> {
+        let deadline = Cell::new(Deadline::after(&*world.clock, budget));
+        Broker { world, cache: Cache::new(world), policy, caller, deadline }
+    }
+
+    /// A token that answers the request.
+    ///
+    /// # Errors
+    /// Whatever kept the credential from minting one.
+    pub fn token(&self, credential: &dyn Credential, request: &TokenRequest) -> Result<Token> {
+        if !credential.cacheable() || self.policy.no_cache {
+            return self.mint(credential, request).and_then(|token| self.long_enough(token));
+        }
+        let key = key(credential, request);
+        let margin = self.policy.min_ttl.unwrap_or_else(|| credential.margin());
+        let found = self.cache.look(&key);
+        if let Some(token) = self.accept(found, margin) {
+            return Ok(token);
+        }
+        let lock = self.cache.lock(&key, self.deadline.get())?;
+        let found = self.cache.look(&key);
+        let spare = self.spare(found.as_ref());
+        if let Some(token) = self.accept(found, margin) {
+            return Ok(token);
+        }
+        if lock.is_some()
+            && let Some(error) = self.cache.shared_failure(&key)
+        {
+            return Err(error);
+        }
+        let minted = self.mint_in_time(credential, request, spare.is_some());
+        match (minted, spare) {
+            (Ok(token), _) => {
+                self.cache.keep(&key, &token);
+                self.long_enough(token)
+            }
+            (Err(error), Some(spare)) if error.kind() == ErrorKind::NoAnswer => {
+                self.world.terminal.warn(&format!("{error}; a cached token is used while it lasts"));
+                Ok(spare)
+            }
+            (Err(error), _) => {
+                if worth_noting(error.kind()) {
+                    self.cache.note_failure(&key, &error);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Sends a request within what is left of the budget, as often as its patience allows.
+    ///
+    /// # Errors
+    /// `NoAnswer`, naming the host.
+    pub fn send(&self, request: &HttpRequest) -> Result<HttpResponse> {
+        self.caller.call(request, self.world, self.deadline.get())
+    }
+
+    /// The moment by which everything must be done.
+    pub fn deadline(&self) -> Deadline {
+        self.deadline.get()
+    }
+
+    /// Seconds since 1970.
+    pub fn now(&self) -> i64 {
+        self.world.clock.unix()
+    }
+
+    /// The cached token for this request, fresh or not, for those who only look.
+    pub fn peek(&self, credential: &dyn Credential, request: &TokenRequest) -> Option<Token> {
+        credential.cacheable().then(|| self.cache.look(&key(credential, request)))?.map(|e| e.token)
+    }
+
+    /// An entry that may be printed: with more left than the margin, or written since this process began.
+    fn accept(&self, found: Option<Entry>, margin: i64) -> Option<Token> {
+        let entry = found?;
+        let now = self.now();
+        let since_start = entry.written >= self.world.started;
+        let good = match since_start {
+            true => entry.token.fresh(now, self.policy.min_ttl.unwrap_or(0)),
+            false => !self.policy.refresh && entry.token.fresh(now, margin),
+        };
+        good.then(|| {
+            self.world.terminal.note(|| {
+                format!("a cached token is used, {} s left", entry.token.left(now).unwrap_or(0))
+            });
+            entry.token
+        })
+    }
+
+    /// A token that is short of the margin but still valid: better than none when nobody answers.
+    fn spare(&self, found: Option<&Entry>) -> Option<Token> {
+        let token = &found?.token;
+        let wanted = self.policy.refresh || self.policy.min_ttl.is_some();
+        (!wanted && token.fresh(self.now(), 0)).then(|| token.clone())
+    }
+
+    fn mint_in_time(
+        &self,
+        credential: &dyn Credential,
+        request: &TokenRequest,
+        has_spare: bool,
+    ) -> Result<Token> {
+        let full = self.deadline.get();
+        let left = self.cache.look(&key(credential, request)).and_then(|e| e.token.left(self.now()));
+        if has_spare && left.is_some_and(|left| left >= WORTH_KEEPING) {
+            self.deadline.set(full.at_most(&*self.world.clock, SHORT_BUDGET));
+        }
+        let minted = self.mint(credential, request);
+        self.deadline.set(full);
+        minted
+    }
+
+    fn mint(&self, credential: &dyn Credential, request: &TokenRequest) -> Result<Token> {
+        match request {
+            TokenRequest::Access(access) => credential.access_token(access, self),
+            TokenRequest::SelfSigned(signed) => credential.self_signed(signed, self),
+        }
+    }
+
+    /// What the user named explicitly must hold for a new token too.
+    fn long_enough(&self, token: Token) -> Result<Token> {
+        match (self.policy.min_ttl, token.left(self.now())) {
+            (Some(wanted), Some(left)) if left < wanted => Err(Error::unsupported(format!(
+                "a new token lives {left} s, --min-ttl asks for {wanted} s"
+            ))
+            .hint("ask for less with --min-ttl, or for a longer --lifetime")),
+            _ => Ok(token),
+        }
+    }
+}
+
+/// A failure that others would run into as well. Mistakes in flags or files are each caller's own.
+fn worth_noting(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::NoAnswer | ErrorKind::Refused | ErrorKind::LoginRequired)
+}
+
+/// The digest of everything that decides the token.
+fn key(credential: &dyn Credential, request: &TokenRequest) -> Key {
+    let mut digest = KeyDigest::new("token");
+    credential.identify(&mut digest);
+    let (name, lifetime, subject) = match request {
+        TokenRequest::Access(access) => ("access", access.lifetime, access.subject.as_deref()),
+        TokenRequest::SelfSigned(signed) => ("self-signed", signed.lifetime, None),
+    };
+    digest.field(name);
+    digest.optional(lifetime.map(|seconds| seconds.to_string()).as_deref());
+    digest.optional(subject);
+    if let TokenRequest::SelfSigned(signed) = request
+        && let SelfSignedTarget::Audience(audience) = &signed.target
+    {
+        digest.field(audience);
+    }
+    for scope in request.scopes() {
+        digest.field(scope);
+    }
+    digest.finish()
+}

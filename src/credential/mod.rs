@@ -1,0 +1,241 @@
+//! Credentials: one file per kind. A kind knows its own fields and which requests answer them. It does not
+//! know files, caches or formats.
+
+pub mod authorized_user;
+pub mod metadata;
+pub mod ready;
+pub mod service_account;
+
+use serde_json::Value;
+
+use crate::accounts::Origin;
+use crate::broker::Broker;
+use crate::cache::KeyDigest;
+use crate::error::{Error, Result};
+use crate::json::{self, Fields};
+use crate::token::{AccessRequest, SelfSignedRequest, Token};
+use crate::trust;
+use crate::url::Url;
+
+/// Seconds a cached token must have left, as gcloud has it.
+pub const USUAL_MARGIN: i64 = 300;
+
+/// Something that can mint tokens. What a kind cannot do says so.
+pub trait Credential {
+    /// What is known of it without asking anybody.
+    fn about(&self) -> &About;
+
+    /// Adds everything that decides its tokens to a cache key.
+    fn identify(&self, digest: &mut KeyDigest);
+
+    /// Whether its tokens are kept.
+    fn cacheable(&self) -> bool {
+        true
+    }
+
+    /// Least life of a cached token, in seconds.
+    fn margin(&self) -> i64 {
+        USUAL_MARGIN
+    }
+
+    /// An access token.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token>;
+
+    /// A JWT signed with its own key.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn self_signed(&self, _: &SelfSignedRequest, _: &Broker<'_>) -> Result<Token> {
+        Err(self.about().cannot("sign a token itself").hint(
+            "use the key of a service account (--credentials KEY.json), \
+             or leave --audience and --self-signed away",
+        ))
+    }
+
+    /// What only a server can tell: account, project, universe.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    fn ask_about(&self, _: &Broker<'_>) -> Result<About> {
+        Ok(self.about().clone())
+    }
+}
+
+/// What is known of a credential.
+#[derive(Debug, Clone, Default)]
+pub struct About {
+    /// Its `type` in Google's JSON, or what stands for it.
+    pub kind: String,
+    /// The file, variable or server it came from, for errors.
+    pub place: String,
+    /// Whose it is.
+    pub account: Option<String>,
+    /// The project it belongs to.
+    pub project: Option<String>,
+    /// The project that pays for requests made with it.
+    pub quota_project: Option<String>,
+    /// The universe its APIs are in.
+    pub universe_domain: Option<String>,
+}
+
+impl About {
+    /// The account, or failing that the place, for sentences.
+    pub fn name(&self) -> &str {
+        self.account.as_deref().unwrap_or(&self.place)
+    }
+
+    /// Exit 7: the beginning of "KIND of NAME cannot WHAT".
+    pub fn cannot(&self, what: &str) -> Error {
+        let kind = kind_in_words(&self.kind);
+        Error::unsupported(format!("{} is {kind}, which cannot {what}", self.name()))
+    }
+
+    /// Stamps a token with what is known.
+    pub fn stamp(&self, mut token: Token) -> Token {
+        token.account = self.account.clone();
+        token.universe_domain = self.universe_domain.clone();
+        token
+    }
+}
+
+/// A kind as people say it.
+pub fn kind_in_words(kind: &str) -> &str {
+    match kind {
+        "authorized_user" => "a user login",
+        "service_account" => "a service account",
+        "access_token" => "a ready token",
+        "metadata" => "the metadata server's account",
+        other => other,
+    }
+}
+
+/// What decides how a credential's JSON is understood, besides the JSON.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// The file or variable, for errors.
+    pub place: String,
+    /// Where it came from, and so where a rotated refresh token goes.
+    pub origin: Origin,
+    /// The token endpoint chosen by variable or property, over the file's own.
+    pub token_host: Option<Url>,
+    /// Hosts that may receive this credential's secrets besides Google's.
+    pub allowed_hosts: Vec<String>,
+    /// The universe chosen by flag or variable, over the file's own.
+    pub universe_domain: Option<String>,
+    /// Whether service accounts sign their own access tokens.
+    pub self_signed: bool,
+    /// What to do when a person has to sign in again.
+    pub login_hint: String,
+}
+
+impl Setting {
+    /// The plainest setting for a credential found at `place`.
+    pub fn at(place: impl Into<String>) -> Setting {
+        Setting {
+            place: place.into(),
+            origin: Origin::Foreign,
+            token_host: None,
+            allowed_hosts: Vec::new(),
+            universe_domain: None,
+            self_signed: false,
+            login_hint: "gcloud auth application-default login".to_owned(),
+        }
+    }
+
+    /// An error about this credential's content.
+    pub fn malformed(&self, what: impl std::fmt::Display) -> Error {
+        Error::malformed(&self.place, what)
+    }
+
+    /// The token endpoint: chosen, or the credential's, or Google's.
+    fn endpoint(&self, token_uri: Option<&str>) -> Result<Url> {
+        if let Some(chosen) = &self.token_host {
+            return Ok(chosen.clone());
+        }
+        let text = token_uri.unwrap_or(crate::google::token::ENDPOINT);
+        trust::token_endpoint(text, &self.place, "token_uri", &self.allowed_hosts)
+    }
+
+    /// The universe: chosen, or the credential's, or the default.
+    fn universe(&self, from_file: Option<String>) -> Result<String> {
+        if let Some(domain) = &from_file {
+            trust::universe(domain)
+                .map_err(|what| self.malformed(format!("universe_domain {what}")).hint(AGAIN))?;
+        }
+        match (&self.universe_domain, from_file) {
+            (Some(chosen), Some(domain)) if *chosen != domain => Err(Error::unsupported(format!(
+                "{}: this credential belongs to the universe {domain}, not {chosen}",
+                self.place
+            ))
+            .hint("leave --universe-domain and GOOGLE_CLOUD_UNIVERSE_DOMAIN away")),
+            (Some(chosen), _) => Ok(chosen.clone()),
+            (None, Some(domain)) => Ok(domain),
+            (None, None) => Ok(trust::DEFAULT_UNIVERSE.to_owned()),
+        }
+    }
+}
+
+/// What to do about most broken credential files.
+pub const AGAIN: &str = "download or make the credential again; gauth help sources lists what is read";
+
+type Parse = fn(Fields, &Setting) -> Result<Box<dyn Credential>>;
+
+/// The kinds that come as JSON, by their `type`.
+const KINDS: &[(&str, Parse)] = &[
+    ("authorized_user", authorized_user::parse),
+    ("service_account", service_account::parse),
+];
+
+/// Google's other kinds, which this version does not read.
+const UNREAD: &[&str] = &[
+    "external_account",
+    "external_account_authorized_user",
+    "gdch_service_account",
+    "impersonated_service_account",
+    "service_account_p12",
+];
+
+/// Reads a credential from the text of its JSON.
+///
+/// # Errors
+/// Malformed, naming place and field; unsafe, for an endpoint that is not Google's.
+pub fn parse(bytes: &[u8], setting: &Setting) -> Result<Box<dyn Credential>> {
+    let map = json::object(bytes).map_err(|what| setting.malformed(what).hint(AGAIN))?;
+    let mut fields = Fields::new(map);
+    let kind = fields.text("type").map_err(|what| setting.malformed(what).hint(AGAIN))?;
+    let Some(kind) = kind else { return parse_untyped(fields, setting) };
+    match KINDS.iter().find(|(name, _)| *name == kind) {
+        Some((_, parse)) => parse(fields, setting),
+        None if UNREAD.contains(&kind.as_str()) => Err(Error::unsupported(format!(
+            "{}: credentials of type {kind} are not read by this version",
+            setting.place
+        ))
+        .hint("use a service account key, a user login, or the metadata server")),
+        None => {
+            let known: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
+            let kind = crate::printable::text(&kind);
+            Err(setting
+                .malformed(format!("type is \"{kind}\", known are {}", known.join(", ")))
+                .hint(AGAIN))
+        }
+    }
+}
+
+/// Files without `type`: what Google's quickstarts save, and OAuth clients taken for credentials.
+fn parse_untyped(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential>> {
+    for kind in ["installed", "web"] {
+        if matches!(fields.any(kind), Some(Value::Object(_))) {
+            let file = crate::printable::text(&setting.place);
+            return Err(setting
+                .malformed("this is an OAuth client, which can start a login but is none")
+                .hint(format!("gauth login --client-id-file {file}")));
+        }
+    }
+    match fields.has("refresh_token") {
+        true => authorized_user::parse(fields, setting),
+        false => Err(setting.malformed("type is missing, this is no credential").hint(AGAIN)),
+    }
+}

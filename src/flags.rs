@@ -1,0 +1,163 @@
+//! Flag groups shared by commands: who asks, what for, with what effort, and how to print.
+//!
+//! Flags are taken as they are written; `settings` gives them meaning, together with variables and files.
+
+use std::ffi::OsString;
+
+use clap::{ArgAction, Args, ValueEnum, ValueHint};
+
+use crate::complete;
+
+/// Which credential.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Which credential")]
+pub struct Who {
+    /// A credential file as Google's console or gcloud writes it; - reads standard input
+    #[arg(long, value_name = "FILE", visible_aliases = ["key-file", "cred-file"], value_hint = ValueHint::FilePath)]
+    pub credentials: Option<OsString>,
+    /// A login of gauth or gcloud, an account of the metadata server, or the credential file's
+    #[arg(long, value_name = "EMAIL", add = complete::accounts())]
+    pub account: Option<OsString>,
+    /// Look only there
+    #[arg(long, value_name = "SOURCE")]
+    pub source: Option<Source>,
+    /// The project that pays for requests made with the token
+    #[arg(long, value_name = "PROJECT")]
+    pub quota_project: Option<OsString>,
+    /// The universe, where it is not googleapis.com
+    #[arg(long, value_name = "DOMAIN")]
+    pub universe_domain: Option<OsString>,
+    /// A host besides Google's that may receive this credential's secrets [repeatable]
+    #[arg(long, value_name = "HOST", value_delimiter = ',')]
+    pub allow_token_host: Vec<OsString>,
+    /// A host besides Google's that may receive the token, for commands that send it [repeatable]
+    #[arg(long, value_name = "HOST", value_delimiter = ',', hide_short_help = true)]
+    pub allow_host: Vec<OsString>,
+}
+
+/// Where a credential may come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Source {
+    /// The variables
+    Env,
+    /// gauth's active account
+    Login,
+    /// The ADC file in gcloud's folder
+    Adc,
+    /// gcloud's active account
+    Gcloud,
+    /// The metadata server
+    Metadata,
+}
+
+/// What for.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Wish {
+    /// What the token may be used for; a bare word gets Google's prefix [repeatable]
+    #[arg(long, value_name = "SCOPE,…")]
+    pub scopes: Vec<OsString>,
+    /// The user a service account acts for (domain-wide delegation)
+    #[arg(long, value_name = "EMAIL")]
+    pub subject: Option<OsString>,
+    /// How long the token is to live: 3600, 600s, 10m, 1h30m
+    #[arg(long, value_name = "DURATION")]
+    pub lifetime: Option<OsString>,
+}
+
+/// With what effort.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Cache and network")]
+pub struct Effort {
+    /// Do not accept a cached token with less left (default 5m, metadata server 225s)
+    #[arg(long, value_name = "DURATION")]
+    pub min_ttl: Option<OsString>,
+    /// Neither read nor write the cache
+    #[arg(long, conflicts_with = "refresh")]
+    pub no_cache: bool,
+    /// Ask for a new token and store it
+    #[arg(long)]
+    pub refresh: bool,
+    /// Time for all requests together (default 30s)
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<OsString>,
+    /// Certificates to trust, PEM
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub ca_file: Option<OsString>,
+}
+
+/// What holds for every command.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "General")]
+pub struct General {
+    /// A profile of config.toml
+    #[arg(long, value_name = "NAME", add = complete::profiles())]
+    pub profile: Option<OsString>,
+    /// Only errors on standard error
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say what is decided; twice: requests and answers too, without secrets
+    #[arg(short, long, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// How a token is printed.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub struct Output {
+    /// text, json, header, env or curl-config
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
+    pub format: Option<Format>,
+}
+
+/// The formats of a token.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Format {
+    /// The token alone.
+    #[default]
+    Text,
+    /// One object with everything that is known.
+    Json,
+    /// `Authorization: Bearer TOKEN`.
+    Header,
+    /// Variables that gcloud and terraform read.
+    Env,
+    /// A line for curl's `-K`.
+    CurlConfig,
+}
+
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Format] {
+        &[Format::Text, Format::Json, Format::Header, Format::Env, Format::CurlConfig]
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        use clap::builder::PossibleValue;
+        Some(match self {
+            // What scripts written for gcloud pass.
+            Format::Text => PossibleValue::new("text").alias("value(token)"),
+            Format::Json => PossibleValue::new("json"),
+            Format::Header => PossibleValue::new("header"),
+            Format::Env => PossibleValue::new("env"),
+            Format::CurlConfig => PossibleValue::new("curl-config"),
+        })
+    }
+}
+
+/// How a report for people is printed.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub struct Report {
+    /// text or json
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
+    pub format: Option<ReportFormat>,
+}
+
+/// The formats of a report.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}

@@ -1,0 +1,157 @@
+//! Reading answers of any Google endpoint: a JSON object with status 200, or an error a person understands.
+
+use serde_json::{Map, Value};
+
+use crate::error::{Again, Error, Result};
+use crate::http::HttpResponse;
+use crate::{json, printable};
+
+/// An error in the words of the server (RFC 6749, 5.2, or Google's API style).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServerError {
+    /// `invalid_grant`, or `PERMISSION_DENIED`.
+    pub code: String,
+    /// What the server says of it, made printable.
+    pub description: Option<String>,
+    /// Google's finer distinction, as in `invalid_rapt`.
+    pub subtype: Option<String>,
+}
+
+impl std::fmt::Display for ServerError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.description {
+            Some(description) => write!(f, "Google says {}: \"{description}\"", self.code),
+            None => write!(f, "Google says {}", self.code),
+        }
+    }
+}
+
+/// The object in a good answer. `host` is named in errors.
+///
+/// # Errors
+/// `NoAnswer` for another status than 200 that is no refusal, or for a body that is no JSON object.
+pub fn object(response: &HttpResponse, host: &str) -> Result<Map<String, Value>> {
+    if response.status != 200 {
+        return Err(failure(response, host));
+    }
+    json::object(&response.body).map_err(|what| unusable(response, host, &what))
+}
+
+/// An answer with a good status that cannot be used.
+pub fn unusable(response: &HttpResponse, host: &str, what: &str) -> Error {
+    let error = Error::no_answer(format!("{host}: the answer {what}")).with_status(response.status);
+    match looks_like_html(response) {
+        true => error.hint(PORTAL),
+        false => error.hint("try again later; gauth -vv shows the exchange"),
+    }
+}
+
+const PORTAL: &str = "open any web page: a captive portal or a proxy answers in place of Google";
+
+/// An answer with a bad status: 4xx is a refusal, anything else is no usable answer.
+pub fn failure(response: &HttpResponse, host: &str) -> Error {
+    let status = response.status;
+    let said = match server_error(response) {
+        Some(error) => error.to_string(),
+        None if response.body.is_empty() => format!("status {status}"),
+        None if looks_like_html(response) => format!("status {status} and a web page"),
+        None => format!("status {status}: \"{}\"", printable::first_line(&response.body)),
+    };
+    let message = format!("{host}: {said}");
+    let error = match status {
+        408 | 429 => Error::no_answer(message).again(Again::Later).hint("try again later"),
+        407 => Error::no_answer(message).hint("check HTTPS_PROXY, its user name and password"),
+        400..=499 => Error::refused(message),
+        500..=599 => Error::no_answer(message).again(Again::Later).hint("try again later"),
+        _ => Error::no_answer(format!("{host}: an answer of status {status} where 200 is due")),
+    };
+    let error = error.with_status(status);
+    match looks_like_html(response) {
+        true => error.hint(PORTAL),
+        false => error,
+    }
+}
+
+/// The server's own words, if the body has them in one of the two shapes.
+pub fn server_error(response: &HttpResponse) -> Option<ServerError> {
+    let mut map = json::object(&response.body).ok()?;
+    let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(printable::text);
+    match map.remove("error")? {
+        Value::String(code) => Some(ServerError {
+            code: printable::text(&code),
+            description: map.get("error_description").and_then(text),
+            subtype: map.get("error_subtype").and_then(text),
+        }),
+        Value::Object(error) => Some(ServerError {
+            code: error
+                .get("status")
+                .and_then(text)
+                .unwrap_or_else(|| format!("status {}", response.status)),
+            description: error.get("message").and_then(text),
+            subtype: None,
+        }),
+        _ => None,
+    }
+}
+
+fn looks_like_html(response: &HttpResponse) -> bool {
+    let media_type = response.header("content-type").unwrap_or_default();
+    let start = String::from_utf8_lossy(&response.body[..response.body.len().min(64)]);
+    let start = start.trim_start().to_ascii_lowercase();
+    media_type.to_ascii_lowercase().starts_with("text/html")
+        || start.starts_with("<!doctype html")
+        || start.starts_with("<html")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use zeroize::Zeroizing;
+
+    fn answer(status: u16, body: &str) -> HttpResponse {
+        HttpResponse {
+            status,
+            headers: Vec::new(),
+            body: Zeroizing::new(body.as_bytes().to_vec()),
+        }
+    }
+
+    #[test]
+    fn both_shapes_of_errors_are_understood() {
+        let oauth = answer(
+            400,
+            r#"{"error":"invalid_grant","error_description":"Bad\nRequest","error_subtype":"invalid_rapt"}"#,
+        );
+        let error = server_error(&oauth).expect("error");
+        assert_eq!(error.to_string(), "Google says invalid_grant: \"Bad\\nRequest\"");
+        assert_eq!(error.subtype.as_deref(), Some("invalid_rapt"));
+        let api = answer(403, r#"{"error":{"code":403,"message":"No.","status":"PERMISSION_DENIED"}}"#);
+        let error = server_error(&api).expect("error");
+        assert_eq!(error.to_string(), "Google says PERMISSION_DENIED: \"No.\"");
+    }
+
+    #[test]
+    fn a_status_decides_between_refusal_and_no_answer() {
+        for (status, body, kind) in [
+            (400, "", ErrorKind::Refused),
+            (404, "not found", ErrorKind::Refused),
+            (407, "", ErrorKind::NoAnswer),
+            (429, "{}", ErrorKind::NoAnswer),
+            (500, "<html>", ErrorKind::NoAnswer),
+            (204, "", ErrorKind::NoAnswer),
+            (200, "<!DOCTYPE html>", ErrorKind::NoAnswer),
+            (200, "[]", ErrorKind::NoAnswer),
+        ] {
+            let error = object(&answer(status, body), "host").expect_err(body);
+            assert_eq!(error.kind(), kind, "{status} {body}");
+            assert!(error.message().starts_with("host: "));
+        }
+    }
+
+    #[test]
+    fn a_web_page_in_place_of_an_answer_points_at_the_portal() {
+        let error = object(&answer(200, "<html>log in</html>"), "host").expect_err("html");
+        assert!(error.hint_text().expect("hint").contains("captive portal"));
+    }
+}

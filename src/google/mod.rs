@@ -1,0 +1,13 @@
+//! Google's APIs: one file each. Requests are built and answers read by pure functions.
+
+pub mod answer;
+pub mod metadata;
+pub mod token;
+
+/// The metrics header Google's libraries send: language, library, and what is asked with which kind.
+/// Nothing else about the user or the machine is sent.
+pub fn metrics(suffix: &str) -> String {
+    let rust = env!("CARGO_PKG_RUST_VERSION");
+    let version = env!("CARGO_PKG_VERSION");
+    format!("gl-rust/{rust} auth/{version} {suffix}")
+}

@@ -1,0 +1,245 @@
+//! The OAuth 2.0 token endpoint: the JWT bearer grant (RFC 7523) and the refresh grant (RFC 6749, 6).
+
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::google::{answer, metrics};
+use crate::http::{HttpRequest, HttpResponse};
+use crate::json::Fields;
+use crate::secret::Secret;
+use crate::token;
+use crate::url::Url;
+
+/// Where Google gives tokens.
+pub const ENDPOINT: &str = "https://oauth2.googleapis.com/token";
+
+/// Asks for an access token with a signed assertion.
+pub fn jwt_grant(url: &Url, assertion: &Secret) -> HttpRequest {
+    let fields = [
+        ("assertion", assertion.expose()),
+        ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+    ];
+    HttpRequest::form(url.clone(), &fields)
+        .header("x-goog-api-client", metrics("auth-request-type/at cred-type/sa"))
+}
+
+/// What a refresh is made of.
+#[derive(Debug)]
+pub struct Refresh<'a> {
+    /// The OAuth client the login was made with.
+    pub client_id: &'a str,
+    /// Its secret.
+    pub client_secret: &'a Secret,
+    /// The login itself.
+    pub refresh_token: &'a Secret,
+    /// A narrower set of scopes; empty: all that was granted.
+    pub scopes: &'a [String],
+    /// Proof of reauthentication.
+    pub rapt: Option<&'a Secret>,
+}
+
+/// Asks for an access token with a refresh token.
+pub fn refresh(url: &Url, refresh: &Refresh<'_>) -> HttpRequest {
+    let scopes = refresh.scopes.join(" ");
+    let mut fields = vec![
+        ("grant_type", "refresh_token"),
+        ("client_id", refresh.client_id),
+        ("client_secret", refresh.client_secret.expose()),
+        ("refresh_token", refresh.refresh_token.expose()),
+    ];
+    if !scopes.is_empty() {
+        fields.push(("scope", &scopes));
+    }
+    if let Some(rapt) = refresh.rapt {
+        fields.push(("rapt", rapt.expose()));
+    }
+    HttpRequest::form(url.clone(), &fields).header("x-goog-api-client", metrics("cred-type/u"))
+}
+
+/// What the endpoint gave.
+#[derive(Debug)]
+pub struct Granted {
+    /// The token.
+    pub access_token: Secret,
+    /// When it ends, in Unix seconds; `None` where the server did not say, or said nonsense.
+    pub expires_at: Option<i64>,
+    /// What was granted, sorted, where the server said.
+    pub scopes: Option<Vec<String>>,
+    /// The refresh token to use from now on, where it changed.
+    pub refresh_token: Option<Secret>,
+}
+
+/// Reads an answer; `now` is the time before the request, in Unix seconds.
+///
+/// # Errors
+/// `Refused` in the server's words, or `NoAnswer` naming the field at fault.
+pub fn read(response: &HttpResponse, host: &str, now: i64) -> Result<Granted> {
+    let mut fields = Fields::new(answer::object(response, host)?);
+    let unusable = |what: String| answer::unusable(response, host, &what);
+    let in_answer = |what: String| unusable(format!("is not understood, {what}"));
+    let access_token = fields.needed_secret("access_token").map_err(in_answer)?;
+    if !token::well_formed(access_token.expose()) {
+        return Err(unusable("holds an access_token that no header can carry".to_owned()));
+    }
+    if let Some(kind) = fields.text("token_type").map_err(in_answer)?
+        && !kind.eq_ignore_ascii_case("bearer")
+    {
+        let kind = crate::printable::text(&kind);
+        return Err(unusable(format!("holds a token of type {kind}, not Bearer")));
+    }
+    let life = expires_in(fields.any("expires_in")).map_err(in_answer)?;
+    let mut scopes = fields.words("scope").map_err(in_answer)?;
+    if let Some(scopes) = &mut scopes {
+        scopes.sort();
+        scopes.dedup();
+    }
+    let refresh_token = fields.secret("refresh_token").map_err(in_answer)?;
+    Ok(Granted {
+        access_token,
+        expires_at: life.map(|life| now.saturating_add(life)),
+        scopes: scopes.filter(|scopes| !scopes.is_empty()),
+        refresh_token: refresh_token.filter(|token| !token.is_empty()),
+    })
+}
+
+/// `expires_in` in seconds: a number, or a decimal number as text. Zero or less is unknown.
+fn expires_in(value: Option<Value>) -> std::result::Result<Option<i64>, String> {
+    let number = match &value {
+        None => return Ok(None),
+        Some(Value::Number(number)) => number.as_f64(),
+        Some(Value::String(text)) if is_decimal(text) => text.parse().ok(),
+        Some(_) => None,
+    };
+    let number = number
+        .filter(|number| number.is_finite())
+        .ok_or_else(|| "expires_in is not a number".to_owned())?;
+    // Beyond any real life; the cache has a limit of its own.
+    #[expect(clippy::cast_possible_truncation, reason = "clamped first")]
+    let seconds = number.clamp(0.0, 1e9) as i64;
+    Ok(Some(seconds).filter(|seconds| *seconds > 0))
+}
+
+fn is_decimal(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    !digits.is_empty()
+        && digits.starts_with(|first: char| first.is_ascii_digit())
+        && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+}
+
+/// What a refusal of an assertion usually means. `here` and `there` are the two clocks in Unix seconds.
+pub fn explain_assertion(error: Error, response: &HttpResponse, here: i64, key_file: &str) -> Error {
+    let Some(said) = answer::server_error(response) else { return error };
+    let description = said.description.as_deref().unwrap_or_default();
+    let skew = response.date().map_or(0, |there| there.saturating_sub(here));
+    match said.code.as_str() {
+        "invalid_grant" if skew.abs() > 60 => {
+            let direction = if skew > 0 { "behind" } else { "ahead of" };
+            error.hint(format!(
+                "set the clock, it is {} s {direction} Google's (timedatectl set-ntp true)",
+                skew.abs()
+            ))
+        }
+        "invalid_grant" if description.contains("Signature") => error.hint(format!(
+            "make a new key: the one in {key_file} has been deleted, or is not this account's"
+        )),
+        "invalid_grant" => error.hint(format!(
+            "check that the account in {key_file} exists and is not disabled, and the clock"
+        )),
+        "unauthorized_client" => error.hint(
+            "grant these scopes to the account under domain-wide delegation in the admin console",
+        ),
+        "invalid_scope" => error.hint("check --scopes: one is misspelt or may not be had this way"),
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use zeroize::Zeroizing;
+
+    fn read_body(body: &str) -> Result<Granted> {
+        let response = HttpResponse {
+            status: 200,
+            headers: Vec::new(),
+            body: Zeroizing::new(body.as_bytes().to_vec()),
+        };
+        read(&response, "host", 1000)
+    }
+
+    #[test]
+    fn a_refresh_sends_its_fields_in_googles_order() {
+        let url = Url::parse(ENDPOINT).expect("url");
+        let (secret, login, rapt) = (Secret::new("CS"), Secret::new("RT"), Secret::new("RAPT"));
+        let mut wish = Refresh {
+            client_id: "CID",
+            client_secret: &secret,
+            refresh_token: &login,
+            scopes: &[],
+            rapt: None,
+        };
+        let body = |wish: &Refresh<'_>| {
+            let body = refresh(&url, wish).body.expect("body");
+            String::from_utf8(body.to_vec()).expect("text")
+        };
+        let plain = "grant_type=refresh_token&client_id=CID&client_secret=CS&refresh_token=RT";
+        assert_eq!(body(&wish), plain);
+        let scopes = ["a".to_owned(), "b".to_owned()];
+        wish.scopes = &scopes;
+        wish.rapt = Some(&rapt);
+        assert_eq!(body(&wish), format!("{plain}&scope=a+b&rapt=RAPT"));
+    }
+
+    #[test]
+    fn every_spelling_of_expires_in_is_judged() {
+        for (written, expected) in [
+            ("3599", Some(Some(4599))),
+            ("\"3599\"", Some(Some(4599))),
+            ("3599.0", Some(Some(4599))),
+            ("\"3599.7\"", Some(Some(4599))),
+            ("null", Some(None)),
+            ("0", Some(None)),
+            ("-1", Some(None)),
+            ("\"-5\"", Some(None)),
+            ("1e300", Some(Some(1_000_001_000))),
+            ("99999999999999999999", Some(Some(1_000_001_000))),
+            ("true", None),
+            ("\"soon\"", None),
+            ("\"\"", None),
+            ("\"NaN\"", None),
+            ("\"inf\"", None),
+            ("[3599]", None),
+            ("{}", None),
+        ] {
+            let body = format!("{{\"access_token\":\"t\",\"expires_in\":{written}}}");
+            let read = read_body(&body);
+            match expected {
+                Some(end) => assert_eq!(read.expect(written).expires_at, end, "{written}"),
+                None => {
+                    let error = read.expect_err(written);
+                    assert_eq!(error.kind(), ErrorKind::NoAnswer);
+                    assert!(error.message().contains("expires_in"), "{error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn answers_without_a_usable_token_are_no_answers() {
+        let long = format!("{{\"access_token\":\"{}\"}}", "x".repeat(20_000));
+        for body in [
+            "{}",
+            "{\"access_token\":null}",
+            "{\"access_token\":\"\"}",
+            "{\"access_token\":5}",
+            "{\"access_token\":\"a b\"}",
+            "{\"access_token\":\"a\\nb\"}",
+            "{\"access_token\":\"a\",\"access_token\":\"b\"}",
+            "{\"access_token\":\"a\",\"token_type\":\"mac\"}",
+            long.as_str(),
+        ] {
+            assert_eq!(read_body(body).expect_err(body).kind(), ErrorKind::NoAnswer, "{body}");
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! JSON from outside, read strictly: no repeated keys, no deep nesting, and errors that name the field.
+
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+use zeroize::Zeroize;
+
+use crate::secret::Secret;
+
+/// Deepest nesting that is read.
+const DEEPEST: u8 = 64;
+
+/// Reads one JSON object and nothing behind it. A byte order mark is skipped.
+///
+/// # Errors
+/// What is wrong, as the end of a sentence that begins with the file's or the server's name. No content is
+/// repeated but the name of a repeated key.
+pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err("is empty".to_owned());
+    }
+    if std::str::from_utf8(bytes).is_err() {
+        return Err("is not UTF-8 text".to_owned());
+    }
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = Strict { depth: 0 }.deserialize(&mut reader).map_err(|error| explain(&error))?;
+    reader.end().map_err(|error| explain(&error))?;
+    match value {
+        Value::Object(map) => Ok(map),
+        _ => Err("is JSON, but not an object".to_owned()),
+    }
+}
+
+/// serde_json's reasons repeat no content, but ours for repeated keys come with a position as well.
+fn explain(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.starts_with(REPEATED) || text.starts_with(NESTED) {
+        true => text.split(" at line ").next().unwrap_or(&text).to_owned(),
+        false => {
+            let (line, column) = (error.line(), error.column());
+            let what = match error.classify() {
+                serde_json::error::Category::Eof => "ends in the middle of its JSON",
+                _ => "is not valid JSON",
+            };
+            format!("{what}, line {line} column {column}")
+        }
+    }
+}
+
+const REPEATED: &str = "has the key ";
+const NESTED: &str = "is nested deeper than ";
+
+/// Reads any value, counting depth and refusing repeated keys.
+struct Strict {
+    depth: u8,
+}
+
+impl Strict {
+    fn deeper<E: de::Error>(&self) -> Result<Strict, E> {
+        match self.depth < DEEPEST {
+            true => Ok(Strict { depth: self.depth + 1 }),
+            false => Err(E::custom(format!("{NESTED}{DEEPEST} levels"))),
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(self.deeper()?)? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            let value = entries.next_value_seed(self.deeper()?)?;
+            if map.contains_key(&key) {
+                let key = crate::printable::text(&key);
+                return Err(de::Error::custom(format!("{REPEATED}\"{key}\" twice")));
+            }
+            map.insert(key, value);
+        }
+        Ok(Value::Object(map))
+    }
+}
+
+/// The fields of an object, taken out one by one; what is wrong with one is said with its name.
+pub struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// The fields of this object.
+    pub fn new(map: Map<String, Value>) -> Fields {
+        Fields(map)
+    }
+
+    /// Whether the field is there and not `null`.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|value| !value.is_null())
+    }
+
+    /// Takes a text; `null` and absent are `None`.
+    ///
+    /// # Errors
+    /// When it is of another type.
+    pub fn text(&mut self, name: &str) -> Result<Option<String>, String> {
+        match self.0.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(wrong_type(name, &other, "a string")),
+        }
+    }
+
+    /// Takes a text that must be there and not be empty.
+    ///
+    /// # Errors
+    /// When it is missing, empty or of another type.
+    pub fn needed(&mut self, name: &str) -> Result<String, String> {
+        match self.text(name)? {
+            Some(text) if text.is_empty() => Err(format!("{name} is empty")),
+            Some(text) => Ok(text),
+            None => Err(format!("{name} is missing")),
+        }
+    }
+
+    /// Takes a text into custody.
+    ///
+    /// # Errors
+    /// When it is of another type.
+    pub fn secret(&mut self, name: &str) -> Result<Option<Secret>, String> {
+        Ok(self.text(name)?.map(Secret::new))
+    }
+
+    /// Takes a text that must be there into custody.
+    ///
+    /// # Errors
+    /// When it is missing, empty or of another type.
+    pub fn needed_secret(&mut self, name: &str) -> Result<Secret, String> {
+        self.needed(name).map(Secret::new)
+    }
+
+    /// Takes a list of texts, or one text with spaces between the words.
+    ///
+    /// # Errors
+    /// When it is of another type.
+    pub fn words(&mut self, name: &str) -> Result<Option<Vec<String>>, String> {
+        match self.0.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => {
+                Ok(Some(text.split_whitespace().map(str::to_owned).collect()))
+            }
+            Some(Value::Array(items)) => items
+                .into_iter()
+                .map(|item| match item {
+                    Value::String(text) => Ok(text),
+                    other => Err(wrong_type(&format!("an item of {name}"), &other, "a string")),
+                })
+                .collect::<Result<_, _>>()
+                .map(Some),
+            Some(other) => Err(wrong_type(name, &other, "a list of strings")),
+        }
+    }
+
+    /// Takes any value.
+    pub fn any(&mut self, name: &str) -> Option<Value> {
+        self.0.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// What has not been taken.
+    pub fn rest(&self) -> &Map<String, Value> {
+        &self.0
+    }
+}
+
+impl Drop for Fields {
+    /// Unknown fields may hold secrets too.
+    fn drop(&mut self) {
+        for (_, value) in self.0.iter_mut() {
+            if let Value::String(text) = value {
+                text.zeroize();
+            }
+        }
+    }
+}
+
+fn wrong_type(name: &str, value: &Value, wanted: &str) -> String {
+    let found = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    };
+    format!("{name} is {found} where {wanted} is needed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_said_without_repeating_content() {
+        let deep = format!("{{\"a\":{}1{}}}", "[".repeat(64), "]".repeat(64));
+        for (text, words) in [
+            ("", "is empty"),
+            ("  \n", "is empty"),
+            ("[1]", "not an object"),
+            ("\"hunter2\"", "not an object"),
+            ("{\"a\":\"hunter2\",\"a\":1}", "has the key \"a\" twice"),
+            ("{\"x\":{\"a\":1,\"a\":1}}", "has the key \"a\" twice"),
+            ("{\"a\":\"hunter2", "ends in the middle"),
+            ("{\"a\":hunter2}", "is not valid JSON, line 1 column"),
+            ("{} {}", "is not valid JSON"),
+            (deep.as_str(), "nested deeper than 64"),
+        ] {
+            let error = object(text.as_bytes()).expect_err(text);
+            assert!(error.contains(words), "{text}: {error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        assert_eq!(object(b"\xff\xfe{\0}\0").expect_err("utf-16"), "is not UTF-8 text");
+        assert!(object(b"\xef\xbb\xbf{\"a\":[1,2.5,null,true]} \n").is_ok());
+    }
+
+    #[test]
+    fn wrong_types_name_the_field() {
+        let map = object(br#"{"a":5,"b":"","c":null,"d":["x",1],"e":"x  y","f":{}}"#).expect("map");
+        let mut fields = Fields::new(map);
+        assert_eq!(fields.text("a"), Err("a is a number where a string is needed".to_owned()));
+        assert_eq!(fields.needed("b"), Err("b is empty".to_owned()));
+        assert_eq!(fields.needed("c"), Err("c is missing".to_owned()));
+        assert!(fields.words("d").expect_err("type").starts_with("an item of d is a number"));
+        assert_eq!(fields.words("e"), Ok(Some(vec!["x".to_owned(), "y".to_owned()])));
+        assert!(fields.words("f").expect_err("type").contains("an object"));
+    }
+}

@@ -1,0 +1,516 @@
+//! Files that hold secrets: read with suspicion, written whole or not at all.
+//!
+//! Our own files are 0600 in 0700 folders, written to a temporary name and renamed. What a user names is read
+//! through one descriptor, checked after opening, and never followed by a second look at the path.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::error::{Error, ErrorKind, Result, io_reason};
+use crate::printable;
+use crate::world::random::{self, Random};
+
+/// How long a pipe that the user named may take, in full.
+const PIPE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Why a file was not read.
+#[derive(Debug)]
+pub enum Fault {
+    /// There is none.
+    Missing,
+    /// The operating system says no.
+    Io(io::Error),
+    /// A folder, device or socket.
+    NotRegular,
+    /// More than the limit, in bytes.
+    TooLarge(usize),
+    /// A pipe that did not end in time.
+    TooSlow,
+    /// Ours, but others could have written or read it: what is wrong, and the command that mends it.
+    Exposed(&'static str, String),
+}
+
+impl Fault {
+    /// The fault as an error about the file the user, or a variable, named.
+    pub fn at(&self, path: &Path, place: &str) -> Error {
+        let kind = match self {
+            Fault::Exposed(..) => ErrorKind::Unsafe,
+            _ => ErrorKind::Malformed,
+        };
+        let what = match self {
+            Fault::Missing => "there is no such file".to_owned(),
+            Fault::Io(error) => format!("cannot be read, {}", io_reason(error)),
+            Fault::NotRegular => "is not a regular file".to_owned(),
+            Fault::TooLarge(limit) => format!("is larger than {} KiB", limit / 1024),
+            Fault::TooSlow => "did not end within 10 s".to_owned(),
+            Fault::Exposed(what, _) => (*what).to_owned(),
+        };
+        let error = Error::new(kind, format!("{place}: {what}"));
+        let shown = printable::path(path);
+        match self {
+            Fault::Missing => error.hint(format!("ls -l {shown}, or name another file")),
+            Fault::Io(_) => error.hint(format!("ls -l {shown}, and let it be read by this user")),
+            Fault::NotRegular | Fault::TooLarge(_) | Fault::TooSlow => {
+                error.hint("name a credential file, as Google's console or gcloud writes it")
+            }
+            Fault::Exposed(_, command) => error.hint(command.clone()),
+        }
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Fault {
+        match error.kind() {
+            io::ErrorKind::NotFound => Fault::Missing,
+            _ => Fault::Io(error),
+        }
+    }
+}
+
+/// Reads a file the user named: a regular file, or a pipe (process substitution) within 10 s.
+pub fn read_named(path: &Path, limit: usize) -> std::result::Result<Zeroizing<Vec<u8>>, Fault> {
+    let file = open(path, false)?;
+    let about = file.metadata()?;
+    if about.is_file() {
+        if about.len() > limit as u64 {
+            return Err(Fault::TooLarge(limit));
+        }
+        return read_to_end(file, limit, about.len());
+    }
+    match is_pipe(&about) {
+        true => read_pipe(file, limit),
+        false => Err(Fault::NotRegular),
+    }
+}
+
+/// Reads a file of our own: ours, regular, no link, closed to others.
+pub fn read_own(path: &Path, limit: usize) -> std::result::Result<Zeroizing<Vec<u8>>, Fault> {
+    let file = open(path, true)?;
+    let about = file.metadata()?;
+    if !about.is_file() {
+        return Err(Fault::NotRegular);
+    }
+    if about.len() > limit as u64 {
+        return Err(Fault::TooLarge(limit));
+    }
+    closed_to_others(path, &about)?;
+    read_to_end(file, limit, about.len())
+}
+
+fn read_to_end(
+    file: File,
+    limit: usize,
+    expected: u64,
+) -> std::result::Result<Zeroizing<Vec<u8>>, Fault> {
+    // One byte of room more than expected: the end is seen without another allocation.
+    let room = usize::try_from(expected).unwrap_or(limit).min(limit) + 1;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    match bytes.len() > limit {
+        true => Err(Fault::TooLarge(limit)),
+        false => Ok(bytes),
+    }
+}
+
+#[cfg(unix)]
+fn open(path: &Path, ours: bool) -> io::Result<File> {
+    use rustix::fs::OFlags;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    // Without O_NONBLOCK, opening a FIFO nobody writes to would hang.
+    let mut flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    if ours {
+        flags |= OFlags::NOFOLLOW;
+    }
+    OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+}
+
+#[cfg(not(unix))]
+fn open(path: &Path, _: bool) -> io::Result<File> {
+    File::open(path)
+}
+
+#[cfg(unix)]
+fn is_pipe(about: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    about.file_type().is_fifo()
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &std::fs::Metadata) -> bool {
+    false
+}
+
+#[cfg(unix)]
+fn read_pipe(mut file: File, limit: usize) -> std::result::Result<Zeroizing<Vec<u8>>, Fault> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    read_patiently(&mut file, &mut bytes, limit, PIPE_LIMIT)?;
+    match bytes.len() > limit {
+        true => Err(Fault::TooLarge(limit)),
+        false => Ok(bytes),
+    }
+}
+
+#[cfg(not(unix))]
+fn read_pipe(_: File, _: usize) -> std::result::Result<Zeroizing<Vec<u8>>, Fault> {
+    Err(Fault::NotRegular)
+}
+
+/// Reads a descriptor to its end, at most one byte more than `limit`, within `time`.
+///
+/// A FIFO that nobody has opened for writing yet looks as if it had ended: it is given the same time.
+#[cfg(unix)]
+pub fn read_patiently<F: Read + std::os::fd::AsFd>(
+    file: &mut F,
+    bytes: &mut Vec<u8>,
+    limit: usize,
+    time: Duration,
+) -> std::result::Result<(), Fault> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    let mut left = time;
+    let step = Duration::from_millis(50);
+    let mut chunk = Zeroizing::new(vec![0; 8192]);
+    while bytes.len() <= limit {
+        let wait = Timespec::try_from(step.min(left)).map_err(|_| Fault::TooSlow)?;
+        let ready = poll(&mut [PollFd::new(file, PollFlags::IN)], Some(&wait));
+        match ready {
+            Ok(0) => left = left.saturating_sub(step),
+            Ok(_) => match file.read(&mut chunk) {
+                Ok(0) => return Ok(()),
+                Ok(count) => bytes.extend_from_slice(&chunk[..count]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    left = left.saturating_sub(step);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            },
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(io::Error::from(error).into()),
+        }
+        if left.is_zero() {
+            return Err(Fault::TooSlow);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn closed_to_others(path: &Path, about: &std::fs::Metadata) -> std::result::Result<(), Fault> {
+    use std::os::unix::fs::MetadataExt;
+
+    let shown = printable::path(path);
+    if about.uid() != rustix::process::geteuid().as_raw() {
+        return Err(Fault::Exposed("belongs to another user", format!("chown \"$USER\" {shown}")));
+    }
+    if about.mode() & 0o077 != 0 {
+        return Err(Fault::Exposed("can be used by others", format!("chmod 600 {shown}")));
+    }
+    if about.nlink() > 1 {
+        return Err(Fault::Exposed("has a second name (hard link)", format!("rm {shown}")));
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn closed_to_others(_: &Path, _: &std::fs::Metadata) -> std::result::Result<(), Fault> {
+    Ok(())
+}
+
+/// Makes a folder of ours (and its parents), 0700, and checks that it is one.
+///
+/// # Errors
+/// When it cannot be made, is a link, or others may write to it.
+pub fn make_folder(path: &Path) -> io::Result<()> {
+    if check_folder(path).is_ok() {
+        return Ok(());
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)?;
+    check_folder(path)
+}
+
+fn check_folder(path: &Path) -> io::Result<()> {
+    let about = std::fs::symlink_metadata(path)?;
+    if !about.is_dir() {
+        return Err(io::Error::other("not a folder"));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        if about.uid() != rustix::process::geteuid().as_raw() {
+            return Err(io::Error::other("the folder belongs to another user"));
+        }
+        if about.mode() & 0o022 != 0 {
+            return Err(io::Error::other("others may write to the folder"));
+        }
+    }
+    Ok(())
+}
+
+/// What must survive a power failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// A cache: may be lost, never torn.
+    Disposable,
+    /// A login: on the disk before anything else happens.
+    Durable,
+}
+
+/// A file being written under a temporary name; dropped before `publish`, it is gone.
+pub struct Draft {
+    file: Option<File>,
+    temporary: PathBuf,
+    durability: Durability,
+}
+
+impl Draft {
+    /// Begins a file in `folder` that will be called `name`.
+    ///
+    /// # Errors
+    /// When nothing can be made there.
+    pub fn begin(
+        folder: &Path,
+        name: &str,
+        durability: Durability,
+        random: &dyn Random,
+    ) -> io::Result<Draft> {
+        let unique = random::name(random).map_err(io::Error::other)?;
+        let temporary = folder.join(format!(".{name}.{}-{unique}.tmp", std::process::id()));
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&temporary)?;
+        Ok(Draft { file: Some(file), temporary, durability })
+    }
+
+    /// Takes room on the disk now, so that a full one is noticed before a server is asked for something
+    /// that it gives only once.
+    ///
+    /// # Errors
+    /// When there is no room.
+    pub fn reserve(&mut self, bytes: usize) -> io::Result<()> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        file.write_all(&vec![b' '; bytes])?;
+        file.sync_data()?;
+        io::Seek::rewind(file)
+    }
+
+    /// Writes the content and gives the file its name.
+    ///
+    /// # Errors
+    /// When the disk is full or the like; the old file is then still there.
+    pub fn publish(mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let Some(mut file) = self.file.take() else { return Ok(()) };
+        file.write_all(bytes)?;
+        file.set_len(bytes.len() as u64)?;
+        if self.durability == Durability::Durable {
+            file.sync_all()?;
+        }
+        drop(file);
+        std::fs::rename(&self.temporary, path)?;
+        self.temporary = PathBuf::new();
+        if self.durability == Durability::Durable
+            && let Some(folder) = path.parent()
+        {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.temporary.as_os_str().is_empty() {
+            // A temporary file that stays is removed by a later writer.
+            drop(std::fs::remove_file(&self.temporary));
+        }
+    }
+}
+
+/// Writes a file of ours, whole or not at all.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(
+    folder: &Path,
+    name: &str,
+    bytes: &[u8],
+    durability: Durability,
+    random: &dyn Random,
+) -> io::Result<()> {
+    Draft::begin(folder, name, durability, random)?.publish(&folder.join(name), bytes)
+}
+
+/// Age at which what lies about is removed.
+pub struct Limits {
+    /// For temporary files of writers that died.
+    pub temporary: Duration,
+    /// For everything else in the folder; `None`: it stays.
+    pub other: Option<Duration>,
+}
+
+/// Removes what is too old from a folder. Failures do not matter: the next writer tries again.
+pub fn sweep(folder: &Path, now: i64, limits: &Limits) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let temporary = name.starts_with('.') && name.ends_with(".tmp");
+        let Some(limit) = (if temporary { Some(limits.temporary) } else { limits.other }) else {
+            continue;
+        };
+        if entry.metadata().is_ok_and(|about| age(&about, now) > limit.as_secs()) {
+            drop(std::fs::remove_file(entry.path()));
+        }
+    }
+}
+
+/// Seconds since the last change; zero for a change in the future.
+fn age(about: &std::fs::Metadata, now: i64) -> u64 {
+    let changed = about.modified().ok();
+    let changed = changed.and_then(|when| when.duration_since(std::time::UNIX_EPOCH).ok());
+    let now = u64::try_from(now).unwrap_or(0);
+    changed.map_or(0, |since| now.saturating_sub(since.as_secs()))
+}
+
+/// Opens, making it if need be, a file that only serves to be locked.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn open_lock(folder: &Path, name: &str) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    }
+    options.open(folder.join(name))
+}
+
+/// Makes gauth's folder and one inside it.
+///
+/// # Errors
+/// When there is no home, or the folder cannot be made or trusted.
+pub fn subfolder(gauth: Option<&Path>, name: &str) -> io::Result<PathBuf> {
+    let gauth = gauth.ok_or_else(|| io::Error::other("there is no home folder"))?;
+    let folder = gauth.join(name);
+    if check_folder(&folder).is_err() {
+        make_folder(gauth)?;
+        make_folder(&folder)?;
+    }
+    Ok(folder)
+}
+
+/// An error about a folder that cannot be used, where one is needed.
+pub fn folder_error(path: Option<&Path>, error: &io::Error) -> Result<()> {
+    let shown = path.map_or_else(|| "gauth's folder".to_owned(), printable::path);
+    Err(Error::unexpected(format!("{shown}: cannot be used, {}", io_reason(error)))
+        .hint("set GAUTH_CONFIG_DIR to a folder of your own"))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("folder");
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o700)).expect("mode");
+        folder
+    }
+
+    fn put(folder: &Path, name: &str, bytes: &[u8]) {
+        write(folder, name, bytes, Durability::Disposable, &random::System).expect("written");
+    }
+
+    #[test]
+    fn what_is_written_is_private_and_read_back() {
+        let folder = folder();
+        put(folder.path(), "x", b"one");
+        put(folder.path(), "x", b"two");
+        let path = folder.path().join("x");
+        assert_eq!(&**read_own(&path, 10).expect("read"), b"two");
+        assert_eq!(path.metadata().expect("stat").permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 1);
+    }
+
+    #[test]
+    fn our_own_files_are_refused_when_others_had_a_hand_in_them() {
+        let folder = folder();
+        put(folder.path(), "x", b"one");
+        let path = folder.path().join("x");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).expect("mode");
+        assert!(matches!(read_own(&path, 10), Err(Fault::Exposed("can be used by others", _))));
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("mode");
+        std::fs::hard_link(&path, folder.path().join("y")).expect("link");
+        assert!(matches!(read_own(&path, 10), Err(Fault::Exposed(..))));
+        std::os::unix::fs::symlink(&path, folder.path().join("z")).expect("link");
+        assert!(matches!(read_own(&folder.path().join("z"), 10), Err(Fault::Io(_))));
+        assert!(matches!(read_own(folder.path(), 10), Err(Fault::NotRegular)));
+    }
+
+    #[test]
+    fn large_files_devices_and_folders_are_not_read() {
+        let folder = folder();
+        put(folder.path(), "x", b"12345678901");
+        assert!(matches!(read_named(&folder.path().join("x"), 10), Err(Fault::TooLarge(10))));
+        assert!(matches!(read_named(Path::new("/dev/zero"), 10), Err(Fault::NotRegular)));
+        assert!(matches!(read_named(folder.path(), 10), Err(Fault::NotRegular)));
+        assert!(matches!(read_named(&folder.path().join("no"), 10), Err(Fault::Missing)));
+    }
+
+    #[test]
+    fn a_draft_that_is_dropped_leaves_nothing() {
+        let folder = folder();
+        let draft = Draft::begin(folder.path(), "x", Durability::Durable, &random::System);
+        drop(draft.expect("draft"));
+        assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 0);
+    }
+
+    #[test]
+    fn a_reserved_draft_is_cut_to_its_content() {
+        let folder = folder();
+        let mut draft =
+            Draft::begin(folder.path(), "x", Durability::Durable, &random::System).expect("draft");
+        draft.reserve(4096).expect("room");
+        draft.publish(&folder.path().join("x"), b"short").expect("published");
+        assert_eq!(&**read_own(&folder.path().join("x"), 10).expect("read"), b"short");
+    }
+
+    #[test]
+    fn a_folder_others_may_write_to_is_not_used() {
+        let folder = folder();
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o777)).expect("mode");
+        assert!(make_folder(folder.path()).is_err());
+        let inside = folder.path().join("a/b");
+        make_folder(&inside).expect("made");
+        assert_eq!(inside.metadata().expect("stat").permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn old_temporary_files_are_swept_and_young_ones_stay() {
+        let folder = folder();
+        for name in [".x.1-2.tmp", "entry"] {
+            std::fs::write(folder.path().join(name), "x").expect("file");
+        }
+        let hour = Duration::from_secs(3600);
+        let limits = Limits { temporary: hour, other: Some(hour * 24) };
+        let now = std::time::UNIX_EPOCH.elapsed().expect("now").as_secs().cast_signed();
+        sweep(folder.path(), now, &limits);
+        assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 2);
+        sweep(folder.path(), now + 7200, &limits);
+        assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 1);
+        sweep(folder.path(), now + 172_800, &limits);
+        assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 0);
+    }
+}
