@@ -6,6 +6,7 @@
 
 pub mod commands;
 pub mod error;
+pub mod gcloud;
 pub mod http;
 pub mod jwt;
 pub mod key;

@@ -146,6 +146,12 @@ impl Env {
         self.os(variable).is_some_and(|value| is_yes(&value.to_string_lossy()))
     }
 
+    /// What the environment says of one of gcloud's properties, even when that is the empty text. Any property
+    /// may be set this way; those that gauth reads are among [`VARIABLES`].
+    pub fn property(&self, section: &str, name: &str) -> Option<OsString> {
+        self.named(&property_name(section, name))
+    }
+
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     fn named(&self, name: &str) -> Option<OsString> {
         match self {
@@ -153,6 +159,11 @@ impl Env {
             Env::Fixed(variables) => variables.get(name).cloned(),
         }
     }
+}
+
+/// The variable that sets one of gcloud's properties.
+pub fn property_name(section: &str, name: &str) -> String {
+    format!("CLOUDSDK_{section}_{name}").to_ascii_uppercase()
 }
 
 /// gcloud's idea of a true value.
@@ -173,6 +184,14 @@ mod tests {
         let env = fixed("CLOUDSDK_CORE_ACCOUNT", "");
         assert_eq!(env.text(&CLOUDSDK_CORE_ACCOUNT).expect("text"), None);
         assert_eq!(env.raw(&CLOUDSDK_CORE_ACCOUNT), Some(OsString::new()));
+    }
+
+    #[test]
+    fn every_gcloud_property_has_a_variable() {
+        let env = fixed("CLOUDSDK_CORE_UNIVERSE_DOMAIN", "");
+        assert_eq!(property_name("core", "universe_domain"), CLOUDSDK_CORE_UNIVERSE_DOMAIN.name);
+        assert_eq!(env.property("core", "universe_domain"), Some(OsString::new()));
+        assert_eq!(env.property("core", "account"), None);
     }
 
     #[test]

@@ -1,0 +1,303 @@
+//! gcloud's properties: from the environment, else from the file of the active configuration.
+
+use std::cell::OnceCell;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::gcloud::{self, ini::Ini};
+use crate::printable;
+use crate::world::env::{self, Env};
+
+/// The configuration that exists without being made.
+const DEFAULT: &str = "default";
+
+/// The reserved name of the configuration that has no properties.
+const NONE: &str = "NONE";
+
+/// gcloud's properties. Nothing is read before the first question, and nothing twice.
+pub struct Properties {
+    folder: Option<PathBuf>,
+    env: Env,
+    configuration: OnceCell<Configuration>,
+    values: OnceCell<Option<Values>>,
+}
+
+/// Which set of properties is in use, and who said so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configuration {
+    /// Its name.
+    pub name: String,
+    /// The variable or file that names it.
+    pub origin: String,
+}
+
+/// A property that is set, perhaps to the empty text.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Property {
+    /// Its value.
+    pub value: String,
+    /// The variable or file that holds it.
+    pub origin: String,
+}
+
+/// Without the value: some properties are passwords.
+impl fmt::Debug for Property {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Property").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+/// The file of the active configuration.
+struct Values {
+    file: String,
+    ini: Ini,
+}
+
+impl Properties {
+    /// The properties in gcloud's folder; without one, those of the environment alone.
+    pub fn open(folder: Option<&Path>, env: &Env) -> Properties {
+        Properties {
+            folder: folder.map(Path::to_owned),
+            env: env.clone(),
+            configuration: OnceCell::new(),
+            values: OnceCell::new(),
+        }
+    }
+
+    /// The active configuration.
+    ///
+    /// # Errors
+    /// When the variable is not UTF-8, or the file that names it is there and cannot be read.
+    pub fn configuration(&self) -> Result<&Configuration> {
+        if let Some(known) = self.configuration.get() {
+            return Ok(known);
+        }
+        let found = self.find_configuration()?;
+        Ok(self.configuration.get_or_init(|| found))
+    }
+
+    /// A property that is set. gcloud knows "set to nothing", and so does this: an empty `CLOUDSDK_CORE_ACCOUNT`
+    /// means no account, whatever the file says.
+    ///
+    /// # Errors
+    /// When the file of the configuration cannot be read or is not what gcloud could read (exit 8), or when the
+    /// variable is not UTF-8 (exit 2).
+    pub fn get(&self, section: &str, name: &str) -> Result<Option<Property>> {
+        if let Some(value) = self.env.property(section, name) {
+            let origin = env::property_name(section, name);
+            return match value.into_string() {
+                Ok(value) => Ok(Some(Property { value, origin })),
+                Err(_) => Err(Error::usage(format!("{origin} is not valid UTF-8"))
+                    .hint(format!("unset {origin}"))),
+            };
+        }
+        let Some(Values { file, ini }) = self.values()? else { return Ok(None) };
+        let value = ini.get(section, name).map_err(|what| {
+            Error::malformed(file, what).hint(format!("gcloud config set {section}/{name} VALUE"))
+        })?;
+        Ok(value.map(|value| Property { value, origin: file.clone() }))
+    }
+
+    /// A property that is true or false; `none` counts as not set, as it does for gcloud.
+    ///
+    /// # Errors
+    /// Those of [`Properties::get`].
+    pub fn is_on(&self, section: &str, name: &str) -> Result<Option<bool>> {
+        let property = self.get(section, name)?;
+        let said = property.filter(|property| !property.value.eq_ignore_ascii_case("none"));
+        Ok(said.map(|property| env::is_yes(&property.value)))
+    }
+
+    fn find_configuration(&self) -> Result<Configuration> {
+        if let Some(name) = self.env.text(&env::CLOUDSDK_ACTIVE_CONFIG_NAME)? {
+            return Ok(Configuration {
+                name,
+                origin: env::CLOUDSDK_ACTIVE_CONFIG_NAME.name.to_owned(),
+            });
+        }
+        if let Some(path) = self.folder.as_ref().map(|folder| folder.join("active_config"))
+            && let Some(bytes) = gcloud::read(&path)?
+            && let Ok(name) = String::from_utf8(bytes)
+            // gcloud writes no newline, and takes one for part of the name; a person's `echo` does not mean it.
+            && let name = name.trim_end_matches(['\r', '\n'])
+            // Anything else in this file is deleted by gcloud, which then goes on with the default.
+            && (name == NONE || is_name(name))
+        {
+            return Ok(Configuration { name: name.to_owned(), origin: printable::path(&path) });
+        }
+        Ok(Configuration { name: DEFAULT.to_owned(), origin: "gcloud's default".to_owned() })
+    }
+
+    fn values(&self) -> Result<Option<&Values>> {
+        if let Some(known) = self.values.get() {
+            return Ok(known.as_ref());
+        }
+        let read = self.read_values()?;
+        Ok(self.values.get_or_init(|| read).as_ref())
+    }
+
+    fn read_values(&self) -> Result<Option<Values>> {
+        let Some(folder) = &self.folder else { return Ok(None) };
+        let name = &self.configuration()?.name;
+        // `NONE` is no name in this sense, and neither is one that would leave the folder.
+        if !is_name(name) {
+            return Ok(None);
+        }
+        let path = folder.join("configurations").join(format!("config_{name}"));
+        let Some(bytes) = gcloud::read(&path)? else { return Ok(None) };
+        let file = printable::path(&path);
+        let parsed = match std::str::from_utf8(&bytes) {
+            Ok(text) => Ini::parse(text),
+            Err(_) => Err("is not valid UTF-8".to_owned()),
+        };
+        match parsed {
+            Ok(ini) => Ok(Some(Values { file, ini })),
+            Err(what) => Err(Error::malformed(&file, what)
+                .hint("CLOUDSDK_ACTIVE_CONFIG_NAME=NONE, to go without that file")),
+        }
+    }
+}
+
+/// gcloud's rule for names of configurations.
+fn is_name(text: &str) -> bool {
+    text.starts_with(|letter: char| letter.is_ascii_lowercase())
+        && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::ffi::OsString;
+
+    use proptest::prelude::*;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    /// As gcloud 528 wrote it.
+    const WORK: &str = "[core]\naccount = ünï@exämple.com\n\n[proxy]\npassword = pa%%ss\n\n";
+
+    fn folder(active: Option<&[u8]>, configurations: &[(&str, &[u8])]) -> TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("configurations")).expect("a folder in it");
+        let write = |name: &str, content: &[u8]| {
+            let mut file = std::fs::File::create(folder.path().join(name)).expect("a file");
+            std::io::Write::write_all(&mut file, content).expect("room");
+        };
+        if let Some(active) = active {
+            write("active_config", active);
+        }
+        for (name, content) in configurations {
+            write(&format!("configurations/config_{name}"), content);
+        }
+        folder
+    }
+
+    fn open(folder: &TempDir, variables: &[(&str, &str)]) -> Properties {
+        let variables: BTreeMap<_, _> = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), OsString::from(value)))
+            .collect();
+        Properties::open(Some(folder.path()), &Env::Fixed(variables))
+    }
+
+    fn two() -> [(&'static str, &'static [u8]); 2] {
+        [("work", WORK.as_bytes()), ("default", b"[core]\naccount = default@example.com\n")]
+    }
+
+    fn account(properties: &Properties) -> Option<String> {
+        properties.get("core", "account").expect("readable").map(|property| property.value)
+    }
+
+    #[test]
+    fn the_active_configuration_is_found_as_gcloud_finds_it() {
+        for (active, variable, name, account_there) in [
+            (Some("work"), "", "work", Some("ünï@exämple.com")),
+            (Some("work\n"), "", "work", Some("ünï@exämple.com")),
+            (Some("work"), "default", "default", Some("default@example.com")),
+            (Some("work"), "NONE", "NONE", None),
+            (Some("work"), "../configurations/config_work", "../configurations/config_work", None),
+            (Some("work"), "nosuch", "nosuch", None),
+            (None, "", "default", Some("default@example.com")),
+            (Some(""), "", "default", Some("default@example.com")),
+            (Some(" work"), "", "default", Some("default@example.com")),
+            (Some("Work"), "", "default", Some("default@example.com")),
+            (Some("NONE"), "", "NONE", None),
+            (Some("nosuch"), "", "nosuch", None),
+        ] {
+            let folder = folder(active.map(str::as_bytes), &two());
+            let properties = open(&folder, &[("CLOUDSDK_ACTIVE_CONFIG_NAME", variable)]);
+            assert_eq!(properties.configuration().expect("readable").name, name, "{active:?}");
+            assert_eq!(account(&properties).as_deref(), account_there, "{active:?} {variable}");
+        }
+    }
+
+    #[test]
+    fn the_environment_comes_first_even_when_empty() {
+        let folder = folder(Some(b"work"), &two());
+        let properties = open(&folder, &[("CLOUDSDK_CORE_ACCOUNT", "")]);
+        let found = properties.get("core", "account").expect("set").expect("set");
+        assert_eq!((found.value.as_str(), found.origin.as_str()), ("", "CLOUDSDK_CORE_ACCOUNT"));
+        let password = properties.get("proxy", "password").expect("read").expect("set");
+        assert_eq!(password.value, "pa%ss");
+        assert!(password.origin.ends_with("config_work"), "{}", password.origin);
+        assert!(!format!("{password:?}").contains("pa%ss"));
+        assert_eq!(properties.get("proxy", "nosuch").expect("read"), None);
+    }
+
+    #[test]
+    fn truth_is_what_gcloud_takes_for_it() {
+        let text = b"[a]\nyes = Y\nno = off\nodd = maybe\nnone = None\nempty =\n";
+        let folder = folder(None, &[("default", text)]);
+        for (name, truth) in [
+            ("yes", Some(true)),
+            ("no", Some(false)),
+            ("odd", Some(false)),
+            ("empty", Some(false)),
+            ("none", None),
+            ("absent", None),
+        ] {
+            assert_eq!(open(&folder, &[]).is_on("a", name).expect("read"), truth, "{name}");
+        }
+    }
+
+    #[test]
+    fn nothing_there_is_an_empty_set() {
+        assert_eq!(account(&Properties::open(None, &Env::Fixed(BTreeMap::new()))), None);
+        assert_eq!(account(&open(&tempfile::tempdir().expect("a folder"), &[])), None);
+    }
+
+    #[test]
+    fn broken_files_are_named() {
+        let hushed: &[u8] = b"[core\naccount = hush";
+        for broken in [hushed, b"account = hush", b"[core]\naccount = hush\xe9"] {
+            let folder = folder(None, &[("default", broken)]);
+            let error = open(&folder, &[]).get("core", "account").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Malformed);
+            assert!(error.message().contains("config_default: "), "{error}");
+            assert!(!error.message().contains("hush"), "{error}");
+        }
+        let folder = folder(None, &[]);
+        std::fs::create_dir(folder.path().join("active_config")).expect("a folder");
+        let error = open(&folder, &[]).get("core", "account").unwrap_err();
+        assert!(error.message().ends_with("active_config: is not a regular file"), "{error}");
+    }
+
+    #[test]
+    fn a_broken_file_does_not_hide_the_environment() {
+        let folder = folder(None, &[("default", b"[core")]);
+        let properties = open(&folder, &[("CLOUDSDK_CORE_ACCOUNT", "ada@example.com")]);
+        assert_eq!(account(&properties).as_deref(), Some("ada@example.com"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn no_bytes_panic(active: Vec<u8>, content: Vec<u8>) {
+            let folder = folder(Some(&active), &[("default", &content)]);
+            drop(open(&folder, &[]).get("core", "account"));
+        }
+    }
+}
