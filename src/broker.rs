@@ -34,13 +34,13 @@ pub struct Broker<'w> {
     pub world: &'w World,
     cache: Cache<'w>,
     policy: Policy,
-    caller: Caller<'w>,
+    caller: Caller,
     deadline: Cell<Deadline>,
 }
 
 impl<'w> Broker<'w> {
     /// A broker that spends at most `budget` on its own requests and waits.
-    pub fn new(world: &'w World, policy: Policy, caller: Caller<'w>, budget: Duration) -> Broker<'w> {
+    pub fn new(world: &'w World, policy: Policy, caller: Caller, budget: Duration) -> Broker<'w> {
         let deadline = Cell::new(Deadline::after(&*world.clock, budget));
         Broker { world, cache: Cache::new(world), policy, caller, deadline }
     }
@@ -95,6 +95,15 @@ impl<'w> Broker<'w> {
     /// `NoAnswer`, naming the host.
     pub fn send(&self, request: &HttpRequest) -> Result<HttpResponse> {
         self.caller.call(request, self.world, self.deadline.get())
+    }
+
+    /// Sends a request that may take no longer than `limit`.
+    ///
+    /// # Errors
+    /// `NoAnswer`, naming the host.
+    pub fn send_within(&self, request: &HttpRequest, limit: Duration) -> Result<HttpResponse> {
+        let deadline = self.deadline.get().at_most(&*self.world.clock, limit);
+        self.caller.call(request, self.world, deadline)
     }
 
     /// The moment by which everything must be done.

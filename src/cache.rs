@@ -202,11 +202,8 @@ impl<'w> Cache<'w> {
 
     /// The failure of another process that asked after this one had started.
     pub fn shared_failure(&self, key: &Key) -> Option<Error> {
-        let bytes = private_file::read_own(&self.path(key, ".fail")?, LARGEST).ok()?;
-        let failure: Failure = unpack(&bytes)?;
-        let age = self.world.clock.unix_millis().saturating_sub(failure.written);
-        let shared = failure.written >= self.world.started && (0..=SHARED_FAILURE).contains(&age);
-        if !shared {
+        let failure = self.failure(key, SHARED_FAILURE)?;
+        if failure.written < self.world.started {
             return None;
         }
         let error = Error::new(ErrorKind::named(&failure.kind)?, failure.message);
@@ -214,6 +211,18 @@ impl<'w> Cache<'w> {
             Some(hint) => error.hint(hint),
             None => error,
         })
+    }
+
+    /// Whether a failure was noted within the last `age` milliseconds.
+    pub fn failed_lately(&self, key: &Key, age: i64) -> bool {
+        self.failure(key, age).is_some()
+    }
+
+    fn failure(&self, key: &Key, oldest: i64) -> Option<Failure> {
+        let bytes = private_file::read_own(&self.path(key, ".fail")?, LARGEST).ok()?;
+        let failure: Failure = unpack(&bytes)?;
+        let age = self.world.clock.unix_millis().saturating_sub(failure.written);
+        (0..=oldest).contains(&age).then_some(failure)
     }
 
     /// Takes the lock of this key, waiting for at most the deadline. `None`: this system or folder has no

@@ -65,7 +65,7 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
     let about = About {
         kind: "authorized_user".to_owned(),
         place: setting.place.clone(),
-        account: account.filter(|account| !account.is_empty()),
+        account: account.filter(|name| !name.is_empty()).or_else(|| setting.account.clone()),
         project: None,
         quota_project: fields.text("quota_project_id").map_err(malformed)?,
         universe_domain: Some(universe),

@@ -2,11 +2,12 @@
 //! know files, caches or formats.
 
 pub mod authorized_user;
+pub mod gcloud;
 pub mod metadata;
 pub mod ready;
 pub mod service_account;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::accounts::Origin;
 use crate::broker::Broker;
@@ -55,12 +56,20 @@ pub trait Credential {
         ))
     }
 
+    /// What is known of it without asking a server; unlike `about`, this may open files.
+    ///
+    /// # Errors
+    /// When it turns out to be unusable.
+    fn describe(&self) -> Result<About> {
+        Ok(self.about().clone())
+    }
+
     /// What only a server can tell: account, project, universe.
     ///
     /// # Errors
     /// When the server does not answer.
     fn ask_about(&self, _: &Broker<'_>) -> Result<About> {
-        Ok(self.about().clone())
+        self.describe()
     }
 }
 
@@ -129,6 +138,8 @@ pub struct Setting {
     pub self_signed: bool,
     /// What to do when a person has to sign in again.
     pub login_hint: String,
+    /// The name it is stored under, where the JSON itself has none.
+    pub account: Option<String>,
 }
 
 impl Setting {
@@ -142,6 +153,7 @@ impl Setting {
             universe_domain: None,
             self_signed: false,
             login_hint: "gcloud auth application-default login".to_owned(),
+            account: None,
         }
     }
 
@@ -204,6 +216,14 @@ const UNREAD: &[&str] = &[
 /// Malformed, naming place and field; unsafe, for an endpoint that is not Google's.
 pub fn parse(bytes: &[u8], setting: &Setting) -> Result<Box<dyn Credential>> {
     let map = json::object(bytes).map_err(|what| setting.malformed(what).hint(AGAIN))?;
+    read(map, setting)
+}
+
+/// Reads a credential from its JSON object.
+///
+/// # Errors
+/// As [`parse`].
+pub fn read(map: Map<String, Value>, setting: &Setting) -> Result<Box<dyn Credential>> {
     let mut fields = Fields::new(map);
     let kind = fields.text("type").map_err(|what| setting.malformed(what).hint(AGAIN))?;
     let Some(kind) = kind else { return parse_untyped(fields, setting) };

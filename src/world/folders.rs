@@ -14,6 +14,8 @@ pub struct Folders {
     pub gcloud: Option<PathBuf>,
     /// The home folder.
     pub home: Option<PathBuf>,
+    /// Where the kernel tells about the machine: `/`, or elsewhere in tests.
+    pub root: PathBuf,
 }
 
 impl Folders {
@@ -33,7 +35,20 @@ impl Folders {
             gauth: gauth.or_else(|| config.map(|config| config.join("gauth"))),
             gcloud: gcloud.or_else(|| gcloud_default(env, home.as_deref())),
             home,
+            root: PathBuf::from("/"),
         }
+    }
+
+    /// Tells one start of the machine from the next, where the kernel says.
+    pub fn boot_id(&self) -> Option<String> {
+        let id = std::fs::read_to_string(self.root.join("proc/sys/kernel/random/boot_id")).ok()?;
+        Some(id.trim().to_owned())
+    }
+
+    /// Whether the firmware says that this is a machine of Google's.
+    pub fn is_google_machine(&self) -> bool {
+        std::fs::read_to_string(self.root.join("sys/class/dmi/id/product_name"))
+            .is_ok_and(|name| name.starts_with("Google"))
     }
 
     /// Checks what the user named.

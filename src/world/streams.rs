@@ -2,14 +2,16 @@
 
 use std::cell::RefCell;
 use std::io::{IsTerminal, Read, Write};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::error::{Error, ErrorKind, Result, io_reason};
+use crate::error::{Error, ErrorKind, io_reason};
+use crate::private_file::{self, Fault};
 
 /// The door to standard input and output.
 pub struct Streams {
-    input: RefCell<Box<dyn Read>>,
+    input: Input,
     output: RefCell<Box<dyn Write>>,
     /// Whether standard output is a terminal.
     pub out_is_terminal: bool,
@@ -21,7 +23,7 @@ impl Streams {
     /// The process's own.
     pub fn standard() -> Streams {
         Streams {
-            input: RefCell::new(Box::new(std::io::stdin())),
+            input: Input::Standard,
             output: RefCell::new(Box::new(StandardOutput)),
             out_is_terminal: std::io::stdout().is_terminal(),
             in_is_terminal: std::io::stdin().is_terminal(),
@@ -31,7 +33,7 @@ impl Streams {
     /// Others, for tests.
     pub fn other(input: Box<dyn Read>, output: Box<dyn Write>) -> Streams {
         Streams {
-            input: RefCell::new(input),
+            input: Input::Other(RefCell::new(input)),
             output: RefCell::new(output),
             out_is_terminal: false,
             in_is_terminal: false,
@@ -42,7 +44,7 @@ impl Streams {
     ///
     /// # Errors
     /// A reader that went away is `BrokenPipe`; anything else (full disk, closed) is exit 1.
-    pub fn result(&self, bytes: &[u8]) -> Result<()> {
+    pub fn result(&self, bytes: &[u8]) -> crate::Result<()> {
         let mut output = self.output.borrow_mut();
         output.write_all(bytes).and_then(|()| output.flush()).map_err(|error| match error.kind() {
             std::io::ErrorKind::BrokenPipe => {
@@ -55,16 +57,39 @@ impl Streams {
         })
     }
 
-    /// Reads all of standard input, at most `limit` bytes; one byte more is returned when there is more.
+    /// Reads all of standard input, at most `limit` bytes, within `time`.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub fn read_input(&self, limit: usize) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    /// When it cannot be read, is larger, or does not end in time.
+    pub fn read_input(&self, limit: usize, time: Duration) -> Result<Zeroizing<Vec<u8>>, Fault> {
         let mut bytes = Zeroizing::new(Vec::new());
-        let limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-        self.input.borrow_mut().by_ref().take(limit).read_to_end(&mut bytes)?;
-        Ok(bytes)
+        match &self.input {
+            Input::Standard => read_standard(&mut bytes, limit, time)?,
+            Input::Other(given) => {
+                given.borrow_mut().read_to_end(&mut bytes)?;
+            }
+        }
+        match bytes.len() > limit {
+            true => Err(Fault::TooLarge(limit)),
+            false => Ok(bytes),
+        }
     }
+}
+
+#[cfg(unix)]
+fn read_standard(bytes: &mut Vec<u8>, limit: usize, time: Duration) -> Result<(), Fault> {
+    private_file::read_patiently(&mut std::io::stdin(), bytes, limit, time)
+}
+
+#[cfg(not(unix))]
+fn read_standard(bytes: &mut Vec<u8>, limit: usize, _: Duration) -> Result<(), Fault> {
+    std::io::stdin().take(limit as u64 + 1).read_to_end(bytes)?;
+    Ok(())
+}
+
+enum Input {
+    Standard,
+    Other(RefCell<Box<dyn Read>>),
 }
 
 /// Standard output without the standard library's buffer, which would split a result into several writes.

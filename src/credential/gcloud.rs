@@ -1,0 +1,128 @@
+//! An account stored by gcloud. Its database is opened when a token has to be minted, not for a cached one:
+//! the cache key holds the database file's identity instead of its content.
+
+use std::cell::OnceCell;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::broker::Broker;
+use crate::cache::KeyDigest;
+use crate::credential::metadata::Metadata;
+use crate::credential::{self, About, Credential, Setting};
+use crate::error::{Error, ErrorKind, Result};
+use crate::gcloud::accounts;
+use crate::token::{AccessRequest, SelfSignedRequest, Token};
+use crate::{json, printable};
+
+/// How long gcloud may keep its database locked, as gcloud itself waits.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// An account of gcloud's.
+pub struct GcloudAccount {
+    about: About,
+    folder: PathBuf,
+    name: String,
+    universe: Option<String>,
+    stamp: accounts::Stamp,
+    setting: Setting,
+    /// Host of the metadata server, for accounts gcloud found there.
+    metadata: String,
+    inner: OnceCell<Box<dyn Credential>>,
+}
+
+impl GcloudAccount {
+    /// The account of this name; `None` when gcloud has no database.
+    pub fn new(
+        folder: PathBuf,
+        name: String,
+        universe: Option<String>,
+        setting: Setting,
+        metadata: String,
+    ) -> Option<GcloudAccount> {
+        let stamp = accounts::stamp(&folder)?;
+        let about = About {
+            kind: "gcloud".to_owned(),
+            place: setting.place.clone(),
+            account: Some(name.clone()),
+            universe_domain: universe.clone(),
+            ..About::default()
+        };
+        let inner = OnceCell::new();
+        Some(GcloudAccount { about, folder, name, universe, stamp, setting, metadata, inner })
+    }
+
+    /// Whether gcloud has a login for this account.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn exists(&self) -> Result<bool> {
+        match self.inner() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NoCredential => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn inner(&self) -> Result<&dyn Credential> {
+        if let Some(inner) = self.inner.get() {
+            return Ok(&**inner);
+        }
+        let inner = self.open()?;
+        Ok(&**self.inner.get_or_init(|| inner))
+    }
+
+    fn open(&self) -> Result<Box<dyn Credential>> {
+        let found =
+            accounts::find(&self.folder, &self.name, self.universe.as_deref(), PATIENCE)?;
+        let Some(row) = found else {
+            let name = printable::text(&self.name);
+            let message = format!("gcloud's account {name} has no login in {}", self.setting.place);
+            return Err(Error::new(ErrorKind::NoCredential, message)
+                .hint(format!("gcloud auth login {name}, or choose another with --account")));
+        };
+        if row.account.kind == "gce" {
+            let universe = self.universe.clone();
+            let account = Some(row.account.name.as_str());
+            return Ok(Box::new(Metadata::new(self.metadata.clone(), account, None, universe)));
+        }
+        let malformed = |what| self.setting.malformed(what).hint(&*self.setting.login_hint);
+        let mut map = json::object(row.json.expose().as_bytes()).map_err(malformed)?;
+        // gcloud keeps its proof of reauthentication in another database.
+        if row.account.kind == "authorized_user"
+            && let Some(rapt) = accounts::rapt(&self.folder, &self.name)
+        {
+            map.insert("rapt_token".to_owned(), Value::from(rapt.expose()));
+        }
+        credential::read(map, &self.setting)
+    }
+}
+
+impl Credential for GcloudAccount {
+    fn about(&self) -> &About {
+        self.inner.get().map_or(&self.about, |inner| inner.about())
+    }
+
+    fn describe(&self) -> Result<About> {
+        self.inner().map(|inner| inner.about().clone())
+    }
+
+    fn identify(&self, digest: &mut KeyDigest) {
+        digest.field("gcloud");
+        digest.field(self.stamp.as_str());
+        digest.field(&self.name);
+        digest.optional(self.universe.as_deref());
+        digest.optional(self.setting.token_host.as_ref().map(|url| url.as_str()));
+        digest.field(if self.setting.self_signed { "signs" } else { "asks" });
+        digest.field(&self.metadata);
+    }
+
+    fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token> {
+        self.inner()?.access_token(request, broker)
+    }
+
+    fn self_signed(&self, request: &SelfSignedRequest, broker: &Broker<'_>) -> Result<Token> {
+        self.inner()?.self_signed(request, broker)
+    }
+}

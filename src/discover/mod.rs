@@ -1,0 +1,279 @@
+//! Which credential: what the user named, or the first of six places that has one.
+
+pub mod detect;
+mod places;
+
+use crate::accounts;
+use crate::broker::Broker;
+use crate::credential::gcloud::GcloudAccount;
+use crate::credential::metadata::Metadata;
+use crate::credential::{self, About, Credential};
+use crate::error::{Error, ErrorKind, Result};
+use crate::flags::Source;
+use crate::printable;
+use crate::settings::{Chosen, Settings};
+use crate::world::World;
+
+/// A credential and where it was found.
+pub struct Found {
+    /// It.
+    pub credential: Box<dyn Credential>,
+    /// The place, as `--source` and the JSON output name it.
+    pub source: &'static str,
+}
+
+/// What one place had.
+pub enum Looked {
+    /// Nothing, and why.
+    Nothing(String),
+    /// A credential.
+    Found(Found),
+    /// Something that was meant to be one: an error, never a reason to look further.
+    Broken(Error),
+}
+
+/// What is needed to look.
+pub struct Search<'a> {
+    /// What holds for this run.
+    pub settings: &'a Settings,
+    /// The outside, and those who ask servers.
+    pub broker: &'a Broker<'a>,
+    /// Whether a server may be asked; `status` looks without.
+    pub may_ask: bool,
+}
+
+impl Search<'_> {
+    fn world(&self) -> &World {
+        self.broker.world
+    }
+}
+
+/// One of the places, in the order in which they are looked at.
+pub struct Place {
+    /// Its number in the manual.
+    pub number: u8,
+    /// The group it belongs to.
+    pub source: Source,
+    /// What it is called.
+    pub label: fn(&World) -> String,
+    /// Looks.
+    look: fn(&Search<'_>) -> Looked,
+}
+
+/// The places, in order.
+pub use places::PLACES;
+
+/// A line of `status`: a place, and what it had.
+pub struct Row {
+    /// The place.
+    pub place: &'static Place,
+    /// `None`: not looked at, because an earlier one had a credential and this one would have to be asked.
+    pub looked: Option<Looked>,
+}
+
+/// The credential for this run.
+///
+/// # Errors
+/// `NoCredential` when there is none, or whatever is wrong with what was named.
+pub fn credential(search: &Search<'_>) -> Result<Found> {
+    if let Some(found) = named(search)? {
+        return Ok(found);
+    }
+    let mut reasons = Vec::new();
+    for place in PLACES.iter().filter(|place| within(search.settings, place)) {
+        match (place.look)(search) {
+            Looked::Found(found) => return Ok(noted(found, place, search)),
+            Looked::Broken(error) => return Err(error),
+            Looked::Nothing(reason) => {
+                // A file with defaults speaks after the variables.
+                if let Some(found) = default_of_file(search, place)? {
+                    return Ok(found);
+                }
+                let label = (place.label)(search.world());
+                search.world().terminal.note(|| format!("{label}: {reason}"));
+                reasons.push(format!("{label}: {reason}"));
+            }
+        }
+    }
+    Err(nothing_found(search.settings, &reasons))
+}
+
+fn noted(found: Found, place: &Place, search: &Search<'_>) -> Found {
+    search.world().terminal.note(|| {
+        let about = found.credential.about();
+        format!(
+            "{} from {} is used",
+            credential::kind_in_words(&about.kind),
+            (place.label)(search.world())
+        )
+    });
+    found
+}
+
+fn within(settings: &Settings, place: &Place) -> bool {
+    settings.source.as_ref().is_none_or(|source| source.value == place.source)
+}
+
+fn nothing_found(settings: &Settings, reasons: &[String]) -> Error {
+    let hint = "gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS to a \
+                credential file";
+    match (&settings.source, reasons) {
+        (Some(_), [.., reason]) => {
+            Error::new(ErrorKind::NoCredential, format!("no credential found, {reason}"))
+                .hint("leave --source away, or gauth status to see what there is")
+        }
+        _ => Error::new(
+            ErrorKind::NoCredential,
+            "no credential found in any of the 6 places that gauth status lists",
+        )
+        .hint(hint),
+    }
+}
+
+/// Every place and what it had; stops asking servers once something was found.
+pub fn survey(search: &Search<'_>) -> Vec<Row> {
+    let mut found = false;
+    let mut rows = Vec::new();
+    for place in PLACES {
+        let skip = found && place.source == Source::Metadata;
+        let looked = (!skip && within(search.settings, place)).then(|| (place.look)(search));
+        found |= matches!(looked, Some(Looked::Found(_) | Looked::Broken(_)));
+        rows.push(Row { place, looked });
+    }
+    rows
+}
+
+/// What was named for this run: a file, an account, or a profile with one of them.
+///
+/// # Errors
+/// Whatever is wrong with it.
+pub fn named(search: &Search<'_>) -> Result<Option<Found>> {
+    let settings = search.settings;
+    let is_named = |named: bool| if named { Some(()) } else { None };
+    let credentials = settings.credentials.as_ref().filter(|c| is_named(c.named).is_some());
+    let account = settings.account.as_ref().filter(|c| is_named(c.named).is_some());
+    choose(search, credentials, account)
+}
+
+/// The defaults of `config.toml` come after Google's variables, which are the places 1 and 2.
+fn default_of_file(search: &Search<'_>, place: &Place) -> Result<Option<Found>> {
+    let is_last_variable = place.source == Source::Env
+        && PLACES.iter().rev().find(|place| place.source == Source::Env).map(|last| last.label)
+            == Some(place.label);
+    match is_last_variable {
+        true => choose(search, search.settings.credentials.as_ref(), search.settings.account.as_ref()),
+        false => Ok(None),
+    }
+}
+
+fn choose(
+    search: &Search<'_>,
+    credentials: Option<&Chosen<std::ffi::OsString>>,
+    account: Option<&Chosen<String>>,
+) -> Result<Option<Found>> {
+    match (credentials, account) {
+        (None, None) => Ok(None),
+        (None, Some(account)) => by_account(search, account).map(Some),
+        (Some(file), account) => {
+            let credential = places::named_file(search, file)?;
+            if let Some(account) = account {
+                must_match(&*credential, &account.value, &file.origin)?;
+            }
+            Ok(Some(Found { credential, source: "file" }))
+        }
+    }
+}
+
+fn must_match(credential: &dyn Credential, account: &str, origin: &str) -> Result<()> {
+    match &credential.about().account {
+        Some(found) if !found.eq_ignore_ascii_case(account) => Err(Error::usage(format!(
+            "{origin} is a credential of {}, --account asks for {}",
+            printable::text(found),
+            printable::text(account)
+        ))
+        .hint("leave one of the two away")),
+        _ => Ok(()),
+    }
+}
+
+/// A login of gauth, else of gcloud, else the credential file if its e-mail matches, else of the metadata
+/// server: it comes last because it is the only one that has to be asked.
+fn by_account(search: &Search<'_>, account: &Chosen<String>) -> Result<Found> {
+    let name = account.value.as_str();
+    let wanted = |source| search.settings.source.as_ref().is_none_or(|only| only.value == source);
+    if wanted(Source::Login)
+        && let Some((path, bytes)) = accounts::load(name, search.world())?
+    {
+        let credential = places::own_login(search, name, path, &bytes)?;
+        return Ok(Found { credential, source: "login" });
+    }
+    if wanted(Source::Gcloud)
+        && let Some(login) = places::gcloud_login(search, name)?
+        && GcloudAccount::exists(&login)?
+    {
+        return Ok(Found { credential: Box::new(login), source: "gcloud" });
+    }
+    for (source, place) in [(Source::Env, "env"), (Source::Adc, "adc")] {
+        for found in PLACES.iter().filter(|place| place.source == source && wanted(source)) {
+            if let Looked::Found(found) = (found.look)(search)
+                && owner(&found).is_some_and(|owner| owner.eq_ignore_ascii_case(name))
+            {
+                return Ok(Found { credential: found.credential, source: place });
+            }
+        }
+    }
+    if wanted(Source::Metadata) && is_on_google(search) {
+        let world = search.world();
+        let credential = Metadata::new(
+            detect::host(world)?,
+            Some(name),
+            world.folders.boot_id(),
+            search.settings.universe_domain.clone(),
+        );
+        return Ok(Found { credential: Box::new(credential), source: "metadata" });
+    }
+    let known = known_accounts(search);
+    let message = format!("{} is no login of gauth or gcloud", printable::text(name));
+    let error = Error::new(ErrorKind::NoCredential, message);
+    Err(match known.is_empty() {
+        true => error.hint(format!("gcloud auth login {}", printable::text(name))),
+        false => error.hint(format!("use one of {}", printable::text(&known.join(", ")))),
+    })
+}
+
+fn owner(found: &Found) -> Option<&str> {
+    found.credential.about().account.as_deref()
+}
+
+fn is_on_google(search: &Search<'_>) -> bool {
+    match detect::guess(search.world()) {
+        detect::Guess::Yes(_) => true,
+        detect::Guess::No(_) => false,
+        detect::Guess::Unknown => search.may_ask && detect::ping(search.broker).is_ok(),
+    }
+}
+
+/// The accounts that have a login, for hints and completion.
+pub fn known_accounts(search: &Search<'_>) -> Vec<String> {
+    account_names(search.world())
+}
+
+/// The accounts of gauth and gcloud.
+pub fn account_names(world: &World) -> Vec<String> {
+    let mut names = accounts::list(world);
+    if let Some(folder) = &world.folders.gcloud {
+        let stored = crate::gcloud::accounts::list(folder, std::time::Duration::from_millis(200));
+        names.extend(stored.unwrap_or_default().into_iter().map(|account| account.name));
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// How a credential is called in one line: `ada@example.com, authorized_user`.
+pub fn one_line(about: &About) -> String {
+    match &about.account {
+        Some(account) => format!("{}, {}", printable::text(account), about.kind),
+        None => about.kind.clone(),
+    }
+}
