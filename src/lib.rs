@@ -4,6 +4,7 @@
 //! (`discover`), the broker looks into the cache or asks Google, `output` prints one line. Everything
 //! outside the process is behind a door of [`world::World`].
 
+pub mod call;
 pub mod commands;
 pub mod error;
 pub mod gcloud;
@@ -11,6 +12,8 @@ pub mod http;
 pub mod jwt;
 pub mod key;
 pub mod printable;
+pub mod proxy;
+pub mod roots;
 pub mod secret;
 pub mod token;
 pub mod url;

@@ -1,0 +1,490 @@
+//! Which proxy carries a request: gcloud's properties, else the variables curl reads, by the scheme of the URL.
+//!
+//! Loopback, link-local and metadata addresses are never reached through a proxy: a token for this machine would
+//! leave it. `NO_PROXY` is read as curl reads it, with ports and networks on top.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use percent_encoding::percent_decode_str;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::secret::Secret;
+use crate::url::{Scheme, Url};
+use crate::world::env::{self, Env, Variable};
+
+/// How a proxy is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// HTTP with `CONNECT`.
+    Http,
+    /// The same inside TLS.
+    Https,
+    /// SOCKS 4: names are looked up here.
+    Socks4,
+    /// SOCKS 4a: the proxy looks names up.
+    Socks4a,
+    /// SOCKS 5: names are looked up here.
+    Socks5,
+    /// SOCKS 5: the proxy looks names up.
+    Socks5h,
+}
+
+/// A proxy, complete.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    /// How it is spoken to.
+    pub kind: Kind,
+    /// Name or address; an IPv6 address without its brackets.
+    pub host: String,
+    /// Named or usual.
+    pub port: u16,
+    /// User name and password.
+    pub login: Option<(String, Secret)>,
+    /// The variable or property that named it, for errors.
+    pub named_by: String,
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.port),
+            false => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
+}
+
+/// gcloud's proxy properties, as they stand.
+#[derive(Debug, Clone, Default)]
+pub struct Properties {
+    /// `proxy/type`.
+    pub kind: Option<String>,
+    /// `proxy/address`.
+    pub address: Option<String>,
+    /// `proxy/port`.
+    pub port: Option<String>,
+    /// `proxy/username`.
+    pub username: Option<String>,
+    /// `proxy/password`.
+    pub password: Option<Secret>,
+    /// `proxy/rdns`: false looks names up here.
+    pub rdns: Option<String>,
+}
+
+/// What was said about proxies; read, but understood only when a request needs it.
+#[derive(Debug, Clone, Default)]
+pub struct Proxies {
+    gcloud: Option<Proxy>,
+    https: Option<Setting>,
+    http: Option<Setting>,
+    except: Vec<Exception>,
+}
+
+/// The URL of a proxy, which may hold a password.
+#[derive(Clone)]
+struct Setting {
+    variable: &'static str,
+    url: Zeroizing<String>,
+}
+
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.variable)
+    }
+}
+
+impl Proxies {
+    /// From gcloud's properties, which win, and the environment.
+    ///
+    /// # Errors
+    /// When gcloud's properties are incomplete or make no sense, or a variable is not text.
+    pub fn read(env: &Env, properties: &Properties) -> Result<Proxies> {
+        let either = |upper: &'static str, lower: &'static str| {
+            first(env, &[lower, upper, "all_proxy", "ALL_PROXY"])
+        };
+        Ok(Proxies {
+            gcloud: of_gcloud(properties)?,
+            https: either("HTTPS_PROXY", "https_proxy")?,
+            // HTTP_PROXY in capitals may be the header `Proxy:` of a request that a web server serves by CGI.
+            http: first(env, &["http_proxy", "all_proxy", "ALL_PROXY"])?,
+            except: exceptions(&env.either_case(&env::NO_PROXY)?.unwrap_or_default()),
+        })
+    }
+
+    /// The proxy that carries a request to `url`, if any does.
+    ///
+    /// # Errors
+    /// `Usage`, naming the variable and never its value, when the proxy's URL cannot be understood.
+    pub fn choose(&self, url: &Url) -> Result<Option<Proxy>> {
+        if stays_here(url) || self.except.iter().any(|exception| exception.covers(url)) {
+            return Ok(None);
+        }
+        if let Some(proxy) = &self.gcloud {
+            return Ok(Some(proxy.clone()));
+        }
+        let setting = match url.scheme {
+            Scheme::Https => &self.https,
+            Scheme::Http => &self.http,
+        };
+        setting.as_ref().map(|setting| parse(setting.variable, &setting.url)).transpose()
+    }
+}
+
+/// Whether the host is on this machine or this link: no proxy is asked about, or for, these.
+pub fn stays_here(url: &Url) -> bool {
+    let link_local = match url.address() {
+        Some(IpAddr::V4(address)) => address.is_link_local(),
+        Some(IpAddr::V6(address)) => address.is_unicast_link_local(),
+        None => url.host == "localhost" || url.host.ends_with(".localhost"),
+    };
+    link_local || url.is_loopback() || url.is_metadata()
+}
+
+/// The first of these variables that is set.
+fn first(env: &Env, names: &[&'static str]) -> Result<Option<Setting>> {
+    for name in names {
+        if let Some(url) = env.text(&Variable { name, about: "" })? {
+            return Ok(Some(Setting { variable: name, url: Zeroizing::new(url) }));
+        }
+    }
+    Ok(None)
+}
+
+/// Reads a proxy's URL: `[scheme://][user[:password]@]host[:port][/]`.
+fn parse(variable: &str, text: &str) -> Result<Proxy> {
+    let wrong = |what: &str| {
+        Error::usage(format!("{variable} {what}"))
+            .hint(format!("export {variable}=http://HOST:PORT, or unset {variable}"))
+    };
+    let (scheme, rest) = text.trim().split_once("://").unwrap_or(("http", text.trim()));
+    let (kind, usual_port) = match scheme.to_ascii_lowercase().as_str() {
+        "http" => (Kind::Http, 80),
+        "https" => (Kind::Https, 443),
+        "socks4" => (Kind::Socks4, 1080),
+        "socks4a" => (Kind::Socks4a, 1080),
+        "socks" | "socks5" => (Kind::Socks5, 1080),
+        "socks5h" => (Kind::Socks5h, 1080),
+        _ => {
+            return Err(wrong(
+                "has a scheme that is not http, https, socks4, socks4a, socks5 or socks5h",
+            ));
+        }
+    };
+    let (login, place) = match rest.rsplit_once('@') {
+        Some((login, place)) => (Some(login), place),
+        None => (None, rest),
+    };
+    let place = place.strip_suffix('/').unwrap_or(place);
+    if place.contains(['/', '?', '#']) {
+        return Err(wrong("has a path, which proxies do not have"));
+    }
+    let url = Url::parse(&format!("http://{place}/")).map_err(wrong)?;
+    let named_port = place.rsplit(']').next().is_some_and(|end| end.contains(':'));
+    Ok(Proxy {
+        kind,
+        host: url.host,
+        port: if named_port { url.port } else { usual_port },
+        login: login
+            .map(|login| {
+                credentials(login).ok_or_else(|| wrong("has a malformed user name or password"))
+            })
+            .transpose()?,
+        named_by: variable.to_owned(),
+    })
+}
+
+/// User name and password, percent-decoded.
+fn credentials(text: &str) -> Option<(String, Secret)> {
+    let decoded = |text: &str| {
+        let text = percent_decode_str(text).decode_utf8().ok()?;
+        (!text.chars().any(char::is_control)).then(|| text.into_owned())
+    };
+    let (user, password) = text.split_once(':').unwrap_or((text, ""));
+    Some((decoded(user)?, Secret::new(decoded(password)?)))
+}
+
+/// gcloud's proxy: type, address and port, all or none.
+fn of_gcloud(properties: &Properties) -> Result<Option<Proxy>> {
+    let wrong = |what: &str| {
+        Error::new(ErrorKind::Malformed, format!("gcloud's proxy properties {what}"))
+            .hint("gcloud config unset proxy/type, proxy/address and proxy/port, or set all three")
+    };
+    let (kind, address, port) = match (&properties.kind, &properties.address, &properties.port) {
+        (None, None, None) => return Ok(None),
+        (Some(kind), Some(address), Some(port)) => (kind, address, port),
+        _ => return Err(wrong("are incomplete")),
+    };
+    let here = properties.rdns.as_deref().is_some_and(|rdns| !env::is_yes(rdns));
+    let kind = match (kind.as_str(), here) {
+        // Without a tunnel only plain http would differ, which gauth sends to this machine alone.
+        ("http" | "http_no_tunnel", _) => Kind::Http,
+        ("socks4", false) => Kind::Socks4a,
+        ("socks4", true) => Kind::Socks4,
+        ("socks5", false) => Kind::Socks5h,
+        ("socks5", true) => Kind::Socks5,
+        _ => return Err(wrong("have a type that is not http, http_no_tunnel, socks4 or socks5")),
+    };
+    let shown = if address.contains(':') { format!("[{address}]") } else { address.clone() };
+    let url = Url::parse(&format!("http://{shown}:{port}/"))
+        .map_err(|what| wrong(&format!("name an address that {what}")))?;
+    let login = properties
+        .username
+        .clone()
+        .map(|user| (user, properties.password.clone().unwrap_or_else(|| Secret::new(""))));
+    let named_by = "gcloud's proxy/address".to_owned();
+    Ok(Some(Proxy { kind, host: url.host, port: url.port, login, named_by }))
+}
+
+/// One word of `NO_PROXY`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Exception {
+    /// `*`: no proxy at all.
+    Everything,
+    /// A name and all names below it, perhaps at one port only.
+    Name(String, Option<u16>),
+    /// An address, perhaps at one port only.
+    Address(IpAddr, Option<u16>),
+    /// A network: the leading bits that count.
+    Network(IpAddr, u8),
+}
+
+/// The words of `NO_PROXY`, separated by commas or spaces; what makes no sense matches nothing.
+fn exceptions(text: &str) -> Vec<Exception> {
+    text.split([',', ' ', '\t']).filter(|word| !word.is_empty()).filter_map(exception).collect()
+}
+
+fn exception(word: &str) -> Option<Exception> {
+    if word == "*" {
+        return Some(Exception::Everything);
+    }
+    if let Some((address, bits)) = word.split_once('/') {
+        let address: IpAddr = address.trim_matches(['[', ']']).parse().ok()?;
+        let bits: u8 = bits.parse().ok()?;
+        return (bits <= width(address)).then_some(Exception::Network(address, bits));
+    }
+    if let Ok(address) = word.trim_matches(['[', ']']).parse() {
+        return Some(Exception::Address(address, None));
+    }
+    let (name, port) = match word.rsplit_once(':') {
+        Some((name, port)) => (name, Some(port.parse().ok()?)),
+        None => (word, None),
+    };
+    if let Ok(address) = name.trim_matches(['[', ']']).parse() {
+        return Some(Exception::Address(address, port));
+    }
+    let name = name.strip_prefix('*').unwrap_or(name).trim_matches('.');
+    (!name.is_empty()).then(|| Exception::Name(name.to_ascii_lowercase(), port))
+}
+
+impl Exception {
+    fn covers(&self, url: &Url) -> bool {
+        let at = |port: &Option<u16>| port.is_none_or(|port| port == url.port);
+        match self {
+            Exception::Everything => true,
+            Exception::Name(name, port) => {
+                let host = url.host.trim_end_matches('.');
+                let below = host.strip_suffix(name.as_str());
+                at(port) && below.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            }
+            Exception::Address(address, port) => url.address() == Some(*address) && at(port),
+            Exception::Network(network, bits) => url
+                .address()
+                .is_some_and(|address| leading(address, *bits) == leading(*network, *bits)),
+        }
+    }
+}
+
+fn width(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
+/// The first `bits` of an address, with its family so that one never equals the other.
+fn leading(address: IpAddr, bits: u8) -> (u8, u128) {
+    let (width, number) = match address {
+        IpAddr::V4(address) => (32, u128::from(address.to_bits())),
+        IpAddr::V6(address) => (128, address.to_bits()),
+    };
+    (width, number.checked_shr(u32::from(width) - u32::from(bits.min(width))).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::ffi::OsString;
+
+    use super::*;
+
+    fn env(variables: &[(&str, &str)]) -> Env {
+        let pair = |(name, value): &(&str, &str)| (String::from(*name), OsString::from(*value));
+        Env::Fixed(variables.iter().map(pair).collect::<BTreeMap<_, _>>())
+    }
+
+    fn chosen(variables: &[(&str, &str)], properties: &Properties, url: &str) -> Option<String> {
+        let proxies = Proxies::read(&env(variables), properties).expect("settings");
+        let proxy = proxies.choose(&Url::parse(url).expect(url)).expect("proxy");
+        proxy.map(|proxy| format!("{:?} {proxy} by {}", proxy.kind, proxy.named_by))
+    }
+
+    #[track_caller]
+    fn check(variables: &[(&str, &str)], url: &str, proxy: Option<&str>) {
+        assert_eq!(chosen(variables, &Properties::default(), url).as_deref(), proxy, "{url}");
+    }
+
+    #[test]
+    fn the_scheme_of_the_url_chooses_the_variable() {
+        let url = "https://oauth2.googleapis.com/token";
+        let plain = "http://a.example/";
+        check(&[], url, None);
+        check(&[("HTTPS_PROXY", "http://p:3128")], url, Some("Http p:3128 by HTTPS_PROXY"));
+        check(&[("https_proxy", "p:3128")], url, Some("Http p:3128 by https_proxy"));
+        check(&[("HTTPS_PROXY", "u"), ("https_proxy", "l")], url, Some("Http l:80 by https_proxy"));
+        check(&[("HTTPS_PROXY", "http://p:3128")], plain, None);
+        check(&[("http_proxy", "http://p:3128")], plain, Some("Http p:3128 by http_proxy"));
+        check(&[("http_proxy", "http://p:3128")], url, None);
+        check(&[("HTTP_PROXY", "http://p:3128")], plain, None);
+        check(&[("ALL_PROXY", "socks5h://p")], url, Some("Socks5h p:1080 by ALL_PROXY"));
+        check(&[("all_proxy", "socks4://p")], plain, Some("Socks4 p:1080 by all_proxy"));
+        check(&[("HTTPS_PROXY", "")], url, None);
+        check(&[("HTTPS_PROXY", "https://[::2]/")], url, Some("Https [::2]:443 by HTTPS_PROXY"));
+    }
+
+    #[test]
+    fn this_machine_and_its_link_are_never_proxied() {
+        let all = [("ALL_PROXY", "http://p:3128")];
+        for host in [
+            "http://127.0.0.1:8080/",
+            "http://127.9.9.9/",
+            "http://[::1]/",
+            "http://localhost/",
+            "http://a.localhost/",
+            "http://169.254.169.254/latest",
+            "http://169.254.1.1/",
+            "http://[fe80::1]/",
+            "http://[fd00:ec2::254]/",
+            "http://metadata.google.internal/",
+            "https://metadata.google.internal/",
+        ] {
+            check(&all, host, None);
+        }
+    }
+
+    #[test]
+    fn no_proxy_is_read_as_curl_reads_it() {
+        for (list, url, direct) in [
+            ("", "https://a.example/", false),
+            ("*", "https://a.example/", true),
+            (" * ", "https://a.example/", true),
+            ("a.example", "https://a.example/", true),
+            ("A.EXAMPLE", "https://a.example/", true),
+            ("a.example", "https://b.a.example/", true),
+            (".a.example", "https://b.a.example/", true),
+            (".a.example", "https://a.example/", true),
+            ("*.a.example", "https://b.a.example/", true),
+            ("a.example.", "https://a.example/", true),
+            ("a.example", "https://xa.example/", false),
+            (".a.example", "https://xa.example/", false),
+            ("a.example", "https://a.example.com/", false),
+            ("example", "https://a.example/", true),
+            ("b.example,a.example", "https://a.example/", true),
+            ("b.example a.example", "https://a.example/", true),
+            ("b.example, a.example", "https://a.example/", true),
+            ("a.example:443", "https://a.example/", true),
+            ("a.example:8443", "https://a.example/", false),
+            ("a.example:8443", "https://a.example:8443/", true),
+            ("a.example:x", "https://a.example/", false),
+            ("10.0.0.1", "https://10.0.0.1/", true),
+            ("10.0.0.1", "https://10.0.0.11/", false),
+            ("10.0.0.1:8443", "https://10.0.0.1:8443/", true),
+            ("10.0.0.1:8443", "https://10.0.0.1/", false),
+            ("10.0.0.0/8", "https://10.255.0.1/", true),
+            ("10.0.0.0/8", "https://11.0.0.1/", false),
+            ("10.0.0.0/33", "https://10.0.0.1/", false),
+            ("0.0.0.0/0", "https://10.0.0.1/", true),
+            ("0.0.0.0/0", "https://[2001:db8::1]/", false),
+            ("10.0.0.0/8", "https://a.example/", false),
+            ("192.168.1.128/25", "https://192.168.1.200/", true),
+            ("192.168.1.128/25", "https://192.168.1.100/", false),
+            ("2001:db8::1", "https://[2001:db8::1]/", true),
+            ("[2001:db8::1]", "https://[2001:db8::1]/", true),
+            ("[2001:db8::1]:8443", "https://[2001:db8::1]:8443/", true),
+            ("2001:db8::/32", "https://[2001:db8:9::1]/", true),
+            ("2001:db8::/32", "https://[2001:db9::1]/", false),
+            ("::/0", "https://10.0.0.1/", false),
+            (",,.", "https://a.example/", false),
+        ] {
+            let proxy = (!direct).then_some("Http p:3128 by HTTPS_PROXY");
+            check(&[("HTTPS_PROXY", "p:3128"), ("no_proxy", list)], url, proxy);
+        }
+    }
+
+    #[test]
+    fn gclouds_properties_win_over_the_environment() {
+        let mut properties = Properties {
+            kind: Some("socks5".to_owned()),
+            address: Some("p.corp".to_owned()),
+            port: Some("1081".to_owned()),
+            ..Properties::default()
+        };
+        let variables = [("HTTPS_PROXY", "http://env:1"), ("NO_PROXY", "b.example")];
+        let by = |properties: &Properties, url| chosen(&variables, properties, url);
+        let url = "https://a.example/";
+        assert_eq!(
+            by(&properties, url).as_deref(),
+            Some("Socks5h p.corp:1081 by gcloud's proxy/address")
+        );
+        assert_eq!(by(&properties, "https://b.example/"), None);
+        properties.rdns = Some("false".to_owned());
+        assert_eq!(
+            by(&properties, url).as_deref(),
+            Some("Socks5 p.corp:1081 by gcloud's proxy/address")
+        );
+        properties.kind = Some("http_no_tunnel".to_owned());
+        assert_eq!(
+            by(&properties, url).as_deref(),
+            Some("Http p.corp:1081 by gcloud's proxy/address")
+        );
+        for (kind, port) in [
+            (Some("http"), None),
+            (None, Some("1")),
+            (Some("ftp"), Some("1")),
+            (Some("http"), Some("0")),
+        ] {
+            properties.kind = kind.map(str::to_owned);
+            properties.port = port.map(str::to_owned);
+            let error = Proxies::read(&env(&[]), &properties).expect_err("incomplete");
+            assert_eq!(error.kind(), ErrorKind::Malformed);
+        }
+    }
+
+    #[test]
+    fn a_proxys_login_is_decoded_and_kept_secret() {
+        let proxy = parse("HTTPS_PROXY", "http://ada%40corp:p%3A%40ss@p:3128").expect("proxy");
+        let (user, password) = proxy.login.as_ref().expect("login");
+        assert_eq!(user, "ada@corp");
+        assert!(password.same_as(&Secret::new("p:@ss")));
+        assert!(!format!("{proxy:?} {proxy}").contains("p:@ss"));
+    }
+
+    #[test]
+    fn a_bad_proxy_is_named_by_its_variable_and_never_shown() {
+        for url in [
+            "ftp://ada:hunter2hunter2@p:1",
+            "http://ada:hunter2hunter2@",
+            "http://ada:hunter2hunter2@p:0",
+            "http://ada:hunter2hunter2@p:http",
+            "http://ada:hunter2hunter2@p/path",
+            "http://ada:hunter2hunter2@a b",
+            "http://ada:hunter2hunter2%0d%0a@p",
+            "http://ada:hunter2hunter2%ff@p",
+        ] {
+            let proxies = Proxies::read(&env(&[("https_proxy", url)]), &Properties::default());
+            let target = Url::parse("https://a.example/").expect("url");
+            let error = proxies.expect("settings").choose(&target).expect_err(url);
+            assert_eq!(error.kind(), ErrorKind::Usage);
+            let shown = format!("{error} {:?} {error:?}", error.hint_text());
+            assert!(shown.contains("https_proxy") && !shown.contains("hunter2"), "{shown}");
+            assert!(!shown.contains("ada"), "{shown}");
+        }
+    }
+}
