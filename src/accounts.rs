@@ -59,7 +59,8 @@ pub fn active(world: &World) -> Result<Option<String>> {
 }
 
 fn broken_state(place: &str, what: String) -> Error {
-    Error::malformed(place, what).hint(format!("rm {place}, then choose the account with --account"))
+    Error::malformed(place, what)
+        .hint(format!("rm {place}, then choose the account with --account"))
 }
 
 /// The stored login of an account: its path and content.

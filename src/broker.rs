@@ -77,7 +77,9 @@ impl<'w> Broker<'w> {
                 self.long_enough(token)
             }
             (Err(error), Some(spare)) if error.kind() == ErrorKind::NoAnswer => {
-                self.world.terminal.warn(&format!("{error}; a cached token is used while it lasts"));
+                self.world
+                    .terminal
+                    .warn(&format!("{error}; a cached token is used while it lasts"));
                 Ok(spare)
             }
             (Err(error), _) => {
@@ -152,7 +154,8 @@ impl<'w> Broker<'w> {
         has_spare: bool,
     ) -> Result<Token> {
         let full = self.deadline.get();
-        let left = self.cache.look(&key(credential, request)).and_then(|e| e.token.left(self.now()));
+        let left =
+            self.cache.look(&key(credential, request)).and_then(|e| e.token.left(self.now()));
         if has_spare && left.is_some_and(|left| left >= WORTH_KEEPING) {
             self.deadline.set(full.at_most(&*self.world.clock, SHORT_BUDGET));
         }

@@ -140,7 +140,9 @@ impl<'w> Cache<'w> {
             Ok(bytes) => bytes,
             Err(Fault::Missing) => return None,
             Err(fault) => {
-                self.world.terminal.note(|| format!("{}; ignored", fault.at(&path, "a cache entry")));
+                self.world
+                    .terminal
+                    .note(|| format!("{}; ignored", fault.at(&path, "a cache entry")));
                 return None;
             }
         };
@@ -301,8 +303,10 @@ pub fn lock(world: &World, name: &str, deadline: Deadline) -> Result<Option<Lock
         }
         let left = deadline.left(&*world.clock);
         if left.is_zero() {
-            return Err(Error::no_answer("another gauth has been asking for this token all the time")
-                .hint("try again, or give more time with --timeout"));
+            return Err(Error::no_answer(
+                "another gauth has been asking for this token all the time",
+            )
+            .hint("try again, or give more time with --timeout"));
         }
         world.clock.sleep(pauses.next().unwrap_or(Duration::from_millis(50)).min(left));
     }
@@ -337,8 +341,7 @@ pub fn decode(bytes: &[u8]) -> Option<Entry> {
     if !crate::token::well_formed(&stored.token) {
         return None;
     }
-    let mut token =
-        Token::new(Secret::new(stored.token), &stored.kind, Some(stored.expires_at));
+    let mut token = Token::new(Secret::new(stored.token), &stored.kind, Some(stored.expires_at));
     token.account = stored.account;
     token.scopes = stored.scopes;
     token.universe_domain = stored.universe_domain;

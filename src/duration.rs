@@ -59,9 +59,14 @@ mod tests {
 
     #[test]
     fn spans_are_said_in_words() {
-        for (seconds, words) in
-            [(-3, "0 s"), (59, "59 s"), (2820, "47 min"), (3600, "1 h"), (7500, "2 h 5 min"), (200_000, "2 d")]
-        {
+        for (seconds, words) in [
+            (-3, "0 s"),
+            (59, "59 s"),
+            (2820, "47 min"),
+            (3600, "1 h"),
+            (7500, "2 h 5 min"),
+            (200_000, "2 d"),
+        ] {
             assert_eq!(in_words(seconds), words);
         }
         assert_eq!(rfc3339(1_767_323_045), "2026-01-02T03:04:05Z");

@@ -4,18 +4,34 @@
 //! (`discover`), the broker looks into the cache or asks Google, `output` prints one line. Everything
 //! outside the process is behind a door of [`world::World`].
 
+pub mod accounts;
+pub mod broker;
+pub mod cache;
 pub mod call;
+pub mod cli;
 pub mod commands;
+pub mod complete;
+pub mod credential;
+pub mod discover;
+pub mod duration;
 pub mod error;
+pub mod flags;
 pub mod gcloud;
+pub mod google;
+pub mod help;
 pub mod http;
+pub mod json;
 pub mod jwt;
 pub mod key;
+pub mod output;
 pub mod printable;
+pub mod private_file;
 pub mod proxy;
 pub mod roots;
 pub mod secret;
+pub mod settings;
 pub mod token;
+pub mod trust;
 pub mod url;
 pub mod world;
 

@@ -1,2 +1,14 @@
-//! x
-fn main() {}
+//! The real world, the words of the command line, the exit code; nothing else.
+
+use std::process::ExitCode;
+
+use gauth::cli;
+use gauth::world::World;
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the command line")]
+fn main() -> ExitCode {
+    gauth::world::guard::memory();
+    let words: Vec<_> = std::env::args_os().collect();
+    let status = cli::run(&words, &World::real());
+    ExitCode::from(status.0)
+}

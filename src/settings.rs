@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::broker::{Broker, Policy};
-use crate::call::{Caller, Network};
+use crate::call::{self, Caller, Network};
 use crate::error::{Error, Result};
 use crate::flags::{Effort, General, Source, Who, Wish};
 use crate::gcloud::properties::Properties;
@@ -165,10 +165,16 @@ impl Settings {
             &[env::GAUTH_UNIVERSE_DOMAIN, env::GOOGLE_CLOUD_UNIVERSE_DOMAIN],
             &profile.universe_domain,
         )?;
-        let ca_file = pick.path("--ca-file", &given.effort.ca_file, &env::GAUTH_CA_FILE, &profile.ca_file);
+        let ca_file =
+            pick.path("--ca-file", &given.effort.ca_file, &env::GAUTH_CA_FILE, &profile.ca_file);
         Ok(Settings {
             credentials: pick.credentials(&who.credentials),
-            account: pick.text("--account", &who.account, &[env::GAUTH_ACCOUNT], &profile.account)?,
+            account: pick.text(
+                "--account",
+                &who.account,
+                &[env::GAUTH_ACCOUNT],
+                &profile.account,
+            )?,
             source: source.map(read_source).transpose()?,
             quota_project: quota_project.map(header_value).transpose()?,
             universe_domain: universe_domain.map(read_universe).transpose()?,
@@ -201,13 +207,23 @@ impl Settings {
 
     /// A broker with the budget and network of this run.
     pub fn broker<'w>(&self, world: &'w World) -> Broker<'w> {
-        let ca_file = self.ca_file.as_ref().map(|chosen| (chosen.origin.clone(), chosen.value.clone()));
         let properties = Properties::open(world.folders.gcloud.as_deref(), &world.env);
-        let network = Network::new(ca_file, &world.env, move |section, name| {
-            properties.get(section, name).ok().flatten().map(|property| property.value)
-        });
+        let network = Network {
+            ca_file: self.ca_file.as_ref().map(|file| (file.origin.clone(), file.value.clone())),
+            gcloud: Box::new(move |section, name| {
+                properties.get(section, name).ok().flatten().map(|property| property.value)
+            }),
+            metadata_attempt: metadata_attempt(world),
+        };
         Broker::new(world, self.policy, Caller::new(network), self.budget)
     }
+}
+
+/// `GCE_METADATA_TIMEOUT` in seconds; what is no number is not obeyed, as in Google's libraries.
+fn metadata_attempt(world: &World) -> Duration {
+    let text = world.env.text(&env::GCE_METADATA_TIMEOUT).ok().flatten();
+    let seconds = text.and_then(|text| text.trim().parse().ok()).filter(|seconds| *seconds > 0);
+    seconds.map_or(call::METADATA_ATTEMPT, Duration::from_secs)
 }
 
 fn set_level(general: &General, world: &World) {
@@ -241,7 +257,8 @@ fn saved(general: &General, world: &World) -> Result<Saved> {
     let profile = match &name {
         None => Profile::default(),
         Some(name) => config.profiles.remove(name).ok_or_else(|| {
-            let known: Vec<String> = config.profiles.keys().map(|name| printable::text(name)).collect();
+            let known: Vec<String> =
+                config.profiles.keys().map(|name| printable::text(name)).collect();
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             let name = printable::text(name);
             Error::usage(format!("there is no profile {name} in {place}"))
@@ -266,7 +283,8 @@ fn read_config(world: &World) -> Result<(Config, String)> {
     };
     let place = printable::path(&path);
     let broken = |what: String| {
-        Error::malformed(&place, what).hint(format!("mend {place}; gauth help files shows an example"))
+        Error::malformed(&place, what)
+            .hint(format!("mend {place}; gauth help files shows an example"))
     };
     let text = std::str::from_utf8(&bytes).map_err(|_| broken("is not UTF-8 text".to_owned()))?;
     match toml::from_str(text) {
@@ -395,13 +413,15 @@ impl Pick<'_> {
         }
         let subject = wish.subject.as_deref().map(|value| text("--subject", value)).transpose()?;
         if let Some(subject) = &subject
-            && (!subject.contains('@') || subject.chars().any(|c| c.is_whitespace() || c.is_control()))
+            && (!subject.contains('@')
+                || subject.chars().any(|c| c.is_whitespace() || c.is_control()))
         {
             let subject = printable::text(subject);
             return Err(Error::usage(format!("--subject {subject} is not an e-mail address"))
                 .hint("--subject ada@example.com"));
         }
-        let lifetime = wish.lifetime.as_deref().map(|value| text("--lifetime", value)).transpose()?;
+        let lifetime =
+            wish.lifetime.as_deref().map(|value| text("--lifetime", value)).transpose()?;
         let lifetime = lifetime
             .map(|value| seconds(&Chosen { value, origin: "--lifetime".to_owned(), named: true }))
             .transpose()?
@@ -425,10 +445,8 @@ pub fn text(flag: &str, value: &OsStr) -> Result<String> {
         Some("") => Err(Error::usage(format!("{flag} is empty"))
             .hint(format!("give {flag} a value, or leave it away"))),
         Some(text) => Ok(text.to_owned()),
-        None => {
-            Err(Error::usage(format!("the value of {flag} is not valid UTF-8"))
-                .hint(format!("give {flag} as text")))
-        }
+        None => Err(Error::usage(format!("the value of {flag} is not valid UTF-8"))
+            .hint(format!("give {flag} as text"))),
     }
 }
 
@@ -463,8 +481,11 @@ fn read_source(chosen: Chosen<String>) -> Result<Chosen<Source>> {
 
 fn read_universe(chosen: Chosen<String>) -> Result<String> {
     trust::universe(&chosen.value).map(|()| chosen.value).map_err(|what| {
-        Error::usage(format!("{} {what}", chosen.origin))
-            .hint(format!("give {} a domain such as {}", chosen.origin, trust::DEFAULT_UNIVERSE))
+        Error::usage(format!("{} {what}", chosen.origin)).hint(format!(
+            "give {} a domain such as {}",
+            chosen.origin,
+            trust::DEFAULT_UNIVERSE
+        ))
     })
 }
 

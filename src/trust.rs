@@ -45,7 +45,8 @@ pub fn token_endpoint(text: &str, place: &str, field: &str, allowed: &[String]) 
 /// Usage for what is no URL, unsafe for plain http to anywhere else.
 pub fn chosen_endpoint(text: &str, origin: &str) -> Result<Url> {
     let url = Url::parse(text).map_err(|what| {
-        Error::usage(format!("{origin} {what}")).hint(format!("unset {origin}, or set an https URL"))
+        Error::usage(format!("{origin} {what}"))
+            .hint(format!("unset {origin}, or set an https URL"))
     })?;
     if url.scheme == Scheme::Http && !url.is_loopback() {
         let host = printable::text(url.authority());
@@ -127,7 +128,9 @@ mod tests {
     #[test]
     fn a_universe_is_a_domain() {
         assert!(universe("googleapis.com").is_ok() && universe("u.example").is_ok());
-        for bad in ["", "com", "U.example", "u.example/x", "u.example:1", "127.0.0.1", "a b.c", "a@b.c"] {
+        for bad in
+            ["", "com", "U.example", "u.example/x", "u.example:1", "127.0.0.1", "a b.c", "a@b.c"]
+        {
             assert!(universe(bad).is_err(), "{bad}");
         }
     }

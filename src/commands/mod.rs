@@ -1,10 +1,26 @@
 //! The commands: one file each, one line each.
 
+pub mod cache;
+pub mod completions;
+pub mod man;
+pub mod print_access_token;
 pub mod sandbox;
+pub mod status;
 
-use clap::{ArgMatches, Command};
+use clap::{ArgMatches, Args, Command};
 
+use crate::flags;
 use crate::world::World;
+
+/// Every command, in the order of the manual. Parser, help, completion and man pages all walk this.
+pub const COMMANDS: &[Spec] = &[
+    print_access_token::SPEC,
+    status::SPEC,
+    cache::SPEC,
+    sandbox::SPEC,
+    completions::SPEC,
+    man::SPEC,
+];
 
 /// What the process ends with when a command succeeds: 0, or the status of the child it ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,4 +67,12 @@ pub enum Group {
     Look,
     /// More.
     More,
+}
+
+/// The flags that may stand before the command, because all commands that ask Google share them.
+pub fn shared_flags(command: Command) -> Command {
+    let command = flags::Who::augment_args(command);
+    let command = flags::Effort::augment_args(command);
+    let command = flags::Output::augment_args(command);
+    flags::General::augment_args(command)
 }

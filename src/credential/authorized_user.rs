@@ -105,7 +105,10 @@ impl Credential for AuthorizedUser {
     fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token> {
         self.check(request)?;
         if let Some(token) = self.saved_token(request, broker.now()) {
-            broker.world.terminal.note(|| format!("the token saved in {} is used", self.about.place));
+            broker
+                .world
+                .terminal
+                .note(|| format!("the token saved in {} is used", self.about.place));
             return Ok(token);
         }
         let now = broker.now();
@@ -140,8 +143,7 @@ impl AuthorizedUser {
     /// The token beside the login, while it lasts and nobody asked for other scopes.
     fn saved_token(&self, request: &AccessRequest, now: i64) -> Option<Token> {
         let saved = self.saved.as_ref()?;
-        let mut token =
-            Token::new(saved.token.clone(), "authorized_user", Some(saved.expires_at));
+        let mut token = Token::new(saved.token.clone(), "authorized_user", Some(saved.expires_at));
         if !request.scopes.is_empty() || !token.fresh(now, self.margin()) {
             return None;
         }
@@ -246,7 +248,12 @@ impl AuthorizedUser {
         }
     }
 
-    fn warn_of_missing_scopes(&self, request: &AccessRequest, granted: &Granted, broker: &Broker<'_>) {
+    fn warn_of_missing_scopes(
+        &self,
+        request: &AccessRequest,
+        granted: &Granted,
+        broker: &Broker<'_>,
+    ) {
         let Some(given) = &granted.scopes else { return };
         let missing: Vec<&str> = request
             .scopes

@@ -74,8 +74,7 @@ impl GcloudAccount {
     }
 
     fn open(&self) -> Result<Box<dyn Credential>> {
-        let found =
-            accounts::find(&self.folder, &self.name, self.universe.as_deref(), PATIENCE)?;
+        let found = accounts::find(&self.folder, &self.name, self.universe.as_deref(), PATIENCE)?;
         let Some(row) = found else {
             let name = printable::text(&self.name);
             let message = format!("gcloud's account {name} has no login in {}", self.setting.place);

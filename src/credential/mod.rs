@@ -191,15 +191,14 @@ impl Setting {
 }
 
 /// What to do about most broken credential files.
-pub const AGAIN: &str = "download or make the credential again; gauth help sources lists what is read";
+pub const AGAIN: &str =
+    "download or make the credential again; gauth help sources lists what is read";
 
 type Parse = fn(Fields, &Setting) -> Result<Box<dyn Credential>>;
 
 /// The kinds that come as JSON, by their `type`.
-const KINDS: &[(&str, Parse)] = &[
-    ("authorized_user", authorized_user::parse),
-    ("service_account", service_account::parse),
-];
+const KINDS: &[(&str, Parse)] =
+    &[("authorized_user", authorized_user::parse), ("service_account", service_account::parse)];
 
 /// Google's other kinds, which this version does not read.
 const UNREAD: &[&str] = &[

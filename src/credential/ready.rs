@@ -35,11 +35,8 @@ impl Ready {
         if !token::well_formed(text) {
             return Err(malformed("holds no token: it has spaces or is too long"));
         }
-        let about = About {
-            kind: "access_token".to_owned(),
-            place: place.to_owned(),
-            ..About::default()
-        };
+        let about =
+            About { kind: "access_token".to_owned(), place: place.to_owned(), ..About::default() };
         Ok(Ready { token, about })
     }
 }

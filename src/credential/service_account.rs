@@ -11,9 +11,7 @@ use crate::json::Fields;
 use crate::jwt::{self, BACKDATED, Claims, LONGEST_LIFE};
 use crate::key::PrivateKey;
 use crate::secret::Secret;
-use crate::token::{
-    AccessRequest, CLOUD_PLATFORM, SelfSignedRequest, SelfSignedTarget, Token,
-};
+use crate::token::{AccessRequest, CLOUD_PLATFORM, SelfSignedRequest, SelfSignedTarget, Token};
 use crate::trust::DEFAULT_UNIVERSE;
 use crate::url::Url;
 
@@ -128,7 +126,8 @@ impl Credential for ServiceAccount {
         match &request.target {
             SelfSignedTarget::Audience(audience) => claims.aud = Some(audience),
             SelfSignedTarget::Scopes(scopes) => {
-                scope = if scopes.is_empty() { CLOUD_PLATFORM.to_owned() } else { scopes.join(" ") };
+                scope =
+                    if scopes.is_empty() { CLOUD_PLATFORM.to_owned() } else { scopes.join(" ") };
                 claims.scope = Some(&scope);
             }
         }
@@ -177,8 +176,10 @@ impl ServiceAccount {
 fn times(now: i64, lifetime: Option<u32>) -> Result<(i64, i64)> {
     let lifetime = lifetime.map_or(LONGEST_LIFE, i64::from);
     if !(1..=LONGEST_LIFE).contains(&lifetime) {
-        return Err(Error::usage(format!("--lifetime {lifetime}s is out of range for a service account"))
-            .hint("give 1s to 1h"));
+        return Err(Error::usage(format!(
+            "--lifetime {lifetime}s is out of range for a service account"
+        ))
+        .hint("give 1s to 1h"));
     }
     let iat = now - BACKDATED;
     Ok((iat, (now + lifetime).min(iat + LONGEST_LIFE)))

@@ -80,18 +80,24 @@ pub fn credential(search: &Search<'_>) -> Result<Found> {
         return Ok(found);
     }
     let mut reasons = Vec::new();
-    for place in PLACES.iter().filter(|place| within(search.settings, place)) {
-        match (place.look)(search) {
+    for (index, place) in PLACES.iter().enumerate() {
+        let looked = match within(search.settings, place) {
+            true => (place.look)(search),
+            false => Looked::Nothing("not looked at (--source)".to_owned()),
+        };
+        match looked {
             Looked::Found(found) => return Ok(noted(found, place, search)),
             Looked::Broken(error) => return Err(error),
             Looked::Nothing(reason) => {
                 // A file with defaults speaks after the variables.
-                if let Some(found) = default_of_file(search, place)? {
+                if let Some(found) = default_of_file(search, index)? {
                     return Ok(found);
                 }
-                let label = (place.label)(search.world());
-                search.world().terminal.note(|| format!("{label}: {reason}"));
-                reasons.push(format!("{label}: {reason}"));
+                if within(search.settings, place) {
+                    let label = (place.label)(search.world());
+                    search.world().terminal.note(|| format!("{label}: {reason}"));
+                    reasons.push(format!("{label}: {reason}"));
+                }
             }
         }
     }
@@ -143,25 +149,53 @@ pub fn survey(search: &Search<'_>) -> Vec<Row> {
     rows
 }
 
+/// The credential a survey leads to: what was named, or the first that was found. `None`: there is none, or
+/// what comes first is broken.
+///
+/// # Errors
+/// Whatever is wrong with what was named.
+pub fn would_be_used(search: &Search<'_>, rows: &[Row]) -> Result<Option<Found>> {
+    if let Some(found) = named(search)? {
+        return Ok(Some(found));
+    }
+    for (index, row) in rows.iter().enumerate() {
+        match &row.looked {
+            Some(Looked::Found(_)) => {
+                // Looked at a second time, so that the table keeps its own.
+                return Ok(match (row.place.look)(search) {
+                    Looked::Found(found) => Some(found),
+                    _ => None,
+                });
+            }
+            Some(Looked::Broken(_)) => return Ok(None),
+            Some(Looked::Nothing(_)) | None => {
+                if let Some(found) = default_of_file(search, index)? {
+                    return Ok(Some(found));
+                }
+            }
+        }
+    }
+    Ok(None)
+}
+
 /// What was named for this run: a file, an account, or a profile with one of them.
 ///
 /// # Errors
 /// Whatever is wrong with it.
 pub fn named(search: &Search<'_>) -> Result<Option<Found>> {
     let settings = search.settings;
-    let is_named = |named: bool| if named { Some(()) } else { None };
-    let credentials = settings.credentials.as_ref().filter(|c| is_named(c.named).is_some());
-    let account = settings.account.as_ref().filter(|c| is_named(c.named).is_some());
+    let credentials = settings.credentials.as_ref().filter(|chosen| chosen.named);
+    let account = settings.account.as_ref().filter(|chosen| chosen.named);
     choose(search, credentials, account)
 }
 
 /// The defaults of `config.toml` come after Google's variables, which are the places 1 and 2.
-fn default_of_file(search: &Search<'_>, place: &Place) -> Result<Option<Found>> {
-    let is_last_variable = place.source == Source::Env
-        && PLACES.iter().rev().find(|place| place.source == Source::Env).map(|last| last.label)
-            == Some(place.label);
-    match is_last_variable {
-        true => choose(search, search.settings.credentials.as_ref(), search.settings.account.as_ref()),
+fn default_of_file(search: &Search<'_>, index: usize) -> Result<Option<Found>> {
+    let last_variable = PLACES.iter().rposition(|place| place.source == Source::Env);
+    match last_variable == Some(index) {
+        true => {
+            choose(search, search.settings.credentials.as_ref(), search.settings.account.as_ref())
+        }
         false => Ok(None),
     }
 }

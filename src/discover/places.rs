@@ -132,8 +132,11 @@ fn in_variable(
         return credential::parse(&json, &setting());
     }
     if crate::secret::looks_secret(&value.to_string_lossy()) {
-        return Err(Error::malformed(variable.name, "holds a token or key where a credential belongs")
-            .hint("put the JSON of a credential there, or the path of its file"));
+        return Err(Error::malformed(
+            variable.name,
+            "holds a token or key where a credential belongs",
+        )
+        .hint("put the JSON of a credential there, or the path of its file"));
     }
     file(search, Path::new(&value), Some(variable.name))
 }

@@ -110,11 +110,7 @@ mod tests {
     use zeroize::Zeroizing;
 
     fn answer(status: u16, body: &str) -> HttpResponse {
-        HttpResponse {
-            status,
-            headers: Vec::new(),
-            body: Zeroizing::new(body.as_bytes().to_vec()),
-        }
+        HttpResponse { status, headers: Vec::new(), body: Zeroizing::new(body.as_bytes().to_vec()) }
     }
 
     #[test]
@@ -126,7 +122,8 @@ mod tests {
         let error = server_error(&oauth).expect("error");
         assert_eq!(error.to_string(), "Google says invalid_grant: \"Bad\\nRequest\"");
         assert_eq!(error.subtype.as_deref(), Some("invalid_rapt"));
-        let api = answer(403, r#"{"error":{"code":403,"message":"No.","status":"PERMISSION_DENIED"}}"#);
+        let api =
+            answer(403, r#"{"error":{"code":403,"message":"No.","status":"PERMISSION_DENIED"}}"#);
         let error = server_error(&api).expect("error");
         assert_eq!(error.to_string(), "Google says PERMISSION_DENIED: \"No.\"");
     }

@@ -63,9 +63,8 @@ pub fn url(host: &str, path: &str) -> Result<Url> {
 pub fn read_token(response: &HttpResponse, host: &str, now: i64) -> Result<token::Granted> {
     check_flavour(response, host)?;
     token::read(response, host, now).map_err(|error| match response.status {
-        404 => error.hint(
-            "attach a service account to this machine, or choose one it has with --account",
-        ),
+        404 => error
+            .hint("attach a service account to this machine, or choose one it has with --account"),
         403 => error.hint("allow access scopes on this machine, or ask for fewer with --scopes"),
         _ => error,
     })
@@ -122,7 +121,8 @@ mod tests {
     #[test]
     fn scopes_are_joined_by_commas_and_encoded() {
         let scopes = ["a".to_owned(), "b".to_owned()];
-        let request = access_token("metadata.google.internal", "default", &scopes).expect("request");
+        let request =
+            access_token("metadata.google.internal", "default", &scopes).expect("request");
         assert_eq!(
             request.url.as_str(),
             "http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default/token?scopes=a%2Cb"

@@ -127,7 +127,12 @@ fn is_decimal(text: &str) -> bool {
 }
 
 /// What a refusal of an assertion usually means. `here` and `there` are the two clocks in Unix seconds.
-pub fn explain_assertion(error: Error, response: &HttpResponse, here: i64, key_file: &str) -> Error {
+pub fn explain_assertion(
+    error: Error,
+    response: &HttpResponse,
+    here: i64,
+    key_file: &str,
+) -> Error {
     let Some(said) = answer::server_error(response) else { return error };
     let description = said.description.as_deref().unwrap_or_default();
     let skew = response.date().map_or(0, |there| there.saturating_sub(here));

@@ -141,6 +141,11 @@ impl Env {
         }
     }
 
+    /// The shell whose completion script is asking.
+    pub fn completion(&self) -> Option<OsString> {
+        self.named(crate::complete::VARIABLE).filter(|value| !value.is_empty())
+    }
+
     /// Whether the variable says yes: `true`, `1`, `on`, `yes`, `y` in any case.
     pub fn says_yes(&self, variable: &Variable) -> bool {
         self.os(variable).is_some_and(|value| is_yes(&value.to_string_lossy()))

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod env;
 pub mod exec;
 pub mod folders;
+pub mod guard;
 pub mod http;
 pub mod listen;
 pub mod random;

@@ -1,0 +1,391 @@
+//! `gauth status`: which credential would be used and why, and the state of its cached token.
+
+use clap::{ArgMatches, Args, FromArgMatches};
+use serde::Serialize;
+
+use crate::commands::{Example, Group, Spec, Status};
+use crate::credential::{About, kind_in_words};
+use crate::discover::{self, Found, Looked, Row, Search, one_line};
+use crate::flags::{Effort, General, Report, ReportFormat, Who, Wish};
+use crate::gcloud::properties::Properties;
+use crate::settings::{Given, Settings};
+use crate::token::{Token, TokenRequest};
+use crate::world::World;
+use crate::world::env;
+use crate::world::terminal::Paint;
+use crate::{duration, gcloud, printable, trust};
+
+/// The command.
+pub const SPEC: Spec = Spec {
+    name: "status",
+    aliases: &["whoami"],
+    about: "which credential would be used, and why",
+    examples: &[
+        Example("gauth status", "every place that is looked at, and what it has"),
+        Example("gauth status --check", "ask for a token too"),
+        Example("gauth status --format json", "for programs"),
+    ],
+    more: "\
+Shows what would be used, for which account, project, quota project and universe, the state of its cached token, \
+and every place in the order in which they are looked at, with the reason where one is skipped. It reads files and \
+variables only; with --check it asks the servers.",
+    group: Group::Look,
+    flags: Flags::augment_args,
+    run,
+};
+
+#[derive(Debug, Args)]
+struct Flags {
+    /// Ask for a token, and the metadata server for its account
+    #[arg(long)]
+    check: bool,
+    #[command(flatten)]
+    wish: Wish,
+    #[command(flatten)]
+    who: Who,
+    #[command(flatten)]
+    effort: Effort,
+    #[command(flatten)]
+    report: Report,
+    #[command(flatten)]
+    general: General,
+}
+
+/// What the report says.
+struct Picture {
+    used: Option<Used>,
+    rows: Vec<Row>,
+    note: Option<String>,
+}
+
+/// The credential that would be used.
+struct Used {
+    about: About,
+    source: &'static str,
+    token: Option<Token>,
+    project: Option<(String, String)>,
+    quota_project: Option<(String, String)>,
+}
+
+fn run(matches: &ArgMatches, world: &World) -> anyhow::Result<Status> {
+    let flags = Flags::from_arg_matches(matches)?;
+    let settings = Settings::resolve(&flags.given(), world)?;
+    let broker = settings.broker(world);
+    let search = Search { settings: &settings, broker: &broker, may_ask: flags.check };
+    let rows = discover::survey(&search);
+    let chosen = discover::would_be_used(&search, &rows)?;
+    let request = TokenRequest::Access(settings.wish.clone());
+    let used = match chosen {
+        None => None,
+        Some(found) => {
+            let token = match flags.check {
+                true => Some(broker.token(&*found.credential, &request)?),
+                false => broker.peek(&*found.credential, &request),
+            };
+            let about = match flags.check {
+                true => found.credential.ask_about(&broker)?,
+                false => found.credential.describe()?,
+            };
+            Some(used(about, found.source, token, &settings, world)?)
+        }
+    };
+    let note = two_people(&rows);
+    let picture = Picture { used, rows, note };
+    let text = match flags.report.format.unwrap_or_default() {
+        ReportFormat::Text => text(&picture, world),
+        ReportFormat::Json => json(&picture, world)?,
+    };
+    world.streams.result(text.as_bytes())?;
+    Ok(Status::DONE)
+}
+
+impl Flags {
+    fn given(&self) -> Given {
+        Given {
+            who: self.who.clone(),
+            wish: self.wish.clone(),
+            effort: self.effort.clone(),
+            general: self.general.clone(),
+        }
+    }
+}
+
+fn used(
+    about: About,
+    source: &'static str,
+    token: Option<Token>,
+    settings: &Settings,
+    world: &World,
+) -> crate::Result<Used> {
+    let in_file = "in the credential".to_owned();
+    let quota_project = match (&settings.quota_project, &about.quota_project) {
+        (Some(chosen), _) => Some((chosen.clone(), "chosen".to_owned())),
+        (None, Some(own)) => Some((own.clone(), in_file.clone())),
+        (None, None) => None,
+    };
+    let own = about.project.clone().map(|own| (own, in_file));
+    let project = project(own, world)?;
+    Ok(Used { about, source, token, project, quota_project })
+}
+
+/// The project and who says so: variable, credential, gcloud's configuration.
+fn project(
+    own: Option<(String, String)>,
+    world: &World,
+) -> crate::Result<Option<(String, String)>> {
+    for variable in [env::GOOGLE_CLOUD_PROJECT, env::GCLOUD_PROJECT] {
+        if let Some(value) = world.env.text(&variable)? {
+            return Ok(Some((value, variable.name.to_owned())));
+        }
+    }
+    if own.is_some() {
+        return Ok(own);
+    }
+    let properties = Properties::open(world.folders.gcloud.as_deref(), &world.env);
+    // A broken gcloud configuration is a line of its own in the table.
+    let Ok(Some(property)) = gcloud::project(&properties) else { return Ok(None) };
+    let origin = match property.origin.starts_with("CLOUDSDK_") {
+        true => property.origin,
+        false => match properties.configuration() {
+            Ok(configuration) => format!("gcloud configuration \"{}\"", configuration.name),
+            Err(_) => "gcloud".to_owned(),
+        },
+    };
+    Ok(Some((property.value, origin)))
+}
+
+/// gcloud may act as somebody else than the ADC file says: worth a line.
+fn two_people(rows: &[Row]) -> Option<String> {
+    let account = |wanted: u8| {
+        rows.iter().filter(|row| row.place.number == wanted).find_map(|row| match &row.looked {
+            Some(Looked::Found(found)) => found.credential.about().account.clone(),
+            _ => None,
+        })
+    };
+    match (account(4), account(5)) {
+        (Some(adc), Some(gcloud)) if !adc.eq_ignore_ascii_case(&gcloud) => {
+            Some(format!("gcloud itself acts as {}", printable::text(&gcloud)))
+        }
+        _ => None,
+    }
+}
+
+fn text(picture: &Picture, world: &World) -> String {
+    let paint = world.terminal.paint(world.streams.out_is_terminal);
+    let now = world.clock.unix();
+    let mut text = String::new();
+    match &picture.used {
+        None => {
+            let broken =
+                picture.rows.iter().any(|row| matches!(row.looked, Some(Looked::Broken(_))));
+            let why = if broken {
+                "a credential is there but cannot be used"
+            } else {
+                "no credential found"
+            };
+            text.push_str(&format!("using    {}\n", paint.wrong(&format!("nothing, {why}"))));
+        }
+        Some(used) => summary(&mut text, used, paint, now),
+    }
+    text.push('\n');
+    table(&mut text, picture, paint, world);
+    if let Some(note) = &picture.note {
+        text.push_str(&format!("\n{}\n", paint.notable(&format!("note: {note}"))));
+    }
+    text
+}
+
+fn summary(text: &mut String, used: &Used, paint: Paint, now: i64) {
+    let about = &used.about;
+    let who = about
+        .account
+        .as_deref()
+        .map_or_else(|| "an account without a name".to_owned(), printable::text);
+    let kind = kind_in_words(&about.kind);
+    let kind = kind.strip_prefix("a ").or(kind.strip_prefix("the ")).unwrap_or(kind);
+    let line = format!("{who}, {kind}, from {}", printable::text(&about.place));
+    text.push_str(&format!("using    {}\n", paint.good(&line)));
+    text.push_str(&format!("token    {}\n", token_state(used.token.as_ref(), now, &about.kind)));
+    let project = match &used.project {
+        Some((project, origin)) => format!("{} ({origin})", printable::text(project)),
+        None => "not known".to_owned(),
+    };
+    let quota = match &used.quota_project {
+        Some((project, origin)) => {
+            format!(", quota project {} ({origin})", printable::text(project))
+        }
+        None => String::new(),
+    };
+    text.push_str(&format!("project  {project}{quota}\n"));
+    match about.universe_domain.as_deref() {
+        None | Some(trust::DEFAULT_UNIVERSE) => {}
+        Some(other) => text.push_str(&format!("universe {}\n", printable::text(other))),
+    }
+}
+
+fn token_state(token: Option<&Token>, now: i64, kind: &str) -> String {
+    let Some(token) = token else {
+        return match kind {
+            "access_token" => "ready, its end is not known".to_owned(),
+            _ => "not cached, the next call asks for one".to_owned(),
+        };
+    };
+    let cached = if token.cached { "cached" } else { "new" };
+    let state = match (token.left(now), token.expires_at) {
+        (Some(0), Some(end)) => format!("cached, expired ({})", duration::rfc3339(end)),
+        (Some(left), Some(end)) => {
+            format!(
+                "{cached}, {} left (expires {})",
+                duration::in_words(left),
+                duration::rfc3339(end)
+            )
+        }
+        _ => "ready, its end is not known".to_owned(),
+    };
+    match &token.scopes {
+        Some(scopes) => {
+            let short = |scope: &String| {
+                let scope = scope.strip_prefix("https://www.googleapis.com/auth/").unwrap_or(scope);
+                printable::text(scope)
+            };
+            format!("{state}, scopes {}", scopes.iter().map(short).collect::<Vec<_>>().join(" "))
+        }
+        None => state,
+    }
+}
+
+fn table(text: &mut String, picture: &Picture, paint: Paint, world: &World) {
+    const WIDE: usize = 47;
+    text.push_str(&paint.heading(&format!("   {:WIDE$} {}", "looked at", "found")));
+    text.push('\n');
+    let used_row = used_row(picture);
+    let mut last = 0;
+    for (index, row) in picture.rows.iter().enumerate() {
+        let number =
+            if row.place.number == last { " ".to_owned() } else { row.place.number.to_string() };
+        last = row.place.number;
+        let label = shorten(&(row.place.label)(world), WIDE);
+        let found = match (&row.looked, Some(index) == used_row) {
+            (Some(Looked::Found(found)), true) => paint.good(&format!("{}   ← used", says(found))),
+            (Some(Looked::Found(found)), false) => says(found),
+            (Some(Looked::Broken(error)), _) => paint.wrong(&format!("{error}")),
+            (Some(Looked::Nothing(reason)), _) => paint.dim(reason),
+            (None, _) => paint.dim("not asked"),
+        };
+        text.push_str(&format!("{number}  {label:WIDE$} {found}\n"));
+    }
+}
+
+/// The row that is used; none when the command line named something else.
+fn used_row(picture: &Picture) -> Option<usize> {
+    let used = picture.used.as_ref()?;
+    picture.rows.iter().position(|row| match &row.looked {
+        Some(Looked::Found(found)) => {
+            found.source == used.source && found.credential.about().place == used.about.place
+        }
+        _ => false,
+    })
+}
+
+fn says(found: &Found) -> String {
+    match found.credential.describe() {
+        Ok(about) => one_line(&about),
+        Err(error) => error.message().to_owned(),
+    }
+}
+
+/// Cuts a long path in its middle.
+fn shorten(label: &str, width: usize) -> String {
+    let letters: Vec<char> = label.chars().collect();
+    if letters.len() <= width {
+        return label.to_owned();
+    }
+    let tail = 8;
+    let head: String = letters[..width - tail - 1].iter().collect();
+    let tail: String = letters[letters.len() - tail..].iter().collect();
+    format!("{head}…{tail}")
+}
+
+#[derive(Serialize)]
+struct JsonReport<'a> {
+    using: Option<JsonUsed<'a>>,
+    looked_at: Vec<JsonRow>,
+    note: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct JsonUsed<'a> {
+    account: Option<&'a str>,
+    kind: &'a str,
+    source: &'a str,
+    place: &'a str,
+    project: Option<&'a str>,
+    quota_project: Option<&'a str>,
+    universe_domain: Option<&'a str>,
+    token: Option<JsonToken<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonToken<'a> {
+    cached: bool,
+    expires_at: Option<String>,
+    expires_in: Option<i64>,
+    scopes: Option<&'a [String]>,
+}
+
+#[derive(Serialize)]
+struct JsonRow {
+    number: u8,
+    place: String,
+    state: &'static str,
+    detail: Option<String>,
+    account: Option<String>,
+    kind: Option<String>,
+    used: bool,
+}
+
+fn json(picture: &Picture, world: &World) -> anyhow::Result<String> {
+    let now = world.clock.unix();
+    let used_row = used_row(picture);
+    let rows = picture.rows.iter().enumerate().map(|(index, row)| {
+        let about = match &row.looked {
+            Some(Looked::Found(found)) => found.credential.describe().ok(),
+            _ => None,
+        };
+        let (state, detail) = match &row.looked {
+            Some(Looked::Found(_)) => ("found", None),
+            Some(Looked::Nothing(reason)) => ("nothing", Some(reason.clone())),
+            Some(Looked::Broken(error)) => ("broken", Some(error.message().to_owned())),
+            None => ("not_asked", None),
+        };
+        JsonRow {
+            number: row.place.number,
+            place: (row.place.label)(world),
+            state,
+            detail,
+            account: about.as_ref().and_then(|about| about.account.clone()),
+            kind: about.map(|about| about.kind),
+            used: Some(index) == used_row,
+        }
+    });
+    let report = JsonReport {
+        using: picture.used.as_ref().map(|used| JsonUsed {
+            account: used.about.account.as_deref(),
+            kind: &used.about.kind,
+            source: used.source,
+            place: &used.about.place,
+            project: used.project.as_ref().map(|(project, _)| project.as_str()),
+            quota_project: used.quota_project.as_ref().map(|(project, _)| project.as_str()),
+            universe_domain: used.about.universe_domain.as_deref(),
+            token: used.token.as_ref().map(|token| JsonToken {
+                cached: token.cached,
+                expires_at: token.expires_at.map(duration::rfc3339),
+                expires_in: token.left(now),
+                scopes: token.scopes.as_deref(),
+            }),
+        }),
+        looked_at: rows.collect(),
+        note: picture.note.as_deref(),
+    };
+    Ok(format!("{}\n", serde_json::to_string_pretty(&report)?))
+}

@@ -1,0 +1,122 @@
+//! How a token is printed: one function per format. One write, after everything has succeeded.
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::duration;
+use crate::error::Result;
+use crate::flags::Format;
+use crate::token::Token;
+use crate::world::World;
+
+/// What is known of a token, for the JSON format. Unknown is `null`; keys are never renamed.
+#[derive(Serialize)]
+struct Json<'a> {
+    token: &'a str,
+    token_type: &'a str,
+    expires_at: Option<String>,
+    expires_in: Option<i64>,
+    scopes: Option<&'a [String]>,
+    account: Option<&'a str>,
+    kind: &'a str,
+    source: &'a str,
+    quota_project: Option<&'a str>,
+    universe_domain: Option<&'a str>,
+    cached: bool,
+}
+
+/// Prints a token found in `source`.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn token(token: &Token, source: &str, format: Format, world: &World) -> Result<()> {
+    let render = match format {
+        Format::Text => text(token),
+        Format::Json => json(token, source, world.clock.unix()),
+        Format::Header => header(token),
+        Format::Env => env(token),
+        Format::CurlConfig => curl_config(token),
+    };
+    world.streams.result(render.as_bytes())
+}
+
+fn text(token: &Token) -> Zeroizing<String> {
+    Zeroizing::new(format!("{}\n", token.secret.expose()))
+}
+
+fn header(token: &Token) -> Zeroizing<String> {
+    Zeroizing::new(format!("Authorization: Bearer {}\n", token.secret.expose()))
+}
+
+/// A token is visible ASCII, but a shell that reads these lines takes `'` and `$` for its own.
+fn env(token: &Token) -> Zeroizing<String> {
+    let value = shell_word(token.secret.expose());
+    let value = value.as_str();
+    Zeroizing::new(format!(
+        "CLOUDSDK_AUTH_ACCESS_TOKEN={value}\nGOOGLE_OAUTH_ACCESS_TOKEN={value}\n"
+    ))
+}
+
+/// Quoted where it has to be; the characters of Google's tokens need no quotes.
+fn shell_word(value: &str) -> Zeroizing<String> {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "._-/+=~:@%".contains(letter);
+    Zeroizing::new(match value.chars().all(plain) {
+        true => value.to_owned(),
+        false => format!("'{}'", value.replace('\'', "'\\''")),
+    })
+}
+
+fn curl_config(token: &Token) -> Zeroizing<String> {
+    let value = Zeroizing::new(token.secret.expose().replace('\\', "\\\\").replace('"', "\\\""));
+    Zeroizing::new(format!("header = \"Authorization: Bearer {}\"\n", value.as_str()))
+}
+
+fn json(token: &Token, source: &str, now: i64) -> Zeroizing<String> {
+    let json = Json {
+        token: token.secret.expose(),
+        token_type: "Bearer",
+        expires_at: token.expires_at.map(duration::rfc3339),
+        expires_in: token.left(now),
+        scopes: token.scopes.as_deref(),
+        account: token.account.as_deref(),
+        kind: &token.kind,
+        source,
+        quota_project: token.quota_project.as_deref(),
+        universe_domain: token.universe_domain.as_deref(),
+        cached: token.cached,
+    };
+    let mut text = Zeroizing::new(serde_json::to_string_pretty(&json).unwrap_or_default());
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    #[test]
+    fn every_format_quotes_what_its_reader_would_misread() {
+        let token = Token::new(Secret::new("a'b\"c\\d$e"), "access_token", None);
+        assert_eq!(text(&token).as_str(), "a'b\"c\\d$e\n");
+        assert_eq!(header(&token).as_str(), "Authorization: Bearer a'b\"c\\d$e\n");
+        assert!(env(&token).starts_with("CLOUDSDK_AUTH_ACCESS_TOKEN='a'\\''b\"c\\d$e'\n"));
+        assert_eq!(
+            curl_config(&token).as_str(),
+            "header = \"Authorization: Bearer a'b\\\"c\\\\d$e\"\n"
+        );
+    }
+
+    #[test]
+    fn the_json_has_every_key_and_unknown_is_null() {
+        let token = Token::new(Secret::new("ya29.x"), "metadata", Some(1_767_326_645));
+        let json: serde_json::Value =
+            serde_json::from_str(&json(&token, "metadata", 1_767_323_045)).expect("json");
+        let expected = serde_json::json!({
+            "token": "ya29.x", "token_type": "Bearer", "expires_at": "2026-01-02T04:04:05Z",
+            "expires_in": 3600, "scopes": null, "account": null, "kind": "metadata",
+            "source": "metadata", "quota_project": null, "universe_domain": null, "cached": false
+        });
+        assert_eq!(json, expected);
+    }
+}
