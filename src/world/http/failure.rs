@@ -188,9 +188,11 @@ impl Attempt<'_> {
                     self.url.host
                 ))
                 .hint("check the URL; something between here and there may answer in its place"),
-            // A certificate that signed itself is "used as an end entity", and its issuer is just as unknown.
-            Bad::UnknownIssuer | Bad::Other(_) => {
-                self.says("the server's certificate has an unknown issuer").hint(INSPECTED)
+            // A bad signature is one by an issuer whose name is known but whose key is not. A certificate that is its
+            // own issuer is told apart by rustls only in words.
+            Bad::UnknownIssuer | Bad::BadSignature => self.unknown_issuer(),
+            Bad::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+                self.unknown_issuer()
             }
             other => self
                 .says(format!(
@@ -199,6 +201,10 @@ impl Attempt<'_> {
                 ))
                 .hint(INSPECTED),
         }
+    }
+
+    fn unknown_issuer(&self) -> Error {
+        self.says("the server's certificate has an unknown issuer").hint(INSPECTED)
     }
 }
 
