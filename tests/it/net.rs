@@ -4,7 +4,8 @@ mod proxy;
 mod server;
 mod tls;
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use gauth::error::{Again, Error, ErrorKind};
@@ -301,15 +302,23 @@ fn a_name_nobody_knows_is_said_to_be_unknown() {
 }
 
 #[test]
-fn a_call_on_loopback_costs_well_under_a_millisecond() {
-    let mut fastest = Duration::MAX;
-    for _ in 0..20 {
+fn a_call_on_loopback_costs_well_under_a_millisecond_more_than_the_socket() {
+    let mut fastest = [Duration::MAX; 2];
+    for _ in 0..50 {
         let server = Server::answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
         let (wire, request, conditions) = (Wire::new(), form(&server.url()), usual());
         let began = Instant::now();
         wire.send(&request, &conditions).expect("answer");
-        fastest = fastest.min(began.elapsed());
+        fastest[0] = fastest[0].min(began.elapsed());
+        let server = Server::answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        let began = Instant::now();
+        let mut socket = TcpStream::connect(server.authority()).expect("connection");
+        socket.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("written");
+        socket.read(&mut [0; 1024]).expect("read");
+        fastest[1] = fastest[1].min(began.elapsed());
     }
-    eprintln!("fastest call on loopback: {fastest:?}");
-    assert!(fastest < Duration::from_millis(20), "{fastest:?}");
+    let cost = fastest[0].saturating_sub(fastest[1]);
+    eprintln!("{fastest:?}");
+    // Unoptimised, and on a machine that may be busy: far from the 0.1 ms of a release build.
+    assert!(cost < Duration::from_millis(5), "{fastest:?}");
 }

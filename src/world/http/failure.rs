@@ -11,7 +11,7 @@ use crate::error::{Again, Error, io_reason};
 use crate::printable;
 use crate::url::Url;
 use crate::world::http::Conditions;
-use crate::world::http::line::Watch;
+use crate::world::http::buffers::Watch;
 
 /// What an error tells about the attempt behind it.
 pub(super) struct Attempt<'a> {
