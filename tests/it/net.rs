@@ -296,7 +296,7 @@ fn a_name_nobody_knows_is_said_to_be_unknown() {
     let error = send("http://no-such-host.invalid/").expect_err("no such host");
     // Where the resolver is out of reach too, this may end by its time limit.
     if !error.message().contains("no address within") {
-        let says = "no-such-host.invalid: no such host, the look-up of no-such-host.invalid failed";
+        let says = "no-such-host.invalid: the name cannot be looked up";
         failed(&error, says, Again::NothingSent);
     }
 }
@@ -314,11 +314,10 @@ fn a_call_on_loopback_costs_well_under_a_millisecond_more_than_the_socket() {
         let began = Instant::now();
         let mut socket = TcpStream::connect(server.authority()).expect("connection");
         socket.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("written");
-        socket.read(&mut [0; 1024]).expect("read");
+        socket.read_to_end(&mut Vec::new()).expect("read");
         fastest[1] = fastest[1].min(began.elapsed());
     }
     let cost = fastest[0].saturating_sub(fastest[1]);
-    eprintln!("{fastest:?}");
-    // Unoptimised, and on a machine that may be busy: far from the 0.1 ms of a release build.
+    // Optimised it is 0.04 ms; this is neither optimised nor alone on the machine.
     assert!(cost < Duration::from_millis(5), "{fastest:?}");
 }

@@ -9,6 +9,7 @@ use ureq::Timeout;
 
 use crate::error::{Again, Error, io_reason};
 use crate::printable;
+use crate::proxy::Kind;
 use crate::url::Url;
 use crate::world::http::Conditions;
 use crate::world::http::buffers::Watch;
@@ -31,7 +32,7 @@ impl Attempt<'_> {
         match error {
             ureq::Error::Timeout(when) => self.timed_out(when),
             ureq::Error::HostNotFound => {
-                self.unsent(format!("no such host, {}", self.asked())).hint(NETWORK)
+                self.unsent(format!("{} cannot be looked up", self.name())).hint(NETWORK)
             }
             ureq::Error::Rustls(error) => self.tls(&error),
             ureq::Error::Io(error) => self.socket(&error),
@@ -78,19 +79,20 @@ impl Attempt<'_> {
         look(&self.watch.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Names the host, and the proxy while only that was spoken to.
     fn says(&self, what: impl Display) -> Error {
-        Error::no_answer(format!("{}: {what}", self.url.authority()))
+        let host = self.url.authority();
+        Error::no_answer(match &self.conditions.proxy {
+            Some(proxy) if !self.seen(|watch| watch.reached) => {
+                format!("{host}: the proxy {proxy} of {}: {what}", proxy.named_by)
+            }
+            _ => format!("{host}: {what}"),
+        })
     }
 
-    /// A failure before the server could know of the request; names the proxy while only that was spoken to.
+    /// A failure before the server could know of the request.
     fn unsent(&self, what: impl Display) -> Error {
-        let error = match &self.conditions.proxy {
-            Some(proxy) if !self.seen(|watch| watch.reached) => {
-                self.says(format!("the proxy {proxy} of {}: {what}", proxy.named_by))
-            }
-            _ => self.says(what),
-        };
-        error.again(Again::NothingSent)
+        self.says(what).again(Again::NothingSent)
     }
 
     /// A failure while the request was under way, or before.
@@ -101,10 +103,12 @@ impl Attempt<'_> {
         }
     }
 
-    fn asked(&self) -> String {
-        let proxied = self.conditions.proxy.as_ref().filter(|_| !self.seen(|watch| watch.reached));
-        let host = proxied.map_or(self.url.host.as_str(), |proxy| proxy.host.as_str());
-        format!("the look-up of {host} failed")
+    /// The name that could not be looked up: the server's, the proxy's, or one of the two.
+    fn name(&self) -> &'static str {
+        match self.conditions.proxy.as_ref().map(|proxy| proxy.kind) {
+            Some(Kind::Socks4 | Kind::Socks5) => "its name or the server's",
+            _ => "the name",
+        }
     }
 
     fn timed_out(&self, when: Timeout) -> Error {

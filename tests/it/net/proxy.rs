@@ -7,6 +7,7 @@ use gauth::error::Again;
 use gauth::proxy::{Kind, Proxy};
 use gauth::secret::Secret;
 use gauth::world::http::{Conditions, Http, Wire};
+use rustls::{ServerConnection, StreamOwned};
 
 use super::server::{Server, read_request};
 use super::tls::{Issuer, serve};
@@ -73,6 +74,35 @@ fn plain_http_goes_through_a_tunnel_too() {
         200
     );
     assert!(proxy.received().starts_with("CONNECT a.example:80 HTTP/1.1\r\n"));
+}
+
+#[test]
+fn a_proxy_behind_tls_is_checked_like_a_server() {
+    let issuer = Issuer::new();
+    let start = |issuer: &Issuer| {
+        let config = issuer.server(&["127.0.0.1"], |_| ());
+        let start = Server::start("127.0.0.1:0", move |stream| {
+            let mut tls = StreamOwned::new(ServerConnection::new(config).expect("server"), stream);
+            let mut seen = read_request(&mut tls);
+            let _ = tls.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+            seen.extend_from_slice(&read_request(&mut tls));
+            let _ = tls.write_all(ANSWER);
+            seen
+        });
+        start.expect("loopback")
+    };
+    let proxy = start(&issuer);
+    let conditions = with(issuer.trusted(), through(Kind::Https, proxy.port(), None));
+    let request = form("http://a.example/");
+    assert_eq!(Wire::new().send(&request, &conditions).expect("answer").status, 200);
+    assert!(proxy.received().starts_with("CONNECT a.example:80 HTTP/1.1\r\n"));
+    let proxy = start(&issuer);
+    let conditions = with(usual(), through(Kind::Https, proxy.port(), None));
+    let error = Wire::new().send(&request, &conditions).expect_err("untrusted");
+    let place = format!("the proxy {} of HTTPS_PROXY", proxy.authority());
+    let says = format!("a.example: {place}: the server's certificate has an unknown issuer");
+    failed(&error, &says, Again::Never);
+    assert_eq!(proxy.received(), "");
 }
 
 #[test]
