@@ -26,6 +26,9 @@ const SLOW: &str = "the same again later, or --timeout 60s";
 const INSPECTED: &str =
     "--ca-file FILE with the certificate of the issuer, if a proxy here inspects TLS";
 
+const FLOODED: &str = "came after more than 8 interim answers";
+const CLOSED: &str = "the connection was closed before the answer was whole";
+
 impl Attempt<'_> {
     /// The error of a person for an error of ureq.
     pub(super) fn failed(&self, error: ureq::Error) -> Error {
@@ -48,11 +51,13 @@ impl Attempt<'_> {
                     self.malformed(&format!("is not proper HTTP ({})", printable::text(reason)))
                 }
             },
+            // ureq's word for a connection that ends within the size of a chunk.
+            ureq::Error::BodyStalled => self.broken(CLOSED).hint(SLOW),
             // The line gives up on a flood of interim answers in these words.
             ureq::Error::ConnectionFailed if self.seen(Watch::flooded) => self.malformed(FLOODED),
-            other => {
-                self.says(format!("no usable answer, {}", printable::text(&other.to_string())))
-            }
+            other => self
+                .says(format!("no usable answer, {}", printable::text(&other.to_string())))
+                .hint(NETWORK),
         }
     }
 
@@ -141,14 +146,16 @@ impl Attempt<'_> {
                 self.unsent(io_reason(error)).hint(NETWORK)
             }
             Io::UnexpectedEof | Io::BrokenPipe | Io::ConnectionReset | Io::ConnectionAborted => {
-                self.broken("the connection was closed before the answer was whole").hint(SLOW)
+                self.broken(CLOSED).hint(SLOW)
             }
             _ => self.broken(io_reason(error)).hint(NETWORK),
         }
     }
 
     fn proxy_refused(&self, reason: &str) -> Error {
-        let Some(proxy) = &self.conditions.proxy else { return self.says("no way through") };
+        let Some(proxy) = &self.conditions.proxy else {
+            return self.says("no way through").hint(NETWORK);
+        };
         let status =
             reason.split(|letter: char| !letter.is_ascii_digit()).find(|word| word.len() == 3);
         let Some(status) = status else { return self.unsent("no answer").hint(NETWORK) };
@@ -211,8 +218,6 @@ impl Attempt<'_> {
         self.says("the server's certificate has an unknown issuer").hint(INSPECTED)
     }
 }
-
-const FLOODED: &str = "came after more than 8 interim answers";
 
 /// `30 s`, `0.5 s`.
 fn seconds(limit: std::time::Duration) -> String {
