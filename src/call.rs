@@ -36,12 +36,15 @@ const PASSING: &[u16] = &[408, 429, 500, 502, 503, 504];
 /// The same in the words of OAuth, whatever the status.
 const PASSING_CODES: &[&str] = &["internal_failure", "server_error", "temporarily_unavailable"];
 
+/// Looks up a property of gcloud's by section and name.
+pub type Property = dyn Fn(&str, &str) -> Option<String>;
+
 /// What somebody may have said about the network.
 pub struct Network {
     /// The file of `--ca-file`, and the flag, variable or setting that named it.
     pub ca_file: Option<(String, PathBuf)>,
-    /// gcloud's properties, by section and name; asked only for calls that leave this machine.
-    pub gcloud: Box<dyn Fn(&str, &str) -> Option<String>>,
+    /// gcloud's properties; asked only for calls that leave this machine.
+    pub gcloud: Box<Property>,
     /// The longest one attempt at the metadata server may take (`GCE_METADATA_TIMEOUT`).
     pub metadata_attempt: Duration,
 }

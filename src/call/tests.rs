@@ -81,7 +81,7 @@ fn play(
     let asked = Rc::new(RefCell::new(Vec::new()));
     let said = Rc::new(RefCell::new(Vec::new()));
     let terminal = Terminal::captured(Rc::clone(&said));
-    terminal.set_level(Level::Verbose);
+    terminal.set_level(Level::Trace);
     let pair = |(name, value): &(&str, &str)| (String::from(*name), OsString::from(*value));
     let env = Env::Fixed(variables.iter().map(pair).collect::<BTreeMap<_, _>>());
     let world = World {
@@ -138,10 +138,12 @@ fn a_passing_status_is_tried_three_times_and_then_returned() {
         check(&story, passing, 3, 3);
         let story = usual(Patience::Usual, 30, vec![status(passing), status(200)]);
         check(&story, 200, 2, 1);
-        assert_eq!(
-            story.said,
-            format!("gauth: a.example: status {passing}, trying again in 1.0 s\n")
-        );
+        let request = "> GET https://a.example/\n";
+        let note = format!("gauth: a.example: status {passing}, trying again in 1.0 s\n");
+        let answers =
+            [format!("< {passing}, 0 bytes, 0 ms\n"), "< 200, 0 bytes, 0 ms\n".to_owned()];
+        let said = format!("{request}{}{note}{request}{}", answers[0], answers[1]);
+        assert_eq!(story.said, said);
     }
 }
 

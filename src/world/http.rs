@@ -1,9 +1,10 @@
 //! The HTTP door: one request out, one whole answer in, every limit set.
 //!
 //! ureq speaks HTTP; what it leaves to others is in the rooms behind this door: `line` carries the bytes (TLS, wall
-//! clock, buffers that are wiped), `framing` refuses what is ambiguous, `failure` puts errors into words. An attempt
+//! clock), `buffers` are wiped, `framing` refuses what is ambiguous, `failure` puts errors into words. An attempt
 //! is an agent of its own: it costs microseconds, and nothing of one attempt can leak into the next.
 
+mod buffers;
 mod failure;
 mod framing;
 mod line;
@@ -23,8 +24,9 @@ use crate::http::{HttpRequest, HttpResponse, Method, Value};
 use crate::proxy::{Kind, Proxy};
 use crate::roots::Trust;
 use crate::url::Scheme;
+use crate::world::http::buffers::Watch;
 use crate::world::http::failure::Attempt;
-use crate::world::http::line::{Line, Names, Watch};
+use crate::world::http::line::{Line, Names};
 
 /// Getting a connection, looking up the name included.
 const CONNECT: Duration = Duration::from_secs(5);

@@ -9,9 +9,10 @@ use ureq::Timeout;
 
 use crate::error::{Again, Error, io_reason};
 use crate::printable;
+use crate::proxy::Kind;
 use crate::url::Url;
 use crate::world::http::Conditions;
-use crate::world::http::line::Watch;
+use crate::world::http::buffers::Watch;
 
 /// What an error tells about the attempt behind it.
 pub(super) struct Attempt<'a> {
@@ -25,13 +26,16 @@ const SLOW: &str = "the same again later, or --timeout 60s";
 const INSPECTED: &str =
     "--ca-file FILE with the certificate of the issuer, if a proxy here inspects TLS";
 
+const FLOODED: &str = "came after more than 8 interim answers";
+const CLOSED: &str = "the connection was closed before the answer was whole";
+
 impl Attempt<'_> {
     /// The error of a person for an error of ureq.
     pub(super) fn failed(&self, error: ureq::Error) -> Error {
         match error {
             ureq::Error::Timeout(when) => self.timed_out(when),
             ureq::Error::HostNotFound => {
-                self.unsent(format!("no such host, {}", self.asked())).hint(NETWORK)
+                self.unsent(format!("{} cannot be looked up", self.name())).hint(NETWORK)
             }
             ureq::Error::Rustls(error) => self.tls(&error),
             ureq::Error::Io(error) => self.socket(&error),
@@ -47,11 +51,13 @@ impl Attempt<'_> {
                     self.malformed(&format!("is not proper HTTP ({})", printable::text(reason)))
                 }
             },
+            // ureq's word for a connection that ends within the size of a chunk.
+            ureq::Error::BodyStalled => self.broken(CLOSED).hint(SLOW),
             // The line gives up on a flood of interim answers in these words.
             ureq::Error::ConnectionFailed if self.seen(Watch::flooded) => self.malformed(FLOODED),
-            other => {
-                self.says(format!("no usable answer, {}", printable::text(&other.to_string())))
-            }
+            other => self
+                .says(format!("no usable answer, {}", printable::text(&other.to_string())))
+                .hint(NETWORK),
         }
     }
 
@@ -78,19 +84,20 @@ impl Attempt<'_> {
         look(&self.watch.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Names the host, and the proxy while only that was spoken to.
     fn says(&self, what: impl Display) -> Error {
-        Error::no_answer(format!("{}: {what}", self.url.authority()))
+        let host = self.url.authority();
+        Error::no_answer(match &self.conditions.proxy {
+            Some(proxy) if !self.seen(|watch| watch.reached) => {
+                format!("{host}: the proxy {proxy} of {}: {what}", proxy.named_by)
+            }
+            _ => format!("{host}: {what}"),
+        })
     }
 
-    /// A failure before the server could know of the request; names the proxy while only that was spoken to.
+    /// A failure before the server could know of the request.
     fn unsent(&self, what: impl Display) -> Error {
-        let error = match &self.conditions.proxy {
-            Some(proxy) if !self.seen(|watch| watch.reached) => {
-                self.says(format!("the proxy {proxy} of {}: {what}", proxy.named_by))
-            }
-            _ => self.says(what),
-        };
-        error.again(Again::NothingSent)
+        self.says(what).again(Again::NothingSent)
     }
 
     /// A failure while the request was under way, or before.
@@ -101,10 +108,12 @@ impl Attempt<'_> {
         }
     }
 
-    fn asked(&self) -> String {
-        let proxied = self.conditions.proxy.as_ref().filter(|_| !self.seen(|watch| watch.reached));
-        let host = proxied.map_or(self.url.host.as_str(), |proxy| proxy.host.as_str());
-        format!("the look-up of {host} failed")
+    /// The name that could not be looked up: the server's, the proxy's, or one of the two.
+    fn name(&self) -> &'static str {
+        match self.conditions.proxy.as_ref().map(|proxy| proxy.kind) {
+            Some(Kind::Socks4 | Kind::Socks5) => "its name or the server's",
+            _ => "the name",
+        }
     }
 
     fn timed_out(&self, when: Timeout) -> Error {
@@ -137,14 +146,16 @@ impl Attempt<'_> {
                 self.unsent(io_reason(error)).hint(NETWORK)
             }
             Io::UnexpectedEof | Io::BrokenPipe | Io::ConnectionReset | Io::ConnectionAborted => {
-                self.broken("the connection was closed before the answer was whole").hint(SLOW)
+                self.broken(CLOSED).hint(SLOW)
             }
             _ => self.broken(io_reason(error)).hint(NETWORK),
         }
     }
 
     fn proxy_refused(&self, reason: &str) -> Error {
-        let Some(proxy) = &self.conditions.proxy else { return self.says("no way through") };
+        let Some(proxy) = &self.conditions.proxy else {
+            return self.says("no way through").hint(NETWORK);
+        };
         let status =
             reason.split(|letter: char| !letter.is_ascii_digit()).find(|word| word.len() == 3);
         let Some(status) = status else { return self.unsent("no answer").hint(NETWORK) };
@@ -188,9 +199,11 @@ impl Attempt<'_> {
                     self.url.host
                 ))
                 .hint("check the URL; something between here and there may answer in its place"),
-            // A certificate that signed itself is "used as an end entity", and its issuer is just as unknown.
-            Bad::UnknownIssuer | Bad::Other(_) => {
-                self.says("the server's certificate has an unknown issuer").hint(INSPECTED)
+            // A bad signature is one by an issuer whose name is known but whose key is not. A certificate that is its
+            // own issuer is told apart by rustls only in words.
+            Bad::UnknownIssuer | Bad::BadSignature => self.unknown_issuer(),
+            Bad::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+                self.unknown_issuer()
             }
             other => self
                 .says(format!(
@@ -200,9 +213,11 @@ impl Attempt<'_> {
                 .hint(INSPECTED),
         }
     }
-}
 
-const FLOODED: &str = "came after more than 8 interim answers";
+    fn unknown_issuer(&self) -> Error {
+        self.says("the server's certificate has an unknown issuer").hint(INSPECTED)
+    }
+}
 
 /// `30 s`, `0.5 s`.
 fn seconds(limit: std::time::Duration) -> String {

@@ -1,8 +1,8 @@
 //! Where one answer ends must not be a matter of opinion: two readers that disagree are how answers get swapped.
 //!
 //! ureq refuses lengths that differ or are no numbers, chunks that do not parse, and answers that end early. What it
-//! lets pass is refused here. Left as it is: an extension behind a chunk's size, and a connection that closes after
-//! the last chunk but before the empty line behind it; neither changes what the body is.
+//! lets pass is refused here. Left as it is: a sign before a chunk's size, an extension behind it, and a connection
+//! that closes after the last chunk but before the empty line behind it; none changes what the body is.
 
 use ureq::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
 use ureq::http::{HeaderMap, HeaderName, StatusCode, Version};

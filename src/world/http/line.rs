@@ -1,9 +1,9 @@
-//! What carries the bytes of one attempt: looking up names, TLS, one end of time, buffers that are wiped.
+//! What carries the bytes of one attempt: looking up names, TLS, and one end of time for everything.
 
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use rustls::pki_types::ServerName;
@@ -16,12 +16,9 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, NextTimeout, Transport, TransportAdapter,
 };
 use ureq::{Error, Timeout};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
-use super::{BUFFER, LARGEST_HEAD};
-
-/// More interim answers (1xx) than this are an attempt to keep us busy.
-const MOST_INTERIM: u32 = 8;
+use super::buffers::{Watch, Wiped, note};
 
 /// Looks up names; an address is taken as it is, without a question to anybody and without a thread.
 #[derive(Debug)]
@@ -48,26 +45,6 @@ impl Resolver for Names {
         let mut addresses = self.empty();
         addresses.push((address, uri.port_u16().unwrap_or(usual)).into());
         Ok(addresses)
-    }
-}
-
-/// What an error needs to know about how far the attempt came.
-#[derive(Debug, Default)]
-pub(super) struct Watch {
-    /// The server itself, not only a proxy, has been reached.
-    pub(super) reached: bool,
-    /// Bytes of the request may have left.
-    pub(super) sent: bool,
-    /// Interim answers so far.
-    pub(super) interim: u32,
-    /// The final answer's head has been read.
-    answered: bool,
-}
-
-impl Watch {
-    /// Whether there were more interim answers than anybody sends in earnest.
-    pub(super) fn flooded(&self) -> bool {
-        self.interim > MOST_INTERIM
     }
 }
 
@@ -166,12 +143,6 @@ fn unwrapped(error: io::Error) -> Error {
     }
 }
 
-fn note(watch: &Option<Arc<Mutex<Watch>>>, change: impl FnOnce(&mut Watch)) {
-    if let Some(watch) = watch {
-        change(&mut watch.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-}
-
 enum Stream {
     Plain(TransportAdapter),
     Tls(Box<StreamOwned<ClientConnection, TransportAdapter>>),
@@ -259,89 +230,5 @@ impl Drop for Wired {
             buffers.input_consume(unread);
             buffers.input_append_buf().zeroize();
         }
-    }
-}
-
-/// Buffers that are wiped when dropped, and that count the heads of answers as these are consumed.
-struct Wiped {
-    input: Zeroizing<Vec<u8>>,
-    filled: usize,
-    consumed: usize,
-    output: Zeroizing<Vec<u8>>,
-    /// The last look at the input took something out of it.
-    progress: bool,
-    watch: Option<Arc<Mutex<Watch>>>,
-    flooded: bool,
-}
-
-impl Wiped {
-    fn new(watch: Option<Arc<Mutex<Watch>>>) -> Wiped {
-        Wiped {
-            input: Zeroizing::new(vec![0; BUFFER]),
-            filled: 0,
-            consumed: 0,
-            output: Zeroizing::new(vec![0; BUFFER]),
-            progress: false,
-            watch,
-            flooded: false,
-        }
-    }
-
-    /// Room for at least half a buffer more. A head that fills more than its limit is refused by ureq.
-    fn room(&mut self) -> &mut [u8] {
-        self.input.copy_within(self.consumed..self.filled, 0);
-        self.filled -= self.consumed;
-        self.consumed = 0;
-        if self.input.len() - self.filled < BUFFER / 2 && self.input.len() < 2 * LARGEST_HEAD {
-            let mut larger = Zeroizing::new(vec![0; self.input.len() * 2]);
-            larger[..self.filled].copy_from_slice(&self.input[..self.filled]);
-            self.input = larger;
-        }
-        &mut self.input[self.filled..]
-    }
-}
-
-impl Buffers for Wiped {
-    fn output(&mut self) -> &mut [u8] {
-        &mut self.output
-    }
-
-    fn input(&self) -> &[u8] {
-        &self.input[self.consumed..self.filled]
-    }
-
-    fn input_append_buf(&mut self) -> &mut [u8] {
-        self.room()
-    }
-
-    fn input_appended(&mut self, amount: usize) {
-        self.filled += amount;
-    }
-
-    /// Until the final answer, what is consumed is always one whole head.
-    fn input_consume(&mut self, amount: usize) {
-        let interim = self.input().get(9) == Some(&b'1');
-        if amount > 0 {
-            let flooded = &mut self.flooded;
-            note(&self.watch, |watch| match (watch.answered, interim) {
-                (true, _) => {}
-                (false, true) => {
-                    watch.interim += 1;
-                    *flooded = watch.flooded();
-                }
-                (false, false) => watch.answered = true,
-            });
-        }
-        self.progress = amount > 0;
-        self.consumed += amount;
-    }
-
-    fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
-        // The first is for chunked requests, which are never sent.
-        (&mut [], &mut self.output)
-    }
-
-    fn can_use_input(&self) -> bool {
-        self.progress && self.consumed < self.filled
     }
 }
