@@ -11,6 +11,7 @@ pub mod jwt;
 pub mod key;
 pub mod printable;
 pub mod secret;
+pub mod server;
 pub mod token;
 pub mod url;
 pub mod world;

@@ -1,1 +1,4 @@
+//! The tests of gauth as others see it, a module per feature.
+#![allow(clippy::disallowed_methods)]
 
+mod sandbox;
