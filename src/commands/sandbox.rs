@@ -33,7 +33,8 @@ pub const SPEC: Spec = Spec {
         temporary folder that only you can read, and are worth nothing anywhere else.\n\n\
         With a command, that runs with variables that lead Google's clients into the sandbox and without \
         those that would bring your own credentials along; its status is returned. Without a command the \
-        variables are printed for a shell, and the sandbox serves until Ctrl-C.",
+        variables are printed for a shell, and the sandbox serves until Ctrl-C: \
+        eval \"$(gauth sandbox &)\" takes them over, kill $GAUTH_SANDBOX_PID ends it.",
     group: Group::More,
     flags: Flags::augment_args,
     run,

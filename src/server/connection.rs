@@ -91,6 +91,7 @@ impl Reader<'_> {
             self.fill(deadline)?;
         }
         request.body = self.kept.drain(..length).collect();
+        request.peer = self.stream.peer_addr().ok();
         Ok((request, head.keep_alive))
     }
 
@@ -164,6 +165,7 @@ fn head(bytes: &[u8]) -> Result<Option<Head>, Refusal> {
         query: pairs(query.as_bytes()),
         headers,
         body: Vec::new(),
+        peer: None,
     };
     let modern = parsed.version == Some(1);
     // RFC 9112, 3.2: exactly one in HTTP/1.1.

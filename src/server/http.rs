@@ -1,6 +1,7 @@
 //! What a little server is asked and what it answers, as plain values.
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 
 use serde_json::Value;
 
@@ -17,6 +18,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// At most 1 MiB.
     pub body: Vec<u8>,
+    /// Who asks.
+    pub peer: Option<SocketAddr>,
 }
 
 impl Request {
@@ -187,6 +190,7 @@ mod tests {
             query: Vec::new(),
             headers: vec![("content-type".to_owned(), "application/json".to_owned())],
             body: b"a=b+c&d=%2F".to_vec(),
+            peer: None,
         };
         assert_eq!(request.form(), None);
         request.headers[0].1 = "Application/X-WWW-form-urlencoded; charset=utf-8".to_owned();

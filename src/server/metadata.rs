@@ -307,6 +307,7 @@ mod tests {
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .to_vec(),
             body: Vec::new(),
+            peer: None,
         };
         change(&mut request);
         let answer = answer(&machine, &request, 80);

@@ -21,6 +21,9 @@ use crate::world::listen;
 /// Most connections at a time; the next one is closed at once.
 const MOST_CONNECTIONS: usize = 256;
 
+/// An answer that is on its way when the server ends has this long.
+const FAREWELL: Duration = Duration::from_millis(500);
+
 /// What answers requests, from many threads.
 pub type Handler = dyn Fn(&Request) -> Answer + Send + Sync;
 
@@ -64,9 +67,7 @@ impl Drop for Server {
         if let Some(accepting) = self.accepting.take() {
             drop(accepting.join());
         }
-        for stream in lock(&self.connections.streams).values() {
-            drop(stream.shutdown(Shutdown::Both));
-        }
+        self.connections.end();
     }
 }
 
@@ -104,6 +105,7 @@ fn accept(
 struct Connections {
     streams: Mutex<HashMap<u64, TcpStream>>,
     next: Mutex<u64>,
+    left: Condvar,
 }
 
 impl Connections {
@@ -120,6 +122,19 @@ impl Connections {
 
     fn leave(&self, number: u64) {
         lock(&self.streams).remove(&number);
+        self.left.notify_all();
+    }
+
+    /// Ends those that wait for a request at once, and gives the others a moment to send their answer.
+    fn end(&self) {
+        let streams = lock(&self.streams);
+        for stream in streams.values() {
+            drop(stream.shutdown(Shutdown::Read));
+        }
+        let waited = self.left.wait_timeout_while(streams, FAREWELL, |open| !open.is_empty());
+        for stream in waited.unwrap_or_else(PoisonError::into_inner).0.values() {
+            drop(stream.shutdown(Shutdown::Both));
+        }
     }
 }
 

@@ -204,10 +204,15 @@ mod elsewhere {
             }
         }
 
-        pub(super) fn forward(self, _: &Child) -> Signals {
-            self
+        pub(super) fn forward(self, _: &Child) -> Forwarding {
+            Forwarding
         }
+    }
 
+    /// Nothing to stop.
+    pub(super) struct Forwarding;
+
+    impl Forwarding {
         pub(super) fn wait(&self, child: &mut Child) -> std::io::Result<ExitStatus> {
             child.wait()
         }

@@ -101,13 +101,17 @@ const REDIRECTED_APIS: &[&str] = &[
     "CLOUDSDK_API_ENDPOINT_OVERRIDES_STS",
 ];
 
+/// Where the sandbox is.
+pub(super) struct Place<'a> {
+    pub(super) url: &'a str,
+    pub(super) folder: &'a Path,
+    /// Of an installed program's client, where it is no secret (RFC 8252, 8.5); and good for the sandbox only.
+    pub(super) client_secret: &'a str,
+}
+
 /// Every change, in the order in which people read it.
-pub(super) fn changes(
-    url: &str,
-    folder: &Path,
-    first: First,
-    caller: &Caller,
-) -> Result<Vec<Change>> {
+pub(super) fn changes(place: &Place, first: First, caller: &Caller) -> Result<Vec<Change>> {
+    let Place { url, folder, client_secret } = *place;
     let host = url.trim_start_matches("http://");
     let mut set: Vec<(&'static str, OsString)> = Vec::new();
     match first {
@@ -137,7 +141,9 @@ pub(super) fn changes(
         ("CLOUDSDK_CORE_DISABLE_PROMPTS", "1"),
         ("CLOUDSDK_CORE_DISABLE_USAGE_REPORTING", "1"),
         ("CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK", "1"),
+        // For gcloud auth activate-refresh-token.
         ("CLOUDSDK_AUTH_CLIENT_ID", CLIENT_ID),
+        ("CLOUDSDK_AUTH_CLIENT_SECRET", client_secret),
     ] {
         set.push((name, value.into()));
     }
@@ -180,6 +186,10 @@ fn path(ours: &Path, caller: &Caller) -> Result<OsString> {
 mod tests {
     use super::*;
 
+    fn place() -> Place<'static> {
+        Place { url: "http://127.0.0.1:1", folder: Path::new("/s"), client_secret: "s" }
+    }
+
     fn value(changes: &[Change], name: &str) -> Option<Option<String>> {
         let found = changes.iter().find(|(known, _)| *known == name)?;
         Some(found.1.as_ref().map(|value| value.to_string_lossy().into_owned()))
@@ -190,8 +200,7 @@ mod tests {
         for first in
             [First::ServiceAccount, First::User, First::Adc, First::Gcloud, First::Metadata]
         {
-            let changes = changes("http://127.0.0.1:1", Path::new("/s"), first, &Caller::default())
-                .expect("changes");
+            let changes = changes(&place(), first, &Caller::default()).expect("changes");
             let mut names: Vec<_> = changes.iter().map(|(name, _)| *name).collect();
             names.sort_unstable();
             names.dedup();
@@ -206,9 +215,7 @@ mod tests {
             path: Some("/usr/bin:/bin".into()),
             no_proxy: Some("corp.example".to_owned()),
         };
-        let changes = |first| {
-            changes("http://127.0.0.1:1", Path::new("/s"), first, &caller).expect("changes")
-        };
+        let changes = |first| changes(&place(), first, &caller).expect("changes");
         let file = |first| value(&changes(first), "GOOGLE_APPLICATION_CREDENTIALS");
         assert_eq!(file(First::ServiceAccount), Some(Some("/s/service_account.json".to_owned())));
         assert_eq!(file(First::User), Some(Some("/s/authorized_user.json".to_owned())));

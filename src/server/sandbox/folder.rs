@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::error::{Result, io};
-use crate::server::sandbox::cast::{self, CLIENT_ID, GRANTED, PROJECT, SERVICE_ACCOUNT, USER};
+use crate::server::sandbox::cast::{self, CLIENT_ID, PROJECT, SERVICE_ACCOUNT, USER};
 use crate::server::sandbox::environment::First;
 use crate::server::sandbox::{Options, State};
 
@@ -119,8 +119,9 @@ fn fill_gcloud(folder: &Path, first: First, state: &State) -> Result<()> {
 mod store {
     use rusqlite::{Connection, params};
 
-    use super::{GRANTED, Path, Result, SERVICE_ACCOUNT, State, USER, Value, json};
+    use super::{Path, Result, SERVICE_ACCOUNT, State, USER, Value, json};
     use crate::error::Error;
+    use crate::server::sandbox::cast::GRANTED;
 
     /// gcloud's two databases: the accounts, and no access tokens yet.
     pub(super) fn write(folder: &Path, state: &State) -> Result<()> {

@@ -13,7 +13,7 @@ mod ledger;
 mod metadata;
 mod token;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -115,6 +115,13 @@ pub struct Logged {
     pub request: Request,
 }
 
+#[derive(Default)]
+struct Log {
+    latest: VecDeque<Logged>,
+    /// By route, `""` for none.
+    counts: BTreeMap<&'static str, usize>,
+}
+
 /// Starts an offline Google.
 pub struct Sandbox;
 
@@ -181,18 +188,22 @@ impl Running {
     /// # Errors
     /// When a path cannot be part of `PATH`.
     pub fn environment(&self, caller: &Caller) -> Result<Vec<Change>> {
-        environment::changes(self.url(), self.folder.path(), self.first, caller)
+        let place = environment::Place {
+            url: self.url(),
+            folder: self.folder.path(),
+            client_secret: self.state.cast.client_secret.expose(),
+        };
+        environment::changes(&place, self.first, caller)
     }
 
     /// The requests so far, oldest first.
     pub fn requests(&self) -> Vec<Logged> {
-        lock(&self.state.log).iter().cloned().collect()
+        lock(&self.state.log).latest.iter().cloned().collect()
     }
 
     /// How many requests a route has had; `""`: those that nothing serves.
     pub fn count(&self, route: &str) -> usize {
-        let log = lock(&self.state.log);
-        log.iter().filter(|logged| logged.route.unwrap_or_default() == route).count()
+        lock(&self.state.log).counts.get(route).copied().unwrap_or_default()
     }
 }
 
@@ -208,7 +219,7 @@ pub struct State {
     ledger: Mutex<Ledger>,
     rotate: bool,
     plan: Plan,
-    log: Mutex<VecDeque<Logged>>,
+    log: Mutex<Log>,
 }
 
 impl State {
@@ -252,10 +263,11 @@ impl State {
 
     fn note(&self, route: Option<&'static str>, request: &Request) {
         let mut log = lock(&self.log);
-        if log.len() == LOGGED {
-            log.pop_front();
+        *log.counts.entry(route.unwrap_or_default()).or_default() += 1;
+        if log.latest.len() == LOGGED {
+            log.latest.pop_front();
         }
-        log.push_back(Logged { route, request: request.clone() });
+        log.latest.push_back(Logged { route, request: request.clone() });
     }
 
     /// The time as the sandbox has it: clients compare it with theirs.
