@@ -1,1 +1,2 @@
+//! Whole-process times.
 fn main() {}

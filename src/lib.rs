@@ -29,6 +29,7 @@ pub mod private_file;
 pub mod proxy;
 pub mod roots;
 pub mod secret;
+pub mod server;
 pub mod settings;
 pub mod token;
 pub mod trust;

@@ -501,7 +501,7 @@ mod tests {
     fn old_temporary_files_are_swept_and_young_ones_stay() {
         let folder = folder();
         for name in [".x.1-2.tmp", "entry"] {
-            std::fs::write(folder.path().join(name), "x").expect("file");
+            File::create(folder.path().join(name)).expect("file");
         }
         let hour = Duration::from_secs(3600);
         let limits = Limits { temporary: hour, other: Some(hour * 24) };

@@ -1,18 +1,167 @@
-//! `gauth sandbox`.
-use crate::commands::{Group, Spec, Status};
+//! `gauth sandbox`: an offline Google to try things in, around one command or until Ctrl-C.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgMatches, Args, FromArgMatches};
+
+use crate::commands::{Example, Group, Spec, Status};
+use crate::error::{Error, Result};
+use crate::printable;
+use crate::server::sandbox::environment::{Caller, First};
+use crate::server::sandbox::faults::Fault;
+use crate::server::sandbox::{Options, Running, Sandbox, shell_quoted};
 use crate::world::World;
-use clap::ArgMatches;
-/// x
+use crate::world::env;
+use crate::world::exec::{self, Change, Signals};
+
+/// The command.
 pub const SPEC: Spec = Spec {
     name: "sandbox",
     aliases: &[],
-    about: "x",
-    examples: &[],
-    more: "",
+    about: "an offline fake Google with throw-away credentials, for tests and CI",
+    examples: &[
+        Example("gauth sandbox -- gauth token", "a token that nobody accepts but the sandbox"),
+        Example("gauth sandbox -- make test", "your tests, without network or real credentials"),
+        Example("gauth sandbox --fault token=503x2 -- gauth token", "the same on a bad day"),
+        Example("gauth sandbox --as metadata -- python app.py", "as on a virtual machine"),
+    ],
+    more: "The sandbox listens on 127.0.0.1 and has a token endpoint, a metadata server, tokeninfo, userinfo, \
+        revocation and the keys of its ID tokens. It verifies signatures, claims, clients and refresh tokens as \
+        Google does. Its credentials, a service account and a person's login, are made at the start, lie in a \
+        temporary folder that only you can read, and are worth nothing anywhere else.\n\n\
+        With a command, that runs with variables that lead Google's clients into the sandbox and without \
+        those that would bring your own credentials along; its status is returned. Without a command the \
+        variables are printed for a shell, and the sandbox serves until Ctrl-C: \
+        eval \"$(gauth sandbox &)\" takes them over, kill $GAUTH_SANDBOX_PID ends it.",
     group: Group::More,
-    flags: |c| c,
+    flags: Flags::augment_args,
     run,
 };
-fn run(_: &ArgMatches, _: &World) -> anyhow::Result<Status> {
-    Ok(Status::DONE)
+
+#[derive(Args)]
+struct Flags {
+    /// Misbehave: a status or a fault, for the first N requests with xN (repeatable)
+    #[arg(long = "fault", value_name = "ROUTE=WHAT[xN]")]
+    faults: Vec<String>,
+    /// Answer this late, as in 50ms or 2s
+    #[arg(long, value_name = "DURATION")]
+    latency: Option<String>,
+    /// Listen on this port; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    port: u16,
+    /// Which credential a program finds first
+    #[arg(long = "as", value_name = "WHO", value_enum, default_value = "service-account")]
+    first: First,
+    /// The command to run inside, and its arguments
+    #[arg(last = true, num_args = 0.., value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+fn run(matches: &ArgMatches, world: &World) -> anyhow::Result<Status> {
+    let flags = Flags::from_arg_matches(matches)?;
+    let options = options(&flags, world)?;
+    let sandbox = Sandbox::start(options)?;
+    let changes = sandbox.environment(&Caller::of(&world.env)?)?;
+    match flags.command.is_empty() {
+        true => serve(&sandbox, &changes, world),
+        false => Ok(inside(&flags.command, &changes, world)),
+    }
+}
+
+fn options(flags: &Flags, world: &World) -> Result<Options> {
+    let faults = flags.faults.iter().map(|text| Fault::parse(text)).collect::<Result<_>>()?;
+    let latency = flags.latency.as_deref().map(duration).transpose()?.unwrap_or_default();
+    let parent = world.env.os(&env::TMPDIR).map(PathBuf::from);
+    Ok(Options {
+        clock: std::sync::Arc::clone(&world.clock),
+        faults,
+        latency,
+        port: flags.port,
+        first: flags.first,
+        parent: parent.unwrap_or_else(std::env::temp_dir),
+        program: std::env::current_exe().ok(),
+        ..Options::default()
+    })
+}
+
+/// Runs the command; its status is ours.
+fn inside(command: &[OsString], changes: &[Change], world: &World) -> Status {
+    exec::run(command, changes).map(Status).unwrap_or_else(|not| {
+        let hint = not.error.hint_text().map(|hint| format!("\ntry: {hint}"));
+        world.terminal.error(&format!("gauth: {}{}", not.error, hint.unwrap_or_default()));
+        Status(not.status)
+    })
+}
+
+/// Prints the variables and waits for a signal; the folder goes with the sandbox.
+fn serve(sandbox: &Running, changes: &[Change], world: &World) -> anyhow::Result<Status> {
+    // Caught before anyone can know that we are here.
+    let signals = Signals::caught()?;
+    let folder = printable::path(sandbox.folder());
+    world.terminal.tell(&format!(
+        "an offline Google on {}, throw-away credentials in {folder}",
+        sandbox.url()
+    ));
+    world.streams.result(exports(changes).as_bytes())?;
+    // A shell that reads the variables with $(…) waits for the end of the output.
+    world.streams.let_go();
+    world.terminal.tell("Ctrl-C ends it and removes the folder");
+    Ok(Status(128 + signals.wait()))
+}
+
+/// The changes in the words of a shell.
+fn exports(changes: &[Change]) -> String {
+    let mut text = String::new();
+    for (name, value) in changes {
+        if let Some(value) = value {
+            text.push_str(&format!("export {name}={}\n", shell_quoted(value)));
+        }
+    }
+    let removed: Vec<&str> =
+        changes.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| *name).collect();
+    text.push_str(&format!("export GAUTH_SANDBOX_PID={}\n", std::process::id()));
+    text.push_str(&format!("unset {}\n", removed.join(" ")));
+    text
+}
+
+/// `50ms`, `2s`, `1m`, or plain seconds.
+fn duration(text: &str) -> Result<Duration> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "ms" => Some(1),
+        "s" | "" => Some(1000),
+        "m" => Some(60_000),
+        _ => None,
+    };
+    let millis =
+        digits.parse::<u64>().ok().zip(unit).and_then(|(count, unit)| count.checked_mul(unit));
+    millis.map(Duration::from_millis).ok_or_else(|| {
+        let shown = printable::text(text);
+        Error::usage(format!("--latency {shown}: is not a duration")).hint("--latency 50ms")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latencies_have_units() {
+        assert_eq!(duration("50ms").expect("ms"), Duration::from_millis(50));
+        assert_eq!(duration("2s").expect("s"), Duration::from_secs(2));
+        assert_eq!(duration("1m").expect("m"), Duration::from_secs(60));
+        for wrong in ["", "ms", "-1s", "5h", "1.5s", "99999999999999999999s"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn exports_survive_a_shell() {
+        let changes = [("A", Some(OsString::from("it's $x"))), ("B", None), ("C", None)];
+        let text = exports(&changes);
+        assert!(text.starts_with("export A='it'\\''s $x'\n"), "{text}");
+        assert!(text.ends_with("unset B C\n"), "{text}");
+    }
 }

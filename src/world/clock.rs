@@ -24,6 +24,7 @@ pub struct System {
     start: Instant,
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is the door")]
 impl System {
     /// Starts counting.
     pub fn new() -> System {

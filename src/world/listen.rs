@@ -1,1 +1,50 @@
-//! Listening: loopback addresses only.
+//! Listening: on loopback addresses only, so that nobody outside this machine can ask.
+
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use crate::error::{Error, Result, io_reason};
+
+/// Listens on a loopback address; port 0 takes a free one.
+///
+/// # Errors
+/// When the address is not loopback (exit 9), or the system does not allow it.
+#[expect(clippy::disallowed_methods, reason = "this is the door")]
+pub fn loopback(address: IpAddr, port: u16) -> Result<TcpListener> {
+    if !address.is_loopback() {
+        return Err(Error::not_safe(format!("{address} is not a loopback address"))
+            .hint("use 127.0.0.1 or ::1"));
+    }
+    TcpListener::bind(SocketAddr::new(address, port)).map_err(|error| {
+        Error::unexpected(format!(
+            "port {port} of {address} cannot be listened on, {}",
+            io_reason(&error)
+        ))
+        .hint("--port 0, which takes a free one")
+    })
+}
+
+/// Wakes a listener that waits for a connection, so that it can see that it is to stop. Nothing is sent.
+pub fn knock(address: SocketAddr) {
+    if address.ip().is_loopback() {
+        drop(TcpStream::connect_timeout(&address, Duration::from_secs(1)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn only_loopback_is_listened_on() {
+        for address in ["0.0.0.0", "::", "192.0.2.1", "169.254.169.254"] {
+            let error = loopback(address.parse().expect("address"), 0).expect_err(address);
+            assert_eq!(error.kind(), ErrorKind::Unsafe);
+        }
+        let listener = loopback("127.0.0.1".parse().expect("address"), 0).expect("listener");
+        let port = listener.local_addr().expect("address").port();
+        let taken = loopback("127.0.0.1".parse().expect("address"), port).expect_err("taken");
+        assert!(taken.message().contains("in use"), "{taken}");
+    }
+}

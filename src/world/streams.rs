@@ -57,6 +57,14 @@ impl Streams {
         })
     }
 
+    /// Ends standard output, for a command that lives on: who reads it need not wait for that.
+    pub fn let_go(&self) {
+        #[cfg(unix)]
+        if let Ok(nowhere) = std::fs::OpenOptions::new().write(true).open("/dev/null") {
+            let _ = rustix::stdio::dup2_stdout(nowhere);
+        }
+    }
+
     /// Reads all of standard input, at most `limit` bytes, within `time`.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
-//! Tests of the whole, one module per feature.
+//! The tests of gauth as others see it, a module per feature.
 #![allow(clippy::disallowed_methods)] // Tests stand outside: they open sockets and look at clocks.
 
 mod net;
+mod sandbox;

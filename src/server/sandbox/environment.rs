@@ -1,0 +1,232 @@
+//! What a program in the sandbox sees: Google's variables point into it, and the caller's own credentials are gone.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::server::sandbox::cast::{CLIENT_ID, PROJECT};
+use crate::server::sandbox::folder::{
+    AUTHORIZED_USER_FILE, GAUTH, GCLOUD, PROGRAMS, SERVICE_ACCOUNT_FILE,
+};
+use crate::world::env::{self, Env};
+use crate::world::exec::Change;
+
+/// The credential a program finds first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum First {
+    /// A key file, by GOOGLE_APPLICATION_CREDENTIALS
+    ServiceAccount,
+    /// A person's login, by GOOGLE_APPLICATION_CREDENTIALS
+    User,
+    /// A person's login, as gcloud's ADC file
+    Adc,
+    /// A person's login, as gcloud's account
+    Gcloud,
+    /// The machine's account, by the metadata server
+    Metadata,
+}
+
+/// What of the caller's environment is built upon.
+#[derive(Debug, Clone, Default)]
+pub struct Caller {
+    /// `PATH`
+    pub path: Option<OsString>,
+    /// `NO_PROXY`
+    pub no_proxy: Option<String>,
+}
+
+impl Caller {
+    /// Looks it up.
+    ///
+    /// # Errors
+    /// When `NO_PROXY` is not UTF-8.
+    pub fn of(env: &Env) -> Result<Caller> {
+        Ok(Caller { path: env.os(&env::PATH), no_proxy: env.either_case(&env::NO_PROXY)? })
+    }
+}
+
+/// Variables that would bring the caller's real credentials, or a way out, into the sandbox.
+const REMOVED: &[&str] = &[
+    "GAUTH_CREDENTIALS",
+    "GAUTH_ACCOUNT",
+    "GAUTH_SOURCE",
+    "GAUTH_PROFILE",
+    "GAUTH_SCOPES",
+    "GAUTH_IMPERSONATE_SERVICE_ACCOUNT",
+    "GAUTH_WORKLOAD_IDENTITY_PROVIDER",
+    "GAUTH_QUOTA_PROJECT",
+    "GAUTH_UNIVERSE_DOMAIN",
+    "GAUTH_CLIENT_ID_FILE",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "GOOGLE_OAUTH_ACCESS_TOKEN",
+    "GOOGLE_ACCESS_TOKEN",
+    "GOOGLE_CREDENTIALS",
+    "GOOGLE_CLOUD_KEYFILE_JSON",
+    "GCLOUD_KEYFILE_JSON",
+    "GOOGLE_IMPERSONATE_SERVICE_ACCOUNT",
+    "GOOGLE_CLOUD_QUOTA_PROJECT",
+    "GOOGLE_CLOUD_UNIVERSE_DOMAIN",
+    "GCLOUD_PROJECT",
+    "CLOUDSDK_ACTIVE_CONFIG_NAME",
+    "CLOUDSDK_CORE_ACCOUNT",
+    "CLOUDSDK_CORE_UNIVERSE_DOMAIN",
+    "CLOUDSDK_CORE_CHECK_GCE_METADATA",
+    "CLOUDSDK_AUTH_ACCESS_TOKEN",
+    "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE",
+    "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE",
+    "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT",
+    "CLOUDSDK_AUTH_SERVICE_ACCOUNT_USE_SELF_SIGNED_JWT",
+    "CLOUDSDK_AUTH_LOGIN_CONFIG_FILE",
+    "CLOUDSDK_BILLING_QUOTA_PROJECT",
+    "CLOUDSDK_CONTEXT_AWARE_USE_CLIENT_CERTIFICATE",
+    "CLOUDSDK_PROXY_TYPE",
+    "CLOUDSDK_PROXY_ADDRESS",
+    "CLOUDSDK_PROXY_PORT",
+    "CLOUDSDK_PROXY_USERNAME",
+    "CLOUDSDK_PROXY_PASSWORD",
+    "CLOUDSDK_PROXY_RDNS",
+    "GOOGLE_API_USE_CLIENT_CERTIFICATE",
+    "GCE_METADATA_MTLS_MODE",
+    "NO_GCE_CHECK",
+    "METADATA_SERVER_DETECTION",
+];
+
+/// gcloud's APIs that take part in making tokens, or that its commands ask along the way. The sandbox does not
+/// have them; a 404 from here is better than a request that leaves the machine.
+const REDIRECTED_APIS: &[&str] = &[
+    "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER",
+    "CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM",
+    "CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS",
+    "CLOUDSDK_API_ENDPOINT_OVERRIDES_SERVICEUSAGE",
+    "CLOUDSDK_API_ENDPOINT_OVERRIDES_STS",
+];
+
+/// Where the sandbox is.
+pub(super) struct Place<'a> {
+    pub(super) url: &'a str,
+    pub(super) folder: &'a Path,
+    /// Of an installed program's client, where it is no secret (RFC 8252, 8.5); and good for the sandbox only.
+    pub(super) client_secret: &'a str,
+}
+
+/// Every change, in the order in which people read it.
+pub(super) fn changes(place: &Place, first: First, caller: &Caller) -> Result<Vec<Change>> {
+    let Place { url, folder, client_secret } = *place;
+    let host = url.trim_start_matches("http://");
+    let mut set: Vec<(&'static str, OsString)> = Vec::new();
+    match first {
+        First::ServiceAccount => {
+            set.push((
+                env::GOOGLE_APPLICATION_CREDENTIALS.name,
+                folder.join(SERVICE_ACCOUNT_FILE).into(),
+            ));
+        }
+        First::User => {
+            set.push((
+                env::GOOGLE_APPLICATION_CREDENTIALS.name,
+                folder.join(AUTHORIZED_USER_FILE).into(),
+            ));
+        }
+        First::Adc | First::Gcloud | First::Metadata => {}
+    }
+    // No single one of the three is enough for every client.
+    for variable in [&env::GCE_METADATA_HOST, &env::GCE_METADATA_IP, &env::GCE_METADATA_ROOT] {
+        set.push((variable.name, host.into()));
+    }
+    set.push((env::GAUTH_CONFIG_DIR.name, folder.join(GAUTH).into()));
+    set.push((env::GOOGLE_CLOUD_PROJECT.name, PROJECT.into()));
+    set.push((env::CLOUDSDK_CONFIG.name, folder.join(GCLOUD).into()));
+    set.push((env::CLOUDSDK_CORE_PROJECT.name, PROJECT.into()));
+    for (name, value) in [
+        ("CLOUDSDK_CORE_DISABLE_PROMPTS", "1"),
+        ("CLOUDSDK_CORE_DISABLE_USAGE_REPORTING", "1"),
+        ("CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK", "1"),
+        // For gcloud auth activate-refresh-token.
+        ("CLOUDSDK_AUTH_CLIENT_ID", CLIENT_ID),
+        ("CLOUDSDK_AUTH_CLIENT_SECRET", client_secret),
+    ] {
+        set.push((name, value.into()));
+    }
+    for (name, path) in [
+        ("CLOUDSDK_AUTH_TOKEN_HOST", "/token"),
+        ("CLOUDSDK_AUTH_MTLS_TOKEN_HOST", "/token"),
+        ("CLOUDSDK_AUTH_AUTH_HOST", "/o/oauth2/auth"),
+        ("CLOUDSDK_AUTH_TOKEN_INTROSPECTION_ENDPOINT", "/v1/introspect"),
+    ] {
+        set.push((name, format!("{url}{path}").into()));
+    }
+    set.extend(REDIRECTED_APIS.iter().map(|name| (*name, format!("{url}/").into())));
+    let no_proxy = no_proxy(caller.no_proxy.as_deref());
+    set.push(("NO_PROXY", no_proxy.clone().into()));
+    set.push(("no_proxy", no_proxy.into()));
+    set.push((env::PATH.name, path(&folder.join(PROGRAMS), caller)?));
+    let removed = REMOVED.iter().filter(|name| !set.iter().any(|(known, _)| known == *name));
+    let removed: Vec<Change> = removed.map(|name| (*name, None)).collect();
+    Ok(set.into_iter().map(|(name, value)| (name, Some(value))).chain(removed).collect())
+}
+
+/// A proxy must not catch loopback.
+fn no_proxy(callers: Option<&str>) -> String {
+    let ours = "127.0.0.1,localhost";
+    match callers {
+        Some(theirs) => format!("{theirs},{ours}"),
+        None => ours.to_owned(),
+    }
+}
+
+fn path(ours: &Path, caller: &Caller) -> Result<OsString> {
+    let theirs = caller.path.iter().flat_map(std::env::split_paths);
+    std::env::join_paths(std::iter::once(ours.to_path_buf()).chain(theirs)).map_err(|_| {
+        let shown = crate::printable::path(ours);
+        Error::usage(format!("{shown} cannot be part of PATH")).hint("export TMPDIR=/tmp")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> Place<'static> {
+        Place { url: "http://127.0.0.1:1", folder: Path::new("/s"), client_secret: "s" }
+    }
+
+    fn value(changes: &[Change], name: &str) -> Option<Option<String>> {
+        let found = changes.iter().find(|(known, _)| *known == name)?;
+        Some(found.1.as_ref().map(|value| value.to_string_lossy().into_owned()))
+    }
+
+    #[test]
+    fn no_variable_is_changed_twice() {
+        for first in
+            [First::ServiceAccount, First::User, First::Adc, First::Gcloud, First::Metadata]
+        {
+            let changes = changes(&place(), first, &Caller::default()).expect("changes");
+            let mut names: Vec<_> = changes.iter().map(|(name, _)| *name).collect();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), changes.len());
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_first_credential_is_the_one_asked_for() {
+        let caller = Caller {
+            path: Some("/usr/bin:/bin".into()),
+            no_proxy: Some("corp.example".to_owned()),
+        };
+        let changes = |first| changes(&place(), first, &caller).expect("changes");
+        let file = |first| value(&changes(first), "GOOGLE_APPLICATION_CREDENTIALS");
+        assert_eq!(file(First::ServiceAccount), Some(Some("/s/service_account.json".to_owned())));
+        assert_eq!(file(First::User), Some(Some("/s/authorized_user.json".to_owned())));
+        assert_eq!(file(First::Metadata), Some(None));
+        let changes = changes(First::Gcloud);
+        let is = |name, expected: &str| {
+            assert_eq!(value(&changes, name), Some(Some(expected.to_owned())))
+        };
+        is("PATH", "/s/bin:/usr/bin:/bin");
+        is("NO_PROXY", "corp.example,127.0.0.1,localhost");
+        is("GCE_METADATA_HOST", "127.0.0.1:1");
+        assert_eq!(value(&changes, "CLOUDSDK_AUTH_ACCESS_TOKEN"), Some(None));
+    }
+}

@@ -1,0 +1,425 @@
+//! Misbehaviour on request: `ROUTE=WHAT`, for the first N requests with `xN` behind it.
+
+use std::sync::Mutex;
+
+use serde_json::{Value, json};
+
+use crate::error::{Error, Result};
+use crate::server::http::{Answer, Delivery, Request};
+use crate::server::lock;
+use crate::server::sandbox::ROUTES;
+use crate::server::sandbox::token::error;
+
+/// A way to misbehave.
+pub struct Known {
+    /// As it is asked for.
+    pub name: &'static str,
+    /// What happens, for people.
+    pub about: &'static str,
+    effect: Effect,
+}
+
+/// When a fault acts.
+#[derive(Clone, Copy)]
+enum Effect {
+    /// In place of the route: nothing is issued.
+    Instead(fn(&Request) -> Answer),
+    /// On the route's good answer.
+    After(fn(Answer) -> Answer),
+    /// Inside the route, for the whole run.
+    Within,
+}
+
+use Effect::{After, Instead, Within};
+
+/// A row of the table.
+const fn fault(name: &'static str, about: &'static str, effect: Effect) -> Known {
+    Known { name, about, effect }
+}
+
+/// Every fault but the plain statuses.
+pub const FAULTS: &[Known] = &[
+    fault("hang", "never answers", Instead(|_| Answer::empty(200).delivery(Delivery::Never))),
+    fault(
+        "close",
+        "closes without an answer",
+        Instead(|_| Answer::empty(200).delivery(Delivery::Nothing)),
+    ),
+    fault(
+        "truncate",
+        "stops in the middle of the body",
+        After(|answer| answer.delivery(Delivery::Half)),
+    ),
+    fault("slow", "sends ten bytes a second", After(|answer| answer.delivery(Delivery::Drip))),
+    fault("html", "a page of HTML with status 200", Instead(html)),
+    fault("redirect", "302 to /elsewhere of the same server", Instead(redirect)),
+    fault("oversize", "two MiB of good JSON", After(oversize)),
+    fault("empty", "status 200 and no body", Instead(|_| json_bytes(Vec::new()))),
+    fault("garbage", "bytes that are neither text nor JSON", Instead(|_| json_bytes(garbage()))),
+    fault("array", "a JSON array", Instead(|_| json_bytes(b"[]".to_vec()))),
+    fault("deep", "JSON nested 10,000 levels", Instead(|_| json_bytes(deep()))),
+    fault(
+        "encoded",
+        "says Content-Encoding: gzip",
+        After(|answer| answer.header("Content-Encoding", "gzip")),
+    ),
+    fault("missing", "no token in the answer", After(|answer| with_token(answer, None))),
+    fault("null-token", "null for a token", After(|answer| with_token(answer, Some(Value::Null)))),
+    fault(
+        "bad-token",
+        "a token with a space and a line end",
+        After(|answer| with_token(answer, Some("ya29.two words\r\nX-Injected: yes".into()))),
+    ),
+    fault(
+        "long-token",
+        "a token of 20,000 characters",
+        After(|answer| with_token(answer, Some("x".repeat(20_000).into()))),
+    ),
+    fault(
+        "string-expiry",
+        "expires_in as decimal text, which is allowed",
+        After(|answer| with_expiry(answer, Some("3599".into()))),
+    ),
+    fault(
+        "text-expiry",
+        "expires_in is a word",
+        After(|answer| with_expiry(answer, Some("soon".into()))),
+    ),
+    fault("no-expiry", "no expires_in", After(|answer| with_expiry(answer, None))),
+    fault("zero-expiry", "expires_in is 0", After(|answer| with_expiry(answer, Some(0.into())))),
+    fault(
+        "negative-expiry",
+        "expires_in is -1",
+        After(|answer| with_expiry(answer, Some((-1).into()))),
+    ),
+    fault("short-expiry", "expires_in is 2", After(|answer| with_expiry(answer, Some(2.into())))),
+    fault(
+        "long-expiry",
+        "expires_in is a hundred years",
+        After(|answer| with_expiry(answer, Some(3_155_760_000_u64.into()))),
+    ),
+    fault("duplicate-keys", "every name twice in the JSON", After(duplicate_keys)),
+    fault("two-lengths", "two Content-Length that differ", After(two_lengths)),
+    fault(
+        "bad-chunk",
+        "a chunked body with a broken length",
+        After(|answer| raw(&answer, "Transfer-Encoding: chunked", b"xyz\r\n{}\r\n0\r\n\r\n")),
+    ),
+    fault("interim", "nine interim answers before the real one", After(interim)),
+    fault(
+        "revoked",
+        "invalid_grant: expired or revoked",
+        Instead(|_| error(400, "invalid_grant", "Token has been expired or revoked.")),
+    ),
+    fault("rapt", "invalid_grant: the person must authenticate again", Instead(rapt)),
+    fault(
+        "control",
+        "an error text with control, colour and direction characters",
+        Instead(|_| {
+            error(
+                400,
+                "invalid_grant",
+                "a\u{1b}[31mred\u{1b}]0;title\u{7}\u{202e}b\r\nc\u{0}\u{9b}2J",
+            )
+        }),
+    ),
+    fault("reflect", "an error text that repeats every secret that was sent", Instead(reflect)),
+    fault(ROTATE, "each refresh gives a new refresh token; one used twice ends the login", Within),
+];
+
+/// The one fault that is a way of the route itself.
+const ROTATE: &str = "rotate";
+
+/// A fault as asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Which route misbehaves, one of [`ROUTES`].
+    pub route: &'static str,
+    what: What,
+    /// How often; `None`: always.
+    times: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum What {
+    /// This status, with `Retry-After` if asked for.
+    Status(u16, Option<String>),
+    /// The row of [`FAULTS`].
+    Named(&'static str),
+}
+
+impl Fault {
+    /// Reads `token=503x2`, `metadata=hang`, `certs=503+retry-after:2`.
+    ///
+    /// # Errors
+    /// Exit 2, listing the routes or the names.
+    pub fn parse(text: &str) -> Result<Fault> {
+        let shown = crate::printable::text(text);
+        let wrong =
+            |what: &str, hint: String| Error::usage(format!("--fault {shown}: {what}")).hint(hint);
+        let Some((route, rest)) = text.split_once('=') else {
+            return Err(wrong("is not ROUTE=WHAT", "--fault token=503x2".to_owned()));
+        };
+        let route = ROUTES.iter().map(|known| known.name).find(|name| *name == route);
+        let Some(route) = route else {
+            let names: Vec<&str> = ROUTES.iter().map(|known| known.name).collect();
+            return Err(wrong("no such route", format!("one of {}", names.join(", "))));
+        };
+        let (what, times) = match rest.rsplit_once('x') {
+            Some((what, count))
+                if count.bytes().all(|b| b.is_ascii_digit()) && !count.is_empty() =>
+            {
+                (what, Some(count.parse().unwrap_or(u32::MAX)))
+            }
+            _ => (rest, None),
+        };
+        let names = || {
+            let names: Vec<&str> = FAULTS.iter().map(|known| known.name).collect();
+            format!(
+                "a status from 200 to 599, with +retry-after:SECONDS if you like, or one of {}",
+                names.join(", ")
+            )
+        };
+        let what = What::parse(what).ok_or_else(|| wrong("no such fault", names()))?;
+        if what == What::Named(ROTATE) && (route != "token" || times.is_some()) {
+            return Err(wrong("holds for all token requests", "--fault token=rotate".to_owned()));
+        }
+        Ok(Fault { route, what, times })
+    }
+
+    /// Whether it asks for refresh tokens that are good once.
+    pub fn rotates(&self) -> bool {
+        self.what == What::Named(ROTATE)
+    }
+}
+
+impl What {
+    fn parse(text: &str) -> Option<What> {
+        if let Some(known) = FAULTS.iter().find(|known| known.name == text) {
+            return Some(What::Named(known.name));
+        }
+        let (status, wait) = match text.split_once("+retry-after:") {
+            Some((status, wait)) => (status, Some(wait.to_owned())),
+            None => (text, None),
+        };
+        let status = status.parse().ok().filter(|status| (200..600).contains(status))?;
+        Some(What::Status(status, wait))
+    }
+}
+
+/// The faults that are still to happen.
+pub(super) struct Plan(Mutex<Vec<Fault>>);
+
+impl Plan {
+    pub(super) fn new(faults: Vec<Fault>) -> Plan {
+        Plan(Mutex::new(faults.into_iter().filter(|fault| !fault.rotates()).collect()))
+    }
+
+    /// Answers in the way planned for this route: with `usual`, unless a fault is due.
+    pub(super) fn apply(
+        &self,
+        route: &str,
+        request: &Request,
+        usual: impl FnOnce() -> Answer,
+    ) -> Answer {
+        match self.due(route) {
+            None => usual(),
+            Some(What::Status(status, wait)) => plain(status, wait),
+            Some(What::Named(name)) => {
+                match FAULTS.iter().find(|known| known.name == name).map(|known| known.effect) {
+                    Some(Instead(answer)) => answer(request),
+                    Some(After(change)) => change(usual()),
+                    Some(Within) | None => usual(),
+                }
+            }
+        }
+    }
+
+    /// The first fault for this route that is not used up; it is used once more.
+    fn due(&self, route: &str) -> Option<What> {
+        let mut faults = lock(&self.0);
+        let fault =
+            faults.iter_mut().find(|fault| fault.route == route && fault.times != Some(0))?;
+        fault.times = fault.times.map(|times| times - 1);
+        Some(fault.what.clone())
+    }
+}
+
+fn plain(status: u16, wait: Option<String>) -> Answer {
+    let code = match status {
+        400 => "invalid_request",
+        401 => "invalid_client",
+        403 => "access_denied",
+        429 => "rate_limit_exceeded",
+        500.. => "backend_error",
+        _ => "sandbox",
+    };
+    let answer = error(status, code, &format!("the sandbox was asked for {status}"));
+    match wait {
+        Some(wait) => answer.header("Retry-After", wait),
+        None => answer,
+    }
+}
+
+fn json_bytes(body: Vec<u8>) -> Answer {
+    Answer { body, ..Answer::json(200, &Value::Null) }
+}
+
+fn html(_: &Request) -> Answer {
+    Answer::text(200, "<!doctype html><title>Welcome</title><p>Sign in to the hotel's network.\n")
+        .header("Content-Type", "text/html; charset=utf-8")
+}
+
+fn redirect(request: &Request) -> Answer {
+    let host = request.header("host").unwrap_or("127.0.0.1");
+    Answer::text(302, "elsewhere\n").header("Location", format!("http://{host}/elsewhere"))
+}
+
+fn oversize(mut answer: Answer) -> Answer {
+    answer.body.extend(std::iter::repeat_n(b' ', 2 * 1024 * 1024));
+    answer
+}
+
+fn garbage() -> Vec<u8> {
+    (0..=255u8).rev().cycle().take(1000).collect()
+}
+
+fn deep() -> Vec<u8> {
+    let mut body = b"{\"access_token\":".to_vec();
+    body.extend(std::iter::repeat_n(b'[', 10_000));
+    body.extend(std::iter::repeat_n(b']', 10_000));
+    body.push(b'}');
+    body
+}
+
+fn rapt(_: &Request) -> Answer {
+    let value = json!({
+        "error": "invalid_grant",
+        "error_description": "reauth related error (invalid_rapt)",
+        "error_subtype": "invalid_rapt",
+        "error_uri": "https://support.google.com/a/answer/9368756",
+    });
+    Answer::json(400, &value)
+}
+
+/// What a careless server or proxy would echo.
+fn reflect(request: &Request) -> Answer {
+    let mut said: Vec<String> =
+        request.form().unwrap_or_default().into_iter().map(|(_, value)| value).collect();
+    said.extend(request.header("authorization").map(str::to_owned));
+    said.push(String::from_utf8_lossy(&request.body).into_owned());
+    error(400, "invalid_grant", &format!("refused: {}", said.join(" | ")))
+}
+
+/// Changes the answer where it is a JSON object.
+fn edited(mut answer: Answer, edit: impl FnOnce(&mut serde_json::Map<String, Value>)) -> Answer {
+    if let Ok(Value::Object(mut members)) = serde_json::from_slice(&answer.body) {
+        edit(&mut members);
+        answer.body = Value::Object(members).to_string().into_bytes();
+    }
+    answer
+}
+
+fn with_token(answer: Answer, token: Option<Value>) -> Answer {
+    edited(answer, |members| {
+        for name in ["access_token", "id_token"] {
+            match (members.contains_key(name), &token) {
+                (true, Some(token)) => drop(members.insert(name.to_owned(), token.clone())),
+                _ => drop(members.remove(name)),
+            }
+        }
+    })
+}
+
+fn with_expiry(answer: Answer, expiry: Option<Value>) -> Answer {
+    edited(answer, |members| match expiry {
+        Some(expiry) => drop(members.insert("expires_in".to_owned(), expiry)),
+        None => drop(members.remove("expires_in")),
+    })
+}
+
+fn duplicate_keys(mut answer: Answer) -> Answer {
+    if answer.body.starts_with(b"{") && answer.body.len() > 2 {
+        let inside = &answer.body[1..answer.body.len() - 1];
+        answer.body = [b"{", inside, b",", inside, b"}"].concat();
+    }
+    answer
+}
+
+/// The answer with this framing in place of its own.
+fn raw(answer: &Answer, framing: &str, body: &[u8]) -> Answer {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{framing}\r\n\r\n");
+    answer.clone().delivery(Delivery::Raw([head.as_bytes(), body].concat()))
+}
+
+fn two_lengths(answer: Answer) -> Answer {
+    let length = answer.body.len();
+    let framing = format!("Content-Length: {length}\r\nContent-Length: {}", length / 2);
+    raw(&answer, &framing, &answer.body)
+}
+
+fn interim(answer: Answer) -> Answer {
+    let mut bytes = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n".repeat(9);
+    bytes.extend(answer.head(false));
+    bytes.extend(&answer.body);
+    answer.delivery(Delivery::Raw(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_read_as_they_are_written() {
+        let fault = |route, what, times| Fault { route, what, times };
+        for (text, expected) in [
+            ("token=503", fault("token", What::Status(503, None), None)),
+            ("token=503x2", fault("token", What::Status(503, None), Some(2))),
+            (
+                "certs=429+retry-after:7x1",
+                fault("certs", What::Status(429, Some("7".to_owned())), Some(1)),
+            ),
+            ("metadata=hang", fault("metadata", What::Named("hang"), None)),
+            ("token=text-expiryx3", fault("token", What::Named("text-expiry"), Some(3))),
+        ] {
+            assert_eq!(Fault::parse(text).expect(text), expected);
+        }
+        for (text, names) in [
+            ("token", "--fault"),
+            ("tokens=503", "metadata"),
+            ("token=99", "duplicate-keys"),
+            ("token=600", "hang"),
+            ("token=sleep", "hang"),
+            ("token=x2", "hang"),
+            ("token=", "hang"),
+            ("metadata=rotate", "token=rotate"),
+            ("token=rotatex2", "token=rotate"),
+        ] {
+            let error = Fault::parse(text).expect_err(text);
+            assert_eq!(error.kind().exit_code(), 2);
+            assert!(
+                error.hint_text().is_some_and(|hint| hint.contains(names)),
+                "{text}: {error:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn faults_are_used_up_in_order() {
+        let faults = ["token=503x2", "token=closex1", "certs=500"];
+        let plan = Plan::new(faults.map(|text| Fault::parse(text).expect(text)).to_vec());
+        let seen: Vec<Option<What>> = (0..4).map(|_| plan.due("token")).collect();
+        let unavailable = Some(What::Status(503, None));
+        let close = Some(What::Named("close"));
+        assert_eq!(seen, [unavailable.clone(), unavailable, close, None]);
+        assert!(plan.due("certs").is_some() && plan.due("certs").is_some());
+    }
+
+    #[test]
+    fn every_fault_has_its_own_name() {
+        let mut names: Vec<_> = FAULTS.iter().map(|known| known.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), FAULTS.len());
+    }
+}

@@ -1,0 +1,291 @@
+//! An offline fake Google on loopback, part of the product: for trying gauth out, for scripts in CI, and for
+//! gauth's own tests.
+//!
+//! It verifies what it is sent as strictly as Google does, and misbehaves on request. Everything in it is made
+//! up at its start and gone at its end.
+
+pub mod cast;
+pub mod environment;
+pub mod faults;
+mod folder;
+mod identity;
+mod ledger;
+mod metadata;
+mod token;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::error::{Error, Result, io_reason};
+use crate::secret::Secret;
+use crate::server::http::{Answer, Request};
+use crate::server::metadata::{Account, Facts};
+use crate::server::sandbox::cast::{Cast, GoogleKey};
+use crate::server::sandbox::environment::{Caller, First};
+use crate::server::sandbox::faults::{Fault, Plan};
+use crate::server::sandbox::folder::Folder;
+use crate::server::sandbox::ledger::{Ledger, Login};
+use crate::server::{Server, Stop, lock};
+use crate::world::clock::{Clock, System};
+use crate::world::exec::Change;
+use crate::world::listen;
+
+/// A part of Google.
+pub struct Route {
+    /// As `--fault` and [`Running::count`] know it.
+    pub name: &'static str,
+    serves: fn(&str) -> bool,
+    answer: fn(&State, &Request) -> Answer,
+}
+
+/// Everything that is answered, one line each.
+pub const ROUTES: &[Route] = &[
+    Route { name: "token", serves: |path| token::PATHS.contains(&path), answer: token::token },
+    Route {
+        name: "metadata",
+        serves: |path| path == "/" || path.starts_with("/computeMetadata"),
+        answer: metadata::answer,
+    },
+    Route {
+        name: "tokeninfo",
+        serves: |path| identity::TOKENINFO.contains(&path),
+        answer: identity::tokeninfo,
+    },
+    Route {
+        name: "userinfo",
+        serves: |path| identity::USERINFO.contains(&path),
+        answer: identity::userinfo,
+    },
+    Route {
+        name: "certs",
+        serves: |path| identity::CERTS.contains(&path),
+        answer: identity::certs,
+    },
+    Route { name: "revoke", serves: |path| path == "/revoke", answer: token::revoke },
+];
+
+/// The log keeps this many of the latest requests.
+const LOGGED: usize = 10_000;
+
+/// How a sandbox is to be.
+pub struct Options {
+    /// The key of the service account and of Google as PEM; without it both are made, which takes a moment.
+    pub key: Option<Secret>,
+    /// The clock that judges assertions and tokens.
+    pub clock: Arc<dyn Clock>,
+    /// Misbehaviour.
+    pub faults: Vec<Fault>,
+    /// Every answer is this late.
+    pub latency: Duration,
+    /// 0: a free one.
+    pub port: u16,
+    /// What a program in the sandbox sees first.
+    pub first: First,
+    /// Where the folder is made.
+    pub parent: PathBuf,
+    /// The program that `gauth` is in the sandbox.
+    pub program: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            key: None,
+            clock: Arc::new(System::new()),
+            faults: Vec::new(),
+            latency: Duration::ZERO,
+            port: 0,
+            first: First::ServiceAccount,
+            parent: std::env::temp_dir(),
+            program: None,
+        }
+    }
+}
+
+/// A request as the log keeps it.
+#[derive(Debug, Clone)]
+pub struct Logged {
+    /// The route's name; `None` where nothing is served.
+    pub route: Option<&'static str>,
+    /// What came.
+    pub request: Request,
+}
+
+#[derive(Default)]
+struct Log {
+    latest: VecDeque<Logged>,
+    /// By route, `""` for none.
+    counts: BTreeMap<&'static str, usize>,
+}
+
+/// Starts an offline Google.
+pub struct Sandbox;
+
+impl Sandbox {
+    /// Makes the credentials, writes them into a folder of its own and serves from now on.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or the port is taken.
+    pub fn start(options: Options) -> Result<Running> {
+        let listener = listen::loopback(IpAddr::V4(Ipv4Addr::LOCALHOST), options.port)?;
+        let port =
+            listener.local_addr().map_err(|error| Error::unexpected(io_reason(&error)))?.port();
+        let state = Arc::new(State::new(port, &options)?);
+        let folder = Folder::make(&options, &state)?;
+        let stop = Arc::new(Stop::default());
+        let (ours, pauses, latency) = (Arc::clone(&state), Arc::clone(&stop), options.latency);
+        let handler = move |request: &Request| {
+            let answer = ours.answer(request);
+            pauses.pause(latency);
+            answer
+        };
+        let server = Server::start(listener, stop, Arc::new(handler))?;
+        Ok(Running { first: options.first, state, folder, _server: server })
+    }
+}
+
+/// A sandbox that serves; dropped, it stops and removes its folder.
+pub struct Running {
+    first: First,
+    state: Arc<State>,
+    // Dropped before the folder goes.
+    _server: Server,
+    folder: Folder,
+}
+
+impl Running {
+    /// `http://127.0.0.1:PORT`, without a slash at its end.
+    pub fn url(&self) -> &str {
+        &self.state.url
+    }
+
+    /// The folder with the credentials.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The key file of the service account.
+    pub fn service_account_file(&self) -> PathBuf {
+        self.folder.path().join(folder::SERVICE_ACCOUNT_FILE)
+    }
+
+    /// The login of the person, as `gcloud auth application-default login` writes it, with a `token_uri`.
+    pub fn authorized_user_file(&self) -> PathBuf {
+        self.folder.path().join(folder::AUTHORIZED_USER_FILE)
+    }
+
+    /// What is known of those who have secrets.
+    pub fn cast(&self) -> &Cast {
+        &self.state.cast
+    }
+
+    /// The variables of a program in the sandbox.
+    ///
+    /// # Errors
+    /// When a path cannot be part of `PATH`.
+    pub fn environment(&self, caller: &Caller) -> Result<Vec<Change>> {
+        let place = environment::Place {
+            url: self.url(),
+            folder: self.folder.path(),
+            client_secret: self.state.cast.client_secret.expose(),
+        };
+        environment::changes(&place, self.first, caller)
+    }
+
+    /// The requests so far, oldest first.
+    pub fn requests(&self) -> Vec<Logged> {
+        lock(&self.state.log).latest.iter().cloned().collect()
+    }
+
+    /// How many requests a route has had; `""`: those that nothing serves.
+    pub fn count(&self, route: &str) -> usize {
+        lock(&self.state.log).counts.get(route).copied().unwrap_or_default()
+    }
+}
+
+/// What the routes share.
+pub struct State {
+    url: String,
+    port: u16,
+    clock: Arc<dyn Clock>,
+    cast: Cast,
+    google: GoogleKey,
+    facts: Facts,
+    accounts: Vec<Account>,
+    ledger: Mutex<Ledger>,
+    rotate: bool,
+    plan: Plan,
+    log: Mutex<Log>,
+}
+
+impl State {
+    fn new(port: u16, options: &Options) -> Result<State> {
+        let cast = Cast::new(options.key.as_ref())?;
+        let mut ledger = Ledger::default();
+        let login = Login {
+            account: cast::USER.to_owned(),
+            scopes: cast::GRANTED.map(str::to_owned).to_vec(),
+            family: 1,
+            replaced: false,
+        };
+        ledger.enter(cast.refresh_token.expose(), login);
+        Ok(State {
+            url: format!("http://127.0.0.1:{port}"),
+            port,
+            clock: Arc::clone(&options.clock),
+            cast,
+            google: GoogleKey::new(options.key.clone()),
+            facts: cast::facts(),
+            accounts: cast::machine_accounts(),
+            ledger: Mutex::new(ledger),
+            rotate: options.faults.iter().any(Fault::rotates),
+            plan: Plan::new(options.faults.clone()),
+            log: Mutex::default(),
+        })
+    }
+
+    fn answer(&self, request: &Request) -> Answer {
+        let route = ROUTES.iter().find(|route| (route.serves)(&request.path));
+        self.note(route.map(|route| route.name), request);
+        let answer = match route {
+            Some(route) => self.plan.apply(route.name, request, || (route.answer)(self, request)),
+            None => Answer::text(404, "the sandbox has no such path\n"),
+        };
+        match self.date() {
+            Some(date) => answer.header("Date", date),
+            None => answer,
+        }
+    }
+
+    fn note(&self, route: Option<&'static str>, request: &Request) {
+        let mut log = lock(&self.log);
+        *log.counts.entry(route.unwrap_or_default()).or_default() += 1;
+        if log.latest.len() == LOGGED {
+            log.latest.pop_front();
+        }
+        log.latest.push_back(Logged { route, request: request.clone() });
+    }
+
+    /// The time as the sandbox has it: clients compare it with theirs.
+    fn date(&self) -> Option<String> {
+        let now = jiff::Timestamp::from_second(self.clock.unix()).ok()?;
+        jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).ok()
+    }
+
+    /// Whether a URL is the sandbox's own, with one of these paths.
+    fn is_own_url(&self, url: &str, paths: &[&str]) -> bool {
+        let origins = [self.url.clone(), format!("http://localhost:{}", self.port)];
+        origins.iter().any(|origin| {
+            url.strip_prefix(origin.as_str()).is_some_and(|path| paths.contains(&path))
+        })
+    }
+}
+
+/// A value as a shell reads it back: in single quotes.
+pub fn shell_quoted(value: &OsString) -> String {
+    format!("'{}'", value.to_string_lossy().replace('\'', r"'\''"))
+}
