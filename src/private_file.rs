@@ -282,6 +282,7 @@ impl Draft {
         durability: Durability,
         random: &dyn Random,
     ) -> io::Result<Draft> {
+        crate::world::guard::file_size();
         let unique = random::name(random).map_err(io::Error::other)?;
         let temporary = folder.join(format!(".{name}.{}-{unique}.tmp", std::process::id()));
         let mut options = OpenOptions::new();
