@@ -104,14 +104,14 @@ def gauth(*words, **environment):
     subprocess.run([GAUTH, "token", "--no-cache", *words], env=kept, check=True, stdout=subprocess.DEVNULL)
 
 
-def compare(name, theirs, ours, wanted="/token"):
+def compare(name, theirs, ours, wanted="/token", equal=True):
     global failed
     try:
         theirs, ours = recorded(theirs, wanted), recorded(ours, wanted)
     except Exception as error:  # whatever a library throws
         failed = True
         return print("FAIL requests: %s: %s" % (name, error))
-    if len(theirs) == 1 and theirs == ours:
+    if len(theirs) == 1 and (theirs == ours) == equal:
         return print("ok   requests: %s" % name)
     failed = True
     print("FAIL requests: %s\n  google-auth %s\n  gauth       %s" % (name, theirs, ours))
@@ -183,5 +183,11 @@ compare(
     lambda: refresh(google.auth.compute_engine.Credentials(scopes=[A, B])),
     lambda: gauth("--scopes", A + "," + B, GCE_METADATA_HOST=HOST),
     "/default/token",
+)
+compare(
+    "a difference is noticed",
+    service_account(scopes=[A]),
+    lambda: gauth("--credentials", robot, "--scopes", B),
+    equal=False,
 )
 sys.exit(failed)
