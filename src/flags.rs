@@ -10,6 +10,7 @@ use crate::complete;
 
 /// Which credential.
 #[derive(Debug, Clone, Default, Args)]
+#[group(skip)]
 #[command(next_help_heading = "Which credential")]
 pub struct Who {
     /// A credential file as Google's console or gcloud writes it; - reads standard input
@@ -52,6 +53,7 @@ pub enum Source {
 
 /// What for.
 #[derive(Debug, Clone, Default, Args)]
+#[group(skip)]
 pub struct Wish {
     /// What the token may be used for; a bare word gets Google's prefix [repeatable]
     #[arg(long, value_name = "SCOPE,…")]
@@ -66,6 +68,7 @@ pub struct Wish {
 
 /// With what effort.
 #[derive(Debug, Clone, Default, Args)]
+#[group(skip)]
 #[command(next_help_heading = "Cache and network")]
 pub struct Effort {
     /// Do not accept a cached token with less left (default 5m, metadata server 225s)
@@ -87,6 +90,7 @@ pub struct Effort {
 
 /// What holds for every command.
 #[derive(Debug, Clone, Default, Args)]
+#[group(skip)]
 #[command(next_help_heading = "General")]
 pub struct General {
     /// A profile of config.toml
@@ -102,6 +106,7 @@ pub struct General {
 
 /// How a token is printed.
 #[derive(Debug, Clone, Default, Args)]
+#[group(skip)]
 #[command(next_help_heading = "Output")]
 pub struct Output {
     /// text, json, header, env or curl-config
@@ -145,6 +150,7 @@ impl ValueEnum for Format {
 
 /// How a report for people is printed.
 #[derive(Debug, Clone, Default, Args)]
+#[group(skip)]
 #[command(next_help_heading = "Output")]
 pub struct Report {
     /// text or json

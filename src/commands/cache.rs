@@ -57,8 +57,8 @@ struct Row<'a> {
     file: &'a str,
 }
 
-fn run(matches: &ArgMatches, world: &World) -> anyhow::Result<Status> {
-    let flags = Flags::from_arg_matches(matches)?;
+fn run(mut matches: ArgMatches, world: &World) -> anyhow::Result<Status> {
+    let flags = Flags::from_arg_matches_mut(&mut matches)?;
     Settings::resolve(&Given { general: flags.general.clone(), ..Given::default() }, world)?;
     let cache = Cache::new(world);
     let text = match (flags.action, flags.report.format.unwrap_or_default()) {

@@ -35,8 +35,8 @@ struct Flags {
     general: General,
 }
 
-fn run(matches: &ArgMatches, world: &World) -> anyhow::Result<Status> {
-    let flags = Flags::from_arg_matches(matches)?;
+fn run(mut matches: ArgMatches, world: &World) -> anyhow::Result<Status> {
+    let flags = Flags::from_arg_matches_mut(&mut matches)?;
     world.streams.result(&complete::script(&flags.shell)?)?;
     Ok(Status::DONE)
 }

@@ -41,8 +41,8 @@ struct Flags {
     general: General,
 }
 
-fn run(matches: &ArgMatches, world: &World) -> anyhow::Result<Status> {
-    let flags = Flags::from_arg_matches(matches)?;
+fn run(mut matches: ArgMatches, world: &World) -> anyhow::Result<Status> {
+    let flags = Flags::from_arg_matches_mut(&mut matches)?;
     match &flags.folder {
         None => world.streams.result(&overview()?)?,
         Some(folder) => {

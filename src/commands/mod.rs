@@ -48,7 +48,7 @@ pub struct Spec {
     /// Adds the flags.
     pub flags: fn(Command) -> Command,
     /// Does it.
-    pub run: fn(&ArgMatches, &World) -> anyhow::Result<Status>,
+    pub run: fn(ArgMatches, &World) -> anyhow::Result<Status>,
 }
 
 /// An example: the line, and what it gives.

@@ -36,6 +36,7 @@ scopes and --self-signed. Most Google APIs accept such a token.",
 
 /// What is written on the command line.
 #[derive(Debug, Args)]
+#[group(skip)]
 struct Flags {
     /// A login, as --account
     #[arg(value_name = "ACCOUNT", add = complete::accounts())]
@@ -58,8 +59,8 @@ struct Flags {
     general: General,
 }
 
-fn run(matches: &ArgMatches, world: &World) -> anyhow::Result<Status> {
-    let flags = Flags::from_arg_matches(matches)?;
+fn run(mut matches: ArgMatches, world: &World) -> anyhow::Result<Status> {
+    let flags = Flags::from_arg_matches_mut(&mut matches)?;
     let format = flags.output.format.unwrap_or_default();
     let settings = Settings::resolve(&flags.given()?, world)?;
     let request = flags.request(&settings)?;
@@ -67,8 +68,7 @@ fn run(matches: &ArgMatches, world: &World) -> anyhow::Result<Status> {
     let search = Search { settings: &settings, broker: &broker, may_ask: true };
     let found = discover::credential(&search)?;
     let mut token = broker.token(&*found.credential, &request)?;
-    token.quota_project =
-        settings.quota_project.or_else(|| found.credential.about().quota_project.clone());
+    token.quota_project = settings.quota_project.or(token.quota_project);
     output::token(&token, found.source, format, world)?;
     Ok(Status::DONE)
 }

@@ -59,8 +59,8 @@ struct Flags {
     command: Vec<OsString>,
 }
 
-fn run(matches: &ArgMatches, world: &World) -> anyhow::Result<Status> {
-    let flags = Flags::from_arg_matches(matches)?;
+fn run(mut matches: ArgMatches, world: &World) -> anyhow::Result<Status> {
+    let flags = Flags::from_arg_matches_mut(&mut matches)?;
     let options = options(&flags, world)?;
     let sandbox = Sandbox::start(options)?;
     let changes = sandbox.environment(&Caller::of(&world.env)?)?;

@@ -67,8 +67,8 @@ struct Used {
     quota_project: Option<(String, String)>,
 }
 
-fn run(matches: &ArgMatches, world: &World) -> anyhow::Result<Status> {
-    let flags = Flags::from_arg_matches(matches)?;
+fn run(mut matches: ArgMatches, world: &World) -> anyhow::Result<Status> {
+    let flags = Flags::from_arg_matches_mut(&mut matches)?;
     let settings = Settings::resolve(&flags.given(), world)?;
     let broker = settings.broker(world);
     let search = Search { settings: &settings, broker: &broker, may_ask: flags.check };

@@ -2,6 +2,7 @@
 //! know files, caches or formats.
 
 pub mod authorized_user;
+pub mod deferred;
 pub mod gcloud;
 pub mod metadata;
 pub mod ready;
@@ -106,6 +107,7 @@ impl About {
     pub fn stamp(&self, mut token: Token) -> Token {
         token.account = self.account.clone();
         token.universe_domain = self.universe_domain.clone();
+        token.quota_project = self.quota_project.clone();
         token
     }
 }
@@ -155,6 +157,13 @@ impl Setting {
             login_hint: "gcloud auth application-default login".to_owned(),
             account: None,
         }
+    }
+
+    /// Adds what decides a token besides the credential's own content.
+    fn identify(&self, digest: &mut KeyDigest) {
+        digest.optional(self.token_host.as_ref().map(Url::as_str));
+        digest.optional(self.universe_domain.as_deref());
+        digest.field(if self.self_signed { "signs" } else { "asks" });
     }
 
     /// An error about this credential's content.

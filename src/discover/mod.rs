@@ -142,11 +142,22 @@ pub fn survey(search: &Search<'_>) -> Vec<Row> {
     let mut rows = Vec::new();
     for place in PLACES {
         let skip = found && place.source == Source::Metadata;
-        let looked = (!skip && within(search.settings, place)).then(|| (place.look)(search));
+        let looked = (!skip && within(search.settings, place)).then(|| read(place, search));
         found |= matches!(looked, Some(Looked::Found(_) | Looked::Broken(_)));
         rows.push(Row { place, looked });
     }
     rows
+}
+
+/// Looks, and reads what was found: a credential may turn out to be none.
+fn read(place: &Place, search: &Search<'_>) -> Looked {
+    match (place.look)(search) {
+        Looked::Found(found) => match found.credential.describe() {
+            Ok(_) => Looked::Found(found),
+            Err(error) => Looked::Broken(error),
+        },
+        other => other,
+    }
 }
 
 /// The credential a survey leads to: what was named, or the first that was found. `None`: there is none, or
@@ -219,10 +230,10 @@ fn choose(
 }
 
 fn must_match(credential: &dyn Credential, account: &str, origin: &str) -> Result<()> {
-    match &credential.about().account {
+    match credential.describe()?.account {
         Some(found) if !found.eq_ignore_ascii_case(account) => Err(Error::usage(format!(
             "{origin} is a credential of {}, --account asks for {}",
-            printable::text(found),
+            printable::text(&found),
             printable::text(account)
         ))
         .hint("leave one of the two away")),
@@ -275,8 +286,8 @@ fn by_account(search: &Search<'_>, account: &Chosen<String>) -> Result<Found> {
     })
 }
 
-fn owner(found: &Found) -> Option<&str> {
-    found.credential.about().account.as_deref()
+fn owner(found: &Found) -> Option<String> {
+    found.credential.describe().ok()?.account
 }
 
 fn is_on_google(search: &Search<'_>) -> bool {

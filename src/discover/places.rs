@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use crate::accounts::{self, Origin};
+use crate::credential::deferred::Deferred;
 use crate::credential::gcloud::GcloudAccount;
 use crate::credential::metadata::Metadata;
 use crate::credential::ready::Ready;
@@ -323,9 +324,9 @@ pub(super) fn named_file(
 
 fn file(search: &Search<'_>, path: &Path, origin: Option<&str>) -> Result<Box<dyn Credential>> {
     let place = place(path, origin);
-    let bytes = private_file::read_named(path, accounts::LARGEST)
+    let text = private_file::read_named(path, accounts::LARGEST)
         .map_err(|fault| fault.at(path, &place))?;
-    credential::parse(&bytes, &setting(search, place))
+    Ok(Box::new(Deferred::new(text, setting(search, place))))
 }
 
 /// A path, and the variable or property that led there.
