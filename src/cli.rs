@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use clap::error::{ContextKind, ContextValue, ErrorKind as ClapKind};
 use clap::{ArgMatches, Command};
 
-use crate::commands::{COMMANDS, Spec, Status};
+use crate::commands::{COMMANDS, Spec, Status, Words};
 use crate::error::{Error, ErrorKind, Result};
 use crate::world::World;
 use crate::{commands, complete, help, printable, secret};
@@ -76,9 +76,11 @@ pub fn spec(name: &OsStr) -> Option<&'static Spec> {
 
 /// `words` begins with the command's name.
 fn run_spec(spec: &'static Spec, words: &[OsString], world: &World) -> anyhow::Result<Status> {
-    // Asked before clap is: a page of our own, with the examples first.
+    if words.len() == 1 {
+        return (spec.run)(Words(None), world);
+    }
     match parse(command(spec), words) {
-        Ok(matches) => (spec.run)(matches, world),
+        Ok(matches) => (spec.run)(Words(Some(matches)), world),
         Err(error) if error.kind() == ClapKind::DisplayHelp => {
             say(&help::command(spec, world), world)
         }

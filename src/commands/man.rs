@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use clap::{ArgMatches, Args, FromArgMatches, ValueHint};
+use clap::{Args, ValueHint};
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, roman};
 
-use crate::commands::{COMMANDS, Example, Group, Spec, Status};
+use crate::commands::{COMMANDS, Example, Group, Spec, Status, Words};
 use crate::error::{self, KINDS};
 use crate::flags::General;
 use crate::world::World;
@@ -32,8 +32,8 @@ pub const SPEC: Spec = Spec {
 /// The date on the pages: that of the release, so that the same source gives the same pages.
 const DATE: &str = "2026-11-22";
 
-#[derive(Debug, Args)]
-struct Flags {
+#[derive(Debug, Default, Args)]
+pub(super) struct Flags {
     /// The folder to write gauth.1, gauth-print-access-token.1, … into
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     folder: Option<OsString>,
@@ -41,8 +41,8 @@ struct Flags {
     general: General,
 }
 
-fn run(mut matches: ArgMatches, world: &World) -> anyhow::Result<Status> {
-    let flags = Flags::from_arg_matches_mut(&mut matches)?;
+fn run(words: Words, world: &World) -> anyhow::Result<Status> {
+    let flags: Flags = words.flags()?;
     match &flags.folder {
         None => world.streams.result(&overview()?)?,
         Some(folder) => {

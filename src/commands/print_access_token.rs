@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 
-use clap::{ArgMatches, Args, FromArgMatches};
+use clap::Args;
 
-use crate::commands::{Example, Group, Spec, Status};
+use crate::commands::{Example, Group, Spec, Status, Words};
 use crate::discover::{self, Search};
 use crate::error::{Error, Result};
 use crate::flags::{Effort, General, Output, Who, Wish};
@@ -35,9 +35,9 @@ scopes and --self-signed. Most Google APIs accept such a token.",
 };
 
 /// What is written on the command line.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[group(skip)]
-struct Flags {
+pub(super) struct Flags {
     /// A login, as --account
     #[arg(value_name = "ACCOUNT", add = complete::accounts())]
     positional: Option<OsString>,
@@ -59,8 +59,8 @@ struct Flags {
     general: General,
 }
 
-fn run(mut matches: ArgMatches, world: &World) -> anyhow::Result<Status> {
-    let flags = Flags::from_arg_matches_mut(&mut matches)?;
+fn run(words: Words, world: &World) -> anyhow::Result<Status> {
+    let flags: Flags = words.flags()?;
     let format = flags.output.format.unwrap_or_default();
     let settings = Settings::resolve(&flags.given()?, world)?;
     let request = flags.request(&settings)?;

@@ -4,17 +4,17 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgMatches, Args, FromArgMatches};
+use clap::Args;
 
-use crate::commands::{Example, Group, Spec, Status};
+use crate::commands::{Example, Group, Spec, Status, Words};
 use crate::error::{Error, Result};
-use crate::printable;
 use crate::server::sandbox::environment::{Caller, First};
 use crate::server::sandbox::faults::Fault;
 use crate::server::sandbox::{Options, Running, Sandbox, shell_quoted};
 use crate::world::World;
 use crate::world::env;
 use crate::world::exec::{self, Change, Signals};
+use crate::{duration, printable};
 
 /// The command.
 pub const SPEC: Spec = Spec {
@@ -40,8 +40,8 @@ pub const SPEC: Spec = Spec {
     run,
 };
 
-#[derive(Args)]
-struct Flags {
+#[derive(Debug, Default, Args)]
+pub(super) struct Flags {
     /// Misbehave: a status or a fault, for the first N requests with xN (repeatable)
     #[arg(long = "fault", value_name = "ROUTE=WHAT[xN]")]
     faults: Vec<String>,
@@ -59,8 +59,8 @@ struct Flags {
     command: Vec<OsString>,
 }
 
-fn run(mut matches: ArgMatches, world: &World) -> anyhow::Result<Status> {
-    let flags = Flags::from_arg_matches_mut(&mut matches)?;
+fn run(words: Words, world: &World) -> anyhow::Result<Status> {
+    let flags: Flags = words.flags()?;
     let options = options(&flags, world)?;
     let sandbox = Sandbox::start(options)?;
     let changes = sandbox.environment(&Caller::of(&world.env)?)?;
@@ -72,7 +72,7 @@ fn run(mut matches: ArgMatches, world: &World) -> anyhow::Result<Status> {
 
 fn options(flags: &Flags, world: &World) -> Result<Options> {
     let faults = flags.faults.iter().map(|text| Fault::parse(text)).collect::<Result<_>>()?;
-    let latency = flags.latency.as_deref().map(duration).transpose()?.unwrap_or_default();
+    let latency = flags.latency.as_deref().map(latency).transpose()?.unwrap_or_default();
     let parent = world.env.os(&env::TMPDIR).map(PathBuf::from);
     Ok(Options {
         clock: std::sync::Arc::clone(&world.clock),
@@ -126,36 +126,16 @@ fn exports(changes: &[Change]) -> String {
     text
 }
 
-/// `50ms`, `2s`, `1m`, or plain seconds.
-fn duration(text: &str) -> Result<Duration> {
-    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let unit = match &text[digits.len()..] {
-        "ms" => Some(1),
-        "s" | "" => Some(1000),
-        "m" => Some(60_000),
-        _ => None,
-    };
-    let millis =
-        digits.parse::<u64>().ok().zip(unit).and_then(|(count, unit)| count.checked_mul(unit));
-    millis.map(Duration::from_millis).ok_or_else(|| {
+fn latency(text: &str) -> Result<Duration> {
+    duration::parse(text).map_err(|what| {
         let shown = printable::text(text);
-        Error::usage(format!("--latency {shown}: is not a duration")).hint("--latency 50ms")
+        Error::usage(format!("--latency {shown} {what}")).hint("--latency 50ms")
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn latencies_have_units() {
-        assert_eq!(duration("50ms").expect("ms"), Duration::from_millis(50));
-        assert_eq!(duration("2s").expect("s"), Duration::from_secs(2));
-        assert_eq!(duration("1m").expect("m"), Duration::from_secs(60));
-        for wrong in ["", "ms", "-1s", "5h", "1.5s", "99999999999999999999s"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn exports_survive_a_shell() {

@@ -1,9 +1,9 @@
 //! `gauth status`: which credential would be used and why, and the state of its cached token.
 
-use clap::{ArgMatches, Args, FromArgMatches};
+use clap::Args;
 use serde::Serialize;
 
-use crate::commands::{Example, Group, Spec, Status};
+use crate::commands::{Example, Group, Spec, Status, Words};
 use crate::credential::{About, kind_in_words};
 use crate::discover::{self, Found, Looked, Row, Search, one_line};
 use crate::flags::{Effort, General, Report, ReportFormat, Who, Wish};
@@ -34,8 +34,8 @@ variables only; with --check it asks the servers.",
     run,
 };
 
-#[derive(Debug, Args)]
-struct Flags {
+#[derive(Debug, Default, Args)]
+pub(super) struct Flags {
     /// Ask for a token, and the metadata server for its account
     #[arg(long)]
     check: bool,
@@ -67,8 +67,8 @@ struct Used {
     quota_project: Option<(String, String)>,
 }
 
-fn run(mut matches: ArgMatches, world: &World) -> anyhow::Result<Status> {
-    let flags = Flags::from_arg_matches_mut(&mut matches)?;
+fn run(words: Words, world: &World) -> anyhow::Result<Status> {
+    let flags: Flags = words.flags()?;
     let settings = Settings::resolve(&flags.given(), world)?;
     let broker = settings.broker(world);
     let search = Search { settings: &settings, broker: &broker, may_ask: flags.check };
