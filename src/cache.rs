@@ -212,7 +212,7 @@ impl<'w> Cache<'w> {
     /// The failure of another process that asked after this one had started.
     pub fn shared_failure(&self, key: &Key) -> Option<Error> {
         let failure = self.failure(key, SHARED_FAILURE)?;
-        if failure.written < self.world.started {
+        if failure.written <= self.world.started {
             return None;
         }
         let error = Error::new(ErrorKind::named(&failure.kind)?, failure.message);

@@ -140,6 +140,8 @@ pub struct Setting {
     pub self_signed: bool,
     /// What to do when a person has to sign in again.
     pub login_hint: String,
+    /// The project that pays, where the JSON itself names none.
+    pub quota_project: Option<String>,
     /// The name it is stored under, where the JSON itself has none.
     pub account: Option<String>,
 }
@@ -155,8 +157,14 @@ impl Setting {
             universe_domain: None,
             self_signed: false,
             login_hint: "gcloud auth application-default login".to_owned(),
+            quota_project: None,
             account: None,
         }
+    }
+
+    /// The project that pays: the credential's, or that of where it was found.
+    fn quota_project(&self, own: Option<String>) -> Option<String> {
+        own.filter(|own| !own.is_empty()).or_else(|| self.quota_project.clone())
     }
 
     /// Adds what decides a token besides the credential's own content.

@@ -120,9 +120,11 @@ fn within(settings: &Settings, place: &Place) -> bool {
     settings.source.as_ref().is_none_or(|source| source.value == place.source)
 }
 
+/// What to do when there is no credential.
+pub const HINT: &str = "gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS to a \
+                        credential file";
+
 fn nothing_found(settings: &Settings, reasons: &[String]) -> Error {
-    let hint = "gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS to a \
-                credential file";
     match (&settings.source, reasons) {
         (Some(_), [.., reason]) => {
             Error::new(ErrorKind::NoCredential, format!("no credential found, {reason}"))
@@ -132,7 +134,7 @@ fn nothing_found(settings: &Settings, reasons: &[String]) -> Error {
             ErrorKind::NoCredential,
             "no credential found in any of the 6 places that gauth status lists",
         )
-        .hint(hint),
+        .hint(HINT),
     }
 }
 
