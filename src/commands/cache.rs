@@ -29,7 +29,7 @@ never shown. Dropping them does no harm: the next call asks Google again.",
 
 #[derive(Debug, Args)]
 struct Flags {
-    /// What to do
+    /// What to do: list or clear
     #[arg(value_name = "ACTION")]
     action: Action,
     #[command(flatten)]
