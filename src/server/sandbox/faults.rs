@@ -383,11 +383,11 @@ mod tests {
         for (text, names) in [
             ("token", "--fault"),
             ("tokens=503", "metadata"),
-            ("token=99", "duplicate-keys"),
-            ("token=600", "hang"),
-            ("token=sleep", "hang"),
-            ("token=x2", "hang"),
-            ("token=", "hang"),
+            ("token=99", "gauth help faults"),
+            ("token=600", "gauth help faults"),
+            ("token=sleep", "gauth help faults"),
+            ("token=x2", "gauth help faults"),
+            ("token=", "gauth help faults"),
             ("metadata=rotate", "token=rotate"),
             ("token=rotatex2", "token=rotate"),
         ] {
