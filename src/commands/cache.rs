@@ -29,7 +29,7 @@ never shown. Dropping them does no harm: the next call asks Google again.",
 
 #[derive(Debug, Default, Args)]
 pub(super) struct Flags {
-    /// What to do; list if nothing is said
+    /// list (if nothing is said) or clear
     #[arg(value_name = "ACTION", default_value = "list", hide_default_value = true)]
     action: Action,
     #[command(flatten)]

@@ -68,6 +68,18 @@ impl Words {
     }
 }
 
+impl Spec {
+    /// The name people type: the first alias where that is shorter, or else the full name.
+    pub fn short_name(&self) -> &'static str {
+        self.aliases.first().filter(|alias| alias.len() < self.name.len()).unwrap_or(&self.name)
+    }
+
+    /// All its names, the full one first.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        [self.name].into_iter().chain(self.aliases.iter().copied())
+    }
+}
+
 /// An example: the line, and what it gives.
 pub struct Example(pub &'static str, pub &'static str);
 

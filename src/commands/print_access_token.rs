@@ -22,7 +22,7 @@ pub const SPEC: Spec = Spec {
         Example("TOKEN=$(gauth token)", "with what this machine has"),
         Example("curl -H @<(gauth token --format header) URL", "out of sight of ps"),
         Example("gauth token --credentials key.json --scopes pubsub", "a file, a narrower scope"),
-        Example("gauth token --format json", "with expiry, account and source"),
+        Example("gauth token --format json", "with expiry and account"),
     ],
     more: "\
 Finds a credential, takes its token from the cache if that lasts long enough, and asks Google for a new one \
@@ -43,10 +43,10 @@ pub(super) struct Flags {
     positional: Option<OsString>,
     #[command(flatten)]
     wish: Wish,
-    /// A JWT signed here, for the service at this URL (service accounts)
+    /// A JWT signed here for this URL (service account)
     #[arg(long, value_name = "URL", conflicts_with = "scopes")]
     audience: Option<OsString>,
-    /// A JWT signed here, with the scopes (service accounts)
+    /// A JWT signed here with the scopes (service account)
     #[arg(long)]
     self_signed: bool,
     #[command(flatten)]

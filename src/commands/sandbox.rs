@@ -20,10 +20,10 @@ use crate::{duration, printable};
 pub const SPEC: Spec = Spec {
     name: "sandbox",
     aliases: &[],
-    about: "an offline fake Google with throw-away credentials, for tests and CI",
+    about: "an offline fake Google with throw-away credentials",
     examples: &[
-        Example("gauth sandbox -- gauth token", "a token that nobody accepts but the sandbox"),
-        Example("gauth sandbox -- make test", "your tests, without network or real credentials"),
+        Example("gauth sandbox -- gauth token", "a token of the sandbox's own"),
+        Example("gauth sandbox -- make test", "your tests, off the network"),
         Example("gauth sandbox --fault token=503x2 -- gauth token", "the same on a bad day"),
         Example("gauth sandbox --as metadata -- python app.py", "as on a virtual machine"),
     ],
@@ -42,7 +42,7 @@ pub const SPEC: Spec = Spec {
 
 #[derive(Debug, Default, Args)]
 pub(super) struct Flags {
-    /// Misbehave: a status or a fault, for the first N requests with xN (repeatable)
+    /// Misbehave, N times with xN; see gauth help faults
     #[arg(long = "fault", value_name = "ROUTE=WHAT[xN]")]
     faults: Vec<String>,
     /// Answer this late, as in 50ms or 2s
@@ -51,10 +51,10 @@ pub(super) struct Flags {
     /// Listen on this port; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     port: u16,
-    /// Which credential a program finds first
+    /// Act as: service-account, user, adc, gcloud, metadata
     #[arg(long = "as", value_name = "WHO", value_enum, default_value = "service-account")]
     first: First,
-    /// The command to run inside, and its arguments
+    /// What to run inside, behind --
     #[arg(last = true, num_args = 0.., value_name = "CMD")]
     command: Vec<OsString>,
 }
