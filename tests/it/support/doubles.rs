@@ -165,6 +165,12 @@ impl Exchange {
         self
     }
 
+    /// With another status.
+    pub(crate) fn answers(mut self, status: u16) -> Exchange {
+        self.answer.as_mut().expect("an answer").status = status;
+        self
+    }
+
     pub(crate) fn header(mut self, name: &str, value: &str) -> Exchange {
         let answer = self.answer.as_mut().expect("an answer");
         answer.headers.push((name.to_owned(), value.to_owned()));
