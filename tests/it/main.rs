@@ -2,6 +2,8 @@
 #![allow(clippy::disallowed_methods)] // Tests stand outside: they open sockets and look at clocks.
 
 mod discovery;
+#[cfg(target_os = "linux")]
+mod e2e;
 mod generated;
 mod input;
 mod net;
