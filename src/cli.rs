@@ -251,7 +251,11 @@ fn two_lines(error: &clap::Error, spec: Option<&'static Spec>, words: &[OsString
         }
         ClapKind::InvalidValue if named(ContextKind::InvalidValue).is_empty() => {
             let usage = arg.replace(['<', '>'], "").replace("...", "");
-            (format!("{bare} needs a value"), format!("{usage}, or {help}"))
+            let hint = match values.is_empty() {
+                true => format!("{usage}, or {help}"),
+                false => format!("name one of {values}"),
+            };
+            (format!("{bare} needs a value"), hint)
         }
         ClapKind::InvalidValue if bare.starts_with('-') => {
             (format!("{bare} does not know that value"), format!("name one of {values}"))
@@ -381,7 +385,11 @@ mod tests {
                 "name one of text, json, header, env, curl-config",
             ),
             ("token --scopes", "--scopes needs a value", "--scopes SCOPE,…, or gauth token --help"),
-            ("token --format", "--format needs a value", "--format FORMAT, or gauth token --help"),
+            (
+                "token --format",
+                "--format needs a value",
+                "name one of text, json, header, env, curl-config",
+            ),
             ("token one two", "there is a word too many", "gauth token --help"),
             (
                 "token --quiet -v",
@@ -389,11 +397,6 @@ mod tests {
                 "leave one of the two away",
             ),
             ("token --account a --account b", "--account is given twice", "leave one of them away"),
-            (
-                "completions",
-                "SHELL is missing",
-                "gauth completions zsh > ~/.zfunc/_gauth, or gauth completions --help",
-            ),
             ("cache lst", "there is no such action", "name one of list, clear"),
             ("sandbox --port x", "--port has a value that makes no sense", "gauth sandbox --help"),
             (
