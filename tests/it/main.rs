@@ -1,7 +1,12 @@
 //! The tests of gauth as others see it, a module per feature.
 #![allow(clippy::disallowed_methods)] // Tests stand outside: they open sockets and look at clocks.
 
+mod discovery;
 #[cfg(target_os = "linux")]
 mod e2e;
+mod generated;
+mod input;
 mod net;
+mod readme;
 mod sandbox;
+mod support;
