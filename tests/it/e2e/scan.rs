@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{KINDS, Kind, Stage, beside, finish, leaked, names, run};
+use super::{KINDS, Kind, Stage, beside, each, finish, leaked, names, run};
 
 /// The arguments and environments of a process and all below it, as often as there is time until it ends.
 fn watch(mut command: Command) -> (super::Ended, Vec<u8>) {
@@ -104,21 +104,19 @@ fn findings(folder: &Path, secrets: &[String]) -> Vec<String> {
 #[test]
 fn files_hold_what_they_must_and_are_for_one_user() {
     let _beside = beside();
-    for kind in KINDS {
-        for fault in [None, Some("token=rotate"), Some("token=reflect"), Some("token=503")] {
-            let stage = Stage::new(&fault.into_iter().collect::<Vec<_>>());
-            for words in
-                ["token", "token --refresh", "token --scopes email", "status", "cache list"]
-            {
-                let script = format!("umask 0; exec gauth {words}");
-                run(stage.shell(kind, &script));
-            }
-            // The cache holds access tokens and nothing else that is secret.
-            assert_eq!(findings(&stage.own(), &stage.secrets()), [""; 0], "{kind:?} {fault:?}");
-            let others: Vec<String> = names(&stage.home.path().join(".config"));
-            assert!(others.is_empty() || others == ["gauth"], "{others:?}");
+    let faults = [None, Some("token=rotate"), Some("token=reflect"), Some("token=503")];
+    let cells: Vec<_> = KINDS.iter().flat_map(|kind| faults.map(|fault| (*kind, fault))).collect();
+    each(&cells, 8, |(kind, fault)| {
+        let stage = Stage::new(&fault.iter().copied().collect::<Vec<_>>());
+        for words in ["token", "token --refresh", "token --scopes email", "status", "cache list"] {
+            let script = format!("umask 0; GAUTH_TIMEOUT=1s exec gauth {words}");
+            run(stage.shell(*kind, &script));
         }
-    }
+        // The cache holds access tokens and nothing else that is secret.
+        assert_eq!(findings(&stage.own(), &stage.secrets()), [""; 0], "{kind:?} {fault:?}");
+        let others: Vec<String> = names(&stage.home.path().join(".config"));
+        assert!(others.is_empty() || others == ["gauth"], "{others:?}");
+    });
 }
 
 #[test]

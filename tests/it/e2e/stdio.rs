@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Ended, Kind, Stage, beside, names, run};
+use super::{Ended, Kind, Stage, beside, each, names, run};
 
 fn shell(stage: &Stage, script: &str) -> Ended {
     run(stage.shell(Kind::ServiceAccount, script))
@@ -51,18 +51,18 @@ fn a_reader_that_went_away_is_no_news() {
 #[test]
 fn standard_error_decides_nothing() {
     let _beside = beside();
+    let mut cells = Vec::new();
     for (fault, code) in [(None, 0), (Some("token=revoked"), 5), (Some("token=hang"), 6)] {
-        let faults: Vec<&str> = fault.into_iter().collect();
         for redirect in ["2> /dev/full", "2>&-", "2> /dev/null"] {
-            for verbose in ["", "-vv"] {
-                let stage = Stage::new(&faults);
-                let ended =
-                    shell(&stage, &format!("gauth token --timeout 1s {verbose} {redirect}"));
-                assert_eq!(ended.code, code, "{fault:?} {redirect} {verbose}: {ended:?}");
-                ended.whole();
-            }
+            cells.extend(["", "-vv"].map(|verbose| (fault, code, redirect, verbose)));
         }
     }
+    each(&cells, 8, |(fault, code, redirect, verbose)| {
+        let stage = Stage::new(&fault.iter().copied().collect::<Vec<_>>());
+        let ended = shell(&stage, &format!("gauth token --timeout 1s {verbose} {redirect}"));
+        assert_eq!(ended.code, *code, "{fault:?} {redirect} {verbose}: {ended:?}");
+        ended.whole();
+    });
 }
 
 #[test]
