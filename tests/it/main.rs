@@ -8,5 +8,6 @@ mod generated;
 mod input;
 mod net;
 mod readme;
+mod samples;
 mod sandbox;
 mod support;
