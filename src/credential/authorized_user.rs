@@ -104,7 +104,7 @@ impl Credential for AuthorizedUser {
 
     fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token> {
         self.check(request)?;
-        if let Some(token) = self.saved_token(request, broker.now()) {
+        if let Some(token) = self.saved_token(request, broker) {
             broker
                 .world
                 .terminal
@@ -141,10 +141,10 @@ impl AuthorizedUser {
     }
 
     /// The token beside the login, while it lasts and nobody asked for other scopes.
-    fn saved_token(&self, request: &AccessRequest, now: i64) -> Option<Token> {
+    fn saved_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Option<Token> {
         let saved = self.saved.as_ref()?;
         let mut token = Token::new(saved.token.clone(), "authorized_user", Some(saved.expires_at));
-        if !request.scopes.is_empty() || !token.fresh(now, self.margin()) {
+        if !request.scopes.is_empty() || !broker.settles_for(&token, self.margin()) {
             return None;
         }
         token.scopes = saved.scopes.clone();
