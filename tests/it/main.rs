@@ -1,8 +1,10 @@
 //! The tests of gauth as others see it, a module per feature.
 #![allow(clippy::disallowed_methods)] // Tests stand outside: they open sockets and look at clocks.
 
+mod cache;
 mod discovery;
 mod input;
 mod net;
 mod sandbox;
 mod support;
+mod tokens;
