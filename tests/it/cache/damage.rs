@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::{gives, line, robot, user};
 use crate::support::samples::{SECOND, TOKEN};
@@ -89,7 +89,6 @@ fn a_damaged_entry_is_no_entry_and_is_replaced() {
         user(&home, "").google(gives(TOKEN, 3599)).run();
         let entry = home.entry();
         damage(&entry);
-        println!("{what}");
         user(&home, "").google(gives(SECOND, 3599)).stdout(&line(SECOND)).run();
         user(&home, "").stdout(&line(SECOND)).run();
         let about = std::fs::symlink_metadata(&entry).expect("an entry");
@@ -125,7 +124,6 @@ type Obstacle = (&'static str, fn(&Home), fn(Test) -> Test);
 
 const OBSTACLES: &[Obstacle] = &[
     ("no home", |_| {}, |test| test.env("HOME", "")),
-    ("a home that is not there", |_| {}, |test| test.env("HOME", "{home}/nosuch/home")),
     (
         "a home that is a file",
         |home| home.write("file", ""),
@@ -165,24 +163,15 @@ const OBSTACLES: &[Obstacle] = &[
 #[test]
 fn without_a_place_for_it_the_token_is_still_printed() {
     for (what, obstruct, vary) in OBSTACLES {
-        println!("{what}");
-        let home = Home::new();
-        obstruct(&home);
         for words in ["", "-v"] {
-            let test = Test::new(&format!("token --credentials - {words}"));
-            let test = vary(test.home(&home))
-                .input(crate::support::samples::authorized_user().to_string());
-            let ran = test.google(gives(TOKEN, 3599)).stdout(&line(TOKEN)).run();
+            let home = Home::new();
+            obstruct(&home);
+            let login = crate::support::samples::authorized_user().to_string();
+            let test = vary(Test::new(&format!("token --credentials - {words}")).home(&home));
+            let ran = test.input(login).google(gives(TOKEN, 3599)).stdout(&line(TOKEN)).run();
             let told = ["the token is not cached", "no lock is taken"];
             let told = told.iter().any(|words| ran.stderr.contains(words));
-            assert!(
-                words.is_empty() || told || *what == "a home that is not there",
-                "{what}: {}",
-                ran.stderr
-            );
-            if words.is_empty() && *what == "a home that is not there" {
-                std::fs::remove_dir_all(home.path("nosuch")).expect("made meanwhile");
-            }
+            assert!(words.is_empty() || told, "{what}: {}", ran.stderr);
         }
     }
 }
@@ -223,7 +212,6 @@ fn what_dead_writers_left_is_swept_after_an_hour() {
         "{names:?}"
     );
     assert_eq!(names.len(), 3, "{names:?}");
-    assert!(SystemTime::now() > UNIX_EPOCH);
 }
 
 #[test]
