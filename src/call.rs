@@ -131,6 +131,12 @@ impl Caller {
     }
 
     fn usual_trust(&self, world: &World) -> Trust {
+        if self.property("auth", "disable_ssl_validation").is_some_and(|value| env::is_yes(&value))
+        {
+            world
+                .terminal
+                .warn("gcloud's auth/disable_ssl_validation is ignored, certificates are checked");
+        }
         let flag = self.network.ca_file.as_ref();
         roots::choose(
             flag.map(|(named_by, path)| (named_by.as_str(), path.as_path())),

@@ -3,8 +3,10 @@
 
 mod cache;
 mod discovery;
+mod generated;
 mod input;
 mod net;
+mod readme;
 mod sandbox;
 mod support;
 mod tokens;
