@@ -26,6 +26,15 @@ fn a_cached_token_tells_what_a_new_one_tells() {
     let new = robot(&home, "--format json").google(gives(TOKEN, 3599)).run().json();
     let cached = robot(&home, "--format json").run().json();
     assert_eq!(samples::with(new, &json!({"cached": true})), cached);
+    let payer = samples::with(authorized_user(), &json!({"quota_project_id": "payer"}));
+    let run = || {
+        Test::new("token --credentials {home}/key.json --format json")
+            .home(&home)
+            .json("key.json", &payer)
+    };
+    let new = run().google(gives(TOKEN, 3599)).run().json();
+    assert_eq!(new["quota_project"], "payer");
+    assert_eq!(samples::with(new, &json!({"cached": true})), run().run().json());
 }
 
 #[test]
@@ -93,12 +102,10 @@ fn what_does_not_decide_a_token_is_not_in_its_name() {
     ] {
         assert!(robot(&home, words).run().stdout.contains(TOKEN), "{words}");
     }
-    // The same key in another file, or with other words beside it, is the same credential.
-    let moved =
-        samples::with(service_account(), &json!({"project_id": "another", "client_id": "1"}));
-    Test::new("token")
+    // The same text in another file is the same credential.
+    Test::new("token --credentials {home}/moved.json")
         .home(&home)
-        .env("GAUTH_CREDENTIALS", moved.to_string())
+        .json("moved.json", &service_account())
         .stdout(&line(TOKEN))
         .run();
 }

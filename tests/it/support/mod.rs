@@ -325,9 +325,12 @@ impl Test {
         let env = Env::Fixed(variables);
         let mut folders = Folders::of(&env);
         folders.root = home.path("root");
+        let mut terminal = Terminal::captured(stderr);
+        let columns = env.text(&gauth::world::env::COLUMNS).expect("text");
+        terminal.width = columns.map_or(80, |columns| columns.parse().expect("a number"));
         World {
             folders,
-            terminal: Terminal::captured(stderr),
+            terminal,
             streams: Streams::other(
                 Box::new(std::io::Cursor::new(self.input.clone())),
                 Box::new(stdout),
