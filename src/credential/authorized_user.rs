@@ -57,7 +57,7 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
         Some(text) => Some(unix(&text).ok_or_else(|| malformed(EXPIRY.to_owned()))?),
     };
     let saved = match (token, expiry) {
-        (Some(token), Some(expires_at)) if crate::token::well_formed(token.expose()) => {
+        (Some(token), Some(expires_at)) if token::can_be_sent(&token) => {
             Some(Saved { token, expires_at, scopes: scopes.map(sorted) })
         }
         _ => None,
@@ -97,9 +97,12 @@ impl Credential for AuthorizedUser {
         match &self.origin {
             // Our own file changes when its refresh token rotates, and the token stays good.
             Origin::Ours(path) => digest.field(&path.to_string_lossy()),
-            Origin::Foreign => digest.field(self.refresh_token.expose()),
+            Origin::Foreign => digest.secret(&self.refresh_token),
         }
-        digest.optional(self.saved.as_ref().map(|saved| saved.token.expose()));
+        match &self.saved {
+            Some(saved) => digest.secret(&saved.token),
+            None => digest.field("no saved token"),
+        }
     }
 
     fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token> {
