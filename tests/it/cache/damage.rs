@@ -2,7 +2,6 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::{gives, line, robot, user};

@@ -104,7 +104,6 @@ impl std::io::Write for Kept {
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
     pub(crate) method: &'static str,
-    pub(crate) url: String,
     pub(crate) headers: BTreeMap<String, String>,
     /// The fields of a form, by name.
     pub(crate) form: BTreeMap<String, String>,
@@ -122,7 +121,6 @@ impl Sent {
         let body = request.body.as_ref().map(|body| body.to_vec()).unwrap_or_default();
         Sent {
             method: request.method.as_str(),
-            url: request.url.as_str().to_owned(),
             headers: request
                 .headers
                 .iter()

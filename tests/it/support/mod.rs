@@ -87,8 +87,6 @@ impl Home {
     }
 }
 
-/// gauth's folder below the home folder.
-pub(crate) const GAUTH: &str = ".config/gauth";
 /// The cache.
 pub(crate) const TOKENS: &str = ".config/gauth/tokens";
 /// gcloud's folder.

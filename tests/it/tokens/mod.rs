@@ -3,6 +3,7 @@
 mod formats;
 mod login;
 mod machine;
+mod network;
 mod robot;
 mod rotation;
 
