@@ -6,8 +6,7 @@ use crate::support::token;
 
 #[test]
 fn certificates_are_checked_whatever_gcloud_was_told() {
-    let warning =
-        "gcloud's auth/disable_ssl_validation is ignored, certificates are checked";
+    let warning = "gcloud's auth/disable_ssl_validation is ignored, certificates are checked";
     let variable = "CLOUDSDK_AUTH_DISABLE_SSL_VALIDATION";
     for yes in ["true", "True", "1", "yes", "on"] {
         let test = with(&authorized_user(), "").env(variable, yes);
