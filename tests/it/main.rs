@@ -3,6 +3,8 @@
 
 mod cache;
 mod discovery;
+#[cfg(target_os = "linux")]
+mod e2e;
 mod generated;
 mod input;
 mod net;

@@ -31,7 +31,7 @@ const CASES: &[(&str, u8, &str, &str)] = &[
         "--source does not know that value",
         "env, login, adc, gcloud, metadata",
     ),
-    ("token --source=", 2, "--source does not know that value", "env"),
+    ("token --source=", 2, "--source needs a value", "env"),
     ("token --source ENV", 2, "--source does not know that value", "env"),
     (
         "token --format xml",
@@ -39,7 +39,7 @@ const CASES: &[(&str, u8, &str, &str)] = &[
         "--format does not know that value",
         "text, json, header, env, curl-config",
     ),
-    ("token --format=", 2, "--format does not know that value", "text"),
+    ("token --format=", 2, "--format needs a value", "text"),
     ("token --format TEXT", 2, "--format does not know that value", "text"),
     ("token --format value(account)", 2, "--format does not know that value", "text"),
     ("token --scopes=", 2, "--scopes is empty", "--scopes"),
