@@ -67,6 +67,11 @@ impl KeyDigest {
         self.0.update(value.to_le_bytes());
     }
 
+    /// Adds a secret.
+    pub fn secret(&mut self, value: &Secret) {
+        self.field(value.expose());
+    }
+
     /// Adds a value that may be absent.
     pub fn optional(&mut self, value: Option<&str>) {
         self.field(if value.is_some() { "some" } else { "none" });
