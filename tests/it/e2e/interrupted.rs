@@ -41,12 +41,12 @@ fn a_system_call_that_fails_costs_no_login_and_no_half_output() {
         return;
     }
     let _alone = alone();
-    let step = if full() { 1 } else { 5 };
+    let step = if full() { 1 } else { 8 };
     let cells: Vec<(&str, &str, usize)> = CALLS
         .iter()
         .flat_map(|call| ERRORS.map(|error| (*call, error)))
         .enumerate()
-        // A fifth of the moments, each call and error with others.
+        // An eighth of the moments, each call and error with others.
         .flat_map(|(index, (call, error))| {
             (1 + index % step..=20).step_by(step).map(move |when| (call, error, when))
         })

@@ -69,7 +69,7 @@ fn age_by_hours(folder: &Path) {
 #[test]
 fn a_killed_refresh_leaves_the_old_or_the_new_refresh_token() {
     let _alone = alone();
-    let rounds = if full() { 1000 } else { 100 };
+    let rounds = if full() { 1000 } else { 40 };
     for ours in [true, false] {
         let rounds: Vec<usize> = (0..rounds).collect();
         each(&rounds, 2, |_| {

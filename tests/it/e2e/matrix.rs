@@ -39,7 +39,7 @@ fn every_fault_ends_as_the_table_says() {
         .flat_map(|fault| KINDS.map(|kind| (fault, kind)))
         .filter(|(fault, kind)| *fault != "rotate" || *kind != Kind::Metadata)
         .collect();
-    each(&cells, 12, |(fault, kind)| check(fault, *kind));
+    each(&cells, 32, |(fault, kind)| check(fault, *kind));
     assert!(cells.len() >= 239, "{} cells", cells.len());
 }
 
@@ -81,7 +81,7 @@ fn what_passes_is_tried_again() {
     let passing = ["408x2", "429x2", "500x2", "502x2", "503x2", "504x2", "closex2", "truncatex2"];
     let cells: Vec<(&str, Kind)> =
         passing.iter().flat_map(|fault| KINDS.map(|kind| (*fault, kind))).collect();
-    each(&cells, 12, |(fault, kind)| {
+    each(&cells, 32, |(fault, kind)| {
         let stage = Stage::new(&[&format!("{}={fault}", kind.route())]);
         let ended = run(stage.gauth(*kind, &["token", "--timeout", "20s"]));
         assert_eq!(ended.code, 0, "{kind:?} and {fault}: {}", ended.err);

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use super::{Ended, Kind, Stage, alone, finish};
+use super::{Ended, Kind, Stage, alone, each, finish};
 
 const MANY: usize = 200;
 const LATE: Duration = Duration::from_millis(300);
@@ -92,13 +92,13 @@ fn failing(fault: &str) -> Stage {
 #[test]
 fn many_share_one_failure() {
     let _alone = alone();
-    for (fault, budget, attempts) in
-        [("503", 12, 3), ("hang", 8, 1), ("close", 12, 3), ("400", 12, 1)]
-    {
+    let cells =
+        [("503", 12, 3, MANY), ("hang", 6, 1, MANY), ("close", 12, 3, 50), ("400", 12, 1, 50)];
+    each(&cells, 4, |&(fault, budget, attempts, many)| {
         let stage = failing(fault);
         stage.seed(-1);
         let words = ["token", "--timeout", &format!("{budget}s")];
-        let ended = stampede(&stage, MANY, &words);
+        let ended = stampede(&stage, many, &words);
         let code = if fault == "400" { 5 } else { 6 };
         outputs(&ended, code, budget);
         let count = stage.google.count("token");
@@ -109,18 +109,19 @@ fn many_share_one_failure() {
         // Those whose own time ends with the holder's say that they have waited.
         causes.retain(|cause| fault != "hang" || !cause.contains("another gauth"));
         assert_eq!(causes.len(), 1, "{fault}: {causes:?}");
-    }
+    });
 }
 
 #[test]
 fn many_with_a_token_that_still_lasts_keep_it_when_nobody_answers() {
     let _alone = alone();
-    for (fault, left) in [("503", 100), ("hang", 100), ("hang", 30)] {
+    let cells = [("503", 100, 50), ("hang", 100, MANY), ("hang", 30, 50)];
+    each(&cells, 3, |&(fault, left, many)| {
         let stage = failing(fault);
         let token = stage.seed(left);
-        let ended = stampede(&stage, MANY, &["token", "--timeout", "7s"]);
-        assert_eq!(outputs(&ended, 0, 7), [format!("{token}\n")], "{fault}");
+        let ended = stampede(&stage, many, &["token", "--timeout", "5s"]);
+        assert_eq!(outputs(&ended, 0, 5), [format!("{token}\n")], "{fault}");
         let count = stage.google.count("token");
         assert!(count <= 4, "{fault}: {count} requests");
-    }
+    });
 }
