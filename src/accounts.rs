@@ -98,6 +98,8 @@ fn read(path: &Path, world: &World) -> Result<Option<Zeroizing<Vec<u8>>>> {
     match private_file::read_own(path, LARGEST) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(Fault::Missing) => Ok(None),
+        // A home that is a file has no logins in it.
+        Err(Fault::Io(error)) if error.kind() == io::ErrorKind::NotADirectory => Ok(None),
         Err(Fault::Exposed(what, _)) if provided_by_root(path) => {
             world.terminal.note(|| format!("{} {what}, read all the same", printable::path(path)));
             let read = private_file::read_named(path, LARGEST);

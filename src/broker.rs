@@ -70,7 +70,7 @@ impl<'w> Broker<'w> {
         {
             return Err(error);
         }
-        let minted = self.mint_in_time(credential, request, spare.is_some());
+        let minted = self.mint_in_time(credential, request, spare.as_ref());
         match (minted, spare) {
             (Ok(token), _) => {
                 self.cache.keep(&key, &token);
@@ -127,7 +127,7 @@ impl<'w> Broker<'w> {
     fn accept(&self, found: Option<Entry>, margin: i64) -> Option<Token> {
         let entry = found?;
         let now = self.now();
-        let since_start = entry.written >= self.world.started;
+        let since_start = entry.written > self.world.started;
         let good = match since_start {
             true => entry.token.fresh(now, self.policy.min_ttl.unwrap_or(0)),
             false => !self.policy.refresh && entry.token.fresh(now, margin),
@@ -151,12 +151,11 @@ impl<'w> Broker<'w> {
         &self,
         credential: &dyn Credential,
         request: &TokenRequest,
-        has_spare: bool,
+        spare: Option<&Token>,
     ) -> Result<Token> {
         let full = self.deadline.get();
-        let left =
-            self.cache.look(&key(credential, request)).and_then(|e| e.token.left(self.now()));
-        if has_spare && left.is_some_and(|left| left >= WORTH_KEEPING) {
+        let left = spare.and_then(|spare| spare.left(self.now()));
+        if left.is_some_and(|left| left >= WORTH_KEEPING) {
             self.deadline.set(full.at_most(&*self.world.clock, SHORT_BUDGET));
         }
         let minted = self.mint(credential, request);

@@ -58,8 +58,13 @@ impl KeyDigest {
 
     /// Adds a value; its length goes first, so that no two lists of values give the same key.
     pub fn field(&mut self, value: &str) {
-        self.0.update((value.len() as u64).to_le_bytes());
+        self.number(value.len() as u64);
         self.0.update(value.as_bytes());
+    }
+
+    /// Adds a number.
+    pub fn number(&mut self, value: u64) {
+        self.0.update(value.to_le_bytes());
     }
 
     /// Adds a value that may be absent.
@@ -99,6 +104,7 @@ struct Stored<'a> {
     account: Option<String>,
     scopes: Option<Vec<String>>,
     universe_domain: Option<String>,
+    quota_project: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -170,6 +176,7 @@ impl<'w> Cache<'w> {
             account: token.account.clone(),
             scopes: token.scopes.clone(),
             universe_domain: token.universe_domain.clone(),
+            quota_project: token.quota_project.clone(),
         };
         if let Err(error) = self.write(key, "", &encode(&stored)) {
             self.world.terminal.note(|| format!("the token is not cached, {}", io_reason(&error)));
@@ -205,7 +212,7 @@ impl<'w> Cache<'w> {
     /// The failure of another process that asked after this one had started.
     pub fn shared_failure(&self, key: &Key) -> Option<Error> {
         let failure = self.failure(key, SHARED_FAILURE)?;
-        if failure.written < self.world.started {
+        if failure.written <= self.world.started {
             return None;
         }
         let error = Error::new(ErrorKind::named(&failure.kind)?, failure.message);
@@ -345,6 +352,7 @@ pub fn decode(bytes: &[u8]) -> Option<Entry> {
     token.account = stored.account;
     token.scopes = stored.scopes;
     token.universe_domain = stored.universe_domain;
+    token.quota_project = stored.quota_project;
     token.cached = true;
     Some(Entry { token, written: stored.written })
 }
@@ -369,6 +377,7 @@ mod tests {
             account: None,
             scopes: None,
             universe_domain: None,
+            quota_project: None,
         })
     }
 

@@ -131,6 +131,12 @@ impl Caller {
     }
 
     fn usual_trust(&self, world: &World) -> Trust {
+        if self.property("auth", "disable_ssl_validation").is_some_and(|value| env::is_yes(&value))
+        {
+            world
+                .terminal
+                .warn("gcloud's auth/disable_ssl_validation is ignored, certificates are checked");
+        }
         let flag = self.network.ca_file.as_ref();
         roots::choose(
             flag.map(|(named_by, path)| (named_by.as_str(), path.as_path())),
@@ -255,8 +261,11 @@ fn redirected(request: &HttpRequest, response: &HttpResponse) -> Error {
     let target = match Url::parse(location) {
         Ok(url) => url.authority().to_owned(),
         Err(_) if location.is_empty() => "nowhere".to_owned(),
-        // What follows a question mark or an @ may be anybody's secret.
-        Err(_) => printable::text(location.split(['?', '#', '@']).next().unwrap_or_default()),
+        // What follows a question mark, or stands before an @, may be anybody's secret.
+        Err(_) => {
+            let place = location.split(['?', '#']).next().unwrap_or_default();
+            printable::text(place.rsplit('@').next().unwrap_or_default())
+        }
     };
     let host = request.url.authority();
     Error::no_answer(format!(

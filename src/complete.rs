@@ -55,11 +55,14 @@ pub fn script(shell: &str) -> Result<Vec<u8>> {
 /// Usage, for a shell there is no script for.
 pub fn answer(shell: &str, words: &[OsString], world: &World) -> Result<()> {
     let completer = completer(shell)?;
-    let words = words.iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
+    let words: Vec<OsString> =
+        words.iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
+    // Nobody who has typed nothing yet looks for a flag.
+    let with_flags = words.iter().any(|word| word.to_string_lossy().starts_with('-'));
     let folder = std::env::current_dir().ok();
     let mut candidates = Vec::new();
     completer
-        .write_complete(&mut cli::whole_tree(), words, folder.as_deref(), &mut candidates)
+        .write_complete(&mut cli::whole_tree(with_flags), words, folder.as_deref(), &mut candidates)
         .map_err(|error| Error::unexpected(format!("no completion, {error}")))?;
     world.streams.result(&candidates)
 }

@@ -6,32 +6,34 @@ use std::ffi::OsString;
 
 use clap::{ArgAction, Args, ValueEnum, ValueHint};
 
+use crate::cli::GENERAL;
 use crate::complete;
 
 /// Which credential.
 #[derive(Debug, Clone, Default, Args)]
+#[group(skip)]
 #[command(next_help_heading = "Which credential")]
 pub struct Who {
-    /// A credential file as Google's console or gcloud writes it; - reads standard input
+    /// A credential file, or - for standard input
     #[arg(long, value_name = "FILE", visible_aliases = ["key-file", "cred-file"], value_hint = ValueHint::FilePath)]
     pub credentials: Option<OsString>,
-    /// A login of gauth or gcloud, an account of the metadata server, or the credential file's
+    /// A login of gauth, gcloud or the metadata server
     #[arg(long, value_name = "EMAIL", add = complete::accounts())]
     pub account: Option<OsString>,
-    /// Look only there
+    /// Only look there: env, login, adc, gcloud, metadata
     #[arg(long, value_name = "SOURCE")]
     pub source: Option<Source>,
-    /// The project that pays for requests made with the token
+    /// The project that pays for the requests
     #[arg(long, value_name = "PROJECT")]
     pub quota_project: Option<OsString>,
     /// The universe, where it is not googleapis.com
     #[arg(long, value_name = "DOMAIN")]
     pub universe_domain: Option<OsString>,
-    /// A host besides Google's that may receive this credential's secrets [repeatable]
-    #[arg(long, value_name = "HOST", value_delimiter = ',')]
+    /// Hosts that may get this credential's secrets too
+    #[arg(long, value_name = "HOST,…", value_delimiter = ',')]
     pub allow_token_host: Vec<OsString>,
-    /// A host besides Google's that may receive the token, for commands that send it [repeatable]
-    #[arg(long, value_name = "HOST", value_delimiter = ',', hide_short_help = true)]
+    /// Hosts that may get the token too; no command sends one yet
+    #[arg(long, value_name = "HOST,…", value_delimiter = ',', hide = true)]
     pub allow_host: Vec<OsString>,
 }
 
@@ -52,23 +54,25 @@ pub enum Source {
 
 /// What for.
 #[derive(Debug, Clone, Default, Args)]
+#[group(skip)]
 pub struct Wish {
-    /// What the token may be used for; a bare word gets Google's prefix [repeatable]
+    /// What for; a bare word gets Google's prefix
     #[arg(long, value_name = "SCOPE,…")]
     pub scopes: Vec<OsString>,
-    /// The user a service account acts for (domain-wide delegation)
+    /// Act for this user (domain-wide delegation)
     #[arg(long, value_name = "EMAIL")]
     pub subject: Option<OsString>,
-    /// How long the token is to live: 3600, 600s, 10m, 1h30m
+    /// How long it is to live, as in 600s, 10m or 1h30m
     #[arg(long, value_name = "DURATION")]
     pub lifetime: Option<OsString>,
 }
 
 /// With what effort.
 #[derive(Debug, Clone, Default, Args)]
+#[group(skip)]
 #[command(next_help_heading = "Cache and network")]
 pub struct Effort {
-    /// Do not accept a cached token with less left (default 5m, metadata server 225s)
+    /// Least life of a cached token; 5m, metadata 225s
     #[arg(long, value_name = "DURATION")]
     pub min_ttl: Option<OsString>,
     /// Neither read nor write the cache
@@ -77,7 +81,7 @@ pub struct Effort {
     /// Ask for a new token and store it
     #[arg(long)]
     pub refresh: bool,
-    /// Time for all requests together (default 30s)
+    /// Time for all requests together; 30s
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<OsString>,
     /// Certificates to trust, PEM
@@ -87,7 +91,8 @@ pub struct Effort {
 
 /// What holds for every command.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "General")]
+#[group(skip)]
+#[command(next_help_heading = GENERAL)]
 pub struct General {
     /// A profile of config.toml
     #[arg(long, value_name = "NAME", add = complete::profiles())]
@@ -95,16 +100,17 @@ pub struct General {
     /// Only errors on standard error
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Say what is decided; twice: requests and answers too, without secrets
+    /// Say what is decided; -vv: requests and answers too
     #[arg(short, long, action = ArgAction::Count)]
     pub verbose: u8,
 }
 
 /// How a token is printed.
 #[derive(Debug, Clone, Default, Args)]
+#[group(skip)]
 #[command(next_help_heading = "Output")]
 pub struct Output {
-    /// text, json, header, env or curl-config
+    /// As text, json, header, env or curl-config
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     pub format: Option<Format>,
 }
@@ -145,9 +151,10 @@ impl ValueEnum for Format {
 
 /// How a report for people is printed.
 #[derive(Debug, Clone, Default, Args)]
+#[group(skip)]
 #[command(next_help_heading = "Output")]
 pub struct Report {
-    /// text or json
+    /// As text or json
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     pub format: Option<ReportFormat>,
 }

@@ -1,25 +1,31 @@
 //! The pages people read: overview, commands, topics. Examples come first; tables come from the code.
 
-use std::fmt::Write;
+pub mod flags;
+mod page;
 
 use clap::builder::PossibleValuesParser;
 
-use crate::commands::{COMMANDS, Group, Spec};
+use crate::commands::{COMMANDS, Example, Group, Spec};
 use crate::discover::PLACES;
 use crate::error::{Error, KINDS, Result};
+use crate::help::page::Page;
+use crate::server::sandbox::ROUTES;
+use crate::server::sandbox::faults::FAULTS;
 use crate::world::World;
 use crate::world::env::{self, VARIABLES};
+use crate::world::terminal::Paint;
 use crate::{cli, printable};
 
 /// A topic: its name, and what writes its page.
-type Topic = (&'static str, fn(&World) -> String);
+type Topic = (&'static str, fn(&mut Page, &World));
 
 const TOPICS: &[Topic] = &[
     ("sources", sources),
-    ("environment", |_| environment()),
-    ("formats", |_| FORMATS.to_owned()),
-    ("exit-codes", |_| exit_codes()),
-    ("files", |_| FILES.to_owned()),
+    ("environment", environment),
+    ("formats", formats),
+    ("exit-codes", exit_codes),
+    ("files", files),
+    ("faults", faults),
 ];
 
 const GROUPS: &[(Group, &str)] = &[
@@ -30,47 +36,39 @@ const GROUPS: &[(Group, &str)] = &[
     (Group::More, "More"),
 ];
 
+const EXAMPLES: &[Example] = &[
+    Example("TOKEN=$(gauth token)", "with what this machine has"),
+    Example("curl -H @<(gauth token --format header) URL", "out of sight of ps"),
+    Example("gauth sandbox -- gauth token", "a fake Google, to try it"),
+];
+
 /// Commands and topics, for completion.
 pub fn topics() -> PossibleValuesParser {
-    let commands = COMMANDS.iter().map(|spec| spec.name);
+    let commands = COMMANDS.iter().map(Spec::short_name);
     commands.chain(TOPICS.iter().map(|(name, _)| *name)).collect::<Vec<_>>().into()
 }
 
 /// `gauth` alone.
 pub fn overview(world: &World) -> String {
     let paint = world.terminal.paint(world.streams.out_is_terminal);
-    let mut page = "\
-gauth: Google tokens for scripts
-
-  TOKEN=$(gauth token)                               with what this machine has
-  curl -H @<(gauth token --format header) URL        out of sight of ps
-  gauth sandbox -- gauth token                       a fake Google, to try it
-
-"
-    .to_owned();
+    let mut page = Page::new(width(world));
+    page.line("gauth: Google tokens for scripts");
+    page.line("");
+    examples(&mut page, EXAMPLES, paint);
+    page.line("");
     for (group, heading) in GROUPS {
         // The short name is the one to learn.
-        let names = COMMANDS.iter().filter(|spec| spec.group == *group);
-        let names: Vec<&str> = names
-            .map(|spec| {
-                spec.aliases
-                    .first()
-                    .filter(|alias| alias.len() < spec.name.len())
-                    .unwrap_or(&spec.name)
-            })
-            .copied()
-            .collect();
+        let names = COMMANDS.iter().filter(|spec| spec.group == *group).map(Spec::short_name);
+        let names: Vec<&str> = names.collect();
         if !names.is_empty() {
             let heading = paint.heading(&format!("{heading:9}"));
-            page.push_str(&format!("{heading} {}\n", names.join("  ")));
+            page.line(&format!("{heading} {}", names.join("  ")));
         }
     }
-    let topics: Vec<&str> = TOPICS.iter().map(|(name, _)| *name).collect();
-    page.push_str(&format!(
-        "\ngauth COMMAND --help shows examples and flags\ngauth help {} explains a topic\n",
-        topics.join("|")
-    ));
-    page
+    page.line("");
+    page.paragraph("gauth COMMAND --help shows examples and flags");
+    page.paragraph(&format!("gauth help {} explains a topic", topic_names()));
+    page.finish()
 }
 
 /// `gauth help WORD`: a command's page or a topic's.
@@ -78,135 +76,278 @@ gauth: Google tokens for scripts
 /// # Errors
 /// Usage, when there is neither.
 pub fn about(word: Option<&str>, world: &World) -> Result<String> {
-    let Some(word) = word else { return Ok(overview(world)) };
+    let Some(word) = word.filter(|word| *word != "help") else { return Ok(overview(world)) };
     if let Some(spec) = cli::spec(word.as_ref()) {
         return Ok(command(spec, world));
     }
-    match TOPICS.iter().find(|(name, _)| *name == word) {
-        Some((_, write)) => Ok(write(world)),
-        None => {
-            let topics: Vec<&str> = TOPICS.iter().map(|(name, _)| *name).collect();
-            let word = printable::text(word);
-            Err(Error::usage(format!("there is no help for {word}"))
-                .hint(format!("gauth help {}, or a command", topics.join("|"))))
-        }
+    if let Some((_, write)) = TOPICS.iter().find(|(name, _)| *name == word) {
+        let mut page = Page::new(width(world));
+        write(&mut page, world);
+        return Ok(page.finish());
     }
+    let words = COMMANDS.iter().flat_map(Spec::names).chain(TOPICS.iter().map(|(name, _)| *name));
+    let hint = match cli::near(word, words) {
+        Some(near) => format!("gauth help {near}"),
+        None => format!("gauth help {}, or a command", topic_names()),
+    };
+    Err(Error::usage(format!("there is no help for {}", printable::text(word))).hint(hint))
 }
 
 /// A command's page: what it is, examples, flags.
 pub fn command(spec: &'static Spec, world: &World) -> String {
     let paint = world.terminal.paint(world.streams.out_is_terminal);
-    let columns = world.env.text(&env::COLUMNS).ok().flatten().and_then(|text| text.parse().ok());
-    let width = columns.unwrap_or(80usize).clamp(40, 100);
-    let mut command = cli::command(spec)
-        .bin_name(format!("gauth {}", spec.name))
-        .term_width(width)
-        .help_template("{usage-heading} {usage}\n\n{all-args}");
-    let mut page = format!("gauth {}: {}\n\n", spec.name, spec.about);
-    let wide = spec.examples.iter().map(|example| example.0.chars().count()).max().unwrap_or(0);
-    for example in spec.examples {
-        let line = match example.1 {
-            "" => format!("  {}", example.0),
-            says if wide + 4 + says.chars().count() <= width => {
-                format!("  {:wide$}  {}", example.0, paint.dim(says))
-            }
-            says => format!("  {}\n      {}", example.0, paint.dim(says)),
-        };
-        page.push_str(line.trim_end());
-        page.push('\n');
+    let mut page = Page::new(width(world));
+    let name = spec.short_name();
+    page.paragraph(&format!("gauth {name}: {}", spec.about));
+    page.line("");
+    examples(&mut page, spec.examples, paint);
+    page.line("");
+    page.paragraph(&format!("usage: gauth {name} {}", flags::usage(spec)));
+    let others: Vec<&str> = spec.names().filter(|other| *other != name).collect();
+    if !others.is_empty() {
+        page.line(&format!("also:  gauth {}", others.join(", gauth ")));
     }
-    page.push('\n');
-    if !spec.aliases.is_empty() {
-        page.push_str(&format!("Also called {}\n", spec.aliases.join(", ")));
+    let sections = flags::sections(spec);
+    // One table, so that the columns of all sections stand in line.
+    let terms = sections.iter().flat_map(|(_, entries)| entries);
+    let wide = terms.map(|entry| entry.term.chars().count()).max().unwrap_or(0);
+    for (heading, entries) in sections {
+        page.line("");
+        page.line(&paint.heading(&heading));
+        let rows: Vec<(String, String)> = entries
+            .into_iter()
+            .map(|entry| (format!("{:wide$}", entry.term), entry.about))
+            .collect();
+        page.table(&rows);
     }
-    page.push_str(&command.render_help().to_string());
-    page
+    page.finish()
 }
 
-fn sources(world: &World) -> String {
-    let mut page = "\
-Which credential: what --credentials, --account or --profile names, or else the first of these that has one.
-A place that is set and unusable is an error; nothing later is tried.
+/// Examples and what they give, beside them if that fits for all.
+fn examples(page: &mut Page, examples: &[Example], paint: Paint) {
+    let length = |text: &str| text.chars().count();
+    let wide = examples.iter().map(|example| length(example.0)).max().unwrap_or(0);
+    let fits = examples.iter().all(|example| 2 + wide + 2 + length(example.1) <= page.width());
+    for Example(line, says) in examples {
+        match (says.is_empty(), fits) {
+            (true, _) => page.line(&format!("  {line}")),
+            (false, true) => page.line(&format!("  {line:wide$}  {}", paint.dim(says))),
+            (false, false) => {
+                page.line(&format!("  {line}"));
+                page.line(&format!("      {}", paint.dim(says)));
+            }
+        }
+    }
+}
 
-"
-    .to_owned();
+/// The terminal's, as far as the shell says it.
+fn width(world: &World) -> usize {
+    let columns = world.env.text(&env::COLUMNS).ok().flatten().and_then(|text| text.parse().ok());
+    columns.unwrap_or(80usize).clamp(40, 80)
+}
+
+fn topic_names() -> String {
+    TOPICS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join("|")
+}
+
+fn sources(page: &mut Page, world: &World) {
+    page.paragraph(
+        "Which credential: what --credentials, --account or --profile names, or else the first \
+         of these that has one. A place that is set and unusable is an error; nothing later is \
+         tried.",
+    );
+    page.line("");
     let mut last = 0;
     for place in PLACES {
         let number = if place.number == last { " ".to_owned() } else { place.number.to_string() };
         last = place.number;
-        page.push_str(&format!("  {number}  {}\n", (place.label)(world)));
+        page.line(&format!("  {number}  {}", (place.label)(world)));
     }
-    page.push_str(
-        "
-What is read: service account keys, user logins (gcloud's ADC file, the token.json of Google's quickstarts),
-gcloud's own accounts, ready tokens, and the metadata server.
-
-gauth status shows what each place has on this machine, and which is used.
-",
+    page.line("");
+    page.paragraph(
+        "What is read: service account keys, user logins (gcloud's ADC file, the token.json of \
+         Google's quickstarts), gcloud's own accounts, ready tokens, and the metadata server.",
     );
-    page
+    page.line("");
+    page.paragraph("gauth status shows what each place has on this machine, and which is used.");
 }
 
-fn environment() -> String {
-    let wide = VARIABLES.iter().map(|variable| variable.name.len()).max().unwrap_or(0);
-    let mut page =
-        "Variables gauth reads. A flag goes before GAUTH_*, that before Google's own, that before config.toml.\n\
-         An empty variable is unset.\n\n"
-            .to_owned();
-    for variable in VARIABLES {
-        // Writing to a String cannot fail.
-        _ = writeln!(page, "  {:wide$}  {}", variable.name, variable.about);
-    }
-    page
-}
-
-fn exit_codes() -> String {
-    let mut page = "Exit codes.\n\n    0  done\n".to_owned();
-    for (kind, _, about) in KINDS {
-        _ = writeln!(page, "  {:3}  {about}", kind.exit_code());
-    }
-    page.push_str(
-        "128+n  ended by signal n\n\nsandbox returns the status of the command it runs.\n",
+fn environment(page: &mut Page, _: &World) {
+    page.paragraph(
+        "Variables gauth reads. A flag goes before GAUTH_*, that before Google's own, that before \
+         config.toml. An empty variable is unset.",
     );
-    page
+    page.line("");
+    page.table(&rows(VARIABLES.iter().map(|variable| (variable.name, variable.about))));
 }
 
-const FORMATS: &str = "\
-Formats of a token (--format).
+fn formats(page: &mut Page, _: &World) {
+    page.line("Formats of a token (--format)");
+    page.line("");
+    page.table(&rows(FORMATS.iter().copied()));
+    page.line("");
+    page.line("  curl -H @<(gauth token --format header) URL");
+    page.line("  gauth token --format curl-config | curl -K - URL");
+}
 
-  text         the token and a newline
-  json         one object: token, token_type, expires_at, expires_in, scopes, account, kind, source,
-               quota_project, universe_domain, cached; what is not known is null
-  header       Authorization: Bearer TOKEN            curl -H @<(gauth token --format header) URL
-  env          CLOUDSDK_AUTH_ACCESS_TOKEN=TOKEN and GOOGLE_OAUTH_ACCESS_TOKEN=TOKEN, one a line
-  curl-config  header = \"Authorization: Bearer TOKEN\"  gauth token --format curl-config | curl -K - URL
+fn exit_codes(page: &mut Page, _: &World) {
+    page.line("Exit codes");
+    page.line("");
+    let codes = KINDS.iter().map(|(kind, _, about)| (kind.exit_code().to_string(), *about));
+    let all = [("0".to_owned(), "done")].into_iter().chain(codes);
+    let signal = [("128+n".to_owned(), "ended by signal n")];
+    let rows: Vec<(String, String)> =
+        all.chain(signal).map(|(code, about)| (format!("{code:>5}"), about.to_owned())).collect();
+    page.table(&rows);
+    page.line("");
+    page.paragraph("sandbox returns the status of the command it runs.");
+}
+
+fn files(page: &mut Page, _: &World) {
+    page.paragraph(FOLDER);
+    page.line("");
+    page.table(&rows(FILES.iter().copied()));
+    page.line("");
+    page.line("config.toml, with every key there is:");
+    page.line("");
+    for line in CONFIG.lines() {
+        page.line(&format!("  {line}"));
+    }
+}
+
+fn faults(page: &mut Page, _: &World) {
+    page.paragraph(FAULTS_INTRODUCTION);
+    page.line("");
+    let routes: Vec<&str> = ROUTES.iter().map(|route| route.name).collect();
+    page.paragraph(&format!("Routes: {}", routes.join(", ")));
+    page.line("");
+    page.table(&rows(FAULTS.iter().map(|fault| (fault.name, fault.about))));
+}
+
+fn rows<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, String)> {
+    pairs.map(|(term, about)| (term.to_owned(), about.to_owned())).collect()
+}
+
+/// The formats and what they are; also in the manual.
+pub const FORMATS: &[(&str, &str)] = &[
+    ("text", "the token and a newline"),
+    (
+        "json",
+        "one object: token, token_type, expires_at, expires_in, scopes, account, kind, source, \
+         quota_project, universe_domain, cached; what is not known is null",
+    ),
+    ("header", "Authorization: Bearer TOKEN"),
+    ("env", "CLOUDSDK_AUTH_ACCESS_TOKEN=TOKEN and GOOGLE_OAUTH_ACCESS_TOKEN=TOKEN, one a line"),
+    ("curl-config", "header = \"Authorization: Bearer TOKEN\""),
+];
+
+/// Opens the list of faults; also in the manual.
+pub const FAULTS_INTRODUCTION: &str = "\
+    What gauth sandbox --fault ROUTE=WHAT can be asked for: a status from 200 to 599, such as 503 \
+    or 503+retry-after:2, or a name of this list. With xN behind it, it holds for the first N \
+    requests.";
+
+/// Where the files are; also in the manual.
+pub const FOLDER: &str = "\
+    Files, in the folder GAUTH_CONFIG_DIR, or gauth in the system's configuration folder \
+    (~/.config/gauth).";
+
+/// The files and what they hold; also in the manual.
+pub const FILES: &[(&str, &str)] = &[
+    ("config.toml", "settings and profiles, written by people, no secrets"),
+    ("state.json", "the active account"),
+    ("accounts/", "one login each, in Google's own JSON"),
+    ("accounts/shadow/", "refresh tokens that a server changed, for logins gauth may not write to"),
+    ("tokens/", "one cached token each; may be removed at any time"),
+    ("locks/", "empty files that processes lock while they ask for a token"),
+];
+
+/// A settings file with every key; also in the manual.
+pub const CONFIG: &str = "\
+profile = \"work\"                # without --profile and GAUTH_PROFILE
+timeout = \"10s\"
+
+[profiles.work]
+account = \"ada@example.com\"     # or: credentials = \"/home/ada/key.json\"
+source = \"gcloud\"
+scopes = [\"cloud-platform\"]
+quota_project = \"my-project\"
+universe_domain = \"googleapis.com\"
+min_ttl = \"10m\"
+no_cache = false
+ca_file = \"/etc/ssl/corporate.pem\"
+allowed_hosts = [\"api.example.com\"]
+allowed_token_hosts = [\"sts.example.com\"]
 ";
 
-/// Shown by `gauth help files` and in the manual.
-pub const FILES: &str = "\
-Files, in the folder GAUTH_CONFIG_DIR, or gauth in the system's configuration folder (~/.config/gauth).
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-  config.toml       settings and profiles, written by people, no secrets
-  state.json        the active account
-  accounts/         one login each, in Google's own JSON
-  accounts/shadow/  refresh tokens that a server changed, for logins gauth may not write to
-  tokens/           one cached token each; may be removed at any time
-  locks/            empty files that processes lock while they ask for a token
+    fn world(columns: &str) -> World {
+        let mut world = World::real();
+        let columns = ("COLUMNS".to_owned(), std::ffi::OsString::from(columns));
+        world.env = env::Env::Fixed([columns].into());
+        world.streams.out_is_terminal = false;
+        world.folders.gcloud = None;
+        world
+    }
 
-config.toml, with every key there is:
+    fn pages(world: &World) -> Vec<String> {
+        let topics = TOPICS.iter().map(|(name, _)| *name);
+        let words: Vec<&str> = topics.chain(COMMANDS.iter().map(|spec| spec.name)).collect();
+        let pages = words.iter().map(|word| about(Some(word), world).expect("a page"));
+        pages.chain([overview(world)]).collect()
+    }
 
-  profile = \"work\"                # used when --profile and GAUTH_PROFILE are not given
-  timeout = \"10s\"
+    #[test]
+    fn every_page_fits_into_80_columns() {
+        for page in pages(&world("80")) {
+            for line in page.lines() {
+                assert!(line.chars().count() <= 80, "{line}\n\n{page}");
+            }
+        }
+    }
 
-  [profiles.work]
-  account = \"ada@example.com\"     # or: credentials = \"/home/ada/key.json\"
-  source = \"gcloud\"
-  scopes = [\"cloud-platform\"]
-  quota_project = \"my-project\"
-  universe_domain = \"googleapis.com\"
-  min_ttl = \"10m\"
-  no_cache = false
-  ca_file = \"/etc/ssl/corporate.pem\"
-  allowed_hosts = [\"api.example.com\"]
-  allowed_token_hosts = [\"sts.example.com\"]
-";
+    #[test]
+    fn every_flag_is_one_line_at_80_columns() {
+        for spec in COMMANDS {
+            let page = command(spec, &world("80"));
+            for entry in flags::sections(spec).into_iter().flat_map(|(_, entries)| entries) {
+                let starts = format!("  {} ", entry.term);
+                let line = page.lines().find(|line| line.starts_with(&starts));
+                let line = line.unwrap_or_else(|| panic!("{starts} is missing\n{page}"));
+                assert!(line.ends_with(&entry.about), "{line}\n{}", entry.about);
+            }
+        }
+    }
+
+    #[test]
+    fn a_narrow_page_breaks_between_words() {
+        // Examples, configuration and names are left whole for the terminal to break.
+        let whole = |line: &str| line.starts_with("  ") && !line.starts_with("      ");
+        for page in pages(&world("40")) {
+            for line in page.lines().filter(|line| !whole(line) && line.contains("  ")) {
+                assert!(line.chars().count() <= 52, "{line}\n\n{page}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_opens_with_two_to_four_examples() {
+        for spec in COMMANDS {
+            assert!((2..=4).contains(&spec.examples.len()), "{}", spec.name);
+            for example in spec.examples {
+                assert!(example.0.contains("gauth"), "{}", example.0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_word_without_help_leads_to_one_that_has() {
+        let error = about(Some("tokn"), &world("80")).expect_err("no page");
+        assert_eq!(error.hint_text(), Some("gauth help token"));
+        let error = about(Some("formtas"), &world("80")).expect_err("no page");
+        assert_eq!(error.hint_text(), Some("gauth help formats"));
+    }
+}

@@ -9,6 +9,9 @@ const LONGEST: usize = 500;
 
 /// Text with control, direction and invisible characters as visible escapes, cut at 500 characters.
 pub fn text(raw: &str) -> String {
+    if raw.len() <= LONGEST && raw.bytes().all(|byte| (0x20..=0x7e).contains(&byte)) {
+        return raw.to_owned();
+    }
     let mut shown = String::with_capacity(raw.len().min(LONGEST * 4));
     for (count, letter) in raw.chars().enumerate() {
         if count == LONGEST {

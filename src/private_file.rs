@@ -203,15 +203,17 @@ pub fn read_patiently<F: Read + std::os::fd::AsFd>(
 fn closed_to_others(path: &Path, about: &std::fs::Metadata) -> std::result::Result<(), Fault> {
     use std::os::unix::fs::MetadataExt;
 
-    let shown = printable::path(path);
+    let exposed = |what, command: &str| {
+        Err(Fault::Exposed(what, format!("{command} {}", printable::path(path))))
+    };
     if about.uid() != rustix::process::geteuid().as_raw() {
-        return Err(Fault::Exposed("belongs to another user", format!("chown \"$USER\" {shown}")));
+        return exposed("belongs to another user", "chown \"$USER\"");
     }
     if about.mode() & 0o077 != 0 {
-        return Err(Fault::Exposed("can be used by others", format!("chmod 600 {shown}")));
+        return exposed("can be used by others", "chmod 600");
     }
     if about.nlink() > 1 {
-        return Err(Fault::Exposed("has a second name (hard link)", format!("rm {shown}")));
+        return exposed("has a second name (hard link)", "rm");
     }
     Ok(())
 }

@@ -252,7 +252,8 @@ fn a_redirect_is_an_error_that_names_its_target() {
         ("https://evil.example/token?x=1", "evil.example"),
         ("http://evil.example:8080/", "evil.example:8080"),
         ("/login?token=hunter2hunter2", "/login"),
-        ("https://a@evil.example/\u{1b}", "https://a"),
+        ("https://a@evil.example/\u{1b}", "evil.example/\\u{1b}"),
+        ("https://hunter2hunter2@b@evil.example/", "evil.example/"),
         ("", "nowhere"),
     ] {
         let story = usual(Patience::Usual, 30, vec![with(302, "location", location)]);

@@ -1,10 +1,10 @@
 //! `gauth cache`: look at cached tokens, or drop them. Values are never shown.
 
-use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::cache::{Cache, Entry};
-use crate::commands::{Example, Group, Spec, Status};
+use crate::commands::{Example, Group, Spec, Status, Words};
 use crate::flags::{General, Report, ReportFormat};
 use crate::settings::{Given, Settings};
 use crate::world::World;
@@ -27,10 +27,10 @@ never shown. Dropping them does no harm: the next call asks Google again.",
     run,
 };
 
-#[derive(Debug, Args)]
-struct Flags {
-    /// What to do
-    #[arg(value_name = "ACTION")]
+#[derive(Debug, Default, Args)]
+pub(super) struct Flags {
+    /// list (if nothing is said) or clear
+    #[arg(value_name = "ACTION", default_value = "list", hide_default_value = true)]
     action: Action,
     #[command(flatten)]
     report: Report,
@@ -38,9 +38,10 @@ struct Flags {
     general: General,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum Action {
     /// One line per token
+    #[default]
     List,
     /// Drop them all
     Clear,
@@ -57,8 +58,8 @@ struct Row<'a> {
     file: &'a str,
 }
 
-fn run(matches: &ArgMatches, world: &World) -> anyhow::Result<Status> {
-    let flags = Flags::from_arg_matches(matches)?;
+fn run(words: Words, world: &World) -> anyhow::Result<Status> {
+    let flags: Flags = words.flags()?;
     Settings::resolve(&Given { general: flags.general.clone(), ..Given::default() }, world)?;
     let cache = Cache::new(world);
     let text = match (flags.action, flags.report.format.unwrap_or_default()) {

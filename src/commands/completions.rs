@@ -1,9 +1,10 @@
 //! `gauth completions`: the script that makes a shell complete gauth's words.
 
-use clap::{ArgMatches, Args, FromArgMatches};
+use clap::Args;
 
-use crate::commands::{Example, Group, Spec, Status};
+use crate::commands::{Example, Group, Spec, Status, Words};
 use crate::complete;
+use crate::error::Error;
 use crate::flags::General;
 use crate::world::World;
 
@@ -26,17 +27,20 @@ For elvish: eval (gauth completions elvish | slurp).",
     run,
 };
 
-#[derive(Debug, Args)]
-struct Flags {
+#[derive(Debug, Default, Args)]
+pub(super) struct Flags {
     /// bash, zsh, fish, powershell or elvish
     #[arg(value_name = "SHELL", value_parser = complete::SHELLS.iter().map(|(shell, _)| *shell).collect::<Vec<_>>(), hide_possible_values = true)]
-    shell: String,
+    shell: Option<String>,
     #[command(flatten)]
     general: General,
 }
 
-fn run(matches: &ArgMatches, world: &World) -> anyhow::Result<Status> {
-    let flags = Flags::from_arg_matches(matches)?;
-    world.streams.result(&complete::script(&flags.shell)?)?;
+fn run(words: Words, world: &World) -> anyhow::Result<Status> {
+    let flags: Flags = words.flags()?;
+    let shell = flags.shell.ok_or_else(|| {
+        Error::usage("no shell is named").hint("gauth completions bash|zsh|fish|powershell|elvish")
+    })?;
+    world.streams.result(&complete::script(&shell)?)?;
     Ok(Status::DONE)
 }

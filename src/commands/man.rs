@@ -3,16 +3,16 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use clap::{ArgMatches, Args, FromArgMatches, ValueHint};
-use clap_mangen::Man;
-use clap_mangen::roff::{Inline, Roff, bold, roman};
+use clap::{Args, ValueHint};
 
-use crate::commands::{COMMANDS, Example, Group, Spec, Status};
+use crate::commands::{COMMANDS, Example, Group, Spec, Status, Words};
 use crate::error::{self, KINDS};
 use crate::flags::General;
+use crate::help;
+use crate::help::flags::{self, Entry};
+use crate::server::sandbox::faults::FAULTS;
 use crate::world::World;
 use crate::world::env::VARIABLES;
-use crate::{cli, help};
 
 /// The command.
 pub const SPEC: Spec = Spec {
@@ -32,21 +32,21 @@ pub const SPEC: Spec = Spec {
 /// The date on the pages: that of the release, so that the same source gives the same pages.
 const DATE: &str = "2026-11-22";
 
-#[derive(Debug, Args)]
-struct Flags {
-    /// The folder to write gauth.1, gauth-print-access-token.1, … into
+#[derive(Debug, Default, Args)]
+pub(super) struct Flags {
+    /// The folder for the pages; without it gauth(1) is shown
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     folder: Option<OsString>,
     #[command(flatten)]
     general: General,
 }
 
-fn run(matches: &ArgMatches, world: &World) -> anyhow::Result<Status> {
-    let flags = Flags::from_arg_matches(matches)?;
+fn run(words: Words, world: &World) -> anyhow::Result<Status> {
+    let flags: Flags = words.flags()?;
     match &flags.folder {
-        None => world.streams.result(&overview()?)?,
+        None => world.streams.result(&overview())?,
         Some(folder) => {
-            for (name, page) in pages()? {
+            for (name, page) in pages() {
                 write_page(&Path::new(folder).join(name), &page)?;
             }
         }
@@ -65,84 +65,130 @@ fn write_page(path: &Path, page: &[u8]) -> crate::Result<()> {
 }
 
 /// All pages, with the names of their files.
-///
-/// # Errors
-/// Never: they are written into memory.
-pub fn pages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
-    let mut pages = vec![("gauth.1".to_owned(), overview()?)];
+pub fn pages() -> Vec<(String, Vec<u8>)> {
+    let mut pages = vec![("gauth.1".to_owned(), overview())];
     for spec in COMMANDS {
-        pages.push((format!("gauth-{}.1", spec.name), page(spec)?));
+        pages.push((format!("gauth-{}.1", spec.name), page(spec)));
     }
-    Ok(pages)
+    pages
 }
 
-fn man(command: clap::Command, title: String) -> Man {
-    let source = format!("gauth {}", env!("CARGO_PKG_VERSION"));
-    Man::new(command).title(title.to_uppercase()).date(DATE).source(source).manual("gauth")
-}
-
-fn page(spec: &'static Spec) -> std::io::Result<Vec<u8>> {
-    let name = format!("gauth-{}", spec.name);
-    let command = cli::command(spec).name(name.clone()).bin_name(format!("gauth {}", spec.name));
-    let man = man(command, name);
-    let mut page = Vec::new();
-    man.render_title(&mut page)?;
-    man.render_name_section(&mut page)?;
-    man.render_synopsis_section(&mut page)?;
-    let mut roff = Roff::new();
-    section(&mut roff, "DESCRIPTION");
-    paragraphs(&mut roff, spec.more);
-    if !spec.aliases.is_empty() {
-        paragraphs(&mut roff, &format!("It is also called {}.", spec.aliases.join(", ")));
+fn page(spec: &'static Spec) -> Vec<u8> {
+    let mut page = Roff::new(&format!("gauth-{}", spec.name), spec.about);
+    page.section("SYNOPSIS");
+    page.bold_then(&format!("gauth {}", spec.short_name()), &flags::usage(spec));
+    page.section("DESCRIPTION");
+    page.paragraphs(spec.more);
+    let others: Vec<&str> = spec.names().filter(|name| *name != spec.short_name()).collect();
+    if !others.is_empty() {
+        page.paragraphs(&format!("It is also called gauth {}.", others.join(", gauth ")));
     }
-    roff.to_writer(&mut page)?;
-    man.render_options_section(&mut page)?;
-    let mut roff = Roff::new();
-    section(&mut roff, "EXAMPLES");
+    page.section("OPTIONS");
+    for (heading, entries) in flags::sections(spec) {
+        if heading != "Flags" {
+            page.subsection(&heading);
+        }
+        for entry in entries {
+            page.entry(&entry.term, &in_full(&entry));
+        }
+    }
+    if spec.name == "sandbox" {
+        page.section("FAULTS");
+        page.paragraphs(help::FAULTS_INTRODUCTION);
+        for fault in FAULTS {
+            page.entry(fault.name, &sentence(fault.about));
+        }
+    }
+    page.section("EXAMPLES");
     for example in spec.examples {
-        entry(&mut roff, example.0, example.1);
+        page.entry(example.0, &sentence(example.1));
     }
-    section(&mut roff, "SEE ALSO");
-    roff.text([bold("gauth"), roman("(1)")]);
-    roff.to_writer(&mut page)?;
-    Ok(page)
+    page.section("EXIT STATUS");
+    page.paragraphs("The table in gauth(1) holds for all commands.");
+    page.section("SEE ALSO");
+    page.bold_then("gauth", "(1)");
+    page.finish()
 }
 
-fn overview() -> std::io::Result<Vec<u8>> {
-    let command = clap::Command::new("gauth").about("Google tokens for scripts");
-    let man = man(command, "gauth".to_owned());
-    let mut page = Vec::new();
-    man.render_title(&mut page)?;
-    man.render_name_section(&mut page)?;
-    let mut roff = Roff::new();
-    section(&mut roff, "SYNOPSIS");
-    roff.text([bold("gauth"), roman(" COMMAND [FLAGS]")]);
-    section(&mut roff, "DESCRIPTION");
-    paragraphs(&mut roff, DESCRIPTION);
-    section(&mut roff, "COMMANDS");
+/// What the help has no room for.
+fn in_full(entry: &Entry) -> String {
+    // What stands behind the colon comes again, with its meaning.
+    let short = entry.about.split(": ").next().filter(|_| !entry.values.is_empty());
+    let mut text = sentence(short.unwrap_or(&entry.about));
+    let values: Vec<String> =
+        entry.values.iter().map(|(value, about)| format!("{value} ({about})")).collect();
+    for more in [
+        (!values.is_empty()).then(|| format!("The values are {}.", values.join(", "))),
+        entry.default.as_ref().map(|value| format!("The default is {value}.")),
+        (!entry.aliases.is_empty()).then(|| format!("Also {}.", entry.aliases.join(", "))),
+        entry.repeatable.then(|| "May be given more than once.".to_owned()),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        text.push(' ');
+        text.push_str(&more);
+    }
+    text
+}
+
+/// The manual has sentences where the help has lines.
+fn sentence(line: &str) -> String {
+    let mut letters = line.chars();
+    match letters.next() {
+        None => String::new(),
+        Some(first) => format!("{}{}.", first.to_uppercase(), letters.as_str()),
+    }
+}
+
+fn overview() -> Vec<u8> {
+    let mut page = Roff::new("gauth", "Google tokens for scripts");
+    page.section("SYNOPSIS");
+    page.bold_then("gauth", "COMMAND [FLAGS]");
+    page.section("DESCRIPTION");
+    page.paragraphs(DESCRIPTION);
+    page.section("COMMANDS");
     for spec in COMMANDS {
-        entry(&mut roff, &format!("gauth-{}(1)", spec.name), spec.about);
+        page.entry(&format!("gauth-{}(1)", spec.name), &sentence(spec.about));
     }
-    section(&mut roff, "ENVIRONMENT");
+    page.section("FORMATS");
+    page.paragraphs("What --format prints:");
+    for (format, about) in help::FORMATS {
+        page.entry(format, about);
+    }
+    page.section("ENVIRONMENT");
+    page.paragraphs(
+        "A flag goes before GAUTH_*, that before Google's own, that before config.toml. An empty \
+         variable is unset.",
+    );
     for variable in VARIABLES {
-        entry(&mut roff, variable.name, variable.about);
+        page.entry(variable.name, &sentence(variable.about));
     }
-    section(&mut roff, "FILES");
-    verbatim(&mut roff, help::FILES);
-    section(&mut roff, "EXIT STATUS");
-    entry(&mut roff, "0", "done");
+    page.section("FILES");
+    page.paragraphs(help::FOLDER);
+    for (file, about) in help::FILES {
+        page.entry(file, &sentence(about));
+    }
+    page.paragraphs("config.toml, with every key there is:");
+    page.verbatim(help::CONFIG);
+    page.section("EXIT STATUS");
+    page.entry("0", "Done.");
     for (kind, _, about) in KINDS {
-        entry(&mut roff, &kind.exit_code().to_string(), about);
+        page.entry(&kind.exit_code().to_string(), &sentence(about));
     }
-    section(&mut roff, "SECURITY");
-    paragraphs(&mut roff, SECURITY);
-    roff.to_writer(&mut page)?;
-    Ok(page)
+    page.entry("128+n", "Ended by signal n.");
+    page.section("SECURITY");
+    page.paragraphs(SECURITY);
+    page.section("SEE ALSO");
+    let pages: Vec<String> =
+        COMMANDS.iter().map(|spec| format!("gauth-{}(1)", spec.name)).collect();
+    page.paragraphs(&pages.join(", "));
+    page.finish()
 }
 
 const DESCRIPTION: &str = "\
-gauth prints Google access tokens for scripts, CI steps, curl, kubectl, docker and git, from any credential this \
-machine has, and keeps them in a private cache.\n\n\
+gauth prints Google access tokens for scripts, CI steps and curl, from any credential this version reads, and keeps \
+them in a private cache.\n\n\
 It looks for a credential in six places, in this order: a ready token in a variable; GAUTH_CREDENTIALS and \
 GOOGLE_APPLICATION_CREDENTIALS; gauth's active account; the ADC file in gcloud's folder; gcloud's account; the \
 metadata server. gauth status shows what each of them has.\n\n\
@@ -152,34 +198,109 @@ what happened, and what mends it.";
 const SECURITY: &str = "\
 A token in the arguments of a program can be seen by every user of the machine (ps). Prefer \
 curl -H @<(gauth token --format header) to -H \"Authorization: Bearer $(gauth token)\".\n\n\
-Folders are 0700, files 0600. Secrets go to https only, or to loopback addresses, and to Google's hosts unless \
---allow-token-host names another.";
+Folders are 0700, files 0600. Secrets go to https only, or to loopback addresses and the metadata server, and to \
+Google's hosts unless --allow-token-host names another.";
 
-fn section(roff: &mut Roff, title: &str) {
-    roff.control("SH", [title]);
-}
+/// A page in the language of man.
+struct Roff(String);
 
-fn paragraphs(roff: &mut Roff, text: &str) {
-    for paragraph in text.split("\n\n") {
-        roff.control("PP", []);
-        roff.text([roman(paragraph.replace('\n', " "))]);
+impl Roff {
+    fn new(name: &str, about: &str) -> Roff {
+        let title = name.to_uppercase();
+        let source = concat!("gauth ", env!("CARGO_PKG_VERSION"));
+        let mut page = Roff(format!(".TH {title} 1 {DATE} \"{source}\" \"gauth manual\"\n"));
+        page.section("NAME");
+        page.0.push_str(&format!("{} \\- {}\n", escaped(name), escaped(about)));
+        page
     }
-}
 
-fn entry(roff: &mut Roff, term: &str, about: &str) {
-    roff.control("TP", []);
-    roff.text([bold(term)]);
-    roff.text([roman(about)]);
-}
+    fn finish(self) -> Vec<u8> {
+        self.0.into_bytes()
+    }
 
-fn verbatim(roff: &mut Roff, text: &str) {
-    roff.control("PP", []);
-    roff.control("nf", []);
-    for line in text.lines() {
-        match line {
-            "" => drop(roff.control("PP", [])),
-            line => drop(roff.text([Inline::Roman(line.to_owned())])),
+    fn section(&mut self, title: &str) {
+        self.0.push_str(&format!(".SH {title}\n"));
+    }
+
+    fn subsection(&mut self, title: &str) {
+        self.0.push_str(&format!(".SS {title}\n"));
+    }
+
+    fn bold_then(&mut self, bold: &str, roman: &str) {
+        let space = if roman.starts_with('(') { "" } else { " " };
+        self.0.push_str(&format!("\\fB{}\\fR{space}{}\n", escaped(bold), escaped(roman)));
+    }
+
+    fn paragraphs(&mut self, text: &str) {
+        for (index, paragraph) in text.split("\n\n").enumerate() {
+            // Directly below a heading the first one needs no mark, and may have none.
+            let headed = self.0.lines().last().is_some_and(|line| line.starts_with(".S"));
+            if index > 0 || !headed {
+                self.0.push_str(".PP\n");
+            }
+            self.0.push_str(&escaped(&paragraph.replace('\n', " ")));
+            self.0.push('\n');
         }
     }
-    roff.control("fi", []);
+
+    fn entry(&mut self, term: &str, about: &str) {
+        match about {
+            "" => self.0.push_str(&format!(".PP\n\\fB{}\\fR\n", escaped(term))),
+            about => {
+                self.0.push_str(&format!(".TP\n\\fB{}\\fR\n{}\n", escaped(term), escaped(about)));
+            }
+        }
+    }
+
+    fn verbatim(&mut self, text: &str) {
+        self.0.push_str(".PP\n.RS 4\n.nf\n");
+        for line in text.lines() {
+            let line = escaped(line);
+            self.0.push_str(if line.is_empty() { "\\&" } else { &line });
+            self.0.push('\n');
+        }
+        self.0.push_str(".fi\n.RE\n");
+    }
+}
+
+/// Plain text, safe from roff: what is typed must come out as it can be typed.
+fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    if text.starts_with(['.', '\'']) {
+        out.push_str("\\&");
+    }
+    for letter in text.chars() {
+        match letter {
+            '\\' => out.push_str("\\e"),
+            '-' => out.push_str("\\-"),
+            '\'' => out.push_str("\\(aq"),
+            '`' => out.push_str("\\(ga"),
+            '^' => out.push_str("\\(ha"),
+            '~' => out.push_str("\\(ti"),
+            '…' => out.push_str("..."),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_typed_survives_roff() {
+        assert_eq!(escaped("it's --a `b` ~/c \\n"), "it\\(aqs \\-\\-a \\(gab\\(ga \\(ti/c \\en");
+        assert_eq!(escaped(".netrc"), "\\&.netrc");
+    }
+
+    #[test]
+    fn the_manual_has_a_page_for_each_command_and_every_variable() {
+        let pages = pages();
+        assert_eq!(pages.len(), 1 + COMMANDS.len());
+        let overview = String::from_utf8_lossy(&pages[0].1).into_owned();
+        for variable in VARIABLES {
+            assert!(overview.contains(&format!("\\fB{}\\fR", variable.name)), "{}", variable.name);
+        }
+    }
 }

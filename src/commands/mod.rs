@@ -7,7 +7,7 @@ pub mod print_access_token;
 pub mod sandbox;
 pub mod status;
 
-use clap::{ArgMatches, Args, Command};
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 use crate::flags;
 use crate::world::World;
@@ -48,7 +48,36 @@ pub struct Spec {
     /// Adds the flags.
     pub flags: fn(Command) -> Command,
     /// Does it.
-    pub run: fn(&ArgMatches, &World) -> anyhow::Result<Status>,
+    pub run: fn(Words, &World) -> anyhow::Result<Status>,
+}
+
+/// The words behind a command, understood. Where there are none, nothing had to be built to understand them:
+/// `gauth token` alone is what most scripts call. Every command can therefore do without.
+pub struct Words(pub Option<ArgMatches>);
+
+impl Words {
+    /// The flags they stand for.
+    ///
+    /// # Errors
+    /// When they are not what the command asked clap for.
+    pub fn flags<F: FromArgMatches + Default>(self) -> std::result::Result<F, clap::Error> {
+        match self.0 {
+            Some(mut matches) => F::from_arg_matches_mut(&mut matches),
+            None => Ok(F::default()),
+        }
+    }
+}
+
+impl Spec {
+    /// The name people type: the first alias where that is shorter, or else the full name.
+    pub fn short_name(&self) -> &'static str {
+        self.aliases.first().filter(|alias| alias.len() < self.name.len()).unwrap_or(&self.name)
+    }
+
+    /// All its names, the full one first.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        [self.name].into_iter().chain(self.aliases.iter().copied())
+    }
 }
 
 /// An example: the line, and what it gives.
@@ -75,4 +104,26 @@ pub fn shared_flags(command: Command) -> Command {
     let command = flags::Effort::augment_args(command);
     let command = flags::Output::augment_args(command);
     flags::General::augment_args(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn agree<F: Args + Default + std::fmt::Debug>() {
+        let matches = F::augment_args(Command::new("x")).get_matches_from(["x"]);
+        let parsed = F::from_arg_matches(&matches).expect("flags");
+        assert_eq!(format!("{parsed:?}"), format!("{:?}", F::default()));
+    }
+
+    #[test]
+    fn no_words_mean_the_same_whether_they_are_parsed_or_not() {
+        agree::<print_access_token::Flags>();
+        agree::<status::Flags>();
+        agree::<cache::Flags>();
+        agree::<sandbox::Flags>();
+        agree::<completions::Flags>();
+        agree::<man::Flags>();
+    }
 }

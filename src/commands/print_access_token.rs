@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 
-use clap::{ArgMatches, Args, FromArgMatches};
+use clap::Args;
 
-use crate::commands::{Example, Group, Spec, Status};
+use crate::commands::{Example, Group, Spec, Status, Words};
 use crate::discover::{self, Search};
 use crate::error::{Error, Result};
 use crate::flags::{Effort, General, Output, Who, Wish};
@@ -22,7 +22,7 @@ pub const SPEC: Spec = Spec {
         Example("TOKEN=$(gauth token)", "with what this machine has"),
         Example("curl -H @<(gauth token --format header) URL", "out of sight of ps"),
         Example("gauth token --credentials key.json --scopes pubsub", "a file, a narrower scope"),
-        Example("gauth token --format json", "with expiry, account and source"),
+        Example("gauth token --format json", "with expiry and account"),
     ],
     more: "\
 Finds a credential, takes its token from the cache if that lasts long enough, and asks Google for a new one \
@@ -35,17 +35,18 @@ scopes and --self-signed. Most Google APIs accept such a token.",
 };
 
 /// What is written on the command line.
-#[derive(Debug, Args)]
-struct Flags {
+#[derive(Debug, Default, Args)]
+#[group(skip)]
+pub(super) struct Flags {
     /// A login, as --account
     #[arg(value_name = "ACCOUNT", add = complete::accounts())]
     positional: Option<OsString>,
     #[command(flatten)]
     wish: Wish,
-    /// A JWT signed here, for the service at this URL (service accounts)
+    /// A JWT signed here for this URL (service account)
     #[arg(long, value_name = "URL", conflicts_with = "scopes")]
     audience: Option<OsString>,
-    /// A JWT signed here, with the scopes (service accounts)
+    /// A JWT signed here with the scopes (service account)
     #[arg(long)]
     self_signed: bool,
     #[command(flatten)]
@@ -58,8 +59,8 @@ struct Flags {
     general: General,
 }
 
-fn run(matches: &ArgMatches, world: &World) -> anyhow::Result<Status> {
-    let flags = Flags::from_arg_matches(matches)?;
+fn run(words: Words, world: &World) -> anyhow::Result<Status> {
+    let flags: Flags = words.flags()?;
     let format = flags.output.format.unwrap_or_default();
     let settings = Settings::resolve(&flags.given()?, world)?;
     let request = flags.request(&settings)?;
@@ -67,8 +68,7 @@ fn run(matches: &ArgMatches, world: &World) -> anyhow::Result<Status> {
     let search = Search { settings: &settings, broker: &broker, may_ask: true };
     let found = discover::credential(&search)?;
     let mut token = broker.token(&*found.credential, &request)?;
-    token.quota_project =
-        settings.quota_project.or_else(|| found.credential.about().quota_project.clone());
+    token.quota_project = settings.quota_project.or(token.quota_project);
     output::token(&token, found.source, format, world)?;
     Ok(Status::DONE)
 }

@@ -4,26 +4,26 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgMatches, Args, FromArgMatches};
+use clap::Args;
 
-use crate::commands::{Example, Group, Spec, Status};
+use crate::commands::{Example, Group, Spec, Status, Words};
 use crate::error::{Error, Result};
-use crate::printable;
 use crate::server::sandbox::environment::{Caller, First};
 use crate::server::sandbox::faults::Fault;
 use crate::server::sandbox::{Options, Running, Sandbox, shell_quoted};
 use crate::world::World;
 use crate::world::env;
 use crate::world::exec::{self, Change, Signals};
+use crate::{duration, printable};
 
 /// The command.
 pub const SPEC: Spec = Spec {
     name: "sandbox",
     aliases: &[],
-    about: "an offline fake Google with throw-away credentials, for tests and CI",
+    about: "an offline fake Google with throw-away credentials",
     examples: &[
-        Example("gauth sandbox -- gauth token", "a token that nobody accepts but the sandbox"),
-        Example("gauth sandbox -- make test", "your tests, without network or real credentials"),
+        Example("gauth sandbox -- gauth token", "a token of the sandbox's own"),
+        Example("gauth sandbox -- make test", "your tests, off the network"),
         Example("gauth sandbox --fault token=503x2 -- gauth token", "the same on a bad day"),
         Example("gauth sandbox --as metadata -- python app.py", "as on a virtual machine"),
     ],
@@ -40,9 +40,9 @@ pub const SPEC: Spec = Spec {
     run,
 };
 
-#[derive(Args)]
-struct Flags {
-    /// Misbehave: a status or a fault, for the first N requests with xN (repeatable)
+#[derive(Debug, Default, Args)]
+pub(super) struct Flags {
+    /// Misbehave, N times with xN; see gauth help faults
     #[arg(long = "fault", value_name = "ROUTE=WHAT[xN]")]
     faults: Vec<String>,
     /// Answer this late, as in 50ms or 2s
@@ -51,16 +51,16 @@ struct Flags {
     /// Listen on this port; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     port: u16,
-    /// Which credential a program finds first
+    /// Act as: service-account, user, adc, gcloud, metadata
     #[arg(long = "as", value_name = "WHO", value_enum, default_value = "service-account")]
     first: First,
-    /// The command to run inside, and its arguments
+    /// What to run inside, behind --
     #[arg(last = true, num_args = 0.., value_name = "CMD")]
     command: Vec<OsString>,
 }
 
-fn run(matches: &ArgMatches, world: &World) -> anyhow::Result<Status> {
-    let flags = Flags::from_arg_matches(matches)?;
+fn run(words: Words, world: &World) -> anyhow::Result<Status> {
+    let flags: Flags = words.flags()?;
     let options = options(&flags, world)?;
     let sandbox = Sandbox::start(options)?;
     let changes = sandbox.environment(&Caller::of(&world.env)?)?;
@@ -72,7 +72,7 @@ fn run(matches: &ArgMatches, world: &World) -> anyhow::Result<Status> {
 
 fn options(flags: &Flags, world: &World) -> Result<Options> {
     let faults = flags.faults.iter().map(|text| Fault::parse(text)).collect::<Result<_>>()?;
-    let latency = flags.latency.as_deref().map(duration).transpose()?.unwrap_or_default();
+    let latency = flags.latency.as_deref().map(latency).transpose()?.unwrap_or_default();
     let parent = world.env.os(&env::TMPDIR).map(PathBuf::from);
     Ok(Options {
         clock: std::sync::Arc::clone(&world.clock),
@@ -126,36 +126,16 @@ fn exports(changes: &[Change]) -> String {
     text
 }
 
-/// `50ms`, `2s`, `1m`, or plain seconds.
-fn duration(text: &str) -> Result<Duration> {
-    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let unit = match &text[digits.len()..] {
-        "ms" => Some(1),
-        "s" | "" => Some(1000),
-        "m" => Some(60_000),
-        _ => None,
-    };
-    let millis =
-        digits.parse::<u64>().ok().zip(unit).and_then(|(count, unit)| count.checked_mul(unit));
-    millis.map(Duration::from_millis).ok_or_else(|| {
+fn latency(text: &str) -> Result<Duration> {
+    duration::parse(text).map_err(|what| {
         let shown = printable::text(text);
-        Error::usage(format!("--latency {shown}: is not a duration")).hint("--latency 50ms")
+        Error::usage(format!("--latency {shown} {what}")).hint("--latency 50ms")
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn latencies_have_units() {
-        assert_eq!(duration("50ms").expect("ms"), Duration::from_millis(50));
-        assert_eq!(duration("2s").expect("s"), Duration::from_secs(2));
-        assert_eq!(duration("1m").expect("m"), Duration::from_secs(60));
-        for wrong in ["", "ms", "-1s", "5h", "1.5s", "99999999999999999999s"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn exports_survive_a_shell() {

@@ -1,9 +1,11 @@
 //! `gauth status`: which credential would be used and why, and the state of its cached token.
 
-use clap::{ArgMatches, Args, FromArgMatches};
+use std::path::Path;
+
+use clap::Args;
 use serde::Serialize;
 
-use crate::commands::{Example, Group, Spec, Status};
+use crate::commands::{Example, Group, Spec, Status, Words};
 use crate::credential::{About, kind_in_words};
 use crate::discover::{self, Found, Looked, Row, Search, one_line};
 use crate::flags::{Effort, General, Report, ReportFormat, Who, Wish};
@@ -34,9 +36,9 @@ variables only; with --check it asks the servers.",
     run,
 };
 
-#[derive(Debug, Args)]
-struct Flags {
-    /// Ask for a token, and the metadata server for its account
+#[derive(Debug, Default, Args)]
+pub(super) struct Flags {
+    /// Ask servers: for a token, and for the account
     #[arg(long)]
     check: bool,
     #[command(flatten)]
@@ -67,8 +69,8 @@ struct Used {
     quota_project: Option<(String, String)>,
 }
 
-fn run(matches: &ArgMatches, world: &World) -> anyhow::Result<Status> {
-    let flags = Flags::from_arg_matches(matches)?;
+fn run(words: Words, world: &World) -> anyhow::Result<Status> {
+    let flags: Flags = words.flags()?;
     let settings = Settings::resolve(&flags.given(), world)?;
     let broker = settings.broker(world);
     let search = Search { settings: &settings, broker: &broker, may_ask: flags.check };
@@ -172,7 +174,6 @@ fn two_people(rows: &[Row]) -> Option<String> {
 
 fn text(picture: &Picture, world: &World) -> String {
     let paint = world.terminal.paint(world.streams.out_is_terminal);
-    let now = world.clock.unix();
     let mut text = String::new();
     match &picture.used {
         None => {
@@ -184,8 +185,14 @@ fn text(picture: &Picture, world: &World) -> String {
                 "no credential found"
             };
             text.push_str(&format!("using    {}\n", paint.wrong(&format!("nothing, {why}"))));
+            if !broken {
+                text.push_str(&format!(
+                    "try      {}\n",
+                    wrapped(discover::HINT, 9, world.terminal.width)
+                ));
+            }
         }
-        Some(used) => summary(&mut text, used, paint, now),
+        Some(used) => summary(&mut text, used, paint, world),
     }
     text.push('\n');
     table(&mut text, picture, paint, world);
@@ -195,17 +202,19 @@ fn text(picture: &Picture, world: &World) -> String {
     text
 }
 
-fn summary(text: &mut String, used: &Used, paint: Paint, now: i64) {
+fn summary(text: &mut String, used: &Used, paint: Paint, world: &World) {
+    let (now, width) = (world.clock.unix(), world.terminal.width);
     let about = &used.about;
-    let who = about
-        .account
-        .as_deref()
-        .map_or_else(|| "an account without a name".to_owned(), printable::text);
+    let who = about.account.as_deref();
+    let who = who.map_or_else(|| "an account without a name".to_owned(), printable::text);
     let kind = kind_in_words(&about.kind);
     let kind = kind.strip_prefix("a ").or(kind.strip_prefix("the ")).unwrap_or(kind);
-    let line = format!("{who}, {kind}, from {}", printable::text(&about.place));
-    text.push_str(&format!("using    {}\n", paint.good(&line)));
-    text.push_str(&format!("token    {}\n", token_state(used.token.as_ref(), now, &about.kind)));
+    let home = world.folders.home.as_deref();
+    let place = printable::home_path(Path::new(&about.place), home);
+    let using = wrapped(&format!("{who}, {kind}, from {place}"), 9, width);
+    text.push_str(&format!("using    {}\n", paint.good(&using)));
+    let token = token_state(used.token.as_ref(), now, &about.kind);
+    text.push_str(&format!("token    {}\n", wrapped(&token, 9, width)));
     let project = match &used.project {
         Some((project, origin)) => format!("{} ({origin})", printable::text(project)),
         None => "not known".to_owned(),
@@ -216,11 +225,34 @@ fn summary(text: &mut String, used: &Used, paint: Paint, now: i64) {
         }
         None => String::new(),
     };
-    text.push_str(&format!("project  {project}{quota}\n"));
+    text.push_str(&format!("project  {}\n", wrapped(&format!("{project}{quota}"), 9, width)));
     match about.universe_domain.as_deref() {
         None | Some(trust::DEFAULT_UNIVERSE) => {}
         Some(other) => text.push_str(&format!("universe {}\n", printable::text(other))),
     }
+}
+
+/// Breaks a text between words so that it fits behind `indent` columns.
+fn wrapped(text: &str, indent: usize, width: usize) -> String {
+    let mut lines = String::new();
+    let mut used = indent;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        match lines.is_empty() {
+            true => {}
+            false if used + 1 + length > width => {
+                lines.push_str(&format!("\n{:indent$}", ""));
+                used = indent;
+            }
+            false => {
+                lines.push(' ');
+                used += 1;
+            }
+        }
+        lines.push_str(word);
+        used += length;
+    }
+    lines
 }
 
 fn token_state(token: Option<&Token>, now: i64, kind: &str) -> String {
@@ -255,24 +287,42 @@ fn token_state(token: Option<&Token>, now: i64, kind: &str) -> String {
 }
 
 fn table(text: &mut String, picture: &Picture, paint: Paint, world: &World) {
-    const WIDE: usize = 47;
-    text.push_str(&paint.heading(&format!("   {:WIDE$} {}", "looked at", "found")));
+    let width = world.terminal.width;
+    let labels: Vec<String> = picture.rows.iter().map(|row| (row.place.label)(world)).collect();
+    let longest = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0);
+    let wide = longest.min(if width < 100 { 39 } else { 47 }).min(width - 4);
+    text.push_str(&paint.heading(&format!("   {:wide$}  found", "looked at")));
     text.push('\n');
     let used_row = used_row(picture);
     let mut last = 0;
     for (index, row) in picture.rows.iter().enumerate() {
-        let number =
-            if row.place.number == last { " ".to_owned() } else { row.place.number.to_string() };
+        let used = Some(index) == used_row;
+        let repeated = row.place.number == last;
         last = row.place.number;
-        let label = shorten(&(row.place.label)(world), WIDE);
-        let found = match (&row.looked, Some(index) == used_row) {
-            (Some(Looked::Found(found)), true) => paint.good(&format!("{}   ← used", says(found))),
-            (Some(Looked::Found(found)), false) => says(found),
-            (Some(Looked::Broken(error)), _) => paint.wrong(&format!("{error}")),
-            (Some(Looked::Nothing(reason)), _) => paint.dim(reason),
-            (None, _) => paint.dim("not asked"),
+        let number = if repeated { " ".to_owned() } else { last.to_string() };
+        let label = shorten(&labels[index], wide);
+        let mut found = match &row.looked {
+            Some(Looked::Found(found)) => says(found),
+            Some(Looked::Broken(error)) => error.message().to_owned(),
+            Some(Looked::Nothing(reason)) => reason.clone(),
+            None => "not asked".to_owned(),
         };
-        text.push_str(&format!("{number}  {label:WIDE$} {found}\n"));
+        if used {
+            found.push_str("   ← used");
+        }
+        // What does not fit beside its label goes below it.
+        let fits = wide + 5 + found.chars().count() <= width;
+        let found = if fits { found } else { wrapped(&found, 5, width) };
+        let found = match &row.looked {
+            Some(Looked::Found(_)) if used => paint.good(&found),
+            Some(Looked::Found(_)) => found,
+            Some(Looked::Broken(_)) => paint.wrong(&found),
+            Some(Looked::Nothing(_)) | None => paint.dim(&found),
+        };
+        match fits {
+            true => text.push_str(&format!("{number}  {label:wide$}  {found}\n")),
+            false => text.push_str(&format!("{number}  {label}\n     {found}\n")),
+        }
     }
 }
 

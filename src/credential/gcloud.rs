@@ -112,8 +112,7 @@ impl Credential for GcloudAccount {
         digest.field(self.stamp.as_str());
         digest.field(&self.name);
         digest.optional(self.universe.as_deref());
-        digest.optional(self.setting.token_host.as_ref().map(|url| url.as_str()));
-        digest.field(if self.setting.self_signed { "signs" } else { "asks" });
+        self.setting.identify(digest);
         digest.field(&self.metadata);
     }
 

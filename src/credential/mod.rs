@@ -2,6 +2,7 @@
 //! know files, caches or formats.
 
 pub mod authorized_user;
+pub mod deferred;
 pub mod gcloud;
 pub mod metadata;
 pub mod ready;
@@ -106,6 +107,7 @@ impl About {
     pub fn stamp(&self, mut token: Token) -> Token {
         token.account = self.account.clone();
         token.universe_domain = self.universe_domain.clone();
+        token.quota_project = self.quota_project.clone();
         token
     }
 }
@@ -138,6 +140,8 @@ pub struct Setting {
     pub self_signed: bool,
     /// What to do when a person has to sign in again.
     pub login_hint: String,
+    /// The project that pays, where the JSON itself names none.
+    pub quota_project: Option<String>,
     /// The name it is stored under, where the JSON itself has none.
     pub account: Option<String>,
 }
@@ -153,8 +157,21 @@ impl Setting {
             universe_domain: None,
             self_signed: false,
             login_hint: "gcloud auth application-default login".to_owned(),
+            quota_project: None,
             account: None,
         }
+    }
+
+    /// The project that pays: the credential's, or that of where it was found.
+    fn quota_project(&self, own: Option<String>) -> Option<String> {
+        own.filter(|own| !own.is_empty()).or_else(|| self.quota_project.clone())
+    }
+
+    /// Adds what decides a token besides the credential's own content.
+    fn identify(&self, digest: &mut KeyDigest) {
+        digest.optional(self.token_host.as_ref().map(Url::as_str));
+        digest.optional(self.universe_domain.as_deref());
+        digest.field(if self.self_signed { "signs" } else { "asks" });
     }
 
     /// An error about this credential's content.

@@ -120,9 +120,11 @@ fn within(settings: &Settings, place: &Place) -> bool {
     settings.source.as_ref().is_none_or(|source| source.value == place.source)
 }
 
+/// What to do when there is no credential.
+pub const HINT: &str = "gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS to a \
+                        credential file";
+
 fn nothing_found(settings: &Settings, reasons: &[String]) -> Error {
-    let hint = "gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS to a \
-                credential file";
     match (&settings.source, reasons) {
         (Some(_), [.., reason]) => {
             Error::new(ErrorKind::NoCredential, format!("no credential found, {reason}"))
@@ -132,7 +134,7 @@ fn nothing_found(settings: &Settings, reasons: &[String]) -> Error {
             ErrorKind::NoCredential,
             "no credential found in any of the 6 places that gauth status lists",
         )
-        .hint(hint),
+        .hint(HINT),
     }
 }
 
@@ -142,11 +144,22 @@ pub fn survey(search: &Search<'_>) -> Vec<Row> {
     let mut rows = Vec::new();
     for place in PLACES {
         let skip = found && place.source == Source::Metadata;
-        let looked = (!skip && within(search.settings, place)).then(|| (place.look)(search));
+        let looked = (!skip && within(search.settings, place)).then(|| read(place, search));
         found |= matches!(looked, Some(Looked::Found(_) | Looked::Broken(_)));
         rows.push(Row { place, looked });
     }
     rows
+}
+
+/// Looks, and reads what was found: a credential may turn out to be none.
+fn read(place: &Place, search: &Search<'_>) -> Looked {
+    match (place.look)(search) {
+        Looked::Found(found) => match found.credential.describe() {
+            Ok(_) => Looked::Found(found),
+            Err(error) => Looked::Broken(error),
+        },
+        other => other,
+    }
 }
 
 /// The credential a survey leads to: what was named, or the first that was found. `None`: there is none, or
@@ -219,10 +232,10 @@ fn choose(
 }
 
 fn must_match(credential: &dyn Credential, account: &str, origin: &str) -> Result<()> {
-    match &credential.about().account {
+    match credential.describe()?.account {
         Some(found) if !found.eq_ignore_ascii_case(account) => Err(Error::usage(format!(
             "{origin} is a credential of {}, --account asks for {}",
-            printable::text(found),
+            printable::text(&found),
             printable::text(account)
         ))
         .hint("leave one of the two away")),
@@ -275,8 +288,8 @@ fn by_account(search: &Search<'_>, account: &Chosen<String>) -> Result<Found> {
     })
 }
 
-fn owner(found: &Found) -> Option<&str> {
-    found.credential.about().account.as_deref()
+fn owner(found: &Found) -> Option<String> {
+    found.credential.describe().ok()?.account
 }
 
 fn is_on_google(search: &Search<'_>) -> bool {

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use crate::accounts::{self, Origin};
+use crate::credential::deferred::Deferred;
 use crate::credential::gcloud::GcloudAccount;
 use crate::credential::metadata::Metadata;
 use crate::credential::ready::Ready;
@@ -79,17 +80,18 @@ fn looked(source: &'static str, result: Result<Box<dyn Credential>>) -> Looked {
 
 fn ready_token(search: &Search<'_>) -> Looked {
     let env = &search.world().env;
-    for variable in [env::CLOUDSDK_AUTH_ACCESS_TOKEN, env::GOOGLE_OAUTH_ACCESS_TOKEN] {
-        let file = variable == env::GOOGLE_OAUTH_ACCESS_TOKEN;
-        if file && let Some(path) = env.os(&env::CLOUDSDK_AUTH_ACCESS_TOKEN_FILE) {
-            return looked("env", token_file(&path, env::CLOUDSDK_AUTH_ACCESS_TOKEN_FILE.name));
-        }
-        if let Some(value) = env.os(&variable) {
-            let value = Zeroizing::new(value.into_encoded_bytes());
-            return looked("env", ready(&value, variable.name));
-        }
+    let in_variable = |variable: &Variable| {
+        let value = Zeroizing::new(env.os(variable)?.into_encoded_bytes());
+        Some(ready(&value, variable.name))
+    };
+    let in_file = |variable: &Variable| Some(token_file(&env.os(variable)?, variable.name));
+    let found = in_variable(&env::CLOUDSDK_AUTH_ACCESS_TOKEN)
+        .or_else(|| in_file(&env::CLOUDSDK_AUTH_ACCESS_TOKEN_FILE))
+        .or_else(|| in_variable(&env::GOOGLE_OAUTH_ACCESS_TOKEN));
+    match found {
+        Some(found) => looked("env", found),
+        None => Looked::Nothing("not set".to_owned()),
     }
-    Looked::Nothing("not set".to_owned())
 }
 
 fn ready(raw: &[u8], place: &str) -> Result<Box<dyn Credential>> {
@@ -273,6 +275,7 @@ fn gcloud_login_with(
     {
         setting.token_host = Some(trust::chosen_endpoint(&host.value, "auth/token_host")?);
     }
+    setting.quota_project = gcloud::quota_project(properties)?.map(|property| property.value);
     let universe = match &search.settings.universe_domain {
         Some(universe) => Some(universe.clone()),
         None => gcloud::universe(properties)?.map(|property| property.value),
@@ -323,9 +326,9 @@ pub(super) fn named_file(
 
 fn file(search: &Search<'_>, path: &Path, origin: Option<&str>) -> Result<Box<dyn Credential>> {
     let place = place(path, origin);
-    let bytes = private_file::read_named(path, accounts::LARGEST)
+    let text = private_file::read_named(path, accounts::LARGEST)
         .map_err(|fault| fault.at(path, &place))?;
-    credential::parse(&bytes, &setting(search, place))
+    Ok(Box::new(Deferred::new(text, setting(search, place))))
 }
 
 /// A path, and the variable or property that led there.

@@ -5,6 +5,7 @@ use std::process::{Command, ExitStatus};
 
 use crate::error::{Error, Result, io_reason};
 use crate::printable;
+use crate::world::guard;
 
 /// A variable of the child: set, or removed.
 pub type Change = (&'static str, Option<OsString>);
@@ -32,7 +33,7 @@ pub fn run(words: &[OsString], changes: &[Change]) -> std::result::Result<u8, No
     // Signals that arrive before the child exists wait here for it.
     let signals = Signals::caught().map_err(|error| NotStarted { status: 126, error })?;
     let shown = printable::os(program);
-    let mut child = command.spawn().map_err(|error| match error.kind() {
+    let mut child = guard::for_a_child(|| command.spawn()).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => NotStarted {
             status: 127,
             error: Error::unexpected(format!("{shown}: no such program"))

@@ -3,13 +3,33 @@
 /// No core file, no attaching. Called before any secret is read.
 #[cfg(unix)]
 pub fn memory() {
+    set_core_limit(Some(0));
+    not_dumpable();
+}
+
+/// Runs `start` with the limit on core files that this process was given: a child is not ours to restrict.
+#[cfg(unix)]
+pub fn for_a_child<T>(start: impl FnOnce() -> T) -> T {
+    let Some(inherited) = INHERITED.get() else { return start() };
+    set_core_limit(*inherited);
+    let started = start();
+    set_core_limit(Some(0));
+    started
+}
+
+/// The soft limit this process was given, in bytes; `None`: no limit.
+#[cfg(unix)]
+static INHERITED: std::sync::OnceLock<Option<u64>> = std::sync::OnceLock::new();
+
+#[cfg(unix)]
+fn set_core_limit(bytes: Option<u64>) {
     use rustix::process::{Resource, getrlimit, setrlimit};
 
     let mut limit = getrlimit(Resource::Core);
-    limit.current = Some(0);
+    INHERITED.get_or_init(|| limit.current);
+    limit.current = bytes;
     // A system that refuses is no reason not to print a token.
     _ = setrlimit(Resource::Core, limit);
-    not_dumpable();
 }
 
 #[cfg(target_os = "linux")]
@@ -24,3 +44,9 @@ fn not_dumpable() {}
 /// Elsewhere there is nothing to do.
 #[cfg(not(unix))]
 pub fn memory() {}
+
+/// Elsewhere there is nothing to do.
+#[cfg(not(unix))]
+pub fn for_a_child<T>(start: impl FnOnce() -> T) -> T {
+    start()
+}

@@ -30,6 +30,8 @@ pub struct Terminal {
     pub is_terminal: bool,
     /// Whether a person may be asked something: `CI` is unset.
     pub attended: bool,
+    /// Width in columns that pages are made for: `COLUMNS`, else 80.
+    pub width: usize,
     /// What the variables say of colour: always, never, or as the stream is.
     colour: Option<bool>,
 }
@@ -50,6 +52,7 @@ impl Terminal {
             sink: Sink::Standard,
             is_terminal: std::io::stderr().is_terminal(),
             attended: env.os(&env::CI).is_none(),
+            width: width(env),
             colour: if no {
                 Some(false)
             } else if forced {
@@ -67,6 +70,7 @@ impl Terminal {
             sink: Sink::Captured(kept),
             is_terminal: false,
             attended: false,
+            width: 80,
             colour: Some(false),
         }
     }
@@ -123,6 +127,11 @@ impl Terminal {
             Sink::Captured(kept) => kept.borrow_mut().extend_from_slice(line.as_bytes()),
         }
     }
+}
+
+fn width(env: &Env) -> usize {
+    let columns = env.text(&env::COLUMNS).ok().flatten().and_then(|text| text.parse().ok());
+    columns.unwrap_or(80).clamp(40, 200)
 }
 
 /// Colours where they are wanted, plain text elsewhere. They add, they never carry: the words say the same.

@@ -2,5 +2,10 @@
 #![allow(clippy::disallowed_methods)] // Tests stand outside: they open sockets and look at clocks.
 
 mod corpus;
+mod discovery;
+mod generated;
+mod input;
 mod net;
+mod readme;
 mod sandbox;
+mod support;

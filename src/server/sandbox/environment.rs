@@ -12,9 +12,10 @@ use crate::world::env::{self, Env};
 use crate::world::exec::Change;
 
 /// The credential a program finds first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum First {
     /// A key file, by GOOGLE_APPLICATION_CREDENTIALS
+    #[default]
     ServiceAccount,
     /// A person's login, by GOOGLE_APPLICATION_CREDENTIALS
     User,

@@ -1,0 +1,182 @@
+//! Every field of the credential files: missing, null, empty, of each wrong type, of odd content.
+
+use serde_json::{Value, json};
+
+use super::{malformed, with_credential};
+use crate::support::samples::{TOKEN, authorized_user, granted, service_account};
+use crate::support::token;
+
+const ROBOT_NEEDS: &[&str] = &["client_email", "private_key"];
+const ROBOT_MAY: &[&str] =
+    &["private_key_id", "token_uri", "universe_domain", "project_id", "quota_project_id"];
+const USER_NEEDS: &[&str] = &["client_id", "client_secret", "refresh_token"];
+const USER_MAY: &[&str] = &[
+    "token_uri",
+    "universe_domain",
+    "account",
+    "quota_project_id",
+    "rapt_token",
+    "token",
+    "expiry",
+];
+
+fn kinds() -> [(Value, &'static [&'static str], &'static [&'static str]); 2] {
+    [(service_account(), ROBOT_NEEDS, ROBOT_MAY), (authorized_user(), USER_NEEDS, USER_MAY)]
+}
+
+fn set(mut credential: Value, field: &str, value: Value) -> String {
+    credential[field] = value;
+    credential.to_string()
+}
+
+#[test]
+fn a_needed_field_is_missing_null_or_empty() {
+    for (good, needed, _) in kinds() {
+        for field in needed {
+            let mut without = good.clone();
+            without.as_object_mut().expect("object").remove(*field);
+            malformed(without.to_string(), &format!("{field} is missing"));
+            malformed(set(good.clone(), field, Value::Null), &format!("{field} is missing"));
+            malformed(set(good.clone(), field, json!("")), &format!("{field} is empty"));
+        }
+    }
+}
+
+#[test]
+fn a_field_is_of_the_wrong_type() {
+    for (good, needed, optional) in kinds() {
+        for field in needed.iter().chain(optional).chain(&["type"]) {
+            for (value, words) in [
+                (json!(5), "a number"),
+                (json!(1.5e300), "a number"),
+                (json!(true), "true or false"),
+                (json!(["GAUTH-TEST-JUNK-SECRET"]), "a list"),
+                (json!({"x": "GAUTH-TEST-JUNK-SECRET"}), "an object"),
+            ] {
+                let words = format!("{field} is {words} where a string is needed");
+                malformed(set(good.clone(), field, value), &words);
+            }
+        }
+    }
+}
+
+#[test]
+fn scopes_are_a_list_or_words() {
+    for (value, words) in [
+        (json!(5), "scopes is a number where a list of strings is needed"),
+        (json!({"a": 1}), "scopes is an object where a list of strings is needed"),
+        (json!(false), "scopes is true or false where a list of strings is needed"),
+        (json!(["openid", 5]), "an item of scopes is a number where a string is needed"),
+        (json!([["openid"]]), "an item of scopes is a list where a string is needed"),
+        (json!([null]), "an item of scopes is null where a string is needed"),
+    ] {
+        malformed(set(authorized_user(), "scopes", value), words);
+    }
+}
+
+#[test]
+fn what_may_be_missing_may_also_be_null_or_empty() {
+    for (good, _, optional) in kinds() {
+        for field in optional {
+            for value in [Value::Null, json!("")] {
+                // An expiry is a time or it is not there.
+                if *field == "expiry" && value != Value::Null {
+                    continue;
+                }
+                let mut credential = good.clone();
+                credential[*field] = value;
+                with_credential(&credential).google(token(200, granted(TOKEN))).run();
+            }
+        }
+    }
+}
+
+#[test]
+fn fields_hold_what_they_cannot_hold() {
+    let long = "x".repeat(70_000);
+    let uri = format!("https://oauth2.googleapis.com/{}", "x".repeat(3000));
+    let robot = service_account;
+    let user = authorized_user;
+    for (good, field, value, words) in [
+        (robot(), "client_email", json!("a b@example.com"), "client_email has spaces"),
+        (robot(), "client_email", json!("a@example.com\n"), "client_email has spaces"),
+        (robot(), "client_email", json!("a@example.com\u{0}"), "client_email has spaces"),
+        (robot(), "private_key", json!(long), "private_key is longer than 64 KiB"),
+        (robot(), "token_uri", json!(uri), "token_uri is longer than 2048"),
+        (user(), "token_uri", json!(uri), "token_uri is longer than 2048"),
+        (user(), "expiry", json!("yesterday"), "expiry is not a time"),
+        (user(), "expiry", json!("2026-13-02T03:04:05Z"), "expiry is not a time"),
+        (user(), "expiry", json!(""), "expiry is not a time"),
+        (user(), "expiry", json!("1767323045"), "expiry is not a time"),
+        (robot(), "type", json!("Service_Account"), "type is \"Service_Account\", known are"),
+        (robot(), "type", json!(""), "type is \"\", known are"),
+        (robot(), "type", json!("x\u{1b}[31m\n"), "type is \"x\\u{1b}[31m\\n\", known are"),
+        (robot(), "type", json!(long), "type is \"xxxx"),
+    ] {
+        malformed(set(good, field, value), words);
+    }
+}
+
+#[test]
+fn a_universe_is_a_domain() {
+    for credential in [service_account(), authorized_user()] {
+        for junk in [
+            "com",
+            "Googleapis.com",
+            "https://googleapis.com",
+            "googleapis.com/",
+            "googleapis.com:443",
+            "google apis.com",
+            "googleapis.com\n",
+            "user@googleapis.com",
+            "127.0.0.1",
+            "[::1]",
+            "..",
+            "g\u{f6}\u{f6}gle.com",
+        ] {
+            malformed(
+                set(credential.clone(), "universe_domain", json!(junk)),
+                "universe_domain is not",
+            );
+        }
+    }
+}
+
+#[test]
+fn a_type_of_googles_that_is_not_read_says_so() {
+    for kind in [
+        "external_account",
+        "external_account_authorized_user",
+        "gdch_service_account",
+        "impersonated_service_account",
+        "service_account_p12",
+    ] {
+        with_credential(&json!({"type": kind}))
+            .status(7)
+            .says("HOME/key.json: ")
+            .says(kind)
+            .tries("service account key")
+            .run();
+    }
+}
+
+#[test]
+fn a_file_without_type_says_what_it_is() {
+    let missing = json!({"client_id": "x", "client_secret": "planted-client-secret"});
+    malformed(missing.to_string(), "type is missing");
+    malformed("{}", "type is missing");
+    malformed(json!({"installed": "x"}).to_string(), "type is missing");
+    let mut robot = service_account();
+    robot.as_object_mut().expect("object").remove("type");
+    malformed(robot.to_string(), "type is missing");
+    for client in [
+        include_str!("../../data/credentials/client_secret_installed.json"),
+        include_str!("../../data/credentials/client_secret_web.json"),
+    ] {
+        super::with_file(client)
+            .status(8)
+            .says("HOME/key.json: this is an OAuth client")
+            .tries("gauth login --client-id-file HOME/key.json")
+            .run();
+    }
+}

@@ -1,0 +1,246 @@
+//! Where a credential file is, and is not; credentials and tokens in variables.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use gauth::private_file::{self, Fault};
+
+use crate::support::samples::{TOKEN, authorized_user, granted, pem};
+use crate::support::{Home, Test, token};
+
+fn named(path: &str) -> Test {
+    Test::new("token --credentials").word(path)
+}
+
+fn user() -> String {
+    authorized_user().to_string()
+}
+
+/// A path and what makes it so, with the words of the error.
+type Circumstance = (&'static str, fn(&Home), &'static str);
+
+const CIRCUMSTANCES: &[Circumstance] = &[
+    ("{home}/nosuch.json", |_| {}, "there is no such file"),
+    ("{home}/no/such/folder.json", |_| {}, "there is no such file"),
+    ("{home}", |_| {}, "is not a regular file"),
+    ("/dev/null", |_| {}, "is not a regular file"),
+    ("/dev/zero", |_| {}, "is not a regular file"),
+    ("{home}/file/below.json", |home| home.write("file", "{}"), "cannot be read, not a directory"),
+    ("{home}/socket", make_socket, "cannot be read, no such device or address"),
+    ("{home}/dangling", |home| link(home, "nosuch", "dangling"), "there is no such file"),
+    ("{home}/loop", |home| link(home, "loop", "loop"), "cannot be read, too many levels"),
+    ("nosuch-relative.json", |_| {}, "there is no such file"),
+    ("{home}/a\nb\u{1b}[31m", |_| {}, "a\\nb\\u{1b}[31m: there is no such file"),
+];
+
+fn make_socket(home: &Home) {
+    drop(std::os::unix::net::UnixListener::bind(home.path("socket")).expect("a socket"));
+}
+
+fn link(home: &Home, to: &str, name: &str) {
+    std::os::unix::fs::symlink(home.path(to), home.path(name)).expect("a link");
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    for (path, make, words) in CIRCUMSTANCES {
+        named(path).step(make).status(8).says(words).tries(" ").run();
+        for variable in ["GOOGLE_APPLICATION_CREDENTIALS", "GAUTH_CREDENTIALS"] {
+            Test::new("token")
+                .env(variable, path)
+                .step(make)
+                .status(8)
+                .says(&format!(" ({variable}): "))
+                .says(words.rsplit(": ").next().expect("words"))
+                .run();
+        }
+    }
+}
+
+#[test]
+fn a_file_nobody_may_read_is_named() {
+    let test = named("{home}/key.json").file_with_mode("key.json", user(), 0o000);
+    // Root may read everything.
+    match rustix::process::geteuid().is_root() {
+        true => test.google(token(200, granted(TOKEN))).run(),
+        false => test.status(8).says("HOME/key.json: cannot be read, permission denied").run(),
+    };
+}
+
+#[test]
+fn links_and_open_modes_of_the_users_own_files_are_fine() {
+    for mode in [0o644, 0o666, 0o400] {
+        let test = named("{home}/key.json").file_with_mode("key.json", user(), mode);
+        test.google(token(200, granted(TOKEN))).run();
+    }
+    named("{home}/link")
+        .file("key.json", user())
+        .step(|home| link(home, "key.json", "link"))
+        .google(token(200, granted(TOKEN)))
+        .run();
+}
+
+#[test]
+fn a_pipe_is_read_to_its_end() {
+    let path = |home: &Home| home.path("pipe");
+    let home = Home::new();
+    rustix::fs::mkfifoat(
+        rustix::fs::CWD,
+        path(&home),
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+    )
+    .expect("a pipe");
+    let writer = {
+        let path = path(&home);
+        std::thread::spawn(move || std::fs::write(path, user()).expect("a reader"))
+    };
+    named("{home}/pipe").home(&home).google(token(200, granted(TOKEN))).run();
+    writer.join().expect("written");
+}
+
+#[test]
+fn a_pipe_that_nobody_writes_to_is_given_up() {
+    let (reader, _writer) = std::io::pipe().expect("a pipe");
+    let mut file = std::fs::File::from(std::os::fd::OwnedFd::from(reader));
+    let mut bytes = Vec::new();
+    let read = private_file::read_patiently(&mut file, &mut bytes, 10, Duration::from_millis(60));
+    assert!(matches!(read, Err(Fault::TooSlow)), "{read:?}");
+}
+
+#[test]
+fn a_path_without_text_is_a_path() {
+    let path = OsString::from_vec(b"{home}/\xff\xfe.json".to_vec());
+    Test::new("token --credentials").word(&path).status(8).says("there is no such file").run();
+    Test::new("token").env("GOOGLE_APPLICATION_CREDENTIALS", &path).status(8).run();
+    Test::new("token").env("GAUTH_CREDENTIALS", &path).status(8).run();
+}
+
+#[test]
+fn an_empty_variable_is_not_set() {
+    for variable in [
+        "GAUTH_CREDENTIALS",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "CLOUDSDK_AUTH_ACCESS_TOKEN",
+        "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE",
+        "GOOGLE_OAUTH_ACCESS_TOKEN",
+    ] {
+        Test::new("token")
+            .env(variable, "")
+            .env("NO_GCE_CHECK", "true")
+            .status(3)
+            .stderr(
+                "gauth: no credential found in any of the 6 places that gauth status lists\n\
+                 try: gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS to a credential file\n",
+            )
+            .run();
+    }
+}
+
+#[test]
+fn standard_input_is_judged_like_a_file() {
+    let test = |bytes: &[u8]| Test::new("token --credentials -").input(bytes);
+    test(user().as_bytes()).google(token(200, granted(TOKEN))).run();
+    for (bytes, words) in [
+        (&b""[..], "standard input: is empty"),
+        (b"junk", "standard input: is not valid JSON"),
+        (b"{}", "standard input: type is missing"),
+        (b"\xff", "standard input: is not UTF-8"),
+        (&[b' '; 1024 * 1024 + 1], "standard input: is larger than 1024 KiB"),
+    ] {
+        test(bytes).status(8).says(words).run();
+    }
+}
+
+#[test]
+fn the_variable_takes_json_base64_or_a_path() {
+    let user = user();
+    let wrapped =
+        STANDARD.encode(&user).as_bytes().chunks(64).fold(String::new(), |text, line| {
+            text + std::str::from_utf8(line).expect("ASCII") + "\n"
+        });
+    let good = [
+        user.clone(),
+        format!("\n  {user}"),
+        STANDARD.encode(&user),
+        wrapped,
+        "{home}/key.json".to_owned(),
+    ];
+    for value in good {
+        Test::new("token")
+            .env("GAUTH_CREDENTIALS", value)
+            .file("key.json", &user)
+            .google(token(200, granted(TOKEN)))
+            .run();
+    }
+    let torn = &user[..user.len() - 10];
+    let key = pem();
+    for (value, words) in [
+        (torn, "GAUTH_CREDENTIALS: ends in the middle"),
+        ("{}", "GAUTH_CREDENTIALS: type is missing"),
+        (&STANDARD.encode("{}"), "GAUTH_CREDENTIALS: type is missing"),
+        (&STANDARD.encode(torn), "GAUTH_CREDENTIALS: ends in the middle"),
+        ("ya29.GAUTH-TEST-JUNK-SECRET", "GAUTH_CREDENTIALS: holds a token or key"),
+        ("1//GAUTH-TEST-JUNK-SECRET", "GAUTH_CREDENTIALS: holds a token or key"),
+        ("eyJGAUTH-TEST-JUNK-SECRET", "GAUTH_CREDENTIALS: holds a token or key"),
+        (&key, "GAUTH_CREDENTIALS: holds a token or key"),
+        (" ", "there is no such file"),
+        ("{", "GAUTH_CREDENTIALS: ends in the middle"),
+    ] {
+        Test::new("token").env("GAUTH_CREDENTIALS", value).status(8).says(words).run();
+    }
+}
+
+#[test]
+fn a_ready_token_must_be_one() {
+    let long = "x".repeat(20_000);
+    let cases = [
+        (" \n", "holds no token"),
+        ("two words", "holds no token: it has spaces"),
+        ("a\u{e4}b", "holds no token"),
+        ("{\"access_token\":\"GAUTH-TEST-JUNK-SECRET\"}", "holds JSON"),
+        (&long, "is too long"),
+    ];
+    for (value, words) in cases {
+        for variable in ["CLOUDSDK_AUTH_ACCESS_TOKEN", "GOOGLE_OAUTH_ACCESS_TOKEN"] {
+            let test = Test::new("token").env(variable, value).status(8);
+            test.says(&format!("{variable}: ")).says(words).tries(variable).run();
+        }
+        Test::new("token")
+            .env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", "{home}/token")
+            .file("token", value)
+            .status(8)
+            .says("HOME/token (CLOUDSDK_AUTH_ACCESS_TOKEN_FILE): ")
+            .says(words)
+            .run();
+    }
+    let odd = OsString::from_vec(b"ya29.\xff".to_vec());
+    let test = Test::new("token").env("CLOUDSDK_AUTH_ACCESS_TOKEN", odd).status(8);
+    test.says("is not UTF-8").run();
+    for (path, words) in
+        [("{home}/nosuch", "there is no such file"), ("{home}", "not a regular file")]
+    {
+        let test = Test::new("token").env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", path).status(8);
+        test.says("(CLOUDSDK_AUTH_ACCESS_TOKEN_FILE): ").says(words).run();
+    }
+    let large = Test::new("token").env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", "{home}/token");
+    large.file("token", vec![b'x'; 64 * 1024 + 1]).status(8).says("is larger than 64 KiB").run();
+}
+
+#[test]
+fn a_ready_token_cannot_be_changed() {
+    for flag in ["--scopes openid", "--lifetime 10m", "--subject ada@example.com"] {
+        Test::new(&format!("token {flag}"))
+            .env("GOOGLE_OAUTH_ACCESS_TOKEN", TOKEN)
+            .status(7)
+            .says("GOOGLE_OAUTH_ACCESS_TOKEN holds a ready token")
+            .says(flag.split(' ').next().expect("flag"))
+            .run();
+    }
+    for flag in ["--self-signed", "--audience https://pubsub.googleapis.com/"] {
+        let test = Test::new(&format!("token {flag}")).env("CLOUDSDK_AUTH_ACCESS_TOKEN", TOKEN);
+        test.status(7).says("is a ready token, which cannot sign a token itself").run();
+    }
+}

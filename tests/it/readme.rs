@@ -1,0 +1,185 @@
+//! What README.md and the examples of the help tell people to type is typed here, inside a sandbox.
+#![allow(clippy::unwrap_used, reason = "tests")]
+#![cfg(unix)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use gauth::commands::COMMANDS;
+use gauth::secret::Secret;
+use gauth::server::sandbox::environment::Caller;
+use gauth::server::sandbox::{Options, Running, Sandbox};
+
+const README: &str = include_str!("../../README.md");
+
+/// A curl that sends nothing, and fails unless it is given a token in a header that is not among its words.
+const CURL: &str = r#"#!/bin/sh
+while [ $# -gt 0 ]; do
+    case "$1" in
+        -H) shift; case "$1" in @*) headers=$(cat "${1#@}") ;; esac ;;
+        -*K) headers=$(cat) ;;
+    esac
+    shift
+done
+case "$headers" in *"Authorization: Bearer ya29."*) ;; *) echo "no token: $headers" >&2; exit 1 ;; esac
+"#;
+
+/// A reader of manuals.
+const MAN: &str = "#!/bin/sh\ncat > /dev/null\n";
+
+/// A program of the reader's, which wants to be in the sandbox or to be given a token.
+const OWN: &str = r#"#!/bin/sh
+test -n "$GOOGLE_APPLICATION_CREDENTIALS$GOOGLE_OAUTH_ACCESS_TOKEN$GCE_METADATA_HOST"
+"#;
+
+/// The text between fences that open with this word, with the line it begins on.
+fn blocks(language: &str) -> Vec<(usize, String)> {
+    let mut blocks = Vec::new();
+    let mut open: Option<(usize, &str, String)> = None;
+    for (number, line) in README.lines().enumerate() {
+        match (&mut open, line.strip_prefix("```")) {
+            (None, Some(word)) => open = Some((number + 2, word, String::new())),
+            (Some(_), Some(_)) => {
+                let (at, word, text) = open.take().unwrap();
+                if word == language {
+                    blocks.push((at, text));
+                }
+            }
+            (Some((_, _, text)), None) => text.push_str(&format!("{line}\n")),
+            (None, None) => {}
+        }
+    }
+    assert!(open.is_none(), "README.md ends inside a block");
+    blocks
+}
+
+struct Machine {
+    sandbox: Running,
+    programs: tempfile::TempDir,
+}
+
+impl Machine {
+    fn new() -> Machine {
+        let file = include_str!("../data/credentials/service_account.json");
+        let file: serde_json::Value = serde_json::from_str(file).unwrap();
+        let sandbox = Sandbox::start(Options {
+            key: Some(Secret::new(file["private_key"].as_str().unwrap())),
+            program: Some(env!("CARGO_BIN_EXE_gauth").into()),
+            ..Options::default()
+        })
+        .unwrap();
+        let programs = tempfile::tempdir().unwrap();
+        let own = ["make", "python"];
+        for (name, text) in
+            own.map(|name| (name, OWN)).into_iter().chain([("curl", CURL), ("man", MAN)])
+        {
+            program(&programs.path().join(name), text);
+        }
+        for name in ["deploy", "integration-tests"] {
+            program(&sandbox.folder().join(name), OWN);
+        }
+        fs::copy(sandbox.service_account_file(), sandbox.folder().join("key.json")).unwrap();
+        Machine { sandbox, programs }
+    }
+
+    /// Runs a script as CI does: the first failure ends it.
+    fn run(&self, script: &str, more: &[(&str, &str)]) -> Output {
+        let mut path = vec![self.programs.path().to_owned()];
+        path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
+        let path = std::env::join_paths(path).unwrap();
+        let caller = Caller { path: Some(path), no_proxy: None };
+        let folder = self.sandbox.folder();
+        let mut command = Command::new("bash");
+        command.args(["-euo", "pipefail", "-c", script]).current_dir(folder);
+        for (name, value) in self.sandbox.environment(&caller).unwrap() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.env("HOME", folder).envs(more.iter().copied()).stdin(Stdio::null());
+        command.output().unwrap()
+    }
+}
+
+fn program(path: &PathBuf, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[track_caller]
+fn succeeded(what: &str, output: &Output) {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.is_empty(), "{what}\n{}\n{errors}", output.status);
+}
+
+#[test]
+fn the_readmes_examples_run() {
+    let machine = Machine::new();
+    let blocks = blocks("sh");
+    assert!(blocks.len() >= 5, "README.md has lost its examples");
+    for (line, script) in blocks {
+        succeeded(&format!("README.md:{line}: {script}"), &machine.run(&script, &[]));
+    }
+}
+
+#[test]
+fn the_readmes_first_example_has_a_token() {
+    let (_, script) = blocks("sh").remove(0);
+    let output = Machine::new().run(&format!("{script}echo \"$TOKEN\""), &[]);
+    assert!(output.stdout.starts_with(b"ya29."), "{output:?}");
+}
+
+#[test]
+fn the_readmes_ci_steps_run() {
+    let machine = Machine::new();
+    let key = fs::read_to_string(machine.sandbox.service_account_file()).unwrap();
+    let steps: Vec<String> = blocks("yaml")
+        .iter()
+        .flat_map(|(_, text)| text.lines())
+        .filter_map(|line| line.trim().strip_prefix("run: ").map(str::to_owned))
+        .collect();
+    assert!(!steps.is_empty(), "README.md has lost its CI step");
+    for step in steps {
+        let more = [("GAUTH_CREDENTIALS", key.as_str()), ("GOOGLE_APPLICATION_CREDENTIALS", "")];
+        succeeded(&step, &machine.run(&step, &more));
+    }
+}
+
+#[test]
+fn the_readme_names_the_two_commands_for_a_fresh_machine() {
+    let commands: Vec<String> = blocks("console").into_iter().map(|(_, text)| text).collect();
+    let fresh = "cargo run --release -- sandbox -- gauth token\ncargo test\n";
+    assert!(commands.iter().any(|text| text == fresh), "{commands:?}");
+}
+
+#[test]
+fn the_readme_links_to_files_that_are_there() {
+    for link in README.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(link).is_file(), "{link}");
+    }
+}
+
+#[test]
+fn the_readmes_table_of_exit_codes_is_complete() {
+    for (kind, _, _) in gauth::error::KINDS {
+        let code = kind.exit_code();
+        let listed = README.contains(&format!("| {code} | ")) || code == 141;
+        assert!(listed, "exit code {code} is not in README.md");
+    }
+}
+
+/// The examples of the help are those of the manual.
+#[test]
+fn the_manuals_examples_run() {
+    let machine = Machine::new();
+    for example in COMMANDS.iter().flat_map(|spec| spec.examples) {
+        let script = format!(
+            "mkdir -p ~/.zfunc ~/.config/fish/completions ~/.local/share/man/man1\n{}",
+            example.0.replace(" URL", " https://storage.googleapis.com/")
+        );
+        succeeded(example.0, &machine.run(&script, &[]));
+    }
+}

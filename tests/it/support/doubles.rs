@@ -1,0 +1,281 @@
+//! The doubles of the world's doors: clock, randomness, network, output.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use gauth::error::{Again, Error, Result};
+use gauth::http::{HttpRequest, HttpResponse, Method, Value};
+use gauth::world::clock::Clock;
+use gauth::world::http::{Conditions, Http};
+use gauth::world::random::Random;
+use zeroize::Zeroizing;
+
+use super::{Home, NOW};
+
+/// A clock that is moved by hand, and by those who wait.
+pub(crate) struct Hand(AtomicI64);
+
+impl Hand {
+    pub(crate) fn at(unix: i64) -> Hand {
+        Hand(AtomicI64::new(unix * 1000))
+    }
+
+    pub(crate) fn millis(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn advance(&self, seconds: i64) {
+        self.0.fetch_add(seconds * 1000, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Hand {
+    fn unix_millis(&self) -> i64 {
+        self.millis()
+    }
+
+    fn elapsed(&self) -> Duration {
+        // Far from zero, so that a clock set back does not go below it.
+        Duration::from_millis((self.millis() - (NOW - 100_000_000) * 1000).unsigned_abs())
+    }
+
+    fn sleep(&self, pause: Duration) {
+        let millis = i64::try_from(pause.as_millis()).expect("a short pause").max(1);
+        self.0.fetch_add(millis, Ordering::Relaxed);
+    }
+}
+
+/// Random bytes that are the same every time, and never twice the same in a run.
+#[derive(Default)]
+pub(super) struct Seeded(Cell<u64>);
+
+impl Random for Seeded {
+    fn fill(&self, bytes: &mut [u8]) -> Result<()> {
+        for byte in bytes {
+            let next = self
+                .0
+                .get()
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            self.0.set(next);
+            *byte = next.to_be_bytes()[0];
+        }
+        Ok(())
+    }
+}
+
+/// An output that is kept.
+#[derive(Clone, Default)]
+pub(super) struct Kept(Rc<RefCell<Vec<u8>>>);
+
+impl Kept {
+    pub(super) fn take(&self) -> Vec<u8> {
+        self.0.take()
+    }
+}
+
+impl std::io::Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A request as it was sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Sent {
+    pub(crate) method: &'static str,
+    pub(crate) url: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    /// The fields of a form, by name.
+    pub(crate) form: BTreeMap<String, String>,
+    /// What it was given to take.
+    pub(crate) limit: Duration,
+    pub(crate) proxied: bool,
+}
+
+impl Sent {
+    fn of(request: &HttpRequest, conditions: &Conditions) -> Sent {
+        let text = |value: &Value| match value {
+            Value::Plain(text) => text.clone(),
+            Value::Secret(secret) => secret.expose().to_owned(),
+        };
+        let body = request.body.as_ref().map(|body| body.to_vec()).unwrap_or_default();
+        Sent {
+            method: request.method.as_str(),
+            url: request.url.as_str().to_owned(),
+            headers: request
+                .headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), text(value)))
+                .collect(),
+            form: form_urlencoded::parse(&body).into_owned().collect(),
+            limit: conditions.limit,
+            proxied: conditions.proxy.is_some(),
+        }
+    }
+
+    pub(crate) fn field(&self, name: &str) -> &str {
+        self.form.get(name).map_or("", String::as_str)
+    }
+
+    /// What nobody may see of it.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        let names = ["assertion", "client_secret", "refresh_token", "rapt"];
+        names.iter().filter_map(|name| self.form.get(*name).cloned()).collect()
+    }
+}
+
+type During = Rc<dyn Fn(&Home)>;
+
+/// One request that is expected, and what comes back.
+#[derive(Clone)]
+pub(crate) struct Exchange {
+    method: Method,
+    url: String,
+    /// `None`: nothing comes back.
+    answer: Option<HttpResponse>,
+    takes: Duration,
+    during: Option<During>,
+}
+
+impl Exchange {
+    fn new(method: Method, url: &str, status: u16, body: &[u8]) -> Exchange {
+        let answer =
+            HttpResponse { status, headers: Vec::new(), body: Zeroizing::new(body.to_vec()) };
+        Exchange {
+            method,
+            url: url.to_owned(),
+            answer: Some(answer),
+            takes: Duration::ZERO,
+            during: None,
+        }
+    }
+
+    /// At another URL.
+    pub(crate) fn url(mut self, url: &str) -> Exchange {
+        url.clone_into(&mut self.url);
+        self
+    }
+
+    /// With another status.
+    pub(crate) fn answers(mut self, status: u16) -> Exchange {
+        self.answer.as_mut().expect("an answer").status = status;
+        self
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Exchange {
+        let answer = self.answer.as_mut().expect("an answer");
+        answer.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn without_headers(mut self) -> Exchange {
+        self.answer.as_mut().expect("an answer").headers.clear();
+        self
+    }
+
+    /// The server is slow.
+    pub(crate) fn takes(mut self, time: Duration) -> Exchange {
+        self.takes = time;
+        self
+    }
+
+    /// Something else happens while the server works.
+    pub(crate) fn during(mut self, during: impl Fn(&Home) + 'static) -> Exchange {
+        self.during = Some(Rc::new(during));
+        self
+    }
+
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> u16 {
+        self.answer.as_ref().expect("an answer").status
+    }
+
+    /// The tokens in the answer.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        let body = self.answer.as_ref().map(|answer| answer.body.to_vec()).unwrap_or_default();
+        let json: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+        let text = |name: &&str| json.get(*name)?.as_str().map(str::to_owned);
+        ["access_token", "refresh_token", "id_token"].iter().filter_map(text).collect()
+    }
+
+    fn answer(
+        &self,
+        request: &HttpRequest,
+        conditions: &Conditions,
+        home: &Home,
+    ) -> Result<HttpResponse> {
+        assert_eq!((request.method, request.url.as_str()), (self.method, self.url.as_str()));
+        home.clock.sleep(self.takes.min(conditions.limit));
+        if let Some(during) = &self.during {
+            during(home);
+        }
+        let host = request.url.authority();
+        if self.takes > conditions.limit {
+            let message = format!("{host}: no answer in time");
+            return Err(Error::no_answer(message).again(Again::Later).hint("--timeout 60s"));
+        }
+        self.answer.clone().ok_or_else(|| {
+            let message = format!("{host}: connection refused");
+            Error::no_answer(message).again(Again::NothingSent).hint("check the network")
+        })
+    }
+}
+
+/// Google's token endpoint.
+pub(crate) fn token(status: u16, body: impl AsRef<[u8]>) -> Exchange {
+    Exchange::new(Method::Post, "https://oauth2.googleapis.com/token", status, body.as_ref())
+        .header("content-type", "application/json")
+}
+
+/// A value of the metadata server's.
+pub(crate) fn metadata(path: &str, status: u16, body: impl AsRef<[u8]>) -> Exchange {
+    let url = format!("http://metadata.google.internal/computeMetadata/v1/{path}");
+    Exchange::new(Method::Get, &url, status, body.as_ref()).header("metadata-flavor", "Google")
+}
+
+/// The question whether there is a metadata server, answered with yes.
+pub(crate) fn ping() -> Exchange {
+    Exchange::new(Method::Get, "http://169.254.169.254/", 200, b"")
+        .header("metadata-flavor", "Google")
+}
+
+/// A request that nobody answers.
+pub(crate) fn nothing(exchange: Exchange) -> Exchange {
+    Exchange { answer: None, ..exchange }
+}
+
+/// The network: a list of what is expected.
+pub(super) struct Script {
+    left: RefCell<VecDeque<Exchange>>,
+    sent: Rc<RefCell<Vec<Sent>>>,
+    home: Rc<Home>,
+}
+
+impl Script {
+    pub(super) fn new(exchanges: &[Exchange], home: &Rc<Home>) -> Script {
+        let left = RefCell::new(exchanges.iter().cloned().collect());
+        Script { left, sent: Rc::default(), home: Rc::clone(home) }
+    }
+
+    pub(super) fn sent(&self) -> Rc<RefCell<Vec<Sent>>> {
+        Rc::clone(&self.sent)
+    }
+}
+
+impl Http for Script {
+    fn send(&self, request: &HttpRequest, conditions: &Conditions) -> Result<HttpResponse> {
+        let next = self.left.borrow_mut().pop_front();
+        let next = next.unwrap_or_else(|| panic!("an unexpected request to {}", request.url));
+        self.sent.borrow_mut().push(Sent::of(request, conditions));
+        next.answer(request, conditions, &self.home)
+    }
+}

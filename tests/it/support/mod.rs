@@ -1,0 +1,442 @@
+//! Runs gauth inside the test, with nothing of the machine in it: a folder of its own, a clock that stands still, a
+//! network that is a script. What must hold for every run is checked after every run.
+
+mod doubles;
+pub(crate) mod samples;
+
+use std::cell::RefCell;
+use std::ffi::{OsStr, OsString};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use gauth::cli;
+use gauth::world::World;
+use gauth::world::env::Env;
+use gauth::world::folders::Folders;
+use gauth::world::streams::Streams;
+use gauth::world::terminal::Terminal;
+use serde_json::Value;
+
+pub(crate) use doubles::{Exchange, Hand, Sent, metadata, nothing, ping, token};
+use doubles::{Kept, Script, Seeded};
+
+/// 2026-01-02T03:04:05Z.
+pub(crate) const NOW: i64 = 1_767_323_045;
+
+/// A home folder and a clock, for one run or several.
+pub(crate) struct Home {
+    folder: tempfile::TempDir,
+    /// The time there.
+    pub(crate) clock: Arc<Hand>,
+}
+
+impl Home {
+    pub(crate) fn new() -> Rc<Home> {
+        let folder = tempfile::tempdir().expect("a folder");
+        Rc::new(Home { folder, clock: Arc::new(Hand::at(NOW)) })
+    }
+
+    /// A path below the home folder.
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
+        self.folder.path().join(below)
+    }
+
+    /// A file of this user's, in folders of this user's.
+    pub(crate) fn write(&self, below: &str, bytes: impl AsRef<[u8]>) {
+        self.write_with_mode(below, bytes, 0o600);
+    }
+
+    pub(crate) fn write_with_mode(&self, below: &str, bytes: impl AsRef<[u8]>, mode: u32) {
+        use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+        let path = self.path(below);
+        let folder = path.parent().expect("below the home folder");
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(folder).expect("a folder");
+        std::fs::write(&path, bytes).expect("a file");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("its mode");
+    }
+
+    pub(crate) fn read(&self, below: &str) -> String {
+        std::fs::read_to_string(self.path(below)).expect("a file")
+    }
+
+    /// The names in a folder, sorted; none when there is no such folder.
+    pub(crate) fn names(&self, below: &str) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.path(below)) else { return Vec::new() };
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.expect("entry").file_name().into_string().expect("name"))
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// The only entry of the cache.
+    pub(crate) fn entry(&self) -> PathBuf {
+        let names = self.names(TOKENS);
+        let entries: Vec<&String> = names.iter().filter(|name| name.len() == 64).collect();
+        assert_eq!(entries.len(), 1, "{names:?}");
+        self.path(TOKENS).join(entries[0])
+    }
+
+    /// Text with this folder called HOME.
+    fn shown(&self, text: &str) -> String {
+        text.replace(&*self.folder.path().to_string_lossy(), "HOME")
+    }
+}
+
+/// gauth's folder below the home folder.
+pub(crate) const GAUTH: &str = ".config/gauth";
+/// The cache.
+pub(crate) const TOKENS: &str = ".config/gauth/tokens";
+/// gcloud's folder.
+pub(crate) const GCLOUD: &str = ".config/gcloud";
+/// The ADC file.
+pub(crate) const ADC: &str = ".config/gcloud/application_default_credentials.json";
+
+/// What came of a run.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) status: u8,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) sent: Vec<Sent>,
+}
+
+impl Ran {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).expect("JSON on standard output")
+    }
+}
+
+type Step = Box<dyn Fn(&Home)>;
+
+/// A run that is being prepared, and what is expected of it.
+pub(crate) struct Test {
+    words: Vec<OsString>,
+    variables: Vec<(String, OsString)>,
+    steps: Vec<Step>,
+    script: Vec<Exchange>,
+    input: Vec<u8>,
+    home: Option<Rc<Home>>,
+    secrets: Vec<String>,
+    started: Option<i64>,
+    terminal: bool,
+    status: u8,
+    stdout: Option<String>,
+    stderr: Option<String>,
+    says: Vec<String>,
+    tries: Vec<String>,
+    warns: Vec<String>,
+}
+
+impl Test {
+    /// The words behind `gauth`, with `{home}` for the home folder.
+    pub(crate) fn new(words: &str) -> Test {
+        Test {
+            words: words.split_whitespace().map(OsString::from).collect(),
+            variables: Vec::new(),
+            steps: Vec::new(),
+            script: Vec::new(),
+            input: Vec::new(),
+            home: None,
+            secrets: samples::SECRETS.iter().map(|secret| (*secret).to_owned()).collect(),
+            started: None,
+            terminal: false,
+            status: 0,
+            stdout: None,
+            stderr: None,
+            says: Vec::new(),
+            tries: Vec::new(),
+            warns: Vec::new(),
+        }
+    }
+
+    /// In a home folder that other runs use as well.
+    pub(crate) fn home(mut self, home: &Rc<Home>) -> Test {
+        self.home = Some(Rc::clone(home));
+        self
+    }
+
+    /// A word that may hold spaces or no text at all.
+    pub(crate) fn word(mut self, word: impl AsRef<OsStr>) -> Test {
+        self.words.push(word.as_ref().to_owned());
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Test {
+        self.variables.push((name.to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// A file below the home folder, 0600.
+    pub(crate) fn file(self, below: &str, bytes: impl AsRef<[u8]>) -> Test {
+        self.file_with_mode(below, bytes, 0o600)
+    }
+
+    pub(crate) fn file_with_mode(self, below: &str, bytes: impl AsRef<[u8]>, mode: u32) -> Test {
+        let (below, bytes) = (below.to_owned(), bytes.as_ref().to_vec());
+        self.step(move |home| home.write_with_mode(&below, &bytes, mode))
+    }
+
+    pub(crate) fn json(self, below: &str, value: &Value) -> Test {
+        self.file(below, value.to_string())
+    }
+
+    /// Anything else that has to be done to the home folder first.
+    pub(crate) fn step(mut self, step: impl Fn(&Home) + 'static) -> Test {
+        self.steps.push(Box::new(step));
+        self
+    }
+
+    /// The next request that is sent, and its answer.
+    pub(crate) fn google(mut self, exchange: Exchange) -> Test {
+        self.script.push(exchange);
+        self
+    }
+
+    /// The same several times over.
+    pub(crate) fn google_times(mut self, times: usize, exchange: &Exchange) -> Test {
+        self.script.extend(std::iter::repeat_n(exchange.clone(), times));
+        self
+    }
+
+    pub(crate) fn input(mut self, bytes: impl AsRef<[u8]>) -> Test {
+        self.input = bytes.as_ref().to_vec();
+        self
+    }
+
+    /// Another secret that must not be seen.
+    pub(crate) fn secret(mut self, secret: &str) -> Test {
+        self.secrets.push(secret.to_owned());
+        self
+    }
+
+    /// The process began at this moment, in Unix milliseconds.
+    pub(crate) fn started(mut self, started: i64) -> Test {
+        self.started = Some(started);
+        self
+    }
+
+    pub(crate) fn status(mut self, status: u8) -> Test {
+        self.status = status;
+        self
+    }
+
+    /// Standard output, whole.
+    pub(crate) fn stdout(mut self, stdout: &str) -> Test {
+        self.stdout = Some(stdout.to_owned());
+        self
+    }
+
+    /// Standard error, whole.
+    pub(crate) fn stderr(mut self, stderr: &str) -> Test {
+        self.stderr = Some(stderr.to_owned());
+        self
+    }
+
+    /// Words in the first line of an error.
+    pub(crate) fn says(mut self, words: &str) -> Test {
+        self.says.push(words.to_owned());
+        self
+    }
+
+    /// Words in its second line.
+    pub(crate) fn tries(mut self, words: &str) -> Test {
+        self.tries.push(words.to_owned());
+        self
+    }
+
+    /// Words in a warning.
+    pub(crate) fn warns(mut self, words: &str) -> Test {
+        self.warns.push(words.to_owned());
+        self
+    }
+
+    /// Runs it; without a home of its own, a second time with everything said that `-vv` says.
+    #[track_caller]
+    pub(crate) fn run(self) -> Ran {
+        match &self.home {
+            Some(home) => self.once(home, false),
+            None => {
+                let ran = self.once(&Home::new(), false);
+                self.once(&Home::new(), true);
+                ran
+            }
+        }
+    }
+
+    #[track_caller]
+    fn once(&self, home: &Rc<Home>, loud: bool) -> Ran {
+        for step in &self.steps {
+            step(home);
+        }
+        let (stdout, stderr) = (Kept::default(), Rc::new(RefCell::new(Vec::new())));
+        let script = Script::new(&self.script, home);
+        let sent = script.sent();
+        let world = self.world(home, script, stdout.clone(), Rc::clone(&stderr), loud);
+        let words = self.words(home.folder.path());
+        let outcome = catch_unwind(AssertUnwindSafe(|| cli::run(&words, &world)));
+        let stderr = String::from_utf8(stderr.take()).expect("text on standard error");
+        let ran = Ran {
+            status: outcome.unwrap_or_else(|_| panic!("{:?} panicked\n{stderr}", self.words)).0,
+            stdout: home.shown(&String::from_utf8(stdout.take()).expect("text")),
+            stderr: home.shown(&stderr),
+            sent: sent.take(),
+        };
+        assert_eq!(ran.sent.len(), self.script.len(), "requests: {ran:#?}");
+        self.check(&ran, loud);
+        ran
+    }
+
+    fn words(&self, home: &Path) -> Vec<OsString> {
+        let place = |word: &OsString| replace_home(word, home);
+        std::iter::once(OsString::from("gauth")).chain(self.words.iter().map(place)).collect()
+    }
+
+    fn world(
+        &self,
+        home: &Rc<Home>,
+        script: Script,
+        stdout: Kept,
+        stderr: Rc<RefCell<Vec<u8>>>,
+        loud: bool,
+    ) -> World {
+        let at_home = |value: &OsString| replace_home(value, home.folder.path());
+        let mut variables = std::collections::BTreeMap::new();
+        variables.insert("HOME".to_owned(), home.folder.path().into());
+        if loud {
+            variables.insert("GAUTH_LOG".to_owned(), "2".into());
+        }
+        variables.extend(self.variables.iter().map(|(name, value)| (name.clone(), at_home(value))));
+        let env = Env::Fixed(variables);
+        let mut folders = Folders::of(&env);
+        folders.root = home.path("root");
+        let mut terminal = Terminal::captured(stderr);
+        terminal.is_terminal = self.terminal;
+        World {
+            folders,
+            terminal,
+            streams: Streams::other(
+                Box::new(std::io::Cursor::new(self.input.clone())),
+                Box::new(stdout),
+            ),
+            http: Box::new(script),
+            random: Box::new(Seeded::default()),
+            started: self.started.unwrap_or_else(|| home.clock.millis()),
+            clock: Arc::clone(&home.clock) as Arc<dyn gauth::world::clock::Clock>,
+            env,
+        }
+    }
+
+    /// What the case asks for, and what holds for every run.
+    #[track_caller]
+    fn check(&self, ran: &Ran, loud: bool) {
+        assert_eq!(ran.status, self.status, "{ran:#?}");
+        let mut secrets = self.secrets.clone();
+        secrets.extend(self.script.iter().flat_map(Exchange::secrets));
+        secrets.extend(ran.sent.iter().flat_map(Sent::secrets));
+        if let Some(leaked) = leak(&ran.stderr, &secrets) {
+            panic!("{leaked} is on standard error: {ran:#?}");
+        }
+        let reports = ["status", "whoami", "cache"];
+        if self.words.iter().any(|word| reports.iter().any(|report| word == report))
+            && let Some(leaked) = leak(&ran.stdout, &secrets)
+        {
+            panic!("{leaked} is in a report: {ran:#?}");
+        }
+        let odd = |letter: char| letter.is_control() && letter != '\n';
+        assert!(!ran.stderr.contains(odd), "control characters: {ran:#?}");
+        let warning = |line: &&str| line.starts_with("gauth: warning: ");
+        let (warnings, other): (Vec<&str>, Vec<&str>) = ran.stderr.lines().partition(warning);
+        for words in &self.warns {
+            assert!(warnings.iter().any(|line| line.contains(words)), "no {words:?} in {ran:#?}");
+        }
+        match ran.status {
+            0 => assert!(ran.stdout.ends_with('\n'), "{ran:#?}"),
+            _ => self.check_failure(ran, &other, loud),
+        }
+        if let Some(stdout) = &self.stdout {
+            assert_eq!(&ran.stdout, stdout, "{ran:#?}");
+        }
+        if loud || self.words.iter().any(|word| word == "-v" || word == "-vv") {
+            return;
+        }
+        if let Some(stderr) = &self.stderr {
+            assert_eq!(&ran.stderr, stderr);
+        }
+        if ran.status == 0 {
+            assert!(other.is_empty(), "{ran:#?}");
+            assert!(self.warns.len() >= warnings.len() || self.stderr.is_some(), "{ran:#?}");
+        }
+    }
+
+    #[track_caller]
+    fn check_failure(&self, ran: &Ran, lines: &[&str], loud: bool) {
+        assert_eq!(ran.stdout, "", "{ran:#?}");
+        let [before @ .., first, second] = lines else { panic!("no two lines: {ran:#?}") };
+        let verbose = loud || self.variables.iter().any(|(name, _)| name == "GAUTH_LOG");
+        let verbose = verbose || self.words.iter().any(|word| word == "-v" || word == "-vv");
+        assert!(before.is_empty() || verbose, "more than two lines: {ran:#?}");
+        let message = first.strip_prefix("gauth: ").unwrap_or_else(|| panic!("{ran:#?}"));
+        let hint = second.strip_prefix("try: ").unwrap_or_else(|| panic!("{ran:#?}"));
+        assert!(!message.is_empty() && !hint.is_empty(), "{ran:#?}");
+        assert!(!message.ends_with('.') && !hint.ends_with('.'), "a full stop: {ran:#?}");
+        for words in &self.says {
+            assert!(message.contains(words), "no {words:?} in {ran:#?}");
+        }
+        for words in &self.tries {
+            assert!(hint.contains(words), "no {words:?} in {ran:#?}");
+        }
+    }
+}
+
+/// A word or value with `{home}` replaced; what is no text stays as it is.
+fn replace_home(value: &OsString, home: &Path) -> OsString {
+    match value.to_str() {
+        Some(text) => text.replace("{home}", &home.to_string_lossy()).into(),
+        None => value.clone(),
+    }
+}
+
+/// The first of the secrets that `text` shows, plain, percent-encoded or in base64.
+fn leak<'a>(text: &str, secrets: &'a [String]) -> Option<&'a str> {
+    use base64::Engine;
+    use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+    let shows = |secret: &str| {
+        let percent: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+        // The last letters of base64 depend on what follows.
+        let packed = [STANDARD_NO_PAD.encode(secret), URL_SAFE_NO_PAD.encode(secret)];
+        text.contains(secret)
+            || text.contains(&percent)
+            || packed.iter().any(|packed| text.contains(&packed[..packed.len() - 2]))
+    };
+    secrets
+        .iter()
+        .map(String::as_str)
+        .filter(|secret| secret.len() >= 8)
+        .find(|secret| shows(secret))
+}
+
+/// Every mode of a folder's entries, for those who look for one that is too open.
+pub(crate) fn modes(folder: &Path, found: &mut Vec<(PathBuf, u32)>) {
+    use std::os::unix::fs::PermissionsExt;
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let about = entry.metadata().expect("metadata");
+        found.push((entry.path(), about.permissions().mode() & 0o777));
+        if about.is_dir() {
+            modes(&entry.path(), found);
+        }
+    }
+}
+
+#[test]
+fn the_detector_finds_a_secret_in_every_spelling() {
+    let secrets = ["s3cret/with+odd".to_owned()];
+    for line in ["s3cret/with+odd", "x=s3cret%2Fwith%2Bodd&", "czNjcmV0L3dpdGgrb2Rk"] {
+        assert!(leak(line, &secrets).is_some(), "{line}");
+    }
+    assert_eq!(leak("nothing of the kind", &secrets), None);
+}
