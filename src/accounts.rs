@@ -24,6 +24,8 @@ pub const LARGEST: usize = 1024 * 1024;
 const LONGEST_NAME: usize = 120;
 /// Room reserved for a login before a rotating refresh token is spent, in bytes.
 const ROOM: usize = 64 * 1024;
+/// Marks a stored login whose server has given it another refresh token, and so will again.
+const ROTATES: &str = "refresh_token_rotates";
 
 /// The file name of an account: lower case, percent-encoded, a digest beyond 120 bytes.
 pub fn file_name(account: &str) -> String {
@@ -98,8 +100,7 @@ fn read(path: &Path, world: &World) -> Result<Option<Zeroizing<Vec<u8>>>> {
     match private_file::read_own(path, LARGEST) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(Fault::Missing) => Ok(None),
-        // A home that is a file has no logins in it.
-        Err(Fault::Io(error)) if error.kind() == io::ErrorKind::NotADirectory => Ok(None),
+        Err(Fault::Io(_)) if private_file::is_out_of_reach(path) => Ok(None),
         Err(Fault::Exposed(what, _)) if provided_by_root(path) => {
             world.terminal.note(|| format!("{} {what}, read all the same", printable::path(path)));
             let read = private_file::read_named(path, LARGEST);
@@ -150,6 +151,28 @@ pub struct Current {
     pub rotates: bool,
 }
 
+/// The file of the next refresh token, before that is known.
+pub struct Successor {
+    draft: Draft,
+    path: PathBuf,
+    content: Map<String, Value>,
+}
+
+impl Successor {
+    /// Stores the refresh token durably.
+    ///
+    /// # Errors
+    /// When it cannot be stored: the next call will need a new login.
+    pub fn store(self, refresh_token: &Secret) -> io::Result<()> {
+        let mut content = self.content;
+        content.insert(ROTATES.to_owned(), Value::Bool(true));
+        content.insert("refresh_token".to_owned(), Value::from(refresh_token.expose()));
+        let mut bytes = Zeroizing::new(serde_json::to_vec_pretty(&content)?);
+        bytes.push(b'\n');
+        self.draft.publish(&self.path, &bytes)
+    }
+}
+
 impl Login<'_> {
     /// Takes the lock of this login, whatever scopes are asked for: a refresh token that rotates may be
     /// spent once only.
@@ -172,64 +195,44 @@ impl Login<'_> {
             },
             None => None,
         };
-        let newer = match stored {
-            Some(mut fields) => fields.secret("refresh_token").ok().flatten(),
-            None => None,
+        let (newer, marked) = match stored {
+            Some(mut fields) => (
+                fields.secret("refresh_token").ok().flatten(),
+                fields.any(ROTATES) == Some(Value::Bool(true)),
+            ),
+            None => (None, false),
         };
         Ok(match newer.filter(|token| !token.is_empty()) {
             Some(token) => Current {
-                rotates: !token.same_as(self.refresh_token) || !self.is_ours(),
+                rotates: marked || !token.same_as(self.refresh_token) || !self.is_ours(),
                 refresh_token: token,
             },
             None => Current { refresh_token: self.refresh_token.clone(), rotates: false },
         })
     }
 
-    /// Prepares the file for a rotated refresh token, with room for it, before the old one is spent.
+    /// Prepares the file for a rotated refresh token, with room for it and all that stays in it, before the old
+    /// one is spent.
     ///
     /// # Errors
-    /// When there is no folder or no room.
-    pub fn draft(&self, world: &World) -> io::Result<(Draft, PathBuf)> {
-        let path = self.path(world).ok_or_else(|| io::Error::other("there is no home folder"))?;
-        private_file::subfolder(world.folders.gauth.as_deref(), "accounts")?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        private_file::make_folder(folder)?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let mut draft = Draft::begin(folder, &name, Durability::Durable, &*world.random)?;
-        draft.reserve(ROOM)?;
-        Ok((draft, path))
-    }
-
-    /// Stores a rotated refresh token durably.
-    ///
-    /// # Errors
-    /// When it cannot be stored: the next call will need a new login.
-    pub fn store(
-        &self,
-        refresh_token: &Secret,
-        draft: io::Result<(Draft, PathBuf)>,
-        world: &World,
-    ) -> Result<()> {
-        let failed = |error: &io::Error| {
-            Error::unexpected(format!(
-                "the new refresh token of this login cannot be stored, {}",
-                io_reason(error)
-            ))
-            .hint("make room or set GAUTH_CONFIG_DIR, then log in again")
-        };
-        let (draft, path) = draft.map_err(|error| failed(&error))?;
+    /// When there is no folder or no room, or the stored login cannot be read.
+    pub fn draft(&self, world: &World) -> Result<Successor> {
+        let failed = |error: io::Error| Error::unexpected(io_reason(&error));
+        let path = self.path(world).ok_or_else(|| Error::unexpected("there is no home folder"))?;
         let mut content = Map::new();
         if self.is_ours()
             && let Some(bytes) = read(&path, world)?
         {
             content = json::object(&bytes).unwrap_or_default();
         }
-        content.insert("refresh_token".to_owned(), Value::from(refresh_token.expose()));
-        let mut bytes = Zeroizing::new(
-            serde_json::to_vec_pretty(&content).map_err(|error| failed(&error.into()))?,
-        );
-        bytes.push(b'\n');
-        draft.publish(&path, &bytes).map_err(|error| failed(&error))
+        private_file::subfolder(world.folders.gauth.as_deref(), "accounts").map_err(failed)?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        private_file::make_folder(folder).map_err(failed)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let mut draft =
+            Draft::begin(folder, &name, Durability::Durable, &*world.random).map_err(failed)?;
+        draft.reserve(ROOM).map_err(failed)?;
+        Ok(Successor { draft, path, content })
     }
 
     fn is_ours(&self) -> bool {

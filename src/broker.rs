@@ -56,10 +56,14 @@ impl<'w> Broker<'w> {
         let key = key(credential, request);
         let margin = self.policy.min_ttl.unwrap_or_else(|| credential.margin());
         let found = self.cache.look(&key);
+        let spare = self.spare(found.as_ref());
         if let Some(token) = self.accept(found, margin) {
             return Ok(token);
         }
-        let lock = self.cache.lock(&key, self.deadline.get())?;
+        let lock = match self.cache.lock(&key, self.deadline.get()) {
+            Ok(lock) => lock,
+            Err(error) => return self.rather(spare, error),
+        };
         let found = self.cache.look(&key);
         let spare = self.spare(found.as_ref());
         if let Some(token) = self.accept(found, margin) {
@@ -68,25 +72,18 @@ impl<'w> Broker<'w> {
         if lock.is_some()
             && let Some(error) = self.cache.shared_failure(&key)
         {
-            return Err(error);
+            return self.rather(spare, error);
         }
-        let minted = self.mint_in_time(credential, request, spare.as_ref());
-        match (minted, spare) {
-            (Ok(token), _) => {
+        match self.mint_in_time(credential, request, spare.as_ref()) {
+            Ok(token) => {
                 self.cache.keep(&key, &token);
                 self.long_enough(token)
             }
-            (Err(error), Some(spare)) if error.kind() == ErrorKind::NoAnswer => {
-                self.world
-                    .terminal
-                    .warn(&format!("{error}; a cached token is used while it lasts"));
-                Ok(spare)
-            }
-            (Err(error), _) => {
+            Err(error) => {
                 if worth_noting(error.kind()) {
                     self.cache.note_failure(&key, &error);
                 }
-                Err(error)
+                self.rather(spare, error)
             }
         }
     }
@@ -145,6 +142,19 @@ impl<'w> Broker<'w> {
         let token = &found?.token;
         let wanted = self.policy.refresh || self.policy.min_ttl.is_some();
         (!wanted && token.fresh(self.now(), 0)).then(|| token.clone())
+    }
+
+    /// The spare in place of an error that means no answer; after a refusal there is none.
+    fn rather(&self, spare: Option<Token>, error: Error) -> Result<Token> {
+        match spare {
+            Some(spare) if error.kind() == ErrorKind::NoAnswer => {
+                self.world
+                    .terminal
+                    .warn(&format!("{error}; a cached token is used while it lasts"));
+                Ok(spare)
+            }
+            _ => Err(error),
+        }
     }
 
     fn mint_in_time(

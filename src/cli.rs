@@ -183,7 +183,7 @@ fn unknown(word: &OsStr) -> Error {
             .hint("look at the variable it came from; gauth --help lists the commands");
     }
     if let Some((_, instead)) = ELSEWHERE.iter().find(|(name, _)| *name == word) {
-        return Error::usage(format!("gauth {word} is not in this version")).hint(*instead);
+        return Error::usage(format!("{word} is not in this version")).hint(*instead);
     }
     let error = Error::usage(format!("there is no command {shown}"));
     match near(&word, COMMANDS.iter().flat_map(Spec::names)) {
@@ -249,9 +249,13 @@ fn two_lines(error: &clap::Error, spec: Option<&'static Spec>, words: &[OsString
         ClapKind::UnknownArgument => {
             ("there is a word too many".to_owned(), one_word_less(spec, &help))
         }
-        ClapKind::InvalidValue if values.is_empty() => {
+        ClapKind::InvalidValue if named(ContextKind::InvalidValue).is_empty() => {
             let usage = arg.replace(['<', '>'], "").replace("...", "");
-            (format!("{bare} needs a value"), format!("{usage}, or {help}"))
+            let hint = match values.is_empty() {
+                true => format!("{usage}, or {help}"),
+                false => format!("name one of {values}"),
+            };
+            (format!("{bare} needs a value"), hint)
         }
         ClapKind::InvalidValue if bare.starts_with('-') => {
             (format!("{bare} does not know that value"), format!("name one of {values}"))
@@ -270,8 +274,8 @@ fn two_lines(error: &clap::Error, spec: Option<&'static Spec>, words: &[OsString
             }
         }
         ClapKind::MissingRequiredArgument => {
-            let example = spec.and_then(|spec| spec.examples.first());
-            let hint = match example.filter(|example| example.0.starts_with("gauth")) {
+            let mut examples = spec.map(|spec| spec.examples).unwrap_or_default().iter();
+            let hint = match examples.find(|example| example.0.starts_with("gauth")) {
                 Some(example) => format!("{}, or {help}", example.0),
                 None => help,
             };
@@ -366,7 +370,7 @@ mod tests {
             ("tokn", "there is no command tokn", "gauth token, or gauth --help for all commands"),
             ("TOKEN", "there is no command TOKEN", "gauth token, or gauth --help for all commands"),
             ("frobnicate", "there is no command frobnicate", "gauth --help lists the commands"),
-            ("auth print-access-token", "gauth auth is not in this version", ELSEWHERE[0].1),
+            ("auth print-access-token", "auth is not in this version", ELSEWHERE[0].1),
             ("token --sourc x", "there is no flag --sourc", "--source, or gauth token --help"),
             ("token --json", "there is no flag --json", "--format json"),
             ("token -x", "there is no flag -x", "gauth token --help"),
@@ -381,6 +385,11 @@ mod tests {
                 "name one of text, json, header, env, curl-config",
             ),
             ("token --scopes", "--scopes needs a value", "--scopes SCOPE,…, or gauth token --help"),
+            (
+                "token --format",
+                "--format needs a value",
+                "name one of text, json, header, env, curl-config",
+            ),
             ("token one two", "there is a word too many", "gauth token --help"),
             (
                 "token --quiet -v",
@@ -388,7 +397,6 @@ mod tests {
                 "leave one of the two away",
             ),
             ("token --account a --account b", "--account is given twice", "leave one of them away"),
-            ("cache", "ACTION is missing", "gauth cache list, or gauth cache --help"),
             ("cache lst", "there is no such action", "name one of list, clear"),
             ("sandbox --port x", "--port has a value that makes no sense", "gauth sandbox --help"),
             (

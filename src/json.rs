@@ -122,7 +122,7 @@ impl<'de> Visitor<'de> for Strict {
         while let Some(key) = entries.next_key::<String>()? {
             let value = entries.next_value_seed(self.deeper()?)?;
             if map.contains_key(&key) {
-                let key = crate::printable::text(&key);
+                let key = crate::printable::said(&key);
                 return Err(de::Error::custom(format!("{REPEATED}\"{key}\" twice")));
             }
             map.insert(key, value);

@@ -3,8 +3,6 @@
 //! The `rsa` crate has an open advisory for timing (RUSTSEC-2023-0071). It concerns decryption and signing that
 //! others can measure: gauth never decrypts, and signs with blinding only.
 
-use std::cell::OnceCell;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rsa::pkcs1::DecodeRsaPrivateKey;
@@ -29,7 +27,6 @@ const LARGEST: u32 = 8192;
 /// A private key for RS256 (RSASSA-PKCS1-v1_5 with SHA-256, RFC 7518 section 3.3).
 pub struct PrivateKey {
     signing: SigningKey<Sha256>,
-    verifying: OnceCell<VerifyingKey<Sha256>>,
     bits: u32,
 }
 
@@ -69,7 +66,7 @@ impl PrivateKey {
             return Err(format!("has {bits} bits, {SMALLEST_GOOD} to {LARGEST} are accepted"));
         }
         key.validate().map_err(|_| "does not fit together, its parts contradict each other")?;
-        Ok(PrivateKey { signing: SigningKey::new(key), verifying: OnceCell::new(), bits })
+        Ok(PrivateKey { signing: SigningKey::new(key), bits })
     }
 
     /// Length of the modulus in bits.
@@ -82,22 +79,20 @@ impl PrivateKey {
         self.bits < SMALLEST_GOOD
     }
 
-    /// Signs with blinding, and verifies the signature before anyone sees it: one faulty signature made with
-    /// the Chinese remainder theorem gives the key away.
+    /// Signs with blinding. The library raises the result to the public exponent and compares before it hands the
+    /// signature out: one faulty signature made with the Chinese remainder theorem would give the key away.
     ///
     /// # Errors
-    /// When the signature does not verify.
+    /// When that comparison fails, or the system has no randomness.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, String> {
-        let signature = self.signing.try_sign(message).map_err(|_| "could not sign".to_owned())?;
-        self.verifying()
-            .verify(message, &signature)
-            .map_err(|_| "made a signature that does not verify".to_owned())?;
-        Ok(signature.to_vec())
+        let signature = self.signing.try_sign(message);
+        signature.map(|signature| signature.to_vec()).map_err(|_| "could not sign".to_owned())
     }
 
     /// The public half.
     pub fn public(&self) -> PublicKey {
-        PublicKey { verifying: self.verifying().clone() }
+        let key: &RsaPrivateKey = self.signing.as_ref();
+        PublicKey { verifying: VerifyingKey::new(key.to_public_key()) }
     }
 
     /// The key as PKCS#8 PEM.
@@ -108,13 +103,6 @@ impl PrivateKey {
         let key: &RsaPrivateKey = self.signing.as_ref();
         let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|_| "cannot be written".to_owned())?;
         Ok(Secret::new(pem.as_str()))
-    }
-
-    fn verifying(&self) -> &VerifyingKey<Sha256> {
-        self.verifying.get_or_init(|| {
-            let key: &RsaPrivateKey = self.signing.as_ref();
-            VerifyingKey::new(key.to_public_key())
-        })
     }
 }
 

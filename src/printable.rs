@@ -34,6 +34,12 @@ pub fn bytes(raw: &[u8]) -> String {
     text(&String::from_utf8_lossy(raw))
 }
 
+/// A server's words. They may repeat what was sent: secrets go before the cut, which would leave a part of one
+/// that no filter knows.
+pub fn said(raw: &str) -> String {
+    text(&crate::secret::redact(raw))
+}
+
 /// A value of the operating system's, such as a variable.
 pub fn os(raw: &OsStr) -> String {
     text(&raw.to_string_lossy())
@@ -47,7 +53,7 @@ pub fn path(raw: &Path) -> String {
 /// The first line of an answer that is not JSON.
 pub fn first_line(raw: &[u8]) -> String {
     let raw = String::from_utf8_lossy(raw);
-    text(raw.trim().lines().next().unwrap_or_default())
+    said(raw.trim().lines().next().unwrap_or_default())
 }
 
 /// Control, bidirectional, zero-width and separator characters.
@@ -71,6 +77,14 @@ pub fn home_path<'a>(path: &'a Path, home: Option<&Path>) -> Cow<'a, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_across_the_cut_leaves_no_part_of_itself() {
+        let secret = crate::secret::Secret::new("hunter2-".repeat(20));
+        let words = format!("{}{}", "x".repeat(450), secret.expose());
+        assert!(!said(&words).contains("hunter2"), "{}", said(&words));
+        assert!(!first_line(words.as_bytes()).contains("hunter2"));
+    }
 
     #[test]
     fn control_and_direction_characters_become_visible() {

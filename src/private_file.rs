@@ -71,6 +71,14 @@ impl From<io::Error> for Fault {
     }
 }
 
+/// Whether the way to a file leads through a folder that this user may not enter, or through no folder at all. In
+/// containers `HOME` is often another user's.
+pub fn is_out_of_reach(path: &Path) -> bool {
+    use io::ErrorKind::{NotADirectory, PermissionDenied};
+    let found = std::fs::symlink_metadata(path);
+    found.is_err_and(|error| matches!(error.kind(), NotADirectory | PermissionDenied))
+}
+
 /// Reads a file the user named: a regular file, or a pipe (process substitution) within 10 s.
 pub fn read_named(path: &Path, limit: usize) -> std::result::Result<Zeroizing<Vec<u8>>, Fault> {
     let file = open(path, false)?;
@@ -284,6 +292,7 @@ impl Draft {
         durability: Durability,
         random: &dyn Random,
     ) -> io::Result<Draft> {
+        crate::world::guard::file_size();
         let unique = random::name(random).map_err(io::Error::other)?;
         let temporary = folder.join(format!(".{name}.{}-{unique}.tmp", std::process::id()));
         let mut options = OpenOptions::new();

@@ -275,8 +275,8 @@ fn read_config(world: &World) -> Result<(Config, String)> {
     let bytes = match private_file::read_named(&path, LARGEST_CONFIG) {
         Ok(bytes) => bytes,
         Err(Fault::Missing) => return Ok((Config::default(), printable::path(&path))),
-        // A home that is a file, or a folder nobody may enter: there are no settings in it.
-        Err(Fault::Io(error)) if error.kind() == std::io::ErrorKind::NotADirectory => {
+        // There are no settings in a home that is a file, or that this user may not enter.
+        Err(Fault::Io(_)) if private_file::is_out_of_reach(&path) => {
             return Ok((Config::default(), printable::path(&path)));
         }
         Err(fault) => return Err(fault.at(&path, &printable::path(&path))),

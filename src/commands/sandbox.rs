@@ -4,12 +4,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 
 use crate::commands::{Example, Group, Spec, Status, Words};
 use crate::error::{Error, Result};
 use crate::server::sandbox::environment::{Caller, First};
 use crate::server::sandbox::faults::Fault;
+use crate::server::sandbox::guest::Guest;
 use crate::server::sandbox::{Options, Running, Sandbox, shell_quoted};
 use crate::world::World;
 use crate::world::env;
@@ -32,7 +33,7 @@ pub const SPEC: Spec = Spec {
         Google does. Its credentials, a service account and a person's login, are made at the start, lie in a \
         temporary folder that only you can read, and are worth nothing anywhere else.\n\n\
         With a command, that runs with variables that lead Google's clients into the sandbox and without \
-        those that would bring your own credentials along; its status is returned. Without a command the \
+        those that would bring your own credentials along; its status is returned. A fake key or login that your tests bring is let in with --admit. Without a command the \
         variables are printed for a shell, and the sandbox serves until Ctrl-C: \
         eval \"$(gauth sandbox &)\" takes them over, kill $GAUTH_SANDBOX_PID ends it.",
     group: Group::More,
@@ -51,6 +52,9 @@ pub(super) struct Flags {
     /// Listen on this port; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     port: u16,
+    /// Let in a fake key or login of your own
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    admit: Vec<PathBuf>,
     /// Act as: service-account, user, adc, gcloud, metadata
     #[arg(long = "as", value_name = "WHO", value_enum, default_value = "service-account")]
     first: First,
@@ -79,6 +83,7 @@ fn options(flags: &Flags, world: &World) -> Result<Options> {
         faults,
         latency,
         port: flags.port,
+        guests: flags.admit.iter().map(|file| Guest::read(file)).collect::<Result<_>>()?,
         first: flags.first,
         parent: parent.unwrap_or_else(std::env::temp_dir),
         program: std::env::current_exe().ok(),

@@ -7,7 +7,7 @@ use crate::accounts::{Login, Origin};
 use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::{AGAIN, About, Credential, Setting};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, io_reason};
 use crate::google::token::{Granted, Refresh};
 use crate::google::{answer, token};
 use crate::http::Patience;
@@ -168,9 +168,8 @@ impl AuthorizedUser {
         };
         if let Some(Err(error)) = &draft {
             return Err(Error::unexpected(format!(
-                "the next refresh token of {} could not be stored, {}",
+                "the next refresh token of {} could not be stored, {error}",
                 self.about.name(),
-                crate::error::io_reason(error)
             ))
             .hint("make room, or set GAUTH_CONFIG_DIR to a folder of your own"));
         }
@@ -188,9 +187,15 @@ impl AuthorizedUser {
             && !next.same_as(&sent)
         {
             let draft = draft.unwrap_or_else(|| login.draft(world));
-            if let Err(error) = login.store(next, draft, world) {
+            let stored = draft.and_then(|successor| {
+                successor.store(next).map_err(|error| Error::unexpected(io_reason(&error)))
+            });
+            if let Err(error) = stored {
                 // The token at hand is good; that the login may not be is said now, not next time.
-                world.terminal.warn(error.message());
+                world.terminal.warn(&format!(
+                    "the new refresh token of {} cannot be stored, {error}: the next run may need a new login",
+                    self.about.name(),
+                ));
             }
         }
         drop(lock);

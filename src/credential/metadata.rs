@@ -65,7 +65,7 @@ impl Metadata {
         match found == *wanted {
             true => Ok(()),
             false => {
-                let found = crate::printable::text(&found);
+                let found = crate::printable::said(&found);
                 let message = format!("this machine is in the universe {found}, not {wanted}");
                 Err(Error::unsupported(message).hint("leave --universe-domain away"))
             }

@@ -204,9 +204,10 @@ fn adc_file(search: &Search<'_>) -> Looked {
     }
 }
 
-/// No such file, or no folder where one would be.
+/// No such file, or no folder where one would be, or none that this user may enter.
 fn is_absent(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+    use std::io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+    matches!(error.kind(), NotFound | NotADirectory | PermissionDenied)
 }
 
 fn gcloud_account(search: &Search<'_>) -> Looked {

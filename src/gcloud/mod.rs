@@ -87,6 +87,7 @@ fn is_file(path: &Path) -> Result<bool> {
         Ok(metadata) if metadata.is_file() => Ok(true),
         Ok(_) => Err(Error::malformed(&printable::path(path), "is not a regular file")),
         Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(false),
+        Err(_) if crate::private_file::is_out_of_reach(path) => Ok(false),
         Err(error) => Err(error::io("read", path, &error)),
     }
 }

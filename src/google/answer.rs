@@ -75,10 +75,10 @@ pub fn failure(response: &HttpResponse, host: &str) -> Error {
 /// The server's own words, if the body has them in one of the two shapes.
 pub fn server_error(response: &HttpResponse) -> Option<ServerError> {
     let mut map = json::object(&response.body).ok()?;
-    let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(printable::text);
+    let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(printable::said);
     match map.remove("error")? {
         Value::String(code) => Some(ServerError {
-            code: printable::text(&code),
+            code: printable::said(&code),
             description: map.get("error_description").and_then(text),
             subtype: map.get("error_subtype").and_then(text),
         }),

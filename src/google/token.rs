@@ -84,7 +84,7 @@ pub fn read(response: &HttpResponse, host: &str, now: i64) -> Result<Granted> {
     if let Some(kind) = fields.text("token_type").map_err(in_answer)?
         && !kind.eq_ignore_ascii_case("bearer")
     {
-        let kind = crate::printable::text(&kind);
+        let kind = crate::printable::said(&kind);
         return Err(unusable(format!("holds a token of type {kind}, not Bearer")));
     }
     let life = expires_in(fields.any("expires_in")).map_err(in_answer)?;

@@ -25,10 +25,13 @@ impl Folders {
             Env::Process => dirs::home_dir(),
             Env::Fixed(_) => env.os(&env::HOME).map(PathBuf::from),
         };
+        // A relative home would be another one in every folder.
+        let home = home.filter(|home| home.is_absolute());
         let config = match env {
             Env::Process => dirs::config_dir(),
             Env::Fixed(_) => home.as_ref().map(|home| home.join(".config")),
         };
+        let config = config.filter(|config| config.is_absolute());
         let gauth = env.os(&env::GAUTH_CONFIG_DIR).map(PathBuf::from);
         let gcloud = env.os(&env::CLOUDSDK_CONFIG).map(PathBuf::from);
         Folders {

@@ -3,9 +3,12 @@
 
 mod corpus;
 mod discovery;
+#[cfg(target_os = "linux")]
+mod e2e;
 mod generated;
 mod input;
 mod net;
 mod readme;
+mod samples;
 mod sandbox;
 mod support;

@@ -24,6 +24,8 @@ pub(super) struct Grant {
 pub(super) struct Login {
     /// Whose it is.
     pub(super) account: String,
+    /// The OAuth client it was made with.
+    pub(super) client: String,
     /// What was granted.
     pub(super) scopes: Vec<String>,
     /// All refresh tokens that came from one login.

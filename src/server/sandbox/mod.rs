@@ -8,6 +8,7 @@ pub mod cast;
 pub mod environment;
 pub mod faults;
 mod folder;
+pub mod guest;
 mod identity;
 mod ledger;
 mod metadata;
@@ -28,6 +29,7 @@ use crate::server::sandbox::cast::{Cast, GoogleKey};
 use crate::server::sandbox::environment::{Caller, First};
 use crate::server::sandbox::faults::{Fault, Plan};
 use crate::server::sandbox::folder::Folder;
+use crate::server::sandbox::guest::Guest;
 use crate::server::sandbox::ledger::{Ledger, Login};
 use crate::server::{Server, Stop, lock};
 use crate::world::clock::{Clock, System};
@@ -83,6 +85,8 @@ pub struct Options {
     pub latency: Duration,
     /// 0: a free one.
     pub port: u16,
+    /// Credentials of the caller's own that are let in.
+    pub guests: Vec<Guest>,
     /// What a program in the sandbox sees first.
     pub first: First,
     /// Where the folder is made.
@@ -99,6 +103,7 @@ impl Default for Options {
             faults: Vec::new(),
             latency: Duration::ZERO,
             port: 0,
+            guests: Vec::new(),
             first: First::ServiceAccount,
             parent: std::env::temp_dir(),
             program: None,
@@ -213,6 +218,7 @@ pub struct State {
     port: u16,
     clock: Arc<dyn Clock>,
     cast: Cast,
+    guests: Vec<Guest>,
     google: GoogleKey,
     facts: Facts,
     accounts: Vec<Account>,
@@ -228,16 +234,26 @@ impl State {
         let mut ledger = Ledger::default();
         let login = Login {
             account: cast::USER.to_owned(),
+            client: cast::CLIENT_ID.to_owned(),
             scopes: cast::GRANTED.map(str::to_owned).to_vec(),
             family: 1,
             replaced: false,
         };
+        for (family, guest) in (2..).zip(&options.guests) {
+            if let Guest::User { account, client_id, refresh_token, .. } = guest {
+                let account = account.clone().unwrap_or_else(|| login.account.clone());
+                let client = client_id.clone();
+                let guest = Login { account, client, family, ..login.clone() };
+                ledger.enter(refresh_token.expose(), guest);
+            }
+        }
         ledger.enter(cast.refresh_token.expose(), login);
         Ok(State {
             url: format!("http://127.0.0.1:{port}"),
             port,
             clock: Arc::clone(&options.clock),
             cast,
+            guests: options.guests.clone(),
             google: GoogleKey::new(options.key.clone()),
             facts: cast::facts(),
             accounts: cast::machine_accounts(),

@@ -4,10 +4,13 @@ use serde_json::{Value, json};
 
 use crate::error::Result;
 use crate::jwt::{self, LONGEST_LIFE};
+use crate::key::PublicKey;
+use crate::secret::Secret;
 use crate::server::http::{Answer, Request};
 use crate::server::lock;
 use crate::server::sandbox::State;
 use crate::server::sandbox::cast::{self, CLIENT_ID, EMAIL_SCOPE, SERVICE_ACCOUNT};
+use crate::server::sandbox::guest::Guest;
 use crate::server::sandbox::ledger::{Grant, Ledger, Login, includes};
 
 /// What Google gives: an hour less the second it took.
@@ -122,11 +125,11 @@ fn assertion(state: &State, form: &Form) -> std::result::Result<Answer, Answer> 
     if header("alg").and_then(Value::as_str) != Some("RS256") {
         return Err(invalid_grant("Invalid JWT: the algorithm must be RS256."));
     }
-    if claim("iss") != Some(SERVICE_ACCOUNT) {
+    let Some((issuer, key_id, key)) = signer(state, claim("iss").unwrap_or_default()) else {
         return Err(invalid_grant("Invalid grant: account not found"));
-    }
-    let known = header("kid").is_none_or(|kid| kid == state.cast.key_id.as_str());
-    if !known || !state.cast.service_account_key.verifies(parts.message, &parts.signature) {
+    };
+    let known = header("kid").is_none_or(|kid| kid.as_str() == key_id);
+    if !known || !key.verifies(parts.message, &parts.signature) {
         return Err(invalid_grant("Invalid JWT Signature."));
     }
     let audience = claim("aud").unwrap_or_default();
@@ -145,8 +148,8 @@ fn assertion(state: &State, form: &Form) -> std::result::Result<Answer, Answer> 
     if !reasonable || !(1..=LONGEST_LIFE).contains(&life) {
         return Err(timeless());
     }
-    let account = claim("sub").unwrap_or(SERVICE_ACCOUNT);
-    if account != SERVICE_ACCOUNT && !account.contains('@') {
+    let account = claim("sub").unwrap_or(issuer);
+    if account != issuer && !account.contains('@') {
         return Err(invalid_grant("Invalid email or User ID"));
     }
     match (claim("target_audience"), claim("scope")) {
@@ -159,7 +162,7 @@ fn assertion(state: &State, form: &Form) -> std::result::Result<Answer, Answer> 
             let left = LIFE.min(expires - now);
             let grant = Grant {
                 account: account.to_owned(),
-                client: cast::subject(SERVICE_ACCOUNT),
+                client: cast::subject(issuer),
                 scopes,
                 expires_at: now + left,
                 family: None,
@@ -184,6 +187,20 @@ fn scopeless() -> Answer {
     error(400, "invalid_scope", "Invalid OAuth scope or ID token audience provided.")
 }
 
+/// A service account with a key here: its name, the number of its key, the public half.
+fn signer<'a>(state: &'a State, email: &str) -> Option<(&'a str, Option<&'a str>, &'a PublicKey)> {
+    if email == SERVICE_ACCOUNT {
+        let cast = &state.cast;
+        return Some((SERVICE_ACCOUNT, Some(&cast.key_id), &cast.service_account_key));
+    }
+    state.guests.iter().find_map(|guest| match guest {
+        Guest::ServiceAccount { email: known, key_id, key } if known == email => {
+            Some((known.as_str(), key_id.as_deref(), key))
+        }
+        _ => None,
+    })
+}
+
 /// Scopes are words of OpenID Connect or URLs.
 fn scope_list(text: &str) -> std::result::Result<Vec<String>, Answer> {
     let scopes: Vec<String> =
@@ -199,10 +216,11 @@ fn scope_list(text: &str) -> std::result::Result<Vec<String>, Answer> {
 
 /// RFC 6749, section 6.
 fn refresh(state: &State, form: &Form) -> std::result::Result<Answer, Answer> {
-    client(state, form)?;
+    let client = client(state, form)?;
     let sent = form.get("refresh_token").ok_or_else(|| missing("refresh_token"))?;
     let mut ledger = lock(&state.ledger);
-    let login = ledger.login(sent).cloned().ok_or_else(|| invalid_grant("Bad Request"))?;
+    let login = ledger.login(sent).filter(|login| login.client == client).cloned();
+    let login = login.ok_or_else(|| invalid_grant("Bad Request"))?;
     if login.replaced {
         // Somebody else has a copy: nobody may go on (RFC 9700, 4.14.2).
         ledger.revoke_family(login.family);
@@ -221,15 +239,15 @@ fn refresh(state: &State, form: &Form) -> std::result::Result<Answer, Answer> {
         "token_type": "Bearer",
     });
     if wants_identity {
-        let extra = json!({ "azp": CLIENT_ID });
-        value["id_token"] = state.identity_token(&login.account, CLIENT_ID, extra)?.into();
+        let extra = json!({ "azp": client });
+        value["id_token"] = state.identity_token(&login.account, client, extra)?.into();
     }
     if let Some(next) = next {
         value["refresh_token"] = next.into();
     }
     let grant = Grant {
         account: login.account,
-        client: CLIENT_ID.to_owned(),
+        client: client.to_owned(),
         scopes,
         expires_at: state.clock.unix() + LIFE,
         family: Some(login.family),
@@ -238,8 +256,8 @@ fn refresh(state: &State, form: &Form) -> std::result::Result<Answer, Answer> {
     Ok(Answer::json(200, &value))
 }
 
-/// The OAuth client must be the one of the login.
-fn client(state: &State, form: &Form) -> std::result::Result<(), Answer> {
+/// The OAuth client, which must be one of those known here.
+fn client<'a>(state: &State, form: &'a Form) -> std::result::Result<&'a str, Answer> {
     let (id, secret) = match &form.basic {
         Some((id, secret)) => (Some(id.as_str()), Some(secret.as_str())),
         None => (form.get("client_id"), form.get("client_secret")),
@@ -249,13 +267,25 @@ fn client(state: &State, form: &Form) -> std::result::Result<(), Answer> {
         (None, _) => {
             Err(error(400, "invalid_request", "Could not determine client ID from request."))
         }
-        (Some(id), _) if id != CLIENT_ID => refused("The OAuth client was not found."),
-        (_, None) => Err(error(400, "invalid_request", "client_secret is missing.")),
-        (_, Some(secret)) if secret != state.cast.client_secret.expose() => {
-            refused("The provided client secret is invalid.")
+        (Some(id), _) if client_secret(state, id).is_none() => {
+            refused("The OAuth client was not found.")
         }
-        _ => Ok(()),
+        (_, None) => Err(error(400, "invalid_request", "client_secret is missing.")),
+        (Some(id), Some(secret)) => match client_secret(state, id) {
+            Some(known) if known.expose() == secret => Ok(id),
+            _ => refused("The provided client secret is invalid."),
+        },
     }
+}
+
+fn client_secret<'a>(state: &'a State, id: &str) -> Option<&'a Secret> {
+    if id == CLIENT_ID {
+        return Some(&state.cast.client_secret);
+    }
+    state.guests.iter().find_map(|guest| match guest {
+        Guest::User { client_id, client_secret, .. } if client_id == id => Some(client_secret),
+        _ => None,
+    })
 }
 
 /// Fewer scopes may be asked for, others not.

@@ -1,0 +1,129 @@
+//! Killed at any moment: what is stored is old or new, and the next run works.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use super::rotation::{own_login, refresh_token, shadow};
+use super::{Kind, Stage, alone, chance, each, finish, full, names, pid, run};
+use rustix::process::{Signal, kill_process};
+
+/// Waits a part of `longest`, then kills.
+fn kill_at_some_moment(mut command: std::process::Command, longest: Duration) {
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let moment = longest.mul_f64((chance() % 10_000) as f64 / 10_000.0);
+    let start = Instant::now();
+    while start.elapsed() < moment {
+        std::thread::sleep(Duration::from_micros(200).min(moment));
+    }
+    let _ = child.kill();
+    child.wait().unwrap();
+}
+
+/// How long a run takes here and now.
+fn usual(stage: &Stage, words: &[&str]) -> Duration {
+    let start = Instant::now();
+    for _ in 0..5 {
+        run(stage.gauth(Kind::User, words)).token();
+    }
+    start.elapsed() / 5
+}
+
+/// Temporary files that the next writer would have to remove.
+fn lying_about(folder: &Path) -> usize {
+    names(folder).iter().filter(|name| name.starts_with('.')).count()
+}
+
+#[test]
+fn a_killed_writer_of_the_cache_leaves_an_entry_or_none() {
+    let _alone = alone();
+    let kills = if full() { 10_000 } else { 1000 };
+    let parts: [usize; 2] = [kills / 2; 2];
+    each(&parts, 2, |kills| {
+        let stage = Stage::new(&[]);
+        let longest = usual(&stage, &["token", "--refresh"]);
+        for round in 1..=*kills {
+            kill_at_some_moment(stage.gauth(Kind::User, &["token", "--refresh"]), longest);
+            if round % 10 == 0 {
+                let ended = run(stage.gauth(Kind::User, &["token", "-v"]));
+                ended.token();
+                assert!(!ended.err.contains("damaged"), "{ended:?}");
+            }
+        }
+        assert!(lying_about(&stage.tokens()) < *kills);
+        age_by_hours(&stage.tokens());
+        run(stage.gauth(Kind::User, &["token", "--refresh"])).token();
+        assert_eq!(lying_about(&stage.tokens()), 0, "{:?}", names(&stage.tokens()));
+    });
+}
+
+/// As if two hours had gone by.
+fn age_by_hours(folder: &Path) {
+    let then = std::time::SystemTime::now() - Duration::from_secs(7200);
+    for name in names(folder) {
+        std::fs::File::open(folder.join(name)).unwrap().set_modified(then).unwrap();
+    }
+}
+
+#[test]
+fn a_killed_refresh_leaves_the_old_or_the_new_refresh_token() {
+    let _alone = alone();
+    let rounds = if full() { 1000 } else { 100 };
+    for ours in [true, false] {
+        let rounds: Vec<usize> = (0..rounds).collect();
+        each(&rounds, 2, |_| {
+            let stage = Stage::new(&["token=rotate"]);
+            let login = ours.then(|| own_login(&stage));
+            let command = || {
+                let mut command = stage.gauth(Kind::User, &["token", "--refresh"]);
+                if ours {
+                    command.env_remove("GOOGLE_APPLICATION_CREDENTIALS");
+                }
+                command
+            };
+            let start = Instant::now();
+            run(command()).token();
+            let longest = start.elapsed();
+            let login = login.or_else(|| shadow(&stage)).unwrap();
+            for _ in 0..3 {
+                let old = refresh_token(&login);
+                kill_at_some_moment(command(), longest);
+                // Whole, whichever it is.
+                let new = refresh_token(&login);
+                let ended = run(command());
+                if ended.code != 0 {
+                    // The successor died with the process that it was given to: nothing can mend that.
+                    assert_eq!((ended.code, times_sent(&stage, &new)), (4, 2), "{ended:?}");
+                    assert_eq!(new, old);
+                    break;
+                }
+            }
+        });
+    }
+}
+
+/// How often this refresh token was spent.
+fn times_sent(stage: &Stage, token: &str) -> usize {
+    let forms = stage.google.requests().into_iter().filter_map(|logged| logged.request.form());
+    forms.flatten().filter(|(_, value)| value == token).count()
+}
+
+#[test]
+fn an_interrupted_run_ends_as_the_signal_does() {
+    let _alone = alone();
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        let stage = Stage::new(&["token=hang"]);
+        let mut command = stage.gauth(Kind::User, &["token"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let start = Instant::now();
+        let child = command.spawn().unwrap();
+        while stage.google.count("token") == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        kill_process(pid(&child), signal).unwrap();
+        let ended = finish(child, start);
+        assert_eq!((ended.code, ended.out.as_str(), ended.err.as_str()), (code, "", ""));
+        assert_eq!(lying_about(&stage.tokens()), 0);
+    }
+}

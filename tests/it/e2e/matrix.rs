@@ -1,0 +1,112 @@
+//! Every way to misbehave, with every kind of credential.
+
+use std::time::Duration;
+
+use gauth::server::sandbox::faults::FAULTS;
+
+use super::{KINDS, Kind, Stage, beside, each, leaked, run, timely};
+
+/// What a run gets for its requests, and how long it may take with all there is around them.
+const BUDGET: &str = "2s";
+const LIMIT: Duration = Duration::from_secs(3);
+
+/// Statuses of their own class each.
+const STATUSES: &[&str] = &[
+    "201", "204", "206", "301", "302", "304", "307", "308", "400", "401", "403", "404", "405",
+    "407", "408", "410", "418", "421", "425", "429", "451", "500", "501", "502", "503", "504",
+    "505", "599",
+];
+
+/// The status a run must end with.
+fn expected(fault: &str, kind: Kind) -> i32 {
+    let person = matches!(kind, Kind::User | Kind::Gcloud);
+    match fault {
+        "string-expiry" | "no-expiry" | "zero-expiry" | "negative-expiry" | "short-expiry"
+        | "long-expiry" | "rotate" => 0,
+        "revoked" | "rapt" | "control" | "reflect" if person => 4,
+        "revoked" | "rapt" | "control" | "reflect" => 5,
+        "407" | "408" | "429" => 6,
+        status if status.starts_with('4') => 5,
+        _ => 6,
+    }
+}
+
+#[test]
+fn every_fault_ends_as_the_table_says() {
+    let _beside = beside();
+    let faults = FAULTS.iter().map(|known| known.name).chain(STATUSES.iter().copied());
+    let cells: Vec<(&str, Kind)> = faults
+        .flat_map(|fault| KINDS.map(|kind| (fault, kind)))
+        .filter(|(fault, kind)| *fault != "rotate" || *kind != Kind::Metadata)
+        .collect();
+    each(&cells, 12, |(fault, kind)| check(fault, *kind));
+    assert!(cells.len() >= 239, "{} cells", cells.len());
+}
+
+#[track_caller]
+fn check(fault: &str, kind: Kind) {
+    let at = format!("{kind:?} and {fault}");
+    let attempt = || {
+        let stage = Stage::new(&[&format!("{}={fault}", kind.route())]);
+        let ended = run(stage.gauth(kind, &["token", "-vv", "--timeout", BUDGET]));
+        assert_eq!(stage.google.count(""), 0, "{at}: a redirect was followed");
+        assert!(stage.google.count(kind.route()) > 0, "{at}: nothing was asked");
+        let secrets = stage.secrets();
+        let leak = leaked(ended.err.as_bytes(), &secrets);
+        assert_eq!(leak, None, "{at}: {}", ended.err);
+        let host = stage.google.url().trim_start_matches("http://");
+        if matches!(ended.code, 5 | 6) {
+            assert!(ended.two_lines().0.contains(host), "{at}: no host in {}", ended.err);
+        }
+        ended
+    };
+    let ended = timely(LIMIT, attempt);
+    assert_eq!(ended.code, expected(fault, kind), "{at}: {}", ended.err);
+    ended.whole();
+    if ended.code != 0 {
+        ended.two_lines();
+    }
+    for secret in ["ya29.", "eyJ", "1//"] {
+        assert!(!ended.err.contains(secret), "{at}: {secret} in {}", ended.err);
+    }
+    let raw = ended.err.chars().find(|letter| {
+        (letter.is_control() && *letter != '\n') || ('\u{202a}'..='\u{202e}').contains(letter)
+    });
+    assert_eq!(raw, None, "{at}: {:?}", ended.err);
+}
+
+#[test]
+fn what_passes_is_tried_again() {
+    let _beside = beside();
+    let passing = ["408x2", "429x2", "500x2", "502x2", "503x2", "504x2", "closex2", "truncatex2"];
+    let cells: Vec<(&str, Kind)> =
+        passing.iter().flat_map(|fault| KINDS.map(|kind| (*fault, kind))).collect();
+    each(&cells, 12, |(fault, kind)| {
+        let stage = Stage::new(&[&format!("{}={fault}", kind.route())]);
+        let ended = run(stage.gauth(*kind, &["token", "--timeout", "20s"]));
+        assert_eq!(ended.code, 0, "{kind:?} and {fault}: {}", ended.err);
+        ended.whole();
+        assert_eq!(stage.google.count(kind.route()), 3, "{kind:?} and {fault}");
+    });
+}
+
+#[test]
+fn a_server_that_says_how_long_is_believed() {
+    let _beside = beside();
+    each(&KINDS, 4, |kind| {
+        let stage = Stage::new(&[&format!("{}=503+retry-after:3x1", kind.route())]);
+        let ended = run(stage.gauth(*kind, &["token", "--timeout", "20s"]));
+        ended.token();
+        assert!(ended.took >= Duration::from_secs(3), "{ended:?}");
+        for asked in ["7", "31", "86400"] {
+            let stage = Stage::new(&[&format!("{}=503+retry-after:{asked}", kind.route())]);
+            let ended = timely(Duration::from_secs(1), || {
+                run(stage.gauth(*kind, &["token", "--timeout", "5s"]))
+            });
+            assert_eq!(ended.code, 6, "{ended:?}");
+            let (message, hint) = ended.two_lines();
+            assert!(message.contains(&format!("wait {asked} s")), "{message}");
+            assert!(hint.contains(asked), "{hint}");
+        }
+    });
+}

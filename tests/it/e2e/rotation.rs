@@ -1,0 +1,80 @@
+//! Refresh tokens that are good once: nobody may send one that another process has spent.
+
+use std::path::PathBuf;
+
+use gauth::server::sandbox::cast::{GRANTED, USER};
+use serde_json::Value;
+
+use super::{Kind, Stage, alone, each, names, run};
+
+/// As many different requests, and so different keys of the cache: each a subset of what was granted.
+fn wishes(count: usize) -> Vec<String> {
+    let subset = |bits: usize| {
+        let chosen = GRANTED.iter().enumerate().filter(|(index, _)| bits >> index & 1 == 1);
+        chosen.map(|(_, scope)| *scope).collect::<Vec<_>>().join(",")
+    };
+    (1..=count).map(subset).collect()
+}
+
+/// Puts the login into gauth's own store, as the active account.
+pub(super) fn own_login(stage: &Stage) -> PathBuf {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    let accounts = stage.own().join("accounts");
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&accounts).unwrap();
+    let login = accounts.join(format!("{USER}.json"));
+    std::fs::copy(stage.google.authorized_user_file(), &login).unwrap();
+    let state = stage.own().join("state.json");
+    std::fs::write(&state, format!("{{\"active\":\"{USER}\"}}")).unwrap();
+    for file in [&login, &state] {
+        std::fs::set_permissions(file, PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    login
+}
+
+/// The file in which the newest refresh token of a foreign login is kept.
+pub(super) fn shadow(stage: &Stage) -> Option<PathBuf> {
+    let folder = stage.own().join("accounts/shadow");
+    let files = names(&folder).into_iter().filter(|name| !name.starts_with('.'));
+    let files: Vec<String> = files.collect();
+    assert!(files.len() <= 1, "{files:?}");
+    files.first().map(|name| folder.join(name))
+}
+
+/// The refresh token in a file, which must be one.
+#[track_caller]
+pub(super) fn refresh_token(file: &std::path::Path) -> String {
+    let bytes = std::fs::read(file).unwrap();
+    let value: Value = serde_json::from_slice(&bytes).expect("a whole file");
+    let token = value["refresh_token"].as_str().unwrap_or_default();
+    assert!(token.starts_with("1//") && token.len() > 40, "{value}");
+    token.to_owned()
+}
+
+#[test]
+fn fifty_at_once_never_spend_a_token_twice() {
+    let _alone = alone();
+    for ours in [false, true] {
+        let stage = Stage::new(&["token=rotate"]);
+        let login = ours.then(|| own_login(&stage));
+        let ask = |scopes: &str| {
+            let mut command =
+                stage.gauth(Kind::User, &["token", "--scopes", scopes, "--timeout", "30s"]);
+            if ours {
+                command.env_remove("GOOGLE_APPLICATION_CREDENTIALS");
+            }
+            run(command)
+        };
+        each(&wishes(50), 50, |scopes| drop(ask(scopes).token()));
+        assert_eq!(stage.google.count("token"), 50, "one request for each, and none refused");
+        let login = login.or_else(|| shadow(&stage)).unwrap();
+        let last = refresh_token(&login);
+        let requests = stage.google.requests();
+        let sent = requests.iter().filter_map(|logged| logged.request.form()).flatten();
+        let sent: Vec<String> =
+            sent.filter(|(name, _)| name == "refresh_token").map(|(_, value)| value).collect();
+        assert!(!sent.contains(&last), "the stored token was spent");
+        // Only the newest one is taken: any other would end the login.
+        ask(&GRANTED.join(",")).token();
+        assert_ne!(refresh_token(&login), last);
+    }
+}

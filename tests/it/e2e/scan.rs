@@ -1,0 +1,160 @@
+//! Where secrets must not be: arguments, environments, files, modes, cores.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::{KINDS, Kind, Stage, beside, finish, leaked, names, run};
+
+/// The arguments and environments of a process and all below it, as often as there is time until it ends.
+fn watch(mut command: Command) -> (super::Ended, Vec<u8>) {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let start = Instant::now();
+    let child = command.spawn().unwrap();
+    let root = child.id();
+    let ended = std::thread::spawn(move || finish(child, start));
+    let mut seen = BTreeSet::new();
+    while !ended.is_finished() {
+        for process in tree(root) {
+            for file in ["cmdline", "environ"] {
+                seen.extend(std::fs::read(format!("/proc/{process}/{file}")));
+            }
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    (ended.join().unwrap(), seen.into_iter().collect::<Vec<_>>().join(&b'\n'))
+}
+
+/// A process and its descendants.
+fn tree(root: u32) -> Vec<u32> {
+    let mut all = vec![root];
+    let mut next = 0;
+    while let Some(process) = all.get(next) {
+        let children = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
+        let children = children.unwrap_or_default();
+        all.extend(children.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
+        next += 1;
+    }
+    all
+}
+
+#[test]
+fn no_secret_is_in_any_argument_or_environment() {
+    let _beside = beside();
+    for kind in KINDS {
+        let stage = Stage::late(&[], Duration::from_millis(150));
+        let (ended, seen) = watch(stage.gauth(kind, &["token", "-vv"]));
+        let token = ended.token();
+        assert!(seen.windows(5).any(|five| five == b"token"), "the watch saw nothing");
+        let mut secrets = stage.secrets();
+        secrets.push(token);
+        assert_eq!(leaked(&seen, &secrets), None, "{kind:?}");
+        assert_eq!(leaked(ended.err.as_bytes(), &secrets), None, "{kind:?}");
+        let script = "gauth token --format header > /dev/null";
+        let (_, seen) = watch(stage.shell(kind, script));
+        assert_eq!(leaked(&seen, &secrets), None, "{kind:?}");
+    }
+}
+
+#[test]
+fn the_watch_sees_a_careless_script() {
+    let _beside = beside();
+    let stage = Stage::new(&[]);
+    let secrets = stage.secrets();
+    let token = stage.google.cast().refresh_token.expose();
+    for script in [
+        format!("sleep 0.2 & exec 3< <(sh -c 'sleep 0.2; :' '{token}'); wait"),
+        format!("REFRESH_TOKEN='{token}' sh -c 'sleep 0.2; :'"),
+    ] {
+        // The script itself is no word of a process: it is read from standard input.
+        let mut command = stage.shell(Kind::User, ". /dev/stdin");
+        let path = stage.home.path().join("script");
+        std::fs::write(&path, script).unwrap();
+        command.stdin(std::fs::File::open(&path).unwrap());
+        let (_, seen) = watch(command);
+        assert!(leaked(&seen, &secrets).is_some(), "{}", String::from_utf8_lossy(&seen));
+    }
+}
+
+/// Everything that is wrong below a folder.
+fn findings(folder: &Path, secrets: &[String]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for name in names(folder) {
+        let path = folder.join(&name);
+        let about = path.symlink_metadata().unwrap();
+        let shown = path.display();
+        let expected = if about.is_dir() { 0o700 } else { 0o600 };
+        if about.mode() & 0o7777 != expected {
+            wrong.push(format!("{shown} has mode {:o}", about.mode() & 0o7777));
+        }
+        match about.is_dir() {
+            true => wrong.extend(findings(&path, secrets)),
+            false => {
+                let content = std::fs::read(&path).unwrap();
+                wrong.extend(leaked(&content, secrets).map(|_| format!("{shown} holds a secret")));
+            }
+        }
+        wrong.extend(leaked(name.as_bytes(), secrets).map(|_| format!("{shown} is a secret")));
+    }
+    wrong
+}
+
+#[test]
+fn files_hold_what_they_must_and_are_for_one_user() {
+    let _beside = beside();
+    for kind in KINDS {
+        for fault in [None, Some("token=rotate"), Some("token=reflect"), Some("token=503")] {
+            let stage = Stage::new(&fault.into_iter().collect::<Vec<_>>());
+            for words in
+                ["token", "token --refresh", "token --scopes email", "status", "cache list"]
+            {
+                let script = format!("umask 0; exec gauth {words}");
+                run(stage.shell(kind, &script));
+            }
+            // The cache holds access tokens and nothing else that is secret.
+            assert_eq!(findings(&stage.own(), &stage.secrets()), [""; 0], "{kind:?} {fault:?}");
+            let others: Vec<String> = names(&stage.home.path().join(".config"));
+            assert!(others.is_empty() || others == ["gauth"], "{others:?}");
+        }
+    }
+}
+
+#[test]
+fn the_search_finds_open_files_and_secrets() {
+    let _beside = beside();
+    let stage = Stage::new(&[]);
+    let token = stage.google.cast().refresh_token.expose();
+    let script = "umask 0; mkdir -p ~/careless/open; cat \"$GOOGLE_APPLICATION_CREDENTIALS\" > ~/careless/file";
+    run(stage.shell(Kind::User, script));
+    std::fs::write(stage.home.path().join("careless").join(token.replace('/', "_")), "").unwrap();
+    let found = findings(&stage.home.path().join("careless"), &stage.secrets());
+    for wrong in ["open has mode", "file has mode", "file holds a secret"] {
+        assert!(found.iter().any(|finding| finding.contains(wrong)), "{wrong}: {found:?}");
+    }
+}
+
+#[test]
+fn a_crash_leaves_no_core_and_nobody_may_look_in() {
+    let _beside = beside();
+    let stage = Stage::new(&["token=hang"]);
+    let mut command = stage.shell(Kind::User, "ulimit -c unlimited; exec gauth token");
+    command.current_dir(stage.home.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let start = Instant::now();
+    let child = command.spawn().unwrap();
+    while stage.google.count("token") == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let process = format!("/proc/{}", child.id());
+    let limits = std::fs::read_to_string(format!("{process}/limits")).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    // What is not dumpable belongs to root, and only root may look at its memory.
+    let owner = std::fs::metadata(format!("{process}/mem")).unwrap().uid();
+    assert_eq!(owner, 0);
+    rustix::process::kill_process(super::pid(&child), rustix::process::Signal::ABORT).unwrap();
+    assert_eq!(finish(child, start).code, 134);
+    let left = names(stage.home.path());
+    assert!(!left.iter().any(|name| name.starts_with("core")), "{left:?}");
+}
