@@ -110,6 +110,12 @@ impl<'w> Broker<'w> {
         self.deadline.get()
     }
 
+    /// Whether a token that somebody has already, fresh by the usual `margin`, will do: not when a new one was
+    /// asked for, or one that lasts longer.
+    pub fn settles_for(&self, token: &Token, margin: i64) -> bool {
+        !self.policy.refresh && token.fresh(self.now(), self.policy.min_ttl.unwrap_or(margin))
+    }
+
     /// Seconds since 1970.
     pub fn now(&self) -> i64 {
         self.world.clock.unix()

@@ -21,7 +21,7 @@ use crate::world::clock::Deadline;
 /// Largest entry that is read, in bytes.
 const LARGEST: usize = 64 * 1024;
 /// The first word of an entry; another one is another format, and no entry.
-const VERSION: &str = "gauth1";
+pub(crate) const VERSION: &str = "gauth1";
 /// An entry written later than this many milliseconds from now was written by a wrong clock.
 const FUTURE: i64 = 3_600_000;
 /// The longest life that is believed, in seconds.
@@ -65,6 +65,11 @@ impl KeyDigest {
     /// Adds a number.
     pub fn number(&mut self, value: u64) {
         self.0.update(value.to_le_bytes());
+    }
+
+    /// Adds a secret.
+    pub fn secret(&mut self, value: &Secret) {
+        self.field(value.expose());
     }
 
     /// Adds a value that may be absent.
@@ -358,7 +363,7 @@ pub fn decode(bytes: &[u8]) -> Option<Entry> {
 }
 
 /// FNV-1a: enough against torn writes; who can write here needs no forgery.
-fn checksum(bytes: &[u8]) -> u64 {
+pub(crate) fn checksum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
         (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })

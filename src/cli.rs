@@ -165,7 +165,7 @@ fn refuse_secrets(words: &[OsString]) -> Result<()> {
             Some((flag, value)) if flag.starts_with('-') => value,
             _ => &word,
         };
-        if secret::looks_secret(value) {
+        if secret::looks_secret(value) || word.starts_with("-----BEGIN") {
             return Err(Error::not_safe(
                 "a word of the command line looks like a secret; others can read it there (ps)",
             )

@@ -52,6 +52,14 @@ impl PrivateKey {
         PrivateKey::checked(key)
     }
 
+    /// The same for a PEM in custody.
+    ///
+    /// # Errors
+    /// As [`PrivateKey::from_pem`].
+    pub fn from_secret(pem: &Secret) -> Result<PrivateKey, String> {
+        PrivateKey::from_pem(pem.expose())
+    }
+
     /// Makes a new key of 2048 bits.
     pub fn generate() -> Result<PrivateKey, String> {
         let mut random = UnwrapErr(getrandom::SysRng);

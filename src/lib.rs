@@ -16,6 +16,8 @@ pub mod discover;
 pub mod duration;
 pub mod error;
 pub mod flags;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gcloud;
 pub mod google;
 pub mod help;

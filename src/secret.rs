@@ -78,9 +78,28 @@ pub fn fingerprint(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Whether a value given on the command line looks like a secret that does not belong there.
+/// Whether a value given on the command line looks like a secret that does not belong there: a token or key, or
+/// the JSON of a credential.
 pub fn looks_secret(value: &str) -> bool {
-    ["ya29.", "1//", "eyJ", "-----BEGIN"].iter().any(|prefix| value.starts_with(prefix))
+    let begins_secret = |word: &str| {
+        let word = word.trim_start_matches(['"', '\'']);
+        ["ya29.", "1//", "eyJ"].iter().any(|prefix| word.starts_with(prefix))
+    };
+    let fields = ["private_key", "refresh_token", "client_secret", "access_token"];
+    value.contains("-----BEGIN")
+        || value.split_whitespace().any(begins_secret)
+        || (value.contains('{') && fields.iter().any(|field| value.contains(field)))
+}
+
+/// Whether a value that should be the path of a file may be the file's content, perhaps torn or in base64: such a
+/// path is not repeated in an error.
+pub fn looks_like_content(path: &str) -> bool {
+    /// Base64 runs on where names in a path end.
+    const LONGEST_NAME: usize = 80;
+    let of_a_name = |letter: char| letter.is_ascii_alphanumeric() || "+=_-".contains(letter);
+    looks_secret(path)
+        || (path.contains('{') && path.contains('"'))
+        || path.split(|letter| !of_a_name(letter)).any(|name| name.len() > LONGEST_NAME)
 }
 
 /// Replaces every live secret in `text`, plain, percent-encoded or base64, by its fingerprint.
@@ -151,5 +170,8 @@ mod tests {
     fn words_are_not_taken_for_secrets() {
         assert!(looks_secret("ya29.a0Af") && looks_secret("1//0g") && looks_secret("eyJhbGc"));
         assert!(!looks_secret("ada@example.com") && !looks_secret("/home/ada/key.json"));
+        assert!(looks_secret("'ya29.a0Af'") && looks_secret("{\"refresh_token\": \"x\"}"));
+        let path = "/var/lib/jenkins/workspace/nightly-build_main/.secrets/service-account.json";
+        assert!(!looks_like_content(path) && looks_like_content(&"QUJD".repeat(40)));
     }
 }

@@ -57,7 +57,7 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
         Some(text) => Some(unix(&text).ok_or_else(|| malformed(EXPIRY.to_owned()))?),
     };
     let saved = match (token, expiry) {
-        (Some(token), Some(expires_at)) if crate::token::well_formed(token.expose()) => {
+        (Some(token), Some(expires_at)) if token::can_be_sent(&token) => {
             Some(Saved { token, expires_at, scopes: scopes.map(sorted) })
         }
         _ => None,
@@ -97,14 +97,17 @@ impl Credential for AuthorizedUser {
         match &self.origin {
             // Our own file changes when its refresh token rotates, and the token stays good.
             Origin::Ours(path) => digest.field(&path.to_string_lossy()),
-            Origin::Foreign => digest.field(self.refresh_token.expose()),
+            Origin::Foreign => digest.secret(&self.refresh_token),
         }
-        digest.optional(self.saved.as_ref().map(|saved| saved.token.expose()));
+        match &self.saved {
+            Some(saved) => digest.secret(&saved.token),
+            None => digest.field("no saved token"),
+        }
     }
 
     fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token> {
         self.check(request)?;
-        if let Some(token) = self.saved_token(request, broker.now()) {
+        if let Some(token) = self.saved_token(request, broker) {
             broker
                 .world
                 .terminal
@@ -141,10 +144,10 @@ impl AuthorizedUser {
     }
 
     /// The token beside the login, while it lasts and nobody asked for other scopes.
-    fn saved_token(&self, request: &AccessRequest, now: i64) -> Option<Token> {
+    fn saved_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Option<Token> {
         let saved = self.saved.as_ref()?;
         let mut token = Token::new(saved.token.clone(), "authorized_user", Some(saved.expires_at));
-        if !request.scopes.is_empty() || !token.fresh(now, self.margin()) {
+        if !request.scopes.is_empty() || !broker.settles_for(&token, self.margin()) {
             return None;
         }
         token.scopes = saved.scopes.clone();

@@ -48,7 +48,7 @@ impl Credential for Ready {
 
     fn identify(&self, digest: &mut KeyDigest) {
         digest.field("access_token");
-        digest.field(self.token.expose());
+        digest.secret(&self.token);
     }
 
     fn cacheable(&self) -> bool {

@@ -77,7 +77,7 @@ impl Credential for ServiceAccount {
         digest.field("service_account");
         digest.field(&self.email);
         digest.optional(self.private_key_id.as_deref());
-        digest.field(self.private_key.expose());
+        digest.secret(&self.private_key);
         digest.field(self.token_uri.as_str());
         digest.field(&self.universe);
         digest.field(if self.signs { "signs" } else { "asks" });
@@ -147,7 +147,7 @@ impl ServiceAccount {
         let key = match self.key.get() {
             Some(key) => key,
             None => {
-                let key = PrivateKey::from_pem(self.private_key.expose()).map_err(malformed)?;
+                let key = PrivateKey::from_secret(&self.private_key).map_err(malformed)?;
                 if key.is_short() {
                     broker.world.terminal.warn(&format!(
                         "{}: private_key has only {} bits, make a new one",

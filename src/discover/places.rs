@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::flags::Source;
 use crate::gcloud;
 use crate::gcloud::properties::Properties;
-use crate::private_file;
+use crate::private_file::{self, Fault};
 use crate::settings::Chosen;
 use crate::world::World;
 use crate::world::env::{self, Variable};
@@ -102,8 +102,17 @@ fn token_file(path: &std::ffi::OsStr, origin: &str) -> Result<Box<dyn Credential
     let path = Path::new(path);
     let place = place(path, Some(origin));
     let bytes = private_file::read_named(path, LARGEST_TOKEN_FILE)
-        .map_err(|fault| fault.at(path, &place))?;
+        .map_err(|fault| unreadable(&fault, path, &place, origin))?;
     ready(&bytes, &place)
+}
+
+/// An error about a file, or about what was put where its path belongs: that is not repeated.
+fn unreadable(fault: &Fault, path: &Path, place: &str, origin: &str) -> Error {
+    match crate::secret::looks_like_content(&path.to_string_lossy()) {
+        true => Error::malformed(origin, "holds no path of a file that is there, and is not shown")
+            .hint(format!("write it to a file and give the path of that in {origin}")),
+        false => fault.at(path, place),
+    }
 }
 
 /// JSON, base64 of JSON, or the path of a file.
@@ -328,7 +337,7 @@ pub(super) fn named_file(
 fn file(search: &Search<'_>, path: &Path, origin: Option<&str>) -> Result<Box<dyn Credential>> {
     let place = place(path, origin);
     let text = private_file::read_named(path, accounts::LARGEST)
-        .map_err(|fault| fault.at(path, &place))?;
+        .map_err(|fault| unreadable(&fault, path, &place, origin.unwrap_or("--credentials")))?;
     Ok(Box::new(Deferred::new(text, setting(search, place))))
 }
 

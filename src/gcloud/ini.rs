@@ -15,11 +15,11 @@ const BEFORE_SECTIONS: &str = "\n";
 const BEHIND_ALL: &str = "DEFAULT";
 
 /// Section, key in lower case, value with its percent signs still doubled.
-pub(super) struct Ini(HashMap<String, HashMap<String, String>>);
+pub(crate) struct Ini(HashMap<String, HashMap<String, String>>);
 
 impl Ini {
     /// Reads the text. What is wrong with it is said without quoting it: it may hold a proxy's password.
-    pub(super) fn parse(text: &str) -> Result<Ini, String> {
+    pub(crate) fn parse(text: &str) -> Result<Ini, String> {
         let mut rules = IniDefault::default();
         rules.default_section = BEFORE_SECTIONS.to_owned();
         rules.enable_inline_comments = false;
@@ -39,7 +39,7 @@ impl Ini {
     }
 
     /// The value as gcloud sees it.
-    pub(super) fn get(&self, section: &str, name: &str) -> Result<Option<String>, String> {
+    pub(crate) fn get(&self, section: &str, name: &str) -> Result<Option<String>, String> {
         let within = |section: &str| self.0.get(section)?.get(name);
         // `[DEFAULT]` alone brings no section into being.
         let raw = within(section).or_else(|| {

@@ -4,7 +4,7 @@
 //! read from the files as they are; gcloud itself is never started, which would cost a third of a second.
 
 pub mod accounts;
-mod ini;
+pub(crate) mod ini;
 pub mod properties;
 #[cfg_attr(not(feature = "gcloud-store"), path = "store_absent.rs")]
 mod store;

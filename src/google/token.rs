@@ -78,7 +78,7 @@ pub fn read(response: &HttpResponse, host: &str, now: i64) -> Result<Granted> {
     let unusable = |what: String| answer::unusable(response, host, &what);
     let in_answer = |what: String| unusable(format!("is not understood, {what}"));
     let access_token = fields.needed_secret("access_token").map_err(in_answer)?;
-    if !token::well_formed(access_token.expose()) {
+    if !can_be_sent(&access_token) {
         return Err(unusable("holds an access_token that no header can carry".to_owned()));
     }
     if let Some(kind) = fields.text("token_type").map_err(in_answer)?
@@ -100,6 +100,11 @@ pub fn read(response: &HttpResponse, host: &str, now: i64) -> Result<Granted> {
         scopes: scopes.filter(|scopes| !scopes.is_empty()),
         refresh_token: refresh_token.filter(|token| !token.is_empty()),
     })
+}
+
+/// Whether a token can stand in a header.
+pub fn can_be_sent(token: &Secret) -> bool {
+    token::well_formed(token.expose())
 }
 
 /// `expires_in` in seconds: a number, or a decimal number as text. Zero or less is unknown.

@@ -22,7 +22,7 @@ const REST: Duration = Duration::from_secs(30);
 const DRIP: Duration = Duration::from_millis(100);
 
 /// Serves a connection to its end.
-pub(super) fn serve(stream: &TcpStream, stop: &Stop, handler: &Handler) {
+pub(crate) fn serve(stream: &TcpStream, stop: &Stop, handler: &Handler) {
     // An answer is one write; waiting for more would only delay it.
     drop(stream.set_nodelay(true));
     drop(stream.set_write_timeout(Some(REST)));
@@ -177,6 +177,13 @@ fn head(bytes: &[u8]) -> Result<Option<Head>, Refusal> {
     let keep_alive =
         if modern { !connection.contains("close") } else { connection.contains("keep-alive") };
     Ok(Some(Head { request, keep_alive, length }))
+}
+
+/// What would be answered to this head, if it were all that came: a request, or a refusal. For the fuzzer.
+pub(crate) fn understood(bytes: &[u8]) -> Option<(Request, usize)> {
+    let request = head(bytes).ok()??.request;
+    let length = body_length(&request).ok()?;
+    Some((request, length))
 }
 
 /// The length of the body. Bodies in chunks are not read: no client of Google's endpoints sends them.

@@ -3,7 +3,7 @@
 //! What it serves is a [`Handler`]: a function from request to answer. The metadata protocol is in [`metadata`],
 //! the whole offline Google in [`sandbox`].
 
-mod connection;
+pub(crate) mod connection;
 pub mod http;
 pub mod metadata;
 pub mod sandbox;

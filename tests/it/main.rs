@@ -1,12 +1,18 @@
 //! The tests of gauth as others see it, a module per feature.
 #![allow(clippy::disallowed_methods)] // Tests stand outside: they open sockets and look at clocks.
 
+mod cache;
+mod corpus;
 mod discovery;
 #[cfg(target_os = "linux")]
 mod e2e;
 mod generated;
 mod input;
 mod net;
+mod properties;
 mod readme;
+mod samples;
 mod sandbox;
 mod support;
+mod tidy;
+mod tokens;

@@ -126,7 +126,8 @@ fn a_store_that_others_could_read_or_write_is_not_used() {
 
 #[test]
 fn a_store_of_odd_files_is_named() {
-    let odd: &[(fn(&Home), &str)] = &[
+    type Odd = (fn(&Home), &'static str);
+    let odd: &[Odd] = &[
         (
             |home| std::fs::create_dir_all(home.path(LOGIN)).expect("a folder"),
             "is not a regular file",

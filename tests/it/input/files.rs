@@ -244,3 +244,42 @@ fn a_ready_token_cannot_be_changed() {
         test.status(7).says("is a ready token, which cannot sign a token itself").run();
     }
 }
+
+#[test]
+fn a_credential_where_a_path_belongs_was_repeated_in_the_error() {
+    let user = user();
+    let packed = STANDARD.encode(&user);
+    let torn = &packed[..packed.len() - 3];
+    for content in [
+        user.as_str(),
+        &format!("\u{feff}{user}"),
+        &format!("'{user}'"),
+        &format!("[{user}]"),
+        &serde_json::json!(user).to_string(),
+        torn,
+        &format!("base64:{packed}"),
+        "ya29.GAUTH-TEST-JUNK-SECRET",
+        "1//GAUTH-TEST-JUNK-SECRET",
+        " ya29.GAUTH-TEST-JUNK-SECRET",
+        "Bearer ya29.GAUTH-TEST-JUNK-SECRET",
+    ] {
+        for variable in [
+            "GAUTH_CREDENTIALS",
+            "GOOGLE_APPLICATION_CREDENTIALS",
+            "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE",
+            "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE",
+        ] {
+            if variable == "GAUTH_CREDENTIALS" && content == user {
+                continue;
+            }
+            let test = Test::new("token").env(variable, content).secret(torn).status(8);
+            test.says(variable).run();
+        }
+    }
+    for words in ["--credentials", "--key-file", "--ca-file", "--account"] {
+        let test = Test::new("token").word(words).word(&user).status(9);
+        test.says("looks like a secret").run();
+        let test = Test::new("token").word(words).word(format!(" {}", pem())).status(9);
+        test.says("looks like a secret").run();
+    }
+}

@@ -67,19 +67,31 @@ impl Random for Seeded {
     }
 }
 
+/// What happens when something is printed.
+pub(super) type Printing = Rc<dyn Fn(&Home) -> std::io::Result<()>>;
+
 /// An output that is kept.
-#[derive(Clone, Default)]
-pub(super) struct Kept(Rc<RefCell<Vec<u8>>>);
+#[derive(Clone)]
+pub(super) struct Kept {
+    bytes: Rc<RefCell<Vec<u8>>>,
+    printing: Printing,
+    home: Rc<Home>,
+}
 
 impl Kept {
+    pub(super) fn new(printing: &Printing, home: &Rc<Home>) -> Kept {
+        Kept { bytes: Rc::default(), printing: Rc::clone(printing), home: Rc::clone(home) }
+    }
+
     pub(super) fn take(&self) -> Vec<u8> {
-        self.0.take()
+        self.bytes.take()
     }
 }
 
 impl std::io::Write for Kept {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.borrow_mut().extend_from_slice(bytes);
+        (self.printing)(&self.home)?;
+        self.bytes.borrow_mut().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -92,7 +104,6 @@ impl std::io::Write for Kept {
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
     pub(crate) method: &'static str,
-    pub(crate) url: String,
     pub(crate) headers: BTreeMap<String, String>,
     /// The fields of a form, by name.
     pub(crate) form: BTreeMap<String, String>,
@@ -110,7 +121,6 @@ impl Sent {
         let body = request.body.as_ref().map(|body| body.to_vec()).unwrap_or_default();
         Sent {
             method: request.method.as_str(),
-            url: request.url.as_str().to_owned(),
             headers: request
                 .headers
                 .iter()

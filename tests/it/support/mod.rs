@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use gauth::cli;
 use gauth::world::World;
+use gauth::world::clock::Clock;
 use gauth::world::env::Env;
 use gauth::world::folders::Folders;
 use gauth::world::streams::Streams;
@@ -20,7 +21,7 @@ use gauth::world::terminal::Terminal;
 use serde_json::Value;
 
 pub(crate) use doubles::{Exchange, Hand, Sent, metadata, nothing, ping, token};
-use doubles::{Kept, Script, Seeded};
+use doubles::{Kept, Printing, Script, Seeded};
 
 /// 2026-01-02T03:04:05Z.
 pub(crate) const NOW: i64 = 1_767_323_045;
@@ -86,8 +87,6 @@ impl Home {
     }
 }
 
-/// gauth's folder below the home folder.
-pub(crate) const GAUTH: &str = ".config/gauth";
 /// The cache.
 pub(crate) const TOKENS: &str = ".config/gauth/tokens";
 /// gcloud's folder.
@@ -122,7 +121,7 @@ pub(crate) struct Test {
     home: Option<Rc<Home>>,
     secrets: Vec<String>,
     started: Option<i64>,
-    terminal: bool,
+    printing: Printing,
     status: u8,
     stdout: Option<String>,
     stderr: Option<String>,
@@ -143,7 +142,7 @@ impl Test {
             home: None,
             secrets: samples::SECRETS.iter().map(|secret| (*secret).to_owned()).collect(),
             started: None,
-            terminal: false,
+            printing: Rc::new(|_| Ok(())),
             status: 0,
             stdout: None,
             stderr: None,
@@ -219,6 +218,15 @@ impl Test {
         self
     }
 
+    /// What happens when something is printed, before it is.
+    pub(crate) fn printing(
+        mut self,
+        printing: impl Fn(&Home) -> std::io::Result<()> + 'static,
+    ) -> Test {
+        self.printing = Rc::new(printing);
+        self
+    }
+
     pub(crate) fn status(mut self, status: u8) -> Test {
         self.status = status;
         self
@@ -272,7 +280,7 @@ impl Test {
         for step in &self.steps {
             step(home);
         }
-        let (stdout, stderr) = (Kept::default(), Rc::new(RefCell::new(Vec::new())));
+        let (stdout, stderr) = (Kept::new(&self.printing, home), Rc::new(RefCell::new(Vec::new())));
         let script = Script::new(&self.script, home);
         let sent = script.sent();
         let world = self.world(home, script, stdout.clone(), Rc::clone(&stderr), loud);
@@ -285,6 +293,8 @@ impl Test {
             stderr: home.shown(&stderr),
             sent: sent.take(),
         };
+        // The next process begins later than this one ended.
+        home.clock.sleep(std::time::Duration::from_millis(1));
         assert_eq!(ran.sent.len(), self.script.len(), "requests: {ran:#?}");
         self.check(&ran, loud);
         ran
@@ -314,7 +324,8 @@ impl Test {
         let mut folders = Folders::of(&env);
         folders.root = home.path("root");
         let mut terminal = Terminal::captured(stderr);
-        terminal.is_terminal = self.terminal;
+        let columns = env.text(&gauth::world::env::COLUMNS).expect("text");
+        terminal.width = columns.map_or(80, |columns| columns.parse().expect("a number"));
         World {
             folders,
             terminal,
@@ -325,7 +336,7 @@ impl Test {
             http: Box::new(script),
             random: Box::new(Seeded::default()),
             started: self.started.unwrap_or_else(|| home.clock.millis()),
-            clock: Arc::clone(&home.clock) as Arc<dyn gauth::world::clock::Clock>,
+            clock: Arc::clone(&home.clock) as Arc<dyn Clock>,
             env,
         }
     }
@@ -355,6 +366,8 @@ impl Test {
         }
         match ran.status {
             0 => assert!(ran.stdout.ends_with('\n'), "{ran:#?}"),
+            // Nobody reads any more, and nobody is told.
+            141 => assert!(loud || ran.stderr.is_empty(), "{ran:#?}"),
             _ => self.check_failure(ran, &other, loud),
         }
         if let Some(stdout) = &self.stdout {

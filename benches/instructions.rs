@@ -1,0 +1,64 @@
+//! The gate on speed: how many instructions a cached token costs more than a program that prints one line.
+//!
+//! Counted by valgrind, user instructions of the whole process, so that neither the machine nor its load matters.
+//! `cargo run --release --example instructions` prints the numbers and fails above the limit.
+#![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "a program about programs")]
+
+mod programs;
+
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+
+/// A program with gauth's crates linked that does nothing takes 180,000: relocations, most of them.
+const LIMIT: u64 = 300_000;
+
+/// Set for the run of this program that the sandbox starts.
+const HELLO: &str = "GAUTH_BENCH_HELLO";
+
+fn main() -> ExitCode {
+    match std::env::var_os(HELLO) {
+        Some(hello) => compare(&std::env::var_os("GAUTH_BENCH_GAUTH").expect("gauth"), &hello),
+        None => inside_a_sandbox(),
+    }
+}
+
+/// Runs this program again where there is a credential.
+fn inside_a_sandbox() -> ExitCode {
+    let (gauth, hello) = programs::built();
+    let status = Command::new(&gauth)
+        .args(["sandbox", "--"])
+        .arg(std::env::current_exe().expect("own path"))
+        .env("GAUTH_BENCH_GAUTH", &gauth)
+        .env(HELLO, hello)
+        .status()
+        .expect("gauth starts");
+    if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn compare(gauth: &std::ffi::OsStr, hello: &std::ffi::OsStr) -> ExitCode {
+    let minted = Command::new(gauth).arg("token").stdout(Stdio::null()).status();
+    assert!(minted.expect("gauth starts").success(), "no token to keep in the cache");
+    let floor = instructions(Path::new(hello), &[]);
+    let cached = instructions(Path::new(gauth), &["token"]);
+    let more = cached.saturating_sub(floor);
+    println!("{cached:>10} instructions: gauth token, cached");
+    println!("{floor:>10} instructions: hello");
+    println!("{more:>10} more, at most {LIMIT}");
+    if more <= LIMIT { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// User instructions of a whole process. Only what gauth reads is in its environment: each variable costs the
+/// dynamic linker and the program a few.
+fn instructions(program: &Path, words: &[&str]) -> u64 {
+    let mut command = Command::new("valgrind");
+    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program).args(words);
+    command.env_clear().env("HOME", "/nonexistent");
+    for name in ["PATH", "GAUTH_CONFIG_DIR", "GOOGLE_APPLICATION_CREDENTIALS"] {
+        command.env(name, std::env::var_os(name).expect(name));
+    }
+    let output = command.output().expect("valgrind is installed");
+    let report = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{report}");
+    let total = report.lines().find_map(|line| line.split("Collected : ").nth(1));
+    total.and_then(|count| count.trim().parse().ok()).expect("callgrind reports a total")
+}

@@ -1,0 +1,148 @@
+//! Every parser that reads what others wrote, one line each: for the fuzzer, and for the test that runs these over
+//! the fuzzer's corpus. A target panics when what it is given breaks a promise.
+
+use zeroize::Zeroizing;
+
+use crate::credential::{self, Setting};
+use crate::error::Error;
+use crate::gcloud::ini::Ini;
+use crate::google::{metadata, token};
+use crate::http::HttpResponse;
+use crate::key::PrivateKey;
+use crate::server::connection;
+use crate::url::{Scheme, Url};
+use crate::{cache, duration, jwt, trust};
+
+/// A name, and what is done with bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: &[Target] = &[
+    ("cache_entry", cache_entry),
+    ("credential", credential),
+    ("http_request", http_request),
+    ("ini", ini),
+    ("jwt", jwt),
+    ("metadata_answer", metadata_answer),
+    ("pem", pem),
+    ("time", time),
+    ("token_answer", token_answer),
+    ("url", url),
+];
+
+/// Any moment.
+const NOW: i64 = 1_767_323_045;
+
+/// As it is, and with the checksum that would let it through.
+fn cache_entry(bytes: &[u8]) {
+    cache::decode(bytes);
+    let mut sealed = format!("{} {:016x}\n", cache::VERSION, cache::checksum(bytes)).into_bytes();
+    sealed.extend_from_slice(bytes);
+    if let Some(entry) = cache::decode(&sealed) {
+        assert!(crate::token::well_formed(entry.token.secret.expose()), "no header can carry it");
+    }
+}
+
+fn credential(bytes: &[u8]) {
+    match credential::parse(bytes, &Setting::at("key.json")) {
+        Ok(credential) => {
+            credential.identify(&mut cache::KeyDigest::new("fuzzing"));
+            drop(credential.describe());
+        }
+        Err(error) => printable(&error),
+    }
+}
+
+fn http_request(bytes: &[u8]) {
+    let Some((mut request, length)) = connection::understood(bytes) else { return };
+    request.body = bytes.iter().copied().take(length).collect();
+    request.form();
+    request.bearer();
+}
+
+fn ini(bytes: &[u8]) {
+    let Ok(ini) = Ini::parse(&String::from_utf8_lossy(bytes)) else { return };
+    for name in ["account", "project"] {
+        drop(ini.get("core", name));
+    }
+}
+
+fn jwt(bytes: &[u8]) {
+    if let Ok(parts) = jwt::parts(&String::from_utf8_lossy(bytes)) {
+        assert!(parts.message.contains(&b'.'), "a signature over two segments");
+    }
+}
+
+fn metadata_answer(bytes: &[u8]) {
+    let response = response(bytes);
+    for error in [
+        metadata::read_token(&response, "host", NOW).err(),
+        metadata::read_value(&response, "host").err(),
+    ] {
+        error.iter().for_each(printable);
+    }
+}
+
+fn pem(bytes: &[u8]) {
+    if let Err(what) = PrivateKey::from_pem(&String::from_utf8_lossy(bytes)) {
+        assert!(!what.contains(char::is_control), "{what:?}");
+    }
+}
+
+fn time(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(duration) = duration::parse(&text) {
+        duration::in_words(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX));
+    }
+    for name in ["date", "retry-after"] {
+        let headers = vec![(name.to_owned(), text.clone().into_owned())];
+        let response = HttpResponse { headers, ..HttpResponse::default() };
+        response.retry_after(NOW);
+        response.date().map(duration::rfc3339);
+    }
+}
+
+fn token_answer(bytes: &[u8]) {
+    match token::read(&response(bytes), "host", NOW) {
+        Ok(granted) => {
+            assert!(crate::token::well_formed(granted.access_token.expose()), "no header");
+            assert!(granted.expires_at.is_none_or(|end| end > NOW), "given, and over");
+        }
+        Err(error) => printable(&error),
+    }
+}
+
+/// What is read is written so that it is read as the same.
+fn url(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(url) = Url::parse(&text) {
+        assert_eq!(Url::parse(url.as_str()).as_ref(), Ok(&url));
+        assert_eq!(format!("{}{}", url.authority(), url.path_and_query()), rest(&url));
+    }
+    match trust::token_endpoint(&text, "key.json", "token_uri", &[]) {
+        Ok(url) => assert!(url.scheme == Scheme::Https || url.is_loopback(), "{url}"),
+        Err(error) => printable(&error),
+    }
+}
+
+fn rest(url: &Url) -> &str {
+    url.as_str().split_once("://").map_or("", |(_, rest)| rest)
+}
+
+/// An answer from `STATUS`, lines of `name: value`, an empty line, and the body.
+fn response(bytes: &[u8]) -> HttpResponse {
+    let end = bytes.windows(2).position(|pair| pair == b"\n\n").unwrap_or(bytes.len());
+    let head = String::from_utf8_lossy(&bytes[..end]);
+    let mut lines = head.lines();
+    let status = lines.next().and_then(|line| line.parse().ok()).unwrap_or(200);
+    let headers = lines.filter_map(|line| line.split_once(": "));
+    let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
+    let body = bytes.get(end + 2..).unwrap_or_default().to_vec();
+    HttpResponse { status, headers: headers.collect(), body: Zeroizing::new(body) }
+}
+
+/// Errors go to terminals.
+fn printable(error: &Error) {
+    assert!(!error.message().contains(char::is_control), "{:?}", error.message());
+    assert!(!error.hint_text().unwrap_or_default().contains(char::is_control), "{error:?}");
+}

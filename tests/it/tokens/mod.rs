@@ -1,0 +1,18 @@
+//! What is asked of Google for each kind of credential, and what is made of the answer.
+
+mod formats;
+mod login;
+mod machine;
+mod network;
+mod robot;
+mod rotation;
+
+use serde_json::Value;
+
+use crate::support::Test;
+
+/// `gauth token` with this credential in a file, and more words.
+fn with(credential: &Value, words: &str) -> Test {
+    Test::new(&format!("token --credentials {{home}}/key.json {words}"))
+        .json("key.json", credential)
+}

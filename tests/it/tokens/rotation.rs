@@ -1,0 +1,182 @@
+//! Refresh tokens that change: stored before anything is printed, used by the next run, never lost.
+
+use std::os::unix::fs::PermissionsExt;
+use std::rc::Rc;
+
+use serde_json::{Value, json};
+
+use super::with;
+use crate::support::samples::{
+    self, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, ROTATED, SECOND, TOKEN, authorized_user, granted,
+};
+use crate::support::{Exchange, Home, Test, nothing, token};
+
+const OWN: &str = ".config/gauth/accounts/ada@example.com.json";
+const SHADOW: &str = ".config/gauth/accounts/shadow";
+
+/// An answer with the next refresh token.
+fn rotating(access: &str, next: &str) -> Exchange {
+    let body = json!({"access_token": access, "expires_in": 3599, "refresh_token": next});
+    token(200, body.to_string())
+}
+
+fn own(home: &Rc<Home>, words: &str) -> Test {
+    Test::new(&format!("token --account ada@example.com {words}")).home(home)
+}
+
+fn stored(home: &Home, path: &str) -> Value {
+    serde_json::from_str(&home.read(path)).expect("JSON")
+}
+
+/// The only file in the shadow folder.
+fn shadow(home: &Home) -> String {
+    let names = home.names(SHADOW);
+    assert_eq!(names.len(), 1, "{names:?}");
+    format!("{SHADOW}/{}", names[0])
+}
+
+#[test]
+fn our_own_login_gets_the_new_refresh_token_and_keeps_the_rest() {
+    let home = Home::new();
+    let login =
+        samples::with(authorized_user(), &json!({"later": {"x": [1]}, "quota_project_id": "p"}));
+    home.write(OWN, login.to_string());
+    own(&home, "").google(rotating(TOKEN, ROTATED)).run();
+    let expected = samples::with(login, &json!({"refresh_token": ROTATED}));
+    assert_eq!(stored(&home, OWN), expected);
+    let mode = std::fs::metadata(home.path(OWN)).expect("file").permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    assert_eq!(home.names(".config/gauth/accounts"), ["ada@example.com.json"]);
+    // The token is still good, whatever its login looks like now.
+    own(&home, "").run();
+    let ran = own(&home, "--refresh").google(token(200, granted(SECOND))).run();
+    assert_eq!(ran.sent[0].field("refresh_token"), ROTATED);
+}
+
+#[test]
+fn a_login_that_is_not_ours_is_left_alone() {
+    let home = Home::new();
+    let before = authorized_user().to_string();
+    let run = |words: &str| with(&authorized_user(), words).home(&home);
+    run("").google(rotating(TOKEN, ROTATED)).run();
+    assert_eq!(home.read("key.json"), before);
+    assert_eq!(stored(&home, &shadow(&home)), json!({"refresh_token": ROTATED}));
+    let third = "1//0third-refresh-token";
+    let ran = run("--refresh").google(rotating(SECOND, third)).secret(third).run();
+    assert_eq!(ran.sent[0].field("refresh_token"), ROTATED);
+    assert_eq!(stored(&home, &shadow(&home)), json!({"refresh_token": third}));
+    assert_eq!(home.read("key.json"), before);
+}
+
+#[test]
+fn a_login_made_anew_forgets_the_old_ones_successor() {
+    let home = Home::new();
+    with(&authorized_user(), "").home(&home).google(rotating(TOKEN, ROTATED)).run();
+    let anew = samples::with(authorized_user(), &json!({"refresh_token": "1//0a-login-made-anew"}));
+    let ran = with(&anew, "").home(&home).google(token(200, granted(SECOND))).run();
+    assert_eq!(ran.sent[0].field("refresh_token"), "1//0a-login-made-anew");
+}
+
+#[test]
+fn the_same_refresh_token_again_is_no_news() {
+    let home = Home::new();
+    with(&authorized_user(), "").home(&home).google(rotating(TOKEN, REFRESH_TOKEN)).run();
+    assert!(home.names(SHADOW).is_empty());
+}
+
+#[test]
+fn the_new_refresh_token_is_stored_before_the_token_is_printed() {
+    let home = Home::new();
+    home.write(OWN, authorized_user().to_string());
+    own(&home, "")
+        .google(rotating(TOKEN, ROTATED))
+        .printing(|home| {
+            assert_eq!(stored(home, OWN)["refresh_token"], ROTATED);
+            Ok(())
+        })
+        .run();
+}
+
+#[test]
+fn a_store_that_cannot_be_written_is_warned_about() {
+    with(&authorized_user(), "")
+        .step(|home| home.write(".config/gauth/accounts", "in the way"))
+        .google(rotating(TOKEN, ROTATED))
+        .warns("the new refresh token of this login cannot be stored")
+        .stdout(&format!("{TOKEN}\n"))
+        .run();
+}
+
+#[test]
+fn a_rotating_login_without_room_is_not_spent() {
+    let home = Home::new();
+    with(&authorized_user(), "").home(&home).google(rotating(TOKEN, ROTATED)).run();
+    // The folder is there and holds the newer token, but nothing can be made in it.
+    let mode = |mode| {
+        std::fs::set_permissions(home.path(SHADOW), PermissionsExt::from_mode(mode)).expect("mode")
+    };
+    mode(0o577);
+    with(&authorized_user(), "--refresh")
+        .home(&home)
+        .status(1)
+        .says("the next refresh token of ada@example.com could not be stored")
+        .tries("GAUTH_CONFIG_DIR")
+        .run();
+    mode(0o700);
+}
+
+#[test]
+fn the_store_changed_meanwhile_and_the_newer_token_is_tried_once() {
+    let home = Home::new();
+    home.write(OWN, authorized_user().to_string());
+    let newer = samples::with(authorized_user(), &json!({"refresh_token": ROTATED}));
+    let meanwhile = move |home: &Home| home.write(OWN, newer.to_string());
+    let refused = token(400, r#"{"error":"invalid_grant"}"#);
+    let ran = own(&home, "")
+        .google(refused.clone().during(meanwhile))
+        .google(token(200, granted(TOKEN)))
+        .run();
+    assert_eq!(ran.sent[0].field("refresh_token"), REFRESH_TOKEN);
+    assert_eq!(ran.sent[1].field("refresh_token"), ROTATED);
+    assert_eq!(ran.sent[1].field("client_secret"), CLIENT_SECRET);
+    assert_eq!(ran.sent[1].field("client_id"), CLIENT_ID);
+    // Refused again, it is not tried a third time, and nothing is deleted.
+    own(&home, "--refresh").google(refused).status(4).run();
+    assert_eq!(stored(&home, OWN)["refresh_token"], ROTATED);
+}
+
+#[test]
+fn a_rotating_login_is_not_asked_twice_when_it_may_have_been_heard() {
+    let home = Home::new();
+    with(&authorized_user(), "").home(&home).google(rotating(TOKEN, ROTATED)).run();
+    let run = || with(&authorized_user(), "--refresh").home(&home);
+    let slow = token(200, "").takes(std::time::Duration::from_secs(60));
+    run().google(slow).status(6).run();
+    home.clock.advance(10);
+    run().google(token(503, "")).status(6).run();
+    home.clock.advance(10);
+    run().google(nothing(token(200, ""))).google(token(200, granted(SECOND))).run();
+}
+
+#[test]
+fn a_damaged_shadow_is_passed_over() {
+    for damage in ["", "junk", "{}", "{\"refresh_token\":5}", "{\"refresh_token\":\"\"}", "[]"] {
+        let home = Home::new();
+        with(&authorized_user(), "").home(&home).google(rotating(TOKEN, ROTATED)).run();
+        home.write(&shadow(&home), damage);
+        let ran = with(&authorized_user(), "--refresh")
+            .home(&home)
+            .google(token(200, granted(SECOND)))
+            .run();
+        assert_eq!(ran.sent[0].field("refresh_token"), REFRESH_TOKEN, "{damage}");
+    }
+}
+
+#[test]
+fn without_a_home_a_rotated_token_is_warned_about() {
+    with(&authorized_user(), "")
+        .env("HOME", "")
+        .google(rotating(TOKEN, ROTATED))
+        .warns("the new refresh token of this login cannot be stored, there is no home folder")
+        .run();
+}
