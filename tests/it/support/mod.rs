@@ -90,6 +90,7 @@ impl Home {
 /// The cache.
 pub(crate) const TOKENS: &str = ".config/gauth/tokens";
 /// gcloud's folder.
+#[cfg(feature = "gcloud-store")]
 pub(crate) const GCLOUD: &str = ".config/gcloud";
 /// The ADC file.
 pub(crate) const ADC: &str = ".config/gcloud/application_default_credentials.json";
