@@ -42,7 +42,8 @@ fn our_own_login_gets_the_new_refresh_token_and_keeps_the_rest() {
         samples::with(authorized_user(), &json!({"later": {"x": [1]}, "quota_project_id": "p"}));
     home.write(OWN, login.to_string());
     own(&home, "").google(rotating(TOKEN, ROTATED)).run();
-    let expected = samples::with(login, &json!({"refresh_token": ROTATED}));
+    let expected =
+        samples::with(login, &json!({"refresh_token": ROTATED, "refresh_token_rotates": true}));
     assert_eq!(stored(&home, OWN), expected);
     let mode = std::fs::metadata(home.path(OWN)).expect("file").permissions().mode() & 0o777;
     assert_eq!(mode, 0o600);
@@ -60,11 +61,11 @@ fn a_login_that_is_not_ours_is_left_alone() {
     let run = |words: &str| with(&authorized_user(), words).home(&home);
     run("").google(rotating(TOKEN, ROTATED)).run();
     assert_eq!(home.read("key.json"), before);
-    assert_eq!(stored(&home, &shadow(&home)), json!({"refresh_token": ROTATED}));
+    assert_eq!(stored(&home, &shadow(&home))["refresh_token"], ROTATED);
     let third = "1//0third-refresh-token";
     let ran = run("--refresh").google(rotating(SECOND, third)).secret(third).run();
     assert_eq!(ran.sent[0].field("refresh_token"), ROTATED);
-    assert_eq!(stored(&home, &shadow(&home)), json!({"refresh_token": third}));
+    assert_eq!(stored(&home, &shadow(&home))["refresh_token"], third);
     assert_eq!(home.read("key.json"), before);
 }
 
@@ -102,7 +103,7 @@ fn a_store_that_cannot_be_written_is_warned_about() {
     with(&authorized_user(), "")
         .step(|home| home.write(".config/gauth/accounts", "in the way"))
         .google(rotating(TOKEN, ROTATED))
-        .warns("the new refresh token of this login cannot be stored")
+        .warns("the new refresh token of ada@example.com cannot be stored")
         .stdout(&format!("{TOKEN}\n"))
         .run();
 }
@@ -177,6 +178,6 @@ fn without_a_home_a_rotated_token_is_warned_about() {
     with(&authorized_user(), "")
         .env("HOME", "")
         .google(rotating(TOKEN, ROTATED))
-        .warns("the new refresh token of this login cannot be stored, there is no home folder")
+        .warns("the new refresh token of ada@example.com cannot be stored, there is no home folder")
         .run();
 }
