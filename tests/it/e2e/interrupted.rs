@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::killed::times_sent;
 use super::rotation::{own_login, refresh_token};
 use super::{Ended, Kind, Stage, alone, each, full, run};
 
@@ -123,12 +124,14 @@ fn death_at_any_call_that_touches_files_leaves_them_whole() {
         let inject = format!("{call}:signal=KILL:when={when}");
         let ended = traced(&stage, &inject, &["token", "--refresh"]);
         killed.fetch_add(usize::from(ended.code == 137), Ordering::Relaxed);
-        let asked = stage.google.count("token") == 2;
         let kept = refresh_token(&login);
         let next = run_refresh(&stage);
         if next.code == 4 {
             // Between the answer and the rename there is no way to keep both halves.
-            assert!(asked && kept == old, "{inject}: {ended:?}, then {next:?}");
+            assert!(
+                kept == old && times_sent(&stage, &old) == 2,
+                "{inject}: {ended:?}, then {next:?}"
+            );
             lost.fetch_add(1, Ordering::Relaxed);
         } else {
             next.token();

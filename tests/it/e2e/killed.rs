@@ -104,7 +104,7 @@ fn a_killed_refresh_leaves_the_old_or_the_new_refresh_token() {
 }
 
 /// How often this refresh token was spent.
-fn times_sent(stage: &Stage, token: &str) -> usize {
+pub(super) fn times_sent(stage: &Stage, token: &str) -> usize {
     let forms = stage.google.requests().into_iter().filter_map(|logged| logged.request.form());
     forms.flatten().filter(|(_, value)| value == token).count()
 }
