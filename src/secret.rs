@@ -102,10 +102,11 @@ pub fn looks_like_content(path: &str) -> bool {
         || path.split(|letter| !of_a_name(letter)).any(|name| name.len() > LONGEST_NAME)
 }
 
-/// Replaces every live secret in `text`, plain, percent-encoded or base64, by its fingerprint.
+/// Replaces every live secret in `text`, plain, percent-encoded or base64, by its fingerprint; and what looks like a
+/// token though it was never taken for one, such as a variable that holds it by mistake.
 pub fn redact(text: &str) -> Cow<'_, str> {
     let Ok(live) = LIVE.lock() else { return Cow::Borrowed("") };
-    let mut clean = Cow::Borrowed(text);
+    let mut clean = without_lookalikes(text);
     for secret in live.iter() {
         for form in forms(secret) {
             if clean.contains(form.as_str()) {
@@ -115,6 +116,19 @@ pub fn redact(text: &str) -> Cow<'_, str> {
         }
     }
     clean
+}
+
+/// Words of this length that begin like a token are taken for one.
+const SHORTEST_LOOKALIKE: usize = 20;
+
+fn without_lookalikes(text: &str) -> Cow<'_, str> {
+    let is_edge = |letter: char| !(letter.is_ascii_alphanumeric() || "._-/+=~".contains(letter));
+    let words = text.split(is_edge);
+    let found = words.filter(|word| word.len() >= SHORTEST_LOOKALIKE && looks_secret(word));
+    found.fold(Cow::Borrowed(text), |clean, word| {
+        let mark = format!("[secret {}]", fingerprint(word.as_bytes()));
+        Cow::Owned(clean.replace(word, &mark))
+    })
 }
 
 /// The spellings under which a secret could slip into a line.
@@ -164,6 +178,13 @@ mod tests {
             assert!(clean.starts_with("before [secret ") && clean.ends_with("] after"), "{clean}");
         }
         assert_eq!(redact("an ordinary line"), "an ordinary line");
+    }
+
+    #[test]
+    fn a_token_nobody_took_for_one_is_hidden_too() {
+        let clean = redact("GAUTH_SOURCE: there is no source ya29.a0AfB_byC-0123456789abcdef");
+        assert!(clean.starts_with("GAUTH_SOURCE: there is no source [secret "), "{clean}");
+        assert!(redact("ya29.… is how they begin, 1//0 too").contains("ya29.…"));
     }
 
     #[test]

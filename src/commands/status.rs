@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::commands::{Example, Group, Spec, Status, Words};
 use crate::credential::{About, kind_in_words};
-use crate::discover::{self, Found, Looked, Row, Search, one_line};
+use crate::discover::{self, Choice, Found, Looked, Row, Search, one_line};
 use crate::flags::{Effort, General, Report, ReportFormat, Who, Wish};
 use crate::gcloud::properties::Properties;
 use crate::settings::{Given, Settings};
@@ -77,7 +77,7 @@ fn run(words: Words, world: &World) -> anyhow::Result<Status> {
     let rows = discover::survey(&search);
     let chosen = discover::would_be_used(&search, &rows)?;
     let request = TokenRequest::Access(settings.wish.clone());
-    let used = match chosen {
+    let used = match chosen.as_ref().map(Choice::found) {
         None => None,
         Some(found) => {
             let token = match flags.check {

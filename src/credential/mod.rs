@@ -172,6 +172,10 @@ impl Setting {
         digest.optional(self.token_host.as_ref().map(Url::as_str));
         digest.optional(self.universe_domain.as_deref());
         digest.field(if self.self_signed { "signs" } else { "asks" });
+        // A host that was allowed once is not allowed for ever.
+        for host in &self.allowed_hosts {
+            digest.field(host);
+        }
     }
 
     /// An error about this credential's content.

@@ -167,28 +167,40 @@ fn read(place: &Place, search: &Search<'_>) -> Looked {
 ///
 /// # Errors
 /// Whatever is wrong with what was named.
-pub fn would_be_used(search: &Search<'_>, rows: &[Row]) -> Result<Option<Found>> {
+pub fn would_be_used<'r>(search: &Search<'_>, rows: &'r [Row]) -> Result<Option<Choice<'r>>> {
     if let Some(found) = named(search)? {
-        return Ok(Some(found));
+        return Ok(Some(Choice::Named(found)));
     }
     for (index, row) in rows.iter().enumerate() {
         match &row.looked {
-            Some(Looked::Found(_)) => {
-                // Looked at a second time, so that the table keeps its own.
-                return Ok(match (row.place.look)(search) {
-                    Looked::Found(found) => Some(found),
-                    _ => None,
-                });
-            }
+            Some(Looked::Found(found)) => return Ok(Some(Choice::Row(found))),
             Some(Looked::Broken(_)) => return Ok(None),
             Some(Looked::Nothing(_)) | None => {
                 if let Some(found) = default_of_file(search, index)? {
-                    return Ok(Some(found));
+                    return Ok(Some(Choice::Named(found)));
                 }
             }
         }
     }
     Ok(None)
+}
+
+/// What a survey leads to.
+pub enum Choice<'r> {
+    /// Something that was named, and so is no row of the table.
+    Named(Found),
+    /// A row.
+    Row(&'r Found),
+}
+
+impl Choice<'_> {
+    /// It.
+    pub fn found(&self) -> &Found {
+        match self {
+            Choice::Named(found) => found,
+            Choice::Row(found) => found,
+        }
+    }
 }
 
 /// What was named for this run: a file, an account, or a profile with one of them.

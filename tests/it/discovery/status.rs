@@ -169,7 +169,6 @@ fn with_check_the_servers_are_asked() {
     assert!(text.contains("token    new, 59 min left (expires 2026-01-02T04:04:04Z)\n"), "{text}");
     let text = wide("status --check")
         .google(ping())
-        .google(ping())
         .google(machine())
         .google(metadata(
             "instance/service-accounts/default/email",
