@@ -6,8 +6,8 @@
 
 mod programs;
 
-use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::ffi::OsStr;
+use std::process::{Command, ExitCode, Output};
 
 /// A program with gauth's crates linked that does nothing takes 180,000: relocations, most of them.
 const LIMIT: u64 = 300_000;
@@ -35,11 +35,11 @@ fn inside_a_sandbox() -> ExitCode {
     if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn compare(gauth: &std::ffi::OsStr, hello: &std::ffi::OsStr) -> ExitCode {
-    let minted = Command::new(gauth).arg("token").stdout(Stdio::null()).status();
-    assert!(minted.expect("gauth starts").success(), "no token to keep in the cache");
-    let floor = instructions(Path::new(hello), &[]);
-    let cached = instructions(Path::new(gauth), &["token"]);
+fn compare(gauth: &OsStr, hello: &OsStr) -> ExitCode {
+    let minted = bare(gauth, ["token"]);
+    let floor = instructions(hello, &[]).0;
+    let (cached, token) = instructions(gauth, &["token"]);
+    assert!(!token.is_empty() && token == minted.stdout, "the second token is not the first");
     let more = cached.saturating_sub(floor);
     println!("{cached:>10} instructions: gauth token, cached");
     println!("{floor:>10} instructions: hello");
@@ -47,18 +47,26 @@ fn compare(gauth: &std::ffi::OsStr, hello: &std::ffi::OsStr) -> ExitCode {
     if more <= LIMIT { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// User instructions of a whole process. Only what gauth reads is in its environment: each variable costs the
-/// dynamic linker and the program a few.
-fn instructions(program: &Path, words: &[&str]) -> u64 {
-    let mut command = Command::new("valgrind");
-    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program).args(words);
-    command.env_clear().env("HOME", "/nonexistent");
+/// User instructions of a whole process, and what it prints.
+fn instructions(program: &OsStr, words: &[&str]) -> (u64, Vec<u8>) {
+    let valgrind = ["--tool=callgrind", "--callgrind-out-file=/dev/null"].map(OsStr::new);
+    let words = words.iter().map(OsStr::new);
+    let output = bare("valgrind".as_ref(), valgrind.into_iter().chain([program]).chain(words));
+    let report = String::from_utf8_lossy(&output.stderr);
+    let total = report.lines().find_map(|line| line.split("Collected : ").nth(1));
+    let total = total.and_then(|count| count.trim().parse().ok());
+    (total.expect("callgrind reports a total"), output.stdout)
+}
+
+/// Runs a program that must succeed. Only what gauth reads is in its environment: each variable costs the dynamic
+/// linker and the program a few instructions.
+fn bare(program: &OsStr, words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Output {
+    let mut command = Command::new(program);
+    command.args(words).env_clear().env("HOME", "/nonexistent");
     for name in ["PATH", "GAUTH_CONFIG_DIR", "GOOGLE_APPLICATION_CREDENTIALS"] {
         command.env(name, std::env::var_os(name).expect(name));
     }
-    let output = command.output().expect("valgrind is installed");
-    let report = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{report}");
-    let total = report.lines().find_map(|line| line.split("Collected : ").nth(1));
-    total.and_then(|count| count.trim().parse().ok()).expect("callgrind reports a total")
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output
 }
