@@ -195,13 +195,6 @@ impl<'w> Cache<'w> {
         private_file::write(&folder, &name, bytes, Durability::Disposable, &*self.world.random)
     }
 
-    /// Drops one entry.
-    pub fn forget(&self, key: &Key) {
-        if let Some(path) = self.path(key, "") {
-            drop(std::fs::remove_file(path));
-        }
-    }
-
     /// Leaves a note of a failure for those who are waiting for the same token.
     pub fn note_failure(&self, key: &Key, error: &Error) {
         let failure = Failure {

@@ -183,12 +183,6 @@ impl Error {
         self
     }
 
-    /// Puts words before the message.
-    pub fn context(mut self, words: impl fmt::Display) -> Error {
-        self.message = format!("{words}: {}", self.message);
-        self
-    }
-
     /// The row of the exit-code table.
     pub fn kind(&self) -> ErrorKind {
         self.kind

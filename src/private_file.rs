@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::error::{Error, ErrorKind, Result, io_reason};
+use crate::error::{Error, ErrorKind, io_reason};
 use crate::printable;
 use crate::world::random::{self, Random};
 
@@ -420,13 +420,6 @@ pub fn subfolder(gauth: Option<&Path>, name: &str) -> io::Result<PathBuf> {
         make_folder(&folder)?;
     }
     Ok(folder)
-}
-
-/// An error about a folder that cannot be used, where one is needed.
-pub fn folder_error(path: Option<&Path>, error: &io::Error) -> Result<()> {
-    let shown = path.map_or_else(|| "gauth's folder".to_owned(), printable::path);
-    Err(Error::unexpected(format!("{shown}: cannot be used, {}", io_reason(error)))
-        .hint("set GAUTH_CONFIG_DIR to a folder of your own"))
 }
 
 #[cfg(all(test, unix))]

@@ -291,7 +291,7 @@ fn by_account(search: &Search<'_>, account: &Chosen<String>) -> Result<Found> {
         );
         return Ok(Found { credential: Box::new(credential), source: "metadata" });
     }
-    let known = known_accounts(search);
+    let known = account_names(search.world());
     let message = format!("{} is no login of gauth or gcloud", printable::text(name));
     let error = Error::new(ErrorKind::NoCredential, message);
     Err(match known.is_empty() {
@@ -310,11 +310,6 @@ fn is_on_google(search: &Search<'_>) -> bool {
         detect::Guess::No(_) => false,
         detect::Guess::Unknown => search.may_ask && detect::ping(search.broker).is_ok(),
     }
-}
-
-/// The accounts that have a login, for hints and completion.
-pub fn known_accounts(search: &Search<'_>) -> Vec<String> {
-    account_names(search.world())
 }
 
 /// The accounts of gauth and gcloud.

@@ -15,8 +15,6 @@ pub struct Streams {
     output: RefCell<Box<dyn Write>>,
     /// Whether standard output is a terminal.
     pub out_is_terminal: bool,
-    /// Whether standard input is a terminal.
-    pub in_is_terminal: bool,
 }
 
 impl Streams {
@@ -26,7 +24,6 @@ impl Streams {
             input: Input::Standard,
             output: RefCell::new(Box::new(StandardOutput)),
             out_is_terminal: std::io::stdout().is_terminal(),
-            in_is_terminal: std::io::stdin().is_terminal(),
         }
     }
 
@@ -36,7 +33,6 @@ impl Streams {
             input: Input::Other(RefCell::new(input)),
             output: RefCell::new(output),
             out_is_terminal: false,
-            in_is_terminal: false,
         }
     }
 
