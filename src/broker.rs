@@ -8,7 +8,7 @@ use crate::call::Caller;
 use crate::credential::Credential;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{HttpRequest, HttpResponse};
-use crate::token::{SelfSignedTarget, Token, TokenRequest};
+use crate::token::{AccessRequest, SelfSignedTarget, Token, TokenRequest};
 use crate::world::World;
 use crate::world::clock::Deadline;
 
@@ -50,15 +50,48 @@ impl<'w> Broker<'w> {
     /// # Errors
     /// Whatever kept the credential from minting one.
     pub fn token(&self, credential: &dyn Credential, request: &TokenRequest) -> Result<Token> {
+        self.token_that_lasts(credential, request, self.policy.min_ttl)
+    }
+
+    /// The token with which one credential gets another one's: one with the usual scopes if it is at hand, or one
+    /// that is good for IAM only. `--min-ttl` is about what is printed and does not concern it.
+    ///
+    /// # Errors
+    /// As [`Broker::token`].
+    pub fn source_token(&self, credential: &dyn Credential) -> Result<Token> {
+        let usual = TokenRequest::Access(AccessRequest::default());
+        if credential.cacheable() && !self.policy.no_cache {
+            let found = self.cache.look(&key(credential, &usual));
+            if let Some(token) = self.accept(found, credential.margin(), None) {
+                return Ok(token);
+            }
+        }
+        let for_iam = AccessRequest { for_iam: true, ..AccessRequest::default() };
+        self.token_that_lasts(credential, &TokenRequest::Access(for_iam), None)
+    }
+
+    fn token_that_lasts(
+        &self,
+        credential: &dyn Credential,
+        request: &TokenRequest,
+        min_ttl: Option<i64>,
+    ) -> Result<Token> {
         if !credential.cacheable() || self.policy.no_cache {
-            return self.mint(credential, request).and_then(|token| self.long_enough(token));
+            return self.mint(credential, request).and_then(|token| self.long_enough(token, min_ttl));
         }
         let key = key(credential, request);
-        let margin = self.policy.min_ttl.unwrap_or_else(|| credential.margin());
+        let margin = min_ttl.unwrap_or_else(|| credential.margin());
         let found = self.cache.look(&key);
         let spare = self.spare(found.as_ref());
-        if let Some(token) = self.accept(found, margin) {
+        if let Some(token) = self.accept(found, margin, min_ttl) {
             return Ok(token);
+        }
+        let full = self.deadline.get();
+        self.shorten(spare.as_ref());
+        let prepared = credential.prepare(request, self);
+        self.deadline.set(full);
+        if let Err(error) = prepared {
+            return self.rather(spare, error);
         }
         let lock = match self.cache.lock(&key, self.deadline.get()) {
             Ok(lock) => lock,
@@ -66,7 +99,7 @@ impl<'w> Broker<'w> {
         };
         let found = self.cache.look(&key);
         let spare = self.spare(found.as_ref());
-        if let Some(token) = self.accept(found, margin) {
+        if let Some(token) = self.accept(found, margin, min_ttl) {
             return Ok(token);
         }
         if lock.is_some()
@@ -77,7 +110,7 @@ impl<'w> Broker<'w> {
         match self.mint_in_time(credential, request, spare.as_ref()) {
             Ok(token) => {
                 self.cache.keep(&key, &token);
-                self.long_enough(token)
+                self.long_enough(token, min_ttl)
             }
             Err(error) => {
                 if worth_noting(error.kind()) {
@@ -127,12 +160,12 @@ impl<'w> Broker<'w> {
     }
 
     /// An entry that may be printed: with more left than the margin, or written since this process began.
-    fn accept(&self, found: Option<Entry>, margin: i64) -> Option<Token> {
+    fn accept(&self, found: Option<Entry>, margin: i64, min_ttl: Option<i64>) -> Option<Token> {
         let entry = found?;
         let now = self.now();
         let since_start = entry.written > self.world.started;
         let good = match since_start {
-            true => entry.token.fresh(now, self.policy.min_ttl.unwrap_or(0)),
+            true => entry.token.fresh(now, min_ttl.unwrap_or(0)),
             false => !self.policy.refresh && entry.token.fresh(now, margin),
         };
         good.then(|| {
@@ -170,13 +203,19 @@ impl<'w> Broker<'w> {
         spare: Option<&Token>,
     ) -> Result<Token> {
         let full = self.deadline.get();
-        let left = spare.and_then(|spare| spare.left(self.now()));
-        if left.is_some_and(|left| left >= WORTH_KEEPING) {
-            self.deadline.set(full.at_most(&*self.world.clock, SHORT_BUDGET));
-        }
+        self.shorten(spare);
         let minted = self.mint(credential, request);
         self.deadline.set(full);
         minted
+    }
+
+    /// Leaves a short time only where a token is at hand.
+    fn shorten(&self, spare: Option<&Token>) {
+        let left = spare.and_then(|spare| spare.left(self.now()));
+        if left.is_some_and(|left| left >= WORTH_KEEPING) {
+            let short = self.deadline.get().at_most(&*self.world.clock, SHORT_BUDGET);
+            self.deadline.set(short);
+        }
     }
 
     fn mint(&self, credential: &dyn Credential, request: &TokenRequest) -> Result<Token> {
@@ -187,8 +226,8 @@ impl<'w> Broker<'w> {
     }
 
     /// What the user named explicitly must hold for a new token too.
-    fn long_enough(&self, token: Token) -> Result<Token> {
-        match (self.policy.min_ttl, token.left(self.now())) {
+    fn long_enough(&self, token: Token, min_ttl: Option<i64>) -> Result<Token> {
+        match (min_ttl, token.left(self.now())) {
             (Some(wanted), Some(left)) if left < wanted => Err(Error::unsupported(format!(
                 "a new token lives {left} s, --min-ttl asks for {wanted} s"
             ))
@@ -214,6 +253,9 @@ fn key(credential: &dyn Credential, request: &TokenRequest) -> Key {
     digest.field(name);
     digest.optional(lifetime.map(|seconds| seconds.to_string()).as_deref());
     digest.optional(subject);
+    if matches!(request, TokenRequest::Access(access) if access.for_iam) {
+        digest.field("for iam");
+    }
     if let TokenRequest::SelfSigned(signed) = request
         && let SelfSignedTarget::Audience(audience) = &signed.target
     {

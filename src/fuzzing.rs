@@ -10,8 +10,9 @@ use crate::google::{metadata, token};
 use crate::http::HttpResponse;
 use crate::key::PrivateKey;
 use crate::server::connection;
+use crate::trust::{Endpoint, Fence};
 use crate::url::{Scheme, Url};
-use crate::{cache, duration, jwt, trust};
+use crate::{cache, duration, jwt};
 
 /// A name, and what is done with bytes.
 pub type Target = (&'static str, fn(&[u8]));
@@ -119,9 +120,12 @@ fn url(bytes: &[u8]) {
         assert_eq!(Url::parse(url.as_str()).as_ref(), Ok(&url));
         assert_eq!(format!("{}{}", url.authority(), url.path_and_query()), rest(&url));
     }
-    match trust::token_endpoint(&text, "key.json", "token_uri", &[]) {
-        Ok(url) => assert!(url.scheme == Scheme::Https || url.is_loopback(), "{url}"),
-        Err(error) => printable(&error),
+    let fence = Fence { place: "key.json", allowed: &[], chosen: None, claimed: None };
+    for kind in [Endpoint::OAuth, Endpoint::Sts, Endpoint::Iam, Endpoint::Subject] {
+        match fence.endpoint(kind, "token_uri", &text) {
+            Ok(url) => assert!(url.scheme == Scheme::Https || url.may_be_plain(), "{url}"),
+            Err(error) => printable(&error),
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! HTTP requests and answers as plain values: built and read by pure functions, sent by `world::http`.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
@@ -60,15 +62,28 @@ pub struct HttpRequest {
     /// Where to; its host has been checked.
     pub url: Url,
     /// In the order in which they are sent.
-    pub headers: Vec<(&'static str, Value)>,
+    pub headers: Vec<(Cow<'static, str>, Value)>,
     /// What is sent, with its media type among the headers.
     pub body: Option<Zeroizing<Vec<u8>>>,
     /// When to send it again.
     pub patience: Patience,
     /// Certificates to trust instead of the usual ones.
     pub ca_file: Option<PathBuf>,
+    /// Shown to a server that asks who we are (mutual TLS).
+    pub identity: Option<Identity>,
     /// Whether a proxy may carry it: never to metadata servers.
     pub proxy: bool,
+}
+
+/// A client certificate and its private key, as files in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// What names the two files, for errors.
+    pub named_by: String,
+    /// The certificate, its issuers behind it.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 impl HttpRequest {
@@ -81,6 +96,7 @@ impl HttpRequest {
             body: None,
             patience: Patience::Usual,
             ca_file: None,
+            identity: None,
             proxy: true,
         }
     }
@@ -96,9 +112,32 @@ impl HttpRequest {
         request
     }
 
+    /// A POST of JSON.
+    pub fn json(url: Url, body: &impl Serialize) -> HttpRequest {
+        let mut request = HttpRequest::get(url).header("content-type", "application/json");
+        request.method = Method::Post;
+        // Values that gauth makes can always be written; a server refuses what is empty.
+        request.body = Some(Zeroizing::new(serde_json::to_vec(body).unwrap_or_default()));
+        request
+    }
+
     /// Adds a header that may be shown.
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> HttpRequest {
-        self.headers.push((name, Value::Plain(value.into())));
+    pub fn header(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: impl Into<String>,
+    ) -> HttpRequest {
+        self.headers.push((name.into(), Value::Plain(value.into())));
+        self
+    }
+
+    /// Adds a header that may not be shown.
+    pub fn secret_header(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: Secret,
+    ) -> HttpRequest {
+        self.headers.push((name.into(), Value::Secret(value)));
         self
     }
 

@@ -207,6 +207,51 @@ impl Fields {
         }
     }
 
+    /// Takes an object.
+    ///
+    /// # Errors
+    /// When it is of another type.
+    pub fn object(&mut self, name: &str) -> Result<Option<Fields>, String> {
+        match self.0.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Object(map)) => Ok(Some(Fields(map))),
+            Some(other) => Err(wrong_type(name, &other, "an object")),
+        }
+    }
+
+    /// Takes a whole number from a range.
+    ///
+    /// # Errors
+    /// When it is of another type, or outside the range.
+    pub fn number(
+        &mut self,
+        name: &str,
+        range: std::ops::RangeInclusive<u32>,
+    ) -> Result<Option<u32>, String> {
+        let value = match self.0.remove(name) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::Number(number)) => number,
+            Some(other) => return Err(wrong_type(name, &other, "a number")),
+        };
+        let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+        match number.filter(|number| range.contains(number)) {
+            Some(number) => Ok(Some(number)),
+            None => Err(format!("{name} is not from {} to {}", range.start(), range.end())),
+        }
+    }
+
+    /// Takes `true` or `false`.
+    ///
+    /// # Errors
+    /// When it is of another type.
+    pub fn flag(&mut self, name: &str) -> Result<Option<bool>, String> {
+        match self.0.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(flag)),
+            Some(other) => Err(wrong_type(name, &other, "true or false")),
+        }
+    }
+
     /// Takes any value.
     pub fn any(&mut self, name: &str) -> Option<Value> {
         self.0.remove(name).filter(|value| !value.is_null())

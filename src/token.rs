@@ -8,6 +8,9 @@ pub const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform
 /// The longest token that is accepted, in characters.
 pub const LONGEST_TOKEN: usize = 16_384;
 
+/// The scope that lets a token make others at IAM, and nothing else.
+pub const IAM: &str = "https://www.googleapis.com/auth/iam";
+
 /// What is wanted of a credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenRequest {
@@ -26,6 +29,19 @@ pub struct AccessRequest {
     pub subject: Option<String>,
     /// Wanted life in seconds.
     pub lifetime: Option<u32>,
+    /// The token is for getting another one from IAM: a kind that must name a scope names that one.
+    pub for_iam: bool,
+}
+
+impl AccessRequest {
+    /// The scopes for a kind that must name some.
+    pub fn scopes_or_default(&self) -> Vec<String> {
+        match (self.scopes.is_empty(), self.for_iam) {
+            (false, _) => self.scopes.clone(),
+            (true, false) => vec![CLOUD_PLATFORM.to_owned()],
+            (true, true) => vec![IAM.to_owned()],
+        }
+    }
 }
 
 /// The details of a self-signed JWT: an audience, or scopes, never both.

@@ -4,39 +4,165 @@ use crate::error::{Error, Result};
 use crate::printable;
 use crate::url::{Scheme, Url};
 
-/// Hosts that may receive assertions and refresh tokens.
-const TOKEN_HOSTS: &[&str] = &[
+/// What an endpoint is for, and so who may be behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endpoint {
+    /// Gets assertions and refresh tokens.
+    OAuth,
+    /// Gets subject tokens.
+    Sts,
+    /// Gets access tokens, to make others of them (IAM Service Account Credentials).
+    Iam,
+    /// Gives keys of AWS to its own machines.
+    AwsMetadata,
+    /// AWS's STS, which a signed request is made for.
+    AwsSts,
+    /// Gives subject tokens: anybody may.
+    Subject,
+    /// Proves itself with a certificate that the credential names (GDCH).
+    Certified,
+}
+
+/// Hosts that get assertions and refresh tokens.
+const OAUTH: &[&str] = &[
     "oauth2.googleapis.com",
     "oauth2.mtls.googleapis.com",
     "accounts.google.com",
     "www.googleapis.com",
 ];
 
+/// Google's STS below a universe's domain: global, mutual TLS, by region, by private endpoint. `*` is any part of
+/// one label.
+const STS: &[&str] = &[
+    "sts",
+    "sts.mtls",
+    "sts.*",
+    "sts.*.mtls",
+    "sts.*.rep",
+    "sts.*.rep.mtls",
+    "*.sts",
+    "*.sts.mtls",
+    "*-sts",
+    "*-sts.mtls",
+    "sts-*.p",
+    "sts-*.p.mtls",
+];
+
+/// The same for IAM Service Account Credentials.
+const IAM: &[&str] = &[
+    "iamcredentials",
+    "iamcredentials.*",
+    "iamcredentials.*.rep",
+    "*.iamcredentials",
+    "*-iamcredentials",
+    "iamcredentials-*.p",
+];
+
+/// AWS's STS: global, by region, for federal standards, and in China.
+const AWS_STS: &[&str] = &[
+    "sts.amazonaws.com",
+    "sts.*.amazonaws.com",
+    "sts-fips.*.amazonaws.com",
+    "sts.*.api.aws",
+    "sts.*.amazonaws.com.cn",
+];
+
+/// The address of AWS's metadata server, and the other one.
+const AWS_METADATA: &[&str] = &["169.254.169.254", "fd00:ec2::254"];
+
 /// The universe everybody is in unless told otherwise.
 pub const DEFAULT_UNIVERSE: &str = "googleapis.com";
 
-/// Checks the token endpoint a credential names in `field` of `place`.
-///
-/// # Errors
-/// Malformed for what is no URL; unsafe, naming the way out, for a host that is neither Google's, nor a
-/// loopback address, nor allowed with `--allow-token-host`.
-pub fn token_endpoint(text: &str, place: &str, field: &str, allowed: &[String]) -> Result<Url> {
-    let url = Url::parse(text).map_err(|what| {
-        Error::malformed(place, format!("{field} {what}"))
-            .hint("download the credential again, or remove the field")
-    })?;
-    let known = TOKEN_HOSTS.contains(&url.host.as_str()) && url.port == 443;
-    let permitted = allowed.iter().any(|host| host.eq_ignore_ascii_case(&url.host));
-    if url.is_loopback() || (url.scheme == Scheme::Https && (known || permitted)) {
-        return Ok(url);
+/// What decides whether an endpoint in a credential is acceptable.
+#[derive(Debug, Clone, Copy)]
+pub struct Fence<'a> {
+    /// The file or variable that names it, for errors.
+    pub place: &'a str,
+    /// Hosts the user allowed (`--allow-token-host`).
+    pub allowed: &'a [String],
+    /// The universe the user chose.
+    pub chosen: Option<&'a str>,
+    /// The universe the credential claims to be of; it is shown in a hint and believed in nothing.
+    pub claimed: Option<&'a str>,
+}
+
+impl Fence<'_> {
+    /// Checks the endpoint a credential names in `field`.
+    ///
+    /// # Errors
+    /// Malformed for what is no URL; unsafe, naming the way out, for a host that is neither the right one, nor a
+    /// loopback address, nor allowed.
+    pub fn endpoint(&self, kind: Endpoint, field: &str, text: &str) -> Result<Url> {
+        let place = self.place;
+        let url = Url::parse(text).map_err(|what| {
+            Error::malformed(place, format!("{field} {what}"))
+                .hint("download or make the credential again, or mend the field")
+        })?;
+        if url.is_loopback() || self.is_expected(kind, &url) {
+            return Ok(url);
+        }
+        let host = printable::text(url.authority());
+        if url.scheme == Scheme::Http {
+            let message = format!("{place}: {field} sends secrets to {host} without TLS");
+            return Err(Error::not_safe(message).hint(format!("use https in {field}")));
+        }
+        let owner = match kind {
+            Endpoint::AwsMetadata | Endpoint::AwsSts => "AWS's",
+            _ => "Google's",
+        };
+        let error =
+            Error::not_safe(format!("{place}: {field} names {host}, which is not {owner}"));
+        let claimed = self.claimed.filter(|domain| in_universe(kind, &url, domain));
+        Err(match claimed {
+            Some(domain) => error.hint(format!("--universe-domain {domain} if you trust that universe")),
+            None => error
+                .hint(format!("--allow-token-host {} if you trust it with this credential", url.host)),
+        })
     }
-    let host = printable::text(url.authority());
-    if url.scheme == Scheme::Http {
-        let message = format!("{place}: {field} sends secrets to {host} without TLS");
-        return Err(Error::not_safe(message).hint(format!("use https in {field}")));
+
+    fn is_expected(&self, kind: Endpoint, url: &Url) -> bool {
+        let host = url.host.as_str();
+        match (kind, url.scheme) {
+            (Endpoint::AwsMetadata, _) => AWS_METADATA.contains(&host),
+            (Endpoint::Subject, Scheme::Http) => url.may_be_plain(),
+            (Endpoint::Subject | Endpoint::Certified, Scheme::Https) => true,
+            (_, Scheme::Http) => false,
+            (_, Scheme::Https) => {
+                self.allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(host))
+                    || in_universe(kind, url, DEFAULT_UNIVERSE)
+                    || self.chosen.is_some_and(|domain| in_universe(kind, url, domain))
+            }
+        }
     }
-    Err(Error::not_safe(format!("{place}: {field} names {host}, which is not Google's"))
-        .hint(format!("--allow-token-host {} if you trust it with this credential", url.host)))
+}
+
+/// Whether this is the service's host in a universe.
+fn in_universe(kind: Endpoint, url: &Url, domain: &str) -> bool {
+    let host = url.host.as_str();
+    let below = host.strip_suffix(domain).and_then(|host| host.strip_suffix('.'));
+    let fits = |patterns: &[&str], host: &str| patterns.iter().any(|pattern| matches(pattern, host));
+    let known = match kind {
+        Endpoint::OAuth => OAUTH.contains(&host),
+        Endpoint::Sts => below.is_some_and(|host| fits(STS, host)),
+        Endpoint::Iam => below.is_some_and(|host| fits(IAM, host)),
+        Endpoint::AwsSts => fits(AWS_STS, host),
+        Endpoint::AwsMetadata | Endpoint::Subject | Endpoint::Certified => false,
+    };
+    known && url.scheme == Scheme::Https && url.port == 443
+}
+
+/// Whether a name fits a pattern label by label.
+fn matches(pattern: &str, name: &str) -> bool {
+    let (wanted, labels) = (pattern.split('.'), name.split('.'));
+    wanted.clone().count() == labels.clone().count()
+        && wanted.zip(labels).all(|(wanted, label)| match wanted.split_once('*') {
+            None => wanted == label,
+            Some((before, after)) => {
+                label.len() > before.len() + after.len()
+                    && label.starts_with(before)
+                    && label.ends_with(after)
+            }
+        })
 }
 
 /// Checks a base URL the user set in a variable or property: any https host, or a loopback address.
@@ -84,10 +210,14 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
 
+    fn check_as(kind: Endpoint, text: &str) -> std::result::Result<(), ErrorKind> {
+        let allowed = ["sts.example.com".to_owned()];
+        let fence = Fence { place: "key.json", allowed: &allowed, chosen: None, claimed: None };
+        fence.endpoint(kind, "token_uri", text).map(drop).map_err(|error| error.kind())
+    }
+
     fn check(text: &str) -> std::result::Result<(), ErrorKind> {
-        token_endpoint(text, "key.json", "token_uri", &["sts.example.com".to_owned()])
-            .map(drop)
-            .map_err(|error| error.kind())
+        check_as(Endpoint::OAuth, text)
     }
 
     #[test]
@@ -123,6 +253,22 @@ mod tests {
         ] {
             assert_eq!(check(text), Err(kind), "{text}");
         }
+    }
+
+    #[test]
+    fn a_universe_counts_when_the_user_chose_it() {
+        let sts = "https://sts.u.example/v1/token";
+        let fence = |chosen| Fence { place: "key.json", allowed: &[], chosen, claimed: Some("u.example") };
+        assert!(fence(Some("u.example")).endpoint(Endpoint::Sts, "token_url", sts).is_ok());
+        let error = fence(None).endpoint(Endpoint::Sts, "token_url", sts).expect_err("unconfirmed");
+        assert_eq!(error.hint_text(), Some("--universe-domain u.example if you trust that universe"));
+    }
+
+    #[test]
+    fn a_star_stands_for_a_part_of_one_label() {
+        assert!(matches("sts.*.rep", "sts.us-east1.rep") && matches("*-sts", "us-east1-sts"));
+        assert!(!matches("sts.*.rep", "sts.a.b.rep") && !matches("*-sts", "-sts"));
+        assert!(!matches("sts.*", "sts.") && !matches("sts", "stsx") && !matches("sts-*.p", "sts-.p"));
     }
 
     #[test]

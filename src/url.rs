@@ -92,6 +92,15 @@ impl Url {
         self.text.split('?').next().unwrap_or(&self.text)
     }
 
+    /// The same path and query below another URL.
+    ///
+    /// # Errors
+    /// What is wrong with the result, as for [`Url::parse`].
+    pub fn moved_to(&self, base: &Url) -> Result<Url, &'static str> {
+        let base = base.without_query().trim_end_matches('/');
+        Url::parse(&format!("{base}{}", self.path_and_query()))
+    }
+
     /// The host as an address, where it is one.
     pub fn address(&self) -> Option<IpAddr> {
         self.host.parse().ok()

@@ -38,7 +38,7 @@ pub(super) fn request<'a>(
 ) -> impl Iterator<Item = Line<'a>> {
     let is_form = request.headers.iter().any(|(name, value)| {
         let Value::Plain(value) = value else { return false };
-        *name == "content-type" && value.starts_with("application/x-www-form-urlencoded")
+        name == "content-type" && value.starts_with("application/x-www-form-urlencoded")
     });
     let form = request.body.as_ref().filter(|_| is_form).map(|body| Line::Form(body));
     std::iter::once(Line::Request(request, proxy))
@@ -145,7 +145,7 @@ mod tests {
             Url::parse("http://127.0.0.1/x?recursive=true&token=hunter2hunter2").expect("url");
         let mut request = HttpRequest::get(url).header("metadata-flavor", "Google");
         let bearer = Value::Secret(Secret::new("Bearer hunter2hunter2"));
-        request.headers.push(("authorization", bearer));
+        request.headers.push(("authorization".into(), bearer));
         request = request.header("x-aws-ec2-metadata-token", "hunter2hunter2");
         let shown = lines(&request);
         assert!(shown[0].starts_with("> GET http://127.0.0.1/x?recursive=true&token=[secret "));

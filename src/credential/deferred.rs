@@ -11,7 +11,7 @@ use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::{self, About, Credential, Setting};
 use crate::error::Result;
-use crate::token::{AccessRequest, SelfSignedRequest, Token};
+use crate::token::{AccessRequest, SelfSignedRequest, Token, TokenRequest};
 
 /// The JSON of a credential.
 pub struct Deferred {
@@ -62,6 +62,14 @@ impl Credential for Deferred {
 
     fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token> {
         self.inner()?.access_token(request, broker)
+    }
+
+    fn prepare(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<()> {
+        self.inner()?.prepare(request, broker)
+    }
+
+    fn ask_about(&self, broker: &Broker<'_>) -> Result<About> {
+        self.inner()?.ask_about(broker)
     }
 
     fn self_signed(&self, request: &SelfSignedRequest, broker: &Broker<'_>) -> Result<Token> {

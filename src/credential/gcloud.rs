@@ -13,7 +13,7 @@ use crate::credential::metadata::Metadata;
 use crate::credential::{self, About, Credential, Setting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gcloud::accounts;
-use crate::token::{AccessRequest, SelfSignedRequest, Token};
+use crate::token::{AccessRequest, SelfSignedRequest, Token, TokenRequest};
 use crate::{json, printable};
 
 /// How long gcloud may keep its database locked, as gcloud itself waits.
@@ -118,6 +118,14 @@ impl Credential for GcloudAccount {
 
     fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token> {
         self.inner()?.access_token(request, broker)
+    }
+
+    fn prepare(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<()> {
+        self.inner()?.prepare(request, broker)
+    }
+
+    fn ask_about(&self, broker: &Broker<'_>) -> Result<About> {
+        self.inner()?.ask_about(broker)
     }
 
     fn self_signed(&self, request: &SelfSignedRequest, broker: &Broker<'_>) -> Result<Token> {

@@ -3,10 +3,16 @@
 
 pub mod authorized_user;
 pub mod deferred;
+pub mod downscoped;
+pub mod external_account;
+pub mod external_account_authorized_user;
 pub mod gcloud;
+pub mod gdch_service_account;
+pub mod impersonated;
 pub mod metadata;
 pub mod ready;
 pub mod service_account;
+pub mod source;
 
 use serde_json::{Map, Value};
 
@@ -15,8 +21,8 @@ use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::error::{Error, Result};
 use crate::json::{self, Fields};
-use crate::token::{AccessRequest, SelfSignedRequest, Token};
-use crate::trust;
+use crate::token::{AccessRequest, SelfSignedRequest, Token, TokenRequest};
+use crate::trust::{self, Endpoint, Fence};
 use crate::url::Url;
 
 /// Seconds a cached token must have left, as gcloud has it.
@@ -45,6 +51,15 @@ pub trait Credential {
     /// # Errors
     /// Why there is none.
     fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token>;
+
+    /// Gets what it needs of another credential, before the broker takes the lock of this one's token: nobody
+    /// may hold two of them.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn prepare(&self, _: &TokenRequest, _: &Broker<'_>) -> Result<()> {
+        Ok(())
+    }
 
     /// A JWT signed with its own key.
     ///
@@ -89,6 +104,8 @@ pub struct About {
     pub quota_project: Option<String>,
     /// The universe its APIs are in.
     pub universe_domain: Option<String>,
+    /// How it comes to its tokens, where that is by way of another credential: "impersonated by ada@example.com".
+    pub through: Option<String>,
 }
 
 impl About {
@@ -119,6 +136,10 @@ pub fn kind_in_words(kind: &str) -> &str {
         "service_account" => "a service account",
         "access_token" => "a ready token",
         "metadata" => "the metadata server's account",
+        "external_account" => "a federated identity",
+        "external_account_authorized_user" => "a workforce login",
+        "impersonated_service_account" => "an impersonated service account",
+        "gdch_service_account" => "a service account of Google Distributed Cloud",
         other => other,
     }
 }
@@ -132,6 +153,8 @@ pub struct Setting {
     pub origin: Origin,
     /// The token endpoint chosen by variable or property, over the file's own.
     pub token_host: Option<Url>,
+    /// Other services of Google's at another place than usual.
+    pub services: Services,
     /// Hosts that may receive this credential's secrets besides Google's.
     pub allowed_hosts: Vec<String>,
     /// The universe chosen by flag or variable, over the file's own.
@@ -144,6 +167,38 @@ pub struct Setting {
     pub quota_project: Option<String>,
     /// The name it is stored under, where the JSON itself has none.
     pub account: Option<String>,
+    /// What of the environment decides whose tokens these are: the keys of AWS's programs.
+    pub surroundings: Option<String>,
+}
+
+/// Google's services at the places the user moved them to, as gcloud's variables can.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Services {
+    /// In place of `https://sts.googleapis.com/`.
+    pub sts: Option<Url>,
+    /// In place of `https://iamcredentials.googleapis.com/`.
+    pub iam_credentials: Option<Url>,
+    /// The whole URL that tells whose a federated token is.
+    pub introspection: Option<Url>,
+}
+
+impl Services {
+    /// The root of IAM Service Account Credentials in a universe.
+    pub fn iam_credentials(&self, universe: &str) -> String {
+        match &self.iam_credentials {
+            Some(moved) => moved.as_str().to_owned(),
+            None => format!("https://iamcredentials.{universe}"),
+        }
+    }
+
+    /// The exchange endpoint in a universe.
+    ///
+    /// # Errors
+    /// What is wrong with its URL.
+    pub fn exchange(&self, universe: &str) -> std::result::Result<Url, &'static str> {
+        let url = Url::parse(&format!("https://sts.{universe}/v1/token"))?;
+        self.sts.as_ref().map_or(Ok(url.clone()), |moved| url.moved_to(moved))
+    }
 }
 
 impl Setting {
@@ -153,12 +208,14 @@ impl Setting {
             place: place.into(),
             origin: Origin::Foreign,
             token_host: None,
+            services: Services::default(),
             allowed_hosts: Vec::new(),
             universe_domain: None,
             self_signed: false,
             login_hint: "gcloud auth application-default login".to_owned(),
             quota_project: None,
             account: None,
+            surroundings: None,
         }
     }
 
@@ -172,6 +229,10 @@ impl Setting {
         digest.optional(self.token_host.as_ref().map(Url::as_str));
         digest.optional(self.universe_domain.as_deref());
         digest.field(if self.self_signed { "signs" } else { "asks" });
+        for moved in [&self.services.sts, &self.services.iam_credentials] {
+            digest.optional(moved.as_ref().map(Url::as_str));
+        }
+        digest.optional(self.surroundings.as_deref());
         // A host that was allowed once is not allowed for ever.
         for host in &self.allowed_hosts {
             digest.field(host);
@@ -189,7 +250,37 @@ impl Setting {
             return Ok(chosen.clone());
         }
         let text = token_uri.unwrap_or(crate::google::token::ENDPOINT);
-        trust::token_endpoint(text, &self.place, "token_uri", &self.allowed_hosts)
+        self.trusted(Endpoint::OAuth, "token_uri", text, None)
+    }
+
+    /// An endpoint the credential names, checked, and moved to where the user wants that service to be.
+    /// `claimed` is the universe the credential says it is of.
+    pub(crate) fn trusted(
+        &self,
+        kind: Endpoint,
+        field: &str,
+        text: &str,
+        claimed: Option<&str>,
+    ) -> Result<Url> {
+        let fence = Fence {
+            place: &self.place,
+            allowed: &self.allowed_hosts,
+            chosen: self.universe_domain.as_deref(),
+            claimed,
+        };
+        let url = fence.endpoint(kind, field, text)?;
+        let moved = match kind {
+            Endpoint::Sts => &self.services.sts,
+            Endpoint::Iam => &self.services.iam_credentials,
+            _ => &None,
+        };
+        match moved {
+            // A loopback address is where somebody put it already.
+            Some(moved) if !url.is_loopback() => {
+                url.moved_to(moved).map_err(|what| self.malformed(format!("{field} {what}")))
+            }
+            _ => Ok(url),
+        }
     }
 
     /// The universe: chosen, or the credential's, or the default.
@@ -218,16 +309,13 @@ pub const AGAIN: &str =
 type Parse = fn(Fields, &Setting) -> Result<Box<dyn Credential>>;
 
 /// The kinds that come as JSON, by their `type`.
-const KINDS: &[(&str, Parse)] =
-    &[("authorized_user", authorized_user::parse), ("service_account", service_account::parse)];
-
-/// Google's other kinds, which this version does not read.
-const UNREAD: &[&str] = &[
-    "external_account",
-    "external_account_authorized_user",
-    "gdch_service_account",
-    "impersonated_service_account",
-    "service_account_p12",
+const KINDS: &[(&str, Parse)] = &[
+    ("authorized_user", authorized_user::parse),
+    ("service_account", service_account::parse),
+    ("external_account", external_account::parse),
+    ("external_account_authorized_user", external_account_authorized_user::parse),
+    ("impersonated_service_account", impersonated::parse),
+    ("gdch_service_account", gdch_service_account::parse),
 ];
 
 /// Reads a credential from the text of its JSON.
@@ -249,11 +337,11 @@ pub fn read(map: Map<String, Value>, setting: &Setting) -> Result<Box<dyn Creden
     let Some(kind) = kind else { return parse_untyped(fields, setting) };
     match KINDS.iter().find(|(name, _)| *name == kind) {
         Some((_, parse)) => parse(fields, setting),
-        None if UNREAD.contains(&kind.as_str()) => Err(Error::unsupported(format!(
-            "{}: credentials of type {kind} are not read by this version",
+        None if kind == "service_account_p12" => Err(Error::unsupported(format!(
+            "{}: keys in P12 files are not read",
             setting.place
         ))
-        .hint("use a service account key, a user login, or the metadata server")),
+        .hint("make a new key of the account, as JSON")),
         None => {
             let known: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
             let kind = crate::printable::text(&kind);

@@ -84,13 +84,12 @@ impl Credential for ServiceAccount {
     }
 
     fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token> {
-        let default = [CLOUD_PLATFORM.to_owned()];
-        let scopes = if request.scopes.is_empty() { &default } else { &request.scopes[..] };
+        let scopes = request.scopes_or_default();
         if self.signs {
             if request.subject.is_some() {
                 return Err(self.cannot_delegate());
             }
-            let target = SelfSignedTarget::Scopes(scopes.to_vec());
+            let target = SelfSignedTarget::Scopes(scopes);
             let signed = SelfSignedRequest { target, lifetime: request.lifetime };
             return self.self_signed(&signed, broker);
         }
@@ -114,7 +113,7 @@ impl Credential for ServiceAccount {
                 .hint_if_none(|| format!("check the account and the key in {}", self.about.place))
         })?;
         let mut token = Token::new(granted.access_token, "service_account", granted.expires_at);
-        token.scopes = Some(granted.scopes.unwrap_or_else(|| scopes.to_vec()));
+        token.scopes = Some(granted.scopes.unwrap_or(scopes));
         Ok(self.about.stamp(token))
     }
 

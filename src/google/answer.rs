@@ -15,14 +15,17 @@ pub struct ServerError {
     pub description: Option<String>,
     /// Google's finer distinction, as in `invalid_rapt`.
     pub subtype: Option<String>,
+    /// Where the server says there is more to read about it.
+    pub uri: Option<String>,
 }
 
 impl std::fmt::Display for ServerError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.description {
-            Some(description) => write!(f, "Google says {}: \"{description}\"", self.code),
-            None => write!(f, "Google says {}", self.code),
+        write!(f, "Google says {}", self.code)?;
+        if let Some(description) = &self.description {
+            write!(f, ": \"{description}\"")?;
         }
+        self.uri.as_ref().map_or(Ok(()), |uri| write!(f, " ({uri})"))
     }
 }
 
@@ -81,6 +84,7 @@ pub fn server_error(response: &HttpResponse) -> Option<ServerError> {
             code: printable::said(&code),
             description: map.get("error_description").and_then(text),
             subtype: map.get("error_subtype").and_then(text),
+            uri: map.get("error_uri").and_then(text),
         }),
         Value::Object(error) => Some(ServerError {
             code: error
@@ -89,6 +93,7 @@ pub fn server_error(response: &HttpResponse) -> Option<ServerError> {
                 .unwrap_or_else(|| format!("status {}", response.status)),
             description: error.get("message").and_then(text),
             subtype: None,
+            uri: None,
         }),
         _ => None,
     }

@@ -1,7 +1,9 @@
 //! Google's APIs: one file each. Requests are built and answers read by pure functions.
 
 pub mod answer;
+pub mod iam;
 pub mod metadata;
+pub mod sts;
 pub mod token;
 
 /// The metrics header Google's libraries send: language, library, and what is asked with which kind.

@@ -7,8 +7,8 @@ use crate::google::{answer, metrics};
 use crate::http::{HttpRequest, HttpResponse};
 use crate::json::Fields;
 use crate::secret::Secret;
-use crate::token;
 use crate::url::Url;
+use crate::{printable, token};
 
 /// Where Google gives tokens.
 pub const ENDPOINT: &str = "https://oauth2.googleapis.com/token";
@@ -67,6 +67,10 @@ pub struct Granted {
     pub scopes: Option<Vec<String>>,
     /// The refresh token to use from now on, where it changed.
     pub refresh_token: Option<Secret>,
+    /// `Bearer`, or what the server calls it (RFC 8693: `N_A` for what is no access token).
+    pub token_type: String,
+    /// What kind of token it is (RFC 8693).
+    pub issued_token_type: Option<String>,
 }
 
 /// Reads an answer; `now` is the time before the request, in Unix seconds.
@@ -74,6 +78,21 @@ pub struct Granted {
 /// # Errors
 /// `Refused` in the server's words, or `NoAnswer` naming the field at fault.
 pub fn read(response: &HttpResponse, host: &str, now: i64) -> Result<Granted> {
+    let granted = read_any(response, host, now)?;
+    match granted.token_type.eq_ignore_ascii_case("bearer") {
+        true => Ok(granted),
+        false => {
+            let what = format!("holds a token of type {}, not Bearer", granted.token_type);
+            Err(answer::unusable(response, host, &what))
+        }
+    }
+}
+
+/// Reads an answer with a token of any type.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_any(response: &HttpResponse, host: &str, now: i64) -> Result<Granted> {
     let mut fields = Fields::new(answer::object(response, host)?);
     let unusable = |what: String| answer::unusable(response, host, &what);
     let in_answer = |what: String| unusable(format!("is not understood, {what}"));
@@ -81,12 +100,8 @@ pub fn read(response: &HttpResponse, host: &str, now: i64) -> Result<Granted> {
     if !can_be_sent(&access_token) {
         return Err(unusable("holds an access_token that no header can carry".to_owned()));
     }
-    if let Some(kind) = fields.text("token_type").map_err(in_answer)?
-        && !kind.eq_ignore_ascii_case("bearer")
-    {
-        let kind = crate::printable::said(&kind);
-        return Err(unusable(format!("holds a token of type {kind}, not Bearer")));
-    }
+    let token_type = fields.text("token_type").map_err(in_answer)?;
+    let issued = fields.text("issued_token_type").map_err(in_answer)?;
     let life = expires_in(fields.any("expires_in")).map_err(in_answer)?;
     let mut scopes = fields.words("scope").map_err(in_answer)?;
     if let Some(scopes) = &mut scopes {
@@ -99,6 +114,8 @@ pub fn read(response: &HttpResponse, host: &str, now: i64) -> Result<Granted> {
         expires_at: life.map(|life| now.saturating_add(life)),
         scopes: scopes.filter(|scopes| !scopes.is_empty()),
         refresh_token: refresh_token.filter(|token| !token.is_empty()),
+        token_type: token_type.map_or_else(|| "Bearer".to_owned(), |kind| printable::said(&kind)),
+        issued_token_type: issued.map(|kind| printable::said(&kind)),
     })
 }
 

@@ -256,7 +256,7 @@ mod tests {
             let mut request = HttpRequest::get(url).header("x-goog-user-project", value);
             let error = message(&request).expect_err(value);
             assert_eq!(error.kind(), ErrorKind::Unsafe);
-            request.headers = vec![("authorization", Value::Secret(Secret::new(value)))];
+            request.headers = vec![("authorization".into(), Value::Secret(Secret::new(value)))];
             let error = message(&request).expect_err(value);
             assert!(error.message().contains("header authorization"), "{error}");
         }

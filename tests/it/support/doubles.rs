@@ -124,7 +124,7 @@ impl Sent {
             headers: request
                 .headers
                 .iter()
-                .map(|(name, value)| ((*name).to_owned(), text(value)))
+                .map(|(name, value)| (name.to_string(), text(value)))
                 .collect(),
             form: form_urlencoded::parse(&body).into_owned().collect(),
             limit: conditions.limit,

@@ -1,0 +1,88 @@
+//! A subject token in what a file or URL holds: the whole text, or a field of a JSON object.
+
+use crate::json::{self, Fields};
+use crate::secret::Secret;
+
+/// The longest subject token, in bytes; also of a file or answer that holds one.
+pub const LONGEST: usize = 64 * 1024;
+
+/// How a subject token is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Format {
+    /// The whole of it.
+    Text,
+    /// This field of a JSON object.
+    Json(String),
+}
+
+impl Format {
+    /// Reads `format` of a source.
+    ///
+    /// # Errors
+    /// What is wrong with it, naming the field.
+    pub fn parse(source: &mut Fields) -> Result<Format, String> {
+        let Some(mut format) = source.object("format")? else { return Ok(Format::Text) };
+        let within = |what: String| format!("format.{what}");
+        match format.text("type").map_err(within)?.as_deref() {
+            None | Some("" | "text") => Ok(Format::Text),
+            Some("json") => {
+                format.needed("subject_token_field_name").map(Format::Json).map_err(within)
+            }
+            Some(_) => Err("format.type is neither text nor json".to_owned()),
+        }
+    }
+
+    /// The token in `bytes`. White space around it is dropped: no token ends in it, and an STS refuses one that
+    /// does.
+    ///
+    /// # Errors
+    /// What is wrong, as the end of a sentence that begins with the file's or server's name.
+    pub fn read(&self, bytes: &[u8]) -> Result<Secret, String> {
+        let token = match self {
+            Format::Text => {
+                let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())?;
+                Secret::new(text.trim_ascii())
+            }
+            Format::Json(field) => {
+                let mut fields = Fields::new(json::object(bytes)?);
+                let name = crate::printable::text(field);
+                match fields.text(field)? {
+                    Some(text) => Secret::new(text.trim_ascii()),
+                    None => return Err(format!("has no field {name}")),
+                }
+            }
+        };
+        match token.is_empty() {
+            true => Err("holds no token, it is empty".to_owned()),
+            false => Ok(token),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_the_text_or_a_field_without_the_space_around_it() {
+        let json = Format::Json("t".to_owned());
+        let read = |format: &Format, text: &str| {
+            format.read(text.as_bytes()).map(|token| token.same_as(&Secret::new("ab.c")))
+        };
+        assert_eq!(read(&Format::Text, " ab.c\r\n"), Ok(true));
+        assert_eq!(read(&json, "{\"t\":\"ab.c\\n\",\"u\":1}"), Ok(true));
+        for (format, text, what) in [
+            (&Format::Text, " \n", "is empty"),
+            (&json, "ab.c", "not valid JSON"),
+            (&json, "{\"u\":\"ab.c\"}", "has no field t"),
+            (&json, "{\"t\":5}", "t is a number"),
+            (&json, "{\"t\":\"\"}", "is empty"),
+            (&json, "[]", "not an object"),
+        ] {
+            let error = read(format, text).expect_err(text);
+            assert!(error.contains(what) && !error.contains("ab.c"), "{text}: {error}");
+        }
+        assert_eq!(read(&Format::Text, "\u{0}x").map(|_| ()), Ok(()));
+        assert!(Format::Text.read(b"\xff\xfe").is_err());
+    }
+}

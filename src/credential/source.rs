@@ -1,0 +1,63 @@
+//! The credential behind another one: whose token is exchanged for the one that is wanted.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use crate::broker::Broker;
+use crate::cache::KeyDigest;
+use crate::credential::{About, Credential};
+use crate::error::Result;
+use crate::token::{Token, TokenRequest};
+
+/// A credential, and its token once there is one.
+pub struct Source {
+    credential: Rc<dyn Credential>,
+    /// `None`: the token is for IAM only. Otherwise it is asked for as the wanted one is.
+    as_wanted: bool,
+    token: OnceCell<Token>,
+}
+
+impl Source {
+    /// A source whose token gets another one from IAM.
+    pub fn for_iam(credential: Rc<dyn Credential>) -> Source {
+        Source { credential, as_wanted: false, token: OnceCell::new() }
+    }
+
+    /// A source that is asked for the very token that is wanted.
+    pub fn as_wanted(credential: Rc<dyn Credential>) -> Source {
+        Source { credential, as_wanted: true, token: OnceCell::new() }
+    }
+
+    /// What is known of it.
+    pub fn about(&self) -> &About {
+        self.credential.about()
+    }
+
+    /// What files tell of it.
+    ///
+    /// # Errors
+    /// When it turns out to be unusable.
+    pub fn describe(&self) -> Result<About> {
+        self.credential.describe()
+    }
+
+    /// Adds what decides its tokens.
+    pub fn identify(&self, digest: &mut KeyDigest) {
+        self.credential.identify(digest);
+    }
+
+    /// Its token: the one of [`Credential::prepare`], or one got now.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn token(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<&Token> {
+        if let Some(token) = self.token.get() {
+            return Ok(token);
+        }
+        let token = match self.as_wanted {
+            true => broker.token(&*self.credential, request)?,
+            false => broker.source_token(&*self.credential)?,
+        };
+        Ok(self.token.get_or_init(|| token))
+    }
+}
