@@ -85,7 +85,12 @@ fn metadata_answer(bytes: &[u8]) {
 }
 
 fn pem(bytes: &[u8]) {
-    if let Err(what) = PrivateKey::from_pem(&String::from_utf8_lossy(bytes)) {
+    let text = String::from_utf8_lossy(bytes);
+    let rsa = PrivateKey::from_pem(&text);
+    let any = PrivateKey::any_from_pem(&text);
+    let signs_rs256 = any.as_ref().is_ok_and(|key| key.algorithm() == "RS256");
+    assert_eq!(rsa.is_ok(), signs_rs256, "an RSA key is one wherever it is read");
+    for what in [rsa.err(), any.err()].into_iter().flatten() {
         assert!(!what.contains(char::is_control), "{what:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! JSON Web Tokens (RFC 7519) signed with RS256 (RFC 7515), made and taken apart.
+//! JSON Web Tokens (RFC 7519) signed with RS256 or ES256 (RFC 7515), made and taken apart.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,7 +17,7 @@ pub const BACKDATED: i64 = 10;
 /// The JOSE header, in the order in which it is written.
 #[derive(Debug, Serialize)]
 pub struct Header<'a> {
-    /// Always `RS256`.
+    /// `RS256` or `ES256`, as the key is.
     pub alg: &'a str,
     /// Always `JWT`.
     pub typ: &'a str,
@@ -58,11 +58,11 @@ pub fn sign(
     kid: Option<&str>,
     claims: &impl Serialize,
 ) -> Result<Secret, String> {
-    let header = Header { alg: "RS256", typ: "JWT", kid };
+    let header = Header { alg: key.algorithm(), typ: "JWT", kid };
     sign_parts(key, &header, claims)
 }
 
-/// Signs any header and claims, for those who need another header.
+/// Signs any header and claims, for those who need another header. Its `alg` must be the key's.
 ///
 /// # Errors
 /// When they cannot be written as JSON or the key cannot sign.
@@ -153,6 +153,38 @@ mod tests {
             let parts = parts(jwt.expose()).expect("parts");
             assert!(key.public().verifies(parts.message, &parts.signature));
         }
+    }
+
+    #[test]
+    fn the_published_es256_vector_verifies_and_one_signed_here_does_too() {
+        let vectors: Value =
+            serde_json::from_str(include_str!("../tests/data/vectors.json")).expect("vectors");
+        let file = include_str!("../tests/data/credentials/gdch_service_account.json").as_bytes();
+        let mut file = crate::json::Fields::new(crate::json::object(file).expect("sample"));
+        let pem = file.needed_secret("private_key").expect("pem");
+        let kid = file.needed("private_key_id").expect("kid");
+        let key = PrivateKey::any_from_secret(&pem).expect("key");
+
+        let case = &vectors["es256_verify_only"];
+        let published = case["jwt"].as_str().expect("jwt");
+        let parts = parts(published).expect("parts");
+        assert!(key.public().verifies(parts.message, &parts.signature));
+        assert!(!key.public().verifies(&parts.message[1..], &parts.signature));
+
+        let text = |name: &str| case["claims"][name].as_str();
+        let claims = Claims {
+            iss: text("iss").expect("iss"),
+            sub: text("sub"),
+            aud: text("aud"),
+            iat: case["claims"]["iat"].as_i64().expect("iat"),
+            exp: case["claims"]["exp"].as_i64().expect("exp"),
+            ..Claims::default()
+        };
+        let signed = sign(&key, Some(&kid), &claims).expect("jwt");
+        let ours = super::parts(signed.expose()).expect("parts");
+        // All but the signature, which is another one: the published one was made with a random nonce.
+        assert_eq!(ours.message, parts.message);
+        assert!(key.public().verifies(ours.message, &ours.signature));
     }
 
     #[test]

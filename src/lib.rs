@@ -33,6 +33,7 @@ pub mod roots;
 pub mod secret;
 pub mod server;
 pub mod settings;
+pub mod sigv4;
 pub mod token;
 pub mod trust;
 pub mod url;

@@ -83,6 +83,8 @@ fn secrets_are_exposed_where_they_are_sent_signed_kept_or_printed() {
             "key.rs",
             "output.rs",
             "server/",
+            // The secret access key signs; the session token is a header under the signature.
+            "sigv4.rs",
             // Headers and the password of a proxy go over the wire.
             "world/http.rs",
         ],
