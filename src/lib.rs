@@ -22,6 +22,7 @@ pub mod gcloud;
 pub mod google;
 pub mod help;
 pub mod http;
+pub mod identity;
 pub mod json;
 pub mod jwt;
 pub mod key;

@@ -6,8 +6,9 @@
 use crate::accounts::{Login, Origin};
 use crate::broker::Broker;
 use crate::cache::KeyDigest;
+use crate::credential::login::{self, Saved};
 use crate::credential::{AGAIN, About, Credential, Setting};
-use crate::error::{Error, ErrorKind, Result, io_reason};
+use crate::error::{Error, ErrorKind, Result};
 use crate::google::token::{Granted, Refresh};
 use crate::google::{answer, token};
 use crate::http::Patience;
@@ -16,6 +17,8 @@ use crate::secret::Secret;
 use crate::token::{AccessRequest, Token};
 use crate::trust::DEFAULT_UNIVERSE;
 use crate::url::Url;
+
+const KIND: &str = "authorized_user";
 
 /// A person's login.
 struct AuthorizedUser {
@@ -28,13 +31,6 @@ struct AuthorizedUser {
     saved: Option<Saved>,
     origin: Origin,
     login_hint: String,
-}
-
-/// An access token kept beside the login.
-struct Saved {
-    token: Secret,
-    expires_at: i64,
-    scopes: Option<Vec<String>>,
 }
 
 /// Reads the fields of a login.
@@ -51,19 +47,9 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
     let universe = setting.universe(universe.filter(|domain| !domain.is_empty()))?;
     let account = fields.text("account").map_err(malformed)?;
     let scopes = fields.words("scopes").map_err(malformed)?;
-    let token = fields.secret("token").map_err(malformed)?.filter(|token| !token.is_empty());
-    let expiry = match fields.text("expiry").map_err(malformed)? {
-        None => None,
-        Some(text) => Some(unix(&text).ok_or_else(|| malformed(EXPIRY.to_owned()))?),
-    };
-    let saved = match (token, expiry) {
-        (Some(token), Some(expires_at)) if token::can_be_sent(&token) => {
-            Some(Saved { token, expires_at, scopes: scopes.map(sorted) })
-        }
-        _ => None,
-    };
+    let saved = Saved::read(&mut fields, scopes).map_err(malformed)?;
     let about = About {
-        kind: "authorized_user".to_owned(),
+        kind: KIND.to_owned(),
         place: setting.place.clone(),
         account: account.filter(|name| !name.is_empty()).or_else(|| setting.account.clone()),
         project: None,
@@ -83,41 +69,41 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
     }))
 }
 
-const EXPIRY: &str = "expiry is not a time like 2026-01-02T03:04:05Z";
-
 impl Credential for AuthorizedUser {
     fn about(&self) -> &About {
         &self.about
     }
 
     fn identify(&self, digest: &mut KeyDigest) {
-        digest.field("authorized_user");
+        digest.field(KIND);
         digest.field(&self.client_id);
         digest.field(self.token_uri.as_str());
-        match &self.origin {
-            // Our own file changes when its refresh token rotates, and the token stays good.
-            Origin::Ours(path) => digest.field(&path.to_string_lossy()),
-            Origin::Foreign => digest.secret(&self.refresh_token),
-        }
-        match &self.saved {
-            Some(saved) => digest.secret(&saved.token),
-            None => digest.field("no saved token"),
-        }
+        login::identify(&self.origin, &self.refresh_token, digest);
+        Saved::identify(self.saved.as_ref(), digest);
     }
 
     fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token> {
         self.check(request)?;
-        if let Some(token) = self.saved_token(request, broker) {
+        let saved = self.saved.as_ref().filter(|_| request.scopes.is_empty());
+        if let Some(token) = saved.and_then(|saved| saved.token(KIND, self.margin(), broker)) {
             broker
                 .world
                 .terminal
                 .note(|| format!("the token saved in {} is used", self.about.place));
-            return Ok(token);
+            return Ok(self.about.stamp(token));
         }
         let now = broker.now();
-        let granted = self.refresh(&request.scopes, broker)?;
+        let login = Login {
+            origin: &self.origin,
+            client_id: &self.client_id,
+            refresh_token: &self.refresh_token,
+        };
+        let name = self.about.name();
+        let granted = login::spend(&login, name, false, broker, |refresh_token, patience| {
+            self.ask(refresh_token, patience, &request.scopes, broker)
+        })?;
         self.warn_of_missing_scopes(request, &granted, broker);
-        let mut token = Token::new(granted.access_token, "authorized_user", granted.expires_at);
+        let mut token = Token::new(granted.access_token, KIND, granted.expires_at);
         token.scopes = granted.scopes;
         token.cacheable = token.expires_at.is_some_and(|end| end > now);
         Ok(self.about.stamp(token))
@@ -143,72 +129,10 @@ impl AuthorizedUser {
         }
     }
 
-    /// The token beside the login, while it lasts and nobody asked for other scopes.
-    fn saved_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Option<Token> {
-        let saved = self.saved.as_ref()?;
-        let mut token = Token::new(saved.token.clone(), "authorized_user", Some(saved.expires_at));
-        if !request.scopes.is_empty() || !broker.settles_for(&token, self.margin()) {
-            return None;
-        }
-        token.scopes = saved.scopes.clone();
-        Some(self.about.stamp(token))
-    }
-
-    /// Asks with the newest refresh token of this login, and stores the next one before anything is printed.
-    fn refresh(&self, scopes: &[String], broker: &Broker<'_>) -> Result<Granted> {
-        let world = broker.world;
-        let login = Login {
-            origin: &self.origin,
-            client_id: &self.client_id,
-            refresh_token: &self.refresh_token,
-        };
-        let lock = login.lock(world, broker.deadline())?;
-        let current = login.current(world)?;
-        // A refresh token that rotates is spent by asking: have the file for its successor ready.
-        let draft = match current.rotates {
-            true => Some(login.draft(world)),
-            false => None,
-        };
-        if let Some(Err(error)) = &draft {
-            return Err(Error::unexpected(format!(
-                "the next refresh token of {} could not be stored, {error}",
-                self.about.name(),
-            ))
-            .hint("make room, or set GAUTH_CONFIG_DIR to a folder of your own"));
-        }
-        let mut sent = current.refresh_token;
-        let mut asked = self.ask(&sent, current.rotates, scopes, broker);
-        if is_invalid_grant(&asked) {
-            let newer = login.current(world)?.refresh_token;
-            if !newer.same_as(&sent) {
-                sent = newer;
-                asked = self.ask(&sent, true, scopes, broker);
-            }
-        }
-        let granted = asked?;
-        if let Some(next) = &granted.refresh_token
-            && !next.same_as(&sent)
-        {
-            let draft = draft.unwrap_or_else(|| login.draft(world));
-            let stored = draft.and_then(|successor| {
-                successor.store(next).map_err(|error| Error::unexpected(io_reason(&error)))
-            });
-            if let Err(error) = stored {
-                // The token at hand is good; that the login may not be is said now, not next time.
-                world.terminal.warn(&format!(
-                    "the new refresh token of {} cannot be stored, {error}: the next run may need a new login",
-                    self.about.name(),
-                ));
-            }
-        }
-        drop(lock);
-        Ok(granted)
-    }
-
     fn ask(
         &self,
         refresh_token: &Secret,
-        rotates: bool,
+        patience: Patience,
         scopes: &[String],
         broker: &Broker<'_>,
     ) -> Result<Granted> {
@@ -219,7 +143,6 @@ impl AuthorizedUser {
             scopes,
             rapt: self.rapt.as_ref(),
         };
-        let patience = if rotates { Patience::SingleUse } else { Patience::Usual };
         let request = token::refresh(&self.token_uri, &refresh).patience(patience);
         let now = broker.now();
         let response = broker.send(&request)?;
@@ -275,10 +198,6 @@ impl AuthorizedUser {
     }
 }
 
-fn is_invalid_grant(asked: &Result<Granted>) -> bool {
-    asked.as_ref().is_err_and(|error| error.kind() == ErrorKind::LoginRequired)
-}
-
 /// Google answers two of OpenID Connect's scopes with names of its own.
 fn same_scope(given: &str, asked: &str) -> bool {
     let own = |scope| match scope {
@@ -289,36 +208,9 @@ fn same_scope(given: &str, asked: &str) -> bool {
     own(given) == own(asked)
 }
 
-fn sorted(mut scopes: Vec<String>) -> Vec<String> {
-    scopes.sort();
-    scopes.dedup();
-    scopes
-}
-
-/// A saved expiry in Unix seconds: UTC unless it has an offset, fractions ignored.
-fn unix(text: &str) -> Option<i64> {
-    if let Ok(time) = text.parse::<jiff::Timestamp>() {
-        return Some(time.as_second());
-    }
-    let naive: jiff::civil::DateTime = text.parse().ok()?;
-    Some(naive.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn expiries_are_read_as_the_published_vectors_say() {
-        let vectors: serde_json::Value =
-            serde_json::from_str(include_str!("../../tests/data/vectors.json")).expect("vectors");
-        for case in vectors["expiry_parse"].as_array().expect("cases") {
-            let text = case["in"].as_str().expect("text");
-            assert_eq!(unix(text), case["unix"].as_i64(), "{text}");
-        }
-        assert_eq!(unix("2026-01-02T05:04:04+01:00"), unix("2026-01-02T04:04:04Z"));
-        assert_eq!(unix("yesterday"), None);
-    }
 
     #[test]
     fn googles_names_for_email_and_profile_are_the_same_scopes() {

@@ -124,7 +124,8 @@ impl Impersonated {
         let claims = serde_json::to_string(&claims)
             .map_err(|error| Error::unexpected(format!("the claims cannot be written, {error}")))?;
         let source = self.source.token(&TokenRequest::Access(request.clone()), broker)?;
-        let asked = iam::sign_jwt(target, source, &self.role.delegates, &claims)?;
+        let mut asked = iam::sign_jwt(target, source, &self.role.delegates, &claims)?;
+        asked.identity = self.source.identity(broker.world)?;
         let response = broker.send(&asked)?;
         let assertion = iam::read_signed_jwt(&response, asked.url.authority())
             .map_err(|error| self.explained(error, &response))?;
@@ -183,8 +184,9 @@ impl Credential for Impersonated {
             None => {
                 let (role, wanted) = (&self.role, TokenRequest::Access(request.clone()));
                 let source = self.source.token(&wanted, broker)?;
-                let asked =
+                let mut asked =
                     iam::access_token(&role.target, source, &role.delegates, &scopes, lifetime)?;
+                asked.identity = self.source.identity(broker.world)?;
                 let response = broker.send(&asked)?;
                 let (token, end) = iam::read_access_token(&response, asked.url.authority())
                     .map_err(|error| self.explained(error, &response))?;

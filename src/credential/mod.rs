@@ -9,6 +9,7 @@ pub mod external_account_authorized_user;
 pub mod gcloud;
 pub mod gdch_service_account;
 pub mod impersonated;
+mod login;
 pub mod metadata;
 pub mod ready;
 pub mod service_account;
@@ -20,10 +21,12 @@ use crate::accounts::Origin;
 use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::error::{Error, Result};
+use crate::http::Identity;
 use crate::json::{self, Fields};
 use crate::token::{AccessRequest, SelfSignedRequest, Token, TokenRequest};
 use crate::trust::{self, Endpoint, Fence};
 use crate::url::Url;
+use crate::world::World;
 
 /// Seconds a cached token must have left, as gcloud has it.
 pub const USUAL_MARGIN: i64 = 300;
@@ -59,6 +62,14 @@ pub trait Credential {
     /// Why there is none.
     fn prepare(&self, _: &TokenRequest, _: &Broker<'_>) -> Result<()> {
         Ok(())
+    }
+
+    /// What servers are shown in its name (mutual TLS).
+    ///
+    /// # Errors
+    /// When certificate and key cannot be used.
+    fn identity(&self, _: &World) -> Result<Option<Identity>> {
+        Ok(None)
     }
 
     /// A JWT signed with its own key.

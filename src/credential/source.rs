@@ -7,7 +7,9 @@ use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::{About, Credential};
 use crate::error::Result;
+use crate::http::Identity;
 use crate::token::{Token, TokenRequest};
+use crate::world::World;
 
 /// A credential, and its token once there is one.
 pub struct Source {
@@ -39,6 +41,22 @@ impl Source {
     /// When it turns out to be unusable.
     pub fn describe(&self) -> Result<About> {
         self.credential.describe()
+    }
+
+    /// What only a server tells of it.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn ask_about(&self, broker: &Broker<'_>) -> Result<About> {
+        self.credential.ask_about(broker)
+    }
+
+    /// What servers are shown in its name (mutual TLS).
+    ///
+    /// # Errors
+    /// When certificate and key cannot be used.
+    pub fn identity(&self, world: &World) -> Result<Option<Identity>> {
+        self.credential.identity(world)
     }
 
     /// Adds what decides its tokens.

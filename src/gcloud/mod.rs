@@ -24,6 +24,11 @@ pub fn adc_path(folder: &Path) -> PathBuf {
     folder.join("application_default_credentials.json")
 }
 
+/// The file that names the client certificate of a workload.
+pub fn certificate_config_path(folder: &Path) -> PathBuf {
+    folder.join("certificate_config.json")
+}
+
 /// The account gcloud would use: `core/account`. One that is set to nothing is no account.
 ///
 /// # Errors

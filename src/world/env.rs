@@ -42,6 +42,8 @@ variables! {
     GAUTH_ALLOW_HOST = "hosts besides Google's that may receive a token; no command sends one yet";
     GAUTH_ALLOW_TOKEN_HOST = "like --allow-token-host, comma-separated";
     GAUTH_LOG = "1: like -v, 2: like -vv";
+    GAUTH_IMPERSONATE_SERVICE_ACCOUNT = "like --impersonate-service-account";
+    GAUTH_WORKLOAD_IDENTITY_PROVIDER = "like --workload-identity-provider";
     GOOGLE_APPLICATION_CREDENTIALS = "the path of a credential file";
     CLOUDSDK_AUTH_ACCESS_TOKEN = "an access token, used as it is";
     CLOUDSDK_AUTH_ACCESS_TOKEN_FILE = "the path of a file with an access token, used as it is";
@@ -58,8 +60,11 @@ variables! {
     CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE = "certificates to trust";
     CLOUDSDK_CORE_CHECK_GCE_METADATA = "false: the metadata server is not asked";
     CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE = "a credential file used in place of gcloud's account";
-    CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT = "read, and refused: this version cannot impersonate";
+    CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT = "the service account to act as, its delegates before it";
     CLOUDSDK_AUTH_TOKEN_HOST = "the token endpoint, over the credential's own";
+    CLOUDSDK_AUTH_TOKEN_INTROSPECTION_ENDPOINT = "where it is asked whose a federated token is";
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_STS = "in place of https://sts.googleapis.com/";
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS = "in place of https://iamcredentials.googleapis.com/";
     CLOUDSDK_AUTH_SERVICE_ACCOUNT_USE_SELF_SIGNED_JWT = "true: gcloud's service accounts sign their own tokens";
     CLOUDSDK_AUTH_DISABLE_SSL_VALIDATION = "ignored, with a warning";
     CLOUDSDK_BILLING_QUOTA_PROJECT = "gcloud's quota project";
@@ -69,6 +74,14 @@ variables! {
     CLOUDSDK_PROXY_USERNAME = "user name for gcloud's proxy";
     CLOUDSDK_PROXY_PASSWORD = "password for gcloud's proxy";
     CLOUDSDK_PROXY_RDNS = "false: names are resolved before a socks proxy is asked";
+    GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES = "1: a credential file may name a program that is run";
+    GOOGLE_API_CERTIFICATE_CONFIG = "the file that names the client certificate of a workload";
+    CLOUDSDK_CONTEXT_AWARE_CERTIFICATE_CONFIG_FILE_PATH = "like GOOGLE_API_CERTIFICATE_CONFIG, after it";
+    AWS_REGION = "the region of AWS";
+    AWS_DEFAULT_REGION = "the region of AWS, after AWS_REGION";
+    AWS_ACCESS_KEY_ID = "a key of AWS";
+    AWS_SECRET_ACCESS_KEY = "its secret";
+    AWS_SESSION_TOKEN = "its session";
     GCE_METADATA_HOST = "host and port of the metadata server; set, it is taken to exist";
     GCE_METADATA_ROOT = "like GCE_METADATA_HOST, after it";
     GCE_METADATA_IP = "like GCE_METADATA_HOST, after GCE_METADATA_ROOT";

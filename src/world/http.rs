@@ -20,7 +20,8 @@ use ureq::{Agent, Body, ProxyProtocol};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
-use crate::http::{HttpRequest, HttpResponse, Method, Value};
+use crate::http::{HttpRequest, HttpResponse, Identity, Method, Value};
+use crate::identity;
 use crate::proxy::{Kind, Proxy};
 use crate::roots::Trust;
 use crate::url::Scheme;
@@ -65,7 +66,7 @@ pub struct Conditions {
 #[derive(Default)]
 pub struct Wire {
     /// Certificates are read once a run, not once a request.
-    clients: Mutex<Vec<(Trust, Arc<ClientConfig>)>>,
+    clients: Mutex<Vec<(Trust, Option<Identity>, Arc<ClientConfig>)>>,
 }
 
 impl Wire {
@@ -74,14 +75,19 @@ impl Wire {
         Wire::default()
     }
 
-    /// TLS under these certificates.
-    fn client(&self, trust: &Trust) -> Result<Arc<ClientConfig>> {
+    /// TLS under these certificates, with one of our own to show.
+    fn client(&self, trust: &Trust, shown: Option<&Identity>) -> Result<Arc<ClientConfig>> {
         let mut clients = self.clients.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some((_, client)) = clients.iter().find(|(known, _)| known == trust) {
+        let same = |known: &Trust, own: &Option<Identity>| known == trust && own.as_ref() == shown;
+        if let Some((.., client)) = clients.iter().find(|(known, own, _)| same(known, own)) {
             return Ok(Arc::clone(client));
         }
-        let client = Arc::new(trust.client()?);
-        clients.push((trust.clone(), Arc::clone(&client)));
+        let client = trust.client()?;
+        let client = Arc::new(match shown {
+            Some(identity) => identity::shown_by(client, identity)?,
+            None => client,
+        });
+        clients.push((trust.clone(), shown.cloned(), Arc::clone(&client)));
         Ok(client)
     }
 }
@@ -92,7 +98,7 @@ impl Http for Wire {
         let proxy_has_tls =
             conditions.proxy.as_ref().is_some_and(|proxy| proxy.kind == Kind::Https);
         let client = match request.url.scheme == Scheme::Https || proxy_has_tls {
-            true => Some(self.client(&conditions.trust)?),
+            true => Some(self.client(&conditions.trust, request.identity.as_ref())?),
             false => None,
         };
         let watch = Arc::new(Mutex::new(Watch::default()));

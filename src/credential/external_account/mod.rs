@@ -187,6 +187,10 @@ impl Credential for ExternalAccount {
         Ok(token)
     }
 
+    fn identity(&self, world: &World) -> Result<Option<Identity>> {
+        self.parts.source.identity(world)
+    }
+
     fn ask_about(&self, broker: &Broker<'_>) -> Result<About> {
         let mut about = self.about.clone();
         let Some(url) = &self.parts.token_info_url else { return Ok(about) };

@@ -1,0 +1,82 @@
+//! A token that allows less: an access token exchanged under a credential access boundary.
+
+use std::rc::Rc;
+
+use crate::boundary::Boundary;
+use crate::broker::Broker;
+use crate::cache::KeyDigest;
+use crate::credential::source::Source;
+use crate::credential::{About, Credential};
+use crate::error::Result;
+use crate::google::sts::{self, ACCESS_TOKEN, Exchange};
+use crate::google::token as oauth;
+use crate::token::{AccessRequest, Token, TokenRequest};
+use crate::url::Url;
+
+/// A credential whose tokens are narrowed.
+pub struct Downscoped {
+    source: Source,
+    boundary: Boundary,
+    token_url: Url,
+}
+
+impl Downscoped {
+    /// `source` within a boundary, its tokens exchanged at `token_url`.
+    pub fn new(source: Rc<dyn Credential>, boundary: Boundary, token_url: Url) -> Downscoped {
+        Downscoped { source: Source::as_wanted(source), boundary, token_url }
+    }
+}
+
+impl Credential for Downscoped {
+    fn about(&self) -> &About {
+        self.source.about()
+    }
+
+    fn describe(&self) -> Result<About> {
+        self.source.describe()
+    }
+
+    fn ask_about(&self, broker: &Broker<'_>) -> Result<About> {
+        self.source.ask_about(broker)
+    }
+
+    fn identify(&self, digest: &mut KeyDigest) {
+        digest.field("downscoped");
+        self.source.identify(digest);
+        self.boundary.identify(digest);
+        digest.field(self.token_url.as_str());
+    }
+
+    fn prepare(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<()> {
+        match request {
+            TokenRequest::Access(_) => self.source.token(request, broker).map(drop),
+            TokenRequest::SelfSigned(_) => Ok(()),
+        }
+    }
+
+    fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token> {
+        let source = self.source.token(&TokenRequest::Access(request.clone()), broker)?;
+        let wish = Exchange {
+            requested_token_type: Some(ACCESS_TOKEN),
+            subject: Some((&source.secret, ACCESS_TOKEN)),
+            options: Some(self.boundary.options()),
+            ..Exchange::default()
+        };
+        let now = broker.now();
+        let response = broker.send(&sts::exchange(&self.token_url, &wish))?;
+        let who = self.about().name();
+        let granted = oauth::read(&response, self.token_url.authority(), now).map_err(|error| {
+            sts::explain(error, &response, who).hint(
+                "check the boundary, and that the token is of this account and has the scope cloud-platform",
+            )
+        })?;
+        // It never outlives the token it was made of; of a user's token the server does not say more.
+        let end = match (granted.expires_at, source.expires_at) {
+            (Some(own), Some(its)) => Some(own.min(its)),
+            (own, its) => own.or(its),
+        };
+        let mut token = Token::new(granted.access_token, &source.kind, end);
+        token.scopes.clone_from(&source.scopes);
+        Ok(self.source.about().stamp(token))
+    }
+}

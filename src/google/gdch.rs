@@ -1,0 +1,51 @@
+//! The authentication endpoint of Google Distributed Cloud. Its grant type really is a token type: that is what it
+//! expects.
+
+use serde::Serialize;
+
+use crate::google::sts::ACCESS_TOKEN;
+use crate::http::HttpRequest;
+use crate::secret::Secret;
+use crate::url::Url;
+
+#[derive(Serialize)]
+struct Body<'a> {
+    grant_type: &'a str,
+    audience: &'a str,
+    requested_token_type: &'a str,
+    subject_token: &'a str,
+    subject_token_type: &'a str,
+}
+
+/// Asks for a token for `audience` with a signed assertion.
+pub fn exchange(url: &Url, audience: &str, assertion: &Secret) -> HttpRequest {
+    let body = Body {
+        grant_type: "urn:ietf:params:oauth:token-type:token-exchange",
+        audience,
+        requested_token_type: ACCESS_TOKEN,
+        subject_token: assertion.expose(),
+        subject_token_type: "urn:k8s:params:oauth:token-type:serviceaccount",
+    };
+    HttpRequest::json(url.clone(), &body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_request_is_that_of_googles_libraries() {
+        let url = Url::parse("https://service-identity.example.com/authenticate").expect("url");
+        let asked = exchange(&url, "https://api.example.com", &Secret::new("JWT"));
+        let body: serde_json::Value =
+            serde_json::from_slice(asked.body.as_ref().expect("body")).expect("json");
+        let expected = serde_json::json!({
+            "grant_type": "urn:ietf:params:oauth:token-type:token-exchange",
+            "audience": "https://api.example.com",
+            "requested_token_type": "urn:ietf:params:oauth:token-type:access_token",
+            "subject_token": "JWT",
+            "subject_token_type": "urn:k8s:params:oauth:token-type:serviceaccount",
+        });
+        assert_eq!(body, expected);
+    }
+}
