@@ -3,6 +3,7 @@
 
 use zeroize::Zeroizing;
 
+use crate::boundary::Boundary;
 use crate::credential::{self, Setting};
 use crate::error::Error;
 use crate::gcloud::ini::Ini;
@@ -19,6 +20,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
+    ("boundary", boundary),
     ("cache_entry", cache_entry),
     ("credential", credential),
     ("http_request", http_request),
@@ -33,6 +35,22 @@ pub const TARGETS: &[Target] = &[
 
 /// Any moment.
 const NOW: i64 = 1_767_323_045;
+
+/// A file, and flags, one a line. What is made of either is a file that is read as the same.
+fn boundary(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let flags: Vec<String> = text.lines().map(str::to_owned).collect();
+    for made in [Boundary::parse(bytes, "boundary.json"), Boundary::of_flags(&flags)] {
+        match made {
+            Ok(made) => {
+                let again = Boundary::parse(made.options().as_bytes(), "boundary.json");
+                assert_eq!(again.ok().as_ref(), Some(&made));
+                assert!(made.options().chars().count() <= 2048, "longer than Google takes");
+            }
+            Err(error) => printable(&error),
+        }
+    }
+}
 
 /// As it is, and with the checksum that would let it through.
 fn cache_entry(bytes: &[u8]) {

@@ -274,7 +274,8 @@ impl Drop for Fields {
     }
 }
 
-fn wrong_type(name: &str, value: &Value, wanted: &str) -> String {
+/// Says that the field `name` is of another type than `wanted`, "a string".
+pub fn wrong_type(name: &str, value: &Value, wanted: &str) -> String {
     let found = match value {
         Value::Null => "null",
         Value::Bool(_) => "true or false",

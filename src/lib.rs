@@ -5,6 +5,7 @@
 //! outside the process is behind a door of [`world::World`].
 
 pub mod accounts;
+pub mod boundary;
 pub mod broker;
 pub mod cache;
 pub mod call;
