@@ -23,6 +23,21 @@ pub struct Who {
     /// Only look there: env, login, adc, gcloud, metadata
     #[arg(long, value_name = "SOURCE")]
     pub source: Option<Source>,
+    /// Federate: take the CI system's token to this provider
+    #[arg(long, value_name = "NAME")]
+    pub workload_identity_provider: Option<OsString>,
+    /// A file with the token for the provider
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["subject_token_env", "subject_token_url"])]
+    pub subject_token_file: Option<OsString>,
+    /// A variable with the token for the provider
+    #[arg(long, value_name = "NAME", conflicts_with = "subject_token_url")]
+    pub subject_token_env: Option<OsString>,
+    /// A URL that gives the token for the provider
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub subject_token_url: Option<OsString>,
+    /// Act as A; before it, the accounts in between
+    #[arg(long, value_name = "A", visible_alias = "service-account")]
+    pub impersonate_service_account: Option<OsString>,
     /// The project that pays for the requests
     #[arg(long, value_name = "PROJECT")]
     pub quota_project: Option<OsString>,
@@ -65,6 +80,12 @@ pub struct Wish {
     /// How long it is to live, as in 600s, 10m or 1h30m
     #[arg(long, value_name = "DURATION")]
     pub lifetime: Option<OsString>,
+    /// Allow no more than ROLE@BUCKET[/PREFIX]
+    #[arg(long, value_name = "RULE", conflicts_with = "access_boundary")]
+    pub downscope: Vec<OsString>,
+    /// Allow no more than this access boundary (JSON)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub access_boundary: Option<OsString>,
 }
 
 /// With what effort.

@@ -8,6 +8,9 @@ use serde::Deserialize;
 
 use crate::broker::{Broker, Policy};
 use crate::call::{self, Caller, Network};
+use crate::credential::Services;
+use crate::credential::external_account::provider;
+use crate::credential::impersonated;
 use crate::error::{Error, Result};
 use crate::flags::{Effort, General, Source, Who, Wish};
 use crate::gcloud::properties::Properties;
@@ -53,11 +56,51 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     /// The token endpoint of `CLOUDSDK_AUTH_TOKEN_HOST`.
     pub token_host: Option<Url>,
+    /// Other services of Google's that variables moved.
+    pub services: Services,
+    /// A provider to federate with, in place of a credential.
+    pub workload: Option<Chosen<Workload>>,
+    /// The service account to act as, and before it those in between.
+    pub impersonate: Option<Chosen<Vec<String>>>,
+    /// What the token is to be narrowed to.
+    pub narrow: Option<Narrow>,
     /// What is asked for.
     pub wish: AccessRequest,
     policy: Policy,
     budget: Duration,
     ca_file: Option<Chosen<PathBuf>>,
+}
+
+/// Federation without a credential file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workload {
+    /// The provider, as an STS takes it.
+    pub audience: String,
+    /// Where the token for it comes from.
+    pub subject: Subject,
+}
+
+/// Where a token for a provider comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Subject {
+    /// From the CI system this runs in.
+    #[default]
+    Found,
+    /// From a file.
+    File(PathBuf),
+    /// From a variable.
+    Variable(String),
+    /// From a URL.
+    Url(String),
+}
+
+/// What a token is narrowed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Narrow {
+    /// To these rules, `ROLE@BUCKET[/PREFIX]` each.
+    Rules(Vec<String>),
+    /// To the boundary in this file.
+    File(PathBuf),
 }
 
 /// The groups of flags a command has; those it does not have are at their defaults.
@@ -92,6 +135,8 @@ struct Profile {
     account: Option<String>,
     source: Option<String>,
     scopes: Option<Vec<String>>,
+    workload_identity_provider: Option<String>,
+    impersonate_service_account: Option<String>,
     quota_project: Option<String>,
     universe_domain: Option<String>,
     min_ttl: Option<String>,
@@ -110,6 +155,12 @@ impl Profile {
             account: self.account.or(other.account),
             source: self.source.or(other.source),
             scopes: self.scopes.or(other.scopes),
+            workload_identity_provider: self
+                .workload_identity_provider
+                .or(other.workload_identity_provider),
+            impersonate_service_account: self
+                .impersonate_service_account
+                .or(other.impersonate_service_account),
             quota_project: self.quota_project.or(other.quota_project),
             universe_domain: self.universe_domain.or(other.universe_domain),
             min_ttl: self.min_ttl.or(other.min_ttl),
@@ -191,6 +242,10 @@ impl Settings {
                 profile.allowed_hosts.as_deref(),
             )?,
             token_host: token_host(world)?,
+            services: services(world)?,
+            workload: pick.workload(who)?,
+            impersonate: pick.impersonate(who)?,
+            narrow: narrow(&given.wish)?,
             wish: pick.wish(&given.wish)?,
             policy: Policy {
                 no_cache: given.effort.no_cache
@@ -432,8 +487,89 @@ impl Pick<'_> {
                 })
             })
             .transpose()?;
-        Ok(AccessRequest { scopes: wanted, subject, lifetime })
+        Ok(AccessRequest { scopes: wanted, subject, lifetime, for_iam: false })
     }
+
+    fn workload(&self, who: &Who) -> Result<Option<Chosen<Workload>>> {
+        let flag = "--workload-identity-provider";
+        let subject = subject(who)?;
+        let chosen = self.text(
+            flag,
+            &who.workload_identity_provider,
+            &[env::GAUTH_WORKLOAD_IDENTITY_PROVIDER],
+            &self.saved.profile.workload_identity_provider,
+        )?;
+        let Some(chosen) = chosen else {
+            return match subject {
+                Subject::Found => Ok(None),
+                _ => Err(Error::usage("a token for a provider is named, but no provider")
+                    .hint(format!("{flag} {}", provider::FORM))),
+            };
+        };
+        let audience = provider::audience(&chosen.value)
+            .map_err(|(what, hint)| Error::usage(format!("{} {what}", chosen.origin)).hint(hint))?;
+        let value = Workload { audience, subject };
+        Ok(Some(Chosen { value, origin: chosen.origin, named: chosen.named }))
+    }
+
+    fn impersonate(&self, who: &Who) -> Result<Option<Chosen<Vec<String>>>> {
+        let chosen = self.text(
+            "--impersonate-service-account",
+            &who.impersonate_service_account,
+            &[env::GAUTH_IMPERSONATE_SERVICE_ACCOUNT, env::CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT],
+            &self.saved.profile.impersonate_service_account,
+        )?;
+        chosen.map(|chosen| accounts_in_order(&chosen)).transpose()
+    }
+}
+
+/// A chain of service accounts, separated by commas.
+///
+/// # Errors
+/// Usage, naming who asked for it.
+pub fn accounts_in_order(chosen: &Chosen<String>) -> Result<Chosen<Vec<String>>> {
+    let list: Vec<String> = chosen.value.split(',').map(|name| name.trim().to_owned()).collect();
+    if let Some(odd) = list.iter().find(|name| !impersonated::is_account(name)) {
+        let odd = printable::said(odd);
+        return Err(Error::usage(format!("{}: \"{odd}\" is no service account", chosen.origin))
+            .hint("name it by its e-mail address, as in ci@my-project.iam.gserviceaccount.com"));
+    }
+    Ok(Chosen { value: list, origin: chosen.origin.clone(), named: chosen.named })
+}
+
+fn subject(who: &Who) -> Result<Subject> {
+    if let Some(file) = &who.subject_token_file {
+        return Ok(Subject::File(PathBuf::from(file)));
+    }
+    if let Some(name) = &who.subject_token_env {
+        return text("--subject-token-env", name).map(Subject::Variable);
+    }
+    match &who.subject_token_url {
+        Some(url) => text("--subject-token-url", url).map(Subject::Url),
+        None => Ok(Subject::Found),
+    }
+}
+
+fn narrow(wish: &Wish) -> Result<Option<Narrow>> {
+    if let Some(file) = &wish.access_boundary {
+        return Ok(Some(Narrow::File(PathBuf::from(file))));
+    }
+    let rules: Vec<String> =
+        wish.downscope.iter().map(|rule| text("--downscope", rule)).collect::<Result<_>>()?;
+    Ok((!rules.is_empty()).then_some(Narrow::Rules(rules)))
+}
+
+/// Services that gcloud's variables moved.
+fn services(world: &World) -> Result<Services> {
+    let moved = |variable: &Variable| -> Result<Option<Url>> {
+        let value = world.env.text(variable)?;
+        value.map(|text| trust::chosen_endpoint(&text, variable.name)).transpose()
+    };
+    Ok(Services {
+        sts: moved(&env::CLOUDSDK_API_ENDPOINT_OVERRIDES_STS)?,
+        iam_credentials: moved(&env::CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS)?,
+        introspection: moved(&env::CLOUDSDK_AUTH_TOKEN_INTROSPECTION_ENDPOINT)?,
+    })
 }
 
 /// A flag's value as text.

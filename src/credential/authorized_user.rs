@@ -55,6 +55,7 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
         project: None,
         quota_project: setting.quota_project(fields.text("quota_project_id").map_err(malformed)?),
         universe_domain: Some(universe),
+        through: None,
     };
     Ok(Box::new(AuthorizedUser {
         about,

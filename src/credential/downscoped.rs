@@ -6,7 +6,7 @@ use crate::boundary::Boundary;
 use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::source::Source;
-use crate::credential::{About, Credential};
+use crate::credential::{About, Credential, Services};
 use crate::error::Result;
 use crate::google::sts::{self, ACCESS_TOKEN, Exchange};
 use crate::google::token as oauth;
@@ -17,13 +17,19 @@ use crate::url::Url;
 pub struct Downscoped {
     source: Source,
     boundary: Boundary,
-    token_url: Url,
+    services: Services,
+    universe: Option<String>,
 }
 
 impl Downscoped {
-    /// `source` within a boundary, its tokens exchanged at `token_url`.
-    pub fn new(source: Rc<dyn Credential>, boundary: Boundary, token_url: Url) -> Downscoped {
-        Downscoped { source: Source::as_wanted(source), boundary, token_url }
+    /// `source` within a boundary, its tokens exchanged in the universe the user chose, or its own.
+    pub fn new(
+        source: Rc<dyn Credential>,
+        boundary: Boundary,
+        services: Services,
+        universe: Option<String>,
+    ) -> Downscoped {
+        Downscoped { source: Source::as_wanted(source), boundary, services, universe }
     }
 }
 
@@ -44,7 +50,8 @@ impl Credential for Downscoped {
         digest.field("downscoped");
         self.source.identify(digest);
         self.boundary.identify(digest);
-        digest.field(self.token_url.as_str());
+        digest.optional(self.services.sts.as_ref().map(Url::as_str));
+        digest.optional(self.universe.as_deref());
     }
 
     fn prepare(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<()> {
@@ -62,10 +69,12 @@ impl Credential for Downscoped {
             options: Some(self.boundary.options()),
             ..Exchange::default()
         };
+        let universe = self.source.universe(self.universe.as_deref())?;
+        let url = self.services.exchange(&universe)?;
         let now = broker.now();
-        let response = broker.send(&sts::exchange(&self.token_url, &wish))?;
+        let response = broker.send(&sts::exchange(&url, &wish))?;
         let who = self.about().name();
-        let granted = oauth::read(&response, self.token_url.authority(), now).map_err(|error| {
+        let granted = oauth::read(&response, url.authority(), now).map_err(|error| {
             sts::explain(error, &response, who).hint(
                 "check the boundary, and that the token is of this account and has the scope cloud-platform",
             )

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::source::Source;
-use crate::credential::{self, AGAIN, About, Credential, Setting};
+use crate::credential::{self, AGAIN, About, Credential, Services, Setting};
 use crate::error::{Error, Result};
 use crate::google::iam::{self, LONGEST_LIFE, SHORTEST_LIFE, Target, USUAL_LIFE};
 use crate::google::token as oauth;
@@ -23,7 +23,9 @@ pub const KIND: &str = "impersonated_service_account";
 /// What another credential acts as.
 pub struct Role {
     /// The service account.
-    pub target: Target,
+    pub account: String,
+    /// Where it is.
+    pub server: Server,
     /// Accounts between the source and the target, in order, as [`iam::delegate`] names them.
     pub delegates: Vec<String>,
     /// Scopes when nobody asks for others.
@@ -32,6 +34,14 @@ pub struct Role {
     pub lifetime: Option<u32>,
     /// Where a JWT signed by the service account is exchanged, for `--subject`.
     pub token_uri: Url,
+}
+
+/// Where IAM is asked for a service account.
+pub enum Server {
+    /// At the URL a file names.
+    Url(Target),
+    /// In the universe of the source, or the one the user chose.
+    Universe(Services, Option<String>),
 }
 
 /// An impersonated service account.
@@ -65,11 +75,22 @@ impl Impersonated {
         About {
             kind: own.kind,
             place: if own.place.is_empty() { source.place.clone() } else { own.place },
-            account: Some(self.role.target.account.clone()),
-            project: project_of(&self.role.target.account),
+            account: Some(self.role.account.clone()),
+            project: project_of(&self.role.account),
             quota_project: own.quota_project,
             universe_domain: own.universe_domain.or_else(|| source.universe_domain.clone()),
             through: Some(through),
+        }
+    }
+
+    /// The service account at its server. A source may have to be opened to know its universe.
+    fn target(&self) -> Result<Target> {
+        match &self.role.server {
+            Server::Url(target) => Ok(target.clone()),
+            Server::Universe(services, chosen) => {
+                let universe = self.source.universe(chosen.as_deref())?;
+                Ok(Target::at(&services.iam_credentials(&universe), &self.role.account))
+            }
         }
     }
 
@@ -91,13 +112,12 @@ impl Impersonated {
         request: &AccessRequest,
         broker: &Broker<'_>,
     ) -> Result<Token> {
-        let target = &self.role.target;
-        if let Some(universe) = self.about().universe_domain.as_deref()
+        let account = self.role.account.as_str();
+        if let Some(universe) = self.describe()?.universe_domain.as_deref()
             && universe != DEFAULT_UNIVERSE
         {
             let error = Error::unsupported(format!(
-                "{} cannot act for another user in the universe {universe} (--subject)",
-                target.account
+                "{account} cannot act for another user in the universe {universe} (--subject)"
             ));
             return Err(error.hint("leave --subject away"));
         }
@@ -113,7 +133,7 @@ impl Impersonated {
         let iat = now - BACKDATED;
         let scope = scopes.join(" ");
         let claims = Claims {
-            iss: &target.account,
+            iss: account,
             sub: Some(subject),
             scope: Some(&scope),
             aud: Some(self.role.token_uri.as_str()),
@@ -124,21 +144,21 @@ impl Impersonated {
         let claims = serde_json::to_string(&claims)
             .map_err(|error| Error::unexpected(format!("the claims cannot be written, {error}")))?;
         let source = self.source.token(&TokenRequest::Access(request.clone()), broker)?;
-        let mut asked = iam::sign_jwt(target, source, &self.role.delegates, &claims)?;
+        let mut asked = iam::sign_jwt(&self.target()?, source, &self.role.delegates, &claims)?;
         asked.identity = self.source.identity(broker.world)?;
         let response = broker.send(&asked)?;
         let assertion = iam::read_signed_jwt(&response, asked.url.authority())
             .map_err(|error| self.explained(error, &response))?;
         let response = broker.send(&oauth::jwt_grant(&self.role.token_uri, &assertion))?;
         let granted = oauth::read(&response, self.role.token_uri.authority(), now).map_err(|error| {
-            oauth::explain_assertion(error, &response, broker.now(), &target.account)
+            oauth::explain_assertion(error, &response, broker.now(), account)
         })?;
         Ok(Token::new(granted.access_token, &self.own.kind, granted.expires_at))
     }
 
     fn explained(&self, error: Error, response: &crate::http::HttpResponse) -> Error {
         // Whoever stands nearest to the account in the chain is the one who may not.
-        iam::explain(error, response, self.source.about().name(), &self.role.target.account)
+        iam::explain(error, response, self.source.about().name(), &self.role.account)
     }
 }
 
@@ -154,7 +174,14 @@ impl Credential for Impersonated {
     fn identify(&self, digest: &mut KeyDigest) {
         digest.field(KIND);
         self.source.identify(digest);
-        digest.field(self.role.target.as_str());
+        match &self.role.server {
+            Server::Url(target) => digest.field(target.as_str()),
+            Server::Universe(services, chosen) => {
+                digest.field(&self.role.account);
+                digest.optional(services.iam_credentials.as_ref().map(Url::as_str));
+                digest.optional(chosen.as_deref());
+            }
+        }
         for list in [&self.role.delegates, &self.role.scopes] {
             digest.number(list.len() as u64);
             list.iter().for_each(|item| digest.field(item));
@@ -184,8 +211,9 @@ impl Credential for Impersonated {
             None => {
                 let (role, wanted) = (&self.role, TokenRequest::Access(request.clone()));
                 let source = self.source.token(&wanted, broker)?;
+                let target = self.target()?;
                 let mut asked =
-                    iam::access_token(&role.target, source, &role.delegates, &scopes, lifetime)?;
+                    iam::access_token(&target, source, &role.delegates, &scopes, lifetime)?;
                 asked.identity = self.source.identity(broker.world)?;
                 let response = broker.send(&asked)?;
                 let (token, end) = iam::read_access_token(&response, asked.url.authority())
@@ -234,7 +262,9 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
         ..About::default()
     };
     let token_uri = setting.endpoint(None)?;
-    let role = Role { target, delegates, scopes, lifetime: None, token_uri };
+    let account = target.account.clone();
+    let server = Server::Url(target);
+    let role = Role { account, server, delegates, scopes, lifetime: None, token_uri };
     Ok(Box::new(Impersonated::of_file(source, role, own)))
 }
 

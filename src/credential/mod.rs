@@ -205,10 +205,17 @@ impl Services {
     /// The exchange endpoint in a universe.
     ///
     /// # Errors
-    /// What is wrong with its URL.
-    pub fn exchange(&self, universe: &str) -> std::result::Result<Url, &'static str> {
-        let url = Url::parse(&format!("https://sts.{universe}/v1/token"))?;
-        self.sts.as_ref().map_or(Ok(url.clone()), |moved| url.moved_to(moved))
+    /// Usage, when the universe makes no URL.
+    pub fn exchange(&self, universe: &str) -> Result<Url> {
+        let usual = Url::parse(&format!("https://sts.{universe}/v1/token"));
+        let moved = usual.and_then(|usual| match &self.sts {
+            Some(moved) => usual.moved_to(moved),
+            None => Ok(usual),
+        });
+        moved.map_err(|what| {
+            Error::usage(format!("the URL of the STS in {} {what}", crate::printable::text(universe)))
+                .hint("check --universe-domain")
+        })
     }
 }
 

@@ -54,6 +54,7 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
         project: fields.text("project_id").map_err(malformed)?,
         quota_project: setting.quota_project(fields.text("quota_project_id").map_err(malformed)?),
         universe_domain: Some(universe.clone()),
+        through: None,
     };
     Ok(Box::new(ServiceAccount {
         about,

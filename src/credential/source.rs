@@ -9,6 +9,7 @@ use crate::credential::{About, Credential};
 use crate::error::Result;
 use crate::http::Identity;
 use crate::token::{Token, TokenRequest};
+use crate::trust::DEFAULT_UNIVERSE;
 use crate::world::World;
 
 /// A credential, and its token once there is one.
@@ -41,6 +42,17 @@ impl Source {
     /// When it turns out to be unusable.
     pub fn describe(&self) -> Result<About> {
         self.credential.describe()
+    }
+
+    /// The universe of the user's choice, or its own.
+    ///
+    /// # Errors
+    /// When it turns out to be unusable.
+    pub fn universe(&self, chosen: Option<&str>) -> Result<String> {
+        match chosen {
+            Some(chosen) => Ok(chosen.to_owned()),
+            None => Ok(self.describe()?.universe_domain.unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned())),
+        }
     }
 
     /// What only a server tells of it.

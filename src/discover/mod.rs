@@ -1,23 +1,28 @@
 //! Which credential: what the user named, or the first of six places that has one.
 
 pub mod detect;
+mod dress;
 mod places;
+
+use std::rc::Rc;
 
 use crate::accounts;
 use crate::broker::Broker;
+use crate::credential::external_account::workload;
 use crate::credential::gcloud::GcloudAccount;
 use crate::credential::metadata::Metadata;
 use crate::credential::{self, About, Credential};
+use crate::discover::dress::dressed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::flags::Source;
 use crate::printable;
-use crate::settings::{Chosen, Settings};
+use crate::settings::{Chosen, Settings, Workload};
 use crate::world::World;
 
 /// A credential and where it was found.
 pub struct Found {
     /// It.
-    pub credential: Box<dyn Credential>,
+    pub credential: Rc<dyn Credential>,
     /// The place, as `--source` and the JSON output name it.
     pub source: &'static str,
 }
@@ -71,11 +76,16 @@ pub struct Row {
     pub looked: Option<Looked>,
 }
 
-/// The credential for this run.
+/// The credential for this run, acting as whom the flags say and narrowed to what they say.
 ///
 /// # Errors
 /// `NoCredential` when there is none, or whatever is wrong with what was named.
 pub fn credential(search: &Search<'_>) -> Result<Found> {
+    dressed(search, bare(search)?)
+}
+
+/// The credential itself.
+fn bare(search: &Search<'_>) -> Result<Found> {
     if let Some(found) = named(search)? {
         return Ok(found);
     }
@@ -203,12 +213,26 @@ impl Choice<'_> {
     }
 }
 
-/// What was named for this run: a file, an account, or a profile with one of them.
+/// What was named for this run: a provider, a file, an account, or a profile with one of them.
 ///
 /// # Errors
 /// Whatever is wrong with it.
 pub fn named(search: &Search<'_>) -> Result<Option<Found>> {
     let settings = search.settings;
+    if let Some(workload) = settings.workload.as_ref().filter(|chosen| chosen.named) {
+        let flagged = |origin: &str| origin.starts_with("--");
+        let credentials = settings.credentials.as_ref().map(|chosen| chosen.origin.as_str());
+        let account = settings.account.as_ref().map(|chosen| chosen.origin.as_str());
+        match [credentials, account].into_iter().flatten().find(|origin| flagged(origin)) {
+            None => return federated(search, workload).map(Some),
+            Some(other) if flagged(&workload.origin) => {
+                return Err(Error::usage(format!("{} and {other} do not go together", workload.origin))
+                    .hint("leave one of the two away"));
+            }
+            // A flag goes before a variable.
+            Some(_) => {}
+        }
+    }
     let credentials = settings.credentials.as_ref().filter(|chosen| chosen.named);
     let account = settings.account.as_ref().filter(|chosen| chosen.named);
     choose(search, credentials, account)
@@ -218,11 +242,24 @@ pub fn named(search: &Search<'_>) -> Result<Option<Found>> {
 fn default_of_file(search: &Search<'_>, index: usize) -> Result<Option<Found>> {
     let last_variable = PLACES.iter().rposition(|place| place.source == Source::Env);
     match last_variable == Some(index) {
-        true => {
-            choose(search, search.settings.credentials.as_ref(), search.settings.account.as_ref())
-        }
+        true => match &search.settings.workload {
+            Some(workload) => federated(search, workload).map(Some),
+            None => {
+                let settings = search.settings;
+                choose(search, settings.credentials.as_ref(), settings.account.as_ref())
+            }
+        },
         false => Ok(None),
     }
+}
+
+/// The identity a CI system gives to this job.
+fn federated(search: &Search<'_>, workload: &Chosen<Workload>) -> Result<Found> {
+    let chain = search.settings.impersonate.as_ref();
+    let target = chain.and_then(|chain| chain.value.last().cloned());
+    let setting = places::setting(search, workload.origin.clone());
+    let credential = workload::credential(&workload.value, target, &setting, search.world())?;
+    Ok(Found { credential: Rc::new(credential), source: "workload" })
 }
 
 fn choose(
@@ -270,7 +307,7 @@ fn by_account(search: &Search<'_>, account: &Chosen<String>) -> Result<Found> {
         && let Some(login) = places::gcloud_login(search, name)?
         && GcloudAccount::exists(&login)?
     {
-        return Ok(Found { credential: Box::new(login), source: "gcloud" });
+        return Ok(Found { credential: Rc::new(login), source: "gcloud" });
     }
     for (source, place) in [(Source::Env, "env"), (Source::Adc, "adc")] {
         for found in PLACES.iter().filter(|place| place.source == source && wanted(source)) {
@@ -289,7 +326,7 @@ fn by_account(search: &Search<'_>, account: &Chosen<String>) -> Result<Found> {
             world.folders.boot_id(),
             search.settings.universe_domain.clone(),
         );
-        return Ok(Found { credential: Box::new(credential), source: "metadata" });
+        return Ok(Found { credential: Rc::new(credential), source: "metadata" });
     }
     let known = account_names(search.world());
     let message = format!("{} is no login of gauth or gcloud", printable::text(name));

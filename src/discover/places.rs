@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -15,13 +16,13 @@ use crate::credential::metadata::Metadata;
 use crate::credential::ready::Ready;
 use crate::credential::{self, Credential, Setting};
 use crate::discover::detect::{self, Guess};
-use crate::discover::{Found, Looked, Place, Search};
+use crate::discover::{Found, Looked, Place, Search, dress};
 use crate::error::{Error, Result};
 use crate::flags::Source;
 use crate::gcloud;
 use crate::gcloud::properties::Properties;
 use crate::private_file::{self, Fault};
-use crate::settings::Chosen;
+use crate::settings::{self, Chosen};
 use crate::world::World;
 use crate::world::env::{self, Variable};
 use crate::{printable, trust};
@@ -71,7 +72,7 @@ pub const PLACES: &[Place] = &[
 const LARGEST_TOKEN_FILE: usize = 64 * 1024;
 
 /// Turns a result into what was looked at: found or broken.
-fn looked(source: &'static str, result: Result<Box<dyn Credential>>) -> Looked {
+fn looked(source: &'static str, result: Result<Rc<dyn Credential>>) -> Looked {
     match result {
         Ok(credential) => Looked::Found(Found { credential, source }),
         Err(error) => Looked::Broken(error),
@@ -94,11 +95,11 @@ fn ready_token(search: &Search<'_>) -> Looked {
     }
 }
 
-fn ready(raw: &[u8], place: &str) -> Result<Box<dyn Credential>> {
-    Ready::new(raw, place).map(|ready| Box::new(ready) as Box<dyn Credential>)
+fn ready(raw: &[u8], place: &str) -> Result<Rc<dyn Credential>> {
+    Ready::new(raw, place).map(|ready| Rc::new(ready) as Rc<dyn Credential>)
 }
 
-fn token_file(path: &std::ffi::OsStr, origin: &str) -> Result<Box<dyn Credential>> {
+fn token_file(path: &std::ffi::OsStr, origin: &str) -> Result<Rc<dyn Credential>> {
     let path = Path::new(path);
     let place = place(path, Some(origin));
     let bytes = private_file::read_named(path, LARGEST_TOKEN_FILE)
@@ -128,11 +129,11 @@ fn in_variable(
     search: &Search<'_>,
     variable: &Variable,
     value: OsString,
-) -> Result<Box<dyn Credential>> {
+) -> Result<Rc<dyn Credential>> {
     let raw = Zeroizing::new(value.clone().into_encoded_bytes());
     let setting = || setting(search, variable.name.to_owned());
     if raw.trim_ascii_start().starts_with(b"{") {
-        return credential::parse(&raw, &setting());
+        return credential::parse(&raw, &setting()).map(Rc::from);
     }
     let packed: Zeroizing<Vec<u8>> =
         Zeroizing::new(raw.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect());
@@ -140,7 +141,7 @@ fn in_variable(
     if let Ok(json) = STANDARD.decode(&*packed).map(Zeroizing::new)
         && json.trim_ascii_start().starts_with(b"{")
     {
-        return credential::parse(&json, &setting());
+        return credential::parse(&json, &setting()).map(Rc::from);
     }
     if crate::secret::looks_secret(&value.to_string_lossy()) {
         return Err(Error::malformed(
@@ -161,7 +162,7 @@ fn google_variable(search: &Search<'_>) -> Looked {
 }
 
 fn active_login(search: &Search<'_>) -> Looked {
-    let load = || -> Result<Option<Box<dyn Credential>>> {
+    let load = || -> Result<Option<Rc<dyn Credential>>> {
         let Some(name) = accounts::active(search.world())? else { return Ok(None) };
         let Some((path, bytes)) = accounts::load(&name, search.world())? else {
             let name = printable::text(&name);
@@ -184,12 +185,12 @@ pub(super) fn own_login(
     name: &str,
     path: PathBuf,
     bytes: &[u8],
-) -> Result<Box<dyn Credential>> {
+) -> Result<Rc<dyn Credential>> {
     let mut setting = setting(search, printable::path(&path));
     setting.origin = Origin::Ours(path);
     setting.account = Some(name.to_owned());
     setting.login_hint = format!("gauth login --account {}", printable::text(name));
-    credential::parse(bytes, &setting)
+    credential::parse(bytes, &setting).map(Rc::from)
 }
 
 fn adc_label(world: &World) -> String {
@@ -232,20 +233,28 @@ fn properties(search: &Search<'_>) -> Properties {
 }
 
 /// gcloud's own order: a token file, a credential file in place of the account, the account.
-fn in_gcloud(search: &Search<'_>) -> Result<std::result::Result<Box<dyn Credential>, String>> {
+fn in_gcloud(search: &Search<'_>) -> Result<std::result::Result<Rc<dyn Credential>, String>> {
     let properties = properties(search);
+    let found = in_properties(search, &properties)?;
+    // The variable of this property holds for all places, and a flag goes before both.
+    let target = properties.get("auth", "impersonate_service_account")?;
+    match (found, target.filter(|_| search.settings.impersonate.is_none())) {
+        (Ok(credential), Some(target)) if !target.value.trim().is_empty() => {
+            let chosen = Chosen { value: target.value, origin: target.origin, named: false };
+            let chain = settings::accounts_in_order(&chosen)?;
+            dress::acting_as(credential, &chain.value, search.settings).map(Ok)
+        }
+        (found, _) => Ok(found),
+    }
+}
+
+fn in_properties(
+    search: &Search<'_>,
+    properties: &Properties,
+) -> Result<std::result::Result<Rc<dyn Credential>, String>> {
     let set = |section, name| -> Result<Option<gcloud::properties::Property>> {
         Ok(properties.get(section, name)?.filter(|property| !property.value.trim().is_empty()))
     };
-    if let Some(target) = set("auth", "impersonate_service_account")? {
-        let message = format!(
-            "{} asks for impersonation of {}, which this version cannot",
-            target.origin,
-            printable::text(&target.value)
-        );
-        return Err(Error::unsupported(message)
-            .hint("gcloud config unset auth/impersonate_service_account"));
-    }
     if let Some(path) = set("auth", "access_token_file")? {
         return token_file(path.value.as_ref(), &path.origin).map(Ok);
     }
@@ -255,8 +264,8 @@ fn in_gcloud(search: &Search<'_>) -> Result<std::result::Result<Box<dyn Credenti
     let Some(account) = set("core", "account")? else {
         return Ok(Err("no account is set".to_owned()));
     };
-    match gcloud_login_with(search, &properties, &account.value)? {
-        Some(login) => Ok(Ok(Box::new(login))),
+    match gcloud_login_with(search, properties, &account.value)? {
+        Some(login) => Ok(Ok(Rc::new(login))),
         None => {
             let name = printable::text(&account.value);
             Ok(Err(format!("{name} is set, but no login is stored")))
@@ -313,7 +322,7 @@ fn metadata_server(search: &Search<'_>) -> Looked {
         "metadata",
         detect::host(world).map(|host| {
             let metadata = Metadata::new(host, None, world.folders.boot_id(), universe);
-            Box::new(metadata) as Box<dyn Credential>
+            Rc::new(metadata) as Rc<dyn Credential>
         }),
     )
 }
@@ -322,7 +331,7 @@ fn metadata_server(search: &Search<'_>) -> Looked {
 pub(super) fn named_file(
     search: &Search<'_>,
     named: &Chosen<OsString>,
-) -> Result<Box<dyn Credential>> {
+) -> Result<Rc<dyn Credential>> {
     if named.value != "-" {
         let from_file = (named.origin != "--credentials").then_some(named.origin.as_str());
         return file(search, Path::new(&named.value), from_file);
@@ -331,14 +340,14 @@ pub(super) fn named_file(
     let bytes = input
         .read_input(accounts::LARGEST, Duration::from_secs(10))
         .map_err(|fault| fault.at(Path::new("-"), "standard input"))?;
-    credential::parse(&bytes, &setting(search, "standard input".to_owned()))
+    credential::parse(&bytes, &setting(search, "standard input".to_owned())).map(Rc::from)
 }
 
-fn file(search: &Search<'_>, path: &Path, origin: Option<&str>) -> Result<Box<dyn Credential>> {
+fn file(search: &Search<'_>, path: &Path, origin: Option<&str>) -> Result<Rc<dyn Credential>> {
     let place = place(path, origin);
     let text = private_file::read_named(path, accounts::LARGEST)
         .map_err(|fault| unreadable(&fault, path, &place, origin.unwrap_or("--credentials")))?;
-    Ok(Box::new(Deferred::new(text, setting(search, place))))
+    Ok(Rc::new(Deferred::new(text, setting(search, place))))
 }
 
 /// A path, and the variable or property that led there.
@@ -350,10 +359,13 @@ fn place(path: &Path, origin: Option<&str>) -> String {
     }
 }
 
-fn setting(search: &Search<'_>, place: String) -> Setting {
+/// What decides how a credential found at `place` is understood.
+pub(super) fn setting(search: &Search<'_>, place: String) -> Setting {
     let settings = search.settings;
     Setting {
         token_host: settings.token_host.clone(),
+        services: settings.services.clone(),
+        surroundings: search.world().env.text(&env::AWS_ACCESS_KEY_ID).ok().flatten(),
         allowed_hosts: settings.allowed_token_hosts.clone(),
         universe_domain: settings.universe_domain.clone(),
         ..Setting::at(place)

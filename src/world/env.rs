@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use crate::error::{Error, Result};
+use crate::secret::Secret;
 
 /// A variable gauth reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,6 +169,25 @@ impl Env {
     /// may be set this way; those that gauth reads are among [`VARIABLES`].
     pub fn property(&self, section: &str, name: &str) -> Option<OsString> {
         self.named(&property_name(section, name))
+    }
+
+    /// A variable of the user's choice that holds a secret, without the white space around it.
+    ///
+    /// # Errors
+    /// When it is not UTF-8: exit 2, naming the variable.
+    pub fn secret(&self, name: &str) -> Result<Option<Secret>> {
+        // Setting or asking for such a name is an error of the system's library.
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Ok(None);
+        }
+        match self.named(name).map(OsString::into_string) {
+            None => Ok(None),
+            Some(Ok(text)) => Ok(Some(Secret::new(text.trim())).filter(|text| !text.is_empty())),
+            Some(Err(_)) => {
+                let name = crate::printable::text(name);
+                Err(Error::usage(format!("{name} is not valid UTF-8")).hint(format!("unset {name}")))
+            }
+        }
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the door")]

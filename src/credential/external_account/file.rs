@@ -24,6 +24,21 @@ impl File {
     pub fn of_text(path: PathBuf) -> File {
         File { path, format: Format::Text }
     }
+
+    /// The token that is there now, for the credential at `asker`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn read(&self, asker: &str) -> Result<Secret> {
+        let place = format!("{} (subject token of {asker})", self.place());
+        let hint = || {
+            let path = self.place();
+            format!("ls -l {path}; the job or pod must be given a token there")
+        };
+        let bytes = private_file::read_named(&self.path, LONGEST)
+            .map_err(|fault| fault.at(&self.path, &place).hint(hint()))?;
+        self.format.read(&bytes).map_err(|what| Error::malformed(&place, what).hint(hint()))
+    }
 }
 
 /// Reads the fields of the source.
@@ -57,13 +72,6 @@ impl SubjectSource for File {
     }
 
     fn subject_token(&self, pool: &Pool, _: &Broker<'_>) -> Result<Secret> {
-        let place = format!("{} (subject token of {})", self.place(), pool.place);
-        let hint = || {
-            let path = self.place();
-            format!("ls -l {path}; the job or pod must be given a token there")
-        };
-        let bytes = private_file::read_named(&self.path, LONGEST)
-            .map_err(|fault| fault.at(&self.path, &place).hint(hint()))?;
-        self.format.read(&bytes).map_err(|what| Error::malformed(&place, what).hint(hint()))
+        self.read(&pool.place)
     }
 }

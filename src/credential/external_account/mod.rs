@@ -5,11 +5,13 @@
 
 mod aws;
 mod certificate;
+mod ci;
 mod executable;
 mod file;
 mod format;
 pub mod provider;
 mod url;
+pub mod workload;
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -19,7 +21,7 @@ use serde_json::Value;
 use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::external_account::provider::Provider;
-use crate::credential::impersonated::{self, Impersonated, Role};
+use crate::credential::impersonated::{self, Impersonated, Role, Server};
 use crate::credential::{AGAIN, About, Credential, Setting};
 use crate::error::Result;
 use crate::google::iam::{LONGEST_LIFE, SHORTEST_LIFE, Target};
@@ -281,7 +283,14 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
     // The identity itself pays for nothing: what the file says of projects is said of the service account.
     let itself = About { account: None, quota_project: None, ..about.clone() };
     let identity = ExternalAccount::new(itself, parts);
-    let role = Role { target, delegates: Vec::new(), scopes, lifetime, token_uri: setting.endpoint(None)? };
+    let role = Role {
+        account: target.account.clone(),
+        server: Server::Url(target),
+        delegates: Vec::new(),
+        scopes,
+        lifetime,
+        token_uri: setting.endpoint(None)?,
+    };
     Ok(Box::new(Impersonated::of_file(Rc::new(identity), role, about)))
 }
 
