@@ -77,7 +77,9 @@ impl<'w> Broker<'w> {
         min_ttl: Option<i64>,
     ) -> Result<Token> {
         if !credential.cacheable() || self.policy.no_cache {
-            return self.mint(credential, request).and_then(|token| self.long_enough(token, min_ttl));
+            return self
+                .mint(credential, request)
+                .and_then(|token| self.long_enough(token, min_ttl));
         }
         let key = key(credential, request);
         let margin = min_ttl.unwrap_or_else(|| credential.margin());

@@ -13,7 +13,7 @@ use crate::key::PrivateKey;
 use crate::server::connection;
 use crate::trust::{Endpoint, Fence};
 use crate::url::{Scheme, Url};
-use crate::{cache, duration, jwt};
+use crate::{cache, certificate, duration, jwt};
 
 /// A name, and what is done with bytes.
 pub type Target = (&'static str, fn(&[u8]));
@@ -22,6 +22,7 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("boundary", boundary),
     ("cache_entry", cache_entry),
+    ("certificate", certificate),
     ("credential", credential),
     ("http_request", http_request),
     ("ini", ini),
@@ -59,6 +60,20 @@ fn cache_entry(bytes: &[u8]) {
     sealed.extend_from_slice(bytes);
     if let Some(entry) = cache::decode(&sealed) {
         assert!(crate::token::well_formed(entry.token.secret.expose()), "no header can carry it");
+    }
+}
+
+/// The file of the leaf, and behind a zero that of its chain.
+fn certificate(bytes: &[u8]) {
+    let mut files = bytes.splitn(2, |byte| *byte == 0);
+    let leaf = files.next().unwrap_or_default();
+    match certificate::subject_token(leaf, files.next()) {
+        Ok(token) => assert!(serde_json::from_str::<Vec<String>>(&token).is_ok(), "{token}"),
+        Err(what) => assert!(!what.contains(char::is_control), "{what:?}"),
+    }
+    if let Ok(leaf) = certificate::leaf(leaf) {
+        certificate::is_agent(&leaf);
+        assert_eq!(certificate::fingerprint(&leaf).len(), 43);
     }
 }
 

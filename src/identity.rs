@@ -70,7 +70,9 @@ fn key(identity: &Identity) -> Result<PrivateKeyDer<'static>> {
         (Some(Ok(key)), None) => Ok(key),
         (Some(Ok(_)), Some(_)) => Err(unusable(path, identity, "holds more than one private key")),
         (Some(Err(_)), _) => Err(unusable(path, identity, "holds a broken PEM")),
-        (None, _) => Err(unusable(path, identity, "holds no private key in PEM, or an encrypted one")),
+        (None, _) => {
+            Err(unusable(path, identity, "holds no private key in PEM, or an encrypted one"))
+        }
     }
 }
 

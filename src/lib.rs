@@ -9,6 +9,7 @@ pub mod boundary;
 pub mod broker;
 pub mod cache;
 pub mod call;
+pub mod certificate;
 pub mod cli;
 pub mod commands;
 pub mod complete;

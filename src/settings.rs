@@ -516,7 +516,10 @@ impl Pick<'_> {
         let chosen = self.text(
             "--impersonate-service-account",
             &who.impersonate_service_account,
-            &[env::GAUTH_IMPERSONATE_SERVICE_ACCOUNT, env::CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT],
+            &[
+                env::GAUTH_IMPERSONATE_SERVICE_ACCOUNT,
+                env::CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT,
+            ],
             &self.saved.profile.impersonate_service_account,
         )?;
         chosen.map(|chosen| accounts_in_order(&chosen)).transpose()

@@ -110,13 +110,16 @@ impl Fence<'_> {
             Endpoint::AwsMetadata | Endpoint::AwsSts => "AWS's",
             _ => "Google's",
         };
-        let error =
-            Error::not_safe(format!("{place}: {field} names {host}, which is not {owner}"));
+        let error = Error::not_safe(format!("{place}: {field} names {host}, which is not {owner}"));
         let claimed = self.claimed.filter(|domain| in_universe(kind, &url, domain));
         Err(match claimed {
-            Some(domain) => error.hint(format!("--universe-domain {domain} if you trust that universe")),
-            None => error
-                .hint(format!("--allow-token-host {} if you trust it with this credential", url.host)),
+            Some(domain) => {
+                error.hint(format!("--universe-domain {domain} if you trust that universe"))
+            }
+            None => error.hint(format!(
+                "--allow-token-host {} if you trust it with this credential",
+                url.host
+            )),
         })
     }
 
@@ -140,7 +143,8 @@ impl Fence<'_> {
 fn in_universe(kind: Endpoint, url: &Url, domain: &str) -> bool {
     let host = url.host.as_str();
     let below = host.strip_suffix(domain).and_then(|host| host.strip_suffix('.'));
-    let fits = |patterns: &[&str], host: &str| patterns.iter().any(|pattern| matches(pattern, host));
+    let fits =
+        |patterns: &[&str], host: &str| patterns.iter().any(|pattern| matches(pattern, host));
     let known = match kind {
         Endpoint::OAuth => OAUTH.contains(&host),
         Endpoint::Sts => below.is_some_and(|host| fits(STS, host)),
@@ -258,17 +262,23 @@ mod tests {
     #[test]
     fn a_universe_counts_when_the_user_chose_it() {
         let sts = "https://sts.u.example/v1/token";
-        let fence = |chosen| Fence { place: "key.json", allowed: &[], chosen, claimed: Some("u.example") };
+        let fence =
+            |chosen| Fence { place: "key.json", allowed: &[], chosen, claimed: Some("u.example") };
         assert!(fence(Some("u.example")).endpoint(Endpoint::Sts, "token_url", sts).is_ok());
         let error = fence(None).endpoint(Endpoint::Sts, "token_url", sts).expect_err("unconfirmed");
-        assert_eq!(error.hint_text(), Some("--universe-domain u.example if you trust that universe"));
+        assert_eq!(
+            error.hint_text(),
+            Some("--universe-domain u.example if you trust that universe")
+        );
     }
 
     #[test]
     fn a_star_stands_for_a_part_of_one_label() {
         assert!(matches("sts.*.rep", "sts.us-east1.rep") && matches("*-sts", "us-east1-sts"));
         assert!(!matches("sts.*.rep", "sts.a.b.rep") && !matches("*-sts", "-sts"));
-        assert!(!matches("sts.*", "sts.") && !matches("sts", "stsx") && !matches("sts-*.p", "sts-.p"));
+        assert!(
+            !matches("sts.*", "sts.") && !matches("sts", "stsx") && !matches("sts-*.p", "sts-.p")
+        );
     }
 
     #[test]

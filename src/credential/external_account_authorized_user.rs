@@ -64,7 +64,10 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
         account: account.or_else(|| setting.account.clone()),
         quota_project: setting.quota_project(fields.text("quota_project_id").map_err(malformed)?),
         universe_domain: Some(universe),
-        through: audience.as_deref().and_then(pool).map(|pool| format!("by the workforce pool {pool}")),
+        through: audience
+            .as_deref()
+            .and_then(pool)
+            .map(|pool| format!("by the workforce pool {pool}")),
         ..About::default()
     };
     // The hint for people of Google's own is of no use to those of another provider.
@@ -194,7 +197,9 @@ impl WorkforceLogin {
         let response = broker.send(&sts::exchange(&refresh.token_url, &wish).patience(patience))?;
         token::read(&response, refresh.token_url.authority(), now).map_err(|error| {
             match answer::server_error(&response) {
-                Some(said) if error.kind() == ErrorKind::Refused && said.code == "invalid_grant" => {
+                Some(said)
+                    if error.kind() == ErrorKind::Refused && said.code == "invalid_grant" =>
+                {
                     Error::login_required(self.about.name(), &said.to_string(), &self.login_hint)
                 }
                 _ => error.hint_if_none(|| {

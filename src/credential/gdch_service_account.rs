@@ -65,7 +65,14 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
         ..About::default()
     };
     let key = OnceCell::new();
-    Ok(Box::new(ServiceIdentity { about, private_key, private_key_id, token_uri, ca_cert_path, key }))
+    Ok(Box::new(ServiceIdentity {
+        about,
+        private_key,
+        private_key_id,
+        token_uri,
+        ca_cert_path,
+        key,
+    }))
 }
 
 /// A name that becomes a part of another one.

@@ -125,8 +125,10 @@ impl Impersonated {
             None => jwt::LONGEST_LIFE,
             Some(seconds) if i64::from(seconds) <= jwt::LONGEST_LIFE => i64::from(seconds),
             Some(seconds) => {
-                return Err(Error::usage(format!("--lifetime {seconds}s is too long with --subject"))
-                    .hint("give at most 1h"));
+                return Err(Error::usage(format!(
+                    "--lifetime {seconds}s is too long with --subject"
+                ))
+                .hint("give at most 1h"));
             }
         };
         let now = broker.now();
@@ -150,9 +152,8 @@ impl Impersonated {
         let assertion = iam::read_signed_jwt(&response, asked.url.authority())
             .map_err(|error| self.explained(error, &response))?;
         let response = broker.send(&oauth::jwt_grant(&self.role.token_uri, &assertion))?;
-        let granted = oauth::read(&response, self.role.token_uri.authority(), now).map_err(|error| {
-            oauth::explain_assertion(error, &response, broker.now(), account)
-        })?;
+        let granted = oauth::read(&response, self.role.token_uri.authority(), now)
+            .map_err(|error| oauth::explain_assertion(error, &response, broker.now(), account))?;
         Ok(Token::new(granted.access_token, &self.own.kind, granted.expires_at))
     }
 
@@ -245,7 +246,8 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
     let target = target(&url, field, setting, universe.as_deref())?;
     let delegates = fields.words("delegates").map_err(malformed)?.unwrap_or_default();
     for delegate in &delegates {
-        check_delegate(delegate).map_err(|what| malformed(format!("an item of delegates {what}")))?;
+        check_delegate(delegate)
+            .map_err(|what| malformed(format!("an item of delegates {what}")))?;
     }
     let scopes = scopes(&mut fields).map_err(malformed)?;
     let quota_project = setting.quota_project(fields.text("quota_project_id").map_err(malformed)?);
@@ -300,10 +302,9 @@ fn check_delegate(delegate: &str) -> std::result::Result<(), String> {
     let account = delegate.strip_prefix("projects/-/serviceAccounts/");
     match account.is_some_and(is_account) {
         true => Ok(()),
-        false => Err(format!(
-            "is {}, not projects/-/serviceAccounts/EMAIL",
-            printable::said(delegate)
-        )),
+        false => {
+            Err(format!("is {}, not projects/-/serviceAccounts/EMAIL", printable::said(delegate)))
+        }
     }
 }
 
@@ -350,7 +351,9 @@ mod tests {
         for good in ["ci@p.iam.gserviceaccount.com", "100000000000000000001", "a.b@x.example.com"] {
             assert!(is_account(good), "{good}");
         }
-        for bad in ["", "ci", "@p.example", "a@b", "a b@c.d", "a@b.c/d", "a@b@c.d", "ä@b.c", "a@b.c?x"] {
+        for bad in
+            ["", "ci", "@p.example", "a@b", "a b@c.d", "a@b.c/d", "a@b@c.d", "ä@b.c", "a@b.c?x"]
+        {
             assert!(!is_account(bad), "{bad}");
         }
     }

@@ -213,8 +213,11 @@ impl Services {
             None => Ok(usual),
         });
         moved.map_err(|what| {
-            Error::usage(format!("the URL of the STS in {} {what}", crate::printable::text(universe)))
-                .hint("check --universe-domain")
+            Error::usage(format!(
+                "the URL of the STS in {} {what}",
+                crate::printable::text(universe)
+            ))
+            .hint("check --universe-domain")
         })
     }
 }
@@ -355,11 +358,10 @@ pub fn read(map: Map<String, Value>, setting: &Setting) -> Result<Box<dyn Creden
     let Some(kind) = kind else { return parse_untyped(fields, setting) };
     match KINDS.iter().find(|(name, _)| *name == kind) {
         Some((_, parse)) => parse(fields, setting),
-        None if kind == "service_account_p12" => Err(Error::unsupported(format!(
-            "{}: keys in P12 files are not read",
-            setting.place
-        ))
-        .hint("make a new key of the account, as JSON")),
+        None if kind == "service_account_p12" => {
+            Err(Error::unsupported(format!("{}: keys in P12 files are not read", setting.place))
+                .hint("make a new key of the account, as JSON"))
+        }
         None => {
             let known: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
             let kind = crate::printable::text(&kind);

@@ -51,7 +51,9 @@ impl Source {
     pub fn universe(&self, chosen: Option<&str>) -> Result<String> {
         match chosen {
             Some(chosen) => Ok(chosen.to_owned()),
-            None => Ok(self.describe()?.universe_domain.unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned())),
+            None => {
+                Ok(self.describe()?.universe_domain.unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned()))
+            }
         }
     }
 

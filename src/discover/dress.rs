@@ -23,7 +23,7 @@ const LARGEST: usize = 64 * 1024;
 ///
 /// # Errors
 /// When what they name cannot be used.
-pub fn dressed(search: &Search<'_>, found: Found) -> Result<Found> {
+pub(super) fn dressed(search: &Search<'_>, found: Found) -> Result<Found> {
     let settings = search.settings;
     let Found { mut credential, source } = found;
     if let Some(chain) = &settings.impersonate {
@@ -40,7 +40,7 @@ pub fn dressed(search: &Search<'_>, found: Found) -> Result<Found> {
 ///
 /// # Errors
 /// When their names do not make a URL.
-pub fn acting_as(
+pub(super) fn acting_as(
     credential: Rc<dyn Credential>,
     chain: &[String],
     settings: &Settings,

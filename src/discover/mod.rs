@@ -226,8 +226,11 @@ pub fn named(search: &Search<'_>) -> Result<Option<Found>> {
         match [credentials, account].into_iter().flatten().find(|origin| flagged(origin)) {
             None => return federated(search, workload).map(Some),
             Some(other) if flagged(&workload.origin) => {
-                return Err(Error::usage(format!("{} and {other} do not go together", workload.origin))
-                    .hint("leave one of the two away"));
+                return Err(Error::usage(format!(
+                    "{} and {other} do not go together",
+                    workload.origin
+                ))
+                .hint("leave one of the two away"));
             }
             // A flag goes before a variable.
             Some(_) => {}

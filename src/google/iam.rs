@@ -108,7 +108,8 @@ pub fn access_token(
     scopes: &[String],
     lifetime: u32,
 ) -> Result<HttpRequest> {
-    let body = AccessBody { delegates: some(delegates), scope: scopes, lifetime: format!("{lifetime}s") };
+    let body =
+        AccessBody { delegates: some(delegates), scope: scopes, lifetime: format!("{lifetime}s") };
     let url = target.url(Method::GenerateAccessToken)?;
     let suffix = metrics("auth-request-type/at cred-type/imp");
     Ok(signed(HttpRequest::json(url, &body), source).header("x-goog-api-client", suffix))
@@ -198,18 +199,22 @@ pub fn explain(error: Error, response: &HttpResponse, who: &str, account: &str) 
     };
     match response.status {
         403 if text.contains("has not been used") || text.contains("is disabled") => refused(
-            "gcloud services enable iamcredentials.googleapis.com in the project of the source".to_owned(),
+            "gcloud services enable iamcredentials.googleapis.com in the project of the source"
+                .to_owned(),
         ),
         403 => refused(format!(
             "grant roles/iam.serviceAccountTokenCreator on that service account to {who}, and wait a minute"
         )),
-        404 => refused(format!("check the name {account} and those of its delegates: one does not exist")),
+        404 => refused(format!(
+            "check the name {account} and those of its delegates: one does not exist"
+        )),
         401 => refused(format!("gauth token --refresh: the token of {who} is no longer accepted")),
         400 if text.to_lowercase().contains("lifetime") => error.hint(
             "ask for at most 1h with --lifetime, or have the organisation policy \
              constraints/iam.allowServiceAccountCredentialLifetimeExtension name the account",
         ),
-        _ => error.hint_if_none(|| "check --scopes, --lifetime and the name of the account".to_owned()),
+        _ => error
+            .hint_if_none(|| "check --scopes, --lifetime and the name of the account".to_owned()),
     }
 }
 
@@ -234,7 +239,11 @@ mod tests {
         for case in vectors["impersonation_url"].as_array().expect("cases") {
             let url = Url::parse(case["in"].as_str().expect("text")).expect("url");
             let target = Target::of_url(&url);
-            assert_eq!(target.as_ref().map(|t| t.account.as_str()), case["principal"].as_str(), "{url}");
+            assert_eq!(
+                target.as_ref().map(|t| t.account.as_str()),
+                case["principal"].as_str(),
+                "{url}"
+            );
             if let Some(target) = target {
                 assert_eq!(target.url(Method::GenerateAccessToken).expect("url"), url);
             }
@@ -283,7 +292,8 @@ mod tests {
 
     #[test]
     fn a_refusal_says_who_may_not_act_as_whom() {
-        let body = r#"{"error":{"code":403,"message":"Permission denied","status":"PERMISSION_DENIED"}}"#;
+        let body =
+            r#"{"error":{"code":403,"message":"Permission denied","status":"PERMISSION_DENIED"}}"#;
         let response = answered(403, body);
         let error = read_access_token(&response, "host").expect_err("refused");
         let error = explain(error, &response, "ada@example.com", "ci@p");
@@ -291,6 +301,11 @@ mod tests {
             error.message(),
             "ada@example.com may not act as ci@p, Google says PERMISSION_DENIED: \"Permission denied\""
         );
-        assert!(error.hint_text().expect("hint").starts_with("grant roles/iam.serviceAccountTokenCreator"));
+        assert!(
+            error
+                .hint_text()
+                .expect("hint")
+                .starts_with("grant roles/iam.serviceAccountTokenCreator")
+        );
     }
 }

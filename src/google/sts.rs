@@ -99,7 +99,9 @@ pub fn exchange(url: &Url, wish: &Exchange<'_>) -> HttpRequest {
     fields.retain(|(_, value)| !value.is_empty());
     let request = HttpRequest::form(url.clone(), &fields);
     match wish.client {
-        Some(ClientAuth::Basic(id, secret)) => request.secret_header("authorization", basic(id, secret)),
+        Some(ClientAuth::Basic(id, secret)) => {
+            request.secret_header("authorization", basic(id, secret))
+        }
         _ => request,
     }
 }
@@ -109,7 +111,9 @@ pub fn introspect(url: &Url, token: &Secret, client: Option<ClientAuth<'_>>) -> 
     let fields = [("token", token.expose()), ("token_type_hint", ACCESS_TOKEN)];
     let request = HttpRequest::form(url.clone(), &fields);
     match client {
-        Some(ClientAuth::Basic(id, secret)) => request.secret_header("authorization", basic(id, secret)),
+        Some(ClientAuth::Basic(id, secret)) => {
+            request.secret_header("authorization", basic(id, secret))
+        }
         _ => request,
     }
 }

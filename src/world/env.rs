@@ -185,7 +185,8 @@ impl Env {
             Some(Ok(text)) => Ok(Some(Secret::new(text.trim())).filter(|text| !text.is_empty())),
             Some(Err(_)) => {
                 let name = crate::printable::text(name);
-                Err(Error::usage(format!("{name} is not valid UTF-8")).hint(format!("unset {name}")))
+                Err(Error::usage(format!("{name} is not valid UTF-8"))
+                    .hint(format!("unset {name}")))
             }
         }
     }

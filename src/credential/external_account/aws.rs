@@ -112,8 +112,11 @@ impl SubjectSource for Aws {
             None => visit.keys()?,
         };
         let url = Url::parse(&self.sts_url.replace(REGION, &region)).map_err(|what| {
-            Error::usage(format!("the URL of AWS's STS in the region {} {what}", printable::said(&region)))
-                .hint("check AWS_REGION, as in AWS_REGION=eu-west-1")
+            Error::usage(format!(
+                "the URL of AWS's STS in the region {} {what}",
+                printable::said(&region)
+            ))
+            .hint("check AWS_REGION, as in AWS_REGION=eu-west-1")
         })?;
         sigv4::subject_token(&url, &region, &keys, &pool.audience, broker.now())
             .map_err(|what| Error::usage(what).hint("check AWS_REGION and the keys of AWS"))
@@ -212,8 +215,9 @@ impl Visit<'_> {
         let response = self.broker.send_within(request, LIMIT)?;
         match response.status {
             200 => Ok(response),
-            _ => Err(answer::failure(&response, request.url.authority())
-                .hint_if_none(|| "check that this instance has an IAM role, and its metadata options".to_owned())),
+            _ => Err(answer::failure(&response, request.url.authority()).hint_if_none(|| {
+                "check that this instance has an IAM role, and its metadata options".to_owned()
+            })),
         }
     }
 

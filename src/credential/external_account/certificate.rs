@@ -44,9 +44,8 @@ pub(super) fn parse(
     pool: &Pool,
     setting: &Setting,
 ) -> Result<Box<dyn SubjectSource>> {
-    let malformed = |what: String| {
-        setting.malformed(format!("credential_source.{what}")).hint(AGAIN)
-    };
+    let malformed =
+        |what: String| setting.malformed(format!("credential_source.{what}")).hint(AGAIN);
     let fields = source.object("certificate").map_err(malformed)?;
     let mut fields = fields.ok_or_else(|| malformed("certificate is missing".to_owned()))?;
     let malformed = |what: String| malformed(format!("certificate.{what}"));
@@ -103,8 +102,9 @@ impl SubjectSource for Certificate {
                     ),
                     None => printable::path(&pair.certificate),
                 };
-                Error::malformed(&files, what)
-                    .hint("the certificate first, then its issuers; trust_chain_path holds issuers only")
+                Error::malformed(&files, what).hint(
+                    "the certificate first, then its issuers; trust_chain_path holds issuers only",
+                )
             })
     }
 
@@ -149,9 +149,10 @@ impl Certificate {
         if let Some(path) = &self.config {
             return Ok(path.clone());
         }
-        for variable in
-            [env::GOOGLE_API_CERTIFICATE_CONFIG, env::CLOUDSDK_CONTEXT_AWARE_CERTIFICATE_CONFIG_FILE_PATH]
-        {
+        for variable in [
+            env::GOOGLE_API_CERTIFICATE_CONFIG,
+            env::CLOUDSDK_CONTEXT_AWARE_CERTIFICATE_CONFIG_FILE_PATH,
+        ] {
             if let Some(path) = world.env.os(&variable) {
                 return Ok(PathBuf::from(path));
             }
@@ -166,6 +167,7 @@ impl Certificate {
 
 fn read(path: &Path, place: &str) -> Result<Zeroizing<Vec<u8>>> {
     let shown = printable::path(path);
-    let place = if place.contains(&shown) { place.to_owned() } else { format!("{shown} ({place})") };
+    let place =
+        if place.contains(&shown) { place.to_owned() } else { format!("{shown} ({place})") };
     private_file::read_named(path, LARGEST).map_err(|fault| fault.at(path, &place))
 }

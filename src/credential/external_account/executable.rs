@@ -1,7 +1,7 @@
 //! Subject tokens printed by a program.
 
-use crate::credential::external_account::{Pool, SubjectSource};
 use crate::credential::Setting;
+use crate::credential::external_account::{Pool, SubjectSource};
 use crate::error::Result;
 use crate::json::Fields;
 

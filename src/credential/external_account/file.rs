@@ -14,14 +14,14 @@ use crate::private_file;
 use crate::secret::Secret;
 
 /// A file, read anew for every exchange: its token rotates.
-pub struct File {
+pub(super) struct File {
     path: PathBuf,
     format: Format,
 }
 
 impl File {
     /// A file that holds nothing but the token.
-    pub fn of_text(path: PathBuf) -> File {
+    pub(super) fn of_text(path: PathBuf) -> File {
         File { path, format: Format::Text }
     }
 
@@ -45,7 +45,11 @@ impl File {
 ///
 /// # Errors
 /// Malformed, naming the field.
-pub fn parse(mut source: Fields, _: &Pool, setting: &Setting) -> Result<Box<dyn SubjectSource>> {
+pub(super) fn parse(
+    mut source: Fields,
+    _: &Pool,
+    setting: &Setting,
+) -> Result<Box<dyn SubjectSource>> {
     let malformed =
         |what: String| setting.malformed(format!("credential_source.{what}")).hint(AGAIN);
     let path = PathBuf::from(source.needed("file").map_err(malformed)?);

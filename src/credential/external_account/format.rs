@@ -4,11 +4,11 @@ use crate::json::{self, Fields};
 use crate::secret::Secret;
 
 /// The longest subject token, in bytes; also of a file or answer that holds one.
-pub const LONGEST: usize = 64 * 1024;
+pub(super) const LONGEST: usize = 64 * 1024;
 
 /// How a subject token is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Format {
+pub(super) enum Format {
     /// The whole of it.
     Text,
     /// This field of a JSON object.
@@ -20,7 +20,7 @@ impl Format {
     ///
     /// # Errors
     /// What is wrong with it, naming the field.
-    pub fn parse(source: &mut Fields) -> Result<Format, String> {
+    pub(super) fn parse(source: &mut Fields) -> Result<Format, String> {
         let Some(mut format) = source.object("format")? else { return Ok(Format::Text) };
         let within = |what: String| format!("format.{what}");
         match format.text("type").map_err(within)?.as_deref() {
@@ -37,10 +37,11 @@ impl Format {
     ///
     /// # Errors
     /// What is wrong, as the end of a sentence that begins with the file's or server's name.
-    pub fn read(&self, bytes: &[u8]) -> Result<Secret, String> {
+    pub(super) fn read(&self, bytes: &[u8]) -> Result<Secret, String> {
         let token = match self {
             Format::Text => {
-                let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())?;
+                let text =
+                    std::str::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())?;
                 Secret::new(text.trim_ascii())
             }
             Format::Json(field) => {

@@ -123,10 +123,9 @@ impl ExternalAccount {
         let over = broker.now() - end;
         if over > 0 {
             let place = self.parts.source.place();
-            broker
-                .world
-                .terminal
-                .warn(&format!("the subject token from {place} expired {over} s ago, by this clock"));
+            broker.world.terminal.warn(&format!(
+                "the subject token from {place} expired {over} s ago, by this clock"
+            ));
         }
     }
 }
@@ -152,7 +151,8 @@ impl Credential for ExternalAccount {
     fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token> {
         self.check(request)?;
         let parts = &self.parts;
-        let scopes = match request.scopes.is_empty() && !request.for_iam && !parts.scopes.is_empty() {
+        let scopes = match request.scopes.is_empty() && !request.for_iam && !parts.scopes.is_empty()
+        {
             true => parts.scopes.clone(),
             false => request.scopes_or_default(),
         };
@@ -160,7 +160,8 @@ impl Credential for ExternalAccount {
         let subject = parts.source.subject_token(&parts.pool, broker)?;
         self.warn_if_over(&subject, broker);
         let options = parts.user_project.as_ref().filter(|_| parts.client.is_none());
-        let options = options.map(|project| serde_json::json!({ "userProject": project }).to_string());
+        let options =
+            options.map(|project| serde_json::json!({ "userProject": project }).to_string());
         let wish = Exchange {
             audiences: std::slice::from_ref(&parts.pool.audience),
             scopes: &scopes,
@@ -200,7 +201,8 @@ impl Credential for ExternalAccount {
             let token = broker.source_token(self)?;
             let asked = sts::introspect(url, &token.secret, self.client());
             // Google tells it to its own clients only: not being told is no failure.
-            let told = broker.send(&asked).and_then(|told| sts::read_principal(&told, url.authority()));
+            let told =
+                broker.send(&asked).and_then(|told| sts::read_principal(&told, url.authority()));
             if let Ok(Some(name)) = told {
                 let _ = self.principal.set(name);
             }
@@ -217,7 +219,10 @@ impl ExternalAccount {
             return Err(self.about.cannot("act for another user (--subject)").hint(hint));
         }
         if request.lifetime.is_some() {
-            return Err(self.about.cannot("choose how long its tokens live (--lifetime)").hint(hint));
+            return Err(self
+                .about
+                .cannot("choose how long its tokens live (--lifetime)")
+                .hint(hint));
         }
         Ok(())
     }

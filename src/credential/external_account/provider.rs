@@ -52,13 +52,23 @@ pub fn audience(name: &str) -> Result<String, (String, String)> {
         .unwrap_or(name.trim_start_matches('/'));
     let parts: Vec<&str> = bare.split('/').collect();
     match parts.as_slice() {
-        ["projects", project, "locations", place, "workloadIdentityPools", pool, "providers", provider]
-            if [place, pool, provider].iter().all(|part| !part.is_empty()) =>
-        {
+        [
+            "projects",
+            project,
+            "locations",
+            place,
+            "workloadIdentityPools",
+            pool,
+            "providers",
+            provider,
+        ] if [place, pool, provider].iter().all(|part| !part.is_empty()) => {
             match !project.is_empty() && project.bytes().all(|byte| byte.is_ascii_digit()) {
                 true => Ok(format!("{SERVICE}{bare}")),
                 false => Err((
-                    format!("has the project {}, where its number belongs", printable::text(project)),
+                    format!(
+                        "has the project {}, where its number belongs",
+                        printable::text(project)
+                    ),
                     format!(
                         "gcloud projects describe {} --format='value(projectNumber)' prints the number",
                         printable::text(project)
@@ -102,7 +112,8 @@ mod tests {
     #[test]
     fn audiences_are_told_apart_as_the_published_vectors_say() {
         let vectors: serde_json::Value =
-            serde_json::from_str(include_str!("../../../tests/data/vectors.json")).expect("vectors");
+            serde_json::from_str(include_str!("../../../tests/data/vectors.json"))
+                .expect("vectors");
         for case in vectors["audience"].as_array().expect("cases") {
             let kind = match Provider::of(case["in"].as_str().expect("text")).expect("audience") {
                 Provider::Workload => "workload",
@@ -115,8 +126,11 @@ mod tests {
 
     #[test]
     fn a_provider_is_named_in_full_with_the_number_of_the_project() {
-        let full = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q";
-        for name in [full, &full[2..], &full["//iam.googleapis.com/".len()..], &format!("https:{full}")] {
+        let full =
+            "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q";
+        for name in
+            [full, &full[2..], &full["//iam.googleapis.com/".len()..], &format!("https:{full}")]
+        {
             // Without the slashes it is a host's name, which nobody writes.
             if name.starts_with("iam.") {
                 continue;
@@ -124,7 +138,10 @@ mod tests {
             assert_eq!(audience(name).as_deref(), Ok(full), "{name}");
         }
         for (name, what) in [
-            ("projects/my-project/locations/global/workloadIdentityPools/p/providers/q", "its number belongs"),
+            (
+                "projects/my-project/locations/global/workloadIdentityPools/p/providers/q",
+                "its number belongs",
+            ),
             ("projects/1/locations/global/workloadIdentityPools/p", "names a pool"),
             ("locations/global/workforcePools/p", "names a pool"),
             ("projects/1/locations/global/workloadIdentityPools/p/providers/", "is not the name"),

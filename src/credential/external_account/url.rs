@@ -19,7 +19,7 @@ use crate::url::Url;
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// A URL, asked with GET and these headers.
-pub struct Service {
+pub(super) struct Service {
     url: Url,
     headers: Vec<(String, Secret)>,
     format: Format,
@@ -27,7 +27,7 @@ pub struct Service {
 
 impl Service {
     /// A URL that answers with JSON, asked with these headers.
-    pub fn new(url: Url, headers: Vec<(String, Secret)>, format: Format) -> Service {
+    pub(super) fn new(url: Url, headers: Vec<(String, Secret)>, format: Format) -> Service {
         Service { url, headers, format }
     }
 }
@@ -36,7 +36,11 @@ impl Service {
 ///
 /// # Errors
 /// Malformed or unsafe, naming the field.
-pub fn parse(mut source: Fields, _: &Pool, setting: &Setting) -> Result<Box<dyn SubjectSource>> {
+pub(super) fn parse(
+    mut source: Fields,
+    _: &Pool,
+    setting: &Setting,
+) -> Result<Box<dyn SubjectSource>> {
     let malformed =
         |what: String| setting.malformed(format!("credential_source.{what}")).hint(AGAIN);
     let url = source.needed("url").map_err(malformed)?;
@@ -112,8 +116,6 @@ impl SubjectSource for Service {
             return Err(Error::no_answer(format!("{host}: the answer is larger than 64 KiB"))
                 .hint("check url of credential_source: this is no subject token"));
         }
-        self.format.read(&response.body).map_err(|what| {
-            answer::unusable(&response, host, &what)
-        })
+        self.format.read(&response.body).map_err(|what| answer::unusable(&response, host, &what))
     }
 }

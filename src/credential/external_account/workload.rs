@@ -35,8 +35,7 @@ pub fn credential(
             Box::new(Service::new(url, Vec::new(), Format::Text))
         }
     };
-    let universe =
-        setting.universe_domain.clone().unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned());
+    let universe = setting.universe_domain.clone().unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned());
     let token_url = setting.services.exchange(&universe)?;
     let about = About {
         kind: KIND.to_owned(),
