@@ -17,34 +17,34 @@ pub struct Who {
     /// A credential file, or - for standard input
     #[arg(long, value_name = "FILE", visible_aliases = ["key-file", "cred-file"], value_hint = ValueHint::FilePath)]
     pub credentials: Option<OsString>,
-    /// A login of gauth, gcloud or the metadata server
+    /// A login of gauth, gcloud or the machine
     #[arg(long, value_name = "EMAIL", add = complete::accounts())]
     pub account: Option<OsString>,
-    /// Only look there: env, login, adc, gcloud, metadata
+    /// Only env, login, adc, gcloud or metadata
     #[arg(long, value_name = "SOURCE")]
     pub source: Option<Source>,
-    /// Federate: take the CI system's token to this provider
+    /// Federate with the CI system's own token
     #[arg(long, value_name = "NAME")]
     pub workload_identity_provider: Option<OsString>,
-    /// A file with the token for the provider
+    /// A file with the token for it
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["subject_token_env", "subject_token_url"])]
     pub subject_token_file: Option<OsString>,
-    /// A variable with the token for the provider
+    /// A variable with the token for it
     #[arg(long, value_name = "NAME", conflicts_with = "subject_token_url")]
     pub subject_token_env: Option<OsString>,
-    /// A URL that gives the token for the provider
+    /// A URL that gives the token for it
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     pub subject_token_url: Option<OsString>,
-    /// Act as A; before it, the accounts in between
+    /// Act as A; before it, those in between
     #[arg(long, value_name = "A", visible_alias = "service-account")]
     pub impersonate_service_account: Option<OsString>,
     /// The project that pays for the requests
     #[arg(long, value_name = "PROJECT")]
     pub quota_project: Option<OsString>,
-    /// The universe, where it is not googleapis.com
+    /// The universe, if not googleapis.com
     #[arg(long, value_name = "DOMAIN")]
     pub universe_domain: Option<OsString>,
-    /// Hosts that may get this credential's secrets too
+    /// Hosts that may get its secrets too
     #[arg(long, value_name = "HOST,…", value_delimiter = ',')]
     pub allow_token_host: Vec<OsString>,
     /// Hosts that may get the token too; no command sends one yet
@@ -71,19 +71,19 @@ pub enum Source {
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)]
 pub struct Wish {
-    /// What for; a bare word gets Google's prefix
+    /// What for; a word gets Google's prefix
     #[arg(long, value_name = "SCOPE,…")]
     pub scopes: Vec<OsString>,
-    /// Act for this user (domain-wide delegation)
+    /// Act for this user of the domain
     #[arg(long, value_name = "EMAIL")]
     pub subject: Option<OsString>,
-    /// How long it is to live, as in 600s, 10m or 1h30m
+    /// How long it lives: 600s, 10m, 1h30m
     #[arg(long, value_name = "DURATION")]
     pub lifetime: Option<OsString>,
-    /// Allow no more than ROLE@BUCKET[/PREFIX]
+    /// No more than ROLE@BUCKET[/PREFIX]
     #[arg(long, value_name = "RULE", conflicts_with = "access_boundary")]
     pub downscope: Vec<OsString>,
-    /// Allow no more than this access boundary (JSON)
+    /// No more than this access boundary
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub access_boundary: Option<OsString>,
 }
@@ -93,7 +93,7 @@ pub struct Wish {
 #[group(skip)]
 #[command(next_help_heading = "Cache and network")]
 pub struct Effort {
-    /// Least life of a cached token; 5m, metadata 225s
+    /// Least life if cached; 5m, metadata 225s
     #[arg(long, value_name = "DURATION")]
     pub min_ttl: Option<OsString>,
     /// Neither read nor write the cache
@@ -121,7 +121,7 @@ pub struct General {
     /// Only errors on standard error
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Say what is decided; -vv: requests and answers too
+    /// Say what is decided; -vv: requests too
     #[arg(short, long, action = ArgAction::Count)]
     pub verbose: u8,
 }

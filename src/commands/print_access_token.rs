@@ -43,10 +43,10 @@ pub(super) struct Flags {
     positional: Option<OsString>,
     #[command(flatten)]
     wish: Wish,
-    /// A JWT signed here for this URL (service account)
+    /// For this URL alone: signed here, or GDCH's
     #[arg(long, value_name = "URL", conflicts_with = "scopes")]
     audience: Option<OsString>,
-    /// A JWT signed here with the scopes (service account)
+    /// A JWT signed here, with the scopes
     #[arg(long)]
     self_signed: bool,
     #[command(flatten)]

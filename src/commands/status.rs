@@ -38,7 +38,7 @@ variables only; with --check it asks the servers.",
 
 #[derive(Debug, Default, Args)]
 pub(super) struct Flags {
-    /// Ask servers: for a token, and for the account
+    /// Ask servers: for a token, the account
     #[arg(long)]
     check: bool,
     #[command(flatten)]

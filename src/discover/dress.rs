@@ -1,7 +1,7 @@
 //! What goes around the credential that was found: the service account it acts as, and what its tokens are narrowed
 //! to.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::rc::Rc;
 
 use crate::boundary::Boundary;
@@ -74,7 +74,7 @@ fn boundary(narrow: &Narrow) -> Result<Boundary> {
     }
 }
 
-fn read(path: &PathBuf, place: &str) -> Result<zeroize::Zeroizing<Vec<u8>>> {
+fn read(path: &Path, place: &str) -> Result<zeroize::Zeroizing<Vec<u8>>> {
     private_file::read_named(path, LARGEST).map_err(|fault| {
         fault.at(path, place).hint("a JSON file with accessBoundary.accessBoundaryRules")
     })

@@ -66,7 +66,14 @@ pub struct Conditions {
 #[derive(Default)]
 pub struct Wire {
     /// Certificates are read once a run, not once a request.
-    clients: Mutex<Vec<(Trust, Option<Identity>, Arc<ClientConfig>)>>,
+    clients: Mutex<Vec<Client>>,
+}
+
+/// TLS under these certificates, with one of our own to show.
+struct Client {
+    trust: Trust,
+    shown: Option<Identity>,
+    config: Arc<ClientConfig>,
 }
 
 impl Wire {
@@ -75,20 +82,21 @@ impl Wire {
         Wire::default()
     }
 
-    /// TLS under these certificates, with one of our own to show.
+    /// The client for these certificates.
     fn client(&self, trust: &Trust, shown: Option<&Identity>) -> Result<Arc<ClientConfig>> {
         let mut clients = self.clients.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let same = |known: &Trust, own: &Option<Identity>| known == trust && own.as_ref() == shown;
-        if let Some((.., client)) = clients.iter().find(|(known, own, _)| same(known, own)) {
-            return Ok(Arc::clone(client));
+        let same = |known: &&Client| known.trust == *trust && known.shown.as_ref() == shown;
+        if let Some(known) = clients.iter().find(same) {
+            return Ok(Arc::clone(&known.config));
         }
-        let client = trust.client()?;
-        let client = Arc::new(match shown {
-            Some(identity) => identity::shown_by(client, identity)?,
-            None => client,
+        let config = trust.client()?;
+        let config = Arc::new(match shown {
+            Some(identity) => identity::shown_by(config, identity)?,
+            None => config,
         });
-        clients.push((trust.clone(), shown.cloned(), Arc::clone(&client)));
-        Ok(client)
+        let kept = Arc::clone(&config);
+        clients.push(Client { trust: trust.clone(), shown: shown.cloned(), config: kept });
+        Ok(config)
     }
 }
 
