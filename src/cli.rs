@@ -306,10 +306,6 @@ const MEANT: &[(&str, &str)] = &[
     ("--email", "--account"),
     ("--force", "--refresh"),
     ("--debug", "-vv"),
-    (
-        "--impersonate-service-account",
-        "gcloud auth print-access-token; this version cannot impersonate",
-    ),
 ];
 
 fn no_such_flag(bare: &str, near: &str, words: &[OsString], help: &str) -> Error {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::commands::{Example, Group, Spec, Status, Words};
 use crate::credential::{About, kind_in_words};
-use crate::discover::{self, Choice, Found, Looked, Row, Search, one_line};
+use crate::discover::{self, Found, Looked, Row, Search, one_line};
 use crate::flags::{Effort, General, Report, ReportFormat, Who, Wish};
 use crate::gcloud::properties::Properties;
 use crate::settings::{Given, Settings};
@@ -77,7 +77,7 @@ fn run(words: Words, world: &World) -> anyhow::Result<Status> {
     let rows = discover::survey(&search);
     let chosen = discover::would_be_used(&search, &rows)?;
     let request = TokenRequest::Access(settings.wish.clone());
-    let used = match chosen.as_ref().map(Choice::found) {
+    let used = match &chosen {
         None => None,
         Some(found) => {
             let token = match flags.check {
@@ -213,6 +213,9 @@ fn summary(text: &mut String, used: &Used, paint: Paint, world: &World) {
     let place = printable::home_path(Path::new(&about.place), home);
     let using = wrapped(&format!("{who}, {kind}, from {place}"), 9, width);
     text.push_str(&format!("using    {}\n", paint.good(&using)));
+    if let Some(through) = &about.through {
+        text.push_str(&format!("through  {}\n", wrapped(&printable::text(through), 9, width)));
+    }
     let token = token_state(used.token.as_ref(), now, &about.kind);
     text.push_str(&format!("token    {}\n", wrapped(&token, 9, width)));
     let project = match &used.project {
@@ -369,6 +372,7 @@ struct JsonUsed<'a> {
     kind: &'a str,
     source: &'a str,
     place: &'a str,
+    through: Option<&'a str>,
     project: Option<&'a str>,
     quota_project: Option<&'a str>,
     universe_domain: Option<&'a str>,
@@ -424,6 +428,7 @@ fn json(picture: &Picture, world: &World) -> anyhow::Result<String> {
             kind: &used.about.kind,
             source: used.source,
             place: &used.about.place,
+            through: used.about.through.as_deref(),
             project: used.project.as_ref().map(|(project, _)| project.as_str()),
             quota_project: used.quota_project.as_ref().map(|(project, _)| project.as_str()),
             universe_domain: used.about.universe_domain.as_deref(),

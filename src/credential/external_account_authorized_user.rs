@@ -67,7 +67,7 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
         through: audience
             .as_deref()
             .and_then(pool)
-            .map(|pool| format!("by the workforce pool {pool}")),
+            .map(|pool| format!("the workforce pool {pool}")),
         ..About::default()
     };
     // The hint for people of Google's own is of no use to those of another provider.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::source::Source;
-use crate::credential::{self, AGAIN, About, Credential, Services, Setting};
+use crate::credential::{self, AGAIN, About, Credential, Services, Setting, kind_in_words};
 use crate::error::{Error, Result};
 use crate::google::iam::{self, LONGEST_LIFE, SHORTEST_LIFE, Target, USUAL_LIFE};
 use crate::google::token as oauth;
@@ -68,10 +68,18 @@ impl Impersonated {
     /// What is known, made of what is known of the source.
     fn made_of(&self, source: &About) -> About {
         let own = self.own.clone();
-        let through = match &source.through {
-            Some(through) => format!("by {}, {through}", source.name()),
-            None => format!("by {}", source.name()),
+        let kind = kind_in_words(&source.kind);
+        let mut through = match &source.account {
+            Some(account) => format!("{account}, {kind}"),
+            None => kind.to_owned(),
         };
+        if let Some(more) = &source.through {
+            through.push_str(&format!(", by {more}"));
+        }
+        for delegate in &self.role.delegates {
+            through
+                .push_str(&format!(", then {}", delegate.rsplit('/').next().unwrap_or(delegate)));
+        }
         About {
             kind: own.kind,
             place: if own.place.is_empty() { source.place.clone() } else { own.place },

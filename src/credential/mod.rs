@@ -115,7 +115,7 @@ pub struct About {
     pub quota_project: Option<String>,
     /// The universe its APIs are in.
     pub universe_domain: Option<String>,
-    /// How it comes to its tokens, where that is by way of another credential: "impersonated by ada@example.com".
+    /// What it comes to its tokens by, where that is not itself: "ada@example.com, a user login".
     pub through: Option<String>,
 }
 

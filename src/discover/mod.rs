@@ -20,6 +20,7 @@ use crate::settings::{Chosen, Settings, Workload};
 use crate::world::World;
 
 /// A credential and where it was found.
+#[derive(Clone)]
 pub struct Found {
     /// It.
     pub credential: Rc<dyn Credential>,
@@ -172,45 +173,32 @@ fn read(place: &Place, search: &Search<'_>) -> Looked {
     }
 }
 
-/// The credential a survey leads to: what was named, or the first that was found. `None`: there is none, or
-/// what comes first is broken.
+/// The credential a survey leads to, as the flags want it: what was named, or the first that was found. `None`:
+/// there is none, or what comes first is broken.
 ///
 /// # Errors
 /// Whatever is wrong with what was named.
-pub fn would_be_used<'r>(search: &Search<'_>, rows: &'r [Row]) -> Result<Option<Choice<'r>>> {
+pub fn would_be_used(search: &Search<'_>, rows: &[Row]) -> Result<Option<Found>> {
+    let bare = would_be_found(search, rows)?;
+    bare.map(|found| dressed(search, found)).transpose()
+}
+
+fn would_be_found(search: &Search<'_>, rows: &[Row]) -> Result<Option<Found>> {
     if let Some(found) = named(search)? {
-        return Ok(Some(Choice::Named(found)));
+        return Ok(Some(found));
     }
     for (index, row) in rows.iter().enumerate() {
         match &row.looked {
-            Some(Looked::Found(found)) => return Ok(Some(Choice::Row(found))),
+            Some(Looked::Found(found)) => return Ok(Some(found.clone())),
             Some(Looked::Broken(_)) => return Ok(None),
             Some(Looked::Nothing(_)) | None => {
                 if let Some(found) = default_of_file(search, index)? {
-                    return Ok(Some(Choice::Named(found)));
+                    return Ok(Some(found));
                 }
             }
         }
     }
     Ok(None)
-}
-
-/// What a survey leads to.
-pub enum Choice<'r> {
-    /// Something that was named, and so is no row of the table.
-    Named(Found),
-    /// A row.
-    Row(&'r Found),
-}
-
-impl Choice<'_> {
-    /// It.
-    pub fn found(&self) -> &Found {
-        match self {
-            Choice::Named(found) => found,
-            Choice::Row(found) => found,
-        }
-    }
 }
 
 /// What was named for this run: a provider, a file, an account, or a profile with one of them.

@@ -1,7 +1,7 @@
 //! A page of text within a width: paragraphs, tables, and lines that are left as they are.
 
 /// A table whose first column would be wider puts those rows on lines of their own.
-const WIDEST_TERM: usize = 30;
+const WIDEST_TERM: usize = 34;
 /// Below this width there is no room for two columns.
 const NARROW: usize = 60;
 

@@ -78,6 +78,8 @@ variables! {
     GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES = "1: a credential file may name a program that is run";
     GOOGLE_API_CERTIFICATE_CONFIG = "the file that names the client certificate of a workload";
     CLOUDSDK_CONTEXT_AWARE_CERTIFICATE_CONFIG_FILE_PATH = "like GOOGLE_API_CERTIFICATE_CONFIG, after it";
+    GOOGLE_API_ENABLE_RUNTIME_BOUND_TOKEN = "false: tokens of agents are not bound to their certificate";
+    GOOGLE_API_PREVENT_AGENT_TOKEN_SHARING_FOR_GCP_SERVICES = "false: the same, older";
     AWS_REGION = "the region of AWS";
     AWS_DEFAULT_REGION = "the region of AWS, after AWS_REGION";
     AWS_ACCESS_KEY_ID = "a key of AWS";

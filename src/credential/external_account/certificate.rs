@@ -108,6 +108,29 @@ impl SubjectSource for Certificate {
             })
     }
 
+    /// Identities of Google's agents are bound to their certificate (RFC 8705), unless the user objects.
+    fn bound_to(&self, world: &World) -> Result<Option<String>> {
+        let objects = |variable| {
+            world.env.os(variable).is_some_and(|value| value.eq_ignore_ascii_case("false"))
+        };
+        let variables = [
+            &env::GOOGLE_API_ENABLE_RUNTIME_BOUND_TOKEN,
+            &env::GOOGLE_API_PREVENT_AGENT_TOKEN_SHARING_FOR_GCP_SERVICES,
+        ];
+        if variables.into_iter().any(objects) {
+            return Ok(None);
+        }
+        let pair = self.pair(world)?;
+        let pem = read(&pair.certificate, &pair.named_by)?;
+        let leaf = certificate::leaf(&pem)
+            .map_err(|what| Error::malformed(&printable::path(&pair.certificate), what))?;
+        Ok(certificate::is_agent(&leaf).then(|| {
+            let print = certificate::fingerprint(&leaf);
+            percent_encoding::utf8_percent_encode(&print, percent_encoding::NON_ALPHANUMERIC)
+                .to_string()
+        }))
+    }
+
     fn identity(&self, world: &World) -> Result<Option<Identity>> {
         for _ in 1..ATTEMPTS {
             let pair = self.pair(world)?;

@@ -16,7 +16,7 @@ pub mod workload;
 use std::cell::OnceCell;
 use std::rc::Rc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::broker::Broker;
 use crate::cache::KeyDigest;
@@ -61,6 +61,14 @@ pub trait SubjectSource {
     /// # Errors
     /// When certificate and key cannot be used.
     fn identity(&self, _: &World) -> Result<Option<Identity>> {
+        Ok(None)
+    }
+
+    /// What binds the token to that certificate, where Google wants it bound: the certificate's fingerprint.
+    ///
+    /// # Errors
+    /// When the certificate cannot be read.
+    fn bound_to(&self, _: &World) -> Result<Option<String>> {
         Ok(None)
     }
 }
@@ -110,6 +118,9 @@ pub struct ExternalAccount {
 impl ExternalAccount {
     /// One made of its parts.
     pub fn new(about: About, parts: Parts) -> ExternalAccount {
+        let provider = parts.pool.audience.trim_start_matches("//iam.googleapis.com/");
+        let through = format!("the token from {}, for {provider}", parts.source.place());
+        let about = About { through: Some(through), ..about };
         ExternalAccount { about, parts, principal: OnceCell::new() }
     }
 
@@ -159,9 +170,7 @@ impl Credential for ExternalAccount {
         let identity = parts.source.identity(broker.world)?;
         let subject = parts.source.subject_token(&parts.pool, broker)?;
         self.warn_if_over(&subject, broker);
-        let options = parts.user_project.as_ref().filter(|_| parts.client.is_none());
-        let options =
-            options.map(|project| serde_json::json!({ "userProject": project }).to_string());
+        let options = self.options(broker.world)?;
         let wish = Exchange {
             audiences: std::slice::from_ref(&parts.pool.audience),
             scopes: &scopes,
@@ -213,6 +222,20 @@ impl Credential for ExternalAccount {
 }
 
 impl ExternalAccount {
+    /// Google's additions to the exchange, as JSON.
+    fn options(&self, world: &World) -> Result<Option<String>> {
+        let parts = &self.parts;
+        let mut options = Map::new();
+        // A client of its own says which project pays.
+        if let Some(project) = parts.user_project.as_ref().filter(|_| parts.client.is_none()) {
+            options.insert("userProject".to_owned(), Value::from(project.as_str()));
+        }
+        if let Some(fingerprint) = parts.source.bound_to(world)? {
+            options.insert("bindCertFingerprint".to_owned(), Value::from(fingerprint));
+        }
+        Ok((!options.is_empty()).then(|| Value::Object(options).to_string()))
+    }
+
     fn check(&self, request: &AccessRequest) -> Result<()> {
         let hint = "name a service account with --impersonate-service-account";
         if request.subject.is_some() {
