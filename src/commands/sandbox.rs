@@ -55,7 +55,7 @@ pub(super) struct Flags {
     /// Let in a fake key or login of your own
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     admit: Vec<PathBuf>,
-    /// Act as: service-account, user, adc, gcloud, metadata
+    /// Act as user, metadata, aws or another; all are named below
     #[arg(long = "as", value_name = "WHO", value_enum, default_value = "service-account")]
     first: First,
     /// What to run inside, behind --

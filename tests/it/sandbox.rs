@@ -442,6 +442,8 @@ fn every_fault_does_what_it_says() {
             "rapt" => text(&answer, "error_subtype") == "invalid_rapt",
             "control" => text(&answer, "error_description").contains('\u{1b}'),
             "reflect" => body.contains(sandbox.cast().refresh_token.expose()),
+            "denied" => text(&answer, "error") == "invalid_target",
+            "expired-subject" => text(&answer, "error_description").contains("expired"),
             "rotate" => answer["refresh_token"].is_string(),
             unknown => panic!("{unknown} has no test"),
         };
@@ -460,6 +462,14 @@ fn statuses_are_answered_as_often_as_asked_on_every_route() {
             "tokeninfo" => "/tokeninfo",
             "userinfo" => "/userinfo",
             "revoke" => "/revoke",
+            "sts" => "/v1/token",
+            "oauthtoken" => "/v1/oauthtoken",
+            "introspect" => "/v1/introspect",
+            "sts-revoke" => "/v1/revoke",
+            "iam" => "/v1/projects/-/serviceAccounts/a:signJwt",
+            "aws" => "/latest/meta-data/",
+            "subject" => "/subject",
+            "gdch" => "/authenticate",
             unknown => panic!("{unknown} has no test"),
         };
         for failing in [true, true, false] {

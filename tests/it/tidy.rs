@@ -128,7 +128,17 @@ fn the_network_has_few_doors() {
     only(&["TcpListener::bind", "UnixListener", "UdpSocket"], &["world/listen.rs"]);
     only(&["TcpStream::connect"], &["world/listen.rs"]);
     only(&["TcpStream"], &["server/", "world/listen.rs"]);
-    only(&["ureq::", "rustls::"], &["roots.rs", "world/http.rs", "world/http/"]);
+    only(
+        &["ureq::", "rustls::"],
+        &[
+            "roots.rs",
+            // The server's side, for the sandbox.
+            "server/tls.rs",
+            "world/http.rs",
+            "world/http/",
+        ],
+    );
+    only(&["rcgen::"], &["server/sandbox/certificates.rs"]);
 }
 
 #[test]
