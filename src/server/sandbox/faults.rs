@@ -282,7 +282,9 @@ fn shaped(route: &str, answer: Answer) -> Answer {
         "aws" | "subject" => Answer::text(answer.status, text),
         _ => return answer,
     };
-    Answer { headers: [answer.headers, shaped.headers].concat(), ..shaped }
+    // Such as Retry-After.
+    let rest = answer.headers.into_iter().filter(|(name, _)| *name != "Content-Type");
+    rest.fold(shaped, |shaped, (name, value)| shaped.header(name, value))
 }
 
 fn json_bytes(body: Vec<u8>) -> Answer {
