@@ -29,11 +29,19 @@ pub const SPEC: Spec = Spec {
         Example("gauth sandbox --as metadata -- python app.py", "as on a virtual machine"),
     ],
     more: "The sandbox listens on 127.0.0.1 and has a token endpoint, a metadata server, tokeninfo, userinfo, \
-        revocation and the keys of its ID tokens. It verifies signatures, claims, clients and refresh tokens as \
-        Google does. Its credentials, a service account and a person's login, are made at the start, lie in a \
-        temporary folder that only you can read, and are worth nothing anywhere else.\n\n\
+        revocation and the keys of its ID tokens; STS with introspection, IAM Credentials, the metadata server of \
+        AWS, an OIDC issuer, and the identity service of a distributed cloud. On a second port the same is served \
+        with TLS. It verifies signatures, claims, clients, certificates and refresh tokens as Google does. Its \
+        credentials, one of every kind, are made at the start, lie in a temporary folder that only you can read, \
+        and are worth nothing anywhere else.\n\n\
+        --as chooses the credential that is found first: service-account, user, adc (gcloud's ADC file), gcloud \
+        (its account), metadata; external-account (an OIDC token in a file), aws, executable, x509, workforce, \
+        workforce-login, impersonated, gdch. The others lie in the folder of GOOGLE_APPLICATION_CREDENTIALS. \
+        Everybody may act as deployer@ of sandbox-project, nobody as forbidden@, and as behind@ only who acts \
+        as middle@.\n\n\
         With a command, that runs with variables that lead Google's clients into the sandbox and without \
-        those that would bring your own credentials along; its status is returned. A fake key or login that your tests bring is let in with --admit. Without a command the \
+        those that would bring your own credentials along; its status is returned. A fake key or login that \
+        your tests bring is let in with --admit. Without a command the \
         variables are printed for a shell, and the sandbox serves until Ctrl-C: \
         eval \"$(gauth sandbox &)\" takes them over, kill $GAUTH_SANDBOX_PID ends it.",
     group: Group::More,
@@ -55,7 +63,7 @@ pub(super) struct Flags {
     /// Let in a fake key or login of your own
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     admit: Vec<PathBuf>,
-    /// Act as: service-account, user, adc, gcloud, metadata
+    /// Act as user, metadata, aws …; the manual has them all
     #[arg(long = "as", value_name = "WHO", value_enum, default_value = "service-account")]
     first: First,
     /// What to run inside, behind --
@@ -106,8 +114,9 @@ fn serve(sandbox: &Running, changes: &[Change], world: &World) -> anyhow::Result
     let signals = Signals::caught()?;
     let folder = printable::path(sandbox.folder());
     world.terminal.tell(&format!(
-        "an offline Google on {}, throw-away credentials in {folder}",
-        sandbox.url()
+        "an offline Google on {} and {}, throw-away credentials in {folder}",
+        sandbox.url(),
+        sandbox.tls_url()
     ));
     world.streams.result(exports(changes).as_bytes())?;
     // A shell that reads the variables with $(…) waits for the end of the output.

@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use crate::server::http::{Answer, Delivery, Request, pairs};
+use crate::server::tls::{Stream, Tls};
 use crate::server::{Handler, Stop};
 use crate::world::clock::{Deadline, System};
 
@@ -22,10 +23,11 @@ const REST: Duration = Duration::from_secs(30);
 const DRIP: Duration = Duration::from_millis(100);
 
 /// Serves a connection to its end.
-pub(crate) fn serve(stream: &TcpStream, stop: &Stop, handler: &Handler) {
+pub(crate) fn serve(socket: &TcpStream, tls: Option<&Tls>, stop: &Stop, handler: &Handler) {
     // An answer is one write; waiting for more would only delay it.
-    drop(stream.set_nodelay(true));
-    drop(stream.set_write_timeout(Some(REST)));
+    drop(socket.set_nodelay(true));
+    drop(socket.set_write_timeout(Some(REST)));
+    let Some(stream) = Stream::new(socket, tls) else { return };
     let mut reader = Reader { stream, kept: Vec::new(), clock: System::new() };
     let mut wait = PATIENCE;
     while !stop.is_set() {
@@ -34,15 +36,18 @@ pub(crate) fn serve(stream: &TcpStream, stop: &Stop, handler: &Handler) {
             Err(Refusal::Gone) => return,
             Err(Refusal::Status(status)) => {
                 let answer = Answer::text(status, "this is not a request this server reads\n");
-                drop(send(stream, stop, &answer, false, false));
+                drop(send(&mut reader.stream, stop, &answer, false, false));
                 return reader.drain();
             }
         };
         let answer = handler(&request);
         let only_head = request.method == "HEAD";
-        let sent = send(stream, stop, &answer, only_head, keep_alive);
-        if sent.is_err() || !keep_alive || answer.delivery != Delivery::Whole {
+        let sent = send(&mut reader.stream, stop, &answer, only_head, keep_alive);
+        if sent.is_err() || answer.delivery != Delivery::Whole {
             return;
+        }
+        if !keep_alive {
+            return reader.stream.end();
         }
         wait = REST;
     }
@@ -57,7 +62,7 @@ enum Refusal {
 }
 
 struct Reader<'a> {
-    stream: &'a TcpStream,
+    stream: Stream<'a>,
     /// Bytes that have come and not been used.
     kept: Vec<u8>,
     clock: System,
@@ -91,7 +96,8 @@ impl Reader<'_> {
             self.fill(deadline)?;
         }
         request.body = self.kept.drain(..length).collect();
-        request.peer = self.stream.peer_addr().ok();
+        request.peer = self.stream.socket().peer_addr().ok();
+        request.certificate = self.stream.certificate();
         Ok((request, head.keep_alive))
     }
 
@@ -103,7 +109,8 @@ impl Reader<'_> {
             if left.is_zero() {
                 return Err(Refusal::Gone);
             }
-            self.stream.set_read_timeout(Some(left)).map_err(|_| Refusal::Gone)?;
+            let socket = self.stream.socket();
+            socket.set_read_timeout(Some(left)).map_err(|_| Refusal::Gone)?;
             match self.stream.read(&mut piece) {
                 Ok(0) => return Err(Refusal::Gone),
                 Ok(count) => {
@@ -118,7 +125,8 @@ impl Reader<'_> {
 
     /// Reads on for a moment: closing with unread bytes would reset the connection under the answer.
     fn drain(&mut self) {
-        drop(self.stream.shutdown(Shutdown::Write));
+        self.stream.end();
+        drop(self.stream.socket().shutdown(Shutdown::Write));
         let deadline = Deadline::after(&self.clock, Duration::from_secs(1));
         while self.fill(deadline).is_ok() && self.kept.len() < 4 * LONGEST_BODY {}
     }
@@ -166,6 +174,7 @@ fn head(bytes: &[u8]) -> Result<Option<Head>, Refusal> {
         headers,
         body: Vec::new(),
         peer: None,
+        certificate: None,
     };
     let modern = parsed.version == Some(1);
     // RFC 9112, 3.2: exactly one in HTTP/1.1.
@@ -204,7 +213,7 @@ fn body_length(request: &Request) -> Result<usize, Refusal> {
 }
 
 fn send(
-    mut stream: &TcpStream,
+    stream: &mut Stream,
     stop: &Stop,
     answer: &Answer,
     only_head: bool,
@@ -235,10 +244,10 @@ fn send(
     }
 }
 
-fn wait_for_the_client_to_go(stream: &TcpStream, stop: &Stop) {
-    drop(stream.set_nonblocking(true));
+fn wait_for_the_client_to_go(stream: &mut Stream, stop: &Stop) {
+    drop(stream.socket().set_nonblocking(true));
     while !stop.pause(DRIP) {
-        match stream.peek(&mut [0]) {
+        match stream.read(&mut [0; 1024]) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Ok(1..) => {}
             _ => return,

@@ -20,6 +20,8 @@ pub struct Request {
     pub body: Vec<u8>,
     /// Who asks.
     pub peer: Option<SocketAddr>,
+    /// The certificate who asks has shown over TLS, as DER.
+    pub certificate: Option<Vec<u8>>,
 }
 
 impl Request {
@@ -191,6 +193,7 @@ mod tests {
             headers: vec![("content-type".to_owned(), "application/json".to_owned())],
             body: b"a=b+c&d=%2F".to_vec(),
             peer: None,
+            certificate: None,
         };
         assert_eq!(request.form(), None);
         request.headers[0].1 = "Application/X-WWW-form-urlencoded; charset=utf-8".to_owned();

@@ -308,6 +308,7 @@ mod tests {
                 .to_vec(),
             body: Vec::new(),
             peer: None,
+            certificate: None,
         };
         change(&mut request);
         let answer = answer(&machine, &request, 80);

@@ -7,6 +7,7 @@ pub(crate) mod connection;
 pub mod http;
 pub mod metadata;
 pub mod sandbox;
+pub mod tls;
 
 use std::collections::HashMap;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result, io_reason};
 use crate::server::http::{Answer, Request};
+use crate::server::tls::Tls;
 use crate::world::listen;
 
 /// Most connections at a time; the next one is closed at once.
@@ -36,11 +38,17 @@ pub struct Server {
 }
 
 impl Server {
-    /// Answers what comes in at `listener`, until `stop` is set or the server is dropped.
+    /// Answers what comes in at `listener`, inside TLS if there is one, until `stop` is set or the server is
+    /// dropped.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(listener: TcpListener, stop: Arc<Stop>, handler: Arc<Handler>) -> Result<Server> {
+    pub fn start(
+        listener: TcpListener,
+        tls: Option<Tls>,
+        stop: Arc<Stop>,
+        handler: Arc<Handler>,
+    ) -> Result<Server> {
         let failed = |error: std::io::Error| {
             Error::unexpected(format!("no server could be started, {}", io_reason(&error)))
         };
@@ -49,7 +57,7 @@ impl Server {
         let (ours, kept) = (Arc::clone(&stop), Arc::clone(&connections));
         let accepting = std::thread::Builder::new()
             .name("accept".to_owned())
-            .spawn(move || accept(&listener, &ours, &kept, &handler))
+            .spawn(move || accept(&listener, tls.as_ref(), &ours, &kept, &handler))
             .map_err(failed)?;
         Ok(Server { address, stop, connections, accepting: Some(accepting) })
     }
@@ -73,6 +81,7 @@ impl Drop for Server {
 
 fn accept(
     listener: &TcpListener,
+    tls: Option<&Tls>,
     stop: &Arc<Stop>,
     connections: &Arc<Connections>,
     handler: &Arc<Handler>,
@@ -88,11 +97,11 @@ fn accept(
             continue;
         };
         let Some(number) = connections.admit(&stream) else { continue };
-        let (stop, handler) = (Arc::clone(stop), Arc::clone(handler));
+        let (stop, handler, tls) = (Arc::clone(stop), Arc::clone(handler), tls.cloned());
         let ours = Arc::clone(connections);
         let started = std::thread::Builder::new().name("connection".to_owned()).spawn(move || {
             let _leaving = Leaving(&ours, number);
-            connection::serve(&stream, &stop, &*handler);
+            connection::serve(&stream, tls.as_ref(), &stop, &*handler);
         });
         if started.is_err() {
             connections.leave(number);

@@ -133,11 +133,16 @@ fn the_network_has_few_doors() {
         &[
             // Takes PEM apart, as roots.rs does.
             "certificate.rs",
+            // Hands a client certificate to TLS.
+            "identity.rs",
             "roots.rs",
+            // The server's side, for the sandbox.
+            "server/tls.rs",
             "world/http.rs",
             "world/http/",
         ],
     );
+    only(&["rcgen::"], &["server/sandbox/certificates.rs"]);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::secret::Secret;
 use crate::server::http::Answer;
 use crate::server::lock;
 use crate::server::metadata::{Account, Facts};
+use crate::server::sandbox::outside::Outside;
 use crate::token::CLOUD_PLATFORM;
 use crate::world::random::{Random, System};
 
@@ -30,6 +31,20 @@ pub const PROJECT: &str = "sandbox-project";
 pub const PROJECT_NUMBER: &str = "123456789012";
 /// The OAuth client of the person's login.
 pub const CLIENT_ID: &str = "123456789012-sandbox.apps.googleusercontent.com";
+/// The service account that everybody may act as.
+pub const DEPLOYER: &str = "deployer@sandbox-project.iam.gserviceaccount.com";
+/// The service account between: everybody may act as it, and it as [`BEHIND`].
+pub const MIDDLE: &str = "middle@sandbox-project.iam.gserviceaccount.com";
+/// The service account that only [`MIDDLE`] may act as.
+pub const BEHIND: &str = "behind@sandbox-project.iam.gserviceaccount.com";
+/// The service account that nobody may act as.
+pub const FORBIDDEN: &str = "forbidden@sandbox-project.iam.gserviceaccount.com";
+/// The provider of the workload pool.
+pub const WORKLOAD_PROVIDER: &str = "//iam.googleapis.com/projects/123456789012/locations/global/\
+                                     workloadIdentityPools/sandbox-pool/providers/sandbox-provider";
+/// The provider of the workforce pool.
+pub const WORKFORCE_PROVIDER: &str = "//iam.googleapis.com/locations/global/\
+                                      workforcePools/sandbox-workforce/providers/sandbox-idp";
 /// The long name of the `email` scope.
 pub const EMAIL_SCOPE: &str = "https://www.googleapis.com/auth/userinfo.email";
 
@@ -56,14 +71,18 @@ pub struct Cast {
     pub client_secret: Secret,
     /// The person's first refresh token.
     pub refresh_token: Secret,
+    /// The first refresh token of the person who comes in through the workforce pool.
+    pub workforce_refresh_token: Secret,
+    /// Those who have no Google account.
+    pub outside: Outside,
 }
 
 impl Cast {
-    /// Makes up the secrets; `pem` saves the time to make a key.
+    /// Makes up the secrets, for a sandbox at `url` that starts `now`; `pem` saves the time to make a key.
     ///
     /// # Errors
     /// When `pem` is not a key, or the system has no randomness.
-    pub fn new(pem: Option<&Secret>) -> Result<Cast> {
+    pub(super) fn new(pem: Option<&Secret>, url: &str, now: i64) -> Result<Cast> {
         let key = key(pem)?;
         let unusable = |what: String| Error::unexpected(format!("the key {what}"));
         Ok(Cast {
@@ -72,6 +91,8 @@ impl Cast {
             service_account_key: key.public(),
             client_secret: Secret::new(format!("GOCSPX-{}", random(21)?)),
             refresh_token: Secret::new(format!("1//{}", random(45)?)),
+            workforce_refresh_token: Secret::new(format!("1//{}", random(45)?)),
+            outside: Outside::new(url, now)?,
         })
     }
 }
@@ -86,7 +107,7 @@ fn key(pem: Option<&Secret>) -> Result<PrivateKey> {
 }
 
 /// 40 hex digits, as Google's, from the key itself.
-fn key_id(key: &PublicKey) -> String {
+pub(super) fn key_id(key: &PublicKey) -> String {
     Sha256::digest(key.parts().0).iter().take(20).map(|byte| format!("{byte:02x}")).collect()
 }
 

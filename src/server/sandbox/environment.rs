@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::server::sandbox::cast::{CLIENT_ID, PROJECT};
 use crate::server::sandbox::folder::{
-    AUTHORIZED_USER_FILE, GAUTH, GCLOUD, PROGRAMS, SERVICE_ACCOUNT_FILE,
+    AUTHORIZED_USER_FILE, GAUTH, GCLOUD, PROGRAMS, SERVICE_ACCOUNT_FILE, federation,
 };
 use crate::world::env::{self, Env};
 use crate::world::exec::Change;
@@ -25,6 +25,41 @@ pub enum First {
     Gcloud,
     /// The machine's account, by the metadata server
     Metadata,
+    /// A workload with an OIDC token in a file
+    ExternalAccount,
+    /// A machine at AWS
+    Aws,
+    /// A program that prints an OIDC token
+    Executable,
+    /// A client certificate
+    X509,
+    /// A person with an OIDC token for a workforce pool
+    Workforce,
+    /// A person's login by way of a workforce pool
+    WorkforceLogin,
+    /// A person who acts as a service account
+    Impersonated,
+    /// A service account of a distributed cloud
+    Gdch,
+}
+
+impl First {
+    /// The file that GOOGLE_APPLICATION_CREDENTIALS names.
+    fn file(self) -> Option<&'static str> {
+        match self {
+            First::ServiceAccount => Some(SERVICE_ACCOUNT_FILE),
+            First::User => Some(AUTHORIZED_USER_FILE),
+            First::Adc | First::Gcloud | First::Metadata => None,
+            First::ExternalAccount => Some(federation::FILE),
+            First::Aws => Some(federation::AWS),
+            First::Executable => Some(federation::EXECUTABLE),
+            First::X509 => Some(federation::X509),
+            First::Workforce => Some(federation::WORKFORCE),
+            First::WorkforceLogin => Some(federation::WORKFORCE_LOGIN),
+            First::Impersonated => Some(federation::IMPERSONATED),
+            First::Gdch => Some(federation::GDCH),
+        }
+    }
 }
 
 /// What of the caller's environment is built upon.
@@ -86,11 +121,34 @@ const REMOVED: &[&str] = &[
     "CLOUDSDK_PROXY_USERNAME",
     "CLOUDSDK_PROXY_PASSWORD",
     "CLOUDSDK_PROXY_RDNS",
+    "CLOUDSDK_CONTEXT_AWARE_CERTIFICATE_CONFIG_FILE_PATH",
+    "GOOGLE_API_CERTIFICATE_CONFIG",
     "GOOGLE_API_USE_CLIENT_CERTIFICATE",
+    "GOOGLE_API_USE_MTLS",
+    "GOOGLE_API_USE_MTLS_ENDPOINT",
+    "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES",
+    // What runs at AWS or in a pipeline is somebody there.
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+    "ACTIONS_ID_TOKEN_REQUEST_URL",
+    "BITBUCKET_STEP_OIDC_TOKEN",
+    "BUILDKITE_AGENT_ACCESS_TOKEN",
+    "CIRCLE_OIDC_TOKEN",
+    "CIRCLE_OIDC_TOKEN_V2",
+    "SYSTEM_ACCESSTOKEN",
+    "SYSTEM_OIDCREQUESTURI",
+    "TFC_WORKLOAD_IDENTITY_TOKEN",
     "GCE_METADATA_MTLS_MODE",
     "NO_GCE_CHECK",
     "METADATA_SERVER_DETECTION",
 ];
+
+/// Certificates that would be trusted in place of the sandbox's.
+const HIDING: [&str; 2] = [env::GAUTH_CA_FILE.name, env::CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE.name];
 
 /// gcloud's APIs that take part in making tokens, or that its commands ask along the way. The sandbox does not
 /// have them; a 404 from here is better than a request that leaves the machine.
@@ -115,20 +173,13 @@ pub(super) fn changes(place: &Place, first: First, caller: &Caller) -> Result<Ve
     let Place { url, folder, client_secret } = *place;
     let host = url.trim_start_matches("http://");
     let mut set: Vec<(&'static str, OsString)> = Vec::new();
+    if let Some(file) = first.file() {
+        set.push((env::GOOGLE_APPLICATION_CREDENTIALS.name, folder.join(file).into()));
+    }
     match first {
-        First::ServiceAccount => {
-            set.push((
-                env::GOOGLE_APPLICATION_CREDENTIALS.name,
-                folder.join(SERVICE_ACCOUNT_FILE).into(),
-            ));
-        }
-        First::User => {
-            set.push((
-                env::GOOGLE_APPLICATION_CREDENTIALS.name,
-                folder.join(AUTHORIZED_USER_FILE).into(),
-            ));
-        }
-        First::Adc | First::Gcloud | First::Metadata => {}
+        First::Executable => set.push(("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1".into())),
+        First::X509 => set.push((env::SSL_CERT_FILE.name, folder.join(federation::ISSUER).into())),
+        _ => {}
     }
     // No single one of the three is enough for every client.
     for variable in [&env::GCE_METADATA_HOST, &env::GCE_METADATA_IP, &env::GCE_METADATA_ROOT] {
@@ -161,7 +212,10 @@ pub(super) fn changes(place: &Place, first: First, caller: &Caller) -> Result<Ve
     set.push(("NO_PROXY", no_proxy.clone().into()));
     set.push(("no_proxy", no_proxy.into()));
     set.push((env::PATH.name, path(&folder.join(PROGRAMS), caller)?));
-    let removed = REMOVED.iter().filter(|name| !set.iter().any(|(known, _)| known == *name));
+    // What is asked before SSL_CERT_FILE stays the caller's, unless it would hide ours.
+    let hiding: &[&str] = if first == First::X509 { &HIDING } else { &[] };
+    let removed = REMOVED.iter().chain(hiding);
+    let removed = removed.filter(|name| !set.iter().any(|(known, _)| known == *name));
     let removed: Vec<Change> = removed.map(|name| (*name, None)).collect();
     Ok(set.into_iter().map(|(name, value)| (name, Some(value))).chain(removed).collect())
 }
@@ -185,6 +239,8 @@ fn path(ours: &Path, caller: &Caller) -> Result<OsString> {
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum;
+
     use super::*;
 
     fn place() -> Place<'static> {
@@ -198,10 +254,8 @@ mod tests {
 
     #[test]
     fn no_variable_is_changed_twice() {
-        for first in
-            [First::ServiceAccount, First::User, First::Adc, First::Gcloud, First::Metadata]
-        {
-            let changes = changes(&place(), first, &Caller::default()).expect("changes");
+        for first in First::value_variants() {
+            let changes = changes(&place(), *first, &Caller::default()).expect("changes");
             let mut names: Vec<_> = changes.iter().map(|(name, _)| *name).collect();
             names.sort_unstable();
             names.dedup();
@@ -221,7 +275,15 @@ mod tests {
         assert_eq!(file(First::ServiceAccount), Some(Some("/s/service_account.json".to_owned())));
         assert_eq!(file(First::User), Some(Some("/s/authorized_user.json".to_owned())));
         assert_eq!(file(First::Metadata), Some(None));
+        assert_eq!(file(First::Aws), Some(Some("/s/external_account_aws.json".to_owned())));
+        let allowed = "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES";
+        assert_eq!(value(&changes(First::Executable), allowed), Some(Some("1".to_owned())));
+        assert_eq!(value(&changes(First::Aws), allowed), Some(None));
+        let x509 = changes(First::X509);
+        assert_eq!(value(&x509, "SSL_CERT_FILE"), Some(Some("/s/ca.pem".to_owned())));
+        assert_eq!(value(&x509, "GAUTH_CA_FILE"), Some(None));
         let changes = changes(First::Gcloud);
+        assert_eq!(value(&changes, "SSL_CERT_FILE"), None);
         let is = |name, expected: &str| {
             assert_eq!(value(&changes, name), Some(Some(expected.to_owned())))
         };

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::error::{Error, Result};
 use crate::server::http::{Answer, Delivery, Request};
 use crate::server::lock;
-use crate::server::sandbox::ROUTES;
-use crate::server::sandbox::token::error;
+use crate::server::sandbox::oauth::error;
+use crate::server::sandbox::{ROUTES, iam, rfc3339};
 
 /// A way to misbehave.
 pub struct Known {
@@ -26,11 +26,26 @@ enum Effect {
     Instead(fn(&Request) -> Answer),
     /// On the route's good answer.
     After(fn(Answer) -> Answer),
+    /// On the life of what the route's good answer brings.
+    Life(Life),
     /// Inside the route, for the whole run.
     Within,
 }
 
-use Effect::{After, Instead, Within};
+/// What is said of a life.
+#[derive(Clone, Copy)]
+enum Life {
+    /// So many seconds.
+    Seconds(i64),
+    /// The right number, but as text.
+    Decimal,
+    /// A word.
+    Soon,
+    /// Nothing.
+    Unsaid,
+}
+
+use Effect::{After, Instead, Life as Lives, Within};
 
 /// A row of the table.
 const fn fault(name: &'static str, about: &'static str, effect: Effect) -> Known {
@@ -75,29 +90,13 @@ pub const FAULTS: &[Known] = &[
         "a token of 20,000 characters",
         After(|answer| with_token(answer, Some("x".repeat(20_000).into()))),
     ),
-    fault(
-        "string-expiry",
-        "expires_in as decimal text, which is allowed",
-        After(|answer| with_expiry(answer, Some("3599".into()))),
-    ),
-    fault(
-        "text-expiry",
-        "expires_in is a word",
-        After(|answer| with_expiry(answer, Some("soon".into()))),
-    ),
-    fault("no-expiry", "no expires_in", After(|answer| with_expiry(answer, None))),
-    fault("zero-expiry", "expires_in is 0", After(|answer| with_expiry(answer, Some(0.into())))),
-    fault(
-        "negative-expiry",
-        "expires_in is -1",
-        After(|answer| with_expiry(answer, Some((-1).into()))),
-    ),
-    fault("short-expiry", "expires_in is 2", After(|answer| with_expiry(answer, Some(2.into())))),
-    fault(
-        "long-expiry",
-        "expires_in is a hundred years",
-        After(|answer| with_expiry(answer, Some(3_155_760_000_u64.into()))),
-    ),
+    fault("string-expiry", "expires_in as decimal text, which is allowed", Lives(Life::Decimal)),
+    fault("text-expiry", "expires_in, or expireTime, is a word", Lives(Life::Soon)),
+    fault("no-expiry", "no expires_in, or expireTime", Lives(Life::Unsaid)),
+    fault("zero-expiry", "expires_in is 0, or expireTime is now", Lives(Life::Seconds(0))),
+    fault("negative-expiry", "expires_in is -1, or expireTime is past", Lives(Life::Seconds(-1))),
+    fault("short-expiry", "expires_in is 2, or as expireTime says", Lives(Life::Seconds(2))),
+    fault("long-expiry", "a hundred years", Lives(Life::Seconds(3_155_760_000))),
     fault("duplicate-keys", "every name twice in the JSON", After(duplicate_keys)),
     fault("two-lengths", "two Content-Length that differ", After(two_lengths)),
     fault(
@@ -111,6 +110,8 @@ pub const FAULTS: &[Known] = &[
         "invalid_grant: expired or revoked",
         Instead(|_| error(400, "invalid_grant", "Token has been expired or revoked.")),
     ),
+    fault(DENIED, "invalid_target; of iam, PERMISSION_DENIED", Instead(denied)),
+    fault("expired-subject", "invalid_grant: the subject token has expired", Instead(expired)),
     fault("rapt", "invalid_grant: the person must authenticate again", Instead(rapt)),
     fault(
         "control",
@@ -126,6 +127,9 @@ pub const FAULTS: &[Known] = &[
     fault("reflect", "an error text that repeats every secret that was sent", Instead(reflect)),
     fault(ROTATE, "each refresh gives a new refresh token; one used twice ends the login", Within),
 ];
+
+/// What route `iam` says in another way.
+const DENIED: &str = "denied";
 
 /// The one fault that is a way of the route itself.
 const ROTATE: &str = "rotate";
@@ -177,15 +181,17 @@ impl Fault {
         };
         let what =
             What::parse(what).ok_or_else(|| wrong("no such fault", FAULT_HINT.to_owned()))?;
-        if what == What::Named(ROTATE) && (route != "token" || times.is_some()) {
-            return Err(wrong("holds for all token requests", "--fault token=rotate".to_owned()));
+        let rotates = ["token", "oauthtoken"].contains(&route) && times.is_none();
+        if what == What::Named(ROTATE) && !rotates {
+            let hint = "--fault token=rotate, or oauthtoken=rotate".to_owned();
+            return Err(wrong("holds for all token requests", hint));
         }
         Ok(Fault { route, what, times })
     }
 
-    /// Whether it asks for refresh tokens that are good once.
-    pub fn rotates(&self) -> bool {
-        self.what == What::Named(ROTATE)
+    /// The route whose refresh tokens are to be good once, if it asks for that.
+    pub fn rotates(&self) -> Option<&'static str> {
+        (self.what == What::Named(ROTATE)).then_some(self.route)
     }
 }
 
@@ -208,7 +214,7 @@ pub(super) struct Plan(Mutex<Vec<Fault>>);
 
 impl Plan {
     pub(super) fn new(faults: Vec<Fault>) -> Plan {
-        Plan(Mutex::new(faults.into_iter().filter(|fault| !fault.rotates()).collect()))
+        Plan(Mutex::new(faults.into_iter().filter(|fault| fault.rotates().is_none()).collect()))
     }
 
     /// Answers in the way planned for this route: with `usual`, unless a fault is due.
@@ -216,15 +222,20 @@ impl Plan {
         &self,
         route: &str,
         request: &Request,
+        now: i64,
         usual: impl FnOnce() -> Answer,
     ) -> Answer {
         match self.due(route) {
             None => usual(),
-            Some(What::Status(status, wait)) => plain(status, wait),
+            Some(What::Status(status, wait)) => shaped(route, plain(status, wait)),
+            Some(What::Named(DENIED)) if route == "iam" => {
+                iam::denied("iam.serviceAccounts.getAccessToken")
+            }
             Some(What::Named(name)) => {
                 match FAULTS.iter().find(|known| known.name == name).map(|known| known.effect) {
-                    Some(Instead(answer)) => answer(request),
+                    Some(Instead(answer)) => shaped(route, answer(request)),
                     Some(After(change)) => change(usual()),
+                    Some(Lives(life)) => with_life(usual(), life, now),
                     Some(Within) | None => usual(),
                 }
             }
@@ -255,6 +266,25 @@ fn plain(status: u16, wait: Option<String>) -> Answer {
         Some(wait) => answer.header("Retry-After", wait),
         None => answer,
     }
+}
+
+/// An OAuth error in the shape that this route's errors have.
+fn shaped(route: &str, answer: Answer) -> Answer {
+    let said: Option<Value> = serde_json::from_slice(&answer.body).ok();
+    let said = said.filter(|said| said["error"].is_string());
+    let Some(text) = said.as_ref().and_then(|said| said["error_description"].as_str()) else {
+        return answer;
+    };
+    let shaped = match route {
+        // What a grant is to OAuth, the bearer token is to an API.
+        "iam" if answer.status == 400 => iam::error(401, text),
+        "iam" => iam::error(answer.status, text),
+        "aws" | "subject" => Answer::text(answer.status, text),
+        _ => return answer,
+    };
+    // Such as Retry-After.
+    let rest = answer.headers.into_iter().filter(|(name, _)| *name != "Content-Type");
+    rest.fold(shaped, |shaped, (name, value)| shaped.header(name, value))
 }
 
 fn json_bytes(body: Vec<u8>) -> Answer {
@@ -298,6 +328,14 @@ fn rapt(_: &Request) -> Answer {
     Answer::json(400, &value)
 }
 
+fn denied(_: &Request) -> Answer {
+    error(400, "invalid_target", "The caller may not use this target, or there is none.")
+}
+
+fn expired(_: &Request) -> Answer {
+    error(400, "invalid_grant", "The subject token has expired.")
+}
+
 /// What a careless server or proxy would echo.
 fn reflect(request: &Request) -> Answer {
     let mut said: Vec<String> =
@@ -316,21 +354,54 @@ fn edited(mut answer: Answer, edit: impl FnOnce(&mut serde_json::Map<String, Val
     answer
 }
 
+/// The members that hold secrets, of all routes.
+const TOKENS: &[&str] = &[
+    "access_token",
+    "id_token",
+    "accessToken",
+    "signedJwt",
+    "token",
+    "value",
+    "SecretAccessKey",
+    "Token",
+];
+
 fn with_token(answer: Answer, token: Option<Value>) -> Answer {
+    // Some answers are the token itself.
+    if answer.status == 200 && !answer.body.starts_with(b"{") {
+        let text = token.as_ref().and_then(Value::as_str).unwrap_or_default();
+        return Answer { body: text.as_bytes().to_vec(), ..answer };
+    }
     edited(answer, |members| {
-        for name in ["access_token", "id_token"] {
-            match (members.contains_key(name), &token) {
-                (true, Some(token)) => drop(members.insert(name.to_owned(), token.clone())),
-                _ => drop(members.remove(name)),
+        for name in TOKENS {
+            match (members.contains_key(*name), &token) {
+                (true, Some(token)) => drop(members.insert((*name).to_owned(), token.clone())),
+                _ => drop(members.remove(*name)),
             }
         }
     })
 }
 
-fn with_expiry(answer: Answer, expiry: Option<Value>) -> Answer {
-    edited(answer, |members| match expiry {
-        Some(expiry) => drop(members.insert("expires_in".to_owned(), expiry)),
-        None => drop(members.remove("expires_in")),
+/// The members that say when something ends: in seconds from now, and as moments.
+const MOMENTS: &[&str] = &["expireTime", "Expiration"];
+
+fn with_life(answer: Answer, life: Life, now: i64) -> Answer {
+    edited(answer, |members| {
+        let moment = MOMENTS.iter().find(|name| members.contains_key(**name));
+        let name = moment.copied().unwrap_or("expires_in");
+        let value: Value = match (life, moment) {
+            (Life::Unsaid, _) => return drop(members.remove(name)),
+            (Life::Soon, _) => "soon".into(),
+            // Moments are text as it is.
+            (Life::Decimal, Some(_)) => return,
+            (Life::Decimal, None) => match members.get(name) {
+                Some(seconds) => seconds.to_string().into(),
+                None => return,
+            },
+            (Life::Seconds(seconds), Some(_)) => rfc3339(now + seconds).into(),
+            (Life::Seconds(seconds), None) => seconds.into(),
+        };
+        members.insert(name.to_owned(), value);
     })
 }
 

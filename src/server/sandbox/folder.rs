@@ -1,5 +1,7 @@
 //! The sandbox's folder: throw-away credentials in Google's own shapes, for one user's eyes, removed at the end.
 
+pub(super) mod federation;
+
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -51,6 +53,7 @@ impl Folder {
         }
         write_json(&self.0.join(SERVICE_ACCOUNT_FILE), &service_account(state))?;
         write_json(&self.0.join(AUTHORIZED_USER_FILE), &authorized_user(state))?;
+        federation::fill(&self.0, state)?;
         if options.first == First::Adc {
             let file = gcloud.join("application_default_credentials.json");
             write_json(&file, &authorized_user(state))?;
@@ -213,15 +216,28 @@ fn make_folder(path: &Path) -> Result<()> {
 }
 
 fn create(path: &Path) -> std::io::Result<File> {
+    create_with(path, 0o600)
+}
+
+fn create_with(path: &Path, mode: u32) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+    #[cfg(not(unix))]
+    let _ = mode;
     options.open(path)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     create(path)
+        .and_then(|mut file| file.write_all(bytes))
+        .map_err(|error| io("written", path, &error))
+}
+
+/// A file that may be run.
+fn write_program(path: &Path, bytes: &[u8]) -> Result<()> {
+    create_with(path, 0o700)
         .and_then(|mut file| file.write_all(bytes))
         .map_err(|error| io("written", path, &error))
 }

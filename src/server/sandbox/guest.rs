@@ -33,10 +33,19 @@ pub enum Guest {
         /// The login itself.
         refresh_token: Secret,
     },
+    /// A login by way of a workforce pool.
+    WorkforceUser {
+        /// The OAuth client of the login.
+        client_id: String,
+        /// Its secret.
+        client_secret: Secret,
+        /// The login itself.
+        refresh_token: Secret,
+    },
 }
 
 impl Guest {
-    /// The credential in this file: a service account's key or a user login.
+    /// The credential in this file: a service account's key, a user login, or a login by way of a workforce pool.
     ///
     /// # Errors
     /// Malformed, naming file and field.
@@ -46,7 +55,7 @@ impl Guest {
             private_file::read_named(path, LARGEST).map_err(|fault| fault.at(path, &place))?;
         Guest::parse(&text).map_err(|what| {
             Error::malformed(&place, what)
-                .hint("--admit takes the key of a service account, or a user login")
+                .hint("--admit takes the key of a service account, or a login")
         })
     }
 
@@ -67,6 +76,11 @@ impl Guest {
                 client_secret: fields.needed_secret("client_secret")?,
                 refresh_token: fields.needed_secret("refresh_token")?,
             }),
+            Some("external_account_authorized_user") => Ok(Guest::WorkforceUser {
+                client_id: fields.needed("client_id")?,
+                client_secret: fields.needed_secret("client_secret")?,
+                refresh_token: fields.needed_secret("refresh_token")?,
+            }),
             Some(other) => Err(format!("type {} is not let in", printable::text(other))),
         }
     }
@@ -83,6 +97,9 @@ mod tests {
         assert!(matches!(read(key), Ok(Guest::ServiceAccount { .. })));
         let login = include_str!("../../../tests/data/credentials/authorized_user.json");
         assert!(matches!(read(login), Ok(Guest::User { account: None, .. })));
+        let workforce =
+            include_str!("../../../tests/data/credentials/external_account_authorized_user.json");
+        assert!(matches!(read(workforce), Ok(Guest::WorkforceUser { .. })));
         assert!(read(r#"{"type":"external_account"}"#).expect_err("kind").contains("not let in"));
         assert!(read(r#"{"type":"service_account"}"#).expect_err("key").contains("private_key"));
     }

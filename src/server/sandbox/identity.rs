@@ -9,7 +9,7 @@ use crate::server::http::{Answer, Request};
 use crate::server::lock;
 use crate::server::sandbox::cast::{self, USER};
 use crate::server::sandbox::ledger::includes;
-use crate::server::sandbox::token::error;
+use crate::server::sandbox::oauth::error;
 use crate::server::sandbox::{State, cast::CLIENT_ID};
 
 /// The paths of tokeninfo.
@@ -47,7 +47,8 @@ pub(super) fn tokeninfo(state: &State, request: &Request) -> Answer {
 fn about_access_token(state: &State, token: &str) -> Option<Map<String, Value>> {
     let now = state.clock.unix();
     let ledger = lock(&state.ledger);
-    let grant = ledger.access(token, now)?;
+    // Tokens of STS are unknown here: they are introspected.
+    let grant = ledger.access(token, now).filter(|grant| !grant.is_federated())?;
     let mut told = json!({
         "access_type": if grant.client == CLIENT_ID { "offline" } else { "online" },
         "aud": grant.client,
@@ -90,7 +91,8 @@ pub(super) fn userinfo(state: &State, request: &Request) -> Answer {
     }
     let ledger = lock(&state.ledger);
     let token = request.bearer().unwrap_or_default();
-    let Some(grant) = ledger.access(token, state.clock.unix()) else {
+    let known = ledger.access(token, state.clock.unix());
+    let Some(grant) = known.filter(|grant| !grant.is_federated()) else {
         return error(401, "invalid_request", "Invalid Credentials")
             .header("WWW-Authenticate", "Bearer realm=\"sandbox\", error=\"invalid_token\"");
     };

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use serde_json::Value;
+
 use crate::server::sandbox::cast::EMAIL_SCOPE;
 
 /// An access token's meaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Grant {
-    /// Whose it is, as an e-mail address.
+    /// Whose it is: an e-mail address, or a principal of federation.
     pub(super) account: String,
     /// To which OAuth client, or for a service account its number.
     pub(super) client: String,
@@ -17,11 +19,46 @@ pub(super) struct Grant {
     pub(super) expires_at: i64,
     /// The login it came from: it ends with that.
     pub(super) family: Option<u64>,
+    /// What it is downscoped to, a Credential Access Boundary.
+    pub(super) boundary: Option<Value>,
+}
+
+impl Grant {
+    /// Whether it is of somebody whom Google knows through STS only.
+    pub(super) fn is_federated(&self) -> bool {
+        self.account.starts_with("principal:")
+    }
+
+    /// Whether it is of a person with a Google account.
+    pub(super) fn is_users(&self) -> bool {
+        !self.is_federated() && !self.account.ends_with(".gserviceaccount.com")
+    }
+}
+
+/// Where a login was made, which is where its refresh token is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    /// Google accounts: `/token`.
+    Accounts,
+    /// A workforce pool: `/v1/oauthtoken`.
+    Sts,
+}
+
+impl Door {
+    /// The route that takes its refresh tokens.
+    pub(super) fn route(self) -> &'static str {
+        match self {
+            Door::Accounts => "token",
+            Door::Sts => "oauthtoken",
+        }
+    }
 }
 
 /// A refresh token's meaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Login {
+    /// Where it was made.
+    pub(super) door: Door,
     /// Whose it is.
     pub(super) account: String,
     /// The OAuth client it was made with.
@@ -32,6 +69,20 @@ pub(super) struct Login {
     pub(super) family: u64,
     /// Whether another refresh token took its place.
     pub(super) replaced: bool,
+}
+
+impl Login {
+    /// The meaning of an access token that comes from it.
+    pub(super) fn grant(&self, scopes: Vec<String>, expires_at: i64) -> Grant {
+        Grant {
+            account: self.account.clone(),
+            client: self.client.clone(),
+            scopes,
+            expires_at,
+            family: Some(self.family),
+            boundary: None,
+        }
+    }
 }
 
 /// The book.
@@ -94,6 +145,12 @@ impl Ledger {
         }
     }
 
+    /// The client that a token was made for, while it is known.
+    pub(super) fn client(&self, token: &str) -> Option<&str> {
+        let login = self.refresh.get(token).map(|login| login.client.as_str());
+        login.or_else(|| self.access.get(token).map(|grant| grant.client.as_str()))
+    }
+
     /// The token the metadata server has for these scopes, with its end.
     pub(super) fn machine_token(&self, account: &str, scopes: &[String]) -> Option<(String, i64)> {
         let token = self.machine.get(&(account.to_owned(), scopes.to_vec()))?;
@@ -136,6 +193,7 @@ mod tests {
             scopes: Vec::new(),
             expires_at: 10,
             family,
+            boundary: None,
         };
         ledger.issue("one", grant(Some(1)));
         ledger.issue("two", grant(None));

@@ -15,7 +15,7 @@ const RENEWED: i64 = 300;
 
 /// Answers `/` and everything below `/computeMetadata`.
 pub(super) fn answer(state: &State, request: &Request) -> Answer {
-    metadata::answer(state, request, state.port)
+    metadata::answer(state, request, state.ports[0])
 }
 
 impl Machine for State {
@@ -45,6 +45,7 @@ impl Machine for State {
             scopes,
             expires_at: now + LIFE,
             family: None,
+            boundary: None,
         };
         ledger.keep_machine_token(&token, grant);
         Ok((token, LIFE))

@@ -4,19 +4,27 @@
 //! It verifies what it is sent as strictly as Google does, and misbehaves on request. Everything in it is made
 //! up at its start and gone at its end.
 
+mod aws;
 pub mod cast;
+mod certificates;
 pub mod environment;
 pub mod faults;
 mod folder;
+mod gdch;
 pub mod guest;
+mod iam;
 mod identity;
 mod ledger;
 mod metadata;
+mod oauth;
+pub mod outside;
+mod sts;
+mod subject;
 mod token;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -26,12 +34,15 @@ use crate::secret::Secret;
 use crate::server::http::{Answer, Request};
 use crate::server::metadata::{Account, Facts};
 use crate::server::sandbox::cast::{Cast, GoogleKey};
+use crate::server::sandbox::certificates::Certificates;
 use crate::server::sandbox::environment::{Caller, First};
 use crate::server::sandbox::faults::{Fault, Plan};
 use crate::server::sandbox::folder::Folder;
 use crate::server::sandbox::guest::Guest;
-use crate::server::sandbox::ledger::{Ledger, Login};
-use crate::server::{Server, Stop, lock};
+use crate::server::sandbox::ledger::{Door, Ledger, Login};
+use crate::server::tls::Tls;
+use crate::server::{Handler, Server, Stop, lock};
+use crate::token::CLOUD_PLATFORM;
 use crate::world::clock::{Clock, System};
 use crate::world::exec::Change;
 use crate::world::listen;
@@ -68,6 +79,18 @@ pub const ROUTES: &[Route] = &[
         answer: identity::certs,
     },
     Route { name: "revoke", serves: |path| path == "/revoke", answer: token::revoke },
+    Route { name: "sts", serves: |path| path == "/v1/token", answer: sts::exchange },
+    Route { name: "oauthtoken", serves: |path| path == "/v1/oauthtoken", answer: sts::oauth_token },
+    Route { name: "introspect", serves: |path| path == "/v1/introspect", answer: sts::introspect },
+    Route { name: "sts-revoke", serves: |path| path == "/v1/revoke", answer: sts::revoke },
+    Route { name: "iam", serves: |path| path.starts_with(iam::ROOT), answer: iam::answer },
+    Route { name: "aws", serves: |path| path.starts_with(aws::ROOT), answer: aws::answer },
+    Route {
+        name: "subject",
+        serves: |path| subject::PATHS.contains(&path),
+        answer: subject::answer,
+    },
+    Route { name: "gdch", serves: |path| path == gdch::PATH, answer: gdch::authenticate },
 ];
 
 /// The log keeps this many of the latest requests.
@@ -136,21 +159,31 @@ impl Sandbox {
     /// # Errors
     /// When the folder cannot be made or the port is taken.
     pub fn start(options: Options) -> Result<Running> {
-        let listener = listen::loopback(IpAddr::V4(Ipv4Addr::LOCALHOST), options.port)?;
-        let port =
-            listener.local_addr().map_err(|error| Error::unexpected(io_reason(&error)))?.port();
-        let state = Arc::new(State::new(port, &options)?);
+        let (plain, port) = listening(options.port)?;
+        let (inside_tls, tls_port) = listening(0)?;
+        let (state, tls) = State::new([port, tls_port], &options)?;
+        let state = Arc::new(state);
         let folder = Folder::make(&options, &state)?;
         let stop = Arc::new(Stop::default());
         let (ours, pauses, latency) = (Arc::clone(&state), Arc::clone(&stop), options.latency);
-        let handler = move |request: &Request| {
+        let handler: Arc<Handler> = Arc::new(move |request: &Request| {
             let answer = ours.answer(request);
             pauses.pause(latency);
             answer
-        };
-        let server = Server::start(listener, stop, Arc::new(handler))?;
-        Ok(Running { first: options.first, state, folder, _server: server })
+        });
+        let servers = [
+            Server::start(plain, None, Arc::clone(&stop), Arc::clone(&handler))?,
+            Server::start(inside_tls, Some(tls), stop, handler)?,
+        ];
+        Ok(Running { first: options.first, state, _servers: servers, folder })
     }
+}
+
+/// A listener on loopback, and its port.
+fn listening(port: u16) -> Result<(TcpListener, u16)> {
+    let listener = listen::loopback(IpAddr::V4(Ipv4Addr::LOCALHOST), port)?;
+    let address = listener.local_addr().map_err(|error| Error::unexpected(io_reason(&error)))?;
+    Ok((listener, address.port()))
 }
 
 /// A sandbox that serves; dropped, it stops and removes its folder.
@@ -158,7 +191,7 @@ pub struct Running {
     first: First,
     state: Arc<State>,
     // Dropped before the folder goes.
-    _server: Server,
+    _servers: [Server; 2],
     folder: Folder,
 }
 
@@ -166,6 +199,11 @@ impl Running {
     /// `http://127.0.0.1:PORT`, without a slash at its end.
     pub fn url(&self) -> &str {
         &self.state.url
+    }
+
+    /// `https://127.0.0.1:PORT`, where the same is served to those who trust `ca.pem` of the folder.
+    pub fn tls_url(&self) -> &str {
+        &self.state.tls_url
     }
 
     /// The folder with the credentials.
@@ -181,6 +219,11 @@ impl Running {
     /// The login of the person, as `gcloud auth application-default login` writes it, with a `token_uri`.
     pub fn authorized_user_file(&self) -> PathBuf {
         self.folder.path().join(folder::AUTHORIZED_USER_FILE)
+    }
+
+    /// A file of the folder, such as `external_account_file.json`.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// What is known of those who have secrets.
@@ -215,60 +258,62 @@ impl Running {
 /// What the routes share.
 pub struct State {
     url: String,
-    port: u16,
+    tls_url: String,
+    ports: [u16; 2],
     clock: Arc<dyn Clock>,
     cast: Cast,
     guests: Vec<Guest>,
     google: GoogleKey,
     facts: Facts,
     accounts: Vec<Account>,
+    certificates: Certificates,
     ledger: Mutex<Ledger>,
-    rotate: bool,
+    /// Session tokens of the metadata server of AWS, and when they end.
+    aws_sessions: Mutex<HashMap<String, i64>>,
+    /// The routes whose refresh tokens are good once.
+    rotating: Vec<&'static str>,
     plan: Plan,
     log: Mutex<Log>,
 }
 
 impl State {
-    fn new(port: u16, options: &Options) -> Result<State> {
-        let cast = Cast::new(options.key.as_ref())?;
-        let mut ledger = Ledger::default();
-        let login = Login {
-            account: cast::USER.to_owned(),
-            client: cast::CLIENT_ID.to_owned(),
-            scopes: cast::GRANTED.map(str::to_owned).to_vec(),
-            family: 1,
-            replaced: false,
-        };
-        for (family, guest) in (2..).zip(&options.guests) {
-            if let Guest::User { account, client_id, refresh_token, .. } = guest {
-                let account = account.clone().unwrap_or_else(|| login.account.clone());
-                let client = client_id.clone();
-                let guest = Login { account, client, family, ..login.clone() };
-                ledger.enter(refresh_token.expose(), guest);
-            }
-        }
-        ledger.enter(cast.refresh_token.expose(), login);
-        Ok(State {
-            url: format!("http://127.0.0.1:{port}"),
-            port,
+    fn new(ports: [u16; 2], options: &Options) -> Result<(State, Tls)> {
+        let url = format!("http://127.0.0.1:{}", ports[0]);
+        let cast = Cast::new(options.key.as_ref(), &url, options.clock.unix())?;
+        let (certificates, tls) = Certificates::make()?;
+        let state = State {
+            url,
+            tls_url: format!("https://127.0.0.1:{}", ports[1]),
+            ports,
             clock: Arc::clone(&options.clock),
+            ledger: Mutex::new(logins(&cast, &options.guests)),
             cast,
             guests: options.guests.clone(),
             google: GoogleKey::new(options.key.clone()),
             facts: cast::facts(),
             accounts: cast::machine_accounts(),
-            ledger: Mutex::new(ledger),
-            rotate: options.faults.iter().any(Fault::rotates),
+            certificates,
+            aws_sessions: Mutex::default(),
+            rotating: options.faults.iter().filter_map(Fault::rotates).collect(),
             plan: Plan::new(options.faults.clone()),
             log: Mutex::default(),
-        })
+        };
+        Ok((state, tls))
+    }
+
+    /// The time, in Unix seconds.
+    fn now(&self) -> i64 {
+        self.clock.unix()
     }
 
     fn answer(&self, request: &Request) -> Answer {
         let route = ROUTES.iter().find(|route| (route.serves)(&request.path));
         self.note(route.map(|route| route.name), request);
         let answer = match route {
-            Some(route) => self.plan.apply(route.name, request, || (route.answer)(self, request)),
+            Some(route) => {
+                let usual = || (route.answer)(self, request);
+                self.plan.apply(route.name, request, self.now(), usual)
+            }
             None => Answer::text(404, "the sandbox has no such path\n"),
         };
         match self.date() {
@@ -294,11 +339,60 @@ impl State {
 
     /// Whether a URL is the sandbox's own, with one of these paths.
     fn is_own_url(&self, url: &str, paths: &[&str]) -> bool {
-        let origins = [self.url.clone(), format!("http://localhost:{}", self.port)];
+        let [plain, tls] = self.ports;
+        let origins = [
+            self.url.clone(),
+            self.tls_url.clone(),
+            format!("http://localhost:{plain}"),
+            format!("https://localhost:{tls}"),
+        ];
         origins.iter().any(|origin| {
             url.strip_prefix(origin.as_str()).is_some_and(|path| paths.contains(&path))
         })
     }
+}
+
+/// The logins there are at the start.
+fn logins(cast: &Cast, guests: &[Guest]) -> Ledger {
+    let mut ledger = Ledger::default();
+    let person = Login {
+        door: Door::Accounts,
+        account: cast::USER.to_owned(),
+        client: cast::CLIENT_ID.to_owned(),
+        scopes: cast::GRANTED.map(str::to_owned).to_vec(),
+        family: 1,
+        replaced: false,
+    };
+    let workforce = Login {
+        door: Door::Sts,
+        account: sts::workforce_principal(),
+        scopes: vec![CLOUD_PLATFORM.to_owned()],
+        family: 2,
+        ..person.clone()
+    };
+    for (family, guest) in (3..).zip(guests) {
+        match guest {
+            Guest::User { account, client_id, refresh_token, .. } => {
+                let account = account.clone().unwrap_or_else(|| person.account.clone());
+                let client = client_id.clone();
+                let guest = Login { account, client, family, ..person.clone() };
+                ledger.enter(refresh_token.expose(), guest);
+            }
+            Guest::WorkforceUser { client_id, refresh_token, .. } => {
+                let guest = Login { client: client_id.clone(), family, ..workforce.clone() };
+                ledger.enter(refresh_token.expose(), guest);
+            }
+            Guest::ServiceAccount { .. } => {}
+        }
+    }
+    ledger.enter(cast.refresh_token.expose(), person);
+    ledger.enter(cast.workforce_refresh_token.expose(), workforce);
+    ledger
+}
+
+/// A moment as Google's JSON has it.
+fn rfc3339(unix: i64) -> String {
+    jiff::Timestamp::from_second(unix).map(|moment| moment.to_string()).unwrap_or_default()
 }
 
 /// A value as a shell reads it back: in single quotes.

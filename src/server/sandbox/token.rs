@@ -5,13 +5,16 @@ use serde_json::{Value, json};
 use crate::error::Result;
 use crate::jwt::{self, LONGEST_LIFE};
 use crate::key::PublicKey;
-use crate::secret::Secret;
 use crate::server::http::{Answer, Request};
 use crate::server::lock;
 use crate::server::sandbox::State;
-use crate::server::sandbox::cast::{self, CLIENT_ID, EMAIL_SCOPE, SERVICE_ACCOUNT};
+use crate::server::sandbox::cast::{self, EMAIL_SCOPE, SERVICE_ACCOUNT};
 use crate::server::sandbox::guest::Guest;
-use crate::server::sandbox::ledger::{Grant, Ledger, Login, includes};
+use crate::server::sandbox::iam;
+use crate::server::sandbox::ledger::{Door, Grant, Ledger, Login, includes};
+use crate::server::sandbox::oauth::{
+    Form, error, invalid_grant, missing, scope_list, scopeless, unkept, unsupported_grant,
+};
 
 /// What Google gives: an hour less the second it took.
 pub(super) const LIFE: i64 = 3599;
@@ -37,16 +40,12 @@ pub(super) fn token(state: &State, request: &Request) -> Answer {
         Ok(form) => form,
         Err(answer) => return answer,
     };
-    let answered = match form.get("grant_type") {
+    unkept(match form.get("grant_type") {
         Some(JWT_BEARER) => assertion(state, &form),
         Some("refresh_token") => refresh(state, &form),
-        Some(other) => {
-            Err(error(400, "unsupported_grant_type", &format!("Invalid grant_type: {other}")))
-        }
+        Some(other) => Err(unsupported_grant(other)),
         None => Err(missing("grant_type")),
-    };
-    let answer = answered.unwrap_or_else(|refusal| refusal);
-    answer.header("Cache-Control", "no-cache, no-store, max-age=0, must-revalidate")
+    })
 }
 
 /// Answers `POST /revoke`, the token in the query or the form.
@@ -65,70 +64,20 @@ pub(super) fn revoke(state: &State, request: &Request) -> Answer {
     }
 }
 
-/// An error as RFC 6749, 5.2 has it.
-pub(super) fn error(status: u16, code: &str, description: &str) -> Answer {
-    Answer::json(status, &json!({ "error": code, "error_description": description }))
-}
-
-fn missing(name: &str) -> Answer {
-    error(400, "invalid_request", &format!("Required parameter is missing: {name}"))
-}
-
-fn invalid_grant(description: &str) -> Answer {
-    error(400, "invalid_grant", description)
-}
-
-/// The parameters of a request.
-struct Form {
-    fields: Vec<(String, String)>,
-    /// Client and secret of `Authorization: Basic`.
-    basic: Option<(String, String)>,
-}
-
-impl Form {
-    fn of(request: &Request) -> std::result::Result<Form, Answer> {
-        let Some(fields) = request.form() else {
-            return Err(error(400, "invalid_request", "Invalid content type"));
-        };
-        for (index, (name, _)) in fields.iter().enumerate() {
-            if fields[..index].iter().any(|(earlier, _)| earlier == name) {
-                let text = format!("OAuth 2 parameters can only have a single value: {name}");
-                return Err(error(400, "invalid_request", &text));
-            }
-        }
-        Ok(Form { fields, basic: request.header("authorization").and_then(basic) })
-    }
-
-    /// A parameter; an empty one is absent (RFC 6749, 3.2).
-    fn get(&self, name: &str) -> Option<&str> {
-        let found = self.fields.iter().find(|(known, _)| known == name);
-        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
-    }
-}
-
-fn basic(header: &str) -> Option<(String, String)> {
-    use base64::Engine;
-    let (scheme, packed) = header.split_once(' ')?;
-    let packed = scheme.eq_ignore_ascii_case("basic").then(|| packed.trim())?;
-    let pair = base64::engine::general_purpose::STANDARD.decode(packed).ok()?;
-    let pair = String::from_utf8(pair).ok()?;
-    let (id, secret) = pair.split_once(':')?;
-    Some((id.to_owned(), secret.to_owned()))
-}
-
 /// RFC 7523: a JWT signed with the key of a service account.
 fn assertion(state: &State, form: &Form) -> std::result::Result<Answer, Answer> {
-    let assertion = form.get("assertion").ok_or_else(|| missing("assertion"))?;
+    let assertion = form.needed("assertion")?;
     let parts = jwt::parts(assertion).map_err(|_| invalid_grant("Invalid JWT: malformed."))?;
     let claim = |name: &str| parts.claims.get(name).and_then(Value::as_str);
     let header = |name: &str| parts.header.get(name);
     if header("alg").and_then(Value::as_str) != Some("RS256") {
         return Err(invalid_grant("Invalid JWT: the algorithm must be RS256."));
     }
-    let Some((issuer, key_id, key)) = signer(state, claim("iss").unwrap_or_default()) else {
+    let issuer = claim("iss").unwrap_or_default();
+    let Some((key_id, key)) = signer(state, issuer)? else {
         return Err(invalid_grant("Invalid grant: account not found"));
     };
-    let known = header("kid").is_none_or(|kid| kid.as_str() == key_id);
+    let known = header("kid").is_none_or(|kid| kid.as_str() == key_id.as_deref());
     if !known || !key.verifies(parts.message, &parts.signature) {
         return Err(invalid_grant("Invalid JWT Signature."));
     }
@@ -138,7 +87,7 @@ fn assertion(state: &State, form: &Form) -> std::result::Result<Answer, Answer> 
             format!("Invalid JWT: Failed audience check. The right audience is {}", GOOGLES[0]);
         return Err(invalid_grant(&text));
     }
-    let now = state.clock.unix();
+    let now = state.now();
     let time = |name: &str| parts.claims.get(name).and_then(Value::as_i64);
     let (Some(issued), Some(expires)) = (time("iat"), time("exp")) else {
         return Err(timeless());
@@ -166,6 +115,7 @@ fn assertion(state: &State, form: &Form) -> std::result::Result<Answer, Answer> 
                 scopes,
                 expires_at: now + left,
                 family: None,
+                boundary: None,
             };
             let token = state.issue("ya29.c.b0", grant)?;
             let value =
@@ -183,54 +133,30 @@ fn timeless() -> Answer {
     )
 }
 
-fn scopeless() -> Answer {
-    error(400, "invalid_scope", "Invalid OAuth scope or ID token audience provided.")
-}
-
-/// A service account with a key here: its name, the number of its key, the public half.
-fn signer<'a>(state: &'a State, email: &str) -> Option<(&'a str, Option<&'a str>, &'a PublicKey)> {
+/// The key of a service account, and its number: its own, or the one IAM signs with for it.
+fn signer(state: &State, email: &str) -> std::result::Result<Option<Signer>, Answer> {
     if email == SERVICE_ACCOUNT {
         let cast = &state.cast;
-        return Some((SERVICE_ACCOUNT, Some(&cast.key_id), &cast.service_account_key));
+        return Ok(Some((Some(cast.key_id.clone()), cast.service_account_key.clone())));
     }
-    state.guests.iter().find_map(|guest| match guest {
+    if iam::is_target(email) {
+        let (key, id) = state.google.public()?;
+        return Ok(Some((Some(id), key)));
+    }
+    Ok(state.guests.iter().find_map(|guest| match guest {
         Guest::ServiceAccount { email: known, key_id, key } if known == email => {
-            Some((known.as_str(), key_id.as_deref(), key))
+            Some((key_id.clone(), key.clone()))
         }
         _ => None,
-    })
+    }))
 }
 
-/// Scopes are words of OpenID Connect or URLs.
-fn scope_list(text: &str) -> std::result::Result<Vec<String>, Answer> {
-    let scopes: Vec<String> =
-        text.split(' ').filter(|s| !s.is_empty()).map(str::to_owned).collect();
-    let good = |scope: &String| {
-        matches!(scope.as_str(), "openid" | "email" | "profile") || scope.starts_with("https://")
-    };
-    match !scopes.is_empty() && scopes.iter().all(good) {
-        true => Ok(scopes),
-        false => Err(scopeless()),
-    }
-}
+type Signer = (Option<String>, PublicKey);
 
 /// RFC 6749, section 6.
 fn refresh(state: &State, form: &Form) -> std::result::Result<Answer, Answer> {
-    let client = client(state, form)?;
-    let sent = form.get("refresh_token").ok_or_else(|| missing("refresh_token"))?;
-    let mut ledger = lock(&state.ledger);
-    let login = ledger.login(sent).filter(|login| login.client == client).cloned();
-    let login = login.ok_or_else(|| invalid_grant("Bad Request"))?;
-    if login.replaced {
-        // Somebody else has a copy: nobody may go on (RFC 9700, 4.14.2).
-        ledger.revoke_family(login.family);
-    }
-    if ledger.is_revoked(login.family) {
-        return Err(invalid_grant("Token has been expired or revoked."));
-    }
-    let scopes = narrowed(&login, form.get("scope"))?;
-    let next = next_refresh_token(state, &mut ledger, sent, &login)?;
-    drop(ledger);
+    let client = form.client(state)?;
+    let Redeemed { login, scopes, next } = redeem(state, form, Door::Accounts, client)?;
     let wants_identity =
         ["openid", "email", "profile"].iter().any(|wanted| includes(&scopes, wanted));
     let mut value = json!({
@@ -245,47 +171,39 @@ fn refresh(state: &State, form: &Form) -> std::result::Result<Answer, Answer> {
     if let Some(next) = next {
         value["refresh_token"] = next.into();
     }
-    let grant = Grant {
-        account: login.account,
-        client: client.to_owned(),
-        scopes,
-        expires_at: state.clock.unix() + LIFE,
-        family: Some(login.family),
-    };
-    value["access_token"] = state.issue("ya29.a0", grant)?.into();
+    value["access_token"] = state.issue("ya29.a0", login.grant(scopes, state.now() + LIFE))?.into();
     Ok(Answer::json(200, &value))
 }
 
-/// The OAuth client, which must be one of those known here.
-fn client<'a>(state: &State, form: &'a Form) -> std::result::Result<&'a str, Answer> {
-    let (id, secret) = match &form.basic {
-        Some((id, secret)) => (Some(id.as_str()), Some(secret.as_str())),
-        None => (form.get("client_id"), form.get("client_secret")),
-    };
-    let refused = |text| Err(error(401, "invalid_client", text));
-    match (id, secret) {
-        (None, _) => {
-            Err(error(400, "invalid_request", "Could not determine client ID from request."))
-        }
-        (Some(id), _) if client_secret(state, id).is_none() => {
-            refused("The OAuth client was not found.")
-        }
-        (_, None) => Err(error(400, "invalid_request", "client_secret is missing.")),
-        (Some(id), Some(secret)) => match client_secret(state, id) {
-            Some(known) if known.expose() == secret => Ok(id),
-            _ => refused("The provided client secret is invalid."),
-        },
-    }
+/// What a refresh token was good for.
+pub(super) struct Redeemed {
+    pub(super) login: Login,
+    pub(super) scopes: Vec<String>,
+    /// The refresh token that takes its place, if they rotate.
+    pub(super) next: Option<String>,
 }
 
-fn client_secret<'a>(state: &'a State, id: &str) -> Option<&'a Secret> {
-    if id == CLIENT_ID {
-        return Some(&state.cast.client_secret);
+/// Takes the refresh token of a form, which must be this client's and be used at its own door.
+pub(super) fn redeem(
+    state: &State,
+    form: &Form,
+    door: Door,
+    client: &str,
+) -> std::result::Result<Redeemed, Answer> {
+    let sent = form.needed("refresh_token")?;
+    let mut ledger = lock(&state.ledger);
+    let login = ledger.login(sent).filter(|login| login.client == client && login.door == door);
+    let login = login.cloned().ok_or_else(|| invalid_grant("Bad Request"))?;
+    if login.replaced {
+        // Somebody else has a copy: nobody may go on (RFC 9700, 4.14.2).
+        ledger.revoke_family(login.family);
     }
-    state.guests.iter().find_map(|guest| match guest {
-        Guest::User { client_id, client_secret, .. } if client_id == id => Some(client_secret),
-        _ => None,
-    })
+    if ledger.is_revoked(login.family) {
+        return Err(invalid_grant("Token has been expired or revoked."));
+    }
+    let scopes = narrowed(&login, form.get("scope"))?;
+    let next = next_refresh_token(state, &mut ledger, sent, &login)?;
+    Ok(Redeemed { login, scopes, next })
 }
 
 /// Fewer scopes may be asked for, others not.
@@ -308,7 +226,7 @@ fn next_refresh_token(
     sent: &str,
     login: &Login,
 ) -> std::result::Result<Option<String>, Answer> {
-    if !state.rotate {
+    if !state.rotating.contains(&login.door.route()) {
         return Ok(None);
     }
     let next = format!("1//{}", cast::random(45).map_err(|_| Answer::empty(500))?);
@@ -338,7 +256,7 @@ impl State {
         audience: &str,
         extra: Value,
     ) -> std::result::Result<String, Answer> {
-        let now = self.clock.unix();
+        let now = self.now();
         let mut claims = json!({
             "aud": audience,
             "email": account,

@@ -23,8 +23,8 @@ fn expected(fault: &str, kind: Kind) -> i32 {
     match fault {
         "string-expiry" | "no-expiry" | "zero-expiry" | "negative-expiry" | "short-expiry"
         | "long-expiry" | "rotate" => 0,
-        "revoked" | "rapt" | "control" | "reflect" if person => 4,
-        "revoked" | "rapt" | "control" | "reflect" => 5,
+        "revoked" | "rapt" | "control" | "reflect" | "expired-subject" if person => 4,
+        "revoked" | "rapt" | "control" | "reflect" | "expired-subject" | "denied" => 5,
         "407" | "408" | "429" => 6,
         status if status.starts_with('4') => 5,
         _ => 6,

@@ -1,6 +1,13 @@
 //! The offline Google: as strict as the real one, and as badly behaved as it is asked to be.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod files;
+mod iam;
+mod outside;
+mod sts;
+mod tls;
+mod workforce;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -39,7 +46,7 @@ const NOW: i64 = 1_767_323_045;
 /// A sandbox at a known second, with the sample key: making one takes a moment.
 fn sandbox(faults: &[&str]) -> (Running, Arc<Fixed>) {
     let file: Value =
-        serde_json::from_str(include_str!("../data/credentials/service_account.json")).unwrap();
+        serde_json::from_str(include_str!("../../data/credentials/service_account.json")).unwrap();
     let clock = Arc::new(Fixed(AtomicI64::new(NOW)));
     let options = Options {
         key: Some(Secret::new(file["private_key"].as_str().unwrap())),
@@ -78,11 +85,19 @@ impl Reply {
 
 fn ask(sandbox: &Running, method: &str, target: &str, headers: &str, body: &str) -> Reply {
     let host = sandbox.url().trim_start_matches("http://");
-    let text = format!(
-        "{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+    let text =
+        request(method, target, headers, body).replace("Host: 127.0.0.1", &format!("Host: {host}"));
+    reply(&exchange(sandbox, text.as_bytes(), Duration::from_secs(10)))
+}
+
+fn request(method: &str, target: &str, headers: &str, body: &str) -> String {
+    format!(
+        "{method} {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
         body.len()
-    );
-    let all = exchange(sandbox, text.as_bytes(), Duration::from_secs(10));
+    )
+}
+
+fn reply(all: &[u8]) -> Reply {
     let end = all.windows(4).position(|four| four == b"\r\n\r\n").map_or(all.len(), |at| at + 4);
     let head = String::from_utf8_lossy(&all[..end]).into_owned();
     let status = head.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0);
@@ -92,9 +107,23 @@ fn ask(sandbox: &Running, method: &str, target: &str, headers: &str, body: &str)
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
 
 fn form(sandbox: &Running, path: &str, fields: &[(&str, &str)]) -> Reply {
+    ask(sandbox, "POST", path, FORM, &encoded(fields))
+}
+
+fn encoded(fields: &[(&str, &str)]) -> String {
     let mut body = form_urlencoded::Serializer::new(String::new());
     body.extend_pairs(fields);
-    ask(sandbox, "POST", path, FORM, &body.finish())
+    body.finish()
+}
+
+/// `Authorization: Basic` of this client.
+fn basic(id: &str, secret: &str) -> String {
+    let pair = base64::engine::general_purpose::STANDARD.encode(format!("{id}:{secret}"));
+    format!("Authorization: Basic {pair}\r\n")
+}
+
+fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
 }
 
 fn get(sandbox: &Running, target: &str) -> Reply {
@@ -442,6 +471,8 @@ fn every_fault_does_what_it_says() {
             "rapt" => text(&answer, "error_subtype") == "invalid_rapt",
             "control" => text(&answer, "error_description").contains('\u{1b}'),
             "reflect" => body.contains(sandbox.cast().refresh_token.expose()),
+            "denied" => text(&answer, "error") == "invalid_target",
+            "expired-subject" => text(&answer, "error_description").contains("expired"),
             "rotate" => answer["refresh_token"].is_string(),
             unknown => panic!("{unknown} has no test"),
         };
@@ -460,6 +491,14 @@ fn statuses_are_answered_as_often_as_asked_on_every_route() {
             "tokeninfo" => "/tokeninfo",
             "userinfo" => "/userinfo",
             "revoke" => "/revoke",
+            "sts" => "/v1/token",
+            "oauthtoken" => "/v1/oauthtoken",
+            "introspect" => "/v1/introspect",
+            "sts-revoke" => "/v1/revoke",
+            "iam" => "/v1/projects/-/serviceAccounts/a:signJwt",
+            "aws" => "/latest/meta-data/",
+            "subject" => "/subject",
+            "gdch" => "/authenticate",
             unknown => panic!("{unknown} has no test"),
         };
         for failing in [true, true, false] {

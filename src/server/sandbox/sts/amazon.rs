@@ -1,0 +1,94 @@
+//! A signed GetCallerIdentity request as a subject token. Google replays it at AWS; here the signature is
+//! computed anew.
+
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+
+use super::Pool;
+use crate::server::http::Answer;
+use crate::server::sandbox::State;
+use crate::server::sandbox::oauth::invalid_grant;
+use crate::server::sandbox::outside::AWS_ARN;
+use crate::sigv4::{self, TARGET_RESOURCE};
+use crate::url::{Scheme, Url};
+
+/// How old or new a signature may be, in seconds: what AWS allows.
+const TOLERANCE: u64 = 15 * 60;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Signed {
+    url: String,
+    method: String,
+    headers: Vec<Header>,
+    #[serde(default)]
+    body: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    key: String,
+    value: String,
+}
+
+/// Who signed the request.
+pub(super) fn caller(state: &State, token: &str) -> Result<String, Answer> {
+    let decoded: Vec<u8> = percent_decode_str(token).collect();
+    let signed: Signed = serde_json::from_slice(&decoded)
+        .map_err(|_| invalid_grant("The AWS request cannot be read."))?;
+    checked(state, &signed)
+        .map_err(|what| invalid_grant(&format!("The AWS request was refused: {what}")))?;
+    Ok(AWS_ARN.to_owned())
+}
+
+fn checked(state: &State, signed: &Signed) -> Result<(), String> {
+    let url = Url::parse(&signed.url).map_err(|what| format!("the URL {what}"))?;
+    let region = region(&url.host).filter(|_| url.scheme == Scheme::Https && url.port == 443);
+    let region = region.ok_or("the URL is not that of AWS STS")?;
+    let mut query = match url.path_and_query().split_once('?') {
+        Some(("/", query)) => crate::server::http::pairs(query.as_bytes()),
+        _ => Vec::new(),
+    };
+    query.sort();
+    let wanted = [("Action", "GetCallerIdentity"), ("Version", "2011-06-15")];
+    if query != wanted.map(|(name, value)| (name.to_owned(), value.to_owned())) {
+        return Err("it does not ask for GetCallerIdentity".to_owned());
+    }
+    if signed.method != "POST" || !signed.body.is_empty() {
+        return Err("it is not an empty POST".to_owned());
+    }
+    let headers: Vec<(String, String)> =
+        signed.headers.iter().map(|header| (header.key.clone(), header.value.clone())).collect();
+    let value = |name: &str| {
+        let mut found = headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.next().map(|(_, value)| value.as_str())
+    };
+    let claim = sigv4::claim(&headers).ok_or("it is not signed")?;
+    let keys = &state.cast.outside.aws;
+    let session = keys.session_token.as_ref().map(|token| token.expose());
+    if claim.access_key_id != keys.access_key_id || value("x-amz-security-token") != session {
+        return Err("the security token included in the request is invalid".to_owned());
+    }
+    let target = value(TARGET_RESOURCE).unwrap_or_default();
+    if target.strip_prefix("https:").unwrap_or(target) != Pool::Workload.provider() {
+        return Err(format!("{TARGET_RESOURCE} is not the audience"));
+    }
+    if !claim.signed_headers.contains(&TARGET_RESOURCE) {
+        return Err(format!("{TARGET_RESOURCE} is not signed"));
+    }
+    if claim.signed_at.abs_diff(state.now()) > TOLERANCE {
+        return Err("the signature has expired".to_owned());
+    }
+    sigv4::verify(&signed.method, &url, &headers, &keys.secret_access_key, region)
+}
+
+/// The region of an endpoint of AWS STS.
+fn region(host: &str) -> Option<&str> {
+    if host == "sts.amazonaws.com" {
+        return Some("us-east-1");
+    }
+    let region = host.strip_prefix("sts.")?.strip_suffix(".amazonaws.com")?;
+    let is_name = region.contains('-') && !region.contains('.');
+    is_name.then_some(region)
+}

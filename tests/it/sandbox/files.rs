@@ -1,0 +1,149 @@
+//! The credential files of the folder: each names what is there, and its subject token is good.
+
+use std::path::Path;
+
+use gauth::server::sandbox::Running;
+use gauth::server::sandbox::cast::{BEHIND, DEPLOYER, MIDDLE, WORKFORCE_PROVIDER};
+use serde_json::Value;
+
+use super::sts::{ACCESS, EXCHANGE};
+use super::{form, sandbox, text};
+
+fn read(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn text_of(path: &str) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// The status of an exchange of this token as the file says.
+fn exchanged(sandbox: &Running, file: &Value, token: &str) -> u16 {
+    let fields = [
+        ("grant_type", EXCHANGE),
+        ("audience", text(file, "audience")),
+        ("scope", gauth::token::CLOUD_PLATFORM),
+        ("requested_token_type", ACCESS),
+        ("subject_token", token),
+        ("subject_token_type", text(file, "subject_token_type")),
+    ];
+    let path = text(file, "token_url").strip_prefix(sandbox.url()).unwrap().to_owned();
+    form(sandbox, &path, &fields).status
+}
+
+#[test]
+fn subject_tokens_of_files_are_good() {
+    let (sandbox, _) = sandbox(&[]);
+    for name in [
+        "external_account_file.json",
+        "external_account_json.json",
+        "external_account_saml.json",
+        "external_account_workforce.json",
+        "external_account_workforce_client.json",
+        "external_account_impersonated.json",
+    ] {
+        let file = read(&sandbox.file(name));
+        let source = &file["credential_source"];
+        let mut token = text_of(text(source, "file"));
+        if let Some(field) = source["format"]["subject_token_field_name"].as_str() {
+            token = text(&serde_json::from_str(&token).unwrap(), field).to_owned();
+        }
+        assert_eq!(exchanged(&sandbox, &file, &token), 200, "{name}");
+    }
+    let file = read(&sandbox.file("external_account_workforce.json"));
+    assert_eq!(text(&file, "audience"), WORKFORCE_PROVIDER);
+    assert!(file["workforce_pool_user_project"].is_string());
+    let file = read(&sandbox.file("external_account_workforce_client.json"));
+    assert!(file["client_id"].is_string() && file["client_secret"].is_string());
+}
+
+#[test]
+fn urls_of_files_are_the_sandboxs_own() {
+    let (sandbox, _) = sandbox(&[]);
+    let file = read(&sandbox.file("external_account_url.json"));
+    let source = &file["credential_source"];
+    let path = text(source, "url").strip_prefix(sandbox.url()).unwrap();
+    let headers = format!("Authorization: {}\r\n", text(&source["headers"], "Authorization"));
+    let answer = super::ask(&sandbox, "GET", path, &headers, "").json();
+    let token = text(&answer, text(&source["format"], "subject_token_field_name"));
+    assert_eq!(exchanged(&sandbox, &file, token), 200);
+    let source = read(&sandbox.file("external_account_aws.json"))["credential_source"].clone();
+    for name in ["region_url", "url"] {
+        let path = text(&source, name).strip_prefix(sandbox.url()).unwrap().to_owned();
+        assert_eq!(super::get(&sandbox, &path).status, 200, "{name}");
+    }
+    let path = text(&source, "imdsv2_session_token_url").strip_prefix(sandbox.url()).unwrap();
+    let headers = "X-aws-ec2-metadata-token-ttl-seconds: 300\r\n";
+    assert_eq!(super::ask(&sandbox, "PUT", path, headers, "").status, 200);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_program_prints_a_token_to_who_says_what_for() {
+    let (sandbox, _) = sandbox(&[]);
+    let file = read(&sandbox.file("external_account_executable.json"));
+    let program = text(&file["credential_source"]["executable"], "command");
+    let run = |audience: &str| -> Value {
+        let output = std::process::Command::new(program)
+            .env("GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE", audience)
+            .env("GOOGLE_EXTERNAL_ACCOUNT_TOKEN_TYPE", text(&file, "subject_token_type"))
+            .output()
+            .unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let good = run(text(&file, "audience"));
+    assert_eq!((good["version"].as_i64(), good["success"].as_bool()), (Some(1), Some(true)));
+    assert_eq!(exchanged(&sandbox, &file, text(&good, "id_token")), 200);
+    let bad = run("//iam.googleapis.com/other");
+    assert_eq!((bad["success"].as_bool(), text(&bad, "code")), (Some(false), "400"));
+}
+
+#[test]
+fn the_other_kinds_name_what_is_there() {
+    let (sandbox, _) = sandbox(&[]);
+    let x509 = read(&sandbox.file("external_account_x509.json"));
+    assert_eq!(text(&x509, "token_url"), format!("{}/v1/token", sandbox.tls_url()));
+    let certificate = &x509["credential_source"]["certificate"];
+    let config = read(text(certificate, "certificate_config_location").as_ref());
+    let pair = &config["cert_configs"]["workload"];
+    assert!(text_of(text(pair, "cert_path")).starts_with("-----BEGIN CERTIFICATE-----"));
+    assert!(text_of(text(pair, "key_path")).starts_with("-----BEGIN PRIVATE KEY-----"));
+    assert!(text_of(text(certificate, "trust_chain_path")).contains("CERTIFICATE"));
+    let gdch = read(&sandbox.file("gdch_service_account.json"));
+    assert_eq!(text(&gdch, "token_uri"), format!("{}/authenticate", sandbox.tls_url()));
+    assert!(Path::new(text(&gdch, "ca_cert_path")).exists());
+    assert_eq!((text(&gdch, "format_version"), gdch["private_key"].is_string()), ("1", true));
+    let login = read(&sandbox.file("external_account_authorized_user.json"));
+    assert_eq!(text(&login, "token_url"), format!("{}/v1/oauthtoken", sandbox.url()));
+    let target = |account: &str| {
+        let root = "/v1/projects/-/serviceAccounts/";
+        format!("{}{root}{account}:generateAccessToken", sandbox.url())
+    };
+    for (name, account, through, source) in [
+        ("impersonated_service_account.json", DEPLOYER, None, "authorized_user"),
+        ("impersonated_delegates.json", BEHIND, Some(MIDDLE), "service_account"),
+    ] {
+        let file = read(&sandbox.file(name));
+        assert_eq!(text(&file, "service_account_impersonation_url"), target(account));
+        assert_eq!(text(&file["source_credentials"], "type"), source);
+        let through = through.map(|account| format!("projects/-/serviceAccounts/{account}"));
+        assert_eq!(file["delegates"][0].as_str(), through.as_deref());
+    }
+    let acting = read(&sandbox.file("external_account_impersonated.json"));
+    assert_eq!(text(&acting, "service_account_impersonation_url"), target(DEPLOYER));
+}
+
+#[cfg(unix)]
+#[test]
+fn files_are_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let (sandbox, _) = sandbox(&[]);
+    let mut count = 0;
+    for entry in std::fs::read_dir(sandbox.folder()).unwrap() {
+        let about = std::fs::metadata(entry.unwrap().path()).unwrap();
+        assert_eq!(about.permissions().mode() & 0o077, 0);
+        count += 1;
+    }
+    assert!(count > 20, "{count} files");
+}
