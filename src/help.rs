@@ -289,7 +289,7 @@ allowed_hosts = [\"api.example.com\"]
 allowed_token_hosts = [\"sts.example.com\"]
 
 [profiles.ci]                   # in CI, without a key
-workload_identity_provider = \"projects/1/…/workloadIdentityPools/p/providers/q\"
+workload_identity_provider = \"projects/1/…/providers/q\"
 ";
 
 #[cfg(test)]
