@@ -151,7 +151,7 @@ fn the_network_has_few_doors() {
 fn programs_are_started_in_one_place() {
     only(
         &["process::Command", "process::{Command", "process::Child", "process::{Child"],
-        &["world/exec.rs"],
+        &["world/exec.rs", "world/exec/"],
     );
     only(&["\"sh\"", "\"/bin/sh\"", "cmd.exe"], &[]);
     only(&["process::exit", "process::abort", "ExitCode"], &["main.rs"]);
