@@ -16,6 +16,7 @@ pub mod terminal;
 
 use std::sync::Arc;
 
+use crate::secret::Secret;
 use crate::world::clock::Clock;
 use crate::world::env::Env;
 use crate::world::folders::Folders;
@@ -58,6 +59,15 @@ impl World {
             started: clock.unix_millis(),
             clock,
             env,
+        }
+    }
+
+    /// Keeps a token out of the log of GitHub Actions, whose own secrets are all it hides by itself: to be called
+    /// before the token goes anywhere. Elsewhere nothing happens.
+    pub fn mask(&self, token: &Secret) {
+        let on_github = self.env.os(&env::GITHUB_ACTIONS).is_some_and(|value| value == "true");
+        if on_github && !token.is_empty() {
+            self.terminal.mask(token);
         }
     }
 }

@@ -138,7 +138,7 @@ impl Sent {
 
     /// What nobody may see of it.
     pub(super) fn secrets(&self) -> Vec<String> {
-        let names = ["assertion", "client_secret", "refresh_token", "rapt"];
+        let names = ["assertion", "client_secret", "refresh_token", "rapt", "subject_token"];
         names.iter().filter_map(|name| self.form.get(*name).cloned()).collect()
     }
 }
@@ -214,7 +214,10 @@ impl Exchange {
         let body = self.answer.as_ref().map(|answer| answer.body.to_vec()).unwrap_or_default();
         let json: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
         let text = |name: &&str| json.get(*name)?.as_str().map(str::to_owned);
-        ["access_token", "refresh_token", "id_token"].iter().filter_map(text).collect()
+        ["access_token", "refresh_token", "id_token", "value", "oidcToken"]
+            .iter()
+            .filter_map(text)
+            .collect()
     }
 
     fn answer(
@@ -244,6 +247,21 @@ impl Exchange {
 pub(crate) fn token(status: u16, body: impl AsRef<[u8]>) -> Exchange {
     Exchange::new(Method::Post, "https://oauth2.googleapis.com/token", status, body.as_ref())
         .header("content-type", "application/json")
+}
+
+/// Google's STS.
+pub(crate) fn sts(status: u16, body: impl AsRef<[u8]>) -> Exchange {
+    token(status, body).url("https://sts.googleapis.com/v1/token")
+}
+
+/// A page of anybody's.
+pub(crate) fn get(url: &str, status: u16, body: impl AsRef<[u8]>) -> Exchange {
+    Exchange::new(Method::Get, url, status, body.as_ref())
+}
+
+/// An answer of anybody's to a POST.
+pub(crate) fn post(url: &str, status: u16, body: impl AsRef<[u8]>) -> Exchange {
+    Exchange::new(Method::Post, url, status, body.as_ref())
 }
 
 /// A value of the metadata server's.
