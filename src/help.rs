@@ -6,6 +6,7 @@ mod page;
 use clap::builder::PossibleValuesParser;
 
 use crate::commands::{COMMANDS, Example, Group, Spec};
+use crate::credential::external_account::ci::SYSTEMS;
 use crate::discover::PLACES;
 use crate::error::{Error, KINDS, Result};
 use crate::help::page::Page;
@@ -152,7 +153,8 @@ fn topic_names() -> String {
 
 fn sources(page: &mut Page, world: &World) {
     page.paragraph(
-        "Which credential: what --credentials, --account or --profile names, or else the first \
+        "Which credential: what --credentials, --account, --workload-identity-provider or --profile \
+         names, or else the first \
          of these that has one. A place that is set and unusable is an error; nothing later is \
          tried.",
     );
@@ -176,6 +178,14 @@ fn sources(page: &mut Page, world: &World) {
         "Around any of them go --impersonate-service-account and --downscope. In CI no file is \
          needed: --workload-identity-provider takes the job's own token.",
     );
+    page.line("");
+    let systems: Vec<&str> = SYSTEMS.iter().map(|system| system.name).collect();
+    page.paragraph(&format!(
+        "Without any of them, --workload-identity-provider federates with the token that a job is \
+         given by {}; another token is named with --subject-token-file, --subject-token-env or \
+         --subject-token-url.",
+        systems.join(", ")
+    ));
     page.line("");
     page.paragraph("gauth status shows what each place has on this machine, and which is used.");
 }

@@ -37,6 +37,7 @@ pub fn token(token: &Token, source: &str, format: Format, world: &World) -> Resu
         Format::Env => env(token),
         Format::CurlConfig => curl_config(token),
     };
+    world.mask(&token.secret);
     world.streams.result(render.as_bytes())
 }
 

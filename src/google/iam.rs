@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::google::{answer, metrics};
+use crate::google::{answer, bearer, metrics};
 use crate::http::{HttpRequest, HttpResponse};
 use crate::json::Fields;
 use crate::printable;
@@ -135,8 +135,7 @@ fn some(delegates: &[String]) -> Option<&[String]> {
 
 /// With the source's token, and the project that pays for the source's requests.
 fn signed(request: HttpRequest, source: &Token) -> HttpRequest {
-    let bearer = Secret::new(format!("Bearer {}", source.secret.expose()));
-    let request = request.secret_header("authorization", bearer);
+    let request = request.secret_header("authorization", bearer(&source.secret));
     match &source.quota_project {
         Some(project) => request.header("x-goog-user-project", project.clone()),
         None => request,

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods)] // Tests stand outside: they open sockets and look at clocks.
 
 mod cache;
+mod ci;
 mod corpus;
 mod discovery;
 #[cfg(target_os = "linux")]

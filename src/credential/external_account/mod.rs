@@ -5,7 +5,7 @@
 
 mod aws;
 mod certificate;
-mod ci;
+pub mod ci;
 pub(crate) mod executable;
 mod file;
 mod format;
@@ -128,6 +128,15 @@ impl ExternalAccount {
         self.parts.client.as_ref().map(|(id, secret)| ClientAuth::Basic(id, secret))
     }
 
+    /// A subject token by where it came from and what it says of itself, to compare with the provider.
+    fn in_words(&self, subject: &Secret) -> String {
+        let place = self.parts.source.place();
+        match jwt::addressed(subject) {
+            Some(address) => format!("{place} ({address})"),
+            None => place,
+        }
+    }
+
     /// A provider refuses what is over; say so before it does.
     fn warn_if_over(&self, subject: &Secret, broker: &Broker<'_>) {
         let Some(end) = jwt::expiry(subject) else { return };
@@ -169,6 +178,7 @@ impl Credential for ExternalAccount {
         };
         let identity = parts.source.identity(broker.world)?;
         let subject = parts.source.subject_token(&parts.pool, broker)?;
+        broker.world.mask(&subject);
         self.warn_if_over(&subject, broker);
         let options = self.options(broker.world)?;
         let wish = Exchange {
@@ -192,7 +202,7 @@ impl Credential for ExternalAccount {
         let now = broker.now();
         let response = broker.send(&asked)?;
         let granted = token::read(&response, parts.token_url.authority(), now)
-            .map_err(|error| sts::explain(error, &response, &parts.source.place()))?;
+            .map_err(|error| sts::explain(error, &response, &self.in_words(&subject)))?;
         let mut token = Token::new(granted.access_token, KIND, granted.expires_at);
         token.scopes = Some(granted.scopes.unwrap_or(scopes));
         let token = self.about.stamp(token);

@@ -9,7 +9,7 @@ use crate::credential::external_account::{Pool, SubjectSource};
 use crate::credential::{AGAIN, Setting};
 use crate::error::{Error, Result};
 use crate::google::answer;
-use crate::http::HttpRequest;
+use crate::http::{HttpRequest, Method, Value};
 use crate::json::Fields;
 use crate::secret::Secret;
 use crate::trust::Endpoint;
@@ -18,18 +18,18 @@ use crate::url::Url;
 /// What such a server has to answer.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// A URL, asked with GET and these headers.
+/// A URL, asked with these headers.
 pub(super) struct Service {
-    url: Url,
-    headers: Vec<(String, Secret)>,
-    format: Format,
-}
-
-impl Service {
-    /// A URL that answers with JSON, asked with these headers.
-    pub(super) fn new(url: Url, headers: Vec<(String, Secret)>, format: Format) -> Service {
-        Service { url, headers, format }
-    }
+    /// Where.
+    pub(super) url: Url,
+    /// GET, or POST with nothing in it.
+    pub(super) method: Method,
+    /// What is sent along.
+    pub(super) headers: Vec<(String, Value)>,
+    /// What comes back.
+    pub(super) format: Format,
+    /// What to do when it does not.
+    pub(super) mend: String,
 }
 
 /// Reads the fields of the source.
@@ -47,14 +47,15 @@ pub(super) fn parse(
     let url = setting.trusted(Endpoint::Subject, "credential_source.url", &url, None)?;
     let format = Format::parse(&mut source).map_err(malformed)?;
     let headers = headers(&mut source).map_err(malformed)?;
-    Ok(Box::new(Service { url, headers, format }))
+    let mend = format!("check url and headers of credential_source in {}", setting.place);
+    Ok(Box::new(Service { url, method: Method::Get, headers, format, mend }))
 }
 
 /// Headers that a request could not do with, or that say what is not so.
 const FORBIDDEN: &[&str] =
     &["host", "content-length", "transfer-encoding", "connection", "accept-encoding", "upgrade"];
 
-fn headers(source: &mut Fields) -> std::result::Result<Vec<(String, Secret)>, String> {
+fn headers(source: &mut Fields) -> std::result::Result<Vec<(String, Value)>, String> {
     let Some(mut given) = source.object("headers")? else { return Ok(Vec::new()) };
     let names: Vec<String> = given.rest().keys().cloned().collect();
     let mut headers = Vec::new();
@@ -71,7 +72,7 @@ fn headers(source: &mut Fields) -> std::result::Result<Vec<(String, Secret)>, St
         if !value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) || value.len() > LONGEST {
             return Err(within(format!("{name} has a control character or is not ASCII")));
         }
-        headers.push((name.to_ascii_lowercase(), Secret::new(value)));
+        headers.push((name.to_ascii_lowercase(), Value::Secret(Secret::new(value))));
     }
     Ok(headers)
 }
@@ -90,7 +91,10 @@ impl SubjectSource for Service {
         digest.field(self.url.as_str());
         for (name, value) in &self.headers {
             digest.field(name);
-            digest.secret(value);
+            match value {
+                Value::Plain(text) => digest.field(text),
+                Value::Secret(secret) => digest.secret(secret),
+            }
         }
         digest.optional(match &self.format {
             Format::Text => None,
@@ -98,23 +102,20 @@ impl SubjectSource for Service {
         });
     }
 
-    fn subject_token(&self, pool: &Pool, broker: &Broker<'_>) -> Result<Secret> {
+    fn subject_token(&self, _: &Pool, broker: &Broker<'_>) -> Result<Secret> {
         let mut request = HttpRequest::get(self.url.clone());
+        request.method = self.method;
         request.proxy = !self.url.may_be_plain();
-        for (name, value) in &self.headers {
-            request = request.secret_header(name.clone(), value.clone());
-        }
+        let headers = self.headers.iter().cloned();
+        request.headers.extend(headers.map(|(name, value)| (name.into(), value)));
         let host = self.url.authority();
         let response = broker.send_within(&request, LIMIT)?;
         if response.status != 200 {
-            let place = &pool.place;
-            return Err(answer::failure(&response, host).hint_if_none(|| {
-                format!("check url and headers of credential_source in {place}")
-            }));
+            return Err(answer::failure(&response, host).hint_if_none(|| self.mend.clone()));
         }
         if response.body.len() > LONGEST {
             return Err(Error::no_answer(format!("{host}: the answer is larger than 64 KiB"))
-                .hint("check url of credential_source: this is no subject token"));
+                .hint(self.mend.clone()));
         }
         self.format.read(&response.body).map_err(|what| answer::unusable(&response, host, &what))
     }

@@ -11,6 +11,7 @@ use crate::credential::external_account::{ExternalAccount, KIND, Parts, Pool, Su
 use crate::credential::{About, Setting};
 use crate::error::{Error, Result};
 use crate::google::sts;
+use crate::http::Method;
 use crate::secret::Secret;
 use crate::settings::{Subject, Workload};
 use crate::trust::{DEFAULT_UNIVERSE, Endpoint};
@@ -32,7 +33,13 @@ pub fn credential(
         Subject::Variable(name) => Box::new(Variable::named(name, world)?),
         Subject::Url(url) => {
             let url = setting.trusted(Endpoint::Subject, "--subject-token-url", url, None)?;
-            Box::new(Service::new(url, Vec::new(), Format::Text))
+            Box::new(Service {
+                url,
+                method: Method::Get,
+                headers: Vec::new(),
+                format: Format::Text,
+                mend: "check --subject-token-url: it has to answer with the token alone".to_owned(),
+            })
         }
     };
     let universe = setting.universe_domain.clone().unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned());
@@ -108,13 +115,18 @@ pub(super) struct Variable {
 }
 
 impl Variable {
+    /// This token, from the variable of this name.
+    pub(super) fn holding(name: &str, token: Secret) -> Variable {
+        Variable { name: name.to_owned(), token }
+    }
+
     /// The token in the variable of this name.
     ///
     /// # Errors
     /// Usage, when there is none or it is empty.
     pub(super) fn named(name: &str, world: &World) -> Result<Variable> {
         match world.env.secret(name)? {
-            Some(token) => Ok(Variable { name: name.to_owned(), token }),
+            Some(token) => Ok(Variable::holding(name, token)),
             None => {
                 let name = crate::printable::text(name);
                 Err(Error::usage(format!("the variable {name} holds no token"))

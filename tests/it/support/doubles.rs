@@ -247,8 +247,8 @@ impl Exchange {
         let json: Json = serde_json::from_slice(&body).unwrap_or_default();
         let text = |name: &&str| json.get(*name)?.as_str().map(str::to_owned);
         let names = ["access_token", "refresh_token", "id_token", "accessToken", "signedJwt"];
-        let aws = ["SecretAccessKey", "Token"];
-        names.iter().chain(&aws).filter_map(text).collect()
+        let others = ["SecretAccessKey", "Token", "value", "oidcToken"];
+        names.iter().chain(&others).filter_map(text).collect()
     }
 
     fn answer(
@@ -299,6 +299,11 @@ pub(crate) fn get(url: &str, status: u16, body: impl AsRef<[u8]>) -> Exchange {
 /// AWS's metadata server, asked for a session.
 pub(crate) fn put(url: &str, status: u16, body: impl AsRef<[u8]>) -> Exchange {
     Exchange::new(Method::Put, url, status, body.as_ref())
+}
+
+/// An answer of anybody's to a POST.
+pub(crate) fn post(url: &str, status: u16, body: impl AsRef<[u8]>) -> Exchange {
+    Exchange::new(Method::Post, url, status, body.as_ref())
 }
 
 /// A value of the metadata server's.
