@@ -233,6 +233,14 @@ impl<'w> Broker<'w> {
         }
     }
 
+    /// A token that was made without the cache, if it lasts as long as `--min-ttl` wants.
+    ///
+    /// # Errors
+    /// Unsupported, when it does not.
+    pub fn lasting(&self, token: Token) -> Result<Token> {
+        self.long_enough(token, self.policy.min_ttl)
+    }
+
     /// What the user named explicitly must hold for a new token too.
     fn long_enough(&self, token: Token, min_ttl: Option<i64>) -> Result<Token> {
         match (min_ttl, token.left(self.now())) {

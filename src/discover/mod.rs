@@ -12,6 +12,7 @@ use crate::credential::external_account::{ci, provider, workload};
 use crate::credential::gcloud::GcloudAccount;
 use crate::credential::metadata::Metadata;
 use crate::credential::{self, About, Credential};
+pub use crate::discover::dress::acting_as;
 use crate::discover::dress::dressed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::flags::Source;

@@ -19,13 +19,23 @@ pub struct ServerError {
     pub uri: Option<String>,
 }
 
+impl ServerError {
+    /// Code, description and URI, whoever says so.
+    pub fn words(&self) -> String {
+        let mut words = self.code.clone();
+        if let Some(description) = &self.description {
+            words.push_str(&format!(": \"{description}\""));
+        }
+        if let Some(uri) = &self.uri {
+            words.push_str(&format!(" ({uri})"));
+        }
+        words
+    }
+}
+
 impl std::fmt::Display for ServerError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Google says {}", self.code)?;
-        if let Some(description) = &self.description {
-            write!(f, ": \"{description}\"")?;
-        }
-        self.uri.as_ref().map_or(Ok(()), |uri| write!(f, " ({uri})"))
+        write!(f, "Google says {}", self.words())
     }
 }
 
@@ -53,9 +63,14 @@ const PORTAL: &str = "open any web page: a captive portal or a proxy answers in 
 
 /// An answer with a bad status: 4xx is a refusal, anything else is no usable answer.
 pub fn failure(response: &HttpResponse, host: &str) -> Error {
+    failure_of("Google", response, host)
+}
+
+/// The same of somebody else's server: `who` says it.
+pub fn failure_of(who: &str, response: &HttpResponse, host: &str) -> Error {
     let status = response.status;
     let said = match server_error(response) {
-        Some(error) => error.to_string(),
+        Some(error) => format!("{who} says {}", error.words()),
         None if response.body.is_empty() => format!("status {status}"),
         None if looks_like_html(response) => format!("status {status} and a web page"),
         None => format!("status {status}: \"{}\"", printable::first_line(&response.body)),

@@ -136,17 +136,17 @@ impl ExternalAccount {
             None => place,
         }
     }
+}
 
-    /// A provider refuses what is over; say so before it does.
-    fn warn_if_over(&self, subject: &Secret, broker: &Broker<'_>) {
-        let Some(end) = jwt::expiry(subject) else { return };
-        let over = broker.now() - end;
-        if over > 0 {
-            let place = self.parts.source.place();
-            broker.world.terminal.warn(&format!(
-                "the subject token from {place} expired {over} s ago, by this clock"
-            ));
-        }
+/// A provider refuses what is over; say so before it does. `place` is where the subject token came from.
+pub fn warn_if_over(subject: &Secret, place: &str, broker: &Broker<'_>) {
+    let Some(end) = jwt::expiry(subject) else { return };
+    let over = broker.now() - end;
+    if over > 0 {
+        broker
+            .world
+            .terminal
+            .warn(&format!("the subject token from {place} expired {over} s ago, by this clock"));
     }
 }
 
@@ -179,7 +179,7 @@ impl Credential for ExternalAccount {
         let identity = parts.source.identity(broker.world)?;
         let subject = parts.source.subject_token(&parts.pool, broker)?;
         broker.world.mask(&subject);
-        self.warn_if_over(&subject, broker);
+        warn_if_over(&subject, &parts.source.place(), broker);
         let options = self.options(broker.world)?;
         let wish = Exchange {
             audiences: std::slice::from_ref(&parts.pool.audience),

@@ -9,7 +9,7 @@ use crate::credential::external_account::{Pool, SubjectSource};
 use crate::credential::{AGAIN, Setting};
 use crate::error::{Error, Result};
 use crate::google::answer;
-use crate::http::{HttpRequest, Method, Value};
+use crate::http::{self, HttpRequest, Method, Value};
 use crate::json::Fields;
 use crate::secret::Secret;
 use crate::trust::Endpoint;
@@ -51,23 +51,13 @@ pub(super) fn parse(
     Ok(Box::new(Service { url, method: Method::Get, headers, format, mend }))
 }
 
-/// Headers that a request could not do with, or that say what is not so.
-const FORBIDDEN: &[&str] =
-    &["host", "content-length", "transfer-encoding", "connection", "accept-encoding", "upgrade"];
-
 fn headers(source: &mut Fields) -> std::result::Result<Vec<(String, Value)>, String> {
     let Some(mut given) = source.object("headers")? else { return Ok(Vec::new()) };
     let names: Vec<String> = given.rest().keys().cloned().collect();
     let mut headers = Vec::new();
     for name in names {
         let within = |what: String| format!("headers.{}", crate::printable::said(&what));
-        let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if name.is_empty() || name.len() > 256 || !name.bytes().all(letters) {
-            return Err(within(format!("{name} is no name of a header")));
-        }
-        if FORBIDDEN.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
-            return Err(within(format!("{name} may not be chosen")));
-        }
+        http::check_chosen_header(&name).map_err(within)?;
         let value = given.text(&name).map_err(within)?.unwrap_or_default();
         if !value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) || value.len() > LONGEST {
             return Err(within(format!("{name} has a control character or is not ASCII")));
