@@ -153,9 +153,8 @@ EC = ec.generate_private_key(ec.SECP256R1())
 PUBLIC = {"RS256": RSA.public_key(), "ES256": EC.public_key()}
 
 
-def pem(key):
-    pkcs8 = serialization.PrivateFormat.PKCS8
-    return key.private_bytes(serialization.Encoding.PEM, pkcs8, serialization.NoEncryption()).decode()
+def pem(key, form=serialization.PrivateFormat.PKCS8):
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
 
 
 # --- Comparing
@@ -393,12 +392,15 @@ IDENTITY = {
     "token_uri": HTTPS + "/authenticate",
 }
 gdch = file_of(FOLDER, "gdch.json", IDENTITY)
-same(
-    "GDCH",
-    lambda: loaded(gdch).with_gdch_audience("https://a.example").refresh(Transport()),
-    lambda: gauth("--credentials", gdch, "--audience", "https://a.example"),
-    1,
-)
+older = {**IDENTITY, "private_key": pem(EC, serialization.PrivateFormat.TraditionalOpenSSL)}
+older = file_of(FOLDER, "older.json", older)
+for name, file in (("GDCH", gdch), ("GDCH, its key in openssl's older form", older)):
+    same(
+        name,
+        lambda: loaded(file).with_gdch_audience("https://a.example").refresh(Transport()),
+        lambda: gauth("--credentials", file, "--audience", "https://a.example"),
+        1,
+    )
 
 # --- Downscoping
 
