@@ -208,7 +208,8 @@ fn summary(text: &mut String, used: &Used, paint: Paint, world: &World) {
     let who = about.account.as_deref();
     let who = who.map_or_else(|| "an account without a name".to_owned(), printable::text);
     let kind = kind_in_words(&about.kind);
-    let kind = kind.strip_prefix("a ").or(kind.strip_prefix("the ")).unwrap_or(kind);
+    let articles = ["a ", "an ", "the "];
+    let kind = articles.iter().find_map(|article| kind.strip_prefix(article)).unwrap_or(kind);
     let home = world.folders.home.as_deref();
     let place = printable::home_path(Path::new(&about.place), home);
     let using = wrapped(&format!("{who}, {kind}, from {place}"), 9, width);

@@ -11,7 +11,9 @@ use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::{self, About, Credential, Setting};
 use crate::error::Result;
+use crate::http::Identity;
 use crate::token::{AccessRequest, SelfSignedRequest, Token, TokenRequest};
+use crate::world::World;
 
 /// The JSON of a credential.
 pub struct Deferred {
@@ -66,6 +68,10 @@ impl Credential for Deferred {
 
     fn prepare(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<()> {
         self.inner()?.prepare(request, broker)
+    }
+
+    fn identity(&self, world: &World) -> Result<Option<Identity>> {
+        self.inner()?.identity(world)
     }
 
     fn ask_about(&self, broker: &Broker<'_>) -> Result<About> {

@@ -227,7 +227,7 @@ impl Credential for Impersonated {
                 let response = broker.send(&asked)?;
                 let (token, end) = iam::read_access_token(&response, asked.url.authority())
                     .map_err(|error| self.explained(error, &response))?;
-                Token::new(token, &self.own.kind, Some(end))
+                Token::new(token, &self.own.kind, end)
             }
         };
         token.scopes = Some(scopes);

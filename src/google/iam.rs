@@ -149,11 +149,11 @@ pub fn delegate(account: &str) -> String {
     format!("projects/-/serviceAccounts/{account}")
 }
 
-/// An access token and its end in Unix seconds.
+/// An access token and its end in Unix seconds, `None` where the server did not say.
 ///
 /// # Errors
 /// As for any answer.
-pub fn read_access_token(response: &HttpResponse, host: &str) -> Result<(Secret, i64)> {
+pub fn read_access_token(response: &HttpResponse, host: &str) -> Result<(Secret, Option<i64>)> {
     let mut fields = Fields::new(answer::object(response, host)?);
     let in_answer =
         |what: String| answer::unusable(response, host, &format!("is not understood, {what}"));
@@ -162,11 +162,13 @@ pub fn read_access_token(response: &HttpResponse, host: &str) -> Result<(Secret,
         let what = "holds an accessToken that no header can carry";
         return Err(answer::unusable(response, host, what));
     }
-    let end = fields.needed("expireTime").map_err(in_answer)?;
-    let end: jiff::Timestamp = end
-        .parse()
-        .map_err(|_| in_answer("expireTime is not a time like 2026-01-02T03:04:05Z".to_owned()))?;
-    Ok((token, end.as_second()))
+    let end = match fields.text("expireTime").map_err(in_answer)? {
+        None => None,
+        Some(text) => Some(text.parse::<jiff::Timestamp>().map_err(|_| {
+            in_answer("expireTime is not a time like 2026-01-02T03:04:05Z".to_owned())
+        })?),
+    };
+    Ok((token, end.map(jiff::Timestamp::as_second)))
 }
 
 /// A signed JWT.
@@ -287,7 +289,7 @@ mod tests {
         ] {
             let body = format!("{{\"accessToken\":\"ya29.c\",\"expireTime\":\"{time}\"}}");
             let read = read_access_token(&answered(200, &body), "host");
-            assert_eq!(read.ok().map(|(_, end)| end), end, "{time}");
+            assert_eq!(read.ok().and_then(|(_, end)| end), end, "{time}");
         }
         for body in ["{}", "{\"accessToken\":\"a b\",\"expireTime\":\"2026-01-02T04:04:05Z\"}"] {
             assert_eq!(

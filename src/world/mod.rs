@@ -60,4 +60,9 @@ impl World {
             env,
         }
     }
+
+    /// Whether a person is there who can read a question and answer it.
+    pub fn is_attended(&self) -> bool {
+        self.terminal.attended && self.terminal.is_terminal && self.streams.in_is_terminal
+    }
 }

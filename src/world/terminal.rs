@@ -129,6 +129,11 @@ impl Terminal {
     }
 }
 
+/// Standard error as a place for what a child prints to a person: standard output is for results.
+pub fn for_a_child() -> std::process::Stdio {
+    std::io::stderr().into()
+}
+
 fn width(env: &Env) -> usize {
     let columns = env.text(&env::COLUMNS).ok().flatten().and_then(|text| text.parse().ok());
     columns.unwrap_or(80).clamp(40, 200)

@@ -80,6 +80,8 @@ fn secrets_are_exposed_where_they_are_sent_signed_kept_or_printed() {
             // Looks at what parsers made of arbitrary bytes; no command leads there.
             "fuzzing.rs",
             "google/",
+            // Reads when a token ends, and what it is signed over.
+            "jwt.rs",
             "key.rs",
             "output.rs",
             "server/",
@@ -149,7 +151,7 @@ fn the_network_has_few_doors() {
 fn programs_are_started_in_one_place() {
     only(
         &["process::Command", "process::{Command", "process::Child", "process::{Child"],
-        &["world/exec.rs"],
+        &["world/exec.rs", "world/exec/"],
     );
     only(&["\"sh\"", "\"/bin/sh\"", "cmd.exe"], &[]);
     only(&["process::exit", "process::abort", "ExitCode"], &["main.rs"]);

@@ -13,6 +13,7 @@ use crate::json::{self, Fields};
 use crate::printable;
 use crate::secret::Secret;
 use crate::sigv4::{self, Keys};
+use crate::token::well_formed;
 use crate::trust::Endpoint;
 use crate::url::Url;
 use crate::world::env;
@@ -202,6 +203,13 @@ impl Visit<'_> {
                 asked = asked.header("x-aws-ec2-metadata-token-ttl-seconds", SESSION);
                 let response = self.send(&asked)?;
                 let session = String::from_utf8_lossy(&response.body).trim().to_owned();
+                if !well_formed(&session) {
+                    return Err(answer::unusable(
+                        &response,
+                        session_url.authority(),
+                        "is no session token that a header can carry",
+                    ));
+                }
                 self.session = Some(Secret::new(session));
             }
             if let Some(session) = &self.session {

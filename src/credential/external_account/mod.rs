@@ -6,7 +6,7 @@
 mod aws;
 mod certificate;
 mod ci;
-mod executable;
+pub(crate) mod executable;
 mod file;
 mod format;
 pub mod provider;

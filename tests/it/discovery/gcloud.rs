@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{configuration, login, store, uses, yes};
-use crate::support::samples::{RAPT, ROBOT, TOKEN, granted, service_account, with};
-use crate::support::{Exchange, GCLOUD, Home, Test, metadata, token};
+use crate::support::samples::{RAPT, ROBOT, SECOND, TOKEN, granted, service_account, with};
+use crate::support::{Exchange, GCLOUD, Home, Test, iam, metadata, token};
 
 const ADA: &str = "ada@example.com";
 const BOB: &str = "bob@example.com";
@@ -77,25 +77,55 @@ fn a_file_in_place_of_the_account() {
         .run();
 }
 
+/// What is asked for when an account acts as another one.
+fn acting(test: Test, account: &str) -> Test {
+    let answer = json!({"accessToken": SECOND, "expireTime": "2026-01-02T04:04:05Z"});
+    test.google(yes()).google(iam(account, "generateAccessToken", 200, answer.to_string()))
+}
+
+const CI: &str = "ci@p.iam.gserviceaccount.com";
+
 #[test]
-fn impersonation_is_refused_and_not_passed_over() {
-    let says = "asks for impersonation of ci@p.iam.gserviceaccount.com";
-    wanted()
-        .step(two)
-        .env("CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT", "ci@p.iam.gserviceaccount.com")
-        .status(7)
-        .says("CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT")
-        .says(says)
-        .run();
-    let content = "[core]\naccount = ada@example.com\n[auth]\nimpersonate_service_account = ci@p.iam.gserviceaccount.com\n";
-    wanted()
-        .step(two)
-        .file(&format!("{GCLOUD}/configurations/config_default"), content)
-        .status(7)
-        .says("config_default")
-        .says(says)
-        .tries("gcloud config unset auth/impersonate_service_account")
-        .run();
+fn impersonation_is_a_property_and_its_variable() {
+    let variable = || wanted().step(two).env("CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT", CI);
+    uses(acting(variable(), CI), "gcloud", Some(CI));
+    let property = || {
+        let content =
+            format!("[core]\naccount = {ADA}\n[auth]\nimpersonate_service_account = {CI}\n");
+        wanted().step(two).file(&format!("{GCLOUD}/configurations/config_default"), content)
+    };
+    uses(acting(property(), CI), "gcloud", Some(CI));
+    // Each goes before the next: flag, gauth's variable, gcloud's variable, gcloud's property.
+    let other = "other@p.iam.gserviceaccount.com";
+    for (name, value) in [
+        ("CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT", other),
+        ("GAUTH_IMPERSONATE_SERVICE_ACCOUNT", other),
+    ] {
+        uses(acting(property().env(name, value), other), "gcloud", Some(other));
+    }
+    let both = || variable().env("GAUTH_IMPERSONATE_SERVICE_ACCOUNT", other);
+    uses(acting(both(), other), "gcloud", Some(other));
+    let third = "third@p.iam.gserviceaccount.com";
+    let flag = both().word("--impersonate-service-account").word(third);
+    uses(acting(flag, third), "gcloud", Some(third));
+    // An empty variable unsets what the file says.
+    let empty = property().env("CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT", "");
+    uses(empty.google(yes()), "gcloud", Some(ADA));
+}
+
+#[test]
+fn impersonation_of_nobody_in_particular_is_refused() {
+    for odd in ["ci", "a@b", "ci@p.iam.gserviceaccount.com,", "a b@c.d", ",", "ci@p.example/x"] {
+        let content =
+            format!("[core]\naccount = {ADA}\n[auth]\nimpersonate_service_account = {odd}\n");
+        wanted()
+            .step(two)
+            .file(&format!("{GCLOUD}/configurations/config_default"), content)
+            .status(2)
+            .says("config_default")
+            .says("is no service account")
+            .run();
+    }
 }
 
 fn one(kind: Value) -> impl Fn(&Home) {
@@ -111,15 +141,15 @@ fn every_kind_of_row_is_used_or_refused() {
     uses(wanted().step(one(robot)).google(yes()), "gcloud", Some(ADA));
     let machine = metadata("instance/service-accounts/ada@example.com/token", 200, granted(TOKEN));
     uses(wanted().step(one(json!({"type": "gce"}))).google(machine), "gcloud", Some(ADA));
-    for kind in
-        ["external_account", "external_account_authorized_user", "impersonated_service_account"]
-    {
-        let test = wanted().step(one(json!({"type": kind}))).status(7);
-        test.says("HOME/.config/gcloud/credentials.db: ").says(kind).run();
-    }
     for (row, words) in [
         (json!({"type": "nosuch"}), "type is \"nosuch\", known are"),
         (json!({"type": "authorized_user"}), "client_id is missing"),
+        (json!({"type": "external_account"}), "audience is missing"),
+        (json!({"type": "external_account_authorized_user"}), "client_id is missing"),
+        (
+            json!({"type": "impersonated_service_account"}),
+            "service_account_impersonation_url is missing",
+        ),
         (json!([]), "is JSON, but not an object"),
         (with(login(""), &json!({"refresh_token": ""})), "refresh_token is empty"),
     ] {

@@ -79,8 +79,8 @@ const BROKEN: &[Broken] = &[
     ),
     (
         |test| test.env("CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT", "a@b"),
-        7,
-        "impersonation of a@b",
+        2,
+        "\"a@b\" is no service account",
     ),
     (
         |test| test.file(".config/gcloud/configurations/config_default", "[core"),

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use gauth::http::{HttpRequest, HttpResponse, Method, Value};
 use gauth::world::clock::Clock;
 use gauth::world::http::{Conditions, Http};
 use gauth::world::random::Random;
+use serde_json::Value as Json;
 use zeroize::Zeroizing;
 
 use super::{Home, NOW};
@@ -104,9 +106,16 @@ impl std::io::Write for Kept {
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
     pub(crate) method: &'static str,
+    pub(crate) url: String,
     pub(crate) headers: BTreeMap<String, String>,
     /// The fields of a form, by name.
     pub(crate) form: BTreeMap<String, String>,
+    /// As it goes over the wire.
+    pub(crate) body: String,
+    /// Certificates that are trusted instead of the usual ones.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// The certificate that is shown.
+    pub(crate) certificate: Option<PathBuf>,
     /// What it was given to take.
     pub(crate) limit: Duration,
     pub(crate) proxied: bool,
@@ -121,12 +130,16 @@ impl Sent {
         let body = request.body.as_ref().map(|body| body.to_vec()).unwrap_or_default();
         Sent {
             method: request.method.as_str(),
+            url: request.url.to_string(),
             headers: request
                 .headers
                 .iter()
                 .map(|(name, value)| (name.to_string(), text(value)))
                 .collect(),
             form: form_urlencoded::parse(&body).into_owned().collect(),
+            body: String::from_utf8(body).expect("text"),
+            ca_file: request.ca_file.clone(),
+            certificate: request.identity.as_ref().map(|pair| pair.certificate.clone()),
             limit: conditions.limit,
             proxied: conditions.proxy.is_some(),
         }
@@ -136,10 +149,29 @@ impl Sent {
         self.form.get(name).map_or("", String::as_str)
     }
 
+    /// The fields of a form, in the order in which they are sent.
+    pub(crate) fn fields(&self) -> Vec<(String, String)> {
+        form_urlencoded::parse(self.body.as_bytes()).into_owned().collect()
+    }
+
+    pub(crate) fn json(&self) -> Json {
+        serde_json::from_str(&self.body).expect("JSON in a request")
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
     /// What nobody may see of it.
     pub(super) fn secrets(&self) -> Vec<String> {
-        let names = ["assertion", "client_secret", "refresh_token", "rapt"];
-        names.iter().filter_map(|name| self.form.get(*name).cloned()).collect()
+        let names = ["assertion", "client_secret", "refresh_token", "rapt", "subject_token"];
+        let in_form = names.iter().filter_map(|name| self.form.get(*name).cloned());
+        let json: Json = serde_json::from_str(&self.body).unwrap_or_default();
+        let in_json = json.get("subject_token").and_then(Json::as_str).map(str::to_owned);
+        let names = ["authorization", "x-aws-ec2-metadata-token"];
+        let in_headers = names.iter().filter_map(|name| self.headers.get(*name));
+        let in_headers = in_headers.filter_map(|value| value.split(' ').next_back());
+        in_form.chain(in_json).chain(in_headers.map(str::to_owned)).collect()
     }
 }
 
@@ -212,9 +244,11 @@ impl Exchange {
     /// The tokens in the answer.
     pub(super) fn secrets(&self) -> Vec<String> {
         let body = self.answer.as_ref().map(|answer| answer.body.to_vec()).unwrap_or_default();
-        let json: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+        let json: Json = serde_json::from_slice(&body).unwrap_or_default();
         let text = |name: &&str| json.get(*name)?.as_str().map(str::to_owned);
-        ["access_token", "refresh_token", "id_token"].iter().filter_map(text).collect()
+        let names = ["access_token", "refresh_token", "id_token", "accessToken", "signedJwt"];
+        let aws = ["SecretAccessKey", "Token"];
+        names.iter().chain(&aws).filter_map(text).collect()
     }
 
     fn answer(
@@ -244,6 +278,27 @@ impl Exchange {
 pub(crate) fn token(status: u16, body: impl AsRef<[u8]>) -> Exchange {
     Exchange::new(Method::Post, "https://oauth2.googleapis.com/token", status, body.as_ref())
         .header("content-type", "application/json")
+}
+
+/// Google's STS.
+pub(crate) fn sts(status: u16, body: impl AsRef<[u8]>) -> Exchange {
+    token(status, body).url("https://sts.googleapis.com/v1/token")
+}
+
+/// IAM, asked for this account.
+pub(crate) fn iam(account: &str, method: &str, status: u16, body: impl AsRef<[u8]>) -> Exchange {
+    let server = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts";
+    token(status, body).url(&format!("{server}/{account}:{method}"))
+}
+
+/// Anybody, asked with GET.
+pub(crate) fn get(url: &str, status: u16, body: impl AsRef<[u8]>) -> Exchange {
+    Exchange::new(Method::Get, url, status, body.as_ref())
+}
+
+/// AWS's metadata server, asked for a session.
+pub(crate) fn put(url: &str, status: u16, body: impl AsRef<[u8]>) -> Exchange {
+    Exchange::new(Method::Put, url, status, body.as_ref())
 }
 
 /// A value of the metadata server's.
