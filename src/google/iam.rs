@@ -110,9 +110,7 @@ pub fn access_token(
 ) -> Result<HttpRequest> {
     let body =
         AccessBody { delegates: some(delegates), scope: scopes, lifetime: format!("{lifetime}s") };
-    let url = target.url(Method::GenerateAccessToken)?;
-    let suffix = metrics("auth-request-type/at cred-type/imp");
-    Ok(signed(HttpRequest::json(url, &body), source).header("x-goog-api-client", suffix))
+    Ok(signed(HttpRequest::json(target.url(Method::GenerateAccessToken)?, &body), source))
 }
 
 /// Asks for a signature over claims, which are JSON.
@@ -133,9 +131,12 @@ fn some(delegates: &[String]) -> Option<&[String]> {
     Some(delegates).filter(|delegates| !delegates.is_empty())
 }
 
-/// With the source's token, and the project that pays for the source's requests.
+/// With the source's token, the project that pays for the source's requests, and what Google counts by: signatures
+/// are asked for on the way to an access token, too.
 fn signed(request: HttpRequest, source: &Token) -> HttpRequest {
-    let request = request.secret_header("authorization", bearer(&source.secret));
+    let request = request
+        .secret_header("authorization", bearer(&source.secret))
+        .header("x-goog-api-client", metrics("auth-request-type/at cred-type/imp"));
     match &source.quota_project {
         Some(project) => request.header("x-goog-user-project", project.clone()),
         None => request,
@@ -222,6 +223,7 @@ pub fn explain(error: Error, response: &HttpResponse, who: &str, account: &str) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::Value;
     use zeroize::Zeroizing;
 
     fn text(request: &HttpRequest) -> &str {
@@ -267,6 +269,11 @@ mod tests {
         let request = sign_jwt(&target, &source, &[], "{\"iss\":\"T\"}").expect("request");
         assert_eq!(text(&request), r#"{"delegates":null,"payload":"{\"iss\":\"T\"}"}"#);
         assert!(request.url.as_str().ends_with("/v1/projects/-/serviceAccounts/T:signJwt"));
+        let metrics = request.headers.iter().find(|(name, _)| name == "x-goog-api-client");
+        let suffix = "auth-request-type/at cred-type/imp";
+        assert!(metrics.is_some_and(
+            |(_, value)| matches!(value, Value::Plain(text) if text.ends_with(suffix))
+        ));
     }
 
     #[test]
