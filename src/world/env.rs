@@ -96,6 +96,8 @@ variables! {
     CIRCLECI = "set in CircleCI";
     CIRCLE_OIDC_TOKEN_V2 = "a token of CircleCI";
     CIRCLE_OIDC_TOKEN = "a token of CircleCI, after CIRCLE_OIDC_TOKEN_V2";
+    BUILDKITE = "set in Buildkite, whose agent is asked for a token";
+    BUILDKITE_JOB_ID = "the job of Buildkite";
     BITBUCKET_BUILD_NUMBER = "set in Bitbucket Pipelines";
     BITBUCKET_STEP_OIDC_TOKEN = "a token of Bitbucket Pipelines";
     TF_BUILD = "set in Azure DevOps";
@@ -124,7 +126,7 @@ variables! {
     HOME = "the home folder";
     XDG_CONFIG_HOME = "the folder for configuration on Linux; a relative path is ignored";
     APPDATA = "the folder for configuration on Windows";
-    PATH = "where programs are found (sandbox)";
+    PATH = "where programs are found";
     TMPDIR = "where sandbox makes its folder";
     CI = "set: nobody is there to be asked";
     NO_COLOR = "set: no colours";

@@ -6,7 +6,7 @@ use gauth::credential::external_account::ci::SYSTEMS;
 use serde_json::{Value, json};
 
 use crate::support::samples::{ROBOT, SECOND, TOKEN, granted};
-use crate::support::{Exchange, Home, Sent, Test, get, post, sts, token};
+use crate::support::{Exchange, Home, Sent, Test, get, iam, post, sts, token};
 
 const NAME: &str = "projects/1/locations/global/workloadIdentityPools/p/providers/q";
 const URL: &str = "https://runner.example/token?api-version=2.0";
@@ -202,6 +202,11 @@ fn what_is_missing_is_named_and_so_is_the_permission() {
             "a context for the job",
         ),
         (
+            &[("BUILDKITE", "true")],
+            "Buildkite gives this job no token, BUILDKITE_JOB_ID is not set",
+            "in a job",
+        ),
+        (
             &[("BITBUCKET_BUILD_NUMBER", "7")],
             "there is no BITBUCKET_STEP_OIDC_TOKEN",
             "\"oidc: true\" in the step",
@@ -241,12 +246,12 @@ fn the_first_of_two_systems_is_used_and_said() {
     let both = |test: Test| {
         github(test)
             .env("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-            .env("CIRCLECI", "true")
+            .env("BUILDKITE", "true")
             .file("root/var/run/service-account/token", jwt("pod", "pod"))
     };
     let ran = both(federating("-v")).google(value()).google(yes()).run();
-    let note = "gauth: the token of GitHub Actions (GITHUB_ACTIONS) is used, not CircleCI \
-                (CIRCLECI), Kubernetes (KUBERNETES_SERVICE_HOST)\n";
+    let note = "gauth: the token of GitHub Actions (GITHUB_ACTIONS) is used, not Buildkite \
+                (BUILDKITE), Kubernetes (KUBERNETES_SERVICE_HOST)\n";
     assert!(ran.stderr.contains(note), "{}", ran.stderr);
     // No token of the first is no reason to be somebody else.
     both(federating("")).env("ACTIONS_ID_TOKEN_REQUEST_URL", "").status(3).says("GitHub").run();
@@ -345,15 +350,12 @@ fn a_second_run_asks_nobody_and_another_job_is_somebody_else() {
 
 #[test]
 fn a_service_account_is_impersonated_with_the_federated_token() {
-    let iam = format!(
-        "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{ROBOT}:generateAccessToken"
-    );
     let answer = json!({"accessToken": SECOND, "expireTime": "2026-01-02T04:04:05Z"}).to_string();
     for flag in ["--service-account", "--impersonate-service-account"] {
         let ran = github(federating(&format!("{flag} {ROBOT}")))
             .google(value())
             .google(yes())
-            .google(post(&iam, 200, &answer).header("content-type", "application/json"))
+            .google(iam(ROBOT, "generateAccessToken", 200, &answer))
             .stdout(&format!("{SECOND}\n"))
             .run();
         assert_eq!(ran.masks, [subject(), SECOND.to_owned()]);
@@ -378,6 +380,10 @@ fn whatever_is_printed_is_masked_first_and_only_on_github() {
             assert_eq!(ran.masks, [""; 0]);
         }
     }
+    // Printing fails, and the mask is there already.
+    let full = |_: &Home| Err(std::io::Error::other("full"));
+    let ran = robot("text").env("GITHUB_ACTIONS", "true").printing(full).status(1).run();
+    assert_eq!(ran.masks, [TOKEN]);
     // With -vv the exchange is shown behind the mask of what is in it.
     let ran = github(federating("-vv")).google(value()).google(yes()).run();
     assert!(ran.stderr.contains("sts.googleapis.com"), "{}", ran.stderr);
@@ -503,4 +509,40 @@ fn help_names_every_system() {
     for system in SYSTEMS {
         assert!(text.contains(system.name), "{} is not in {text}", system.name);
     }
+}
+
+/// What the agent in `tests/data/bin` prints.
+const OF_BUILDKITE: &str =
+    "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwczovL2FnZW50LmJ1aWxka2l0ZS5jb20ifQ.c2ln";
+
+/// In a job of Buildkite's with an agent in this folder.
+fn buildkite(provider: &str, agents: &str) -> Test {
+    let name = NAME.replace("/q", &format!("/{provider}"));
+    Test::new(&format!("token --workload-identity-provider {name}"))
+        .env("BUILDKITE", "true")
+        .env("BUILDKITE_JOB_ID", "job-1")
+        .env("PATH", agents)
+}
+
+#[cfg(unix)]
+#[test]
+fn buildkites_agent_is_run_once_for_each_job() {
+    let agents = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/bin:/usr/bin:/bin");
+    let home = Home::new();
+    let ran = buildkite("q", agents).home(&home).google(yes()).run();
+    exchanged(&ran.sent[0], OF_BUILDKITE);
+    assert!(ran.sent[0].headers["x-goog-api-client"].contains("source/executable"));
+    home.clock.advance(60);
+    buildkite("q", "/nowhere").home(&home).stdout(&format!("{TOKEN}\n")).run();
+    let next = |agents| buildkite("q", agents).home(&home).env("BUILDKITE_JOB_ID", "job-2");
+    next("/nowhere").status(3).says("buildkite-agent: there is no such program").run();
+    next(agents).google(yes()).run();
+    buildkite("silent", agents)
+        .status(6)
+        .says("buildkite-agent: what it printed holds no token, it is empty")
+        .tries(
+            "buildkite-agent oidc request-token --audience https://iam.googleapis.com/projects/1/",
+        )
+        .run();
+    buildkite("other", agents).status(3).says("buildkite-agent: ended with 7").run();
 }

@@ -1,5 +1,6 @@
 //! The OIDC tokens that CI systems and clusters give to their jobs: one line for each system in a table.
 
+mod agent;
 mod server;
 
 use crate::broker::Broker;
@@ -32,6 +33,8 @@ enum Way {
     Variables(&'static [Variable]),
     /// By a server that these variables lead to.
     Server(&'static [Variable], fn(&Job<'_>) -> Result<Service>),
+    /// By Buildkite's own program.
+    Agent,
     /// In one of these files, below the root.
     Files(&'static [&'static str]),
 }
@@ -65,6 +68,12 @@ pub const SYSTEMS: &[System] = &[
         marks: &[env::CIRCLECI],
         way: Way::Variables(&[env::CIRCLE_OIDC_TOKEN_V2, env::CIRCLE_OIDC_TOKEN]),
         mend: "a context for the job, which older servers want, or --subject-token-env NAME",
+    },
+    System {
+        name: "Buildkite",
+        marks: &[env::BUILDKITE],
+        way: Way::Agent,
+        mend: "run this in a job, where the agent sets its variables",
     },
     System {
         name: "Bitbucket Pipelines",
@@ -175,6 +184,10 @@ impl System {
                     }
                 }
             }
+            Way::Agent => match agent::source(job)? {
+                Some(source) => Ok(named(self.name.to_owned(), source)),
+                None => Err(self.gives_none("BUILDKITE_JOB_ID is not set", job)),
+            },
             Way::Files(paths) => {
                 let root = &job.world.folders.root;
                 let there = paths.iter().map(|path| root.join(path)).find(|path| path.exists());
