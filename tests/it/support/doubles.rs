@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use gauth::error::{Again, Error, Result};
-use gauth::http::{HttpRequest, HttpResponse, Method, Value};
+use gauth::http::{HttpRequest, HttpResponse, Identity, Method, Patience, Value};
 use gauth::world::clock::Clock;
 use gauth::world::http::{Conditions, Http};
 use gauth::world::random::Random;
@@ -107,6 +107,14 @@ pub(crate) struct Sent {
     pub(crate) headers: BTreeMap<String, String>,
     /// The fields of a form, by name.
     pub(crate) form: BTreeMap<String, String>,
+    /// The same in their order.
+    pub(crate) fields: Vec<(String, String)>,
+    /// A body of JSON.
+    pub(crate) json: serde_json::Value,
+    /// The client certificate that is shown.
+    pub(crate) identity: Option<Identity>,
+    /// Whether it is sent once only if something may have reached the server.
+    pub(crate) single_use: bool,
     /// What it was given to take.
     pub(crate) limit: Duration,
     pub(crate) proxied: bool,
@@ -127,6 +135,10 @@ impl Sent {
                 .map(|(name, value)| (name.to_string(), text(value)))
                 .collect(),
             form: form_urlencoded::parse(&body).into_owned().collect(),
+            fields: form_urlencoded::parse(&body).into_owned().collect(),
+            json: serde_json::from_slice(&body).unwrap_or_default(),
+            identity: request.identity.clone(),
+            single_use: request.patience == Patience::SingleUse,
             limit: conditions.limit,
             proxied: conditions.proxy.is_some(),
         }
@@ -138,7 +150,8 @@ impl Sent {
 
     /// What nobody may see of it.
     pub(super) fn secrets(&self) -> Vec<String> {
-        let names = ["assertion", "client_secret", "refresh_token", "rapt"];
+        let names =
+            ["assertion", "client_secret", "refresh_token", "rapt", "subject_token", "actor_token"];
         names.iter().filter_map(|name| self.form.get(*name).cloned()).collect()
     }
 }
@@ -214,7 +227,10 @@ impl Exchange {
         let body = self.answer.as_ref().map(|answer| answer.body.to_vec()).unwrap_or_default();
         let json: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
         let text = |name: &&str| json.get(*name)?.as_str().map(str::to_owned);
-        ["access_token", "refresh_token", "id_token"].iter().filter_map(text).collect()
+        ["access_token", "accessToken", "refresh_token", "id_token"]
+            .iter()
+            .filter_map(text)
+            .collect()
     }
 
     fn answer(
@@ -244,6 +260,19 @@ impl Exchange {
 pub(crate) fn token(status: u16, body: impl AsRef<[u8]>) -> Exchange {
     Exchange::new(Method::Post, "https://oauth2.googleapis.com/token", status, body.as_ref())
         .header("content-type", "application/json")
+}
+
+/// Google's STS, or another one at its URL.
+pub(crate) fn sts(status: u16, body: impl AsRef<[u8]>) -> Exchange {
+    token(status, body).url("https://sts.googleapis.com/v1/token")
+}
+
+/// IAM, asked for an access token of a service account.
+pub(crate) fn iam(account: &str, status: u16, body: impl AsRef<[u8]>) -> Exchange {
+    let url = format!(
+        "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{account}:generateAccessToken"
+    );
+    token(status, body).url(&url)
 }
 
 /// A value of the metadata server's.

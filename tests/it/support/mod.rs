@@ -20,7 +20,7 @@ use gauth::world::streams::Streams;
 use gauth::world::terminal::Terminal;
 use serde_json::Value;
 
-pub(crate) use doubles::{Exchange, Hand, Sent, metadata, nothing, ping, token};
+pub(crate) use doubles::{Exchange, Hand, Sent, iam, metadata, nothing, ping, sts, token};
 use doubles::{Kept, Printing, Script, Seeded};
 
 /// 2026-01-02T03:04:05Z.
