@@ -45,12 +45,8 @@ pub const SPEC: Spec = Spec {
             "a narrower one of your own",
         ),
         Example(
-            "gauth exchange --subject-token - --audience api --endpoint URL",
-            "at any other server",
-        ),
-        Example(
-            "gauth exchange --refresh-token @login --client-id ID",
-            "a refresh token for a new one",
+            "gauth exchange --refresh-token @login --client-id ID --client-secret @secret",
+            "a refresh token for an access token",
         ),
     ],
     more: "\
