@@ -12,7 +12,7 @@ use std::rc::Rc;
 use crate::broker::Broker;
 use crate::commands::{Example, Group, Spec, Status, Words};
 use crate::credential::ready::Ready;
-use crate::credential::{About, Credential};
+use crate::credential::{About, Credential, impersonated};
 use crate::discover;
 use crate::error::{Error, Result};
 use crate::flags::Format;
@@ -45,12 +45,8 @@ pub const SPEC: Spec = Spec {
             "a narrower one of your own",
         ),
         Example(
-            "gauth exchange --subject-token - --audience api --endpoint URL",
-            "at any other server",
-        ),
-        Example(
-            "gauth exchange --refresh-token @login --client-id ID",
-            "a refresh token for a new one",
+            "gauth exchange --refresh-token @login --client-id ID --client-secret @secret",
+            "a refresh token for an access token",
         ),
     ],
     more: "\
@@ -64,8 +60,8 @@ them may be -. --subject-token-file, --subject-token-env and --subject-token-url
 credential that gauth token would use, from the cache if it is there; the flags under \"Which credential\" choose it.\n\n\
 Types of tokens are given by their last word, as in jwt, id_token or saml2, or as a whole URN. The type of a \
 subject token need not be said of a JWT or of an access token of Google's. At Google's endpoint an access token is asked for \
-unless --requested-token-type says otherwise, and with --audience the scope cloud-platform unless --scopes does; a short \
-scope gets Google's prefix there. Any other server gets what is written, and nothing else.\n\n\
+unless --requested-token-type says otherwise, and the scope cloud-platform unless --scopes does (none for an access token, \
+which keeps its own); a short scope gets Google's prefix there. Any other server gets what is written, and nothing else.\n\n\
 A client with --client-secret proves itself with HTTP Basic, or with --client-auth body among the fields; without one \
 it only says its name. --client-certificate is shown to an endpoint that asks for one, such as \
 https://sts.mtls.googleapis.com/v1/token. Google's endpoint wants no client but for workforce logins.\n\n\
@@ -85,6 +81,10 @@ fn run(words: Words, world: &World) -> anyhow::Result<Status> {
     let mut settings = Settings::resolve(&flags.given(), world)?;
     // The flag is about what is exchanged; a variable is about the credential that may be exchanged.
     let chain = settings.impersonate.take_if(|chain| chain.origin.starts_with("--"));
+    if chain.is_some() {
+        // Known before a token that can be used once is used.
+        impersonated::life(settings.wish.lifetime)?;
+    }
     let broker = settings.broker(world);
     let exchanged = send::carry_out(&plan, &settings, chain.is_some(), &broker)?;
     warn_of_a_new_login(&exchanged, format, world);

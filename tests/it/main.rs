@@ -7,6 +7,7 @@ mod corpus;
 mod discovery;
 #[cfg(target_os = "linux")]
 mod e2e;
+mod exchange;
 mod generated;
 mod input;
 mod net;

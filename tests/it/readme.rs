@@ -9,6 +9,7 @@ use std::process::{Command, Output, Stdio};
 
 use gauth::commands::COMMANDS;
 use gauth::secret::Secret;
+use gauth::server::sandbox::cast::{CLIENT_ID, WORKLOAD_PROVIDER};
 use gauth::server::sandbox::environment::Caller;
 use gauth::server::sandbox::{Options, Running, Sandbox};
 
@@ -81,6 +82,7 @@ impl Machine {
             program(&sandbox.folder().join(name), OWN);
         }
         fs::copy(sandbox.service_account_file(), sandbox.folder().join("key.json")).unwrap();
+        for_exchange(sandbox.folder());
         Machine { sandbox, programs }
     }
 
@@ -103,6 +105,18 @@ impl Machine {
         command.env_remove("GITHUB_ACTIONS");
         command.env("HOME", folder).envs(more.iter().copied()).stdin(Stdio::null());
         command.output().unwrap()
+    }
+}
+
+/// The files that the examples of the exchange name.
+fn for_exchange(folder: &Path) {
+    fs::copy(folder.join("subject_token.txt"), folder.join("oidc.jwt")).unwrap();
+    let boundary = include_str!("../data/credentials/credential_access_boundary.json");
+    fs::write(folder.join("boundary.json"), boundary).unwrap();
+    let login = fs::read(folder.join("external_account_authorized_user.json")).unwrap();
+    let login: serde_json::Value = serde_json::from_slice(&login).unwrap();
+    for (file, field) in [("login", "refresh_token"), ("secret", "client_secret")] {
+        fs::write(folder.join(file), login[field].as_str().unwrap()).unwrap();
     }
 }
 
@@ -190,9 +204,13 @@ fn the_readmes_table_of_exit_codes_is_complete() {
 fn the_manuals_examples_run() {
     let machine = Machine::new();
     for example in COMMANDS.iter().flat_map(|spec| spec.examples) {
+        let example_line = example
+            .0
+            .replace(" URL", " https://storage.googleapis.com/")
+            .replace("--audience NAME", &format!("--audience {WORKLOAD_PROVIDER}"))
+            .replace("--client-id ID", &format!("--client-id {CLIENT_ID}"));
         let script = format!(
-            "mkdir -p ~/.zfunc ~/.config/fish/completions ~/.local/share/man/man1\n{}",
-            example.0.replace(" URL", " https://storage.googleapis.com/")
+            "mkdir -p ~/.zfunc ~/.config/fish/completions ~/.local/share/man/man1\n{example_line}"
         );
         succeeded(example.0, &machine.run(&script, &[]));
     }

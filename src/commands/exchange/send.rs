@@ -61,7 +61,7 @@ pub(super) fn carry_out(
     let universe = settings.universe_domain.clone().or(handed_in.universe.clone());
     let universe = universe.unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned());
     let (url, google) = endpoint(plan, settings, &universe)?;
-    let scopes = scopes(plan, settings, acting, google);
+    let scopes = scopes(plan, settings, &handed_in.kind, acting, google);
     let mut wish = Exchange {
         resources: &plan.resources,
         audiences: &plan.audiences,
@@ -131,20 +131,18 @@ fn endpoint(plan: &Plan, settings: &Settings, universe: &str) -> Result<(Url, bo
     }
 }
 
-/// What is asked for here. Scopes for a service account are for that.
-fn scopes(plan: &Plan, settings: &Settings, acting: bool, google: bool) -> Vec<String> {
-    let exchange = matches!(plan.grant, Grant::Exchange { .. });
+/// What is asked for here: scopes for a service account are for that. Google wants to know the scope of an external
+/// identity, and must not be told one of an access token of its own.
+fn scopes(plan: &Plan, settings: &Settings, kind: &str, acting: bool, google: bool) -> Vec<String> {
+    let external = matches!(plan.grant, Grant::Exchange { .. }) && kind != ACCESS_TOKEN;
+    let wished = &settings.wish.scopes;
     match (google, acting) {
         (false, false) => plan.scopes.clone(),
         (false, true) => Vec::new(),
-        (true, true) if exchange => vec![IAM.to_owned()],
-        (true, true) => Vec::new(),
-        (true, false) if settings.wish.scopes.is_empty() => {
-            // Of an external identity Google wants to know the scope, of an access token of its own it does not.
-            let external = exchange && !plan.audiences.is_empty();
-            external.then(|| CLOUD_PLATFORM.to_owned()).into_iter().collect()
-        }
-        (true, false) => settings.wish.scopes.clone(),
+        (true, true) => external.then(|| IAM.to_owned()).into_iter().collect(),
+        (true, false) if external && wished.is_empty() => vec![CLOUD_PLATFORM.to_owned()],
+        (true, false) if external || !plan.scopes.is_empty() => wished.clone(),
+        (true, false) => Vec::new(),
     }
 }
 
@@ -222,7 +220,10 @@ fn explained(
     place: &str,
     google: bool,
 ) -> Error {
-    let Some(said) = answer::server_error(response) else { return error };
+    let Some(said) = answer::server_error(response) else {
+        return error
+            .hint_if_none(|| "check --endpoint: this is no answer of a token endpoint".to_owned());
+    };
     match (said.code.as_str(), &plan.grant) {
         ("invalid_client" | "unauthorized_client", _) => {
             error.hint("check --client-id, --client-secret and --client-auth")
