@@ -11,7 +11,9 @@ use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::{self, About, Credential, Setting};
 use crate::error::Result;
+use crate::http::Identity;
 use crate::token::{AccessRequest, SelfSignedRequest, Token, TokenRequest};
+use crate::world::World;
 
 /// The JSON of a credential.
 pub struct Deferred {
@@ -62,6 +64,10 @@ impl Credential for Deferred {
 
     fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token> {
         self.inner()?.access_token(request, broker)
+    }
+
+    fn identity(&self, world: &World) -> Result<Option<Identity>> {
+        self.inner()?.identity(world)
     }
 
     fn prepare(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<()> {

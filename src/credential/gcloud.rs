@@ -13,7 +13,9 @@ use crate::credential::metadata::Metadata;
 use crate::credential::{self, About, Credential, Setting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gcloud::accounts;
+use crate::http::Identity;
 use crate::token::{AccessRequest, SelfSignedRequest, Token, TokenRequest};
+use crate::world::World;
 use crate::{json, printable};
 
 /// How long gcloud may keep its database locked, as gcloud itself waits.
@@ -118,6 +120,10 @@ impl Credential for GcloudAccount {
 
     fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token> {
         self.inner()?.access_token(request, broker)
+    }
+
+    fn identity(&self, world: &World) -> Result<Option<Identity>> {
+        self.inner()?.identity(world)
     }
 
     fn prepare(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<()> {

@@ -258,7 +258,7 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
             .map_err(|what| malformed(format!("an item of delegates {what}")))?;
     }
     let scopes = scopes(&mut fields).map_err(malformed)?;
-    let quota_project = setting.quota_project(fields.text("quota_project_id").map_err(malformed)?);
+    let quota_project = setting.quota_project(&mut fields)?;
     let source = source(&mut fields, setting)?;
     let universe_domain = match universe {
         Some(_) => Some(setting.universe(universe)?),

@@ -50,6 +50,9 @@ pub(super) fn parse(
     Ok(Box::new(Service { url, headers, format }))
 }
 
+/// The longest value of a header, in bytes: few servers take more.
+const LONGEST_HEADER: usize = 8192;
+
 /// Headers that a request could not do with, or that say what is not so.
 const FORBIDDEN: &[&str] =
     &["host", "content-length", "transfer-encoding", "connection", "accept-encoding", "upgrade"];
@@ -68,8 +71,11 @@ fn headers(source: &mut Fields) -> std::result::Result<Vec<(String, Secret)>, St
             return Err(within(format!("{name} may not be chosen")));
         }
         let value = given.text(&name).map_err(within)?.unwrap_or_default();
-        if !value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) || value.len() > LONGEST {
+        if !value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
             return Err(within(format!("{name} has a control character or is not ASCII")));
+        }
+        if value.len() > LONGEST_HEADER {
+            return Err(within(format!("{name} is longer than {LONGEST_HEADER} bytes")));
         }
         headers.push((name.to_ascii_lowercase(), Secret::new(value)));
     }
