@@ -197,14 +197,16 @@ impl Fields {
     /// # Errors
     /// When it is of another type, or could not be opened wherever it leads.
     pub fn path(&mut self, name: &str) -> Result<Option<PathBuf>, String> {
-        let Some(path) = self.text(name)?.filter(|path| !path.is_empty()) else { return Ok(None) };
-        if path.contains('\0') {
-            return Err(format!("{name} has a NUL character"));
-        }
-        match path.len() > LONGEST_PATH {
-            true => Err(format!("{name} is longer than {LONGEST_PATH} bytes")),
-            false => Ok(Some(PathBuf::from(path))),
-        }
+        let path = self.text(name)?.filter(|path| !path.is_empty());
+        path.map(|path| path_of(name, path)).transpose()
+    }
+
+    /// Takes the path of a file that must be named.
+    ///
+    /// # Errors
+    /// When it is missing or empty, and as for [`Fields::path`].
+    pub fn needed_path(&mut self, name: &str) -> Result<PathBuf, String> {
+        self.needed(name).and_then(|path| path_of(name, path))
     }
 
     /// Takes a list of texts, or one text with spaces between the words.
@@ -301,6 +303,16 @@ fn within_limit(name: &str, text: String) -> Result<String, String> {
     match text.len() > LONGEST {
         true => Err(format!("{name} is longer than 64 KiB")),
         false => Ok(text),
+    }
+}
+
+fn path_of(name: &str, path: String) -> Result<PathBuf, String> {
+    if path.contains('\0') {
+        return Err(format!("{name} has a NUL character"));
+    }
+    match path.len() > LONGEST_PATH {
+        true => Err(format!("{name} is longer than {LONGEST_PATH} bytes")),
+        false => Ok(PathBuf::from(path)),
     }
 }
 

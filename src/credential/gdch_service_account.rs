@@ -19,7 +19,8 @@ use crate::token::{AccessRequest, SelfSignedRequest, SelfSignedTarget, Token};
 use crate::trust::Endpoint;
 use crate::url::Url;
 
-const KIND: &str = "gdch_service_account";
+/// The kind.
+pub const KIND: &str = "gdch_service_account";
 
 /// A service identity's key file.
 struct ServiceIdentity {

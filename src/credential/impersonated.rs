@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::broker::Broker;
 use crate::cache::KeyDigest;
+use crate::credential::gdch_service_account;
 use crate::credential::source::Source;
 use crate::credential::{self, AGAIN, About, Credential, Services, Setting, kind_in_words};
 use crate::error::{Error, Result};
@@ -339,6 +340,13 @@ fn source(fields: &mut Fields, setting: &Setting) -> Result<Rc<dyn Credential>> 
         return Err(setting
             .malformed("source_credentials is itself an impersonated_service_account")
             .hint("name the accounts between source and target in delegates"));
+    }
+    if map.get("type").is_some_and(|kind| kind == gdch_service_account::KIND) {
+        let what =
+            "source_credentials is of Google Distributed Cloud, whose tokens IAM does not take";
+        return Err(Error::unsupported(format!("{}: {what}", setting.place)).hint(
+            "gauth token --audience https://SERVICE with the file of source_credentials alone",
+        ));
     }
     let inner = Setting {
         place: format!("{}: source_credentials", setting.place),

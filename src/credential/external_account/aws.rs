@@ -19,7 +19,7 @@ use crate::url::Url;
 use crate::world::env;
 
 /// The subject token type that goes with this source, and with no other.
-const TYPE: &str = "urn:ietf:params:aws:token-type:aws4_request";
+pub(super) const TYPE: &str = "urn:ietf:params:aws:token-type:aws4_request";
 
 /// What stands for the region in the URL of AWS's STS.
 const REGION: &str = "{region}";

@@ -161,8 +161,8 @@ impl Certificate {
         let mut workload = workload.ok_or_else(|| within("workload is missing".to_owned()))?;
         let within = |what: String| malformed(format!("cert_configs.workload.{what}"));
         Ok(Identity {
-            certificate: PathBuf::from(workload.needed("cert_path").map_err(within)?),
-            key: PathBuf::from(workload.needed("key_path").map_err(within)?),
+            certificate: workload.needed_path("cert_path").map_err(within)?,
+            key: workload.needed_path("key_path").map_err(within)?,
             named_by: place.clone(),
         })
     }

@@ -52,8 +52,7 @@ pub(super) fn parse(
 ) -> Result<Box<dyn SubjectSource>> {
     let malformed =
         |what: String| setting.malformed(format!("credential_source.{what}")).hint(AGAIN);
-    let path = source.path("file").map_err(malformed)?;
-    let path = path.ok_or_else(|| malformed("file is empty".to_owned()))?;
+    let path = source.needed_path("file").map_err(malformed)?;
     let format = Format::parse(&mut source).map_err(malformed)?;
     Ok(Box::new(File { path, format }))
 }

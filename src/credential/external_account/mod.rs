@@ -413,6 +413,10 @@ fn source(fields: &mut Fields, pool: &Pool, setting: &Setting) -> Result<Box<dyn
         found.retain(|(field, _)| *field != "url");
     }
     match found.as_slice() {
+        [(field, _)] if pool.subject_token_type == aws::TYPE && *field != "environment_id" => {
+            let what = format!("subject_token_type is {}, which goes with", aws::TYPE);
+            Err(malformed(format!("{what} environment_id, not with {field} of credential_source")))
+        }
         [(_, parse)] => parse(source, pool, setting),
         [] => {
             let known: Vec<_> = SOURCES.iter().map(|(field, _)| *field).collect();
