@@ -330,7 +330,7 @@ fn bucket_name(name: &str) -> std::result::Result<(), String> {
             byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte)
         }) =>
         {
-            "has something else than a-z, 0-9, - _ and ."
+            "has something else than a-z, 0-9, - . and _"
         }
         _ if !name.starts_with(|letter: char| letter.is_ascii_alphanumeric())
             || !name.ends_with(|letter: char| letter.is_ascii_alphanumeric()) =>

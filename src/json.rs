@@ -1,6 +1,7 @@
 //! JSON from outside, read strictly: no repeated keys, no deep nesting, and errors that name the field.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
@@ -10,6 +11,12 @@ use crate::secret::Secret;
 
 /// Deepest nesting that is read.
 const DEEPEST: u8 = 64;
+
+/// Longest text of a field, in bytes: more than any key, token or chain of certificates.
+const LONGEST: usize = 64 * 1024;
+
+/// Longest path of a file, in bytes: what Linux takes.
+const LONGEST_PATH: usize = 4096;
 
 /// Reads one JSON object and nothing behind it. A byte order mark is skipped.
 ///
@@ -148,11 +155,11 @@ impl Fields {
     /// Takes a text; `null` and absent are `None`.
     ///
     /// # Errors
-    /// When it is of another type.
+    /// When it is of another type, or longer than 64 KiB.
     pub fn text(&mut self, name: &str) -> Result<Option<String>, String> {
         match self.0.remove(name) {
             None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
+            Some(Value::String(text)) => within_limit(name, text).map(Some),
             Some(other) => Err(wrong_type(name, &other, "a string")),
         }
     }
@@ -160,7 +167,7 @@ impl Fields {
     /// Takes a text that must be there and not be empty.
     ///
     /// # Errors
-    /// When it is missing, empty or of another type.
+    /// When it is missing, empty, too long or of another type.
     pub fn needed(&mut self, name: &str) -> Result<String, String> {
         match self.text(name)? {
             Some(text) if text.is_empty() => Err(format!("{name} is empty")),
@@ -185,6 +192,23 @@ impl Fields {
         self.needed(name).map(Secret::new)
     }
 
+    /// Takes the path of a file; an empty one is none.
+    ///
+    /// # Errors
+    /// When it is of another type, or could not be opened wherever it leads.
+    pub fn path(&mut self, name: &str) -> Result<Option<PathBuf>, String> {
+        let path = self.text(name)?.filter(|path| !path.is_empty());
+        path.map(|path| path_of(name, path)).transpose()
+    }
+
+    /// Takes the path of a file that must be named.
+    ///
+    /// # Errors
+    /// When it is missing or empty, and as for [`Fields::path`].
+    pub fn needed_path(&mut self, name: &str) -> Result<PathBuf, String> {
+        self.needed(name).and_then(|path| path_of(name, path))
+    }
+
     /// Takes a list of texts, or one text with spaces between the words.
     ///
     /// # Errors
@@ -193,12 +217,13 @@ impl Fields {
         match self.0.remove(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => {
+                let text = within_limit(name, text)?;
                 Ok(Some(text.split_whitespace().map(str::to_owned).collect()))
             }
             Some(Value::Array(items)) => items
                 .into_iter()
                 .map(|item| match item {
-                    Value::String(text) => Ok(text),
+                    Value::String(text) => within_limit(&format!("an item of {name}"), text),
                     other => Err(wrong_type(&format!("an item of {name}"), &other, "a string")),
                 })
                 .collect::<Result<_, _>>()
@@ -274,6 +299,23 @@ impl Drop for Fields {
     }
 }
 
+fn within_limit(name: &str, text: String) -> Result<String, String> {
+    match text.len() > LONGEST {
+        true => Err(format!("{name} is longer than 64 KiB")),
+        false => Ok(text),
+    }
+}
+
+fn path_of(name: &str, path: String) -> Result<PathBuf, String> {
+    if path.contains('\0') {
+        return Err(format!("{name} has a NUL character"));
+    }
+    match path.len() > LONGEST_PATH {
+        true => Err(format!("{name} is longer than {LONGEST_PATH} bytes")),
+        false => Ok(PathBuf::from(path)),
+    }
+}
+
 /// Says that the field `name` is of another type than `wanted`, "a string".
 pub fn wrong_type(name: &str, value: &Value, wanted: &str) -> String {
     let found = match value {
@@ -324,5 +366,19 @@ mod tests {
         assert!(fields.words("d").expect_err("type").starts_with("an item of d is a number"));
         assert_eq!(fields.words("e"), Ok(Some(vec!["x".to_owned(), "y".to_owned()])));
         assert!(fields.words("f").expect_err("type").contains("an object"));
+    }
+
+    #[test]
+    fn what_is_too_long_names_the_field() {
+        let long = |length| object(format!("{{\"a\":\"{}\"}}", "x".repeat(length)).as_bytes());
+        let fields = |length| Fields::new(long(length).expect("map"));
+        assert!(fields(LONGEST).text("a").is_ok() && fields(LONGEST_PATH).path("a").is_ok());
+        let too_long = Err("a is longer than 64 KiB".to_owned());
+        assert_eq!(fields(LONGEST + 1).text("a"), too_long);
+        assert!(fields(LONGEST + 1).words("a").is_err());
+        assert_eq!(
+            fields(LONGEST_PATH + 1).path("a"),
+            Err("a is longer than 4096 bytes".to_owned())
+        );
     }
 }

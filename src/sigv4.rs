@@ -223,7 +223,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn is_region(text: &str) -> bool {
+/// Whether this could be one of AWS's regions.
+pub fn is_region(text: &str) -> bool {
     let of_a_region = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     (1..=64).contains(&text.len()) && text.bytes().all(of_a_region)
 }

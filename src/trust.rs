@@ -58,6 +58,9 @@ const IAM: &[&str] = &[
     "iamcredentials-*.p",
 ];
 
+/// Cloud Storage: what stands before these names is somebody's bucket, perhaps one called `sts`.
+const STORAGE: &[&str] = &["storage", "commondatastorage"];
+
 /// AWS's STS: global, by region, for federal standards, and in China.
 const AWS_STS: &[&str] = &[
     "sts.amazonaws.com",
@@ -102,12 +105,19 @@ impl Fence<'_> {
             return Ok(url);
         }
         let host = printable::text(url.authority());
+        if kind == Endpoint::AwsMetadata {
+            let message = format!("{place}: {field} names {host}, which is not AWS's");
+            return Err(Error::not_safe(message).hint(format!(
+                "AWS's metadata server is http://{} and http://[{}]",
+                AWS_METADATA[0], AWS_METADATA[1]
+            )));
+        }
         if url.scheme == Scheme::Http {
             let message = format!("{place}: {field} sends secrets to {host} without TLS");
             return Err(Error::not_safe(message).hint(format!("use https in {field}")));
         }
         let owner = match kind {
-            Endpoint::AwsMetadata | Endpoint::AwsSts => "AWS's",
+            Endpoint::AwsSts => "AWS's",
             _ => "Google's",
         };
         let error = Error::not_safe(format!("{place}: {field} names {host}, which is not {owner}"));
@@ -143,8 +153,10 @@ impl Fence<'_> {
 fn in_universe(kind: Endpoint, url: &Url, domain: &str) -> bool {
     let host = url.host.as_str();
     let below = host.strip_suffix(domain).and_then(|host| host.strip_suffix('.'));
-    let fits =
-        |patterns: &[&str], host: &str| patterns.iter().any(|pattern| matches(pattern, host));
+    let fits = |patterns: &[&str], host: &str| {
+        patterns.iter().any(|pattern| matches(pattern, host))
+            && !host.split('.').any(|label| STORAGE.iter().any(|own| label.starts_with(own)))
+    };
     let known = match kind {
         Endpoint::OAuth => OAUTH.contains(&host),
         Endpoint::Sts => below.is_some_and(|host| fits(STS, host)),

@@ -53,7 +53,7 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
         place: setting.place.clone(),
         account: account.filter(|name| !name.is_empty()).or_else(|| setting.account.clone()),
         project: None,
-        quota_project: setting.quota_project(fields.text("quota_project_id").map_err(malformed)?),
+        quota_project: setting.quota_project(&mut fields)?,
         universe_domain: Some(universe),
         through: None,
     };

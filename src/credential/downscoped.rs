@@ -7,7 +7,7 @@ use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::source::Source;
 use crate::credential::{About, Credential, Services};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::google::sts::{self, ACCESS_TOKEN, Exchange};
 use crate::google::token as oauth;
 use crate::token::{AccessRequest, Token, TokenRequest};
@@ -75,9 +75,14 @@ impl Credential for Downscoped {
         let response = broker.send(&sts::exchange(&url, &wish))?;
         let who = self.about().name();
         let granted = oauth::read(&response, url.authority(), now).map_err(|error| {
-            sts::explain(error, &response, who).hint(
-                "check the boundary, and that the token is of this account and has the scope cloud-platform",
-            )
+            if error.kind() != ErrorKind::Refused {
+                return error;
+            }
+            error.hint_if_none(|| {
+                format!(
+                    "check the boundary, and that the token of {who} has the scope cloud-platform"
+                )
+            })
         })?;
         // It never outlives the token it was made of; of a user's token the server does not say more.
         let end = match (granted.expires_at, source.expires_at) {

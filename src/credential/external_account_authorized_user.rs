@@ -4,7 +4,7 @@
 use crate::accounts::{Login, Origin};
 use crate::broker::Broker;
 use crate::cache::KeyDigest;
-use crate::credential::external_account::introspection;
+use crate::credential::external_account::{check_client, introspection};
 use crate::credential::login::{self, Saved};
 use crate::credential::{AGAIN, About, Credential, Setting};
 use crate::error::{Error, ErrorKind, Result};
@@ -62,7 +62,7 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
         kind: KIND.to_owned(),
         place: setting.place.clone(),
         account: account.or_else(|| setting.account.clone()),
-        quota_project: setting.quota_project(fields.text("quota_project_id").map_err(malformed)?),
+        quota_project: setting.quota_project(&mut fields)?,
         universe_domain: Some(universe),
         through: audience
             .as_deref()
@@ -88,15 +88,18 @@ fn refresh(
 ) -> Result<Refresh> {
     let malformed = |what: String| setting.malformed(what).hint(AGAIN);
     let client_id = fields.needed("client_id").map_err(malformed)?;
-    if client_id.contains(':') || client_id.chars().any(char::is_control) {
-        return Err(malformed("client_id has a colon or a control character".to_owned()));
+    let client_secret = fields.needed("client_secret").map_err(malformed)?;
+    check_client(&client_id, &client_secret).map_err(malformed)?;
+    let refresh_token = fields.needed("refresh_token").map_err(malformed)?;
+    if refresh_token.chars().any(char::is_control) {
+        return Err(malformed("refresh_token has a control character".to_owned()));
     }
     let token_url = fields.text("token_url").map_err(malformed)?.filter(|url| !url.is_empty());
     let token_url = token_url.unwrap_or_else(|| format!("https://sts.{universe}/v1/oauthtoken"));
     Ok(Refresh {
         client_id,
-        client_secret: fields.needed_secret("client_secret").map_err(malformed)?,
-        refresh_token: fields.needed_secret("refresh_token").map_err(malformed)?,
+        client_secret: Secret::new(client_secret),
+        refresh_token: Secret::new(refresh_token),
         token_url: setting.trusted(Endpoint::Sts, "token_url", &token_url, claimed)?,
     })
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::broker::Broker;
 use crate::cache::KeyDigest;
+use crate::credential::external_account::provider::visible;
 use crate::credential::{AGAIN, About, Credential, Setting};
 use crate::error::{Error, Result};
 use crate::google::token as oauth;
@@ -18,7 +19,8 @@ use crate::token::{AccessRequest, SelfSignedRequest, SelfSignedTarget, Token};
 use crate::trust::Endpoint;
 use crate::url::Url;
 
-const KIND: &str = "gdch_service_account";
+/// The kind.
+pub const KIND: &str = "gdch_service_account";
 
 /// A service identity's key file.
 struct ServiceIdentity {
@@ -49,8 +51,8 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
         return Err(malformed("private_key is longer than 64 KiB".to_owned()));
     }
     let private_key_id = fields.needed("private_key_id").map_err(malformed)?;
-    let ca_cert_path = fields.text("ca_cert_path").map_err(malformed)?;
-    let ca_cert_path = ca_cert_path.filter(|path| !path.is_empty()).map(PathBuf::from);
+    visible(&private_key_id).map_err(|what| malformed(format!("private_key_id {what}")))?;
+    let ca_cert_path = fields.path("ca_cert_path").map_err(malformed)?;
     let token_uri = fields.needed("token_uri").map_err(malformed)?;
     let kind = match ca_cert_path {
         Some(_) => Endpoint::Certified,
@@ -78,9 +80,10 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
 /// A name that becomes a part of another one.
 fn name(fields: &mut Fields, field: &str) -> std::result::Result<String, String> {
     let name = fields.needed(field)?;
-    match name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':') {
-        true => Ok(name),
-        false => Err(format!("{field} has a colon, a space or a character outside ASCII")),
+    visible(&name).map_err(|what| format!("{field} {what}"))?;
+    match name.contains(':') {
+        true => Err(format!("{field} has a colon")),
+        false => Ok(name),
     }
 }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::broker::Broker;
 use crate::cache::KeyDigest;
+use crate::credential::gdch_service_account;
 use crate::credential::source::Source;
 use crate::credential::{self, AGAIN, About, Credential, Services, Setting, kind_in_words};
 use crate::error::{Error, Result};
@@ -266,7 +267,7 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
             .map_err(|what| malformed(format!("an item of delegates {what}")))?;
     }
     let scopes = scopes(&mut fields).map_err(malformed)?;
-    let quota_project = setting.quota_project(fields.text("quota_project_id").map_err(malformed)?);
+    let quota_project = setting.quota_project(&mut fields)?;
     let source = source(&mut fields, setting)?;
     let universe_domain = match universe {
         Some(_) => Some(setting.universe(universe)?),
@@ -347,6 +348,13 @@ fn source(fields: &mut Fields, setting: &Setting) -> Result<Rc<dyn Credential>> 
         return Err(setting
             .malformed("source_credentials is itself an impersonated_service_account")
             .hint("name the accounts between source and target in delegates"));
+    }
+    if map.get("type").is_some_and(|kind| kind == gdch_service_account::KIND) {
+        let what =
+            "source_credentials is of Google Distributed Cloud, whose tokens IAM does not take";
+        return Err(Error::unsupported(format!("{}: {what}", setting.place)).hint(
+            "gauth token --audience https://SERVICE with the file of source_credentials alone",
+        ));
     }
     let inner = Setting {
         place: format!("{}: source_credentials", setting.place),

@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 use crate::accounts::Origin;
 use crate::broker::Broker;
 use crate::cache::KeyDigest;
+use crate::credential::external_account::provider::visible;
 use crate::error::{Error, Result};
 use crate::http::Identity;
 use crate::json::{self, Fields};
@@ -252,9 +253,15 @@ impl Setting {
         }
     }
 
-    /// The project that pays: the credential's, or that of where it was found.
-    fn quota_project(&self, own: Option<String>) -> Option<String> {
-        own.filter(|own| !own.is_empty()).or_else(|| self.quota_project.clone())
+    /// The project that pays: the credential's, or that of where it was found. It will stand in a header.
+    fn quota_project(&self, fields: &mut Fields) -> Result<Option<String>> {
+        let malformed = |what: String| self.malformed(what).hint(AGAIN);
+        let field = "quota_project_id";
+        let own = fields.text(field).map_err(malformed)?.filter(|own| !own.is_empty());
+        if let Some(own) = &own {
+            visible(own).map_err(|what| malformed(format!("{field} {what}")))?;
+        }
+        Ok(own.or_else(|| self.quota_project.clone()))
     }
 
     /// Adds what decides a token besides the credential's own content.

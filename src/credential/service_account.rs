@@ -52,7 +52,7 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
         place: setting.place.clone(),
         account: Some(email.clone()),
         project: fields.text("project_id").map_err(malformed)?,
-        quota_project: setting.quota_project(fields.text("quota_project_id").map_err(malformed)?),
+        quota_project: setting.quota_project(&mut fields)?,
         universe_domain: Some(universe.clone()),
         through: None,
     };

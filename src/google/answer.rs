@@ -17,17 +17,20 @@ pub struct ServerError {
     pub subtype: Option<String>,
     /// Where the server says there is more to read about it.
     pub uri: Option<String>,
+    /// The reason and the service that has it, as in `IAM_PERMISSION_DENIED of iam.googleapis.com`
+    /// (`google.rpc.ErrorInfo`).
+    pub reason: Option<String>,
 }
 
 impl ServerError {
-    /// Code, description and URI, whoever says so.
+    /// Code, description, reason and URI, whoever says so.
     pub fn words(&self) -> String {
         let mut words = self.code.clone();
         if let Some(description) = &self.description {
             words.push_str(&format!(": \"{description}\""));
         }
-        if let Some(uri) = &self.uri {
-            words.push_str(&format!(" ({uri})"));
+        for more in [&self.reason, &self.uri].into_iter().flatten() {
+            words.push_str(&format!(" ({more})"));
         }
         words
     }
@@ -100,6 +103,7 @@ pub fn server_error(response: &HttpResponse) -> Option<ServerError> {
             description: map.get("error_description").and_then(text),
             subtype: map.get("error_subtype").and_then(text),
             uri: map.get("error_uri").and_then(text),
+            reason: None,
         }),
         Value::Object(error) => Some(ServerError {
             code: error
@@ -109,9 +113,24 @@ pub fn server_error(response: &HttpResponse) -> Option<ServerError> {
             description: error.get("message").and_then(text),
             subtype: None,
             uri: None,
+            reason: reason(&error),
         }),
         _ => None,
     }
+}
+
+/// Reason and domain of an error in Google's API style (`google.rpc.ErrorInfo`).
+fn reason(error: &Map<String, Value>) -> Option<String> {
+    let details = error.get("details")?.as_array()?;
+    let is_info = |detail: &&Value| {
+        detail["@type"].as_str().is_some_and(|kind| kind.ends_with("/google.rpc.ErrorInfo"))
+    };
+    let info = details.iter().find(is_info)?;
+    let reason = printable::said(info["reason"].as_str().filter(|reason| !reason.is_empty())?);
+    Some(match info["domain"].as_str() {
+        Some(domain) if !domain.is_empty() => format!("{reason} of {}", printable::said(domain)),
+        _ => reason,
+    })
 }
 
 fn looks_like_html(response: &HttpResponse) -> bool {
@@ -146,6 +165,21 @@ mod tests {
             answer(403, r#"{"error":{"code":403,"message":"No.","status":"PERMISSION_DENIED"}}"#);
         let error = server_error(&api).expect("error");
         assert_eq!(error.to_string(), "Google says PERMISSION_DENIED: \"No.\"");
+    }
+
+    #[test]
+    fn the_reason_of_an_error_is_told_with_the_service_that_has_it() {
+        let shown = |details: &str| {
+            let body = format!(r#"{{"error":{{"status":"S","message":"M","details":{details}}}}}"#);
+            server_error(&answer(403, &body)).expect("error").to_string()
+        };
+        let info = r#"{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"R\u0007","domain":"iam.googleapis.com"}"#;
+        let other = r#"{"@type":"type.googleapis.com/google.rpc.Help","reason":"X"}"#;
+        let told = "Google says S: \"M\" (R\\u{7} of iam.googleapis.com)";
+        assert_eq!(shown(&format!("[{other},5,{info}]")), told);
+        for nothing in ["[]", "5", "{}", "[null]", &format!("[{other}]"), r#"[{"@type":5}]"#] {
+            assert_eq!(shown(nothing), "Google says S: \"M\"", "{nothing}");
+        }
     }
 
     #[test]

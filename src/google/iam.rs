@@ -190,12 +190,14 @@ pub fn explain(error: Error, response: &HttpResponse, who: &str, account: &str) 
     if error.kind() != ErrorKind::Refused {
         return error;
     }
-    let said = answer::server_error(response);
-    let says = said.as_ref().map_or(String::new(), |said| format!(", {said}"));
-    let text = said.as_ref().and_then(|said| said.description.as_deref()).unwrap_or_default();
+    // What is not in IAM's own words comes from somebody in between.
+    let Some(said) = answer::server_error(response) else {
+        return error.hint_if_none(|| "check the name of the account and the network".to_owned());
+    };
+    let text = said.description.as_deref().unwrap_or_default();
     let (who, account) = (printable::text(who), printable::text(account));
     let refused = |hint: String| {
-        Error::refused(format!("{who} may not act as {account}{says}"))
+        Error::refused(format!("{who} may not act as {account}, {said}"))
             .with_status(response.status)
             .hint(hint)
     };

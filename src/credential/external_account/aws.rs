@@ -13,13 +13,13 @@ use crate::json::{self, Fields};
 use crate::printable;
 use crate::secret::Secret;
 use crate::sigv4::{self, Keys};
-use crate::token::well_formed;
+use crate::token;
 use crate::trust::Endpoint;
 use crate::url::Url;
 use crate::world::env;
 
 /// The subject token type that goes with this source, and with no other.
-const TYPE: &str = "urn:ietf:params:aws:token-type:aws4_request";
+pub(super) const TYPE: &str = "urn:ietf:params:aws:token-type:aws4_request";
 
 /// What stands for the region in the URL of AWS's STS.
 const REGION: &str = "{region}";
@@ -108,7 +108,9 @@ impl SubjectSource for Aws {
             Some(region) => region,
             None => visit.region()?,
         };
-        let keys = match keys_of_environment(broker)? {
+        let own = keys_of_environment(broker)?;
+        let visited = own.is_none();
+        let keys = match own {
             Some(keys) => keys,
             None => visit.keys()?,
         };
@@ -119,17 +121,27 @@ impl SubjectSource for Aws {
             ))
             .hint("check AWS_REGION, as in AWS_REGION=eu-west-1")
         })?;
-        sigv4::subject_token(&url, &region, &keys, &pool.audience, broker.now())
-            .map_err(|what| Error::usage(what).hint("check AWS_REGION and the keys of AWS"))
+        sigv4::subject_token(&url, &region, &keys, &pool.audience, broker.now()).map_err(|what| {
+            match &self.credentials_url {
+                Some(url) if visited => Error::no_answer(format!("{}: {what}", url.authority()))
+                    .hint("check the IAM role of this instance, and AWS_REGION"),
+                _ => Error::usage(what).hint("check AWS_REGION and the keys of AWS"),
+            }
+        })
     }
 }
 
 fn region_of_environment(broker: &Broker<'_>) -> Result<Option<String>> {
-    let env = &broker.world.env;
-    match env.text(&env::AWS_REGION)? {
-        Some(region) => Ok(Some(region)),
-        None => env.text(&env::AWS_DEFAULT_REGION),
+    for variable in [&env::AWS_REGION, &env::AWS_DEFAULT_REGION] {
+        let Some(region) = broker.world.env.text(variable)? else { continue };
+        if !sigv4::is_region(&region) {
+            let what =
+                format!("{} \"{}\" is not a region", variable.name, printable::said(&region));
+            return Err(Error::usage(what).hint(format!("{}=eu-west-1", variable.name)));
+        }
+        return Ok(Some(region));
     }
+    Ok(None)
 }
 
 /// Both halves of a key, or none at all.
@@ -203,12 +215,9 @@ impl Visit<'_> {
                 asked = asked.header("x-aws-ec2-metadata-token-ttl-seconds", SESSION);
                 let response = self.send(&asked)?;
                 let session = String::from_utf8_lossy(&response.body).trim().to_owned();
-                if !well_formed(&session) {
-                    return Err(answer::unusable(
-                        &response,
-                        session_url.authority(),
-                        "is no session token that a header can carry",
-                    ));
+                if !token::well_formed(&session) {
+                    let what = "is no session token";
+                    return Err(answer::unusable(&response, session_url.authority(), what));
                 }
                 self.session = Some(Secret::new(session));
             }

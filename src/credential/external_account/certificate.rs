@@ -50,10 +50,9 @@ pub(super) fn parse(
     let mut fields = fields.ok_or_else(|| malformed("certificate is missing".to_owned()))?;
     let malformed = |what: String| malformed(format!("certificate.{what}"));
     let usual = fields.flag("use_default_certificate_config").map_err(malformed)?;
-    let config = fields.text("certificate_config_location").map_err(malformed)?;
-    let config = config.filter(|path| !path.is_empty());
-    let chain = fields.text("trust_chain_path").map_err(malformed)?;
-    match (usual == Some(true), &config) {
+    let config = fields.path("certificate_config_location").map_err(malformed)?;
+    let chain = fields.path("trust_chain_path").map_err(malformed)?;
+    match (usual == Some(true), config) {
         (true, Some(_)) => Err(malformed(
             "certificate_config_location and use_default_certificate_config exclude each other".to_owned(),
         )),
@@ -61,8 +60,8 @@ pub(super) fn parse(
             "certificate_config_location is missing, and use_default_certificate_config is not true".to_owned(),
         )),
         (_, config) => Ok(Box::new(Certificate {
-            config: config.as_ref().map(PathBuf::from),
-            chain: chain.filter(|path| !path.is_empty()).map(PathBuf::from),
+            config,
+            chain,
             place: pool.place.clone(),
         })),
     }
@@ -162,8 +161,8 @@ impl Certificate {
         let mut workload = workload.ok_or_else(|| within("workload is missing".to_owned()))?;
         let within = |what: String| malformed(format!("cert_configs.workload.{what}"));
         Ok(Identity {
-            certificate: PathBuf::from(workload.needed("cert_path").map_err(within)?),
-            key: PathBuf::from(workload.needed("key_path").map_err(within)?),
+            certificate: workload.needed_path("cert_path").map_err(within)?,
+            key: workload.needed_path("key_path").map_err(within)?,
             named_by: place.clone(),
         })
     }

@@ -52,7 +52,7 @@ pub(super) fn parse(
 ) -> Result<Box<dyn SubjectSource>> {
     let malformed =
         |what: String| setting.malformed(format!("credential_source.{what}")).hint(AGAIN);
-    let path = PathBuf::from(source.needed("file").map_err(malformed)?);
+    let path = source.needed_path("file").map_err(malformed)?;
     let format = Format::parse(&mut source).map_err(malformed)?;
     Ok(Box::new(File { path, format }))
 }

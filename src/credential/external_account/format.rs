@@ -6,6 +6,9 @@ use crate::secret::Secret;
 /// The longest subject token, in bytes; also of a file or answer that holds one.
 pub(super) const LONGEST: usize = 64 * 1024;
 
+/// The longest name of a field that holds one, in bytes.
+const LONGEST_NAME: usize = 256;
+
 /// How a subject token is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Format {
@@ -26,7 +29,14 @@ impl Format {
         match format.text("type").map_err(within)?.as_deref() {
             None | Some("" | "text") => Ok(Format::Text),
             Some("json") => {
-                format.needed("subject_token_field_name").map(Format::Json).map_err(within)
+                let field = "subject_token_field_name";
+                let name = format.needed(field).map_err(within)?;
+                match name.chars().any(char::is_control) || name.len() > LONGEST_NAME {
+                    false => Ok(Format::Json(name)),
+                    true => Err(within(format!(
+                        "{field} has a control character, or more than {LONGEST_NAME} bytes"
+                    ))),
+                }
             }
             Some(_) => Err("format.type is neither text nor json".to_owned()),
         }

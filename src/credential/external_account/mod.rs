@@ -39,6 +39,9 @@ use crate::world::World;
 /// The kind, also where it is made of flags.
 pub const KIND: &str = "external_account";
 
+/// The longest id or secret of an OAuth client, in bytes.
+const LONGEST_OF_CLIENT: usize = 2048;
+
 /// Where a subject token comes from.
 pub trait SubjectSource {
     /// As Google's metrics name it: `file`, `url`, `aws`, `executable`, `x509`, `programmatic`.
@@ -203,6 +206,12 @@ impl Credential for ExternalAccount {
         let response = broker.send(&asked)?;
         let granted = token::read(&response, parts.token_url.authority(), now)
             .map_err(|error| sts::explain(error, &response, &self.in_words(&subject)))?;
+        if granted.expires_at.is_none() {
+            let host = parts.token_url.authority();
+            broker.world.terminal.warn(&format!(
+                "{host} does not say how long its token lives, so that is not kept"
+            ));
+        }
         let mut token = Token::new(granted.access_token, KIND, granted.expires_at);
         token.scopes = Some(granted.scopes.unwrap_or(scopes));
         let token = self.about.stamp(token);
@@ -287,6 +296,10 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
         let what = "workforce_pool_user_project is set, but audience names no workforce pool";
         return Err(malformed(what.to_owned()));
     }
+    if let Some(project) = &user_project {
+        let what = provider::visible(project);
+        what.map_err(|what| malformed(format!("workforce_pool_user_project {what}")))?;
+    }
     let client = client(&mut fields).map_err(malformed)?;
     let scopes = impersonated::scopes(&mut fields).map_err(malformed)?;
     let (target, lifetime) = impersonation(&mut fields, setting, claimed)?;
@@ -294,7 +307,7 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
         kind: KIND.to_owned(),
         place: setting.place.clone(),
         account: setting.account.clone(),
-        quota_project: setting.quota_project(fields.text("quota_project_id").map_err(malformed)?),
+        quota_project: setting.quota_project(&mut fields)?,
         universe_domain: Some(universe),
         ..About::default()
     };
@@ -335,12 +348,25 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
 /// An OAuth client; without a secret it has an empty one.
 fn client(fields: &mut Fields) -> std::result::Result<Option<(String, Secret)>, String> {
     let id = fields.text("client_id")?.filter(|id| !id.is_empty());
-    let secret = fields.secret("client_secret")?;
-    let Some(id) = id else { return Ok(None) };
-    if id.contains(':') || id.chars().any(char::is_control) {
-        return Err("client_id has a colon or a control character".to_owned());
+    let secret = fields.text("client_secret")?.unwrap_or_default();
+    check_client(id.as_deref().unwrap_or_default(), &secret)?;
+    Ok(id.map(|id| (id, Secret::new(secret))))
+}
+
+/// Whether an OAuth client and its secret fit into a header together (RFC 7617, 2).
+pub(crate) fn check_client(id: &str, secret: &str) -> std::result::Result<(), String> {
+    if id.contains(':') {
+        return Err("client_id has a colon".to_owned());
     }
-    Ok(Some((id, secret.unwrap_or_else(|| Secret::new("")))))
+    for (name, text) in [("client_id", id), ("client_secret", secret)] {
+        if text.chars().any(char::is_control) {
+            return Err(format!("{name} has a control character"));
+        }
+        if text.len() > LONGEST_OF_CLIENT {
+            return Err(format!("{name} is longer than {LONGEST_OF_CLIENT} bytes"));
+        }
+    }
+    Ok(())
 }
 
 /// Where it is said whose a token is: as the user wants it, or as the file has it.
@@ -397,6 +423,10 @@ fn source(fields: &mut Fields, pool: &Pool, setting: &Setting) -> Result<Box<dyn
         found.retain(|(field, _)| *field != "url");
     }
     match found.as_slice() {
+        [(field, _)] if pool.subject_token_type == aws::TYPE && *field != "environment_id" => {
+            let what = format!("subject_token_type is {}, which goes with", aws::TYPE);
+            Err(malformed(format!("{what} environment_id, not with {field} of credential_source")))
+        }
         [(_, parse)] => parse(source, pool, setting),
         [] => {
             let known: Vec<_> = SOURCES.iter().map(|(field, _)| *field).collect();

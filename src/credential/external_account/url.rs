@@ -51,6 +51,9 @@ pub(super) fn parse(
     Ok(Box::new(Service { url, method: Method::Get, headers, format, mend }))
 }
 
+/// The longest value of a header, in bytes: few servers take more.
+const LONGEST_HEADER: usize = 8192;
+
 fn headers(source: &mut Fields) -> std::result::Result<Vec<(String, Value)>, String> {
     let Some(mut given) = source.object("headers")? else { return Ok(Vec::new()) };
     let names: Vec<String> = given.rest().keys().cloned().collect();
@@ -59,8 +62,11 @@ fn headers(source: &mut Fields) -> std::result::Result<Vec<(String, Value)>, Str
         let within = |what: String| format!("headers.{}", crate::printable::said(&what));
         http::check_chosen_header(&name).map_err(within)?;
         let value = given.text(&name).map_err(within)?.unwrap_or_default();
-        if !value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) || value.len() > LONGEST {
+        if !value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
             return Err(within(format!("{name} has a control character or is not ASCII")));
+        }
+        if value.len() > LONGEST_HEADER {
+            return Err(within(format!("{name} is longer than {LONGEST_HEADER} bytes")));
         }
         headers.push((name.to_ascii_lowercase(), Value::Secret(Secret::new(value))));
     }

@@ -12,8 +12,9 @@ use crate::support::{Exchange, Test, sts, token};
 #[track_caller]
 fn sends(test: Test, server: Exchange, fields: &[(&str, &str)]) {
     let ran = test.google(server).stdout(&format!("{TOKEN}\n")).run();
+    let written = ran.sent[0].fields();
     let sent: Vec<(&str, &str)> =
-        ran.sent[0].fields().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        written.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(sent, fields);
 }
 
@@ -90,8 +91,9 @@ fn every_parameter_goes_to_any_server_in_order() {
     .env("AUTH", "Bearer planted-authorization")
     .secret("planted-authorization");
     let ran = test.google(other_gives()).run();
+    let written = ran.sent[0].fields();
     let sent: Vec<(&str, &str)> =
-        ran.sent[0].fields().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        written.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let expected = [
         ("grant_type", GRANT),
         ("resource", "https://api.example.com/"),
@@ -180,11 +182,9 @@ fn a_refresh_token_is_sent_once_and_to_its_own_endpoint() {
             .env("SECRET", "planted-client-secret");
         let ran =
             test.google(token(200, granted(TOKEN)).url(url)).stdout(&format!("{TOKEN}\n")).run();
-        let sent: Vec<(&str, &str)> = ran.sent[0]
-            .fields()
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
+        let written = ran.sent[0].fields();
+        let sent: Vec<(&str, &str)> =
+            written.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(sent, fields);
         assert!(ran.sent[0].single_use);
     }

@@ -111,7 +111,8 @@ fn fields_hold_what_they_cannot_hold() {
         (robot(), "type", json!("Service_Account"), "type is \"Service_Account\", known are"),
         (robot(), "type", json!(""), "type is \"\", known are"),
         (robot(), "type", json!("x\u{1b}[31m\n"), "type is \"x\\u{1b}[31m\\n\", known are"),
-        (robot(), "type", json!(long), "type is \"xxxx"),
+        (robot(), "type", json!("x".repeat(1000)), "type is \"xxxx"),
+        (robot(), "type", json!(long), "type is longer than 64 KiB"),
     ] {
         malformed(set(good, field, value), words);
     }

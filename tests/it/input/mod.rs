@@ -6,8 +6,12 @@ mod endpoints;
 mod fields;
 mod files;
 mod flags;
+mod hosts;
 mod json;
+mod kinds;
 mod pem;
+mod servers;
+mod sources;
 
 use serde_json::Value;
 
@@ -20,7 +24,7 @@ fn with_file(bytes: impl AsRef<[u8]>) -> Test {
 
 /// The same with a file of this JSON.
 fn with_credential(value: &Value) -> Test {
-    with_file(value.to_string())
+    Test::new("token --credentials {home}/key.json").json("key.json", value)
 }
 
 /// The file is refused as malformed, with these words.

@@ -13,7 +13,7 @@ pub(crate) const ROTATED: &str = "1//0rotated-refresh-token";
 pub(crate) const RAPT: &str = "planted-proof-of-reauthentication";
 pub(crate) const ROBOT: &str = "example-sa@example-project.iam.gserviceaccount.com";
 
-/// What must never be seen. Of the key, a line from its middle.
+/// What must never be seen. Of the keys, a line from their middle.
 pub(super) const SECRETS: &[&str] = &[
     TOKEN,
     SECOND,
@@ -21,7 +21,9 @@ pub(super) const SECRETS: &[&str] = &[
     REFRESH_TOKEN,
     ROTATED,
     RAPT,
+    SUBJECT,
     "aDAeIosCihgH7BeRuX4CgIam9KFaqoVBMLYdy+3lQWKNPAIGH5Y+mkpYj8cZG0wO",
+    "BG0wawIBAQQgsNIOY6IUMlpaxJus",
     "GAUTH-TEST-JUNK-SECRET",
 ];
 
@@ -60,4 +62,89 @@ pub(crate) fn with(mut credential: Value, fields: &Value) -> Value {
 /// What the token endpoint answers.
 pub(crate) fn granted(token: &str) -> String {
     json!({"access_token": token, "expires_in": 3599, "token_type": "Bearer"}).to_string()
+}
+
+/// What an identity provider outside gives.
+pub(crate) const SUBJECT: &str = "planted-subject-token.of-an-issuer.outside";
+/// A provider of a workload identity pool.
+pub(crate) const PROVIDER: &str = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/example-pool/providers/example-provider";
+/// A provider of a workforce pool.
+pub(crate) const WORKFORCE: &str = "//iam.googleapis.com/locations/global/workforcePools/example-wf-pool/providers/example-wf-provider";
+/// A service account that others act as.
+pub(crate) const TARGET: &str = "target-sa@example-project.iam.gserviceaccount.com";
+pub(crate) const IAM: &str = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts";
+
+/// A federated identity whose subject token comes from here.
+pub(crate) fn external_account(credential_source: Value) -> Value {
+    json!({
+        "type": "external_account",
+        "audience": PROVIDER,
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": "https://sts.googleapis.com/v1/token",
+        "credential_source": credential_source,
+    })
+}
+
+/// The one with a file, which [`Test::subject`](super::Test::subject) writes.
+pub(crate) fn of_file() -> Value {
+    external_account(json!({"file": "{home}/subject"}))
+}
+
+/// The one of a machine at AWS, or of a program with AWS's variables.
+pub(crate) fn of_aws() -> Value {
+    let aws = json!({
+        "environment_id": "aws1",
+        "region_url": "http://169.254.169.254/latest/meta-data/placement/availability-zone",
+        "url": "http://169.254.169.254/latest/meta-data/iam/security-credentials",
+        "regional_cred_verification_url":
+            "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15",
+        "imdsv2_session_token_url": "http://169.254.169.254/latest/api/token",
+    });
+    let kind = json!({"subject_token_type": "urn:ietf:params:aws:token-type:aws4_request"});
+    with(external_account(aws), &kind)
+}
+
+/// A person's subject token for a workforce pool.
+pub(crate) fn workforce() -> Value {
+    with(of_file(), &json!({"audience": WORKFORCE}))
+}
+
+/// A workforce login.
+pub(crate) fn workforce_login() -> Value {
+    json!({
+        "type": "external_account_authorized_user",
+        "audience": WORKFORCE,
+        "client_id": CLIENT_ID,
+        "client_secret": CLIENT_SECRET,
+        "refresh_token": REFRESH_TOKEN,
+        "token_url": "https://sts.googleapis.com/v1/oauthtoken",
+        "token_info_url": "https://sts.googleapis.com/v1/introspect",
+    })
+}
+
+/// A credential that acts as [`TARGET`].
+pub(crate) fn impersonated(source: Value) -> Value {
+    json!({
+        "type": "impersonated_service_account",
+        "service_account_impersonation_url": format!("{IAM}/{TARGET}:generateAccessToken"),
+        "source_credentials": source,
+    })
+}
+
+/// A service identity of Google Distributed Cloud.
+pub(crate) fn gdch() -> Value {
+    serde_json::from_str(include_str!("../../data/credentials/gdch_service_account.json"))
+        .expect("JSON")
+}
+
+/// What IAM answers.
+pub(crate) fn lent(token: &str) -> String {
+    json!({"accessToken": token, "expireTime": "2026-01-02T04:04:05Z"}).to_string()
+}
+
+/// What Google's STS answers.
+pub(crate) fn exchanged(token: &str) -> String {
+    let kind = "urn:ietf:params:oauth:token-type:access_token";
+    json!({"access_token": token, "issued_token_type": kind, "token_type": "Bearer", "expires_in": 3599})
+        .to_string()
 }
