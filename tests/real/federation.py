@@ -47,6 +47,7 @@ TO_RECORDER = {
     "SSL_CERT_FILE": at("ca.pem"),
 }
 GOOGLE = ("oauth2.googleapis.com", "sts.googleapis.com", "iamcredentials.googleapis.com")
+PREFIX = "GOOGLE_EXTERNAL_ACCOUNT_"
 failed = False
 
 
@@ -61,6 +62,10 @@ class Transport(google.auth.transport.requests.Request):
 
 
 # --- What may differ: a change to google-auth's requests that makes gauth's of them, and why
+
+
+def subject_tokens(requests):
+    return [field for request in requests for field in request["body"] if field[0] == "subject_token"]
 
 
 def options_once(requests):
@@ -100,20 +105,28 @@ def identity_pays_nothing(requests):
     return federated and paid
 
 
+def program_told(requests):
+    """With impersonation, google-auth has forgotten the service account when it runs the program; gauth tells it, as
+    the AIP wants."""
+    if not any("serviceAccounts/" + TARGET in request["path"] for request in requests):
+        return []
+    fields = [field for field in subject_tokens(requests) if str(field[1]).startswith('[["one"')]
+    for field in fields:
+        words, told = json.loads(field[1])
+        told = {**dict(told), PREFIX + "ID": TARGET, PREFIX + "IMPERSONATED_EMAIL": TARGET}
+        field[1] = json.dumps([words, sorted([name, value] for name, value in told.items())])
+    return fields
+
+
 def resource_signed(requests):
     """google-auth adds x-goog-cloud-target-resource to AWS's request behind the signature; gauth signs it, too."""
-    tokens = [
-        field[1]
-        for request in requests
-        for field in request["body"]
-        if field[0] == "subject_token" and isinstance(field[1], dict)
-    ]
+    tokens = [field[1] for field in subject_tokens(requests) if isinstance(field[1], dict)]
     for token in tokens:
         token["signed"] = sorted([*token["signed"], "x-goog-cloud-target-resource"])
     return tokens
 
 
-ALLOWED = [options_once, one_session, no_delegates, identity_pays_nothing, resource_signed]
+ALLOWED = [options_once, one_session, no_delegates, identity_pays_nothing, program_told, resource_signed]
 used = set()
 
 
@@ -258,6 +271,29 @@ external_alike("a file with JSON", external({"file": at("subject.json"), "format
 external_alike("a URL with text", external({"url": HTTP + "/subject.txt?api-version=2&x=%2F"}), 2)
 by_url = {"url": HTTP + "/subject.json", "headers": {"X-Example": "value", "Metadata": "True"}, "format": JSON}
 external_alike("a URL with JSON and headers", external(by_url), 2)
+
+program = at("program.py")
+with open(program, "w") as file:
+    # What it is told comes back as the subject token, so that both must say the same to it.
+    file.write(
+        """import json, os, sys
+names = sorted(name for name in os.environ if name.startswith("GOOGLE_EXTERNAL_ACCOUNT_"))
+told = json.dumps([sys.argv[1:], [[name, os.environ[name]] for name in names]])
+kind = os.environ["GOOGLE_EXTERNAL_ACCOUNT_TOKEN_TYPE"]
+field = "saml_response" if kind.endswith("saml2") else "id_token"
+print(json.dumps({"version": 1, "success": True, "token_type": kind, field: told, "expiration_time": 4102444800}))
+"""
+    )
+by_program = {"command": "%s %s one 'two words' --three=3" % (sys.executable, program), "timeout_millis": 8000}
+allowed = {"GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES": "1"}
+external_alike("a program", external({"executable": by_program}), 1, environment=allowed)
+saml = external({"executable": by_program}, "urn:ietf:params:oauth:token-type:saml2", audience=WORKFORCE)
+file_alike("a program with SAML", saml, 1, environment=allowed)
+kept = {"version": 1, "success": True, "token_type": "urn:ietf:params:oauth:token-type:jwt", "id_token": "kept"}
+kept = file_of(FOLDER, "kept.json", {**kept, "expiration_time": 4102444800})
+file_alike("a program's file", external({"executable": {**by_program, "output_file": kept}}), 1, environment=allowed)
+over = file_of(FOLDER, "over.json", {**json.loads(open(kept).read()), "expiration_time": 1})
+file_alike("a program's file, over", external({"executable": {**by_program, "output_file": over}}), 1, environment=allowed)
 
 aws = {
     "environment_id": "aws1",

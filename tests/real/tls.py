@@ -4,6 +4,8 @@ With an authority, clients must show a certificate it has signed. Says on standa
 """
 
 import http.server
+import os
+import socket
 import ssl
 import sys
 
@@ -27,8 +29,17 @@ class Endpoint(http.server.BaseHTTPRequestHandler):
         pass
 
 
+def drained(connection, _):
+    """Reads the rest, so that a client hears why it was not let in before the connection is reset."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as plain:
+        plain.settimeout(2)
+        plain.shutdown(socket.SHUT_WR)
+        while plain.recv(4096):
+            pass
+
+
 server = http.server.ThreadingHTTPServer((ADDRESS, 0), Endpoint)
-server.handle_error = lambda *_: None
+server.handle_error = drained
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(CERTIFICATE, KEY)
 if AUTHORITY:
