@@ -230,6 +230,7 @@ impl<'w> Broker<'w> {
         match request {
             TokenRequest::Access(access) => credential.access_token(access, self),
             TokenRequest::SelfSigned(signed) => credential.self_signed(signed, self),
+            TokenRequest::Identity(identity) => credential.identity_token(identity, self),
         }
     }
 
@@ -265,6 +266,7 @@ fn key(credential: &dyn Credential, request: &TokenRequest) -> Key {
     let (name, lifetime, subject) = match request {
         TokenRequest::Access(access) => ("access", access.lifetime, access.subject.as_deref()),
         TokenRequest::SelfSigned(signed) => ("self-signed", signed.lifetime, None),
+        TokenRequest::Identity(_) => ("identity", None, None),
     };
     digest.field(name);
     digest.optional(lifetime.map(|seconds| seconds.to_string()).as_deref());
@@ -276,6 +278,12 @@ fn key(credential: &dyn Credential, request: &TokenRequest) -> Key {
         && let SelfSignedTarget::Audience(audience) = &signed.target
     {
         digest.field(audience);
+    }
+    if let TokenRequest::Identity(identity) = request {
+        digest.optional(identity.audience.as_deref());
+        for flag in [identity.full, Some(identity.licenses), identity.email] {
+            digest.number(flag.map_or(2, u64::from));
+        }
     }
     for scope in request.scopes() {
         digest.field(scope);

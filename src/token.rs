@@ -1,5 +1,6 @@
 //! What is asked for, and what comes back.
 
+use crate::jwt;
 use crate::secret::Secret;
 
 /// The scope of everything in Google Cloud, and the default where a kind must name one.
@@ -18,6 +19,8 @@ pub enum TokenRequest {
     Access(AccessRequest),
     /// A JWT signed with the credential's own key, used as a bearer token without asking Google (AIP-4111).
     SelfSigned(SelfSignedRequest),
+    /// An OpenID Connect ID token.
+    Identity(IdentityRequest),
 }
 
 /// The details of an access token.
@@ -53,6 +56,19 @@ pub struct SelfSignedRequest {
     pub lifetime: Option<u32>,
 }
 
+/// The details of an ID token.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IdentityRequest {
+    /// Whom it is for; `None`: whomever the credential's tokens are for anyway.
+    pub audience: Option<String>,
+    /// With claims about the machine (metadata server); `None`: nobody said.
+    pub full: Option<bool>,
+    /// With the licences of the machine's images (metadata server).
+    pub licenses: bool,
+    /// With the account's address (impersonation); `None`: nobody said.
+    pub email: Option<bool>,
+}
+
 /// The claim that says what a self-signed JWT is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SelfSignedTarget {
@@ -71,6 +87,7 @@ impl TokenRequest {
                 SelfSignedTarget::Scopes(scopes) => scopes,
                 SelfSignedTarget::Audience(_) => &[],
             },
+            TokenRequest::Identity(_) => &[],
         }
     }
 }
@@ -112,6 +129,12 @@ impl Token {
             cached: false,
             cacheable: expires_at.is_some(),
         }
+    }
+
+    /// An ID token, which says itself when it ends.
+    pub fn identity(secret: Secret, kind: &str) -> Token {
+        let end = jwt::expiry(&secret);
+        Token::new(secret, kind, end)
     }
 
     /// Seconds until it ends, never negative; `None` when nobody said.

@@ -14,7 +14,7 @@ use crate::google::{answer, token};
 use crate::http::Patience;
 use crate::json::Fields;
 use crate::secret::Secret;
-use crate::token::{AccessRequest, Token};
+use crate::token::{AccessRequest, IdentityRequest, Token};
 use crate::trust::DEFAULT_UNIVERSE;
 use crate::url::Url;
 
@@ -94,20 +94,31 @@ impl Credential for AuthorizedUser {
             return Ok(self.about.stamp(token));
         }
         let now = broker.now();
-        let login = Login {
-            origin: &self.origin,
-            client_id: &self.client_id,
-            refresh_token: &self.refresh_token,
-        };
-        let name = self.about.name();
-        let granted = login::spend(&login, name, false, broker, |refresh_token, patience| {
-            self.ask(refresh_token, patience, &request.scopes, broker)
-        })?;
+        let granted = self.granted(&request.scopes, broker)?;
         self.warn_of_missing_scopes(request, &granted, broker);
         let mut token = Token::new(granted.access_token, KIND, granted.expires_at);
         token.scopes = granted.scopes;
         token.cacheable = token.expires_at.is_some_and(|end| end > now);
         Ok(self.about.stamp(token))
+    }
+
+    fn identity_token(&self, request: &IdentityRequest, broker: &Broker<'_>) -> Result<Token> {
+        self.about.plain_identity(request)?;
+        if let Some(audience) = request.audience.as_deref().filter(|wanted| *wanted != self.client_id) {
+            let name = self.about.name();
+            let audience = crate::printable::text(audience);
+            return Err(Error::unsupported(format!(
+                "{name} is a user login, whose ID tokens Google gives to its OAuth client only, not to {audience}"
+            ))
+            .hint("--impersonate-service-account A gives one for any audience; or leave --audiences away"));
+        }
+        self.check(&AccessRequest::default())?;
+        let granted = self.granted(&[], broker)?;
+        let Some(token) = granted.id_token else {
+            let error = self.about.cannot("give ID tokens: openid was not asked for at its login");
+            return Err(error.hint(self.login_hint.clone()));
+        };
+        Ok(self.about.stamp(Token::identity(token, KIND)))
     }
 }
 
@@ -128,6 +139,17 @@ impl AuthorizedUser {
                 .cannot(&format!("be refreshed in the universe {other}"))
                 .hint("use the key of a service account of that universe")),
         }
+    }
+
+    fn granted(&self, scopes: &[String], broker: &Broker<'_>) -> Result<Granted> {
+        let login = Login {
+            origin: &self.origin,
+            client_id: &self.client_id,
+            refresh_token: &self.refresh_token,
+        };
+        login::spend(&login, self.about.name(), false, broker, |refresh_token, patience| {
+            self.ask(refresh_token, patience, scopes, broker)
+        })
     }
 
     fn ask(

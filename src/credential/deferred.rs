@@ -12,7 +12,7 @@ use crate::cache::KeyDigest;
 use crate::credential::{self, About, Credential, Setting};
 use crate::error::Result;
 use crate::http::Identity;
-use crate::token::{AccessRequest, SelfSignedRequest, Token, TokenRequest};
+use crate::token::{AccessRequest, IdentityRequest, SelfSignedRequest, Token, TokenRequest};
 use crate::world::World;
 
 /// The JSON of a credential.
@@ -76,6 +76,10 @@ impl Credential for Deferred {
 
     fn ask_about(&self, broker: &Broker<'_>) -> Result<About> {
         self.inner()?.ask_about(broker)
+    }
+
+    fn identity_token(&self, request: &IdentityRequest, broker: &Broker<'_>) -> Result<Token> {
+        self.inner()?.identity_token(request, broker)
     }
 
     fn self_signed(&self, request: &SelfSignedRequest, broker: &Broker<'_>) -> Result<Token> {

@@ -7,10 +7,10 @@ use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::source::Source;
 use crate::credential::{About, Credential, Services};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::google::sts::{self, ACCESS_TOKEN, Exchange};
 use crate::google::token as oauth;
-use crate::token::{AccessRequest, Token, TokenRequest};
+use crate::token::{AccessRequest, IdentityRequest, Token, TokenRequest};
 use crate::url::Url;
 
 /// A credential whose tokens are narrowed.
@@ -57,8 +57,13 @@ impl Credential for Downscoped {
     fn prepare(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<()> {
         match request {
             TokenRequest::Access(_) => self.source.token(request, broker).map(drop),
-            TokenRequest::SelfSigned(_) => Ok(()),
+            TokenRequest::SelfSigned(_) | TokenRequest::Identity(_) => Ok(()),
         }
+    }
+
+    fn identity_token(&self, _: &IdentityRequest, _: &Broker<'_>) -> Result<Token> {
+        let error = Error::usage("an ID token cannot be narrowed: it opens no bucket");
+        Err(error.hint("leave --downscope and --access-boundary away"))
     }
 
     fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token> {

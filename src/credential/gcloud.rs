@@ -14,7 +14,7 @@ use crate::credential::{self, About, Credential, Setting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gcloud::accounts;
 use crate::http::Identity;
-use crate::token::{AccessRequest, SelfSignedRequest, Token, TokenRequest};
+use crate::token::{AccessRequest, IdentityRequest, SelfSignedRequest, Token, TokenRequest};
 use crate::world::World;
 use crate::{json, printable};
 
@@ -132,6 +132,10 @@ impl Credential for GcloudAccount {
 
     fn ask_about(&self, broker: &Broker<'_>) -> Result<About> {
         self.inner()?.ask_about(broker)
+    }
+
+    fn identity_token(&self, request: &IdentityRequest, broker: &Broker<'_>) -> Result<Token> {
+        self.inner()?.identity_token(request, broker)
     }
 
     fn self_signed(&self, request: &SelfSignedRequest, broker: &Broker<'_>) -> Result<Token> {

@@ -14,7 +14,7 @@ use crate::google::token as oauth;
 use crate::json::Fields;
 use crate::jwt::{self, BACKDATED, Claims};
 use crate::printable;
-use crate::token::{AccessRequest, Token, TokenRequest};
+use crate::token::{AccessRequest, IdentityRequest, Token, TokenRequest};
 use crate::trust::{DEFAULT_UNIVERSE, Endpoint};
 use crate::url::Url;
 
@@ -199,8 +199,24 @@ impl Credential for Impersonated {
                 self.lifetime(access)?;
                 self.source.token(request, broker).map(drop)
             }
+            TokenRequest::Identity(_) => self.source.token(request, broker).map(drop),
             TokenRequest::SelfSigned(_) => Ok(()),
         }
+    }
+
+    fn identity_token(&self, request: &IdentityRequest, broker: &Broker<'_>) -> Result<Token> {
+        let about = self.about();
+        about.plain_identity(&IdentityRequest { email: None, ..request.clone() })?;
+        let Some(audience) = &request.audience else { return Err(about.needs_audience()) };
+        let source = self.source.token(&TokenRequest::Identity(request.clone()), broker)?;
+        let email = request.email.unwrap_or(true);
+        let mut asked =
+            iam::id_token(&self.target()?, source, &self.role.delegates, audience, email)?;
+        asked.identity = self.source.identity(broker.world)?;
+        let response = broker.send(&asked)?;
+        let token = iam::read_id_token(&response, asked.url.authority())
+            .map_err(|error| self.explained(error, &response))?;
+        Ok(about.stamp(Token::identity(token, &self.own.kind)))
     }
 
     fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token> {

@@ -5,7 +5,7 @@ use crate::cache::KeyDigest;
 use crate::credential::{About, Credential};
 use crate::error::{Error, ErrorKind, Result};
 use crate::google::metadata;
-use crate::token::{AccessRequest, Token};
+use crate::token::{AccessRequest, IdentityRequest, Token};
 use crate::trust::DEFAULT_UNIVERSE;
 
 /// Seconds a cached token must have left. The server hands out the same token until four minutes before its
@@ -100,6 +100,19 @@ impl Credential for Metadata {
         let mut token = Token::new(granted.access_token, "metadata", granted.expires_at);
         token.scopes = granted.scopes;
         Ok(self.about.stamp(token))
+    }
+
+    fn identity_token(&self, request: &IdentityRequest, broker: &Broker<'_>) -> Result<Token> {
+        self.about.plain_identity(&IdentityRequest { full: None, licenses: false, ..request.clone() })?;
+        let Some(audience) = &request.audience else { return Err(self.about.needs_audience()) };
+        self.check(&AccessRequest::default(), broker)?;
+        let full = request.full.unwrap_or(false);
+        let wish =
+            metadata::identity(&self.base, &self.account, audience, full, request.licenses)?;
+        let response = broker.send(&wish)?;
+        let token = metadata::read_identity(&response, wish.url.authority())
+            .map_err(|error| self.not_found(error))?;
+        Ok(self.about.stamp(Token::identity(token, "metadata")))
     }
 
     fn ask_about(&self, broker: &Broker<'_>) -> Result<About> {

@@ -24,7 +24,7 @@ use crate::credential::external_account::provider::visible;
 use crate::error::{Error, Result};
 use crate::http::Identity;
 use crate::json::{self, Fields};
-use crate::token::{AccessRequest, SelfSignedRequest, Token, TokenRequest};
+use crate::token::{AccessRequest, IdentityRequest, SelfSignedRequest, Token, TokenRequest};
 use crate::trust::{self, Endpoint, Fence};
 use crate::url::Url;
 use crate::world::World;
@@ -84,6 +84,16 @@ pub trait Credential {
         ))
     }
 
+    /// An ID token (OpenID Connect Core 1.0, section 2).
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn identity_token(&self, _: &IdentityRequest, _: &Broker<'_>) -> Result<Token> {
+        Err(self.about().cannot("give ID tokens").hint(
+            "act as a service account, which can: --impersonate-service-account ci@my-project.iam.gserviceaccount.com",
+        ))
+    }
+
     /// What is known of it without asking a server; unlike `about`, this may open files.
     ///
     /// # Errors
@@ -130,6 +140,30 @@ impl About {
     pub fn cannot(&self, what: &str) -> Error {
         let kind = kind_in_words(&self.kind);
         Error::unsupported(format!("{} is {kind}, which cannot {what}", self.name()))
+    }
+
+    /// Exit 2: an ID token is for somebody.
+    pub fn needs_audience(&self) -> Error {
+        Error::usage(format!("an ID token of {} is for somebody, and nobody is named", self.name()))
+            .hint("--audiences https://SERVICE-HASH-REGION.a.run.app, the URL of the service")
+    }
+
+    /// Refuses the wishes about ID tokens that only the metadata server and IAM can meet.
+    ///
+    /// # Errors
+    /// Exit 7, naming the flag.
+    pub fn plain_identity(&self, request: &IdentityRequest) -> Result<()> {
+        for (given, flag, who) in [
+            (request.full.is_some(), "--token-format", "the metadata server of Compute Engine"),
+            (request.licenses, "--include-license", "the metadata server of Compute Engine"),
+            (request.email.is_some(), "--include-email", "an impersonated service account"),
+        ] {
+            if given {
+                let error = self.cannot(&format!("obey {flag}"));
+                return Err(error.hint(format!("leave {flag} away, it is for {who}")));
+            }
+        }
+        Ok(())
     }
 
     /// Stamps a token with what is known.

@@ -4,14 +4,17 @@ use std::cell::OnceCell;
 
 use crate::broker::Broker;
 use crate::cache::KeyDigest;
-use crate::credential::{AGAIN, About, Credential, Setting};
+use crate::credential::{AGAIN, About, Credential, Services, Setting};
 use crate::error::{Error, Result};
-use crate::google::token;
+use crate::google::iam::{self, Target};
+use crate::google::{answer, token};
 use crate::json::Fields;
 use crate::jwt::{self, BACKDATED, Claims, LONGEST_LIFE};
 use crate::key::PrivateKey;
 use crate::secret::Secret;
-use crate::token::{AccessRequest, CLOUD_PLATFORM, SelfSignedRequest, SelfSignedTarget, Token};
+use crate::token::{
+    AccessRequest, CLOUD_PLATFORM, IAM, IdentityRequest, SelfSignedRequest, SelfSignedTarget, Token,
+};
 use crate::trust::DEFAULT_UNIVERSE;
 use crate::url::Url;
 
@@ -25,6 +28,7 @@ struct ServiceAccount {
     token_uri: Url,
     /// Access tokens are signed here instead of asked for.
     signs: bool,
+    services: Services,
     /// Read from its PEM when it is needed: a cached token needs none.
     key: OnceCell<PrivateKey>,
 }
@@ -64,6 +68,7 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
         token_uri: setting.endpoint(token_uri.as_deref().filter(|uri| !uri.is_empty()))?,
         // Outside the default universe there is no token endpoint for keys.
         signs: setting.self_signed || universe != DEFAULT_UNIVERSE,
+        services: setting.services.clone(),
         universe,
         key: OnceCell::new(),
     }))
@@ -118,6 +123,16 @@ impl Credential for ServiceAccount {
         Ok(self.about.stamp(token))
     }
 
+    fn identity_token(&self, request: &IdentityRequest, broker: &Broker<'_>) -> Result<Token> {
+        self.about.plain_identity(request)?;
+        let Some(audience) = &request.audience else { return Err(self.about.needs_audience()) };
+        let token = match self.universe == DEFAULT_UNIVERSE {
+            true => self.identity_by_grant(audience, broker)?,
+            false => self.identity_by_iam(audience, broker)?,
+        };
+        Ok(self.about.stamp(Token::identity(token, "service_account")))
+    }
+
     fn self_signed(&self, request: &SelfSignedRequest, broker: &Broker<'_>) -> Result<Token> {
         let (iat, exp) = times(broker.now(), request.lifetime)?;
         let scope;
@@ -139,6 +154,39 @@ impl Credential for ServiceAccount {
 }
 
 impl ServiceAccount {
+    fn identity_by_grant(&self, audience: &str, broker: &Broker<'_>) -> Result<Secret> {
+        let now = broker.now();
+        let (iat, exp) = times(now, None)?;
+        let claims = Claims {
+            iss: &self.email,
+            target_audience: Some(audience),
+            aud: Some(self.token_uri.as_str()),
+            iat,
+            exp,
+            ..Claims::default()
+        };
+        let assertion = self.sign(&claims, broker)?;
+        let response = broker.send(&token::identity_grant(&self.token_uri, &assertion))?;
+        let host = self.token_uri.authority();
+        let given = token::read_identity(&response, host).map_err(|error| {
+            token::explain_assertion(error, &response, broker.now(), &self.about.place)
+                .hint_if_none(|| format!("check the account and the key in {}", self.about.place))
+        })?;
+        given.ok_or_else(|| answer::unusable(&response, host, "holds no id_token"))
+    }
+
+    /// Other universes have no token endpoint for keys: the account asks IAM for a token of its own.
+    fn identity_by_iam(&self, audience: &str, broker: &Broker<'_>) -> Result<Secret> {
+        let target = SelfSignedTarget::Scopes(vec![IAM.to_owned()]);
+        let signed = SelfSignedRequest { target, lifetime: None };
+        let source = self.self_signed(&signed, broker)?;
+        let target = Target::at(&self.services.iam_credentials(&self.universe), &self.email);
+        let asked = iam::id_token(&target, &source, &[], audience, true)?;
+        let response = broker.send(&asked)?;
+        iam::read_id_token(&response, asked.url.authority())
+            .map_err(|error| iam::explain(error, &response, &self.email, &self.email))
+    }
+
     fn sign(&self, claims: &Claims<'_>, broker: &Broker<'_>) -> Result<Secret> {
         let malformed = |what: String| {
             Error::malformed(&self.about.place, format!("private_key {what}"))

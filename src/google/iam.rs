@@ -28,6 +28,8 @@ pub enum Method {
     GenerateAccessToken,
     /// A signature over claims.
     SignJwt,
+    /// An ID token.
+    GenerateIdToken,
 }
 
 impl Method {
@@ -36,6 +38,7 @@ impl Method {
         match self {
             Method::GenerateAccessToken => "generateAccessToken",
             Method::SignJwt => "signJwt",
+            Method::GenerateIdToken => "generateIdToken",
         }
     }
 }
@@ -92,6 +95,14 @@ struct AccessBody<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct IdBody<'a> {
+    audience: &'a str,
+    delegates: Option<&'a [String]>,
+    include_email: bool,
+}
+
+#[derive(Serialize)]
 struct SignBody<'a> {
     delegates: Option<&'a [String]>,
     payload: &'a str,
@@ -110,7 +121,23 @@ pub fn access_token(
 ) -> Result<HttpRequest> {
     let body =
         AccessBody { delegates: some(delegates), scope: scopes, lifetime: format!("{lifetime}s") };
-    Ok(signed(HttpRequest::json(target.url(Method::GenerateAccessToken)?, &body), source))
+    Ok(signed(HttpRequest::json(target.url(Method::GenerateAccessToken)?, &body), source, "at"))
+}
+
+/// Asks for an ID token for `audience`, with the account's address or without.
+///
+/// # Errors
+/// As [`Target::url`].
+pub fn id_token(
+    target: &Target,
+    source: &Token,
+    delegates: &[String],
+    audience: &str,
+    email: bool,
+) -> Result<HttpRequest> {
+    let body = IdBody { audience, delegates: some(delegates), include_email: email };
+    let url = target.url(Method::GenerateIdToken)?;
+    Ok(signed(HttpRequest::json(url, &body), source, "it"))
 }
 
 /// Asks for a signature over claims, which are JSON.
@@ -124,7 +151,7 @@ pub fn sign_jwt(
     claims: &str,
 ) -> Result<HttpRequest> {
     let body = SignBody { delegates: some(delegates), payload: claims };
-    Ok(signed(HttpRequest::json(target.url(Method::SignJwt)?, &body), source))
+    Ok(signed(HttpRequest::json(target.url(Method::SignJwt)?, &body), source, "at"))
 }
 
 fn some(delegates: &[String]) -> Option<&[String]> {
@@ -133,10 +160,11 @@ fn some(delegates: &[String]) -> Option<&[String]> {
 
 /// With the source's token, the project that pays for the source's requests, and what Google counts by: signatures
 /// are asked for on the way to an access token, too.
-fn signed(request: HttpRequest, source: &Token) -> HttpRequest {
+fn signed(request: HttpRequest, source: &Token, counted_as: &str) -> HttpRequest {
+    let suffix = format!("auth-request-type/{counted_as} cred-type/imp");
     let request = request
         .secret_header("authorization", bearer(&source.secret))
-        .header("x-goog-api-client", metrics("auth-request-type/at cred-type/imp"));
+        .header("x-goog-api-client", metrics(&suffix));
     match &source.quota_project {
         Some(project) => request.header("x-goog-user-project", project.clone()),
         None => request,
@@ -170,18 +198,30 @@ pub fn read_access_token(response: &HttpResponse, host: &str) -> Result<(Secret,
     Ok((token, end.map(jiff::Timestamp::as_second)))
 }
 
+/// An ID token.
+///
+/// # Errors
+/// As for any answer.
+pub fn read_id_token(response: &HttpResponse, host: &str) -> Result<Secret> {
+    read_jwt(response, host, "token")
+}
+
 /// A signed JWT.
 ///
 /// # Errors
 /// As for any answer.
 pub fn read_signed_jwt(response: &HttpResponse, host: &str) -> Result<Secret> {
+    read_jwt(response, host, "signedJwt")
+}
+
+fn read_jwt(response: &HttpResponse, host: &str, field: &str) -> Result<Secret> {
     let mut fields = Fields::new(answer::object(response, host)?);
     let in_answer =
         |what: String| answer::unusable(response, host, &format!("is not understood, {what}"));
-    let signed = fields.needed_secret("signedJwt").map_err(in_answer)?;
-    match well_formed(signed.expose()) {
-        true => Ok(signed),
-        false => Err(in_answer("signedJwt is no JWT".to_owned())),
+    let token = fields.needed_secret(field).map_err(in_answer)?;
+    match well_formed(token.expose()) {
+        true => Ok(token),
+        false => Err(in_answer(format!("{field} is no JWT"))),
     }
 }
 

@@ -1,8 +1,9 @@
 //! The metadata server of Compute Engine, GKE, Cloud Run and the like.
 
 use crate::error::{Error, Result};
-use crate::google::{metrics, token};
+use crate::google::{answer, metrics, token};
 use crate::http::{HttpRequest, HttpResponse, Patience};
+use crate::secret::Secret;
 use crate::url::Url;
 
 /// Where the server is when no variable says otherwise.
@@ -29,6 +30,48 @@ pub fn access_token(base: &str, account: &str, scopes: &[String]) -> Result<Http
     }
     let request = flavoured(&url(base, &path)?);
     Ok(request.header("x-goog-api-client", metrics("auth-request-type/at cred-type/mds")))
+}
+
+/// Asks for an ID token of `account` for `audience`, with claims about the machine and the licences of its images.
+///
+/// # Errors
+/// When account or audience do not make a URL.
+pub fn identity(
+    base: &str,
+    account: &str,
+    audience: &str,
+    full: bool,
+    licenses: bool,
+) -> Result<HttpRequest> {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("audience", audience);
+    if full {
+        query.append_pair("format", "full");
+    }
+    if licenses {
+        query.append_pair("licenses", "TRUE");
+    }
+    let path = format!("instance/service-accounts/{}/identity?{}", path_part(account), query.finish());
+    let request = flavoured(&url(base, &path)?);
+    Ok(request.header("x-goog-api-client", metrics("auth-request-type/it cred-type/mds")))
+}
+
+/// Reads an ID token, which is the whole answer.
+///
+/// # Errors
+/// As for any token.
+pub fn read_identity(response: &HttpResponse, host: &str) -> Result<Secret> {
+    check_flavour(response, host)?;
+    if response.status != 200 {
+        return Err(answer::failure(response, host).hint_if_none(|| {
+            "attach a service account to this machine, or choose one it has with --account".to_owned()
+        }));
+    }
+    let token = Secret::new(String::from_utf8_lossy(&response.body).trim());
+    match token::can_be_sent(&token) {
+        true => Ok(token),
+        false => Err(answer::unusable(response, host, "is no ID token")),
+    }
 }
 
 /// Asks for one value, such as `universe/universe-domain`.

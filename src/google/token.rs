@@ -15,12 +15,40 @@ pub const ENDPOINT: &str = "https://oauth2.googleapis.com/token";
 
 /// Asks for an access token with a signed assertion.
 pub fn jwt_grant(url: &Url, assertion: &Secret) -> HttpRequest {
+    assertion_form(url, assertion)
+        .header("x-goog-api-client", metrics("auth-request-type/at cred-type/sa"))
+}
+
+/// Asks for an ID token with a signed assertion that names its audience.
+pub fn identity_grant(url: &Url, assertion: &Secret) -> HttpRequest {
+    assertion_form(url, assertion)
+        .header("x-goog-api-client", metrics("auth-request-type/it cred-type/sa"))
+}
+
+fn assertion_form(url: &Url, assertion: &Secret) -> HttpRequest {
     let fields = [
         ("assertion", assertion.expose()),
         ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
     ];
     HttpRequest::form(url.clone(), &fields)
-        .header("x-goog-api-client", metrics("auth-request-type/at cred-type/sa"))
+}
+
+/// Reads the ID token of an answer, as [`identity_grant`] gets it and a refresh does for those who asked for
+/// `openid` at their login; `None` where there is none.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_identity(response: &HttpResponse, host: &str) -> Result<Option<Secret>> {
+    let mut fields = Fields::new(answer::object(response, host)?);
+    let in_answer =
+        |what: String| answer::unusable(response, host, &format!("is not understood, {what}"));
+    let token = fields.secret("id_token").map_err(in_answer)?.filter(|token| !token.is_empty());
+    match &token {
+        Some(token) if !can_be_sent(token) => {
+            Err(in_answer("id_token is nothing a header can carry".to_owned()))
+        }
+        _ => Ok(token),
+    }
 }
 
 /// What a refresh is made of.
@@ -71,6 +99,8 @@ pub struct Granted {
     pub token_type: String,
     /// What kind of token it is (RFC 8693).
     pub issued_token_type: Option<String>,
+    /// Who it was given to (OpenID Connect), where that was asked for at the login.
+    pub id_token: Option<Secret>,
 }
 
 /// Reads an answer; `now` is the time before the request, in Unix seconds.
@@ -109,6 +139,7 @@ pub fn read_any(response: &HttpResponse, host: &str, now: i64) -> Result<Granted
         scopes.dedup();
     }
     let refresh_token = fields.secret("refresh_token").map_err(in_answer)?;
+    let id_token = fields.secret("id_token").map_err(in_answer)?;
     Ok(Granted {
         access_token,
         expires_at: life.map(|life| now.saturating_add(life)),
@@ -116,6 +147,7 @@ pub fn read_any(response: &HttpResponse, host: &str, now: i64) -> Result<Granted
         refresh_token: refresh_token.filter(|token| !token.is_empty()),
         token_type: token_type.map_or_else(|| "Bearer".to_owned(), |kind| printable::said(&kind)),
         issued_token_type: issued.map(|kind| printable::said(&kind)),
+        id_token: id_token.filter(can_be_sent),
     })
 }
 
