@@ -81,6 +81,10 @@ pub fn issued(token: &Token, issued: &Issued, format: Format, world: &World) -> 
         Format::Env => env(token),
         Format::CurlConfig => curl_config(token),
     };
+    world.mask(&token.secret);
+    if let Some(refresh_token) = &issued.refresh_token {
+        world.mask(refresh_token);
+    }
     world.streams.result(render.as_bytes())
 }
 
