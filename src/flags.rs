@@ -8,6 +8,7 @@ use clap::{ArgAction, Args, ValueEnum, ValueHint};
 
 use crate::cli::GENERAL;
 use crate::complete;
+use crate::error::{Error, Result};
 
 /// Which credential.
 #[derive(Debug, Clone, Default, Args)]
@@ -50,6 +51,27 @@ pub struct Who {
     /// Hosts that may get the token too; no command sends one yet
     #[arg(long, value_name = "HOST,…", value_delimiter = ',', hide = true)]
     pub allow_host: Vec<OsString>,
+}
+
+impl Who {
+    /// The same with the account that stands without a flag.
+    ///
+    /// # Errors
+    /// Usage, when both name one and they differ.
+    pub fn with_positional(&self, positional: Option<&OsString>) -> Result<Who> {
+        let mut who = self.clone();
+        match (positional, &who.account) {
+            (Some(one), Some(other)) if one != other => {
+                Err(Error::usage("ACCOUNT and --account name different accounts")
+                    .hint("leave one of the two away"))
+            }
+            (Some(one), _) => {
+                who.account = Some(one.clone());
+                Ok(who)
+            }
+            (None, _) => Ok(who),
+        }
+    }
 }
 
 /// Where a credential may come from.

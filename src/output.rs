@@ -63,6 +63,54 @@ pub fn token(token: &Token, source: &str, format: Format, world: &World) -> Resu
     world.streams.result(render.as_bytes())
 }
 
+/// Prints ID tokens found in `source`: one a line, or as JSON one object, or a list of them.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn identities(tokens: &[Token], source: &str, format: Format, world: &World) -> Result<()> {
+    let now = world.clock.unix();
+    let mut render = Zeroizing::new(String::new());
+    match (format, tokens) {
+        (Format::Json, [token]) => render = json(token, source, now),
+        (Format::Json, tokens) => {
+            let list: Vec<_> =
+                tokens.iter().map(|token| known(token, source, "Bearer", now)).collect();
+            render = pretty(&list);
+        }
+        (format, tokens) => {
+            for token in tokens {
+                let line = match format {
+                    Format::Header => header(token),
+                    Format::Env => identity_env(token),
+                    Format::CurlConfig => curl_config(token),
+                    Format::Text | Format::Json => text(token),
+                };
+                render = Zeroizing::new([render.as_str(), line.as_str()].concat());
+            }
+        }
+    }
+    tokens.iter().for_each(|token| world.mask(&token.secret));
+    world.streams.result(render.as_bytes())
+}
+
+/// Whether a format has room for more than one token.
+///
+/// # Errors
+/// Usage, when it has not.
+pub fn check_several(format: Format) -> Result<()> {
+    match format {
+        Format::Text | Format::Json => Ok(()),
+        Format::Header | Format::Env | Format::CurlConfig => {
+            Err(Error::usage("several audiences go into text and json only")
+                .hint("--format json, or one audience at a time"))
+        }
+    }
+}
+
+fn identity_env(token: &Token) -> Zeroizing<String> {
+    Zeroizing::new(format!("GAUTH_ID_TOKEN={}\n", shell_word(token.secret.expose()).as_str()))
+}
+
 /// Prints a token that was exchanged for another.
 ///
 /// # Errors

@@ -107,8 +107,15 @@ fn warn_of_a_new_login(exchanged: &Exchanged, format: Format, world: &World) {
 }
 
 fn plain(exchanged: Exchanged) -> (Token, Issued) {
-    let Granted { access_token, expires_at, scopes, refresh_token, token_type, issued_token_type, .. } =
-        exchanged.granted;
+    let Granted {
+        access_token,
+        expires_at,
+        scopes,
+        refresh_token,
+        token_type,
+        issued_token_type,
+        ..
+    } = exchanged.granted;
     let mut token = Token::new(access_token, KIND, expires_at);
     token.scopes = scopes;
     token.universe_domain = exchanged.universe;

@@ -5,6 +5,7 @@ pub mod completions;
 pub mod exchange;
 pub mod man;
 pub mod print_access_token;
+pub mod print_identity_token;
 pub mod sandbox;
 pub mod status;
 
@@ -16,6 +17,7 @@ use crate::world::World;
 /// Every command, in the order of the manual. Parser, help, completion and man pages all walk this.
 pub const COMMANDS: &[Spec] = &[
     print_access_token::SPEC,
+    print_identity_token::SPEC,
     exchange::SPEC,
     status::SPEC,
     cache::SPEC,
@@ -122,6 +124,7 @@ mod tests {
     #[test]
     fn no_words_mean_the_same_whether_they_are_parsed_or_not() {
         agree::<print_access_token::Flags>();
+        agree::<print_identity_token::Flags>();
         agree::<exchange::Flags>();
         agree::<status::Flags>();
         agree::<cache::Flags>();

@@ -76,15 +76,7 @@ fn run(words: Words, world: &World) -> anyhow::Result<Status> {
 impl Flags {
     /// The groups all commands share, with the positional account among them.
     fn given(&self) -> Result<Given> {
-        let mut who = self.who.clone();
-        match (&self.positional, &who.account) {
-            (Some(one), Some(other)) if one != other => {
-                return Err(Error::usage("ACCOUNT and --account name different accounts")
-                    .hint("leave one of the two away"));
-            }
-            (Some(one), _) => who.account = Some(one.clone()),
-            (None, _) => {}
-        }
+        let who = self.who.with_positional(self.positional.as_ref())?;
         Ok(Given {
             who,
             wish: self.wish.clone(),

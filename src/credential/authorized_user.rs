@@ -104,7 +104,9 @@ impl Credential for AuthorizedUser {
 
     fn identity_token(&self, request: &IdentityRequest, broker: &Broker<'_>) -> Result<Token> {
         self.about.plain_identity(request)?;
-        if let Some(audience) = request.audience.as_deref().filter(|wanted| *wanted != self.client_id) {
+        if let Some(audience) =
+            request.audience.as_deref().filter(|wanted| *wanted != self.client_id)
+        {
             let name = self.about.name();
             let audience = crate::printable::text(audience);
             return Err(Error::unsupported(format!(

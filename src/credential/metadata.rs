@@ -103,12 +103,15 @@ impl Credential for Metadata {
     }
 
     fn identity_token(&self, request: &IdentityRequest, broker: &Broker<'_>) -> Result<Token> {
-        self.about.plain_identity(&IdentityRequest { full: None, licenses: false, ..request.clone() })?;
+        self.about.plain_identity(&IdentityRequest {
+            full: None,
+            licenses: false,
+            ..request.clone()
+        })?;
         let Some(audience) = &request.audience else { return Err(self.about.needs_audience()) };
         self.check(&AccessRequest::default(), broker)?;
         let full = request.full.unwrap_or(false);
-        let wish =
-            metadata::identity(&self.base, &self.account, audience, full, request.licenses)?;
+        let wish = metadata::identity(&self.base, &self.account, audience, full, request.licenses)?;
         let response = broker.send(&wish)?;
         let token = metadata::read_identity(&response, wish.url.authority())
             .map_err(|error| self.not_found(error))?;

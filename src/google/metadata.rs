@@ -51,7 +51,8 @@ pub fn identity(
     if licenses {
         query.append_pair("licenses", "TRUE");
     }
-    let path = format!("instance/service-accounts/{}/identity?{}", path_part(account), query.finish());
+    let path =
+        format!("instance/service-accounts/{}/identity?{}", path_part(account), query.finish());
     let request = flavoured(&url(base, &path)?);
     Ok(request.header("x-goog-api-client", metrics("auth-request-type/it cred-type/mds")))
 }
@@ -64,7 +65,8 @@ pub fn read_identity(response: &HttpResponse, host: &str) -> Result<Secret> {
     check_flavour(response, host)?;
     if response.status != 200 {
         return Err(answer::failure(response, host).hint_if_none(|| {
-            "attach a service account to this machine, or choose one it has with --account".to_owned()
+            "attach a service account to this machine, or choose one it has with --account"
+                .to_owned()
         }));
     }
     let token = Secret::new(String::from_utf8_lossy(&response.body).trim());

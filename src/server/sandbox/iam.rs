@@ -40,6 +40,12 @@ const METHODS: &[Method] = &[
         run: generate_access_token,
     },
     Method {
+        name: "generateIdToken",
+        permission: "iam.serviceAccounts.getOpenIdToken",
+        fields: &["audience", "includeEmail", "delegates", "organizationNumberIncluded"],
+        run: generate_id_token,
+    },
+    Method {
         name: "signJwt",
         permission: "iam.serviceAccounts.signJwt",
         fields: &["payload", "delegates"],
@@ -254,6 +260,31 @@ fn lifetime(fields: &Map<String, Value>) -> Result<i64, Answer> {
         Some(_) => Err(wrong("must be from 1s to 43200s")),
         None => Err(wrong("must be a duration such as 3600s")),
     }
+}
+
+/// An ID token for an audience, with the account's address if that is asked for.
+fn generate_id_token(
+    state: &State,
+    target: &str,
+    fields: &Map<String, Value>,
+) -> Result<Answer, Answer> {
+    let audience = fields.get("audience").and_then(Value::as_str).unwrap_or_default();
+    if audience.is_empty() {
+        return Err(error(400, "Request contains an invalid argument: audience is required."));
+    }
+    let email = match fields.get("includeEmail") {
+        None => false,
+        Some(Value::Bool(email)) => *email,
+        Some(_) => return Err(error(400, "Invalid value at 'include_email' (TYPE_BOOL)")),
+    };
+    let mut extra = json!({ "azp": cast::subject(target) });
+    if !email {
+        for claim in ["email", "email_verified"] {
+            extra[claim] = Value::Null;
+        }
+    }
+    let token = state.identity_token(target, audience, extra)?;
+    Ok(Answer::json(200, &json!({ "token": token })))
 }
 
 fn sign_jwt(state: &State, _: &str, fields: &Map<String, Value>) -> Result<Answer, Answer> {

@@ -249,7 +249,7 @@ impl State {
         random.map(|random| format!("{prefix}{random}")).map_err(|_| Answer::empty(500))
     }
 
-    /// An ID token signed by the sandbox's Google; `extra` claims come on top.
+    /// An ID token signed by the sandbox's Google; `extra` claims come on top, and `null` takes one away.
     pub(super) fn identity_token(
         &self,
         account: &str,
@@ -268,6 +268,7 @@ impl State {
         });
         if let (Value::Object(claims), Value::Object(extra)) = (&mut claims, extra) {
             claims.extend(extra);
+            claims.retain(|_, value| !value.is_null());
         }
         self.google.sign(&claims)
     }
