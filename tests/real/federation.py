@@ -4,7 +4,6 @@ Usage: federation.py GAUTH FOLDER; prints a line for each check. The folder hold
 authority, and signed by it good.{pem,key} for a server and client.{pem,key} for a client.
 """
 
-import copy
 import json
 import os
 import sys
@@ -289,11 +288,13 @@ allowed = {"GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES": "1"}
 external_alike("a program", external({"executable": by_program}), 1, environment=allowed)
 saml = external({"executable": by_program}, "urn:ietf:params:oauth:token-type:saml2", audience=WORKFORCE)
 file_alike("a program with SAML", saml, 1, environment=allowed)
-kept = {"version": 1, "success": True, "token_type": "urn:ietf:params:oauth:token-type:jwt", "id_token": "kept"}
-kept = file_of(FOLDER, "kept.json", {**kept, "expiration_time": 4102444800})
-file_alike("a program's file", external({"executable": {**by_program, "output_file": kept}}), 1, environment=allowed)
-over = file_of(FOLDER, "over.json", {**json.loads(open(kept).read()), "expiration_time": 1})
-file_alike("a program's file, over", external({"executable": {**by_program, "output_file": over}}), 1, environment=allowed)
+answer = {"version": 1, "success": True, "token_type": "urn:ietf:params:oauth:token-type:jwt", "id_token": "kept"}
+kept = file_of(FOLDER, "kept.json", {**answer, "expiration_time": 4102444800})
+by_file = external({"executable": {**by_program, "output_file": kept}})
+file_alike("a program's file", by_file, 1, environment=allowed)
+over = file_of(FOLDER, "kept-over.json", {**answer, "expiration_time": 1})
+by_file = external({"executable": {**by_program, "output_file": over}})
+file_alike("a program's file, over", by_file, 1, environment=allowed)
 
 aws = {
     "environment_id": "aws1",
@@ -316,7 +317,7 @@ external_alike("AWS, the machine", external(machine, AWS), 4)
 external_alike("AWS, the machine with a session", external(session, AWS), 5)
 
 paying = {"audience": WORKFORCE, "workforce_pool_user_project": "payer"}
-external_alike("workforce", external({"file": at("subject.txt")}, **{**paying, "audience": WORKFORCE}), 1)
+external_alike("workforce", external({"file": at("subject.txt")}, **paying), 1)
 client = {"client_id": "1-x.apps.example.com", "client_secret": "s/e+c=r&t: ä"}
 external_alike("workforce with a client", external({"file": at("subject.txt")}, **paying, **client), 1)
 file_alike("a client alone", external({"file": at("subject.txt")}, **client), 1)
@@ -372,8 +373,13 @@ def impersonated(source, **more):
 
 
 DELEGATES = ["projects/-/serviceAccounts/d%d@p.iam.gserviceaccount.com" % number for number in (1, 2)]
-path = file_of(FOLDER, "login.json", LOGIN)
-same("workforce login", lambda: loaded(path).refresh(Transport()), lambda: gauth("--credentials", path, **TO_RECORDER), 1)
+login = file_of(FOLDER, "login.json", LOGIN)
+same(
+    "workforce login",
+    lambda: loaded(login).refresh(Transport()),
+    lambda: gauth("--credentials", login, **TO_RECORDER),
+    1,
+)
 file_alike("as a service account, a user", impersonated(USER), 2)
 file_alike("as a service account, a user who pays", impersonated({**USER, "quota_project_id": "qp"}), 2)
 file_alike(
@@ -488,5 +494,6 @@ same(
 for change in ALLOWED:
     if change not in used:
         failed = True
-    print("%s requests: a known difference: %s" % ("ok  " if change in used else "FAIL not seen,", " ".join(change.__doc__.split())))
+    seen = "ok   requests: known:" if change in used else "FAIL requests: known, but not seen:"
+    print(seen, " ".join(change.__doc__.split()))
 sys.exit(failed)
