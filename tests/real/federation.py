@@ -117,6 +117,14 @@ def program_told(requests):
     return fields
 
 
+def trimmed(requests):
+    """The newline at the end of a file is a part of google-auth's subject token, not of gauth's."""
+    fields = [field for field in subject_tokens(requests) if str(field[1]).endswith("\n")]
+    for field in fields:
+        field[1] = field[1].strip()
+    return fields
+
+
 def resource_signed(requests):
     """google-auth adds x-goog-cloud-target-resource to AWS's request behind the signature; gauth signs it, too."""
     tokens = [field[1] for field in subject_tokens(requests) if isinstance(field[1], dict)]
@@ -125,7 +133,7 @@ def resource_signed(requests):
     return tokens
 
 
-ALLOWED = [options_once, one_session, no_delegates, identity_pays_nothing, program_told, resource_signed]
+ALLOWED = [options_once, one_session, no_delegates, identity_pays_nothing, program_told, trimmed, resource_signed]
 used = set()
 
 
@@ -266,6 +274,9 @@ file_of(FOLDER, "subject.json", {"id_token": "subject-by-json"})
 JSON = {"type": "json", "subject_token_field_name": "id_token"}
 
 external_alike("a file with text", external({"file": at("subject.txt")}), 1)
+with open(at("line.txt"), "w") as file:
+    file.write("subject-in-a-line\n")
+file_alike("a file with a line", external({"file": at("line.txt")}), 1)
 external_alike("a file with JSON", external({"file": at("subject.json"), "format": JSON}), 1)
 external_alike("a URL with text", external({"url": HTTP + "/subject.txt?api-version=2&x=%2F"}), 2)
 by_url = {"url": HTTP + "/subject.json", "headers": {"X-Example": "value", "Metadata": "True"}, "format": JSON}
