@@ -40,6 +40,8 @@ def answer(method, path):
         return AWS_KEYS if end == "a-role" else texts[end]
     if path.startswith("/subject"):
         return {"id_token": "subject-by-url"} if end == "subject.json" else "subject-by-url"
+    if end == "introspect":
+        return {"active": True, "username": "principal://iam.googleapis.com/subject/s"}
     kind = "urn:ietf:params:oauth:token-type:access_token"
     return {"access_token": "ya29.recorded", "expires_in": 3599, "token_type": "Bearer", "issued_token_type": kind}
 
