@@ -1,5 +1,6 @@
 //! What is asked of Google for each kind of credential, and what is made of the answer.
 
+mod executable;
 mod formats;
 mod login;
 mod machine;
