@@ -1,6 +1,9 @@
 //! What is asked of Google for each kind of credential, and what is made of the answer.
 
+mod elsewhere;
+mod federated;
 mod formats;
+mod lent;
 mod login;
 mod machine;
 mod network;
