@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use gauth::key::PrivateKey;
 use gauth::secret::Secret;
 use gauth::server::sandbox::environment::{Caller, First};
-use gauth::server::sandbox::{Options, Running, Sandbox};
+use gauth::server::sandbox::{self, Options, Running, Sandbox, cast};
 use gauth::world::exec::Change;
 
 /// The targets were set on a machine where hello takes this many milliseconds; here they are as many times hello.
@@ -73,6 +73,27 @@ const CASES: &[Case] = &[
         words: &["token", "--refresh"],
         requests: 1,
         target: 0.7,
+    },
+    Case {
+        name: "cached, federated",
+        first: First::ExternalAccount,
+        words: &["token"],
+        requests: 0,
+        target: 0.39,
+    },
+    Case {
+        name: "cached, impersonated",
+        first: First::ExternalAccount,
+        words: &["token", "--impersonate-service-account", cast::DEPLOYER],
+        requests: 0,
+        target: 0.39,
+    },
+    Case {
+        name: "new, federated, acting as",
+        first: First::ExternalAccount,
+        words: &["token", "--refresh", "--impersonate-service-account", cast::DEPLOYER],
+        requests: 2,
+        target: 0.9,
     },
     Case {
         name: "new, self-signed JWT",
@@ -200,10 +221,7 @@ fn sandbox(first: First, key: &Secret) -> Running {
 
 /// All requests so far, whatever they are for.
 fn requests(sandbox: &Running) -> usize {
-    ["token", "metadata", "tokeninfo", "userinfo", "certs", ""]
-        .iter()
-        .map(|route| sandbox.count(route))
-        .sum()
+    sandbox::ROUTES.iter().map(|route| sandbox.count(route.name)).sum::<usize>() + sandbox.count("")
 }
 
 /// A program with the sandbox's variables and no others.

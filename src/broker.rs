@@ -36,13 +36,16 @@ pub struct Broker<'w> {
     policy: Policy,
     caller: Caller,
     deadline: Cell<Deadline>,
+    /// By how much the deadline was moved for what has a limit of its own.
+    outside: Cell<Duration>,
 }
 
 impl<'w> Broker<'w> {
     /// A broker that spends at most `budget` on its own requests and waits.
     pub fn new(world: &'w World, policy: Policy, caller: Caller, budget: Duration) -> Broker<'w> {
         let deadline = Cell::new(Deadline::after(&*world.clock, budget));
-        Broker { world, cache: Cache::new(world), policy, caller, deadline }
+        let outside = Cell::default();
+        Broker { world, cache: Cache::new(world), policy, caller, deadline, outside }
     }
 
     /// A token that answers the request.
@@ -88,10 +91,7 @@ impl<'w> Broker<'w> {
         if let Some(token) = self.accept(found, margin, min_ttl) {
             return Ok(token);
         }
-        let full = self.deadline.get();
-        self.shorten(spare.as_ref());
-        let prepared = credential.prepare(request, self);
-        self.deadline.set(full);
+        let prepared = self.in_time(spare.as_ref(), || credential.prepare(request, self));
         if let Err(error) = prepared {
             return self.rather(spare, error);
         }
@@ -109,7 +109,7 @@ impl<'w> Broker<'w> {
         {
             return self.rather(spare, error);
         }
-        match self.mint_in_time(credential, request, spare.as_ref()) {
+        match self.in_time(spare.as_ref(), || self.mint(credential, request)) {
             Ok(token) => {
                 self.cache.keep(&key, &token);
                 self.long_enough(token, min_ttl)
@@ -138,6 +138,16 @@ impl<'w> Broker<'w> {
     pub fn send_within(&self, request: &HttpRequest, limit: Duration) -> Result<HttpResponse> {
         let deadline = self.deadline.get().at_most(&*self.world.clock, limit);
         self.caller.call(request, self.world, deadline)
+    }
+
+    /// Does what has a limit of its own, such as a program: its time is not taken from that of our requests.
+    pub fn outside<T>(&self, work: impl FnOnce() -> T) -> T {
+        let began = self.world.clock.elapsed();
+        let done = work();
+        let took = self.world.clock.elapsed().saturating_sub(began);
+        self.deadline.set(self.deadline.get().later(took));
+        self.outside.set(self.outside.get() + took);
+        done
     }
 
     /// The moment by which everything must be done.
@@ -198,17 +208,13 @@ impl<'w> Broker<'w> {
         }
     }
 
-    fn mint_in_time(
-        &self,
-        credential: &dyn Credential,
-        request: &TokenRequest,
-        spare: Option<&Token>,
-    ) -> Result<Token> {
-        let full = self.deadline.get();
+    /// Does this in a short time where a token is at hand. What is done outside takes nothing from what follows.
+    fn in_time<T>(&self, spare: Option<&Token>, work: impl FnOnce() -> T) -> T {
+        let (full, before) = (self.deadline.get(), self.outside.get());
         self.shorten(spare);
-        let minted = self.mint(credential, request);
-        self.deadline.set(full);
-        minted
+        let done = work();
+        self.deadline.set(full.later(self.outside.get().saturating_sub(before)));
+        done
     }
 
     /// Leaves a short time only where a token is at hand.
@@ -225,6 +231,14 @@ impl<'w> Broker<'w> {
             TokenRequest::Access(access) => credential.access_token(access, self),
             TokenRequest::SelfSigned(signed) => credential.self_signed(signed, self),
         }
+    }
+
+    /// A token that was made without the cache, if it lasts as long as `--min-ttl` wants.
+    ///
+    /// # Errors
+    /// Unsupported, when it does not.
+    pub fn lasting(&self, token: Token) -> Result<Token> {
+        self.long_enough(token, self.policy.min_ttl)
     }
 
     /// What the user named explicitly must hold for a new token too.

@@ -201,7 +201,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("logout", "gcloud auth revoke"),
     ("accounts", "gauth status"),
     ("config", "gauth help files shows config.toml, gauth help environment the variables"),
-    ("exchange", "gauth help sources lists what can be read"),
     ("curl", "curl -H @<(gauth token --format header) URL"),
     ("exec", "TOKEN=$(gauth token)"),
     ("doctor", "gauth status, or gauth token -vv"),

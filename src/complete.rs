@@ -6,6 +6,7 @@ use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::{EnvCompleter, Shells};
 
 use crate::error::{Error, Result};
+use crate::google::sts;
 use crate::world::World;
 use crate::{cli, discover, settings};
 
@@ -30,6 +31,13 @@ pub fn accounts() -> ArgValueCandidates {
 /// Completes the profiles of `config.toml`.
 pub fn profiles() -> ArgValueCandidates {
     ArgValueCandidates::new(|| candidates(settings::profile_names(&World::real())))
+}
+
+/// Completes the short names of the types of tokens.
+pub fn token_types() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        candidates(sts::TOKEN_TYPES.iter().map(|(short, _)| (*short).to_owned()).collect())
+    })
 }
 
 fn candidates(names: Vec<String>) -> Vec<CompletionCandidate> {

@@ -4,6 +4,7 @@
 use zeroize::Zeroizing;
 
 use crate::boundary::Boundary;
+use crate::credential::external_account::executable::response;
 use crate::credential::{self, Setting};
 use crate::error::Error;
 use crate::gcloud::ini::Ini;
@@ -24,6 +25,7 @@ pub const TARGETS: &[Target] = &[
     ("cache_entry", cache_entry),
     ("certificate", certificate),
     ("credential", credential),
+    ("executable_response", executable_response),
     ("http_request", http_request),
     ("ini", ini),
     ("jwt", jwt),
@@ -84,6 +86,22 @@ fn credential(bytes: &[u8]) {
             drop(credential.describe());
         }
         Err(error) => printable(&error),
+    }
+}
+
+/// What must say when it ends is no easier to read than what need not.
+fn executable_response(bytes: &[u8]) {
+    let strict = response::read(bytes, NOW, true);
+    match response::read(bytes, NOW, false) {
+        Ok(read) => {
+            assert!(!read.token.is_empty(), "an empty token");
+            assert!(read.expires_at.is_none_or(|end| end > NOW), "over");
+            assert_eq!(strict.is_ok(), read.expires_at.is_some());
+        }
+        Err(unusable) => {
+            assert!(!unusable.what.contains(char::is_control), "{unusable:?}");
+            assert!(strict.is_err(), "{unusable:?}");
+        }
     }
 }
 

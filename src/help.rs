@@ -6,6 +6,7 @@ mod page;
 use clap::builder::PossibleValuesParser;
 
 use crate::commands::{COMMANDS, Example, Group, Spec};
+use crate::credential::external_account::ci::SYSTEMS;
 use crate::discover::PLACES;
 use crate::error::{Error, KINDS, Result};
 use crate::help::page::Page;
@@ -152,7 +153,8 @@ fn topic_names() -> String {
 
 fn sources(page: &mut Page, world: &World) {
     page.paragraph(
-        "Which credential: what --credentials, --account or --profile names, or else the first \
+        "Which credential: what --credentials, --account, --workload-identity-provider or --profile \
+         names, or else the first \
          of these that has one. A place that is set and unusable is an error; nothing later is \
          tried.",
     );
@@ -165,9 +167,25 @@ fn sources(page: &mut Page, world: &World) {
     }
     page.line("");
     page.paragraph(
-        "What is read: service account keys, user logins (gcloud's ADC file, the token.json of \
-         Google's quickstarts), gcloud's own accounts, ready tokens, and the metadata server.",
+        "What is read: every credential of Google's. Keys of service accounts, user logins (gcloud's \
+         ADC file, the token.json of Google's quickstarts), external accounts (workload and workforce \
+         identity federation: file, URL, AWS, program, certificate), workforce logins, impersonated \
+         service accounts, service accounts of Google Distributed Cloud, gcloud's own accounts, ready \
+         tokens, and the metadata server.",
     );
+    page.line("");
+    page.paragraph(
+        "Around any of them go --impersonate-service-account and --downscope. In CI no file is \
+         needed: --workload-identity-provider takes the job's own token.",
+    );
+    page.line("");
+    let systems: Vec<&str> = SYSTEMS.iter().map(|system| system.name).collect();
+    page.paragraph(&format!(
+        "Without any of them, --workload-identity-provider federates with the token that a job is \
+         given by {}; another token is named with --subject-token-file, --subject-token-env or \
+         --subject-token-url.",
+        systems.join(", ")
+    ));
     page.line("");
     page.paragraph("gauth status shows what each place has on this machine, and which is used.");
 }
@@ -271,6 +289,7 @@ timeout = \"10s\"
 account = \"ada@example.com\"     # or: credentials = \"/home/ada/key.json\"
 source = \"gcloud\"
 scopes = [\"cloud-platform\"]
+impersonate_service_account = \"ci@my-project.iam.gserviceaccount.com\"
 quota_project = \"my-project\"
 universe_domain = \"googleapis.com\"
 min_ttl = \"10m\"
@@ -278,6 +297,9 @@ no_cache = false
 ca_file = \"/etc/ssl/corporate.pem\"
 allowed_hosts = [\"api.example.com\"]
 allowed_token_hosts = [\"sts.example.com\"]
+
+[profiles.ci]                   # in CI, without a key
+workload_identity_provider = \"projects/1/…/providers/q\"
 ";
 
 #[cfg(test)]

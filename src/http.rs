@@ -45,6 +45,25 @@ pub enum Patience {
     SingleUse,
 }
 
+/// Headers that a request could not do with, or that say what is not so.
+const FORBIDDEN: &[&str] =
+    &["host", "content-length", "transfer-encoding", "connection", "accept-encoding", "upgrade"];
+
+/// Checks the name of a header that a file or the user chose.
+///
+/// # Errors
+/// What is wrong, as a sentence that begins with the name, which is repeated as it is.
+pub fn check_chosen_header(name: &str) -> Result<(), String> {
+    let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || name.len() > 256 || !name.bytes().all(letters) {
+        return Err(format!("{name} is no name of a header"));
+    }
+    match FORBIDDEN.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+        true => Err(format!("{name} may not be chosen")),
+        false => Ok(()),
+    }
+}
+
 /// A header's value.
 #[derive(Debug, Clone)]
 pub enum Value {

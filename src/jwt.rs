@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use crate::key::PrivateKey;
+use crate::printable;
 use crate::secret::Secret;
 use crate::token::LONGEST_TOKEN;
 
@@ -123,6 +124,32 @@ pub fn parts(token: &str) -> Result<Parts<'_>, &'static str> {
     })
 }
 
+/// Who made a JWT and whom it is for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Addressed {
+    /// `iss`, made printable.
+    pub issuer: String,
+    /// Every `aud`, made printable.
+    pub audiences: Vec<String>,
+}
+
+impl std::fmt::Display for Addressed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "issuer {}, audience {}", self.issuer, self.audiences.join(" and "))
+    }
+}
+
+/// Who made a JWT and whom it is for, by its own word; its signature is not looked at. `None`: it is no JWT.
+pub fn addressed(token: &Secret) -> Option<Addressed> {
+    let claims = parts(token.expose()).ok()?.claims;
+    let text = |value: &serde_json::Value| value.as_str().map(printable::text);
+    let audiences = match claims.get("aud") {
+        Some(serde_json::Value::Array(list)) => list.iter().filter_map(text).collect(),
+        one => one.and_then(text).into_iter().collect(),
+    };
+    Some(Addressed { issuer: claims.get("iss").and_then(text).unwrap_or_default(), audiences })
+}
+
 /// When a JWT ends by its own word, in Unix seconds; its signature is not looked at.
 pub fn expiry(token: &Secret) -> Option<i64> {
     parts(token.expose()).ok()?.claims.get("exp")?.as_i64()
@@ -190,6 +217,21 @@ mod tests {
         // All but the signature, which is another one: the published one was made with a random nonce.
         assert_eq!(ours.message, parts.message);
         assert!(key.public().verifies(ours.message, &ours.signature));
+    }
+
+    #[test]
+    fn a_jwt_says_who_made_it_and_for_whom() {
+        let jwt = |claims: &str| {
+            Secret::new(format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims.as_bytes())))
+        };
+        let said = |claims: &str| addressed(&jwt(claims)).map(|address| address.to_string());
+        assert_eq!(
+            said(r#"{"iss":"https://ci.example","aud":["a","b\n"]}"#).as_deref(),
+            Some("issuer https://ci.example, audience a and b\\n")
+        );
+        assert_eq!(said(r#"{"aud":"a"}"#).as_deref(), Some("issuer , audience a"));
+        assert_eq!(addressed(&jwt("{}")), Some(Addressed::default()));
+        assert_eq!(addressed(&Secret::new("no JWT")), None);
     }
 
     #[test]

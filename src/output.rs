@@ -4,8 +4,9 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::duration;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::flags::Format;
+use crate::secret::Secret;
 use crate::token::Token;
 use crate::world::World;
 
@@ -25,6 +26,27 @@ struct Json<'a> {
     cached: bool,
 }
 
+/// What an exchange gave besides its token (RFC 8693, 2.2.1).
+#[derive(Debug)]
+pub struct Issued {
+    /// `Bearer`, or what the server calls it: `N_A` for what is no access token.
+    pub token_type: String,
+    /// What kind of token it is, where the server says.
+    pub issued_token_type: Option<String>,
+    /// A refresh token, where the server gave one.
+    pub refresh_token: Option<Secret>,
+}
+
+/// The same of an exchange. A refresh token is there when the server sent one: it may have made the old one void.
+#[derive(Serialize)]
+struct IssuedJson<'a> {
+    #[serde(flatten)]
+    token: Json<'a>,
+    issued_token_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+}
+
 /// Prints a token found in `source`.
 ///
 /// # Errors
@@ -37,6 +59,32 @@ pub fn token(token: &Token, source: &str, format: Format, world: &World) -> Resu
         Format::Env => env(token),
         Format::CurlConfig => curl_config(token),
     };
+    world.mask(&token.secret);
+    world.streams.result(render.as_bytes())
+}
+
+/// Prints a token that was exchanged for another.
+///
+/// # Errors
+/// Unsupported for a format with `Bearer` in it when the token is no bearer token; and when standard output cannot
+/// be written.
+pub fn issued(token: &Token, issued: &Issued, format: Format, world: &World) -> Result<()> {
+    let render = match format {
+        Format::Json => issued_json(token, issued, world.clock.unix()),
+        Format::Text => text(token),
+        _ if !issued.token_type.eq_ignore_ascii_case("bearer") => {
+            let kind = &issued.token_type;
+            let message = format!("the token is of type {kind}, which is not sent behind Bearer");
+            return Err(Error::unsupported(message).hint("--format text, or --format json"));
+        }
+        Format::Header => header(token),
+        Format::Env => env(token),
+        Format::CurlConfig => curl_config(token),
+    };
+    world.mask(&token.secret);
+    if let Some(refresh_token) = &issued.refresh_token {
+        world.mask(refresh_token);
+    }
     world.streams.result(render.as_bytes())
 }
 
@@ -72,9 +120,23 @@ fn curl_config(token: &Token) -> Zeroizing<String> {
 }
 
 fn json(token: &Token, source: &str, now: i64) -> Zeroizing<String> {
-    let json = Json {
+    pretty(&known(token, source, "Bearer", now))
+}
+
+fn issued_json(token: &Token, issued: &Issued, now: i64) -> Zeroizing<String> {
+    // However it is spelt, it means the same.
+    let bearer = issued.token_type.eq_ignore_ascii_case("bearer");
+    pretty(&IssuedJson {
+        token: known(token, "exchange", if bearer { "Bearer" } else { &issued.token_type }, now),
+        issued_token_type: issued.issued_token_type.as_deref(),
+        refresh_token: issued.refresh_token.as_ref().map(Secret::expose),
+    })
+}
+
+fn known<'a>(token: &'a Token, source: &'a str, token_type: &'a str, now: i64) -> Json<'a> {
+    Json {
         token: token.secret.expose(),
-        token_type: "Bearer",
+        token_type,
         expires_at: token.expires_at.map(duration::rfc3339),
         expires_in: token.left(now),
         scopes: token.scopes.as_deref(),
@@ -84,8 +146,11 @@ fn json(token: &Token, source: &str, now: i64) -> Zeroizing<String> {
         quota_project: token.quota_project.as_deref(),
         universe_domain: token.universe_domain.as_deref(),
         cached: token.cached,
-    };
-    let mut text = Zeroizing::new(serde_json::to_string_pretty(&json).unwrap_or_default());
+    }
+}
+
+fn pretty(json: &impl Serialize) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(serde_json::to_string_pretty(json).unwrap_or_default());
     text.push('\n');
     text
 }

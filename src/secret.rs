@@ -54,6 +54,11 @@ impl Secret {
         self.0.is_empty()
     }
 
+    /// Whether it is one line of text, without any control character.
+    pub fn is_one_line(&self) -> bool {
+        !self.0.chars().any(char::is_control)
+    }
+
     /// Compares in time that depends on the lengths only.
     pub fn same_as(&self, other: &Secret) -> bool {
         let (a, b) = (self.0.as_bytes(), other.0.as_bytes());

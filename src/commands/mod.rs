@@ -2,6 +2,7 @@
 
 pub mod cache;
 pub mod completions;
+pub mod exchange;
 pub mod man;
 pub mod print_access_token;
 pub mod sandbox;
@@ -15,6 +16,7 @@ use crate::world::World;
 /// Every command, in the order of the manual. Parser, help, completion and man pages all walk this.
 pub const COMMANDS: &[Spec] = &[
     print_access_token::SPEC,
+    exchange::SPEC,
     status::SPEC,
     cache::SPEC,
     sandbox::SPEC,
@@ -120,6 +122,7 @@ mod tests {
     #[test]
     fn no_words_mean_the_same_whether_they_are_parsed_or_not() {
         agree::<print_access_token::Flags>();
+        agree::<exchange::Flags>();
         agree::<status::Flags>();
         agree::<cache::Flags>();
         agree::<sandbox::Flags>();

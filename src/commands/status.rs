@@ -188,7 +188,7 @@ fn text(picture: &Picture, world: &World) -> String {
             if !broken {
                 text.push_str(&format!(
                     "try      {}\n",
-                    wrapped(discover::HINT, 9, world.terminal.width)
+                    wrapped(&discover::hint(world), 9, world.terminal.width)
                 ));
             }
         }
@@ -205,14 +205,18 @@ fn text(picture: &Picture, world: &World) -> String {
 fn summary(text: &mut String, used: &Used, paint: Paint, world: &World) {
     let (now, width) = (world.clock.unix(), world.terminal.width);
     let about = &used.about;
-    let who = about.account.as_deref();
-    let who = who.map_or_else(|| "an account without a name".to_owned(), printable::text);
     let kind = kind_in_words(&about.kind);
-    let kind = kind.strip_prefix("a ").or(kind.strip_prefix("the ")).unwrap_or(kind);
+    let articles = ["a ", "an ", "the "];
+    let kind = articles.iter().find_map(|article| kind.strip_prefix(article)).unwrap_or(kind);
     let home = world.folders.home.as_deref();
     let place = printable::home_path(Path::new(&about.place), home);
-    let using = wrapped(&format!("{who}, {kind}, from {place}"), 9, width);
-    text.push_str(&format!("using    {}\n", paint.good(&using)));
+    let using = match &about.account {
+        Some(who) => format!("{}, {kind}, from {place}", printable::text(who)),
+        // A CI system's job is known by its system.
+        None if used.source == "workload" => format!("{kind} of {place}"),
+        None => format!("an account without a name, {kind}, from {place}"),
+    };
+    text.push_str(&format!("using    {}\n", paint.good(&wrapped(&using, 9, width))));
     if let Some(through) = &about.through {
         text.push_str(&format!("through  {}\n", wrapped(&printable::text(through), 9, width)));
     }

@@ -66,12 +66,12 @@ impl Credential for Deferred {
         self.inner()?.access_token(request, broker)
     }
 
-    fn identity(&self, world: &World) -> Result<Option<Identity>> {
-        self.inner()?.identity(world)
-    }
-
     fn prepare(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<()> {
         self.inner()?.prepare(request, broker)
+    }
+
+    fn identity(&self, world: &World) -> Result<Option<Identity>> {
+        self.inner()?.identity(world)
     }
 
     fn ask_about(&self, broker: &Broker<'_>) -> Result<About> {

@@ -104,13 +104,7 @@ impl Impersonated {
     }
 
     fn lifetime(&self, request: &AccessRequest) -> Result<u32> {
-        match request.lifetime.or(self.role.lifetime).unwrap_or(USUAL_LIFE) {
-            seconds @ SHORTEST_LIFE..=LONGEST_LIFE => Ok(seconds),
-            seconds => Err(Error::usage(format!(
-                "--lifetime {seconds}s is out of range for an impersonated service account"
-            ))
-            .hint("give 10m to 12h; above 1h a policy of the organisation must allow it")),
-        }
+        life(request.lifetime.or(self.role.lifetime))
     }
 
     /// A JWT that the service account signs at IAM, exchanged as one signed with its own key would be.
@@ -228,11 +222,25 @@ impl Credential for Impersonated {
                 let response = broker.send(&asked)?;
                 let (token, end) = iam::read_access_token(&response, asked.url.authority())
                     .map_err(|error| self.explained(error, &response))?;
-                Token::new(token, &self.own.kind, Some(end))
+                Token::new(token, &self.own.kind, end)
             }
         };
         token.scopes = Some(scopes);
         Ok(self.about().stamp(token))
+    }
+}
+
+/// How long a token of a service account is to live, in seconds.
+///
+/// # Errors
+/// Usage, when none lives that long.
+pub fn life(wanted: Option<u32>) -> Result<u32> {
+    match wanted.unwrap_or(USUAL_LIFE) {
+        seconds @ SHORTEST_LIFE..=LONGEST_LIFE => Ok(seconds),
+        seconds => Err(Error::usage(format!(
+            "--lifetime {seconds}s is out of range for an impersonated service account"
+        ))
+        .hint("give 10m to 12h; above 1h a policy of the organisation must allow it")),
     }
 }
 

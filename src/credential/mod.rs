@@ -208,7 +208,19 @@ impl Services {
     /// # Errors
     /// Usage, when the universe makes no URL.
     pub fn exchange(&self, universe: &str) -> Result<Url> {
-        let usual = Url::parse(&format!("https://sts.{universe}/v1/token"));
+        self.sts(universe, "token")
+    }
+
+    /// Where refresh tokens of the STS's own are taken in a universe: those of workforce logins.
+    ///
+    /// # Errors
+    /// Usage, when the universe makes no URL.
+    pub fn refresh(&self, universe: &str) -> Result<Url> {
+        self.sts(universe, "oauthtoken")
+    }
+
+    fn sts(&self, universe: &str, name: &str) -> Result<Url> {
+        let usual = Url::parse(&format!("https://sts.{universe}/v1/{name}"));
         let moved = usual.and_then(|usual| match &self.sts {
             Some(moved) => usual.moved_to(moved),
             None => Ok(usual),

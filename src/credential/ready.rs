@@ -39,6 +39,11 @@ impl Ready {
             About { kind: "access_token".to_owned(), place: place.to_owned(), ..About::default() };
         Ok(Ready { token, about })
     }
+
+    /// Takes a token that gauth itself has got.
+    pub fn known(token: Secret, about: About) -> Ready {
+        Ready { token, about }
+    }
 }
 
 impl Credential for Ready {

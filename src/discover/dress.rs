@@ -40,7 +40,7 @@ pub(super) fn dressed(search: &Search<'_>, found: Found) -> Result<Found> {
 ///
 /// # Errors
 /// When their names do not make a URL.
-pub(super) fn acting_as(
+pub fn acting_as(
     credential: Rc<dyn Credential>,
     chain: &[String],
     settings: &Settings,

@@ -8,10 +8,11 @@ use std::rc::Rc;
 
 use crate::accounts;
 use crate::broker::Broker;
-use crate::credential::external_account::workload;
+use crate::credential::external_account::{ci, provider, workload};
 use crate::credential::gcloud::GcloudAccount;
 use crate::credential::metadata::Metadata;
 use crate::credential::{self, About, Credential};
+pub use crate::discover::dress::acting_as;
 use crate::discover::dress::dressed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::flags::Source;
@@ -112,7 +113,7 @@ fn bare(search: &Search<'_>) -> Result<Found> {
             }
         }
     }
-    Err(nothing_found(search.settings, &reasons))
+    Err(nothing_found(search, &reasons))
 }
 
 fn noted(found: Found, place: &Place, search: &Search<'_>) -> Found {
@@ -132,11 +133,23 @@ fn within(settings: &Settings, place: &Place) -> bool {
 }
 
 /// What to do when there is no credential.
-pub const HINT: &str = "gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS to a \
-                        credential file";
+pub fn hint(world: &World) -> String {
+    match ci::recognised(world) {
+        Some(system) => format!(
+            "--workload-identity-provider {}, with the token of {}",
+            provider::FORM,
+            system.name
+        ),
+        None => {
+            "gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS to a \
+                 credential file"
+                .to_owned()
+        }
+    }
+}
 
-fn nothing_found(settings: &Settings, reasons: &[String]) -> Error {
-    match (&settings.source, reasons) {
+fn nothing_found(search: &Search<'_>, reasons: &[String]) -> Error {
+    match (&search.settings.source, reasons) {
         (Some(_), [.., reason]) => {
             Error::new(ErrorKind::NoCredential, format!("no credential found, {reason}"))
                 .hint("leave --source away, or gauth status to see what there is")
@@ -145,7 +158,7 @@ fn nothing_found(settings: &Settings, reasons: &[String]) -> Error {
             ErrorKind::NoCredential,
             "no credential found in any of the 6 places that gauth status lists",
         )
-        .hint(HINT),
+        .hint(hint(search.world())),
     }
 }
 

@@ -22,14 +22,23 @@ pub struct ServerError {
     pub reason: Option<String>,
 }
 
+impl ServerError {
+    /// Code, description, reason and URI, whoever says so.
+    pub fn words(&self) -> String {
+        let mut words = self.code.clone();
+        if let Some(description) = &self.description {
+            words.push_str(&format!(": \"{description}\""));
+        }
+        for more in [&self.reason, &self.uri].into_iter().flatten() {
+            words.push_str(&format!(" ({more})"));
+        }
+        words
+    }
+}
+
 impl std::fmt::Display for ServerError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Google says {}", self.code)?;
-        if let Some(description) = &self.description {
-            write!(f, ": \"{description}\"")?;
-        }
-        let more = [&self.reason, &self.uri];
-        more.into_iter().flatten().try_for_each(|more| write!(f, " ({more})"))
+        write!(f, "Google says {}", self.words())
     }
 }
 
@@ -57,9 +66,14 @@ const PORTAL: &str = "open any web page: a captive portal or a proxy answers in 
 
 /// An answer with a bad status: 4xx is a refusal, anything else is no usable answer.
 pub fn failure(response: &HttpResponse, host: &str) -> Error {
+    failure_of("Google", response, host)
+}
+
+/// The same of somebody else's server: `who` says it.
+pub fn failure_of(who: &str, response: &HttpResponse, host: &str) -> Error {
     let status = response.status;
     let said = match server_error(response) {
-        Some(error) => error.to_string(),
+        Some(error) => format!("{who} says {}", error.words()),
         None if response.body.is_empty() => format!("status {status}"),
         None if looks_like_html(response) => format!("status {status} and a web page"),
         None => format!("status {status}: \"{}\"", printable::first_line(&response.body)),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::google::{answer, metrics};
+use crate::google::{answer, bearer, metrics};
 use crate::http::{HttpRequest, HttpResponse};
 use crate::json::Fields;
 use crate::printable;
@@ -110,9 +110,7 @@ pub fn access_token(
 ) -> Result<HttpRequest> {
     let body =
         AccessBody { delegates: some(delegates), scope: scopes, lifetime: format!("{lifetime}s") };
-    let url = target.url(Method::GenerateAccessToken)?;
-    let suffix = metrics("auth-request-type/at cred-type/imp");
-    Ok(signed(HttpRequest::json(url, &body), source).header("x-goog-api-client", suffix))
+    Ok(signed(HttpRequest::json(target.url(Method::GenerateAccessToken)?, &body), source))
 }
 
 /// Asks for a signature over claims, which are JSON.
@@ -133,10 +131,12 @@ fn some(delegates: &[String]) -> Option<&[String]> {
     Some(delegates).filter(|delegates| !delegates.is_empty())
 }
 
-/// With the source's token, and the project that pays for the source's requests.
+/// With the source's token, the project that pays for the source's requests, and what Google counts by: signatures
+/// are asked for on the way to an access token, too.
 fn signed(request: HttpRequest, source: &Token) -> HttpRequest {
-    let bearer = Secret::new(format!("Bearer {}", source.secret.expose()));
-    let request = request.secret_header("authorization", bearer);
+    let request = request
+        .secret_header("authorization", bearer(&source.secret))
+        .header("x-goog-api-client", metrics("auth-request-type/at cred-type/imp"));
     match &source.quota_project {
         Some(project) => request.header("x-goog-user-project", project.clone()),
         None => request,
@@ -148,11 +148,11 @@ pub fn delegate(account: &str) -> String {
     format!("projects/-/serviceAccounts/{account}")
 }
 
-/// An access token and its end in Unix seconds.
+/// An access token and its end in Unix seconds, `None` where the server did not say.
 ///
 /// # Errors
 /// As for any answer.
-pub fn read_access_token(response: &HttpResponse, host: &str) -> Result<(Secret, i64)> {
+pub fn read_access_token(response: &HttpResponse, host: &str) -> Result<(Secret, Option<i64>)> {
     let mut fields = Fields::new(answer::object(response, host)?);
     let in_answer =
         |what: String| answer::unusable(response, host, &format!("is not understood, {what}"));
@@ -161,11 +161,13 @@ pub fn read_access_token(response: &HttpResponse, host: &str) -> Result<(Secret,
         let what = "holds an accessToken that no header can carry";
         return Err(answer::unusable(response, host, what));
     }
-    let end = fields.needed("expireTime").map_err(in_answer)?;
-    let end: jiff::Timestamp = end
-        .parse()
-        .map_err(|_| in_answer("expireTime is not a time like 2026-01-02T03:04:05Z".to_owned()))?;
-    Ok((token, end.as_second()))
+    let end = match fields.text("expireTime").map_err(in_answer)? {
+        None => None,
+        Some(text) => Some(text.parse::<jiff::Timestamp>().map_err(|_| {
+            in_answer("expireTime is not a time like 2026-01-02T03:04:05Z".to_owned())
+        })?),
+    };
+    Ok((token, end.map(jiff::Timestamp::as_second)))
 }
 
 /// A signed JWT.
@@ -223,6 +225,7 @@ pub fn explain(error: Error, response: &HttpResponse, who: &str, account: &str) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::Value;
     use zeroize::Zeroizing;
 
     fn text(request: &HttpRequest) -> &str {
@@ -268,6 +271,11 @@ mod tests {
         let request = sign_jwt(&target, &source, &[], "{\"iss\":\"T\"}").expect("request");
         assert_eq!(text(&request), r#"{"delegates":null,"payload":"{\"iss\":\"T\"}"}"#);
         assert!(request.url.as_str().ends_with("/v1/projects/-/serviceAccounts/T:signJwt"));
+        let metrics = request.headers.iter().find(|(name, _)| name == "x-goog-api-client");
+        let suffix = "auth-request-type/at cred-type/imp";
+        assert!(metrics.is_some_and(
+            |(_, value)| matches!(value, Value::Plain(text) if text.ends_with(suffix))
+        ));
     }
 
     #[test]
@@ -282,7 +290,7 @@ mod tests {
         ] {
             let body = format!("{{\"accessToken\":\"ya29.c\",\"expireTime\":\"{time}\"}}");
             let read = read_access_token(&answered(200, &body), "host");
-            assert_eq!(read.ok().map(|(_, end)| end), end, "{time}");
+            assert_eq!(read.ok().and_then(|(_, end)| end), end, "{time}");
         }
         for body in ["{}", "{\"accessToken\":\"a b\",\"expireTime\":\"2026-01-02T04:04:05Z\"}"] {
             assert_eq!(

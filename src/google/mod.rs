@@ -7,6 +7,13 @@ pub mod metadata;
 pub mod sts;
 pub mod token;
 
+use crate::secret::Secret;
+
+/// What an `Authorization` header says of a token (RFC 6750, 2.1).
+pub fn bearer(token: &Secret) -> Secret {
+    Secret::new(format!("Bearer {}", token.expose()))
+}
+
 /// The metrics header Google's libraries send: language, library, and what is asked with which kind.
 /// Nothing else about the user or the machine is sent.
 pub fn metrics(suffix: &str) -> String {

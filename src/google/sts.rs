@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use crate::error::Error;
 use crate::google::answer;
 use crate::http::{HttpRequest, HttpResponse};
+use crate::jwt;
 use crate::secret::Secret;
 use crate::url::Url;
 
@@ -138,6 +139,14 @@ pub fn basic(id: &str, secret: &Secret) -> Secret {
 /// A token type in full; what is no short name is taken as it is.
 pub fn token_type(name: &str) -> &str {
     TOKEN_TYPES.iter().find(|(short, _)| *short == name).map_or(name, |(_, long)| long)
+}
+
+/// The type a token has by its looks: a JWT, or an access token of Google's.
+pub fn type_by_looks(token: &Secret) -> Option<&'static str> {
+    match token.expose() {
+        google if google.starts_with("ya29.") => Some(ACCESS_TOKEN),
+        other => jwt::parts(other).is_ok().then(|| token_type("jwt")),
+    }
 }
 
 /// The scopes, audiences and so on that a refusal usually means. `subject` says in words where the subject token

@@ -71,6 +71,11 @@ impl Deadline {
         self.0.saturating_sub(clock.elapsed())
     }
 
+    /// This much later.
+    pub fn later(self, by: Duration) -> Deadline {
+        Deadline(self.0.saturating_add(by))
+    }
+
     /// The earlier of this one and `budget` from now.
     pub fn at_most(self, clock: &dyn Clock, budget: Duration) -> Deadline {
         Deadline(self.0.min(clock.elapsed().saturating_add(budget)))

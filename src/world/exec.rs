@@ -1,11 +1,15 @@
 //! Starting programs: argument vectors, never a shell.
 
+mod capture;
+
 use std::ffi::OsString;
 use std::process::{Command, ExitStatus};
 
 use crate::error::{Error, Result, io_reason};
 use crate::printable;
 use crate::world::guard;
+
+pub use capture::{Failure, LARGEST, Run, capture};
 
 /// A variable of the child: set, or removed.
 pub type Change = (&'static str, Option<OsString>);

@@ -110,7 +110,8 @@ impl Http for Wire {
             false => None,
         };
         let watch = Arc::new(Mutex::new(Watch::default()));
-        let attempt = Attempt { url: &request.url, conditions, watch: &watch };
+        let shown = request.identity.as_ref();
+        let attempt = Attempt { url: &request.url, shown, conditions, watch: &watch };
         let line = Line::new(message.uri().clone(), client, now() + conditions.limit, &watch);
         let answer = agent(conditions, line).and_then(|agent| agent.run(message));
         let answer = answer.map_err(|error| attempt.failed(error))?;

@@ -16,6 +16,7 @@ pub mod terminal;
 
 use std::sync::Arc;
 
+use crate::secret::Secret;
 use crate::world::clock::Clock;
 use crate::world::env::Env;
 use crate::world::folders::Folders;
@@ -58,6 +59,20 @@ impl World {
             started: clock.unix_millis(),
             clock,
             env,
+        }
+    }
+
+    /// Whether a person is there who can read a question and answer it.
+    pub fn is_attended(&self) -> bool {
+        self.terminal.attended && self.terminal.is_terminal && self.streams.in_is_terminal
+    }
+
+    /// Keeps a token out of the log of GitHub Actions, whose own secrets are all it hides by itself: to be called
+    /// before the token goes anywhere. Elsewhere nothing happens.
+    pub fn mask(&self, token: &Secret) {
+        let on_github = self.env.os(&env::GITHUB_ACTIONS).is_some_and(|value| value == "true");
+        if on_github && !token.is_empty() {
+            self.terminal.mask(token);
         }
     }
 }

@@ -13,6 +13,8 @@ use crate::private_file::{self, Fault};
 pub struct Streams {
     input: Input,
     output: RefCell<Box<dyn Write>>,
+    /// Whether standard input is a terminal.
+    pub in_is_terminal: bool,
     /// Whether standard output is a terminal.
     pub out_is_terminal: bool,
 }
@@ -23,6 +25,7 @@ impl Streams {
         Streams {
             input: Input::Standard,
             output: RefCell::new(Box::new(StandardOutput)),
+            in_is_terminal: std::io::stdin().is_terminal(),
             out_is_terminal: std::io::stdout().is_terminal(),
         }
     }
@@ -32,6 +35,7 @@ impl Streams {
         Streams {
             input: Input::Other(RefCell::new(input)),
             output: RefCell::new(output),
+            in_is_terminal: false,
             out_is_terminal: false,
         }
     }

@@ -5,8 +5,9 @@ use std::io::{IsTerminal, Write};
 use std::rc::Rc;
 
 use anstyle::{AnsiColor, Style};
+use zeroize::Zeroizing;
 
-use crate::secret;
+use crate::secret::{self, Secret};
 use crate::world::env::{self, Env};
 
 /// How much is said.
@@ -110,6 +111,24 @@ impl Terminal {
         self.say(Level::Quiet, || text.to_owned());
     }
 
+    /// Tells the runner of GitHub Actions to hide a secret in all that the job prints from now on: it reads its
+    /// commands on standard error too, and does not print this one. The only line that the filter may not touch.
+    pub(super) fn mask(&self, secret: &Secret) {
+        let value = secret.expose();
+        let mut line = Zeroizing::new(String::with_capacity(16 + 3 * value.len()));
+        line.push_str("::add-mask::");
+        for letter in value.chars() {
+            match letter {
+                '%' => line.push_str("%25"),
+                '\r' => line.push_str("%0D"),
+                '\n' => line.push_str("%0A"),
+                letter => line.push(letter),
+            }
+        }
+        line.push('\n');
+        self.write(&line);
+    }
+
     /// Colours for a stream that is, or is not, a terminal.
     pub fn paint(&self, stream_is_terminal: bool) -> Paint {
         Paint(self.colour.unwrap_or(stream_is_terminal))
@@ -120,13 +139,21 @@ impl Terminal {
             return;
         }
         let text = text();
-        let line = format!("{}\n", secret::redact(&text));
+        self.write(&format!("{}\n", secret::redact(&text)));
+    }
+
+    fn write(&self, line: &str) {
         // Standard error that cannot be written changes nothing.
         match &self.sink {
             Sink::Standard => drop(std::io::stderr().lock().write_all(line.as_bytes())),
             Sink::Captured(kept) => kept.borrow_mut().extend_from_slice(line.as_bytes()),
         }
     }
+}
+
+/// Standard error as a place for what a child prints to a person: standard output is for results.
+pub fn for_a_child() -> std::process::Stdio {
+    std::io::stderr().into()
 }
 
 fn width(env: &Env) -> usize {

@@ -231,7 +231,10 @@ fn completion_offers_the_names_people_type() {
     let sandbox = sandbox();
     let output = answer(&sandbox, &["gauth", ""]);
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.starts_with("token:an access token for the chosen credential\nstatus:"), "{text}");
+    assert!(
+        text.starts_with("token:an access token for the chosen credential\nexchange:"),
+        "{text}"
+    );
     assert!(!text.contains("--credentials") && !text.contains("print-access-token"), "{text}");
     let output = answer(&sandbox, &["gauth", "print"]);
     let text = String::from_utf8(output.stdout).unwrap();

@@ -2,10 +2,12 @@
 #![allow(clippy::disallowed_methods)] // Tests stand outside: they open sockets and look at clocks.
 
 mod cache;
+mod ci;
 mod corpus;
 mod discovery;
 #[cfg(target_os = "linux")]
 mod e2e;
+mod exchange;
 mod generated;
 mod input;
 mod net;

@@ -9,6 +9,7 @@ use std::process::{Command, Output, Stdio};
 
 use gauth::commands::COMMANDS;
 use gauth::secret::Secret;
+use gauth::server::sandbox::cast::{CLIENT_ID, WORKLOAD_PROVIDER};
 use gauth::server::sandbox::environment::Caller;
 use gauth::server::sandbox::{Options, Running, Sandbox};
 
@@ -81,6 +82,7 @@ impl Machine {
             program(&sandbox.folder().join(name), OWN);
         }
         fs::copy(sandbox.service_account_file(), sandbox.folder().join("key.json")).unwrap();
+        for_exchange(sandbox.folder());
         Machine { sandbox, programs }
     }
 
@@ -99,8 +101,22 @@ impl Machine {
                 None => command.env_remove(name),
             };
         }
+        // Where these tests run, tokens need not be masked.
+        command.env_remove("GITHUB_ACTIONS");
         command.env("HOME", folder).envs(more.iter().copied()).stdin(Stdio::null());
         command.output().unwrap()
+    }
+}
+
+/// The files that the examples of the exchange name.
+fn for_exchange(folder: &Path) {
+    fs::copy(folder.join("subject_token.txt"), folder.join("oidc.jwt")).unwrap();
+    let boundary = include_str!("../data/credentials/credential_access_boundary.json");
+    fs::write(folder.join("boundary.json"), boundary).unwrap();
+    let login = fs::read(folder.join("external_account_authorized_user.json")).unwrap();
+    let login: serde_json::Value = serde_json::from_slice(&login).unwrap();
+    for (file, field) in [("login", "refresh_token"), ("secret", "client_secret")] {
+        fs::write(folder.join(file), login[field].as_str().unwrap()).unwrap();
     }
 }
 
@@ -139,9 +155,14 @@ fn the_readmes_ci_steps_run() {
     let steps: Vec<String> = blocks("yaml")
         .iter()
         .flat_map(|(_, text)| text.lines())
-        .filter_map(|line| line.trim().strip_prefix("run: ").map(str::to_owned))
+        .filter_map(|line| {
+            let line = line.trim();
+            let step = line.strip_prefix("- ").unwrap_or(line);
+            step.strip_prefix("run: ").or(Some(step).filter(|step| step.starts_with("gauth ")))
+        })
+        .map(str::to_owned)
         .collect();
-    assert!(!steps.is_empty(), "README.md has lost its CI step");
+    assert_eq!(steps.len(), 3, "README.md has lost a step of CI");
     for step in steps {
         let more = [("GAUTH_CREDENTIALS", key.as_str()), ("GOOGLE_APPLICATION_CREDENTIALS", "")];
         succeeded(&step, &machine.run(&step, &more));
@@ -163,6 +184,13 @@ fn the_readme_links_to_files_that_are_there() {
 }
 
 #[test]
+fn the_readme_says_what_every_ci_system_needs() {
+    for system in gauth::credential::external_account::ci::SYSTEMS {
+        assert!(README.contains(&format!("\n| {} | ", system.name)), "{}", system.name);
+    }
+}
+
+#[test]
 fn the_readmes_table_of_exit_codes_is_complete() {
     for (kind, _, _) in gauth::error::KINDS {
         let code = kind.exit_code();
@@ -176,9 +204,13 @@ fn the_readmes_table_of_exit_codes_is_complete() {
 fn the_manuals_examples_run() {
     let machine = Machine::new();
     for example in COMMANDS.iter().flat_map(|spec| spec.examples) {
+        let example_line = example
+            .0
+            .replace(" URL", " https://storage.googleapis.com/")
+            .replace("--audience NAME", &format!("--audience {WORKLOAD_PROVIDER}"))
+            .replace("--client-id ID", &format!("--client-id {CLIENT_ID}"));
         let script = format!(
-            "mkdir -p ~/.zfunc ~/.config/fish/completions ~/.local/share/man/man1\n{}",
-            example.0.replace(" URL", " https://storage.googleapis.com/")
+            "mkdir -p ~/.zfunc ~/.config/fish/completions ~/.local/share/man/man1\n{example_line}"
         );
         succeeded(example.0, &machine.run(&script, &[]));
     }

@@ -1,54 +1,18 @@
-"""The same credential given to google-auth and to gauth: both must send the same, but for times, audience and names.
+"""The same credential given to google-auth and to gauth: both must send the same, but for times and audience.
 
 Usage: recorder.py GAUTH FOLDER; prints one line for each check.
 """
 
-import base64
-import http.server
-import json
 import os
-import subprocess
 import sys
-import threading
-import urllib.parse
+
+from recording import Gauth, essence, file_of, serve
 
 GAUTH, FOLDER = sys.argv[1:3]
 SEEN = []
 failed = False
 
-
-class Recorder(http.server.BaseHTTPRequestHandler):
-    """Keeps every request and answers like a token endpoint or a metadata server."""
-
-    def answer(self):
-        body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
-        SEEN.append((self.command, self.path, dict(self.headers.lower_items), body))
-        value = {"access_token": "ya29.recorded", "expires_in": 3599, "token_type": "Bearer"}
-        if "recursive=true" in self.path:
-            value = {"email": "vm@p.iam.gserviceaccount.com", "aliases": ["default"], "scopes": ["s"]}
-        text = json.dumps(value).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Metadata-Flavor", "Google")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    do_GET = do_POST = answer
-
-    def parse_request(self):
-        good = super().parse_request()
-        if good:
-            self.headers.lower_items = [(k.lower(), v) for k, v in self.headers.items()]
-        return good
-
-    def log_message(self, *_):
-        pass
-
-
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Recorder)
-threading.Thread(target=server.serve_forever, daemon=True).start()
-HOST = "127.0.0.1:%d" % server.server_address[1]
+HOST = serve(SEEN)
 URL = "http://%s/token" % HOST
 os.environ.update(GCE_METADATA_HOST=HOST, GCE_METADATA_IP=HOST, GCE_METADATA_ROOT=HOST)
 
@@ -58,39 +22,6 @@ import google.oauth2.credentials  # noqa: E402
 import google.oauth2.service_account  # noqa: E402
 
 
-def part(jwt, index):
-    text = jwt.split(".")[index]
-    return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-
-
-def essence(request):
-    """What must be equal: method, path, query, media type, fields in order, the JWT but for its times."""
-    method, path, headers, body = request
-    path, _, query = path.partition("?")
-    fields = []
-    for name, value in urllib.parse.parse_qsl(body, keep_blank_values=True):
-        if name == "assertion":
-            claims = part(value, 1)
-            life = claims["exp"] - claims["iat"]
-            value = {
-                "header": part(value, 0),
-                "claims": {k: v for k, v in claims.items() if k not in ("iat", "exp", "aud")},
-                "names": sorted(claims),
-                "an hour at most": 0 < life <= 3600,
-            }
-        fields.append((name, value))
-    return {
-        "method": method,
-        "path": path,
-        "query": urllib.parse.parse_qs(query),
-        "media type": (headers.get("content-type") or "").partition(";")[0],
-        "flavour": headers.get("metadata-flavor"),
-        "secret headers": sorted(k for k in headers if k in ("authorization", "cookie")),
-        "kind": headers.get("x-goog-api-client", "").split(" ", 2)[2:],
-        "fields": fields,
-    }
-
-
 def recorded(action, wanted):
     SEEN.clear()
     action()
@@ -98,10 +29,7 @@ def recorded(action, wanted):
     return [essence(request) for request in found]
 
 
-def gauth(*words, **environment):
-    home = os.path.join(FOLDER, "home")
-    kept = {"HOME": home, "PATH": os.environ["PATH"], **environment}
-    subprocess.run([GAUTH, "token", "--no-cache", *words], env=kept, check=True, stdout=subprocess.DEVNULL)
+gauth = Gauth(GAUTH, FOLDER)
 
 
 def compare(name, theirs, ours, wanted="/token", equal=True):
@@ -119,13 +47,6 @@ def compare(name, theirs, ours, wanted="/token", equal=True):
 
 def refresh(credentials):
     credentials.refresh(google.auth.transport.requests.Request())
-
-
-def file_of(name, value):
-    path = os.path.join(FOLDER, name)
-    with open(path, "w") as file:
-        json.dump(value, file)
-    return path
 
 
 with open(os.path.join(FOLDER, "key.pem")) as file:
@@ -146,8 +67,8 @@ USER = {
     "refresh_token": "1//0refresh-token_with%every&thing",
 }
 A, B = "https://www.googleapis.com/auth/a", "https://www.googleapis.com/auth/b"
-robot = file_of("robot.json", ROBOT)
-user = file_of("user.json", {**USER, "token_uri": URL})
+robot = file_of(FOLDER, "robot.json", ROBOT)
+user = file_of(FOLDER, "user.json", {**USER, "token_uri": URL})
 
 
 def service_account(**more):
@@ -181,7 +102,7 @@ compare(
 compare(
     "metadata",
     lambda: refresh(google.auth.compute_engine.Credentials(scopes=[A, B])),
-    lambda: gauth("--scopes", A + "," + B, GCE_METADATA_HOST=HOST),
+    lambda: gauth("--scopes", A + "," + B, GCE_METADATA_HOST=HOST, NO_GCE_CHECK=""),
     "/default/token",
 )
 compare(

@@ -5,8 +5,8 @@
 
 mod aws;
 mod certificate;
-mod ci;
-mod executable;
+pub mod ci;
+pub(crate) mod executable;
 mod file;
 mod format;
 pub mod provider;
@@ -131,16 +131,25 @@ impl ExternalAccount {
         self.parts.client.as_ref().map(|(id, secret)| ClientAuth::Basic(id, secret))
     }
 
-    /// A provider refuses what is over; say so before it does.
-    fn warn_if_over(&self, subject: &Secret, broker: &Broker<'_>) {
-        let Some(end) = jwt::expiry(subject) else { return };
-        let over = broker.now() - end;
-        if over > 0 {
-            let place = self.parts.source.place();
-            broker.world.terminal.warn(&format!(
-                "the subject token from {place} expired {over} s ago, by this clock"
-            ));
+    /// A subject token by where it came from and what it says of itself, to compare with the provider.
+    fn in_words(&self, subject: &Secret) -> String {
+        let place = self.parts.source.place();
+        match jwt::addressed(subject) {
+            Some(address) => format!("{place} ({address})"),
+            None => place,
         }
+    }
+}
+
+/// A provider refuses what is over; say so before it does. `place` is where the subject token came from.
+pub fn warn_if_over(subject: &Secret, place: &str, broker: &Broker<'_>) {
+    let Some(end) = jwt::expiry(subject) else { return };
+    let over = broker.now() - end;
+    if over > 0 {
+        broker
+            .world
+            .terminal
+            .warn(&format!("the subject token from {place} expired {over} s ago, by this clock"));
     }
 }
 
@@ -172,7 +181,8 @@ impl Credential for ExternalAccount {
         };
         let identity = parts.source.identity(broker.world)?;
         let subject = parts.source.subject_token(&parts.pool, broker)?;
-        self.warn_if_over(&subject, broker);
+        broker.world.mask(&subject);
+        warn_if_over(&subject, &parts.source.place(), broker);
         let options = self.options(broker.world)?;
         let wish = Exchange {
             audiences: std::slice::from_ref(&parts.pool.audience),
@@ -195,7 +205,7 @@ impl Credential for ExternalAccount {
         let now = broker.now();
         let response = broker.send(&asked)?;
         let granted = token::read(&response, parts.token_url.authority(), now)
-            .map_err(|error| sts::explain(error, &response, &parts.source.place()))?;
+            .map_err(|error| sts::explain(error, &response, &self.in_words(&subject)))?;
         if granted.expires_at.is_none() {
             let host = parts.token_url.authority();
             broker.world.terminal.warn(&format!(

@@ -9,7 +9,7 @@ use crate::credential::external_account::{Pool, SubjectSource};
 use crate::credential::{AGAIN, Setting};
 use crate::error::{Error, Result};
 use crate::google::answer;
-use crate::http::HttpRequest;
+use crate::http::{self, HttpRequest, Method, Value};
 use crate::json::Fields;
 use crate::secret::Secret;
 use crate::trust::Endpoint;
@@ -18,18 +18,18 @@ use crate::url::Url;
 /// What such a server has to answer.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// A URL, asked with GET and these headers.
+/// A URL, asked with these headers.
 pub(super) struct Service {
-    url: Url,
-    headers: Vec<(String, Secret)>,
-    format: Format,
-}
-
-impl Service {
-    /// A URL that answers with JSON, asked with these headers.
-    pub(super) fn new(url: Url, headers: Vec<(String, Secret)>, format: Format) -> Service {
-        Service { url, headers, format }
-    }
+    /// Where.
+    pub(super) url: Url,
+    /// GET, or POST with nothing in it.
+    pub(super) method: Method,
+    /// What is sent along.
+    pub(super) headers: Vec<(String, Value)>,
+    /// What comes back.
+    pub(super) format: Format,
+    /// What to do when it does not.
+    pub(super) mend: String,
 }
 
 /// Reads the fields of the source.
@@ -47,29 +47,20 @@ pub(super) fn parse(
     let url = setting.trusted(Endpoint::Subject, "credential_source.url", &url, None)?;
     let format = Format::parse(&mut source).map_err(malformed)?;
     let headers = headers(&mut source).map_err(malformed)?;
-    Ok(Box::new(Service { url, headers, format }))
+    let mend = format!("check url and headers of credential_source in {}", setting.place);
+    Ok(Box::new(Service { url, method: Method::Get, headers, format, mend }))
 }
 
 /// The longest value of a header, in bytes: few servers take more.
 const LONGEST_HEADER: usize = 8192;
 
-/// Headers that a request could not do with, or that say what is not so.
-const FORBIDDEN: &[&str] =
-    &["host", "content-length", "transfer-encoding", "connection", "accept-encoding", "upgrade"];
-
-fn headers(source: &mut Fields) -> std::result::Result<Vec<(String, Secret)>, String> {
+fn headers(source: &mut Fields) -> std::result::Result<Vec<(String, Value)>, String> {
     let Some(mut given) = source.object("headers")? else { return Ok(Vec::new()) };
     let names: Vec<String> = given.rest().keys().cloned().collect();
     let mut headers = Vec::new();
     for name in names {
         let within = |what: String| format!("headers.{}", crate::printable::said(&what));
-        let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if name.is_empty() || name.len() > 256 || !name.bytes().all(letters) {
-            return Err(within(format!("{name} is no name of a header")));
-        }
-        if FORBIDDEN.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
-            return Err(within(format!("{name} may not be chosen")));
-        }
+        http::check_chosen_header(&name).map_err(within)?;
         let value = given.text(&name).map_err(within)?.unwrap_or_default();
         if !value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
             return Err(within(format!("{name} has a control character or is not ASCII")));
@@ -77,7 +68,7 @@ fn headers(source: &mut Fields) -> std::result::Result<Vec<(String, Secret)>, St
         if value.len() > LONGEST_HEADER {
             return Err(within(format!("{name} is longer than {LONGEST_HEADER} bytes")));
         }
-        headers.push((name.to_ascii_lowercase(), Secret::new(value)));
+        headers.push((name.to_ascii_lowercase(), Value::Secret(Secret::new(value))));
     }
     Ok(headers)
 }
@@ -96,7 +87,10 @@ impl SubjectSource for Service {
         digest.field(self.url.as_str());
         for (name, value) in &self.headers {
             digest.field(name);
-            digest.secret(value);
+            match value {
+                Value::Plain(text) => digest.field(text),
+                Value::Secret(secret) => digest.secret(secret),
+            }
         }
         digest.optional(match &self.format {
             Format::Text => None,
@@ -104,23 +98,20 @@ impl SubjectSource for Service {
         });
     }
 
-    fn subject_token(&self, pool: &Pool, broker: &Broker<'_>) -> Result<Secret> {
+    fn subject_token(&self, _: &Pool, broker: &Broker<'_>) -> Result<Secret> {
         let mut request = HttpRequest::get(self.url.clone());
+        request.method = self.method;
         request.proxy = !self.url.may_be_plain();
-        for (name, value) in &self.headers {
-            request = request.secret_header(name.clone(), value.clone());
-        }
+        let headers = self.headers.iter().cloned();
+        request.headers.extend(headers.map(|(name, value)| (name.into(), value)));
         let host = self.url.authority();
         let response = broker.send_within(&request, LIMIT)?;
         if response.status != 200 {
-            let place = &pool.place;
-            return Err(answer::failure(&response, host).hint_if_none(|| {
-                format!("check url and headers of credential_source in {place}")
-            }));
+            return Err(answer::failure(&response, host).hint_if_none(|| self.mend.clone()));
         }
         if response.body.len() > LONGEST {
             return Err(Error::no_answer(format!("{host}: the answer is larger than 64 KiB"))
-                .hint("check url of credential_source: this is no subject token"));
+                .hint(self.mend.clone()));
         }
         self.format.read(&response.body).map_err(|what| answer::unusable(&response, host, &what))
     }

@@ -11,9 +11,11 @@ use crate::credential::external_account::{ExternalAccount, KIND, Parts, Pool, Su
 use crate::credential::{About, Setting};
 use crate::error::{Error, Result};
 use crate::google::sts;
+use crate::http::Method;
 use crate::secret::Secret;
 use crate::settings::{Subject, Workload};
 use crate::trust::{DEFAULT_UNIVERSE, Endpoint};
+use crate::url::Url;
 use crate::world::World;
 
 /// The federated identity of this job. `impersonated`: the service account that will be acted as.
@@ -26,15 +28,7 @@ pub fn credential(
     setting: &Setting,
     world: &World,
 ) -> Result<ExternalAccount> {
-    let source: Box<dyn SubjectSource> = match &workload.subject {
-        Subject::Found => ci::find(&workload.audience, setting, world)?,
-        Subject::File(path) => Box::new(Content::of(path.clone(), &setting.place)?),
-        Subject::Variable(name) => Box::new(Variable::named(name, world)?),
-        Subject::Url(url) => {
-            let url = setting.trusted(Endpoint::Subject, "--subject-token-url", url, None)?;
-            Box::new(Service::new(url, Vec::new(), Format::Text))
-        }
-    };
+    let source = source(&workload.subject, &workload.audience, setting, world)?;
     let universe = setting.universe_domain.clone().unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned());
     let token_url = setting.services.exchange(&universe)?;
     let about = About {
@@ -61,6 +55,49 @@ pub fn credential(
         surroundings: None,
     };
     Ok(ExternalAccount::new(about, parts))
+}
+
+/// Where the token for a provider comes from.
+fn source(
+    subject: &Subject,
+    audience: &str,
+    setting: &Setting,
+    world: &World,
+) -> Result<Box<dyn SubjectSource>> {
+    match subject {
+        Subject::Found => ci::find(audience, setting, world),
+        Subject::File(path) => Ok(Box::new(Content::of(path.clone(), &setting.place)?)),
+        Subject::Variable(name) => Ok(Box::new(Variable::named(name, world)?)),
+        Subject::Url(url) => {
+            let url = setting.trusted(Endpoint::Subject, "--subject-token-url", url, None)?;
+            Ok(Box::new(at_url(url)))
+        }
+    }
+}
+
+/// A URL that gives the token to whoever asks.
+fn at_url(url: Url) -> Service {
+    Service {
+        url,
+        method: Method::Get,
+        headers: Vec::new(),
+        format: Format::Text,
+        mend: "check --subject-token-url: it has to answer with the token alone".to_owned(),
+    }
+}
+
+/// The token that a URL of the user's choice gives, for an exchange.
+///
+/// # Errors
+/// When it gives none.
+pub fn token_at(url: &Url, broker: &Broker<'_>) -> Result<Secret> {
+    let pool = Pool {
+        place: "--subject-token-url".to_owned(),
+        audience: String::new(),
+        subject_token_type: String::new(),
+        impersonated: None,
+    };
+    at_url(url.clone()).subject_token(&pool, broker)
 }
 
 /// A token in a file that the user named. Its content decides whose tokens are found in the cache: the next job
@@ -108,13 +145,18 @@ pub(super) struct Variable {
 }
 
 impl Variable {
+    /// This token, from the variable of this name.
+    pub(super) fn holding(name: &str, token: Secret) -> Variable {
+        Variable { name: name.to_owned(), token }
+    }
+
     /// The token in the variable of this name.
     ///
     /// # Errors
     /// Usage, when there is none or it is empty.
     pub(super) fn named(name: &str, world: &World) -> Result<Variable> {
         match world.env.secret(name)? {
-            Some(token) => Ok(Variable { name: name.to_owned(), token }),
+            Some(token) => Ok(Variable::holding(name, token)),
             None => {
                 let name = crate::printable::text(name);
                 Err(Error::usage(format!("the variable {name} holds no token"))

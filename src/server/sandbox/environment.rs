@@ -150,8 +150,8 @@ const REMOVED: &[&str] = &[
 /// Certificates that would be trusted in place of the sandbox's.
 const HIDING: [&str; 2] = [env::GAUTH_CA_FILE.name, env::CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE.name];
 
-/// gcloud's APIs that take part in making tokens, or that its commands ask along the way. The sandbox does not
-/// have them; a 404 from here is better than a request that leaves the machine.
+/// gcloud's APIs that take part in making tokens, or that its commands ask along the way. The sandbox has STS and
+/// IAM Credentials; of the others, a 404 from here is better than a request that leaves the machine.
 const REDIRECTED_APIS: &[&str] = &[
     "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER",
     "CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM",

@@ -298,7 +298,8 @@ fn html(_: &Request) -> Answer {
 
 fn redirect(request: &Request) -> Answer {
     let host = request.header("host").unwrap_or("127.0.0.1");
-    Answer::text(302, "elsewhere\n").header("Location", format!("http://{host}/elsewhere"))
+    // With the scheme of the request, which may have come over TLS.
+    Answer::text(302, "elsewhere\n").header("Location", format!("//{host}/elsewhere"))
 }
 
 fn oversize(mut answer: Answer) -> Answer {

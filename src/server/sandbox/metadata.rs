@@ -15,7 +15,11 @@ const RENEWED: i64 = 300;
 
 /// Answers `/` and everything below `/computeMetadata`.
 pub(super) fn answer(state: &State, request: &Request) -> Answer {
-    metadata::answer(state, request, state.ports[0])
+    // Both ports are ours; the one that was asked is in the name of the host.
+    let host = request.header("host").unwrap_or_default();
+    let [plain, tls] = state.ports;
+    let port = if host.ends_with(&format!(":{tls}")) { tls } else { plain };
+    metadata::answer(state, request, port)
 }
 
 impl Machine for State {

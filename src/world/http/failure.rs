@@ -4,10 +4,11 @@ use std::fmt::Display;
 use std::io::ErrorKind as Io;
 use std::sync::{Mutex, PoisonError};
 
-use rustls::CertificateError;
+use rustls::{AlertDescription, CertificateError};
 use ureq::Timeout;
 
 use crate::error::{Again, Error, io_reason};
+use crate::http::Identity;
 use crate::printable;
 use crate::proxy::Kind;
 use crate::url::Url;
@@ -17,6 +18,8 @@ use crate::world::http::buffers::Watch;
 /// What an error tells about the attempt behind it.
 pub(super) struct Attempt<'a> {
     pub(super) url: &'a Url,
+    /// The certificate the server was shown, if it asked.
+    pub(super) shown: Option<&'a Identity>,
     pub(super) conditions: &'a Conditions,
     pub(super) watch: &'a Mutex<Watch>,
 }
@@ -180,6 +183,14 @@ impl Attempt<'_> {
             rustls::Error::InvalidMessage(_) => {
                 return self.says("does not speak TLS").hint("check the port");
             }
+            rustls::Error::AlertReceived(alert) if self.shown.is_some() && is_refusal(*alert) => {
+                return self.not_accepted(*alert);
+            }
+            rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
+                return self.says("the server wants a client certificate").hint(
+                    "check the URL: hosts with mtls in their names are for certificates only",
+                );
+            }
             _ => {
                 return self
                     .broken(format!("TLS failed, {}", printable::text(&error.to_string())))
@@ -214,9 +225,32 @@ impl Attempt<'_> {
         }
     }
 
+    /// The server has looked at our certificate; it will not find it better next time.
+    fn not_accepted(&self, alert: AlertDescription) -> Error {
+        let path = self.shown.map(|shown| printable::path(&shown.certificate)).unwrap_or_default();
+        self.says(format!("the certificate {path} was not accepted, {alert:?}"))
+            .hint("compare its issuer with those the provider trusts, and its dates with date -u")
+    }
+
     fn unknown_issuer(&self) -> Error {
         self.says("the server's certificate has an unknown issuer").hint(INSPECTED)
     }
+}
+
+/// Whether a server says so of a client's certificate.
+fn is_refusal(alert: AlertDescription) -> bool {
+    use AlertDescription as Alert;
+    matches!(
+        alert,
+        Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+            | Alert::DecryptError
+    )
 }
 
 /// `30 s`, `0.5 s`.

@@ -9,7 +9,7 @@ use super::{Kind, Stage, alone, chance, each, finish, full, names, pid, run};
 use rustix::process::{Signal, kill_process};
 
 /// Waits a part of `longest`, then kills.
-fn kill_at_some_moment(mut command: std::process::Command, longest: Duration) {
+pub(super) fn kill_at_some_moment(mut command: std::process::Command, longest: Duration) {
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
     let moment = longest.mul_f64((chance() % 10_000) as f64 / 10_000.0);

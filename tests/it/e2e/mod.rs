@@ -6,6 +6,7 @@
 
 mod around;
 mod damaged;
+mod federated;
 mod interrupted;
 mod killed;
 mod matrix;
@@ -58,14 +59,59 @@ enum Kind {
     User,
     Gcloud,
     Metadata,
+    /// A subject token in a file, with a misbehaving STS.
+    Federated,
+    /// A subject token from a misbehaving URL.
+    Subject,
+    /// A misbehaving metadata server of AWS's.
+    Aws,
+    /// A person's login acting as a service account, with a misbehaving IAM.
+    Impersonated,
+    Workforce,
+    Gdch,
 }
 
-const KINDS: [Kind; 4] = [Kind::ServiceAccount, Kind::User, Kind::Gcloud, Kind::Metadata];
+const KINDS: [Kind; 10] = [
+    Kind::ServiceAccount,
+    Kind::User,
+    Kind::Gcloud,
+    Kind::Metadata,
+    Kind::Federated,
+    Kind::Subject,
+    Kind::Aws,
+    Kind::Impersonated,
+    Kind::Workforce,
+    Kind::Gdch,
+];
 
 impl Kind {
-    /// The route of the sandbox that gives its tokens.
+    /// The route of the sandbox that misbehaves for it: the one that gives its tokens, or what they are made of.
     fn route(self) -> &'static str {
-        if self == Kind::Metadata { "metadata" } else { "token" }
+        match self {
+            Kind::ServiceAccount | Kind::User | Kind::Gcloud => "token",
+            Kind::Metadata => "metadata",
+            Kind::Federated => "sts",
+            Kind::Subject => "subject",
+            Kind::Aws => "aws",
+            Kind::Impersonated => "iam",
+            Kind::Workforce => "oauthtoken",
+            Kind::Gdch => "gdch",
+        }
+    }
+
+    /// The credential's file in the sandbox's folder.
+    fn file(self) -> Option<&'static str> {
+        match self {
+            Kind::ServiceAccount => Some("service_account.json"),
+            Kind::User => Some("authorized_user.json"),
+            Kind::Gcloud | Kind::Metadata => None,
+            Kind::Federated => Some("external_account_file.json"),
+            Kind::Subject => Some("external_account_url.json"),
+            Kind::Aws => Some("external_account_aws.json"),
+            Kind::Impersonated => Some("impersonated_service_account.json"),
+            Kind::Workforce => Some("external_account_authorized_user.json"),
+            Kind::Gdch => Some("gdch_service_account.json"),
+        }
     }
 }
 
@@ -101,6 +147,9 @@ impl Stage {
     fn gauth(&self, kind: Kind, words: &[&str]) -> Command {
         let mut command = self.program(env!("CARGO_BIN_EXE_gauth"), kind);
         command.args(words);
+        if kind == Kind::Gdch && words.first() == Some(&"token") {
+            command.args(["--audience", "https://service.example"]);
+        }
         command
     }
 
@@ -110,21 +159,24 @@ impl Stage {
         command.env_clear().current_dir("/").stdin(Stdio::null());
         command.env("HOME", self.home.path()).env("NO_GCE_CHECK", "true");
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        for service in ["STS", "IAMCREDENTIALS"] {
+            let variable = format!("CLOUDSDK_API_ENDPOINT_OVERRIDES_{service}");
+            command.env(variable, self.google.url());
+        }
+        if let Some(file) = kind.file() {
+            command.env("GOOGLE_APPLICATION_CREDENTIALS", self.google.file(file));
+        }
         match kind {
-            Kind::ServiceAccount => {
-                command.env("GOOGLE_APPLICATION_CREDENTIALS", self.google.service_account_file())
+            Kind::Gcloud => {
+                command.env("CLOUDSDK_CONFIG", self.google.folder().join("gcloud"));
+                command.env("GAUTH_SOURCE", "gcloud");
             }
-            Kind::User => {
-                command.env("GOOGLE_APPLICATION_CREDENTIALS", self.google.authorized_user_file())
-            }
-            Kind::Gcloud => command
-                .env("CLOUDSDK_CONFIG", self.google.folder().join("gcloud"))
-                .env("GAUTH_SOURCE", "gcloud"),
             Kind::Metadata => {
                 let host = self.google.url().trim_start_matches("http://");
-                command.env_remove("NO_GCE_CHECK").env("GCE_METADATA_HOST", host)
+                command.env_remove("NO_GCE_CHECK").env("GCE_METADATA_HOST", host);
             }
-        };
+            _ => {}
+        }
         command
     }
 

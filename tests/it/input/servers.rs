@@ -347,10 +347,9 @@ fn the_end_of_a_lent_token_is_a_time() {
         (json!("2026-01-02"), "expireTime is not a time like"),
         (json!("2026-13-02T04:04:05Z"), "expireTime is not a time like"),
         (json!("2026-01-02T04:04:05"), "expireTime is not a time like"),
-        (json!(""), "expireTime is empty"),
+        (json!(""), "expireTime is not a time like"),
         (json!(1_767_326_645), "expireTime is a number"),
         (json!(["2026-01-02T04:04:05Z"]), "expireTime is a list"),
-        (Value::Null, "expireTime is missing"),
     ] {
         let body = json!({"accessToken": SECOND, "expireTime": end}).to_string();
         let answer = iam(TARGET, "generateAccessToken", 200, body);
@@ -359,12 +358,14 @@ fn the_end_of_a_lent_token_is_a_time() {
             .says(words)
             .run();
     }
-    // An odd clock, there or here, is no reason to withhold a token; what has ended is not kept.
+    // An odd clock, there or here, is no reason to withhold a token; what has ended, or does not say when, is not
+    // kept.
     for (end, left) in [
-        ("2026-01-02T03:04:04Z", 0),
-        ("1970-01-01T00:00:00Z", 0),
-        ("9999-01-01T00:00:00Z", 1),
-        ("2026-01-02T05:04:05.999999999+01:00", 1),
+        (Value::Null, 0),
+        (json!("2026-01-02T03:04:04Z"), 0),
+        (json!("1970-01-01T00:00:00Z"), 0),
+        (json!("9999-01-01T00:00:00Z"), 1),
+        (json!("2026-01-02T05:04:05.999999999+01:00"), 1),
     ] {
         let home = Home::new();
         let body = json!({"accessToken": SECOND, "expireTime": end}).to_string();

@@ -6,11 +6,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use gauth::error::{Again, ErrorKind};
+use gauth::http::Identity;
 use gauth::roots::Trust;
 use gauth::world::http::{Conditions, Http, Wire};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{
+    RootCertStore, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion,
+};
 use tempfile::TempDir;
 
 use super::server::{Server, read_request};
@@ -56,6 +60,54 @@ impl Issuer {
         let certificate = params.signed_by(&key, &self.issuer).expect("certificate");
         config(certificate.der().clone(), &key)
     }
+}
+
+/// A certificate to show, signed by this issuer, in files beside its own.
+fn shown_by(issuer: &Issuer) -> Identity {
+    let key = KeyPair::generate().expect("key");
+    let leaf = params(&["client"]).signed_by(&key, &issuer.issuer).expect("certificate");
+    let file = |name: &str, text: String| {
+        let path = issuer.folder.path().join(name);
+        std::fs::File::create(&path)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .expect("file");
+        path
+    };
+    Identity {
+        named_by: "certificate_config.json".to_owned(),
+        certificate: file("client.pem", leaf.pem()),
+        key: file("client.key", key.serialize_pem()),
+    }
+}
+
+/// A server that wants a certificate of this issuer.
+fn demanding(issuer: &Issuer, versions: &[&'static SupportedProtocolVersion]) -> Server {
+    let mut roots = RootCertStore::empty();
+    roots.add(issuer.issuer.der().clone()).expect("root");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let key = KeyPair::generate().expect("key");
+    let certificate = params(&["127.0.0.1"]).signed_by(&key, &issuer.issuer).expect("certificate");
+    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("key");
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .expect("versions")
+        .with_client_cert_verifier(verifier.build().expect("verifier"))
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .expect("configuration");
+    let config = Arc::new(config);
+    Server::start("127.0.0.1:0", move |stream| {
+        let unread = stream.try_clone();
+        let request = serve(Arc::clone(&config), stream, ANSWER, true);
+        // What nobody reads turns the goodbye into a reset.
+        if let Ok(mut unread) = unread {
+            let _ = unread.shutdown(std::net::Shutdown::Write);
+            let _ = std::io::copy(&mut unread, &mut std::io::sink());
+        }
+        request
+    })
+    .expect("loopback")
 }
 
 fn params(names: &[&str]) -> CertificateParams {
@@ -185,6 +237,45 @@ fn a_certificate_for_another_host_is_refused() {
     let other = issuer.server(&["oauth2.googleapis.com"], |_| ());
     let says = "the server's certificate is for another host than 127.0.0.1";
     refused(other, &issuer.trusted(), says);
+}
+
+#[test]
+fn a_server_is_shown_the_certificate_it_wants() {
+    let issuer = Issuer::new();
+    for versions in [&[&rustls::version::TLS13], &[&rustls::version::TLS12]] {
+        let server = demanding(&issuer, versions);
+        let mut request = form(&https(&server));
+        request.identity = Some(shown_by(&issuer));
+        let answer = Wire::new().send(&request, &issuer.trusted()).expect("answer");
+        assert_eq!(answer.status, 200);
+    }
+}
+
+#[test]
+fn a_certificate_that_a_server_does_not_take_is_named_and_not_shown_again() {
+    let (issuer, stranger) = (Issuer::new(), Issuer::new());
+    for versions in [&[&rustls::version::TLS13], &[&rustls::version::TLS12]] {
+        let server = demanding(&issuer, versions);
+        let mut request = form(&https(&server));
+        let shown = shown_by(&stranger);
+        let path = shown.certificate.display().to_string();
+        let says = format!("{}: the certificate {path} was not accepted, ", server.authority());
+        request.identity = Some(shown);
+        let error = Wire::new().send(&request, &issuer.trusted()).expect_err("refused");
+        assert!(error.message().starts_with(&says), "{error}");
+        assert_eq!((error.kind(), error.repeatable()), (ErrorKind::NoAnswer, Again::Never));
+        assert!(error.hint_text().is_some_and(|hint| hint.contains("issuer")), "{error:?}");
+        assert_eq!(server.received(), "");
+    }
+}
+
+#[test]
+fn a_server_that_wants_a_certificate_is_said_to_want_one() {
+    let issuer = Issuer::new();
+    let server = demanding(&issuer, &[&rustls::version::TLS13]);
+    let error = Wire::new().send(&form(&https(&server)), &issuer.trusted()).expect_err("refused");
+    let says = format!("{}: the server wants a client certificate", server.authority());
+    failed(&error, &says, Again::Never);
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use gauth::server::sandbox::Running;
 use gauth::server::sandbox::cast::{BEHIND, DEPLOYER, MIDDLE, WORKFORCE_PROVIDER};
+use gauth::server::sandbox::environment::{Caller, First};
+use gauth::server::sandbox::{Options, Running, Sandbox};
 use serde_json::Value;
 
 use super::sts::{ACCESS, EXCHANGE};
@@ -132,6 +133,26 @@ fn the_other_kinds_name_what_is_there() {
     }
     let acting = read(&sandbox.file("external_account_impersonated.json"));
     assert_eq!(text(&acting, "service_account_impersonation_url"), target(DEPLOYER));
+}
+
+#[test]
+fn every_first_credential_is_there() {
+    use clap::ValueEnum;
+    let (ours, _) = sandbox(&[]);
+    let mut named = 0;
+    for first in First::value_variants() {
+        let key = gauth::secret::Secret::new(ours.cast().service_account_pem.expose());
+        let options = Options { key: Some(key), first: *first, ..Options::default() };
+        let sandbox = Sandbox::start(options).unwrap();
+        for (name, value) in sandbox.environment(&Caller::default()).unwrap() {
+            let file = ["GOOGLE_APPLICATION_CREDENTIALS", "SSL_CERT_FILE"].contains(&name);
+            if let Some(value) = value.filter(|_| file) {
+                assert!(Path::new(&value).exists(), "{first:?}: {value:?}");
+                named += 1;
+            }
+        }
+    }
+    assert_eq!(named, First::value_variants().len() - 3 + 1);
 }
 
 #[cfg(unix)]

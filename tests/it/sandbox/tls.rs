@@ -122,20 +122,38 @@ fn a_certificate_of_another_issuer_is_turned_away() {
 
 #[test]
 fn both_listeners_serve_the_same() {
-    let (sandbox, _) = sandbox(&["certs=slow", "token=hang"]);
+    let (sandbox, _) = sandbox(&[]);
     let text = request("GET", "/subject", "", "");
     assert!(over_tls(&sandbox, None, &text).unwrap().starts_with(b"HTTP/1.1 401"));
     let nowhere = request("GET", "/nowhere", "", "");
     assert!(over_tls(&sandbox, None, &nowhere).unwrap().starts_with(b"HTTP/1.1 404"));
     assert_eq!((sandbox.count("subject"), sandbox.count("")), (1, 1));
-    let plain = sandbox.tls_url().trim_start_matches("https://");
-    let mut socket = TcpStream::connect(plain).unwrap();
+    let authority = sandbox.tls_url().trim_start_matches("https://");
+    let path = "/computeMetadata/v1/project/project-id";
+    let machine = request("GET", path, "Metadata-Flavor: Google\r\n", "");
+    let machine = machine.replace("Host: 127.0.0.1", &format!("Host: {authority}"));
+    assert!(over_tls(&sandbox, None, &machine).unwrap().starts_with(b"HTTP/1.1 200"));
+    let mut socket = TcpStream::connect(authority).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     socket.write_all(text.as_bytes()).unwrap();
     let mut all = Vec::new();
     let _ = socket.read_to_end(&mut all);
     assert!(!all.starts_with(b"HTTP"), "what is not TLS is not answered");
     assert_eq!(sandbox.count("subject"), 1);
+}
+
+#[test]
+fn misbehaviour_is_the_same_inside_tls() {
+    let text = request("GET", "/certs", "", "");
+    for fault in ["certs=truncate", "certs=close", "certs=two-lengths"] {
+        let (sandbox, _) = sandbox(&[fault]);
+        assert!(over_tls(&sandbox, None, &text).is_err(), "{fault} ends as if all were well");
+        assert_eq!(sandbox.count("certs"), 1);
+    }
+    let (sandbox, _) = sandbox(&["certs=oversize", "subject=redirect"]);
+    assert!(over_tls(&sandbox, None, &text).unwrap().len() > 2 * 1024 * 1024);
+    let moved = over_tls(&sandbox, None, &request("GET", "/subject", "", "")).unwrap();
+    assert!(String::from_utf8_lossy(&moved).contains("Location: //127.0.0.1/elsewhere\r\n"));
 }
 
 fn account() -> String {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use gauth::error::{Again, Error, Result};
-use gauth::http::{HttpRequest, HttpResponse, Method, Value};
+use gauth::http::{HttpRequest, HttpResponse, Identity, Method, Patience, Value};
 use gauth::world::clock::Clock;
 use gauth::world::http::{Conditions, Http};
 use gauth::world::random::Random;
@@ -114,8 +114,10 @@ pub(crate) struct Sent {
     pub(crate) body: String,
     /// Certificates that are trusted instead of the usual ones.
     pub(crate) ca_file: Option<PathBuf>,
-    /// The certificate that is shown.
-    pub(crate) certificate: Option<PathBuf>,
+    /// The client certificate that is shown.
+    pub(crate) identity: Option<Identity>,
+    /// Whether it is sent once only if something may have reached the server.
+    pub(crate) single_use: bool,
     /// What it was given to take.
     pub(crate) limit: Duration,
     pub(crate) proxied: bool,
@@ -139,7 +141,8 @@ impl Sent {
             form: form_urlencoded::parse(&body).into_owned().collect(),
             body: String::from_utf8(body).expect("text"),
             ca_file: request.ca_file.clone(),
-            certificate: request.identity.as_ref().map(|pair| pair.certificate.clone()),
+            identity: request.identity.clone(),
+            single_use: request.patience == Patience::SingleUse,
             limit: conditions.limit,
             proxied: conditions.proxy.is_some(),
         }
@@ -164,7 +167,8 @@ impl Sent {
 
     /// What nobody may see of it.
     pub(super) fn secrets(&self) -> Vec<String> {
-        let names = ["assertion", "client_secret", "refresh_token", "rapt", "subject_token"];
+        let names =
+            ["assertion", "client_secret", "refresh_token", "rapt", "subject_token", "actor_token"];
         let in_form = names.iter().filter_map(|name| self.form.get(*name).cloned());
         let json: Json = serde_json::from_str(&self.body).unwrap_or_default();
         let in_json = json.get("subject_token").and_then(Json::as_str).map(str::to_owned);
@@ -247,8 +251,8 @@ impl Exchange {
         let json: Json = serde_json::from_slice(&body).unwrap_or_default();
         let text = |name: &&str| json.get(*name)?.as_str().map(str::to_owned);
         let names = ["access_token", "refresh_token", "id_token", "accessToken", "signedJwt"];
-        let aws = ["SecretAccessKey", "Token"];
-        names.iter().chain(&aws).filter_map(text).collect()
+        let others = ["SecretAccessKey", "Token", "value", "oidcToken"];
+        names.iter().chain(&others).filter_map(text).collect()
     }
 
     fn answer(
@@ -280,7 +284,7 @@ pub(crate) fn token(status: u16, body: impl AsRef<[u8]>) -> Exchange {
         .header("content-type", "application/json")
 }
 
-/// Google's STS.
+/// Google's STS, or another one at its URL.
 pub(crate) fn sts(status: u16, body: impl AsRef<[u8]>) -> Exchange {
     token(status, body).url("https://sts.googleapis.com/v1/token")
 }
@@ -299,6 +303,11 @@ pub(crate) fn get(url: &str, status: u16, body: impl AsRef<[u8]>) -> Exchange {
 /// AWS's metadata server, asked for a session.
 pub(crate) fn put(url: &str, status: u16, body: impl AsRef<[u8]>) -> Exchange {
     Exchange::new(Method::Put, url, status, body.as_ref())
+}
+
+/// An answer of anybody's to a POST.
+pub(crate) fn post(url: &str, status: u16, body: impl AsRef<[u8]>) -> Exchange {
+    Exchange::new(Method::Post, url, status, body.as_ref())
 }
 
 /// A value of the metadata server's.

@@ -21,7 +21,7 @@ use gauth::world::terminal::Terminal;
 use serde_json::Value;
 
 pub(crate) use doubles::{
-    Exchange, Hand, Sent, get, iam, metadata, nothing, ping, put, sts, token,
+    Exchange, Hand, Sent, get, iam, metadata, nothing, ping, post, put, sts, token,
 };
 use doubles::{Kept, Printing, Script, Seeded};
 
@@ -103,6 +103,8 @@ pub(crate) struct Ran {
     pub(crate) status: u8,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+    /// What GitHub's runner was told to hide, in order; those lines are not in `stderr`.
+    pub(crate) masks: Vec<String>,
     pub(crate) sent: Vec<Sent>,
 }
 
@@ -305,7 +307,9 @@ impl Test {
         let words = self.words(home.folder.path());
         let outcome = catch_unwind(AssertUnwindSafe(|| cli::run(&words, &world)));
         let stderr = String::from_utf8(stderr.take()).expect("text on standard error");
+        let (masks, stderr) = self.masks(&stderr);
         let ran = Ran {
+            masks,
             status: outcome.unwrap_or_else(|_| panic!("{:?} panicked\n{stderr}", self.words)).0,
             stdout: home.shown(&String::from_utf8(stdout.take()).expect("text")),
             stderr: home.shown(&stderr),
@@ -316,6 +320,16 @@ impl Test {
         assert_eq!(ran.sent.len(), self.script.len(), "requests: {ran:#?}");
         self.check(&ran, loud);
         ran
+    }
+
+    /// What the runner of GitHub Actions takes out of standard error, and what it leaves.
+    fn masks(&self, stderr: &str) -> (Vec<String>, String) {
+        let on_github =
+            self.variables.iter().any(|(name, value)| name == "GITHUB_ACTIONS" && value == "true");
+        let command = |line: &&str| on_github && line.starts_with("::add-mask::");
+        let (masks, rest): (Vec<&str>, Vec<&str>) = stderr.split_inclusive('\n').partition(command);
+        let value = |line: &str| line.trim_end().replacen("::add-mask::", "", 1);
+        (masks.into_iter().map(value).collect(), rest.concat())
     }
 
     fn words(&self, home: &Path) -> Vec<OsString> {

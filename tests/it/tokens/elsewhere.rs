@@ -191,7 +191,7 @@ fn a_certificate_is_shown_and_sent() {
     let url = "https://sts.mtls.googleapis.com/v1/token";
     let ran = shown((&certificate, &key), "").google(sts(200, exchanged(TOKEN)).url(url)).run();
     let sent = &ran.sent[0];
-    assert!(sent.certificate.as_ref().is_some_and(|path| path.ends_with("client.pem")));
+    assert!(sent.identity.as_ref().is_some_and(|pair| pair.certificate.ends_with("client.pem")));
     let inside: String = certificate.lines().filter(|line| !line.starts_with('-')).collect();
     assert_eq!(sent.field("subject_token"), format!("[\"{inside}\"]"));
     let measured = sent.header("x-goog-api-client").expect("the header of Google's metrics");
@@ -208,7 +208,7 @@ fn a_certificate_was_not_shown_to_iam_by_an_account_that_a_flag_names() {
         .google(sts(200, exchanged(TOKEN)).url(url))
         .google(iam(TARGET, "generateAccessToken", 200, lent(SECOND)))
         .run();
-    assert!(ran.sent.iter().all(|sent| sent.certificate.is_some()), "{:#?}", ran.sent);
+    assert!(ran.sent.iter().all(|sent| sent.identity.is_some()), "{:#?}", ran.sent);
 }
 
 #[test]

@@ -1,0 +1,133 @@
+//! What `gauth exchange` is told on the command line, as it is written there.
+
+use std::ffi::OsString;
+
+use clap::{Args, ValueEnum, ValueHint};
+
+use crate::complete;
+use crate::flags::{Effort, General, Output, Who, Wish};
+use crate::settings::Given;
+
+/// The flags of the command.
+#[derive(Debug, Default, Args)]
+#[group(skip)]
+pub(in crate::commands) struct Flags {
+    #[command(flatten)]
+    pub(super) ask: Ask,
+    #[command(flatten)]
+    pub(super) client: Client,
+    #[command(flatten)]
+    pub(super) who: Who,
+    #[command(flatten)]
+    pub(super) effort: Effort,
+    #[command(flatten)]
+    pub(super) output: Output,
+    #[command(flatten)]
+    pub(super) general: General,
+}
+
+/// The parameters of RFC 8693, and of the refresh grant.
+#[derive(Debug, Default, Args)]
+#[group(skip)]
+pub(super) struct Ask {
+    /// Exchange this: -, @FILE or env:NAME
+    #[arg(long, value_name = "WHERE", allow_hyphen_values = true)]
+    pub subject_token: Option<OsString>,
+    /// What it is: jwt, access_token, a URN
+    #[arg(long, value_name = "TYPE", add = complete::token_types())]
+    pub subject_token_type: Option<OsString>,
+    /// Exchange a token of gauth's credential
+    #[arg(long)]
+    pub subject_credentials: bool,
+    /// The provider or service it is for
+    #[arg(long, value_name = "NAME")]
+    pub audience: Vec<OsString>,
+    /// The URI of what it is for
+    #[arg(long, value_name = "URI", value_hint = ValueHint::Url)]
+    pub resource: Vec<OsString>,
+    /// What it is to allow
+    #[arg(long, value_name = "SCOPE,…")]
+    pub scopes: Vec<OsString>,
+    /// What is wanted, if no access_token
+    #[arg(long, value_name = "TYPE", add = complete::token_types())]
+    pub requested_token_type: Option<OsString>,
+    /// Who acts: -, @FILE or env:NAME
+    #[arg(long, value_name = "WHERE", allow_hyphen_values = true)]
+    pub actor_token: Option<OsString>,
+    /// What the actor's token is
+    #[arg(long, value_name = "TYPE", add = complete::token_types())]
+    pub actor_token_type: Option<OsString>,
+    /// Additions of Google's: JSON or @FILE
+    #[arg(long, value_name = "JSON")]
+    pub options: Option<OsString>,
+    /// Refresh this: -, @FILE or env:NAME
+    #[arg(long, value_name = "WHERE", allow_hyphen_values = true)]
+    pub refresh_token: Option<OsString>,
+    /// token-exchange, refresh_token or a URN
+    #[arg(long, value_name = "GRANT")]
+    pub grant_type: Option<OsString>,
+    /// The token endpoint, if not Google's
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub endpoint: Option<OsString>,
+    /// Send this too: 'Name: value'
+    #[arg(long, value_name = "HEADER")]
+    pub header: Vec<OsString>,
+    /// Life of what is impersonated: 10m, 1h
+    #[arg(long, value_name = "DURATION")]
+    pub lifetime: Option<OsString>,
+}
+
+/// Who asks.
+#[derive(Debug, Default, Args)]
+#[group(skip)]
+#[command(next_help_heading = "Which client")]
+pub(super) struct Client {
+    /// The OAuth client
+    #[arg(long, value_name = "ID")]
+    pub client_id: Option<OsString>,
+    /// Its secret: -, @FILE or env:NAME
+    #[arg(long, value_name = "WHERE", allow_hyphen_values = true)]
+    pub client_secret: Option<OsString>,
+    /// By none, basic, body or certificate
+    #[arg(long, value_name = "HOW", hide_possible_values = true)]
+    pub client_auth: Option<How>,
+    /// Its certificate, PEM
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "client_key")]
+    pub client_certificate: Option<OsString>,
+    /// The key of that, PEM
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "client_certificate")]
+    pub client_key: Option<OsString>,
+}
+
+/// How a client proves who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum How {
+    /// Not at all, it only says its name.
+    None,
+    /// With HTTP Basic.
+    Basic,
+    /// With fields of the form.
+    Body,
+    /// With a certificate (RFC 8705).
+    Certificate,
+}
+
+impl Flags {
+    /// The groups that all commands share. A subject token that is named is the exchange's own, unless a provider
+    /// is named for it.
+    pub(super) fn given(&self) -> Given {
+        let mut who = self.who.clone();
+        if who.workload_identity_provider.is_none() {
+            who.subject_token_file = None;
+            who.subject_token_env = None;
+            who.subject_token_url = None;
+        }
+        let (scopes, lifetime) = (self.ask.scopes.clone(), self.ask.lifetime.clone());
+        Given {
+            who,
+            wish: Wish { scopes, lifetime, ..Wish::default() },
+            effort: self.effort.clone(),
+            general: self.general.clone(),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! A command line as a list of words, as a POSIX shell quotes them (XCU 2.2); nothing is replaced or looked up. The
+//! crate `shlex` takes what follows a `#` for a comment, which Google's libraries do not.
+
+use std::str::Chars;
+
+/// The words of a command.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence.
+pub(super) fn split(command: &str) -> Result<Vec<String>, String> {
+    let mut letters = command.chars();
+    let mut words = Vec::new();
+    // `None` between words: "" is a word, nothing is none.
+    let mut word: Option<String> = None;
+    while let Some(letter) = letters.next() {
+        match letter {
+            ' ' | '\t' | '\r' | '\n' => words.extend(word.take()),
+            '\'' => single(&mut letters, word.get_or_insert_default())?,
+            '"' => double(&mut letters, word.get_or_insert_default())?,
+            '\\' => match letters.next() {
+                Some('\n') => {}
+                Some(letter) => word.get_or_insert_default().push(letter),
+                None => return Err("ends in a backslash".to_owned()),
+            },
+            letter => word.get_or_insert_default().push(letter),
+        }
+    }
+    words.extend(word);
+    Ok(words)
+}
+
+/// Up to the next single quote everything is as it is.
+fn single(letters: &mut Chars<'_>, word: &mut String) -> Result<(), String> {
+    for letter in letters {
+        match letter {
+            '\'' => return Ok(()),
+            letter => word.push(letter),
+        }
+    }
+    Err("has a single quote without its other half".to_owned())
+}
+
+/// Up to the next double quote a backslash takes the meaning from what would have one to a shell.
+fn double(letters: &mut Chars<'_>, word: &mut String) -> Result<(), String> {
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' => return Ok(()),
+            '\\' => match letters.next() {
+                Some('\n') => {}
+                Some(letter @ ('$' | '`' | '"' | '\\')) => word.push(letter),
+                Some(letter) => word.extend(['\\', letter]),
+                None => break,
+            },
+            letter => word.push(letter),
+        }
+    }
+    Err("has a double quote without its other half".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+
+    #[test]
+    fn words_are_as_a_shell_takes_them() {
+        for (command, words) in [
+            ("/bin/a", &["/bin/a"][..]),
+            ("  /bin/a\t-b \r\n c  ", &["/bin/a", "-b", "c"]),
+            ("/bin/a --format=json \"two words\"", &["/bin/a", "--format=json", "two words"]),
+            ("a 'b  c' \"d  e\" f\\ g", &["a", "b  c", "d  e", "f g"]),
+            ("a'b'\"c\"\\d", &["abcd"]),
+            ("a '' \"\" b", &["a", "", "", "b"]),
+            ("'a\\n\"$x' \"b'c\"", &["a\\n\"$x", "b'c"]),
+            (r#""\$\`\"\\" "\a\'" \$\a"#, &["$`\"\\", "\\a\\'", "$a"]),
+            ("a\\\nb \"c\\\nd\" \\\n", &["ab", "cd"]),
+            (
+                "a $HOME `id` $(id) * ~ #b | c > d; e && f",
+                &[
+                    "a", "$HOME", "`id`", "$(id)", "*", "~", "#b", "|", "c", ">", "d;", "e", "&&",
+                    "f",
+                ],
+            ),
+            ("ä 'ö ü'", &["ä", "ö ü"]),
+            ("", &[]),
+            (" \t\n", &[]),
+        ] {
+            assert_eq!(split(command).expect(command), words, "{command}");
+        }
+    }
+
+    #[test]
+    fn half_a_quote_is_an_error_that_repeats_nothing() {
+        for (command, what) in [
+            ("a 'hunter2", "single quote"),
+            ("a \"hunter2", "double quote"),
+            ("a \"hunter2\\", "double quote"),
+            ("a \"b\\\" hunter2", "double quote"),
+            ("a 'b'c'", "single quote"),
+            ("hunter2 \\", "backslash"),
+        ] {
+            let error = split(command).expect_err(command);
+            assert!(error.contains(what) && !error.contains("hunter2"), "{command}: {error}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! How the client proves who it is.
+
+use super::{OTHER, exchange, other_gives};
+use crate::support::Test;
+
+fn with(words: &str) -> Test {
+    exchange(&format!("--subject-token @{{home}}/jwt --endpoint {OTHER} {words}"))
+        .file("secret", "planted-client-secret\n")
+        .env("SECRET", "planted-client-secret")
+}
+
+#[test]
+fn each_client_authentication_is_where_it_belongs() {
+    // CID:planted-client-secret, and CID with nothing.
+    let basic = "Basic Q0lEOnBsYW50ZWQtY2xpZW50LXNlY3JldA==";
+    for (words, header, id, secret) in [
+        ("", None, "", ""),
+        ("--client-id CID", None, "CID", ""),
+        ("--client-id CID --client-auth none", None, "CID", ""),
+        ("--client-id CID --client-secret @{home}/secret", Some(basic), "", ""),
+        ("--client-id CID --client-secret env:SECRET --client-auth basic", Some(basic), "", ""),
+        ("--client-id CID --client-auth basic", Some("Basic Q0lEOg=="), "", ""),
+        (
+            "--client-id CID --client-secret - --client-auth body",
+            None,
+            "CID",
+            "planted-client-secret",
+        ),
+    ] {
+        let ran = with(words).input("planted-client-secret\n").google(other_gives()).run();
+        let sent = &ran.sent[0];
+        assert_eq!(sent.headers.get("authorization").map(String::as_str), header, "{words}");
+        assert_eq!((sent.field("client_id"), sent.field("client_secret")), (id, secret), "{words}");
+        assert_eq!(sent.identity, None);
+    }
+}
+
+/// A pair made for the tests of certificates: it is not used for anything.
+fn pair(test: Test) -> Test {
+    let made = rcgen::generate_simple_self_signed(vec!["client.example".to_owned()])
+        .expect("a certificate");
+    test.file("cert.pem", made.cert.pem()).file("key.pem", made.signing_key.serialize_pem())
+}
+
+#[test]
+fn a_certificate_is_shown_and_its_client_named() {
+    let flags = "--client-certificate {home}/cert.pem --client-key {home}/key.pem";
+    for (words, id, header) in [
+        ("", "", false),
+        ("--client-id CID", "CID", false),
+        ("--client-id CID --client-auth certificate", "CID", false),
+        ("--client-id CID --client-secret env:SECRET", "", true),
+    ] {
+        let ran = pair(with(&format!("{flags} {words}"))).google(other_gives()).run();
+        let sent = &ran.sent[0];
+        assert_eq!(sent.field("client_id"), id, "{words}");
+        assert_eq!(sent.headers.contains_key("authorization"), header, "{words}");
+        let shown = sent.identity.as_ref().expect("a certificate");
+        assert!(shown.certificate.ends_with("cert.pem") && shown.key.ends_with("key.pem"));
+    }
+}
+
+#[test]
+fn a_pair_that_does_not_fit_is_refused_before_anything_is_sent() {
+    let flags = "--client-certificate {home}/cert.pem --client-key {home}/key.pem";
+    let says = "--client-certificate, --client-key: HOME/key.pem is not the key of the certificate";
+    pair(with(flags)).file("key.pem", other_key()).status(8).says(says).run();
+    let broken = pair(with(flags)).file("cert.pem", "no certificate");
+    broken.status(8).says("HOME/cert.pem holds no certificate in PEM").run();
+    with(flags).status(8).says("there is no such file").run();
+}
+
+fn other_key() -> String {
+    let made = rcgen::generate_simple_self_signed(vec!["other.example".to_owned()])
+        .expect("a certificate");
+    made.signing_key.serialize_pem()
+}
