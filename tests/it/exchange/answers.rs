@@ -185,6 +185,7 @@ fn another_server_is_not_called_google() {
         (400, "invalid_grant", "check the token from HOME/jwt"),
         (400, "invalid_target", "check --audience and --resource"),
         (401, "invalid_client", "--client-secret"),
+        (400, "invalid_request", "what gauth -vv shows"),
         (400, "unsupported_grant_type", "check --endpoint: this one does not exchange"),
     ] {
         let body = json!({"error": code, "error_description": "no"}).to_string();
