@@ -67,8 +67,10 @@ it only says its name. --client-certificate is shown to an endpoint that asks fo
 https://sts.mtls.googleapis.com/v1/token. Google's endpoint wants no client but for workforce logins.\n\n\
 With --impersonate-service-account the token that was exchanged is used to get one of that service account, with \
 --scopes and --lifetime. A variable or setting of that name is about the credential of --subject-credentials.\n\n\
-With --refresh-token alone, the refresh grant is sent, at Google's to /v1/oauthtoken. A server may answer with a new refresh \
-token and void the old one: --format json prints it, the other formats warn.",
+With --refresh-token alone, the refresh grant is sent, at Google's to /v1/oauthtoken. A server may answer with a new \
+refresh token and void the old one: --format json prints it, the other formats warn.\n\n\
+--format json adds issued_token_type and, where the server sent one, refresh_token. A token whose token_type is not \
+Bearer, such as N_A, is printed as text or json only.",
     group: Group::Tokens,
     flags: <Flags as clap::Args>::augment_args,
     run,

@@ -101,7 +101,11 @@ impl Machine {
                 None => command.env_remove(name),
             };
         }
-        command.env("HOME", folder).envs(more.iter().copied()).stdin(Stdio::null());
+        command
+            .env("HOME", folder)
+            .env("CLIENT_ID", CLIENT_ID)
+            .envs(more.iter().copied())
+            .stdin(Stdio::null());
         command.output().unwrap()
     }
 }
