@@ -19,7 +19,7 @@ use crate::flags::Format;
 use crate::google::sts::ACCESS_TOKEN;
 use crate::google::token::Granted;
 use crate::output::{self, Issued};
-use crate::settings::Settings;
+use crate::settings::{Chosen, Settings};
 use crate::token::Token;
 use crate::world::World;
 
@@ -89,23 +89,31 @@ fn run(words: Words, world: &World) -> anyhow::Result<Status> {
     }
     let broker = settings.broker(world);
     let exchanged = send::carry_out(&plan, &settings, chain.is_some(), &broker)?;
-    warn_of_a_new_login(&exchanged, format, world);
-    let (mut token, issued) = match chain {
-        None => plain(exchanged),
-        Some(chain) => acting_as(exchanged, &chain.value, &settings, &broker)?,
-    };
-    token.quota_project = settings.quota_project.or(token.quota_project);
-    output::issued(&broker.lasting(token)?, &issued, format, world)?;
-    Ok(Status::DONE)
-}
-
-/// A refresh token that is not printed is lost, and the one that was sent may be void.
-fn warn_of_a_new_login(exchanged: &Exchanged, format: Format, world: &World) {
-    if exchanged.has_new_login && format != Format::Json {
+    let has_new_login = exchanged.has_new_login;
+    let printed = print(exchanged, chain, &settings, &broker, format);
+    // One that is not printed is lost, and the one that was sent may be void.
+    if has_new_login && (format != Format::Json || printed.is_err()) {
         world.terminal.warn(
             "the server gave a new refresh token, which is not printed; only --format json prints it",
         );
     }
+    printed?;
+    Ok(Status::DONE)
+}
+
+fn print(
+    exchanged: Exchanged,
+    chain: Option<Chosen<Vec<String>>>,
+    settings: &Settings,
+    broker: &Broker<'_>,
+    format: Format,
+) -> Result<()> {
+    let (mut token, issued) = match chain {
+        None => plain(exchanged),
+        Some(chain) => acting_as(exchanged, &chain.value, settings, broker)?,
+    };
+    token.quota_project = settings.quota_project.clone().or(token.quota_project);
+    output::issued(&broker.lasting(token)?, &issued, format, broker.world)
 }
 
 fn plain(exchanged: Exchanged) -> (Token, Issued) {

@@ -124,6 +124,9 @@ fn a_new_refresh_token_is_printed_or_warned_of() {
         refresh("--format json", REFRESH_TOKEN).run().json()["refresh_token"],
         REFRESH_TOKEN
     );
+    // Nor is it printed when the rest fails.
+    let failed = refresh("--format json --min-ttl 2h", ROTATED).status(7);
+    failed.warns("only --format json prints it").run();
     let given = google("").google(changed(&json!({"refresh_token": ROTATED})));
     given.warns("only --format json prints it").run();
 }
