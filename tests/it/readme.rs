@@ -103,7 +103,11 @@ impl Machine {
         }
         // Where these tests run, tokens need not be masked.
         command.env_remove("GITHUB_ACTIONS");
-        command.env("HOME", folder).envs(more.iter().copied()).stdin(Stdio::null());
+        command
+            .env("HOME", folder)
+            .env("CLIENT_ID", CLIENT_ID)
+            .envs(more.iter().copied())
+            .stdin(Stdio::null());
         command.output().unwrap()
     }
 }
