@@ -123,6 +123,11 @@ impl<'w> Broker<'w> {
         }
     }
 
+    /// Whether the cache may be read and written.
+    pub fn caches(&self) -> bool {
+        !self.policy.no_cache
+    }
+
     /// Sends a request within what is left of the budget, as often as its patience allows.
     ///
     /// # Errors

@@ -202,7 +202,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("curl", "curl -H @<(gauth token --format header) URL"),
     ("exec", "TOKEN=$(gauth token)"),
     ("doctor", "gauth status, or gauth token -vv"),
-    ("inspect", "gauth token --format json shows expiry, scopes and account"),
     ("serve", "gauth sandbox serves made-up tokens"),
 ];
 

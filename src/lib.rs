@@ -26,6 +26,7 @@ pub mod help;
 pub mod http;
 pub mod identity;
 pub mod json;
+pub mod jwks;
 pub mod jwt;
 pub mod key;
 pub mod output;
@@ -40,6 +41,7 @@ pub mod sigv4;
 pub mod token;
 pub mod trust;
 pub mod url;
+pub mod verify;
 pub mod world;
 
 pub use error::{Error, ErrorKind, Result};

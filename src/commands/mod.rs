@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod completions;
 pub mod exchange;
+pub mod inspect;
 pub mod man;
 pub mod print_access_token;
 pub mod print_identity_token;
@@ -11,6 +12,7 @@ pub mod status;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
+use crate::error::ErrorKind;
 use crate::flags;
 use crate::world::World;
 
@@ -19,6 +21,7 @@ pub const COMMANDS: &[Spec] = &[
     print_access_token::SPEC,
     print_identity_token::SPEC,
     exchange::SPEC,
+    inspect::SPEC,
     status::SPEC,
     cache::SPEC,
     sandbox::SPEC,
@@ -26,13 +29,18 @@ pub const COMMANDS: &[Spec] = &[
     man::SPEC,
 ];
 
-/// What the process ends with when a command succeeds: 0, or the status of the child it ran.
+/// What the process ends with when a command succeeds: 0, the status of the child it ran, or what it found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Status(pub u8);
 
 impl Status {
     /// Done.
     pub const DONE: Status = Status(0);
+
+    /// The status that stands for this kind, of a command that did its work and says so in its result.
+    pub fn of(kind: ErrorKind) -> Status {
+        Status(kind.exit_code())
+    }
 }
 
 /// A command: what it is called, what it says of itself, how it runs.
@@ -126,6 +134,7 @@ mod tests {
         agree::<print_access_token::Flags>();
         agree::<print_identity_token::Flags>();
         agree::<exchange::Flags>();
+        agree::<inspect::Flags>();
         agree::<status::Flags>();
         agree::<cache::Flags>();
         agree::<sandbox::Flags>();
