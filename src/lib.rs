@@ -39,6 +39,7 @@ pub mod server;
 pub mod settings;
 pub mod sigv4;
 pub mod token;
+pub mod token_file;
 pub mod trust;
 pub mod url;
 pub mod verify;

@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod completions;
 pub mod exchange;
+pub mod exec;
 pub mod inspect;
 pub mod man;
 pub mod print_access_token;
@@ -22,6 +23,7 @@ pub const COMMANDS: &[Spec] = &[
     print_identity_token::SPEC,
     exchange::SPEC,
     inspect::SPEC,
+    exec::SPEC,
     status::SPEC,
     cache::SPEC,
     sandbox::SPEC,
@@ -135,6 +137,7 @@ mod tests {
         agree::<print_identity_token::Flags>();
         agree::<exchange::Flags>();
         agree::<inspect::Flags>();
+        agree::<exec::Flags>();
         agree::<status::Flags>();
         agree::<cache::Flags>();
         agree::<sandbox::Flags>();

@@ -214,7 +214,7 @@ impl Executable {
     }
 
     /// The variables that tell the program what is wanted. A credential of ours is not for it.
-    fn changes(&self, pool: &Pool, interactive: bool, world: &World) -> Vec<Change> {
+    fn changes(&self, pool: &Pool, interactive: bool, world: &World) -> Vec<Change<'static>> {
         let email = pool.impersonated.as_deref();
         let flag = |set| Some(OsString::from(if set { "1" } else { "0" }));
         let mut changes = vec![

@@ -21,7 +21,7 @@ pub struct Run<'a> {
     /// The program and its arguments.
     pub words: &'a [OsString],
     /// Its variables, where they differ from ours.
-    pub changes: &'a [Change],
+    pub changes: &'a [Change<'a>],
     /// How long it may take, reading included.
     pub limit: Duration,
     /// Whether a person is to answer it. Then it has the terminal: what it prints is shown and not kept.

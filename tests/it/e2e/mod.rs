@@ -6,6 +6,7 @@
 
 mod around;
 mod damaged;
+mod exec;
 mod federated;
 mod interrupted;
 mod killed;
