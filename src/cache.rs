@@ -228,8 +228,8 @@ impl<'w> Cache<'w> {
         let failure = Failure {
             written: self.world.clock.unix_millis(),
             kind: error.kind().name().to_owned(),
-            message: crate::secret::redact(error.message()).into_owned(),
-            hint: error.hint_text().map(|hint| crate::secret::redact(hint).into_owned()),
+            message: crate::secret::redact(error.message()),
+            hint: error.hint_text().map(crate::secret::redact),
         };
         // A note that cannot be left means that each waiter finds out by itself.
         drop(self.write(key, ".fail", &encode(&failure)));

@@ -3,19 +3,12 @@
 //! A `Secret` cannot be printed, is zeroed when dropped, and is known to the filter as long as the process
 //! lives: every line for standard error passes [`redact`].
 
-use std::borrow::Cow;
-use std::sync::Mutex;
+mod filter;
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use std::borrow::Cow;
+
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
-
-/// All secrets this process has seen, for the filter.
-static LIVE: Mutex<Vec<Zeroizing<String>>> = Mutex::new(Vec::new());
-
-/// Shorter values are not replaced in text: they would tear ordinary words apart.
-const SHORTEST_REDACTED: usize = 8;
 
 /// A token, key or password. It has no `Display`, and `Debug` shows nothing.
 #[derive(Clone)]
@@ -25,12 +18,7 @@ impl Secret {
     /// Takes a value into custody; the filter knows it from now on.
     pub fn new(value: impl Into<String>) -> Secret {
         let value = Zeroizing::new(value.into());
-        if value.len() >= SHORTEST_REDACTED
-            && let Ok(mut live) = LIVE.lock()
-            && !live.contains(&value)
-        {
-            live.push(value.clone());
-        }
+        filter::enter(&value);
         Secret(value)
     }
 
@@ -109,18 +97,8 @@ pub fn looks_like_content(path: &str) -> bool {
 
 /// Replaces every live secret in `text`, plain, percent-encoded or base64, by its fingerprint; and what looks like a
 /// token though it was never taken for one, such as a variable that holds it by mistake.
-pub fn redact(text: &str) -> Cow<'_, str> {
-    let Ok(live) = LIVE.lock() else { return Cow::Borrowed("") };
-    let mut clean = without_lookalikes(text);
-    for secret in live.iter() {
-        for form in forms(secret) {
-            if clean.contains(form.as_str()) {
-                let mark = format!("[secret {}]", fingerprint(secret.as_bytes()));
-                clean = Cow::Owned(clean.replace(form.as_str(), &mark));
-            }
-        }
-    }
-    clean
+pub fn redact(text: &str) -> String {
+    filter::clean(&without_lookalikes(text))
 }
 
 /// Words of this length that begin like a token are taken for one.
@@ -134,26 +112,6 @@ fn without_lookalikes(text: &str) -> Cow<'_, str> {
         let mark = format!("[secret {}]", fingerprint(word.as_bytes()));
         Cow::Owned(clean.replace(word, &mark))
     })
-}
-
-/// The spellings under which a secret could slip into a line.
-fn forms(secret: &str) -> Vec<Zeroizing<String>> {
-    let percent = percent_encoding::utf8_percent_encode(secret, percent_encoding::NON_ALPHANUMERIC);
-    let form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-    let mut forms = vec![
-        secret.to_owned(),
-        percent.to_string(),
-        form,
-        secret.escape_debug().to_string(),
-        STANDARD.encode(secret),
-        STANDARD_NO_PAD.encode(secret),
-        URL_SAFE.encode(secret),
-        URL_SAFE_NO_PAD.encode(secret),
-    ];
-    // Longest first, so that a padded form leaves no tail behind.
-    forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
-    forms.dedup();
-    forms.into_iter().map(Zeroizing::new).collect()
 }
 
 #[cfg(test)]
@@ -176,7 +134,7 @@ mod tests {
     #[test]
     fn the_filter_finds_every_spelling() {
         let secret = Secret::new("s3cret/with+odd=chars?");
-        for form in forms(secret.expose()) {
+        for form in filter::forms(secret.expose()) {
             let line = format!("before {} after", form.as_str());
             let clean = redact(&line);
             assert!(!clean.contains(form.as_str()), "{clean}");

@@ -8,7 +8,7 @@ use crate::boundary::Boundary;
 use crate::credential::Credential;
 use crate::credential::downscoped::Downscoped;
 use crate::credential::impersonated::{Impersonated, Role, Server};
-use crate::discover::{Found, Search};
+use crate::discover::Found;
 use crate::error::{Error, Result};
 use crate::google::iam;
 use crate::google::token;
@@ -19,21 +19,40 @@ use crate::{printable, private_file};
 /// Largest file of an access boundary, in bytes.
 const LARGEST: usize = 64 * 1024;
 
-/// The credential as the flags want it.
-///
-/// # Errors
-/// When what they name cannot be used.
-pub(super) fn dressed(search: &Search<'_>, found: Found) -> Result<Found> {
-    let settings = search.settings;
-    let Found { mut credential, source } = found;
-    if let Some(chain) = &settings.impersonate {
-        credential = acting_as(credential, &chain.value, settings)?;
+/// What the flags put around a credential. It is read before a credential is looked for: a mistake in it is no
+/// reason to look.
+pub(super) struct Dress<'a> {
+    settings: &'a Settings,
+    boundary: Option<Boundary>,
+}
+
+impl<'a> Dress<'a> {
+    /// What these settings ask for.
+    ///
+    /// # Errors
+    /// When what they name cannot be used.
+    pub(super) fn of(settings: &'a Settings) -> Result<Dress<'a>> {
+        let boundary = settings.narrow.as_ref().map(boundary).transpose()?;
+        Ok(Dress { settings, boundary })
     }
-    if let Some(narrow) = &settings.narrow {
-        let (services, universe) = (settings.services.clone(), settings.universe_domain.clone());
-        credential = Rc::new(Downscoped::new(credential, boundary(narrow)?, services, universe));
+
+    /// The credential as the settings want it.
+    ///
+    /// # Errors
+    /// When the names of service accounts do not make a URL.
+    pub(super) fn around(self, found: Found) -> Result<Found> {
+        let Found { mut credential, source } = found;
+        let settings = self.settings;
+        if let Some(chain) = &settings.impersonate {
+            credential = acting_as(credential, &chain.value, settings)?;
+        }
+        if let Some(boundary) = self.boundary {
+            let (services, universe) =
+                (settings.services.clone(), settings.universe_domain.clone());
+            credential = Rc::new(Downscoped::new(credential, boundary, services, universe));
+        }
+        Ok(Found { credential, source })
     }
-    Ok(Found { credential, source })
 }
 
 /// A credential acting as the last of these service accounts, by way of the others.

@@ -12,8 +12,8 @@ use crate::credential::external_account::{ci, provider, workload};
 use crate::credential::gcloud::GcloudAccount;
 use crate::credential::metadata::Metadata;
 use crate::credential::{self, About, Credential};
+use crate::discover::dress::Dress;
 pub use crate::discover::dress::acting_as;
-use crate::discover::dress::dressed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::flags::Source;
 use crate::printable;
@@ -83,7 +83,8 @@ pub struct Row {
 /// # Errors
 /// `NoCredential` when there is none, or whatever is wrong with what was named.
 pub fn credential(search: &Search<'_>) -> Result<Found> {
-    dressed(search, bare(search)?)
+    let dress = Dress::of(search.settings)?;
+    dress.around(bare(search)?)
 }
 
 /// The credential itself.
@@ -192,8 +193,9 @@ fn read(place: &Place, search: &Search<'_>) -> Looked {
 /// # Errors
 /// Whatever is wrong with what was named.
 pub fn would_be_used(search: &Search<'_>, rows: &[Row]) -> Result<Option<Found>> {
+    let dress = Dress::of(search.settings)?;
     let bare = would_be_found(search, rows)?;
-    bare.map(|found| dressed(search, found)).transpose()
+    bare.map(|found| dress.around(found)).transpose()
 }
 
 fn would_be_found(search: &Search<'_>, rows: &[Row]) -> Result<Option<Found>> {
