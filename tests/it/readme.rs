@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 
 use gauth::commands::COMMANDS;
 use gauth::secret::Secret;
-use gauth::server::sandbox::cast::{CLIENT_ID, WORKLOAD_PROVIDER};
+use gauth::server::sandbox::cast::{CLIENT_ID, DEPLOYER, WORKLOAD_PROVIDER};
 use gauth::server::sandbox::environment::Caller;
 use gauth::server::sandbox::{Options, Running, Sandbox};
 
@@ -207,6 +207,9 @@ fn the_manuals_examples_run() {
         let example_line = example
             .0
             .replace(" URL", " https://storage.googleapis.com/")
+            .replace("--audiences URL", "--audiences https://service.example")
+            .replace("--impersonate-service-account A", "--impersonate-service-account DEPLOYER")
+            .replace("DEPLOYER", DEPLOYER)
             .replace("--audience NAME", &format!("--audience {WORKLOAD_PROVIDER}"))
             .replace("--client-id ID", &format!("--client-id {CLIENT_ID}"));
         let script = format!(
