@@ -4,6 +4,7 @@
 use zeroize::Zeroizing;
 
 use crate::boundary::Boundary;
+use crate::commands::inspect::input::token_in;
 use crate::credential::external_account::executable::response;
 use crate::credential::external_account::format::Format;
 use crate::credential::external_account::provider;
@@ -12,11 +13,13 @@ use crate::error::Error;
 use crate::gcloud::ini::Ini;
 use crate::google::{iam, metadata, sts, token};
 use crate::http::HttpResponse;
+use crate::jwks::Jwks;
 use crate::key::PrivateKey;
 use crate::server::connection;
 use crate::trust::{Endpoint, Fence};
 use crate::url::{Scheme, Url};
-use crate::{cache, certificate, duration, jwt};
+use crate::verify::{self, Demands};
+use crate::{cache, certificate, duration, jwks, jwt};
 
 /// A name, and what is done with bytes.
 pub type Target = (&'static str, fn(&[u8]));
@@ -30,13 +33,16 @@ pub const TARGETS: &[Target] = &[
     ("executable_response", executable_response),
     ("http_request", http_request),
     ("iam_answer", iam_answer),
+    ("id_token", id_token),
     ("ini", ini),
+    ("jwks", jwks),
     ("jwt", jwt),
     ("metadata_answer", metadata_answer),
     ("pem", pem),
     ("subject", subject),
     ("time", time),
     ("token_answer", token_answer),
+    ("token_input", token_input),
     ("url", url),
 ];
 
@@ -114,6 +120,51 @@ fn http_request(bytes: &[u8]) {
     request.body = bytes.iter().copied().take(length).collect();
     request.form();
     request.bearer();
+}
+
+/// A token in the first line, keys behind it. What is good is so for the one it is for, now, and for nobody else.
+fn id_token(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let (token, keys) = text.split_once('\n').unwrap_or((&text, ""));
+    let Ok(parts) = jwt::parts(token) else { return };
+    let text = |name: &str| parts.claims.get(name).and_then(|value| value.as_str());
+    let issuers = [text("iss").unwrap_or_default().to_owned()];
+    let audiences = [text("aud").unwrap_or_default().to_owned()];
+    let demands = Demands { issuers: &issuers, audiences: &audiences, now: NOW, skew: 0 };
+    match verify::claims(&parts, &demands) {
+        Ok(()) => {
+            let nobody = Demands { audiences: &["nobody".to_owned()], ..demands };
+            assert!(text("aud") == Some("nobody") || verify::claims(&parts, &nobody).is_err());
+            let later = Demands { now: NOW + 2 * 86_400, ..demands };
+            assert!(verify::claims(&parts, &later).is_err(), "good for more than a day");
+        }
+        Err(fault) => assert!(!fault.words().contains(char::is_control), "{fault:?}"),
+    }
+    if let Ok(keys) = Jwks::parse(keys.as_bytes()) {
+        match verify::signature(&parts, &keys) {
+            Ok(()) => {
+                let kid = verify::header(&parts).map(|(_, kid)| kid.to_owned());
+                assert!(kid.is_ok_and(|kid| !keys.named(&kid).is_empty()), "signed by no key");
+            }
+            Err(fault) => assert!(!fault.words().contains(char::is_control), "{fault:?}"),
+        }
+    }
+}
+
+/// What is in a set can be found in it, and is of a kind that is known.
+fn jwks(bytes: &[u8]) {
+    match Jwks::parse(bytes) {
+        Ok(set) => {
+            assert!(set.names().count() > 0, "an empty set");
+            for key in set.names().flat_map(|name| set.named(name)) {
+                assert!(matches!(key.algorithm(), "RS256" | "ES256"));
+                assert!(!key.verifies(b"", &[]), "no signature is none");
+            }
+        }
+        Err(what) => assert!(!what.contains(char::is_control), "{what:?}"),
+    }
+    let life = jwks::life(Some(&String::from_utf8_lossy(bytes)));
+    assert!((60..=86_400).contains(&life), "{life}");
 }
 
 fn ini(bytes: &[u8]) {
@@ -204,6 +255,14 @@ fn subject(bytes: &[u8]) {
         Err((what, hint)) => {
             assert!(!format!("{what}{hint}").contains(char::is_control), "{what:?}")
         }
+/// The token of a header, a variable or an object is the token alone.
+fn token_input(bytes: &[u8]) {
+    match token_in(&String::from_utf8_lossy(bytes)) {
+        Ok(token) => {
+            assert!(!token.is_empty() && token.is_one_line(), "no token");
+            jwt::is_meant(&token);
+        }
+        Err(what) => assert!(!what.contains(char::is_control), "{what:?}"),
     }
 }
 

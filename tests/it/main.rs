@@ -10,6 +10,7 @@ mod e2e;
 mod exchange;
 mod generated;
 mod input;
+mod inspect;
 mod net;
 mod properties;
 mod readme;

@@ -10,7 +10,6 @@ use clap::{Args, ValueHint};
 
 use crate::broker::Broker;
 use crate::commands::{Example, Group, Spec, Status, Words};
-use crate::duration;
 use crate::error::{Error, ErrorKind, Result};
 use crate::flags::{Effort, General, Report, ReportFormat};
 use crate::google::tokeninfo;
@@ -20,6 +19,7 @@ use crate::settings::{self, Given, Settings};
 use crate::url::Url;
 use crate::verify::{self, Demands, Fault};
 use crate::world::World;
+use crate::{duration, printable};
 use report::{Content, Picture, Verdict};
 
 /// How far other clocks may be off when nobody says, in seconds.
@@ -70,16 +70,16 @@ pub(super) struct Flags {
     #[arg(long)]
     verify: bool,
     /// Whom it must be for, one of these
-    #[arg(long, value_name = "A,…", value_delimiter = ',', requires = "verify")]
+    #[arg(long, value_name = "A,…", value_delimiter = ',')]
     audience: Vec<OsString>,
     /// Whom it must be from, not Google
-    #[arg(long, value_name = "I,…", value_delimiter = ',', requires = "verify")]
+    #[arg(long, value_name = "I,…", value_delimiter = ',')]
     issuer: Vec<OsString>,
     /// The issuer's keys: a URL or a file
-    #[arg(long, value_name = "URL", requires = "verify", value_hint = ValueHint::AnyPath)]
+    #[arg(long, value_name = "URL", value_hint = ValueHint::AnyPath)]
     jwks: Option<OsString>,
     /// How far clocks may be off; 10s
-    #[arg(long, value_name = "DURATION", requires = "verify")]
+    #[arg(long, value_name = "DURATION")]
     skew: Option<OsString>,
     #[command(flatten)]
     reach: Reach,
@@ -150,6 +150,18 @@ impl Flags {
     }
 
     fn wanted(&self, now: i64) -> Result<Wanted> {
+        let checks = [
+            ("--audience", !self.audience.is_empty()),
+            ("--issuer", !self.issuer.is_empty()),
+            ("--jwks", self.jwks.is_some()),
+            ("--skew", self.skew.is_some()),
+        ];
+        if let Some((flag, _)) = checks.iter().find(|(_, given)| *given && !self.verify) {
+            return Err(Error::usage(format!(
+                "{flag} is for --verify, without which nothing is checked"
+            ))
+            .hint(format!("gauth inspect --verify {flag} …")));
+        }
         let texts = |flag: &str, values: &[OsString]| -> Result<Vec<String>> {
             values.iter().map(|value| settings::text(flag, value)).collect()
         };
@@ -170,7 +182,7 @@ impl Flags {
 fn skew(value: &std::ffi::OsStr) -> Result<i64> {
     let text = settings::text("--skew", value)?;
     let odd = |what: &str| {
-        let shown = crate::printable::said(&text);
+        let shown = printable::said(&text);
         Error::usage(format!("--skew {shown} {what}")).hint("--skew 10s, at most 1h")
     };
     let span = duration::parse(&text).map_err(odd)?;
@@ -256,7 +268,7 @@ fn of_access_token(
     };
     let url = url.map_err(|what| Error::unexpected(format!("the address of tokeninfo {what}")))?;
     let response = broker.send(&tokeninfo::ask(&url, token))?;
-    let host = crate::printable::text(url.authority());
+    let host = printable::text(url.authority());
     let info = match tokeninfo::read(&response, &host, wanted.now)? {
         Ok(info) => info,
         Err(said) => {
@@ -271,7 +283,7 @@ fn of_access_token(
     } else if wanted.audiences.is_empty() || wanted.audiences.contains(&given) {
         Verdict::Valid("an access token that Google knows".to_owned())
     } else {
-        Verdict::NotValid(format!("it is for {}", crate::printable::text(&given)))
+        Verdict::NotValid(format!("it is for {}", printable::text(&given)))
     };
     Ok(Picture { verdict, content: Content::Access(Some(info)) })
 }

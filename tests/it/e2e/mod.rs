@@ -12,6 +12,7 @@ mod interrupted;
 mod killed;
 mod matrix;
 mod one_mint;
+mod prompt;
 mod rotation;
 mod scan;
 mod stdio;

@@ -1,0 +1,156 @@
+//! What is shown of a token, and where it may come from.
+
+use serde_json::{Value, json};
+
+use super::{AUDIENCE, KID, certs, claims, good, header, inspect, signed, verify};
+use crate::support::samples::with;
+use crate::support::{NOW, Test};
+
+const DECODED: &str = "
+email     ci@proj.iam.gserviceaccount.com, verified
+subject   113774264463038321964
+issuer    https://accounts.google.com
+audience  https://svc-abc-uc.a.run.app
+issued    0 s ago (2026-01-02T03:04:05Z)
+expires   in 1 h (2026-01-02T04:04:05Z)
+azp       client
+header    alg RS256, kid 0123456789abcdef0123456789abcdef01234567, typ JWT
+";
+
+fn full() -> String {
+    let more = json!({ "email": "ci@proj.iam.gserviceaccount.com", "email_verified": true,
+                       "azp": "client", "sub": "113774264463038321964" });
+    signed(&header(), &with(claims(), &more))
+}
+
+#[test]
+fn a_jwt_is_decoded_and_nobody_is_asked() {
+    inspect("", &full())
+        .stdout(&format!("the signature was not checked, --verify does that\n{DECODED}"))
+        .run();
+}
+
+#[test]
+fn a_good_token_is_said_to_be_by_whom_and_for_whom() {
+    verify(&format!("--audience {AUDIENCE}"), &full())
+        .google(certs())
+        .stdout(&format!(
+            "valid: signed by Google (RS256, key 01234567), for https://svc-abc-uc.a.run.app\n{DECODED}"
+        ))
+        .run();
+}
+
+#[test]
+fn without_an_audience_it_is_said_that_none_was_checked() {
+    let ran = verify("", &full()).google(certs()).run();
+    let first =
+        "valid: signed by Google (RS256, key 01234567); for whom was not checked\n(--audience)\n";
+    assert_eq!(ran.stdout, format!("{first}{DECODED}"));
+}
+
+#[test]
+fn a_bad_token_is_shown_all_the_same() {
+    verify("--audience https://other.example", &full())
+        .status(10)
+        .stdout(&format!("not valid: it is for https://svc-abc-uc.a.run.app\n{DECODED}"))
+        .stderr("")
+        .run();
+}
+
+#[test]
+fn programs_are_told_the_same() {
+    let (token, checked) = (full(), format!("--format json --audience {AUDIENCE}"));
+    for (ran, valid, reason) in [
+        (inspect("--format json", &token).run(), Value::Null, Value::Null),
+        (verify(&checked, &token).google(certs()).run(), json!(true), Value::Null),
+        (
+            verify("--format json --audience x", &token).status(10).run(),
+            json!(false),
+            json!("it is for https://svc-abc-uc.a.run.app"),
+        ),
+    ] {
+        let told = ran.json();
+        assert_eq!((&told["valid"], &told["reason"]), (&valid, &reason));
+        assert_eq!((&told["kind"], &told["header"]), (&json!("jwt"), &header()));
+        assert_eq!(told["claims"]["email"], "ci@proj.iam.gserviceaccount.com");
+        assert_eq!(told["issued_at"], "2026-01-02T03:04:05Z");
+        assert_eq!(told["expires_at"], "2026-01-02T04:04:05Z");
+        assert_eq!(told["expires_in"], 3600);
+    }
+}
+
+#[test]
+fn times_are_said_in_words_or_as_what_they_are_instead() {
+    let minute = 60;
+    for (name, value, row) in [
+        ("exp", json!(NOW - 120 * minute), "expired   2 h ago (2026-01-02T01:04:05Z)"),
+        ("exp", json!(NOW + 57 * minute), "expires   in 57 min (2026-01-02T04:01:05Z)"),
+        ("exp", json!("soon"), "expires   no time: \"soon\""),
+        ("exp", json!(1e300), "expires   no time: 1e+300"),
+        ("exp", json!(9_000_000_000_000_000i64), "expires   no time: 9000000000000000"),
+        ("exp", json!(-9_000_000_000_000_000i64), "expired   no time: -9000000000000000"),
+        ("exp", Value::Null, "expires   not said"),
+        ("iat", json!(NOW - 3 * minute), "issued    3 min ago (2026-01-02T03:01:05Z)"),
+        ("iat", json!(NOW + 5 * minute), "issued    in 5 min (2026-01-02T03:09:05Z)"),
+        ("nbf", json!(NOW), "from      0 s ago (2026-01-02T03:04:05Z)"),
+    ] {
+        let token = signed(&header(), &with(claims(), &json!({ name: value })));
+        let ran = inspect("", &token).run();
+        assert!(ran.stdout.lines().any(|line| line == row), "{row}\n{}", ran.stdout);
+    }
+}
+
+#[test]
+fn claims_of_any_shape_are_shown_and_none_reaches_the_terminal_raw() {
+    let odd = json!({
+        "email": "a\u{1b}[31m@b\u{202e}", "email_verified": "yes", "aud": ["x", "y"],
+        "google": { "access_levels": ["l"] }, "na\nme": "v\u{9b}", "long": "x".repeat(2000),
+    });
+    let ran = inspect("", &signed(&header(), &with(claims(), &odd))).run();
+    for row in [
+        "email           a\\u{1b}[31m@b\\u{202e}",
+        "audience        x y",
+        "email_verified  yes",
+        "google          {\"access_levels\":[\"l\"]}",
+        "na\\nme          v\\u{9b}",
+    ] {
+        assert!(ran.stdout.lines().any(|line| line == row), "{row}\n{}", ran.stdout);
+    }
+    let odd = |letter: char| letter.is_control() && letter != '\n';
+    assert!(!ran.stdout.contains(odd) && !ran.stdout.contains('\u{202e}'), "{}", ran.stdout);
+    assert!(!ran.stdout.contains(&"x".repeat(600)), "{}", ran.stdout);
+}
+
+#[test]
+fn a_narrow_terminal_breaks_nothing() {
+    let ran = verify(&format!("--audience {AUDIENCE}"), &full())
+        .env("COLUMNS", "40")
+        .google(certs())
+        .run();
+    let long = |line: &&str| line.chars().count() > 40 && line.trim().contains("  ");
+    let lines: Vec<&str> = ran.stdout.lines().filter(long).collect();
+    // Only words that are longer than what is left stick out.
+    assert!(lines.iter().all(|line| line.split_whitespace().count() <= 2), "{lines:?}");
+}
+
+#[test]
+fn the_token_comes_in_any_form_from_a_file_or_a_stream() {
+    let token = good();
+    for form in [
+        format!("{token}\r\n"),
+        format!("\n  Bearer {token}"),
+        format!("Authorization: Bearer {token}\n"),
+        format!("GAUTH_ID_TOKEN={token}\n"),
+        format!("header = \"Authorization: Bearer {token}\"\n"),
+        json!({ "token": token, "token_type": "Bearer" }).to_string(),
+    ] {
+        for (test, name) in [
+            (Test::new("inspect"), "standard input"),
+            (Test::new("inspect -"), "-"),
+            (Test::new("inspect {home}/token").file("token", &form), "a file"),
+        ] {
+            let ran = test.input(&form).secret(&token).run();
+            assert!(ran.stdout.contains(&format!("kid {KID}")), "{name}: {form}");
+        }
+    }
+}
