@@ -1,6 +1,7 @@
 //! What is asked of Google for each kind of credential, and what is made of the answer.
 
 mod formats;
+mod identity;
 mod login;
 mod machine;
 mod network;
