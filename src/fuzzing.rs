@@ -255,6 +255,9 @@ fn subject(bytes: &[u8]) {
         Err((what, hint)) => {
             assert!(!format!("{what}{hint}").contains(char::is_control), "{what:?}")
         }
+    }
+}
+
 /// The token of a header, a variable or an object is the token alone.
 fn token_input(bytes: &[u8]) {
     match token_in(&String::from_utf8_lossy(bytes)) {

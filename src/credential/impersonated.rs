@@ -103,6 +103,13 @@ impl Impersonated {
         }
     }
 
+    /// Whom an ID token is for, if it is one that IAM gives.
+    fn audience<'a>(&self, request: &'a IdentityRequest) -> Result<&'a str> {
+        let about = self.about();
+        about.plain_identity(&IdentityRequest { email: None, ..request.clone() })?;
+        request.audience.as_deref().ok_or_else(|| about.needs_audience())
+    }
+
     fn lifetime(&self, request: &AccessRequest) -> Result<u32> {
         life(request.lifetime.or(self.role.lifetime))
     }
@@ -199,15 +206,17 @@ impl Credential for Impersonated {
                 self.lifetime(access)?;
                 self.source.token(request, broker).map(drop)
             }
-            TokenRequest::Identity(_) => self.source.token(request, broker).map(drop),
+            TokenRequest::Identity(identity) => {
+                self.audience(identity)?;
+                self.source.token(request, broker).map(drop)
+            }
             TokenRequest::SelfSigned(_) => Ok(()),
         }
     }
 
     fn identity_token(&self, request: &IdentityRequest, broker: &Broker<'_>) -> Result<Token> {
         let about = self.about();
-        about.plain_identity(&IdentityRequest { email: None, ..request.clone() })?;
-        let Some(audience) = &request.audience else { return Err(about.needs_audience()) };
+        let audience = self.audience(request)?;
         let source = self.source.token(&TokenRequest::Identity(request.clone()), broker)?;
         let email = request.email.unwrap_or(true);
         let mut asked =

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::google::{answer, bearer, metrics};
+use crate::google::{answer, bearer, metrics, token};
 use crate::http::{HttpRequest, HttpResponse};
 use crate::json::Fields;
 use crate::printable;
@@ -203,7 +203,11 @@ pub fn read_access_token(response: &HttpResponse, host: &str) -> Result<(Secret,
 /// # Errors
 /// As for any answer.
 pub fn read_id_token(response: &HttpResponse, host: &str) -> Result<Secret> {
-    read_jwt(response, host, "token")
+    let token = read_jwt(response, host, "token")?;
+    match token::is_id_token(&token) {
+        true => Ok(token),
+        false => Err(answer::unusable(response, host, "is not understood, token is no JWT")),
+    }
 }
 
 /// A signed JWT.

@@ -70,7 +70,7 @@ pub fn read_identity(response: &HttpResponse, host: &str) -> Result<Secret> {
         }));
     }
     let token = Secret::new(String::from_utf8_lossy(&response.body).trim());
-    match token::can_be_sent(&token) {
+    match token::is_id_token(&token) {
         true => Ok(token),
         false => Err(answer::unusable(response, host, "is no ID token")),
     }

@@ -8,7 +8,7 @@ use crate::http::{HttpRequest, HttpResponse};
 use crate::json::Fields;
 use crate::secret::Secret;
 use crate::url::Url;
-use crate::{printable, token};
+use crate::{jwt, printable, token};
 
 /// Where Google gives tokens.
 pub const ENDPOINT: &str = "https://oauth2.googleapis.com/token";
@@ -44,9 +44,7 @@ pub fn read_identity(response: &HttpResponse, host: &str) -> Result<Option<Secre
         |what: String| answer::unusable(response, host, &format!("is not understood, {what}"));
     let token = fields.secret("id_token").map_err(in_answer)?.filter(|token| !token.is_empty());
     match &token {
-        Some(token) if !can_be_sent(token) => {
-            Err(in_answer("id_token is nothing a header can carry".to_owned()))
-        }
+        Some(token) if !is_id_token(token) => Err(in_answer("id_token is no JWT".to_owned())),
         _ => Ok(token),
     }
 }
@@ -154,6 +152,11 @@ pub fn read_any(response: &HttpResponse, host: &str, now: i64) -> Result<Granted
 /// Whether a token can stand in a header.
 pub fn can_be_sent(token: &Secret) -> bool {
     token::well_formed(token.expose())
+}
+
+/// Whether it is a JWT that can stand in a header, as every ID token is.
+pub fn is_id_token(token: &Secret) -> bool {
+    can_be_sent(token) && jwt::parts(token.expose()).is_ok()
 }
 
 /// `expires_in` in seconds: a number, or a decimal number as text. Zero or less is unknown.

@@ -195,7 +195,7 @@ fn what_gauth_restricts_for_itself_is_not_restricted_for_the_program() {
     for flag in ["", "--token-file auto"] {
         let script = format!(
             "ulimit -Sc $(ulimit -Hc); ulimit -c; gauth exec {flag} -- bash -c 'ulimit -c'; \
-             grep SigIgn /proc/self/status; gauth exec {flag} -- grep SigIgn /proc/self/status; \
+             grep SigIgn /proc/self/status | tail -c 8; gauth exec {flag} -- grep SigIgn /proc/self/status | tail -c 8; \
              id -u; gauth exec {flag} -- sh -c 'stat -c %u /proc/self/mem'"
         );
         let ended = shell(&stage, &script);

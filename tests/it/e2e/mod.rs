@@ -8,6 +8,7 @@ mod around;
 mod damaged;
 mod exec;
 mod federated;
+mod identity;
 mod interrupted;
 mod killed;
 mod matrix;

@@ -4,6 +4,7 @@ mod elsewhere;
 mod executable;
 mod federated;
 mod formats;
+mod identity;
 mod lent;
 mod login;
 mod machine;
