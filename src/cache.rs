@@ -188,6 +188,13 @@ impl<'w> Cache<'w> {
         }
     }
 
+    /// Drops an entry, if it is there and can be dropped.
+    pub fn forget(&self, key: &Key) {
+        if let Some(path) = self.path(key, "") {
+            _ = std::fs::remove_file(path);
+        }
+    }
+
     fn write(&self, key: &Key, ending: &str, bytes: &[u8]) -> std::io::Result<()> {
         let folder = private_file::subfolder(self.world.folders.gauth.as_deref(), "tokens")?;
         private_file::sweep(&folder, self.world.clock.unix(), &SWEEP);

@@ -48,8 +48,8 @@ pub struct Who {
     /// Hosts that may get its secrets too
     #[arg(long, value_name = "HOST,…", value_delimiter = ',')]
     pub allow_token_host: Vec<OsString>,
-    /// Hosts that may get the token too; no command sends one yet
-    #[arg(long, value_name = "HOST,…", value_delimiter = ',', hide = true)]
+    /// Hosts that may get the token too
+    #[arg(long, value_name = "HOST,…", value_delimiter = ',')]
     pub allow_host: Vec<OsString>,
 }
 

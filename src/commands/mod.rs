@@ -2,6 +2,7 @@
 
 pub mod cache;
 pub mod completions;
+pub mod curl;
 pub mod exchange;
 pub mod man;
 pub mod print_access_token;
@@ -19,6 +20,7 @@ pub const COMMANDS: &[Spec] = &[
     print_access_token::SPEC,
     print_identity_token::SPEC,
     exchange::SPEC,
+    curl::SPEC,
     status::SPEC,
     cache::SPEC,
     sandbox::SPEC,
@@ -126,6 +128,7 @@ mod tests {
         agree::<print_access_token::Flags>();
         agree::<print_identity_token::Flags>();
         agree::<exchange::Flags>();
+        agree::<curl::Flags>();
         agree::<status::Flags>();
         agree::<cache::Flags>();
         agree::<sandbox::Flags>();

@@ -1,15 +1,18 @@
 //! Starting programs: argument vectors, never a shell.
 
 mod capture;
+mod handed;
 
 use std::ffi::OsString;
-use std::process::{Command, ExitStatus};
+use std::io::Read;
+use std::process::{Command, ExitStatus, Stdio};
 
 use crate::error::{Error, Result, io_reason};
 use crate::printable;
 use crate::world::guard;
 
 pub use capture::{Failure, LARGEST, Run, capture};
+pub use handed::Handed;
 
 /// A variable of the child: set, or removed.
 pub type Change = (&'static str, Option<OsString>);
@@ -29,11 +32,30 @@ pub struct NotStarted {
 /// # Errors
 /// When the program could not be started.
 pub fn run(words: &[OsString], changes: &[Change]) -> std::result::Result<u8, NotStarted> {
+    run_with(words, changes, Vec::new(), None)
+}
+
+/// What is done with a piece of what a child says on standard error; an empty piece is its end.
+pub type Listener<'a> = &'a mut dyn FnMut(&[u8]);
+
+/// The same, with values handed over through pipes, and somebody who listens to the child's standard error.
+///
+/// # Errors
+/// When the program could not be started.
+pub fn run_with(
+    words: &[OsString],
+    changes: &[Change],
+    handed: Vec<Handed>,
+    listener: Option<Listener<'_>>,
+) -> std::result::Result<u8, NotStarted> {
     let Some((program, arguments)) = words.split_first() else {
         let error = Error::usage("no command was given").hint("name one behind --");
         return Err(NotStarted { status: 2, error });
     };
     let mut command = command(program, arguments, changes);
+    if listener.is_some() {
+        command.stderr(Stdio::piped());
+    }
     // Signals that arrive before the child exists wait here for it.
     let signals = Signals::caught().map_err(|error| NotStarted { status: 126, error })?;
     let shown = printable::os(program);
@@ -50,6 +72,15 @@ pub fn run(words: &[OsString], changes: &[Change]) -> std::result::Result<u8, No
         },
     })?;
     let forwarding = signals.forward(&child);
+    handed.into_iter().for_each(Handed::over);
+    if let (Some(listener), Some(mut said)) = (listener, child.stderr.take()) {
+        let mut piece = [0; 4096];
+        // What can no longer be read was said.
+        while let Ok(length @ 1..) = said.read(&mut piece) {
+            listener(&piece[..length]);
+        }
+        listener(&[]);
+    }
     let ended = forwarding.wait(&mut child).map_err(|error| NotStarted {
         status: 126,
         error: Error::unexpected(format!("{shown}: lost, {}", io_reason(&error))),
