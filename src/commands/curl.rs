@@ -51,6 +51,9 @@ cached token is dropped; nothing is sent twice.",
 #[derive(Debug, Default, Args)]
 #[group(skip)]
 pub(super) struct Flags {
+    /// Flags and URLs, as curl takes them
+    #[arg(last = true, num_args = 0.., value_name = "CURL")]
+    curl: Vec<OsString>,
     /// An ID token for this audience
     #[arg(long, value_name = "A")]
     audience: Option<OsString>,
@@ -68,14 +71,12 @@ pub(super) struct Flags {
     effort: Effort,
     #[command(flatten)]
     general: General,
-    /// Flags and URLs, as curl takes them
-    #[arg(last = true, num_args = 0.., value_name = "CURL")]
-    curl: Vec<OsString>,
 }
 
 /// Letters are curl's.
 fn flags(command: Command) -> Command {
-    let command = Flags::augment_args(command);
+    let command = Flags::augment_args(command)
+        .mut_arg("verbose", |arg| arg.help("Say what is decided; twice: requests too"));
     ["help", "quiet", "verbose"]
         .into_iter()
         .fold(command, |command, flag| command.mut_arg(flag, |arg| arg.short(None)))
@@ -86,12 +87,16 @@ fn run(words: Words, world: &World) -> anyhow::Result<Status> {
     let settings = Settings::resolve(&flags.given(), world)?;
     let call = curl::read(&flags.curl)?;
     let hosts: Vec<_> = call.hosts().collect();
+    if hosts.is_empty() && flags.dry_run {
+        return Err(Error::usage("no URL is named").hint("gauth curl --dry-run URL").into());
+    }
     if hosts.is_empty() {
         // Help, the version, or an error of curl's: no token is needed.
         return start(&flags.curl, &call, Vec::new(), world).map(|(status, _)| status);
     }
     let named = flags.audience.as_deref().map(audience).transpose()?;
     let kind = curl::kind(&hosts, named, flags.id_token)?;
+    flags.check(&kind, &call, &settings)?;
     let request = match &kind {
         Kind::Access => TokenRequest::Access(settings.wish.clone()),
         Kind::Identity(audience) => TokenRequest::Identity(IdentityRequest {
@@ -117,14 +122,41 @@ fn run(words: Words, world: &World) -> anyhow::Result<Status> {
     note_curlrc(world);
     let headers = headers(&call, &token)?;
     let (status, unauthorized) = start(&flags.curl, &call, headers, world)?;
-    if unauthorized {
+    // A token that was made just now would be no better the next time.
+    if unauthorized && token.cached {
         broker.forget(credential, &request);
-        world.terminal.warn("the server did not accept the token, which is no longer cached");
+        world.terminal.warn(
+            "the server answered 401, the cached token is dropped\ntry: the same again, with a new token",
+        );
     }
     Ok(status)
 }
 
 impl Flags {
+    /// Whether they go together with each other and with curl's.
+    fn check(&self, kind: &Kind, call: &Call, settings: &Settings) -> Result<()> {
+        let wish = &self.wish;
+        let given = [
+            (!wish.scopes.is_empty(), "--scopes"),
+            (wish.subject.is_some(), "--subject"),
+            (wish.lifetime.is_some(), "--lifetime"),
+            (!wish.downscope.is_empty(), "--downscope"),
+            (wish.access_boundary.is_some(), "--access-boundary"),
+        ];
+        if let (Kind::Identity(_), Some((_, flag))) = (kind, given.iter().find(|flag| flag.0)) {
+            return Err(Error::usage(format!(
+                "{flag} is for access tokens, and an ID token is sent"
+            ))
+            .hint(format!("leave {flag} away")));
+        }
+        let input = settings.credentials.as_ref().is_some_and(|chosen| chosen.value == "-");
+        match input && call.reads_input {
+            true => Err(Error::usage("the credential and curl would both read standard input")
+                .hint("--credentials FILE, or a file behind the @ of curl's")),
+            false => Ok(()),
+        }
+    }
+
     fn given(&self) -> Given {
         Given {
             who: self.who.clone(),

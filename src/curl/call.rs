@@ -20,6 +20,8 @@ pub struct Call {
     pub verbose: bool,
     /// Whether an error of the server is one of curl's (`-f`).
     pub fails: bool,
+    /// Whether standard input is sent.
+    pub reads_input: bool,
 }
 
 /// URLs, and the options that hold for them.
@@ -170,6 +172,8 @@ impl Call {
             Meaning::Next => self.groups.push(Group { start: next, ..Group::default() }),
             Meaning::Verbose => self.verbose = true,
             Meaning::Fail => self.fails = true,
+            Meaning::Body => self.reads_input |= text.ends_with("@-") || text.ends_with("=<-"),
+            Meaning::Upload => self.reads_input |= text == "-" || text == ".",
             _ => {}
         }
         let Some(group) = self.group() else { return Ok(()) };

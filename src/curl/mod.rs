@@ -12,3 +12,6 @@ pub use destination::{Kind, Rules, destination, kind};
 pub use dry_run::{PROJECT, dry_run};
 pub use filter::Filter;
 pub use words::split;
+
+#[cfg(test)]
+mod tests;

@@ -80,6 +80,7 @@ pub fn long(name: &str) -> Option<CurlOption> {
         return Some(option);
     }
     let switch = match name.strip_prefix("no-") {
+        Some(positive) if positive.starts_with("no-") => return None,
         Some(positive) => find(positive)?,
         None => find(&format!("no-{name}"))?,
     };

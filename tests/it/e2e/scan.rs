@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::{KINDS, Kind, Stage, beside, each, finish, leaked, names, run};
 
 /// The arguments and environments of a process and all below it, as often as there is time until it ends.
-fn watch(mut command: Command) -> (super::Ended, Vec<u8>) {
+pub(super) fn watch(mut command: Command) -> (super::Ended, Vec<u8>) {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let start = Instant::now();
     let child = command.spawn().unwrap();
