@@ -49,7 +49,8 @@ pub struct Who {
     #[arg(long, value_name = "HOST,…", value_delimiter = ',')]
     pub allow_token_host: Vec<OsString>,
     /// Hosts that may get the token too
-    #[arg(long, value_name = "HOST,…", value_delimiter = ',')]
+    // Shown where a token is sent.
+    #[arg(long, value_name = "HOST,…", value_delimiter = ',', hide = true)]
     pub allow_host: Vec<OsString>,
 }
 

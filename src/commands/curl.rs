@@ -24,24 +24,23 @@ pub const SPEC: Spec = Spec {
     aliases: &[],
     about: "curl with a token that only the right hosts get",
     examples: &[
-        Example("gauth curl -s https://storage.googleapis.com/storage/v1/b?project=p", "an API"),
-        Example("gauth curl https://svc-abc.run.app/", "Cloud Run, with an ID token"),
-        Example(
-            "gauth curl --dry-run -d @body.json https://pubsub.googleapis.com/",
-            "what it sends",
-        ),
+        Example("gauth curl -s https://pubsub.googleapis.com/v1/projects/p/topics", "an API"),
+        Example("gauth curl https://svc-abc.run.app/", "Cloud Run"),
+        Example("gauth curl --audience IAP-CLIENT-ID https://app.example.com/", "IAP"),
+        Example("gauth curl --dry-run -d @body.json URL", "sends nothing"),
     ],
     more: "\
-From the first word that is no flag of gauth's on, or from --, everything is curl's; every flag with one dash is. The \
+From the first word that is no flag of gauth's on, or from --, everything is curl's; so is every flag with one dash. The \
 real curl runs, its status is returned, and what it reads and prints is untouched. The token goes to it through a pipe \
 and stands in no list of processes, no environment and no file.\n\n\
-An access token goes to Google's APIs, an ID token to *.run.app and *.cloudfunctions.net, with the URL's scheme and \
-host for its audience, or wherever --audience or --id-token says so. Other hosts are named with --allow-host. The \
-project that pays goes along in x-goog-user-project. URLs are written with their scheme, https, or http to a loopback \
-address. What would take the token elsewhere or show it is refused with 9: -K, -k, --resolve, --connect-to, \
---unix-socket, --location-trusted, -u, --netrc, --trace and the like; .curlrc is not read. With -L, a redirect to another host does \
-not get the token (curl 7.83 and later; from 7.58 on another port of that host would). With -v the token is shown as its fingerprint. When a server says 401 and that can be seen (-f, -v), the \
-cached token is dropped; nothing is sent twice.",
+An access token goes to Google's APIs; an ID token to *.run.app and *.cloudfunctions.net, with the URL's scheme and \
+host for its audience, or where --audience or --id-token send it. Other hosts are named with --allow-host. The \
+project that pays goes along in x-goog-user-project.\n\n\
+URLs are written with their scheme, https, or http to a loopback address. What would take the token elsewhere, or \
+show it, is refused with 9: -K, -k, --resolve, --connect-to, --unix-socket, --location-trusted, -u, --netrc, --trace \
+and the like; .curlrc is not read. With -L, a redirect to another host gets no token (curl 7.83 and later; older ones \
+from 7.58 on send it to another port of the same host). With -v the token is shown as its fingerprint. When a server \
+says 401 and curl tells (-f without -s, -v), the cached token is dropped; nothing is sent twice.",
     group: Group::Use,
     flags,
     run,
@@ -76,6 +75,7 @@ pub(super) struct Flags {
 /// Letters are curl's.
 fn flags(command: Command) -> Command {
     let command = Flags::augment_args(command)
+        .mut_arg("allow_host", |arg| arg.hide(false))
         .mut_arg("verbose", |arg| arg.help("Say what is decided; twice: requests too"));
     ["help", "quiet", "verbose"]
         .into_iter()
