@@ -16,6 +16,8 @@ use crate::world::clock::Deadline;
 const WORTH_KEEPING: i64 = 60;
 /// How long a server gets while such a token is at hand.
 const SHORT_BUDGET: Duration = Duration::from_secs(2);
+/// How long one attempt to renew a token may take: whoever waits for us is not to wait long, and it is tried again.
+const RENEWAL_BUDGET: Duration = Duration::from_secs(10);
 
 /// What the flags say about the cache.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,6 +40,10 @@ pub struct Broker<'w> {
     deadline: Cell<Deadline>,
     /// By how much the deadline was moved for what has a limit of its own.
     outside: Cell<Duration>,
+    /// An entry written since then, in Unix milliseconds, is as good as a token minted now.
+    begun: i64,
+    /// Seconds a cached token must last at least, whatever its credential's margin.
+    least: i64,
 }
 
 impl<'w> Broker<'w> {
@@ -45,7 +51,19 @@ impl<'w> Broker<'w> {
     pub fn new(world: &'w World, policy: Policy, caller: Caller, budget: Duration) -> Broker<'w> {
         let deadline = Cell::new(Deadline::after(&*world.clock, budget));
         let outside = Cell::default();
-        Broker { world, cache: Cache::new(world), policy, caller, deadline, outside }
+        let cache = Cache::new(world);
+        Broker { world, cache, policy, caller, deadline, outside, begun: world.started, least: 0 }
+    }
+
+    /// Asks for a token in place of one that has `left` seconds, later in the same run: what this run, or another
+    /// process, has stored will do if it lasts longer.
+    pub fn renewing(mut self, left: i64) -> Broker<'w> {
+        self.begun = self.world.clock.unix_millis();
+        self.least = left;
+        self.policy.refresh = false;
+        let deadline = self.deadline.get().at_most(&*self.world.clock, RENEWAL_BUDGET);
+        self.deadline.set(deadline);
+        self
     }
 
     /// A token that answers the request.
@@ -85,7 +103,7 @@ impl<'w> Broker<'w> {
                 .and_then(|token| self.long_enough(token, min_ttl));
         }
         let key = key(credential, request);
-        let margin = min_ttl.unwrap_or_else(|| credential.margin());
+        let margin = min_ttl.unwrap_or_else(|| credential.margin()).max(self.least);
         let found = self.cache.look(&key);
         let spare = self.spare(found.as_ref());
         if let Some(token) = self.accept(found, margin, min_ttl) {
@@ -121,6 +139,11 @@ impl<'w> Broker<'w> {
                 self.rather(spare, error)
             }
         }
+    }
+
+    /// Whether the cache may be read and written.
+    pub fn caches(&self) -> bool {
+        !self.policy.no_cache
     }
 
     /// Sends a request within what is left of the budget, as often as its patience allows.
@@ -180,7 +203,7 @@ impl<'w> Broker<'w> {
     fn accept(&self, found: Option<Entry>, margin: i64, min_ttl: Option<i64>) -> Option<Token> {
         let entry = found?;
         let now = self.now();
-        let since_start = entry.written > self.world.started;
+        let since_start = entry.written > self.begun;
         let good = match since_start {
             true => entry.token.fresh(now, min_ttl.unwrap_or(0)),
             false => !self.policy.refresh && entry.token.fresh(now, margin),

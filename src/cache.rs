@@ -28,10 +28,12 @@ const FUTURE: i64 = 3_600_000;
 const LONGEST: i64 = 12 * 3600;
 /// How long processes that were already waiting share a failure, in milliseconds.
 const SHARED_FAILURE: i64 = 2000;
-/// What lies about in the folder: dead writers' files for an hour, entries for as long as one can be valid.
+/// The longest that a server's public keys are kept, in seconds.
+pub const LONGEST_KEYS: i64 = 24 * 3600;
+/// What lies about in the folder: dead writers' files for an hour, all else for as long as it can be of use.
 const SWEEP: Limits = Limits {
     temporary: Duration::from_secs(3600),
-    other: Some(Duration::from_secs(LONGEST.unsigned_abs() + 3600)),
+    other: Some(Duration::from_secs(LONGEST_KEYS.unsigned_abs() + 3600)),
 };
 
 /// The name of an entry: 64 hex digits that tell nothing.
@@ -120,6 +122,13 @@ struct Failure {
     hint: Option<String>,
 }
 
+#[derive(Serialize, Deserialize)]
+struct Keys {
+    written: i64,
+    expires_at: i64,
+    text: String,
+}
+
 /// The cache of this user.
 pub struct Cache<'w> {
     world: &'w World,
@@ -193,6 +202,25 @@ impl<'w> Cache<'w> {
         if let Some(path) = self.path(key, "") {
             _ = std::fs::remove_file(path);
         }
+    }
+
+    /// Keeps a server's public keys as it sent them, for so many seconds. What cannot be written is fetched again.
+    pub fn keep_keys(&self, key: &Key, text: &str, life: i64) {
+        let now = self.world.clock.unix_millis();
+        let expires_at = now.div_euclid(1000).saturating_add(life.min(LONGEST_KEYS));
+        let keys = Keys { written: now, expires_at, text: text.to_owned() };
+        if let Err(error) = self.write(key, ".keys", &encode(&keys)) {
+            self.world.terminal.note(|| format!("the keys are not cached, {}", io_reason(&error)));
+        }
+    }
+
+    /// The public keys that were kept and may still be used.
+    pub fn keys(&self, key: &Key) -> Option<String> {
+        let bytes = private_file::read_own(&self.path(key, ".keys")?, LARGEST).ok()?;
+        let keys: Keys = unpack(&bytes)?;
+        let now = self.world.clock.unix_millis();
+        let written = keys.written <= now.saturating_add(FUTURE);
+        (written && keys.expires_at > now.div_euclid(1000)).then_some(keys.text)
     }
 
     fn write(&self, key: &Key, ending: &str, bytes: &[u8]) -> std::io::Result<()> {

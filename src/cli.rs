@@ -8,6 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use crate::commands::{COMMANDS, Spec, Status, Words};
 use crate::error::{Error, ErrorKind, Result};
 use crate::world::World;
+use crate::world::exec::NotStarted;
 use crate::{commands, complete, curl, help, printable, secret};
 
 /// The heading of the flags that every command has.
@@ -39,6 +40,12 @@ fn report((kind, message, hint): (ErrorKind, String, Option<&str>), world: &Worl
         ));
     }
     kind.exit_code()
+}
+
+/// The same of a program that was not started, with a shell's status.
+pub fn not_started(not: &NotStarted, world: &World) -> Status {
+    report((not.error.kind(), not.error.message().to_owned(), not.error.hint_text()), world);
+    Status(not.status)
 }
 
 fn dispatch(words: &[OsString], world: &World) -> anyhow::Result<Status> {
@@ -210,9 +217,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("logout", "gcloud auth revoke"),
     ("accounts", "gauth status"),
     ("config", "gauth help files shows config.toml, gauth help environment the variables"),
-    ("exec", "TOKEN=$(gauth token)"),
     ("doctor", "gauth status, or gauth token -vv"),
-    ("inspect", "gauth token --format json shows expiry, scopes and account"),
     ("serve", "gauth sandbox serves made-up tokens"),
 ];
 

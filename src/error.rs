@@ -29,6 +29,8 @@ pub enum ErrorKind {
     Malformed,
     /// Refused by gauth for safety (9).
     Unsafe,
+    /// The inspected token is not valid (10).
+    NotValid,
     /// The reader of standard output went away (141, without a word).
     BrokenPipe,
 }
@@ -44,6 +46,7 @@ pub const KINDS: &[(ErrorKind, &str, &str)] = &[
     (ErrorKind::Unsupported, "unsupported", "this credential cannot do that"),
     (ErrorKind::Malformed, "malformed", "a credential or configuration file is malformed"),
     (ErrorKind::Unsafe, "unsafe", "refused by gauth for safety"),
+    (ErrorKind::NotValid, "not-valid", "the inspected token is not valid"),
     (ErrorKind::BrokenPipe, "broken-pipe", "nobody reads standard output any more"),
 ];
 
@@ -60,6 +63,7 @@ impl ErrorKind {
             ErrorKind::Unsupported => 7,
             ErrorKind::Malformed => 8,
             ErrorKind::Unsafe => 9,
+            ErrorKind::NotValid => 10,
             ErrorKind::BrokenPipe => 141,
         }
     }

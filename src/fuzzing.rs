@@ -5,10 +5,12 @@ use zeroize::Zeroizing;
 
 use crate::boundary::Boundary;
 use crate::credential::external_account::executable::response;
+use crate::credential::external_account::format::Format;
+use crate::credential::external_account::provider;
 use crate::credential::{self, Setting};
 use crate::error::Error;
 use crate::gcloud::ini::Ini;
-use crate::google::{metadata, token};
+use crate::google::{iam, metadata, sts, token};
 use crate::http::HttpResponse;
 use crate::key::PrivateKey;
 use crate::server::connection;
@@ -27,10 +29,12 @@ pub const TARGETS: &[Target] = &[
     ("credential", credential),
     ("executable_response", executable_response),
     ("http_request", http_request),
+    ("iam_answer", iam_answer),
     ("ini", ini),
     ("jwt", jwt),
     ("metadata_answer", metadata_answer),
     ("pem", pem),
+    ("subject", subject),
     ("time", time),
     ("token_answer", token_answer),
     ("url", url),
@@ -166,6 +170,40 @@ fn token_answer(bytes: &[u8]) {
             assert!(granted.expires_at.is_none_or(|end| end > NOW), "given, and over");
         }
         Err(error) => printable(&error),
+    }
+}
+
+fn iam_answer(bytes: &[u8]) {
+    let response = response(bytes);
+    match iam::read_access_token(&response, "host") {
+        Ok((token, _)) => assert!(crate::token::well_formed(token.expose()), "no header"),
+        Err(error) => {
+            printable(&error);
+            printable(&iam::explain(error, &response, "ada@example.com", "ci@p.example"));
+        }
+    }
+    for error in [
+        iam::read_signed_jwt(&response, "host").err(),
+        sts::read_principal(&response, "host").err(),
+    ] {
+        error.iter().for_each(printable);
+    }
+}
+
+/// What files and URLs of an external account hold, and names of providers.
+fn subject(bytes: &[u8]) {
+    for format in [Format::Text, Format::Json("value".to_owned())] {
+        match format.read(bytes) {
+            Ok(token) => assert!(!token.is_empty(), "nothing is no token"),
+            Err(what) => assert!(!what.contains(char::is_control), "{what:?}"),
+        }
+    }
+    let text = String::from_utf8_lossy(bytes);
+    match provider::audience(&text) {
+        Ok(audience) => assert_eq!(provider::audience(&audience).as_ref(), Ok(&audience)),
+        Err((what, hint)) => {
+            assert!(!format!("{what}{hint}").contains(char::is_control), "{what:?}")
+        }
     }
 }
 

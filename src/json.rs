@@ -56,7 +56,8 @@ fn explain(error: &serde_json::Error) -> String {
     }
 }
 
-const REPEATED: &str = "has the key ";
+/// How the reason begins when an object has a key twice.
+pub const REPEATED: &str = "has the key ";
 const NESTED: &str = "is nested deeper than ";
 
 /// Reads any value, counting depth and refusing repeated keys.

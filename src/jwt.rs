@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
+use crate::json;
 use crate::key::PrivateKey;
 use crate::printable;
 use crate::secret::Secret;
@@ -72,9 +73,9 @@ pub fn sign_parts(
     header: &impl Serialize,
     claims: &impl Serialize,
 ) -> Result<Secret, String> {
-    let json = |error: serde_json::Error| error.to_string();
-    let header = URL_SAFE_NO_PAD.encode(serde_json::to_vec(header).map_err(json)?);
-    let claims = URL_SAFE_NO_PAD.encode(serde_json::to_vec(claims).map_err(json)?);
+    let unwritten = |error: serde_json::Error| error.to_string();
+    let header = URL_SAFE_NO_PAD.encode(serde_json::to_vec(header).map_err(unwritten)?);
+    let claims = URL_SAFE_NO_PAD.encode(serde_json::to_vec(claims).map_err(unwritten)?);
     let message = format!("{header}.{claims}");
     let signature = key.sign(message.as_bytes())?;
     Ok(Secret::new(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))))
@@ -112,9 +113,12 @@ pub fn parts(token: &str) -> Result<Parts<'_>, &'static str> {
             .decode(text.trim_end_matches('='))
             .map_err(|_| "has a segment that is not base64url")
     };
+    // A name twice is read differently by different readers (RFC 7519, 4), so by this one not at all.
     let object = |text: &str| {
-        serde_json::from_slice(&decode(text)?)
-            .map_err(|_| "has a segment that is not a JSON object")
+        json::object(&decode(text)?).map_err(|what| match what.starts_with(json::REPEATED) {
+            true => "says something twice in its header or claims",
+            false => "has a segment that is not a JSON object",
+        })
     };
     Ok(Parts {
         header: object(header)?,
@@ -122,6 +126,23 @@ pub fn parts(token: &str) -> Result<Parts<'_>, &'static str> {
         message: &token.as_bytes()[..header.len() + 1 + claims.len()],
         signature: decode(signature)?,
     })
+}
+
+/// The same of a token in custody.
+///
+/// # Errors
+/// As [`parts`].
+pub fn parts_of(token: &Secret) -> Result<Parts<'_>, &'static str> {
+    parts(token.expose())
+}
+
+/// Whether a token is meant to be a JWT, good or not: it begins as base64url of `{` does, or has three segments. An
+/// access token of Google's has one to three, and begins in its own way.
+pub fn is_meant(token: &Secret) -> bool {
+    let text = token.expose();
+    let opens = text.as_bytes().first() == Some(&b'e')
+        && text.as_bytes().get(1).is_some_and(|byte| b"wxyz0123456789-_".contains(byte));
+    !text.starts_with("ya29.") && (opens || text.matches('.').count() >= 2)
 }
 
 /// Who made a JWT and whom it is for.

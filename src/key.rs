@@ -226,6 +226,23 @@ impl PublicKey {
         Some(PublicKey(Public::Rsa(pkcs1v15::VerifyingKey::new(key))))
     }
 
+    /// An EC key on P-256 from the point's x and y, 32 bytes each, as in a JWK (RFC 7518 section 6.2.1).
+    pub fn from_point(x: &[u8], y: &[u8]) -> Option<PublicKey> {
+        let (x, y) = (<[u8; 32]>::try_from(x).ok()?, <[u8; 32]>::try_from(y).ok()?);
+        // The byte before them says that both are there.
+        let point = [&[4], &x[..], &y[..]].concat();
+        let key = ecdsa::VerifyingKey::from_sec1_bytes(&point).ok()?;
+        Some(PublicKey(Public::Ec(key)))
+    }
+
+    /// The `alg` of what it verifies: `RS256` or `ES256`.
+    pub fn algorithm(&self) -> &'static str {
+        match self.0 {
+            Public::Rsa(_) => "RS256",
+            Public::Ec(_) => "ES256",
+        }
+    }
+
     /// The two numbers of a JWK, big-endian: modulus and exponent without leading zeros, or the point's x and y, 32
     /// bytes each.
     pub fn parts(&self) -> (Vec<u8>, Vec<u8>) {
@@ -383,6 +400,10 @@ mod tests {
         assert!(!key.public().verifies(b"message", &[0; 64]));
         let (x, y) = key.public().parts();
         assert_eq!((x.len(), y.len()), (32, 32));
+        let public = PublicKey::from_point(&x, &y).expect("public");
+        assert!(public.verifies(b"message", &signature) && public.algorithm() == "ES256");
+        assert!(PublicKey::from_point(&x, &x).is_none(), "no point of the curve");
+        assert!(PublicKey::from_point(&x[1..], &y).is_none());
     }
 
     /// RFC 6979, appendix A.2.5: curve P-256, SHA-256, message "sample".

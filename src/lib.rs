@@ -27,6 +27,7 @@ pub mod help;
 pub mod http;
 pub mod identity;
 pub mod json;
+pub mod jwks;
 pub mod jwt;
 pub mod key;
 pub mod output;
@@ -39,8 +40,10 @@ pub mod server;
 pub mod settings;
 pub mod sigv4;
 pub mod token;
+pub mod token_file;
 pub mod trust;
 pub mod url;
+pub mod verify;
 pub mod world;
 
 pub use error::{Error, ErrorKind, Result};

@@ -56,6 +56,29 @@ pub fn first_line(raw: &[u8]) -> String {
     said(raw.trim().lines().next().unwrap_or_default())
 }
 
+/// Breaks a text between words so that it fits behind `indent` columns.
+pub fn wrapped(text: &str, indent: usize, width: usize) -> String {
+    let mut lines = String::new();
+    let mut used = indent;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        match lines.is_empty() {
+            true => {}
+            false if used + 1 + length > width => {
+                lines.push_str(&format!("\n{:indent$}", ""));
+                used = indent;
+            }
+            false => {
+                lines.push(' ');
+                used += 1;
+            }
+        }
+        lines.push_str(word);
+        used += length;
+    }
+    lines
+}
+
 /// Control, bidirectional, zero-width and separator characters.
 fn invisible(letter: char) -> bool {
     letter.is_control()

@@ -361,6 +361,11 @@ pub fn write(
     Draft::begin(folder, name, durability, random)?.publish(&folder.join(name), bytes)
 }
 
+/// Removes a file of ours. Failures do not matter: a later sweep finds it.
+pub fn remove(path: &Path) {
+    drop(std::fs::remove_file(path));
+}
+
 /// Age at which what lies about is removed.
 pub struct Limits {
     /// For temporary files of writers that died.

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::{Args, Command};
 use zeroize::Zeroizing;
 
+use crate::cli;
 use crate::commands::print_identity_token::audience;
 use crate::commands::{Example, Group, Spec, Status, Words};
 use crate::credential::Credential;
@@ -218,13 +219,11 @@ fn start(
     let listens = !handed.is_empty() && (call.verbose || call.fails);
     let listener: Option<exec::Listener<'_>> = if listens { Some(&mut listener) } else { None };
     let ended = exec::run_with(&words, &without_proxy(call), handed, listener);
-    let status = ended.map(Status).unwrap_or_else(|not| {
-        let hint = match not.status {
-            127 => "apt install curl, or your system's package of that name",
-            _ => not.error.hint_text().unwrap_or("command -v curl"),
-        };
-        world.terminal.error(&format!("gauth: {}\ntry: {hint}", not.error));
-        Status(not.status)
+    let status = ended.map(Status).unwrap_or_else(|mut not| {
+        if not.status == 127 {
+            not.error = not.error.hint("apt install curl, or your system's package of that name");
+        }
+        cli::not_started(&not, world)
     });
     Ok((status, filter.unauthorized))
 }
@@ -246,7 +245,7 @@ fn with_headers(words: &[OsString], call: &Call, handed: &[Handed]) -> Vec<OsStr
 }
 
 /// A proxy would see what goes without TLS, and that goes to this machine only.
-fn without_proxy(call: &Call) -> Vec<Change> {
+fn without_proxy(call: &Call) -> Vec<Change<'static>> {
     match call.is_plain() {
         true => ["http_proxy", "all_proxy", "ALL_PROXY"].map(|name| (name, None)).to_vec(),
         false => Vec::new(),

@@ -19,7 +19,7 @@ use crate::flags::Format;
 use crate::google::sts::ACCESS_TOKEN;
 use crate::google::token::Granted;
 use crate::output::{self, Issued};
-use crate::settings::Settings;
+use crate::settings::{Chosen, Settings};
 use crate::token::Token;
 use crate::world::World;
 
@@ -67,8 +67,10 @@ it only says its name. --client-certificate is shown to an endpoint that asks fo
 https://sts.mtls.googleapis.com/v1/token. Google's endpoint wants no client but for workforce logins.\n\n\
 With --impersonate-service-account the token that was exchanged is used to get one of that service account, with \
 --scopes and --lifetime. A variable or setting of that name is about the credential of --subject-credentials.\n\n\
-With --refresh-token alone, the refresh grant is sent, at Google's to /v1/oauthtoken. A server may answer with a new refresh \
-token and void the old one: --format json prints it, the other formats warn.",
+With --refresh-token alone, the refresh grant is sent, at Google's to /v1/oauthtoken. A server may answer with a new \
+refresh token and void the old one: --format json prints it, the other formats warn.\n\n\
+--format json adds issued_token_type and, where the server sent one, refresh_token. A token whose token_type is not \
+Bearer, such as N_A, is printed as text or json only.",
     group: Group::Tokens,
     flags: <Flags as clap::Args>::augment_args,
     run,
@@ -87,23 +89,31 @@ fn run(words: Words, world: &World) -> anyhow::Result<Status> {
     }
     let broker = settings.broker(world);
     let exchanged = send::carry_out(&plan, &settings, chain.is_some(), &broker)?;
-    warn_of_a_new_login(&exchanged, format, world);
-    let (mut token, issued) = match chain {
-        None => plain(exchanged),
-        Some(chain) => acting_as(exchanged, &chain.value, &settings, &broker)?,
-    };
-    token.quota_project = settings.quota_project.or(token.quota_project);
-    output::issued(&broker.lasting(token)?, &issued, format, world)?;
-    Ok(Status::DONE)
-}
-
-/// A refresh token that is not printed is lost, and the one that was sent may be void.
-fn warn_of_a_new_login(exchanged: &Exchanged, format: Format, world: &World) {
-    if exchanged.has_new_login && format != Format::Json {
+    let has_new_login = exchanged.has_new_login;
+    let printed = print(exchanged, chain, &settings, &broker, format);
+    // One that is not printed is lost, and the one that was sent may be void.
+    if has_new_login && (format != Format::Json || printed.is_err()) {
         world.terminal.warn(
             "the server gave a new refresh token, which is not printed; only --format json prints it",
         );
     }
+    printed?;
+    Ok(Status::DONE)
+}
+
+fn print(
+    exchanged: Exchanged,
+    chain: Option<Chosen<Vec<String>>>,
+    settings: &Settings,
+    broker: &Broker<'_>,
+    format: Format,
+) -> Result<()> {
+    let (mut token, issued) = match chain {
+        None => plain(exchanged),
+        Some(chain) => acting_as(exchanged, &chain.value, settings, broker)?,
+    };
+    token.quota_project = settings.quota_project.clone().or(token.quota_project);
+    output::issued(&broker.lasting(token)?, &issued, format, broker.world)
 }
 
 fn plain(exchanged: Exchanged) -> (Token, Issued) {

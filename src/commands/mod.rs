@@ -4,6 +4,8 @@ pub mod cache;
 pub mod completions;
 pub mod curl;
 pub mod exchange;
+pub mod exec;
+pub mod inspect;
 pub mod man;
 pub mod print_access_token;
 pub mod print_identity_token;
@@ -12,6 +14,7 @@ pub mod status;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
+use crate::error::ErrorKind;
 use crate::flags;
 use crate::world::World;
 
@@ -20,7 +23,9 @@ pub const COMMANDS: &[Spec] = &[
     print_access_token::SPEC,
     print_identity_token::SPEC,
     exchange::SPEC,
+    inspect::SPEC,
     curl::SPEC,
+    exec::SPEC,
     status::SPEC,
     cache::SPEC,
     sandbox::SPEC,
@@ -28,13 +33,18 @@ pub const COMMANDS: &[Spec] = &[
     man::SPEC,
 ];
 
-/// What the process ends with when a command succeeds: 0, or the status of the child it ran.
+/// What the process ends with when a command succeeds: 0, the status of the child it ran, or what it found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Status(pub u8);
 
 impl Status {
     /// Done.
     pub const DONE: Status = Status(0);
+
+    /// The status that stands for this kind, of a command that did its work and says so in its result.
+    pub fn of(kind: ErrorKind) -> Status {
+        Status(kind.exit_code())
+    }
 }
 
 /// A command: what it is called, what it says of itself, how it runs.
@@ -129,6 +139,8 @@ mod tests {
         agree::<print_identity_token::Flags>();
         agree::<exchange::Flags>();
         agree::<curl::Flags>();
+        agree::<inspect::Flags>();
+        agree::<exec::Flags>();
         agree::<status::Flags>();
         agree::<cache::Flags>();
         agree::<sandbox::Flags>();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 
+use crate::cli;
 use crate::commands::{Example, Group, Spec, Status, Words};
 use crate::error::{Error, Result};
 use crate::server::sandbox::environment::{Caller, First};
@@ -102,16 +103,12 @@ fn options(flags: &Flags, world: &World) -> Result<Options> {
 }
 
 /// Runs the command; its status is ours.
-fn inside(command: &[OsString], changes: &[Change], world: &World) -> Status {
-    exec::run(command, changes).map(Status).unwrap_or_else(|not| {
-        let hint = not.error.hint_text().map(|hint| format!("\ntry: {hint}"));
-        world.terminal.error(&format!("gauth: {}{}", not.error, hint.unwrap_or_default()));
-        Status(not.status)
-    })
+fn inside(command: &[OsString], changes: &[Change<'_>], world: &World) -> Status {
+    exec::run(command, changes).map_or_else(|not| cli::not_started(&not, world), Status)
 }
 
 /// Prints the variables and waits for a signal; the folder goes with the sandbox.
-fn serve(sandbox: &Running, changes: &[Change], world: &World) -> anyhow::Result<Status> {
+fn serve(sandbox: &Running, changes: &[Change<'_>], world: &World) -> anyhow::Result<Status> {
     // Caught before anyone can know that we are here.
     let signals = Signals::caught()?;
     let folder = printable::path(sandbox.folder());
@@ -128,7 +125,7 @@ fn serve(sandbox: &Running, changes: &[Change], world: &World) -> anyhow::Result
 }
 
 /// The changes in the words of a shell.
-fn exports(changes: &[Change]) -> String {
+fn exports(changes: &[Change<'_>]) -> String {
     let mut text = String::new();
     for (name, value) in changes {
         if let Some(value) = value {

@@ -188,7 +188,7 @@ fn text(picture: &Picture, world: &World) -> String {
             if !broken {
                 text.push_str(&format!(
                     "try      {}\n",
-                    wrapped(&discover::hint(world), 9, world.terminal.width)
+                    printable::wrapped(&discover::hint(world), 9, world.terminal.width)
                 ));
             }
         }
@@ -216,12 +216,15 @@ fn summary(text: &mut String, used: &Used, paint: Paint, world: &World) {
         None if used.source == "workload" => format!("{kind} of {place}"),
         None => format!("an account without a name, {kind}, from {place}"),
     };
-    text.push_str(&format!("using    {}\n", paint.good(&wrapped(&using, 9, width))));
+    text.push_str(&format!("using    {}\n", paint.good(&printable::wrapped(&using, 9, width))));
     if let Some(through) = &about.through {
-        text.push_str(&format!("through  {}\n", wrapped(&printable::text(through), 9, width)));
+        text.push_str(&format!(
+            "through  {}\n",
+            printable::wrapped(&printable::text(through), 9, width)
+        ));
     }
     let token = token_state(used.token.as_ref(), now, &about.kind);
-    text.push_str(&format!("token    {}\n", wrapped(&token, 9, width)));
+    text.push_str(&format!("token    {}\n", printable::wrapped(&token, 9, width)));
     let project = match &used.project {
         Some((project, origin)) => format!("{} ({origin})", printable::text(project)),
         None => "not known".to_owned(),
@@ -232,34 +235,14 @@ fn summary(text: &mut String, used: &Used, paint: Paint, world: &World) {
         }
         None => String::new(),
     };
-    text.push_str(&format!("project  {}\n", wrapped(&format!("{project}{quota}"), 9, width)));
+    text.push_str(&format!(
+        "project  {}\n",
+        printable::wrapped(&format!("{project}{quota}"), 9, width)
+    ));
     match about.universe_domain.as_deref() {
         None | Some(trust::DEFAULT_UNIVERSE) => {}
         Some(other) => text.push_str(&format!("universe {}\n", printable::text(other))),
     }
-}
-
-/// Breaks a text between words so that it fits behind `indent` columns.
-fn wrapped(text: &str, indent: usize, width: usize) -> String {
-    let mut lines = String::new();
-    let mut used = indent;
-    for word in text.split(' ') {
-        let length = word.chars().count();
-        match lines.is_empty() {
-            true => {}
-            false if used + 1 + length > width => {
-                lines.push_str(&format!("\n{:indent$}", ""));
-                used = indent;
-            }
-            false => {
-                lines.push(' ');
-                used += 1;
-            }
-        }
-        lines.push_str(word);
-        used += length;
-    }
-    lines
 }
 
 fn token_state(token: Option<&Token>, now: i64, kind: &str) -> String {
@@ -319,7 +302,7 @@ fn table(text: &mut String, picture: &Picture, paint: Paint, world: &World) {
         }
         // What does not fit beside its label goes below it.
         let fits = wide + 5 + found.chars().count() <= width;
-        let found = if fits { found } else { wrapped(&found, 5, width) };
+        let found = if fits { found } else { printable::wrapped(&found, 5, width) };
         let found = match &row.looked {
             Some(Looked::Found(_)) if used => paint.good(&found),
             Some(Looked::Found(_)) => found,

@@ -6,6 +6,7 @@ pub mod iam;
 pub mod metadata;
 pub mod sts;
 pub mod token;
+pub mod tokeninfo;
 
 use crate::secret::Secret;
 

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use form_urlencoded::byte_serialize;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
@@ -39,8 +40,10 @@ pub const TOKEN_TYPES: &[(&str, &str)] = &[
 /// How the client of a request proves who it is (RFC 6749, 2.3.1).
 #[derive(Debug, Clone, Copy)]
 pub enum ClientAuth<'a> {
-    /// `Authorization: Basic`.
+    /// `Authorization: Basic`, as Google reads it.
     Basic(&'a str, &'a Secret),
+    /// The same with both form-encoded first, as RFC 6749, 2.3.1 has it for everybody.
+    EncodedBasic(&'a str, &'a Secret),
     /// `client_id` and `client_secret` among the fields.
     Body(&'a str, &'a Secret),
     /// `client_id` alone among the fields: a public client, or one known by its certificate (RFC 8705).
@@ -95,28 +98,30 @@ pub fn exchange(url: &Url, wish: &Exchange<'_>) -> HttpRequest {
             fields.extend([("client_id", id), ("client_secret", secret.expose())]);
         }
         Some(ClientAuth::Id(id)) => fields.push(("client_id", id)),
-        Some(ClientAuth::Basic(..)) | None => {}
+        Some(ClientAuth::Basic(..) | ClientAuth::EncodedBasic(..)) | None => {}
     }
     fields.retain(|(_, value)| !value.is_empty());
-    let request = HttpRequest::form(url.clone(), &fields);
-    match wish.client {
+    authenticated(HttpRequest::form(url.clone(), &fields), wish.client)
+}
+
+fn authenticated(request: HttpRequest, client: Option<ClientAuth<'_>>) -> HttpRequest {
+    match client {
         Some(ClientAuth::Basic(id, secret)) => {
             request.secret_header("authorization", basic(id, secret))
         }
-        _ => request,
+        Some(ClientAuth::EncodedBasic(id, secret)) => {
+            let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+            let secret = Secret::new(encoded(secret.expose()));
+            request.secret_header("authorization", basic(&encoded(id), &secret))
+        }
+        Some(ClientAuth::Body(..) | ClientAuth::Id(_)) | None => request,
     }
 }
 
 /// Asks whose token this is (RFC 7662).
 pub fn introspect(url: &Url, token: &Secret, client: Option<ClientAuth<'_>>) -> HttpRequest {
     let fields = [("token", token.expose()), ("token_type_hint", ACCESS_TOKEN)];
-    let request = HttpRequest::form(url.clone(), &fields);
-    match client {
-        Some(ClientAuth::Basic(id, secret)) => {
-            request.secret_header("authorization", basic(id, secret))
-        }
-        _ => request,
-    }
+    authenticated(HttpRequest::form(url.clone(), &fields), client)
 }
 
 /// Whose token it was, where the server says so and it is good.
@@ -176,6 +181,7 @@ pub fn explain(error: Error, response: &HttpResponse, subject: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::Value;
 
     fn body(wish: &Exchange<'_>) -> String {
         let url = Url::parse("https://sts.googleapis.com/v1/token").expect("url");
@@ -214,6 +220,26 @@ mod tests {
             body(&nothing),
             "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange"
         );
+    }
+
+    #[test]
+    fn a_client_of_another_server_is_encoded_before_it_is_packed() {
+        let secret = Secret::new("a+b c%:");
+        let header = |client| {
+            let url = Url::parse("https://as.example.com/token").expect("url");
+            let wish = Exchange { client: Some(client), ..Exchange::default() };
+            exchange(&url, &wish).headers.pop().map(|(_, value)| value)
+        };
+        for (client, pair) in [
+            (ClientAuth::Basic("c:d", &secret), "c:d:a+b c%:"),
+            (ClientAuth::EncodedBasic("c:d", &secret), "c%3Ad:a%2Bb+c%25%3A"),
+        ] {
+            let Some(Value::Secret(sent)) = header(client) else {
+                assert_eq!(pair, "a secret header");
+                continue;
+            };
+            assert_eq!(sent.expose(), format!("Basic {}", STANDARD.encode(pair)));
+        }
     }
 
     #[test]

@@ -5,7 +5,10 @@ mod handed;
 
 use std::ffi::OsString;
 use std::io::Read;
-use std::process::{Command, ExitStatus, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
 use crate::error::{Error, Result, io_reason};
 use crate::printable;
@@ -15,7 +18,7 @@ pub use capture::{Failure, LARGEST, Run, capture};
 pub use handed::Handed;
 
 /// A variable of the child: set, or removed.
-pub type Change = (&'static str, Option<OsString>);
+pub type Change<'n> = (&'n str, Option<OsString>);
 
 /// A program that could not be started, with the status a shell would give.
 #[derive(Debug)]
@@ -31,7 +34,7 @@ pub struct NotStarted {
 ///
 /// # Errors
 /// When the program could not be started.
-pub fn run(words: &[OsString], changes: &[Change]) -> std::result::Result<u8, NotStarted> {
+pub fn run(words: &[OsString], changes: &[Change<'_>]) -> std::result::Result<u8, NotStarted> {
     run_with(words, changes, Vec::new(), None)
 }
 
@@ -44,33 +47,13 @@ pub type Listener<'a> = &'a mut dyn FnMut(&[u8]);
 /// When the program could not be started.
 pub fn run_with(
     words: &[OsString],
-    changes: &[Change],
+    changes: &[Change<'_>],
     handed: Vec<Handed>,
     listener: Option<Listener<'_>>,
 ) -> std::result::Result<u8, NotStarted> {
-    let Some((program, arguments)) = words.split_first() else {
-        let error = Error::usage("no command was given").hint("name one behind --");
-        return Err(NotStarted { status: 2, error });
-    };
-    let mut command = command(program, arguments, changes);
-    if listener.is_some() {
-        command.stderr(Stdio::piped());
-    }
     // Signals that arrive before the child exists wait here for it.
     let signals = Signals::caught().map_err(|error| NotStarted { status: 126, error })?;
-    let shown = printable::os(program);
-    let mut child = guard::for_a_child(|| command.spawn()).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => NotStarted {
-            status: 127,
-            error: Error::unexpected(format!("{shown}: no such program"))
-                .hint(format!("command -v {shown}")),
-        },
-        _ => NotStarted {
-            status: 126,
-            error: Error::unexpected(format!("{shown}: cannot be run, {}", io_reason(&error)))
-                .hint(format!("ls -l {shown}")),
-        },
-    })?;
+    let (mut child, shown) = spawn(words, changes, listener.is_some())?;
     let forwarding = signals.forward(&child);
     handed.into_iter().for_each(Handed::over);
     if let (Some(listener), Some(mut said)) = (listener, child.stderr.take()) {
@@ -81,15 +64,123 @@ pub fn run_with(
         }
         listener(&[]);
     }
-    let ended = forwarding.wait(&mut child).map_err(|error| NotStarted {
-        status: 126,
-        error: Error::unexpected(format!("{shown}: lost, {}", io_reason(&error))),
-    })?;
-    Ok(status(ended))
+    forwarding.wait(&mut child).map(status).map_err(|error| lost(&shown, &error))
+}
+
+/// The same, and does a chore now and then until the child has ended: the chore says after how long it wants to
+/// be called next. A chore that is being done is finished first.
+///
+/// # Errors
+/// When the program could not be started.
+pub fn run_beside(
+    words: &[OsString],
+    changes: &[Change<'_>],
+    signals: Signals,
+    mut chore: impl FnMut() -> Duration,
+) -> std::result::Result<u8, NotStarted> {
+    let (mut child, shown) = spawn(words, changes, false)?;
+    let forwarding = signals.forward(&child);
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let ended = forwarding.wait(&mut child);
+        // Nobody waits for it any more only when this process is about to end.
+        let _ = sender.send(ended);
+    });
+    loop {
+        match receiver.recv_timeout(chore()) {
+            Ok(ended) => return ended.map(status).map_err(|error| lost(&shown, &error)),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(lost(&shown, &std::io::Error::other("its end was not seen")));
+            }
+        }
+    }
+}
+
+/// Becomes the program: the same process, with its streams, its parent and its signals. Where a process cannot do
+/// that, runs it and gives its status.
+///
+/// # Errors
+/// When the program could not be started. Success does not come back.
+#[cfg(unix)]
+pub fn replace(words: &[OsString], changes: &[Change<'_>]) -> std::result::Result<u8, NotStarted> {
+    use std::os::unix::process::CommandExt;
+
+    let (program, arguments) = program(words)?;
+    let mut command = command(program, arguments, changes);
+    // A new program can be looked into again: that is the system's doing.
+    let error = guard::for_a_child(|| command.exec());
+    Err(not_started(program, &error))
+}
+
+/// Becomes the program, as far as this system can: runs it and gives its status.
+///
+/// # Errors
+/// When the program could not be started.
+#[cfg(not(unix))]
+pub fn replace(words: &[OsString], changes: &[Change<'_>]) -> std::result::Result<u8, NotStarted> {
+    run(words, changes)
+}
+
+/// The program and its arguments.
+///
+/// # Errors
+/// Usage, when no program is named.
+pub fn program(words: &[OsString]) -> std::result::Result<(&OsString, &[OsString]), NotStarted> {
+    let what = match words.split_first() {
+        Some((program, arguments)) if !program.is_empty() => return Ok((program, arguments)),
+        Some(_) => "an empty word stands where the command belongs",
+        None => "no command was given",
+    };
+    let error = Error::usage(what).hint("name one behind --");
+    Err(NotStarted { status: 2, error })
+}
+
+fn spawn(
+    words: &[OsString],
+    changes: &[Change<'_>],
+    listened_to: bool,
+) -> std::result::Result<(Child, String), NotStarted> {
+    let (program, arguments) = program(words)?;
+    let mut command = command(program, arguments, changes);
+    if listened_to {
+        command.stderr(Stdio::piped());
+    }
+    let child = guard::for_a_child(|| command.spawn());
+    let child = child.map_err(|error| not_started(program, &error))?;
+    Ok((child, printable::os(program)))
+}
+
+fn not_started(program: &OsString, error: &std::io::Error) -> NotStarted {
+    let shown = printable::os(program);
+    // The system says the same of a script whose interpreter is missing.
+    let is_there = Path::new(program).components().count() > 1 && Path::new(program).exists();
+    match (error.kind(), is_there) {
+        (std::io::ErrorKind::NotFound, false) => NotStarted {
+            status: 127,
+            error: Error::unexpected(format!("{shown}: no such program"))
+                .hint(format!("command -v {shown}")),
+        },
+        (std::io::ErrorKind::NotFound, true) => NotStarted {
+            status: 126,
+            error: Error::unexpected(format!("{shown}: cannot be run, its interpreter is missing"))
+                .hint(format!("head -n 1 {shown}")),
+        },
+        _ => NotStarted {
+            status: 126,
+            error: Error::unexpected(format!("{shown}: cannot be run, {}", io_reason(error)))
+                .hint(format!("ls -l {shown}")),
+        },
+    }
+}
+
+fn lost(shown: &str, error: &std::io::Error) -> NotStarted {
+    let error = Error::unexpected(format!("{shown}: lost, {}", io_reason(error)));
+    NotStarted { status: 126, error }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the door")]
-fn command(program: &OsString, arguments: &[OsString], changes: &[Change]) -> Command {
+fn command(program: &OsString, arguments: &[OsString], changes: &[Change<'_>]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments);
     for (name, value) in changes {
@@ -256,6 +347,7 @@ mod elsewhere {
 }
 
 #[cfg(all(test, unix))]
+#[allow(clippy::disallowed_methods)] // A script to run has to be written.
 mod tests {
     use super::*;
 
@@ -273,6 +365,31 @@ mod tests {
         assert_eq!(run_words(&["no-such-program-anywhere"]), Err(127));
         assert_eq!(run_words(&["/dev/null"]), Err(126));
         assert_eq!(run_words(&[]), Err(2));
+    }
+
+    #[test]
+    fn a_chore_is_done_until_the_child_has_ended() {
+        let words = ["sh", "-c", "sleep 0.2; exit 7"].map(OsString::from);
+        let mut done = 0;
+        let chore = || {
+            done += 1;
+            Duration::from_millis(20)
+        };
+        let signals = Signals::caught().expect("signals");
+        assert_eq!(run_beside(&words, &[], signals, chore).map_err(|not| not.status), Ok(7));
+        assert!((2..=20).contains(&done), "{done}");
+    }
+
+    #[test]
+    fn a_script_without_its_interpreter_is_no_missing_program() {
+        let folder = tempfile::tempdir().expect("folder");
+        let script = folder.path().join("script");
+        std::fs::write(&script, "#!/no/such/interpreter\n").expect("script");
+        std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+            .expect("mode");
+        let not = run(&[script.into()], &[]).expect_err("not started");
+        assert_eq!(not.status, 126);
+        assert!(not.error.message().ends_with("its interpreter is missing"), "{}", not.error);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod folders;
 pub mod guard;
 pub mod http;
 pub mod listen;
+pub mod prompt;
 pub mod random;
 pub mod streams;
 pub mod terminal;

@@ -106,6 +106,11 @@ impl Terminal {
         self.say(Level::Usual, || text.to_owned());
     }
 
+    /// A question, behind which the answer is typed.
+    pub(super) fn ask(&self, text: &str) {
+        self.write(text);
+    }
+
     /// The two lines of an error; always said.
     pub fn error(&self, text: &str) {
         self.say(Level::Quiet, || text.to_owned());

@@ -232,7 +232,7 @@ fn completion_offers_the_names_people_type() {
     let output = answer(&sandbox, &["gauth", ""]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(
-        text.starts_with("token:an access token for the chosen credential\nexchange:"),
+        text.starts_with("token:an access token for the chosen credential\nid-token:"),
         "{text}"
     );
     assert!(!text.contains("--credentials") && !text.contains("print-access-token"), "{text}");

@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 
 use gauth::commands::COMMANDS;
 use gauth::secret::Secret;
-use gauth::server::sandbox::cast::{CLIENT_ID, WORKLOAD_PROVIDER};
+use gauth::server::sandbox::cast::{CLIENT_ID, DEPLOYER, WORKLOAD_PROVIDER};
 use gauth::server::sandbox::environment::Caller;
 use gauth::server::sandbox::{Options, Running, Sandbox};
 
@@ -33,6 +33,13 @@ const MAN: &str = "#!/bin/sh\ncat > /dev/null\n";
 /// A program of the reader's, which wants to be in the sandbox or to be given a token.
 const OWN: &str = r#"#!/bin/sh
 test -n "$GOOGLE_APPLICATION_CREDENTIALS$GOOGLE_OAUTH_ACCESS_TOKEN$GCE_METADATA_HOST"
+"#;
+
+/// A program that `gauth exec` runs: it is to find a token of the right kind.
+const GIVEN: &str = r#"#!/bin/sh
+case "${GAUTH_ID_TOKEN:-}" in eyJ*) exit 0 ;; esac
+token=${CLOUDSDK_AUTH_ACCESS_TOKEN:-$(cat "$CLOUDSDK_AUTH_ACCESS_TOKEN_FILE")}
+case "$token" in ya29.*) ;; *) exit 1 ;; esac
 "#;
 
 /// The text between fences that open with this word, with the line it begins on.
@@ -78,6 +85,12 @@ impl Machine {
         {
             program(&programs.path().join(name), text);
         }
+        for name in ["terraform", "gcloud"] {
+            program(&programs.path().join(name), GIVEN);
+        }
+        for name in ["long-job", "probe"] {
+            program(&sandbox.folder().join(name), GIVEN);
+        }
         for name in ["deploy", "integration-tests"] {
             program(&sandbox.folder().join(name), OWN);
         }
@@ -103,7 +116,11 @@ impl Machine {
         }
         // Where these tests run, tokens need not be masked.
         command.env_remove("GITHUB_ACTIONS");
-        command.env("HOME", folder).envs(more.iter().copied()).stdin(Stdio::null());
+        command
+            .env("HOME", folder)
+            .env("CLIENT_ID", CLIENT_ID)
+            .envs(more.iter().copied())
+            .stdin(Stdio::null());
         command.output().unwrap()
     }
 }
@@ -207,6 +224,9 @@ fn the_manuals_examples_run() {
         let example_line = example
             .0
             .replace(" URL", " https://storage.googleapis.com/")
+            .replace("--audiences URL", "--audiences https://service.example")
+            .replace("--impersonate-service-account A", "--impersonate-service-account DEPLOYER")
+            .replace("DEPLOYER", DEPLOYER)
             .replace("--audience NAME", &format!("--audience {WORKLOAD_PROVIDER}"))
             .replace("--client-id ID", &format!("--client-id {CLIENT_ID}"));
         let script = format!(

@@ -92,11 +92,12 @@ impl Client {
         }
     }
 
-    /// As a request carries it.
-    pub(super) fn auth<'a>(&'a self, secret: &'a Secret) -> Option<ClientAuth<'a>> {
+    /// As a request to Google, or to somebody else, carries it.
+    pub(super) fn auth<'a>(&'a self, secret: &'a Secret, google: bool) -> Option<ClientAuth<'a>> {
         let id = self.id.as_deref()?;
         Some(match self.how {
             Proof::Name => ClientAuth::Id(id),
+            Proof::Basic if !google => ClientAuth::EncodedBasic(id, secret),
             Proof::Basic => ClientAuth::Basic(id, secret),
             Proof::Body => ClientAuth::Body(id, secret),
         })

@@ -395,3 +395,93 @@ fn options(written: &OsStr) -> Result<Options> {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args, Command, FromArgMatches};
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn plan(words: &str) -> Result<Plan> {
+        let matches = Flags::augment_args(Command::new("exchange").no_binary_name(true))
+            .get_matches_from(words.split_whitespace());
+        Plan::of(&Flags::from_arg_matches(&matches).expect(words))
+    }
+
+    #[test]
+    fn the_grant_follows_from_what_is_handed_in() {
+        for (words, expected) in [
+            ("--subject-credentials", TOKEN_EXCHANGE),
+            ("--subject-token @t --grant-type token-exchange", TOKEN_EXCHANGE),
+            (&format!("--subject-token @t --grant-type {TOKEN_EXCHANGE}"), TOKEN_EXCHANGE),
+            ("--subject-token @t --grant-type urn:example:g", "urn:example:g"),
+            ("--refresh-token @t", REFRESH),
+            ("--refresh-token @t --grant-type refresh_token", REFRESH),
+        ] {
+            let found = match plan(words).expect(words).grant {
+                Grant::Exchange { grant_type, .. } => grant_type,
+                Grant::Refresh(_) => REFRESH.to_owned(),
+            };
+            assert_eq!(found, expected, "{words}");
+        }
+    }
+
+    #[test]
+    fn a_provider_takes_the_token_that_is_named_for_it() {
+        let subject = |words: &str| match plan(words).expect(words).grant {
+            Grant::Exchange { subject, .. } => Some(subject),
+            Grant::Refresh(_) => None,
+        };
+        let hidden = |flag, place| Some(Subject::Hidden(Hidden { flag, place }));
+        let file = hidden("--subject-token-file", Place::File("t".into()));
+        assert_eq!(subject("--subject-token-file t"), file);
+        let variable = hidden("--subject-token-env", Place::Variable("T".to_owned()));
+        assert_eq!(subject("--subject-token-env T"), variable);
+        let words = "--subject-credentials --workload-identity-provider p --subject-token-file t";
+        assert_eq!(subject(words), Some(Subject::Credential));
+    }
+
+    #[test]
+    fn token_types_are_short_or_whole() {
+        let kind = |text: &str| token_type("--requested-token-type", &Some(text.into()));
+        for (short, long) in TOKEN_TYPES {
+            assert_eq!(kind(short).expect(short).as_deref(), Some(*long));
+            assert_eq!(kind(long).expect(long).as_deref(), Some(*long));
+        }
+        assert_eq!(kind("urn:x").expect("a URN").as_deref(), Some("urn:x"));
+        assert_eq!(kind("bearer").expect_err("unknown").kind(), ErrorKind::Usage);
+    }
+
+    #[test]
+    fn a_uri_has_a_scheme_and_no_fragment() {
+        for good in ["https://a.example/", "urn:x:y", "api://client", "a+b-c.d:e", "x:/?q=%20"] {
+            assert!(is_uri(good), "{good}");
+        }
+        for bad in
+            ["", "a", ":a", "a:", "1a:b", "a b:c", "a:b c", "a:#", "a:\u{fc}", "/a:b", "a:<b>"]
+        {
+            assert!(!is_uri(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn scopes_are_taken_as_they_are_written() {
+        let written = ["b a".into(), "c,a,https://x/".into()];
+        assert_eq!(words(&written).expect("words"), ["b", "a", "c", "https://x/"]);
+    }
+
+    #[test]
+    fn one_secret_is_on_standard_input_and_no_more() {
+        for words in [
+            "--subject-token - --client-id c --client-secret @s",
+            "--refresh-token - --client-id c",
+            "--subject-credentials --credentials -",
+        ] {
+            assert!(plan(words).is_ok(), "{words}");
+        }
+        let error =
+            plan("--subject-token - --actor-token - --actor-token-type jwt").expect_err("two");
+        assert_eq!(error.message(), "--subject-token and --actor-token both want standard input");
+    }
+}

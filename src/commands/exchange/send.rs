@@ -68,7 +68,7 @@ pub(super) fn carry_out(
         scopes: &scopes,
         requested_token_type: plan.requested_token_type.as_deref(),
         options: options.as_deref().map(String::as_str),
-        client: plan.client.auth(&client_secret),
+        client: plan.client.auth(&client_secret, google),
         ..Exchange::default()
     };
     match &plan.grant {
@@ -237,6 +237,9 @@ fn explained(
         ("invalid_grant", _) if !google => error.hint(format!(
             "check the token from {place}: whether it has expired, and whether this server takes it"
         )),
+        ("invalid_request", _) if !google => error.hint(
+            "compare what gauth -vv shows with what this server wants: client, audience, resource, types",
+        ),
         ("unsupported_grant_type", Grant::Refresh(_)) => {
             error.hint("check --endpoint: this one does not refresh tokens")
         }

@@ -189,8 +189,10 @@ impl Executable {
     /// What is in the file, if it is one. A pipe is the program's to write to, and not ours to wait for.
     fn left_in_file(&self) -> Option<zeroize::Zeroizing<Vec<u8>>> {
         let path: &Path = self.output_file.as_deref()?;
-        let is_file = std::fs::metadata(path).is_ok_and(|about| about.is_file());
-        private_file::read_named(path, exec::LARGEST).ok().filter(|_| is_file)
+        match std::fs::metadata(path).is_ok_and(|about| about.is_file()) {
+            true => private_file::read_named(path, exec::LARGEST).ok(),
+            false => None,
+        }
     }
 
     fn run(&self, pool: &Pool, world: &World) -> Result<zeroize::Zeroizing<Vec<u8>>> {
@@ -212,7 +214,7 @@ impl Executable {
     }
 
     /// The variables that tell the program what is wanted. A credential of ours is not for it.
-    fn changes(&self, pool: &Pool, interactive: bool, world: &World) -> Vec<Change> {
+    fn changes(&self, pool: &Pool, interactive: bool, world: &World) -> Vec<Change<'static>> {
         let email = pool.impersonated.as_deref();
         let flag = |set| Some(OsString::from(if set { "1" } else { "0" }));
         let mut changes = vec![

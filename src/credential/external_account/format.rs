@@ -11,7 +11,7 @@ const LONGEST_NAME: usize = 256;
 
 /// How a subject token is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// The whole of it.
     Text,
     /// This field of a JSON object.
@@ -47,7 +47,7 @@ impl Format {
     ///
     /// # Errors
     /// What is wrong, as the end of a sentence that begins with the file's or server's name.
-    pub(super) fn read(&self, bytes: &[u8]) -> Result<Secret, String> {
+    pub(crate) fn read(&self, bytes: &[u8]) -> Result<Secret, String> {
         let token = match self {
             Format::Text => {
                 let text =

@@ -8,7 +8,7 @@ mod certificate;
 pub mod ci;
 pub(crate) mod executable;
 mod file;
-mod format;
+pub(crate) mod format;
 pub mod provider;
 mod url;
 pub mod workload;

@@ -169,7 +169,11 @@ pub(super) struct Place<'a> {
 }
 
 /// Every change, in the order in which people read it.
-pub(super) fn changes(place: &Place, first: First, caller: &Caller) -> Result<Vec<Change>> {
+pub(super) fn changes(
+    place: &Place,
+    first: First,
+    caller: &Caller,
+) -> Result<Vec<Change<'static>>> {
     let Place { url, folder, client_secret } = *place;
     let host = url.trim_start_matches("http://");
     let mut set: Vec<(&'static str, OsString)> = Vec::new();
@@ -216,7 +220,7 @@ pub(super) fn changes(place: &Place, first: First, caller: &Caller) -> Result<Ve
     let hiding: &[&str] = if first == First::X509 { &HIDING } else { &[] };
     let removed = REMOVED.iter().chain(hiding);
     let removed = removed.filter(|name| !set.iter().any(|(known, _)| known == *name));
-    let removed: Vec<Change> = removed.map(|name| (*name, None)).collect();
+    let removed: Vec<Change<'static>> = removed.map(|name| (*name, None)).collect();
     Ok(set.into_iter().map(|(name, value)| (name, Some(value))).chain(removed).collect())
 }
 
@@ -247,7 +251,7 @@ mod tests {
         Place { url: "http://127.0.0.1:1", folder: Path::new("/s"), client_secret: "s" }
     }
 
-    fn value(changes: &[Change], name: &str) -> Option<Option<String>> {
+    fn value(changes: &[Change<'_>], name: &str) -> Option<Option<String>> {
         let found = changes.iter().find(|(known, _)| *known == name)?;
         Some(found.1.as_ref().map(|value| value.to_string_lossy().into_owned()))
     }

@@ -238,7 +238,7 @@ impl Running {
     ///
     /// # Errors
     /// When a path cannot be part of `PATH`.
-    pub fn environment(&self, caller: &Caller) -> Result<Vec<Change>> {
+    pub fn environment(&self, caller: &Caller) -> Result<Vec<Change<'static>>> {
         let place = environment::Place {
             url: self.url(),
             folder: self.folder.path(),

@@ -7,6 +7,7 @@
 mod around;
 mod curl;
 mod damaged;
+mod exec;
 mod federated;
 mod interrupted;
 mod killed;

@@ -124,6 +124,9 @@ fn a_new_refresh_token_is_printed_or_warned_of() {
         refresh("--format json", REFRESH_TOKEN).run().json()["refresh_token"],
         REFRESH_TOKEN
     );
+    // Nor is it printed when the rest fails.
+    let failed = refresh("--format json --min-ttl 2h", ROTATED).status(7);
+    failed.warns("only --format json prints it").run();
     let given = google("").google(changed(&json!({"refresh_token": ROTATED})));
     given.warns("only --format json prints it").run();
 }
@@ -185,6 +188,7 @@ fn another_server_is_not_called_google() {
         (400, "invalid_grant", "check the token from HOME/jwt"),
         (400, "invalid_target", "check --audience and --resource"),
         (401, "invalid_client", "--client-secret"),
+        (400, "invalid_request", "what gauth -vv shows"),
         (400, "unsupported_grant_type", "check --endpoint: this one does not exchange"),
     ] {
         let body = json!({"error": code, "error_description": "no"}).to_string();

@@ -1,6 +1,6 @@
 //! How the client proves who it is.
 
-use super::{OTHER, exchange, other_gives};
+use super::{OTHER, exchange, gives, other_gives};
 use crate::support::Test;
 
 fn with(words: &str) -> Test {
@@ -32,6 +32,23 @@ fn each_client_authentication_is_where_it_belongs() {
         assert_eq!(sent.headers.get("authorization").map(String::as_str), header, "{words}");
         assert_eq!((sent.field("client_id"), sent.field("client_secret")), (id, secret), "{words}");
         assert_eq!(sent.identity, None);
+    }
+}
+
+#[test]
+fn another_server_gets_name_and_secret_encoded_as_rfc_6749_has_it() {
+    let words =
+        "--subject-token @{home}/jwt --audience a --client-id c/d --client-secret @{home}/odd";
+    let odd = "planted+secret %";
+    // c/d:planted+secret %, and the same form-encoded.
+    let plain = "Basic Yy9kOnBsYW50ZWQrc2VjcmV0ICU=";
+    let encoded = "Basic YyUyRmQ6cGxhbnRlZCUyQnNlY3JldCslMjU=";
+    for (words, server, header) in [
+        (words.to_owned(), gives(), plain),
+        (format!("{words} --endpoint {OTHER}"), other_gives(), encoded),
+    ] {
+        let ran = exchange(&words).file("odd", odd).secret(odd).google(server).run();
+        assert_eq!(ran.sent[0].headers["authorization"], header);
     }
 }
 

@@ -3,6 +3,7 @@
 mod answers;
 mod client;
 mod command_line;
+mod sandbox;
 mod subject;
 mod wire;
 

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use super::with_credential;
 use crate::support::samples::{
-    IAM, PROVIDER, SECOND, TARGET, TOKEN, authorized_user, exchanged, external_account, gdch,
-    granted, impersonated, lent, of_aws, of_file, with, workforce_login,
+    IAM, SECOND, TARGET, TOKEN, authorized_user, exchanged, external_account, gdch, granted,
+    impersonated, lent, of_aws, of_file, with, workforce_login,
 };
-use crate::support::{Exchange, Test, get, iam, put, sts, token};
+use crate::support::{Exchange, Home, Test, get, iam, put, sts, token};
 
 /// Whom a URL leads to, and what path goes with it.
 #[derive(Clone, Copy, PartialEq)]
@@ -274,6 +274,7 @@ fn hostile_urls_in_every_field_are_sent_nothing() {
                 .secret("hunter2hunter2")
                 .any_status(&[8, 9])
                 .says(&format!("HOME/key.json: {name} "))
+                .home(&Home::new())
                 .run();
             assert_eq!(ran.status, status, "{} {url:?}: {}", field.path, ran.stderr);
             count += 1;
@@ -522,7 +523,6 @@ fn another_universe_counts_once_the_user_chose_it() {
         .subject()
         .google(sts(200, exchanged(TOKEN)).url("https://sts.u.example/v1/token"))
         .run();
-    assert!(PROVIDER.starts_with("//iam.googleapis.com/"));
 }
 
 #[test]

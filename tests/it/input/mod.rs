@@ -9,6 +9,7 @@ mod flags;
 mod hosts;
 mod json;
 mod kinds;
+mod outside;
 mod pem;
 mod servers;
 mod sources;

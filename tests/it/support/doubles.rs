@@ -4,8 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use gauth::error::{Again, Error, Result};
 use gauth::http::{HttpRequest, HttpResponse, Identity, Method, Patience, Value};
@@ -18,19 +18,30 @@ use zeroize::Zeroizing;
 use super::{Home, NOW};
 
 /// A clock that is moved by hand, and by those who wait.
-pub(crate) struct Hand(AtomicI64);
+pub(crate) struct Hand {
+    millis: AtomicI64,
+    /// How much faster than in the world outside time passes by itself.
+    pace: AtomicU32,
+    start: Instant,
+}
 
 impl Hand {
     pub(crate) fn at(unix: i64) -> Hand {
-        Hand(AtomicI64::new(unix * 1000))
+        Hand { millis: AtomicI64::new(unix * 1000), pace: AtomicU32::new(0), start: Instant::now() }
     }
 
     pub(crate) fn millis(&self) -> i64 {
-        self.0.load(Ordering::Relaxed)
+        self.millis.load(Ordering::Relaxed)
     }
 
     pub(crate) fn advance(&self, seconds: i64) {
-        self.0.fetch_add(seconds * 1000, Ordering::Relaxed);
+        self.millis.fetch_add(seconds * 1000, Ordering::Relaxed);
+    }
+
+    /// Time passes by itself from now on, so many times faster than outside: for the limits of programs. The hour
+    /// stays what it is.
+    pub(crate) fn run(&self, pace: u32) {
+        self.pace.store(pace, Ordering::Relaxed);
     }
 }
 
@@ -41,12 +52,14 @@ impl Clock for Hand {
 
     fn elapsed(&self) -> Duration {
         // Far from zero, so that a clock set back does not go below it.
-        Duration::from_millis((self.millis() - (NOW - 100_000_000) * 1000).unsigned_abs())
+        let by_hand =
+            Duration::from_millis((self.millis() - (NOW - 100_000_000) * 1000).unsigned_abs());
+        by_hand + self.start.elapsed() * self.pace.load(Ordering::Relaxed)
     }
 
     fn sleep(&self, pause: Duration) {
         let millis = i64::try_from(pause.as_millis()).expect("a short pause").max(1);
-        self.0.fetch_add(millis, Ordering::Relaxed);
+        self.millis.fetch_add(millis, Ordering::Relaxed);
     }
 }
 

@@ -126,6 +126,7 @@ pub(crate) struct Test {
     home: Option<Rc<Home>>,
     secrets: Vec<String>,
     started: Option<i64>,
+    attended: bool,
     printing: Printing,
     /// Any of these.
     status: Vec<u8>,
@@ -148,6 +149,7 @@ impl Test {
             home: None,
             secrets: samples::SECRETS.iter().map(|secret| (*secret).to_owned()).collect(),
             started: None,
+            attended: false,
             printing: Rc::new(|_| Ok(())),
             status: vec![0],
             stdout: None,
@@ -230,6 +232,12 @@ impl Test {
     /// The process began at this moment, in Unix milliseconds.
     pub(crate) fn started(mut self, started: i64) -> Test {
         self.started = Some(started);
+        self
+    }
+
+    /// Somebody sits at a terminal.
+    pub(crate) fn attended(mut self) -> Test {
+        self.attended = true;
         self
     }
 
@@ -358,13 +366,14 @@ impl Test {
         let mut terminal = Terminal::captured(stderr);
         let columns = env.text(&gauth::world::env::COLUMNS).expect("text");
         terminal.width = columns.map_or(80, |columns| columns.parse().expect("a number"));
+        let input = Box::new(std::io::Cursor::new(self.input.clone()));
+        let mut streams = Streams::other(input, Box::new(stdout));
+        (terminal.attended, terminal.is_terminal) = (self.attended, self.attended);
+        streams.in_is_terminal = self.attended;
         World {
             folders,
             terminal,
-            streams: Streams::other(
-                Box::new(std::io::Cursor::new(self.input.clone())),
-                Box::new(stdout),
-            ),
+            streams,
             http: Box::new(script),
             random: Box::new(Seeded::default()),
             started: self.started.unwrap_or_else(|| home.clock.millis()),

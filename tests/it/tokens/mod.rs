@@ -1,6 +1,10 @@
 //! What is asked of Google for each kind of credential, and what is made of the answer.
 
+mod elsewhere;
+mod executable;
+mod federated;
 mod formats;
+mod lent;
 mod login;
 mod machine;
 mod network;

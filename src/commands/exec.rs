@@ -1,0 +1,411 @@
+//! `gauth exec`: a program with a token in its environment, or in a file that is kept fresh for it.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::time::Duration;
+
+use clap::{Args, ValueHint};
+
+use crate::broker::Broker;
+use crate::cli;
+use crate::commands::print_identity_token::audience;
+use crate::commands::{Example, Group, Spec, Status, Words};
+use crate::credential::Credential;
+use crate::discover::{self, Search};
+use crate::error::{Error, Result};
+use crate::flags::{Effort, General, Who, Wish};
+use crate::secret::{Secret, looks_like_content};
+use crate::settings::{self, Given, Settings};
+use crate::token::{IdentityRequest, Token, TokenRequest};
+use crate::token_file::TokenFile;
+use crate::world::World;
+use crate::world::env::{self, Env};
+use crate::world::exec::{self, Change, Signals};
+
+/// The command.
+pub const SPEC: Spec = Spec {
+    name: "exec",
+    aliases: &[],
+    about: "run a program with token variables set",
+    examples: &[
+        Example("gauth exec -- terraform apply", "with what this machine has"),
+        Example("gauth exec --impersonate-service-account A -- gcloud storage ls", "as A"),
+        Example("gauth exec --token-file auto -- ./long-job", "fresh as long as it runs"),
+        Example("gauth exec --id-token --audiences URL -- ./probe", "GAUTH_ID_TOKEN"),
+    ],
+    more: "\
+The program finds an access token in CLOUDSDK_AUTH_ACCESS_TOKEN (gcloud, bq, gsutil) and GOOGLE_OAUTH_ACCESS_TOKEN \
+(terraform), an ID token in GAUTH_ID_TOKEN; --env chooses other names. gauth becomes the program: streams, signals \
+and status are its own. A variable is what it was at the start, and a token ends within the hour.\n\n\
+A program that runs longer can read a file instead. With --token-file the variable, CLOUDSDK_AUTH_ACCESS_TOKEN_FILE \
+or GAUTH_ID_TOKEN_FILE, holds the path of a private file; gauth stays, puts a new token there long before the old \
+one ends, hands signals on, and removes the file. auto is a path in gauth's own folder.\n\n\
+A program that is not there gives status 127, one that cannot be run 126, one that a signal killed 128 and its \
+number.",
+    group: Group::Use,
+    flags: Flags::augment_args,
+    run,
+};
+
+/// What is written on the command line.
+#[derive(Debug, Default, Args)]
+#[group(skip)]
+pub(super) struct Flags {
+    /// An ID token, not an access token
+    #[arg(long)]
+    id_token: bool,
+    /// Whom the ID token is for: a URL or client ID
+    #[arg(long, value_name = "A", visible_alias = "audience")]
+    audiences: Option<OsString>,
+    /// The variable to set, not the usual ones
+    #[arg(long = "env", value_name = "NAME")]
+    names: Vec<OsString>,
+    /// A file kept fresh, or auto
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    token_file: Option<OsString>,
+    #[command(flatten)]
+    wish: Wish,
+    #[command(flatten)]
+    who: Who,
+    #[command(flatten)]
+    effort: Effort,
+    #[command(flatten)]
+    general: General,
+    /// What to run, behind --
+    #[arg(last = true, num_args = 0.., value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+/// The longest between two looks at the clock: a machine that slept is behind its own timers.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// How much earlier than its margin a token is renewed, in seconds.
+const EARLY: i64 = 60;
+
+fn run(words: Words, world: &World) -> anyhow::Result<Status> {
+    let flags: Flags = words.flags()?;
+    if let Err(not) = exec::program(&flags.command) {
+        return Err(not.error.into());
+    }
+    let names = flags.names()?;
+    let identity = flags.identity()?;
+    let settings = Settings::resolve(&flags.given(), world)?;
+    let request = match identity {
+        Some(identity) => TokenRequest::Identity(identity),
+        None => TokenRequest::Access(settings.wish.clone()),
+    };
+    let file = flags.token_file.as_deref().map(|path| match path == "auto" {
+        true => TokenFile::own(world),
+        false => TokenFile::named(Path::new(path)),
+    });
+    let file = file.transpose()?;
+    let broker = settings.broker(world);
+    let search = Search { settings: &settings, broker: &broker, may_ask: true };
+    let credential = discover::credential(&search)?.credential;
+    let token = broker.token(&*credential, &request)?;
+    world.mask(&token.secret);
+    let ended = match file {
+        None => {
+            let changes = changes(&names, &value(&token.secret), &world.env);
+            exec::replace(&flags.command, &changes)
+        }
+        Some(file) => {
+            let changes = changes(&names, file.path().as_os_str(), &world.env);
+            let signals = Signals::caught()?;
+            file.put(&token.secret, world)?;
+            let keeper = Keeper { settings: &settings, credential: &*credential, request, world };
+            let mut token = token;
+            let mut due = keeper.due(&token);
+            exec::run_beside(&flags.command, &changes, signals, || {
+                keeper.tend(&mut token, &mut due, &file)
+            })
+        }
+    };
+    Ok(ended.map_or_else(|not| cli::not_started(&not, world), Status))
+}
+
+impl Flags {
+    fn given(&self) -> Given {
+        Given {
+            who: self.who.clone(),
+            wish: self.wish.clone(),
+            effort: self.effort.clone(),
+            general: self.general.clone(),
+        }
+    }
+
+    /// What an ID token is to be, if one is wanted.
+    fn identity(&self) -> Result<Option<IdentityRequest>> {
+        let audience = self.audiences.as_deref().map(audience).transpose()?;
+        if !self.id_token {
+            return match audience {
+                None => Ok(None),
+                Some(_) => Err(Error::usage("--audiences is for ID tokens")
+                    .hint("add --id-token, or leave --audiences away")),
+            };
+        }
+        let wish = &self.wish;
+        let given = [
+            ("--scopes", !wish.scopes.is_empty()),
+            ("--subject", wish.subject.is_some()),
+            ("--lifetime", wish.lifetime.is_some()),
+            ("--downscope", !wish.downscope.is_empty()),
+            ("--access-boundary", wish.access_boundary.is_some()),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            Some((flag, _)) => {
+                Err(Error::usage(format!("{flag} and --id-token do not go together"))
+                    .hint("leave one of the two away"))
+            }
+            None => Ok(Some(IdentityRequest { audience, ..IdentityRequest::default() })),
+        }
+    }
+
+    /// The variables to set.
+    fn names(&self) -> Result<Vec<String>> {
+        let usual: &[&str] = match (self.id_token, self.token_file.is_some()) {
+            (false, false) => {
+                &[env::CLOUDSDK_AUTH_ACCESS_TOKEN.name, env::GOOGLE_OAUTH_ACCESS_TOKEN.name]
+            }
+            (false, true) => &[env::CLOUDSDK_AUTH_ACCESS_TOKEN_FILE.name],
+            (true, false) => &["GAUTH_ID_TOKEN"],
+            (true, true) => &["GAUTH_ID_TOKEN_FILE"],
+        };
+        match self.names.is_empty() {
+            true => Ok(usual.iter().map(|name| (*name).to_owned()).collect()),
+            false => self.names.iter().map(|name| variable_name(name)).collect(),
+        }
+    }
+}
+
+/// Names that decide what is run and how, in any case and with whatever follows a `*`.
+const NOT_FOR_TOKENS: &[&str] = &[
+    "PATH",
+    "HOME",
+    "PWD",
+    "SHELL",
+    "USER",
+    "IFS",
+    "ENV",
+    "BASH_ENV",
+    "PS4",
+    "PROMPT_COMMAND",
+    "TMPDIR",
+    "LD_*",
+    "DYLD_*",
+    "GCONV_PATH",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "PYTHONSTARTUP",
+    "NODE_OPTIONS",
+    "PERL5OPT",
+    "PERL5LIB",
+    "RUBYOPT",
+    "JAVA_TOOL_OPTIONS",
+    "GIT_*",
+    "PATHEXT",
+    "COMSPEC",
+    "SYSTEMROOT",
+    "WINDIR",
+];
+
+/// A name that a shell could use, and whose variable means nothing to the system.
+fn variable_name(name: &OsStr) -> Result<String> {
+    let text = settings::text("--env", name)?;
+    let shown = crate::printable::said(&text);
+    let hint = "--env GOOGLE_OAUTH_ACCESS_TOKEN";
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if !text.bytes().all(good) || text.starts_with(|first: char| first.is_ascii_digit()) {
+        return Err(Error::usage(format!(
+            "--env \"{shown}\": a name has letters, digits and underscores"
+        ))
+        .hint(hint));
+    }
+    let upper = text.to_ascii_uppercase();
+    let taken = NOT_FOR_TOKENS.iter().any(|taken| match taken.strip_suffix('*') {
+        Some(start) => upper.starts_with(start),
+        None => upper == *taken,
+    });
+    match taken {
+        true => Err(Error::usage(format!("--env {shown}: the system needs that variable itself"))
+            .hint(hint)),
+        false => Ok(text),
+    }
+}
+
+/// The token as the value of a variable: what this command is for.
+fn value(token: &Secret) -> OsString {
+    OsString::from(token.expose())
+}
+
+/// What the child's environment has that ours has not, and the other way round.
+fn changes<'n>(names: &'n [String], value: &OsStr, env: &Env) -> Vec<Change<'n>> {
+    let mut changes: Vec<Change<'n>> =
+        names.iter().map(|name| (name.as_str(), Some(value.to_owned()))).collect();
+    let own = env::GAUTH_CREDENTIALS.name;
+    let holds_credential = env
+        .raw(&env::GAUTH_CREDENTIALS)
+        .is_some_and(|value| looks_like_content(&value.to_string_lossy()));
+    if holds_credential && !names.iter().any(|name| name == own) {
+        changes.push((own, None));
+    }
+    let token = env::CLOUDSDK_AUTH_ACCESS_TOKEN.name;
+    let file = env::CLOUDSDK_AUTH_ACCESS_TOKEN_FILE.name;
+    let set = |name: &str| names.iter().any(|set| set == name);
+    if set(token) || set(file) {
+        // The one is stronger than the other; ours is the one that counts.
+        changes
+            .extend([token, file].into_iter().filter(|name| !set(name)).map(|name| (name, None)));
+        // The token acts for that account already, and has its scopes. gcloud takes an empty variable for a "no",
+        // and follows its configuration where there is none.
+        changes.push((env::CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT.name, Some(OsString::new())));
+        changes.push((env::GAUTH_IMPERSONATE_SERVICE_ACCOUNT.name, None));
+        changes.push((env::GAUTH_SCOPES.name, None));
+    }
+    changes
+}
+
+/// Keeps a file fresh.
+struct Keeper<'a> {
+    settings: &'a Settings,
+    credential: &'a dyn Credential,
+    request: TokenRequest,
+    world: &'a World,
+}
+
+impl Keeper<'_> {
+    /// Renews the token if it is time to, and says when to look again.
+    fn tend(&self, token: &mut Token, due: &mut Option<i64>, file: &TokenFile) -> Duration {
+        let now = self.world.clock.unix_millis();
+        if due.is_some_and(|due| due <= now) {
+            match self.renewed(token, file) {
+                Ok(new) => *token = new,
+                Err(error) => {
+                    self.world.terminal.warn(&format!("the token file is not renewed: {error}"));
+                }
+            }
+            *due = self.due(token);
+        }
+        let now = self.world.clock.unix_millis();
+        let left = due.map(|due| u64::try_from(due.saturating_sub(now)).unwrap_or(0));
+        left.map_or(LOOK, |left| Duration::from_millis(left).min(LOOK))
+    }
+
+    /// A token that lasts longer than the one there is, in the file.
+    fn renewed(&self, old: &Token, file: &TokenFile) -> Result<Token> {
+        let broker: Broker<'_> = self.settings.broker(self.world);
+        let left = old.left(self.world.clock.unix()).unwrap_or(0);
+        let token = broker.renewing(left).token(self.credential, &self.request)?;
+        if token.expires_at > old.expires_at {
+            self.world.mask(&token.secret);
+            file.put(&token.secret, self.world)?;
+            self.world.terminal.note(|| "the token file holds a new token".to_owned());
+        }
+        Ok(token)
+    }
+
+    /// When a token is to be renewed, in Unix milliseconds; `None`: never, nobody knows when it ends.
+    fn due(&self, token: &Token) -> Option<i64> {
+        let now = self.world.clock.unix_millis();
+        let left = token.expires_at?.saturating_mul(1000).saturating_sub(now);
+        Some(now.saturating_add(pause(left, self.credential.margin())))
+    }
+}
+
+/// How long a token with so many milliseconds left is good enough: until shortly before its margin, in seconds; of
+/// one that is short already, half of what is left, but not a moment.
+fn pause(left: i64, margin: i64) -> i64 {
+    let early = margin.saturating_add(EARLY).saturating_mul(1000);
+    match left > early.saturating_mul(2) {
+        true => left - early,
+        false => (left / 2).clamp(1000, 30_000.max(left)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn names_are_those_of_variables_that_mean_nothing_to_the_system() {
+        for good in
+            ["T", "_t", "TF_VAR_token", "GOOGLE_OAUTH_ACCESS_TOKEN", "PATHS", "GAUTH_ID_TOKEN"]
+        {
+            assert_eq!(variable_name(good.as_ref()).expect("a name"), good);
+        }
+        for bad in [
+            "",
+            " ",
+            "A B",
+            "A=B",
+            "1A",
+            "A-B",
+            "A.B",
+            "Ä",
+            "A\n",
+            "A$B",
+            "PATH",
+            "Path",
+            "HOME",
+            "IFS",
+            "ENV",
+            "LD_PRELOAD",
+            "LD_LIBRARY_PATH",
+            "DYLD_INSERT_LIBRARIES",
+            "BASH_ENV",
+            "PYTHONPATH",
+            "NODE_OPTIONS",
+            "GIT_SSH_COMMAND",
+        ] {
+            let error = variable_name(bad.as_ref()).expect_err(bad);
+            assert_eq!(error.kind(), crate::error::ErrorKind::Usage, "{bad}");
+            assert!(error.hint_text().is_some(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_renewed_long_before_its_end() {
+        for (left, margin, expected) in [
+            (3_600_000, 300, 3_240_000),
+            (720_001, 300, 360_001),
+            (720_000, 300, 360_000),
+            (4_000, 300, 2_000),
+            (1_000, 300, 1_000),
+            (0, 300, 1_000),
+            (-3_600_000, 300, 1_000),
+        ] {
+            assert_eq!(pause(left, margin), expected, "{left}");
+        }
+    }
+
+    fn changed(names: &[&str], variables: &[(&str, &str)]) -> BTreeMap<String, Option<String>> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), value.into()));
+        let env = Env::Fixed(variables.collect());
+        let changes = changes(&names, "T".as_ref(), &env);
+        let text = |value: OsString| value.to_string_lossy().into_owned();
+        changes.into_iter().map(|(name, value)| (name.to_owned(), value.map(text))).collect()
+    }
+
+    #[test]
+    fn variables_that_would_win_are_taken_away() {
+        let set = |value: &str| Some(Some(value.to_owned()));
+        let found = changed(&["CLOUDSDK_AUTH_ACCESS_TOKEN", "GOOGLE_OAUTH_ACCESS_TOKEN"], &[]);
+        assert_eq!(found.get("GOOGLE_OAUTH_ACCESS_TOKEN").cloned(), set("T"));
+        assert_eq!(found.get("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE").cloned(), Some(None));
+        assert_eq!(found.get("CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT").cloned(), set(""));
+        assert_eq!(found.get("GAUTH_SCOPES").cloned(), Some(None));
+        let found = changed(&["CLOUDSDK_AUTH_ACCESS_TOKEN_FILE"], &[]);
+        assert_eq!(found.get("CLOUDSDK_AUTH_ACCESS_TOKEN").cloned(), Some(None));
+        assert_eq!(changed(&["MINE"], &[]).len(), 1);
+    }
+
+    #[test]
+    fn a_credential_in_a_variable_is_not_handed_on_but_a_path_is() {
+        let json = [("GAUTH_CREDENTIALS", "{\"type\": \"service_account\"}")];
+        assert_eq!(changed(&["MINE"], &json).get("GAUTH_CREDENTIALS").cloned(), Some(None));
+        let path = [("GAUTH_CREDENTIALS", "/etc/key.json")];
+        assert_eq!(changed(&["MINE"], &path).len(), 1);
+    }
+}

@@ -1,0 +1,204 @@
+//! Where the token comes from: a file, standard input, or a person. Never the command line.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
+use crate::json;
+use crate::printable;
+use crate::private_file::{self, Fault};
+use crate::secret::{self, Secret};
+use crate::world::{World, prompt};
+
+/// Most that is read, in bytes: a token four times over, in any of our formats.
+const LONGEST: usize = 64 * 1024;
+
+/// How long standard input may take: who writes it may be waiting for a server.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+const HINT: &str =
+    "gauth id-token --audiences URL | gauth inspect, or name a file that holds one token";
+
+/// The token in the file of this name, on standard input, or as a person gives it.
+///
+/// # Errors
+/// Usage or malformed, naming the place, when there is none; unsafe when the name looks like a secret itself.
+pub(super) fn token(file: Option<&OsStr>, world: &World) -> Result<Secret> {
+    let file = file.filter(|name| *name != "-");
+    let (text, place) = match file {
+        Some(name) => (of_file(name)?, printable::os(name)),
+        None if world.streams.in_is_terminal => return of_person(world),
+        None => (of_input(world)?, "standard input".to_owned()),
+    };
+    let bad = |what: String| Error::malformed(&place, what).hint(HINT);
+    let text = std::str::from_utf8(&text).map_err(|_| bad("is not UTF-8 text".to_owned()))?;
+    token_in(text).map_err(bad)
+}
+
+fn of_file(name: &OsStr) -> Result<Zeroizing<Vec<u8>>> {
+    if name.is_empty() {
+        return Err(Error::usage("FILE is empty").hint("name a file, or - for standard input"));
+    }
+    if secret::looks_like_content(&name.to_string_lossy()) {
+        let message = "FILE looks like a token; others can read it on the command line (ps)";
+        return Err(Error::not_safe(message).hint("give the token by a pipe, or name its file"));
+    }
+    let path = Path::new(name);
+    private_file::read_named(path, LONGEST)
+        .map_err(|fault| about(&fault, fault.at(path, &printable::path(path))))
+}
+
+fn of_input(world: &World) -> Result<Zeroizing<Vec<u8>>> {
+    world.streams.read_input(LONGEST, PATIENCE).map_err(|fault| match fault {
+        Fault::TooSlow => {
+            let seconds = PATIENCE.as_secs();
+            Error::malformed("standard input", format!("did not end within {seconds} s")).hint(HINT)
+        }
+        fault => about(&fault, fault.at(Path::new("-"), "standard input")),
+    })
+}
+
+/// What there is to do about a file that is there and holds no token.
+fn about(fault: &Fault, error: Error) -> Error {
+    match fault {
+        Fault::NotRegular | Fault::TooLarge(_) | Fault::TooSlow => error.hint(HINT),
+        Fault::Missing | Fault::Io(_) | Fault::Exposed(..) => error,
+    }
+}
+
+fn of_person(world: &World) -> Result<Secret> {
+    if !world.is_attended() {
+        return Err(Error::usage("no token is given, and nobody is there to be asked").hint(HINT));
+    }
+    let typed = prompt::hidden("the token (not shown): ", world)?;
+    token_in(&typed).map_err(|what| Error::usage(format!("what was typed {what}")).hint(HINT))
+}
+
+/// The one token in a text: alone, as a header, or in one of gauth's own formats.
+///
+/// # Errors
+/// What is wrong, as the end of a sentence. Nothing is repeated.
+pub(crate) fn token_in(text: &str) -> std::result::Result<Secret, String> {
+    let text = text.trim_start_matches('\u{feff}').trim();
+    if text.starts_with('{') {
+        return token_of_json(text);
+    }
+    if text.starts_with('[') {
+        return Err("holds a list, and one token is looked at".to_owned());
+    }
+    let mut tokens = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(token_of_line);
+    let Some(first) = tokens.next() else { return Err("is empty".to_owned()) };
+    let first = first?;
+    for other in tokens {
+        // gauth's env format gives the same token two names.
+        if !other?.same_as(&first) {
+            return Err("holds more than one token, or one that is torn".to_owned());
+        }
+    }
+    Ok(first)
+}
+
+fn token_of_json(text: &str) -> std::result::Result<Secret, String> {
+    let mut fields = json::Fields::new(json::object(text.as_bytes())?);
+    for name in ["token", "id_token", "access_token"] {
+        if fields.has(name) {
+            return checked(&Zeroizing::new(fields.needed(name)?));
+        }
+    }
+    Err("is JSON without a field token, id_token or access_token".to_owned())
+}
+
+fn token_of_line(line: &str) -> std::result::Result<Secret, String> {
+    let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
+    // curl's configuration.
+    let line = match line.strip_prefix("header").map(str::trim_start) {
+        Some(rest) if rest.starts_with('=') => unquoted(rest[1..].trim(), '"', "\\\"", "\""),
+        _ => Zeroizing::new(line.to_owned()),
+    };
+    // A variable, as a shell reads it.
+    let is_name = |name: &str| {
+        name.ends_with("TOKEN")
+            && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+    };
+    let line = match line.split_once('=') {
+        Some((name, value)) if is_name(name) => unquoted(value, '\'', "'\\''", "'"),
+        _ => line,
+    };
+    // A header of any name.
+    let value = line.split_once(':').map_or(line.as_str(), |(_, value)| value.trim_start());
+    let bearer = value.get(..7).is_some_and(|word| word.eq_ignore_ascii_case("bearer "));
+    checked(if bearer { value[7..].trim() } else { value })
+}
+
+fn checked(token: &str) -> std::result::Result<Secret, String> {
+    match token.bytes().all(|byte| (0x21..=0x7e).contains(&byte)) && !token.is_empty() {
+        true => Ok(Secret::new(token)),
+        false => Err("is no token: it has spaces, or characters no header can carry".to_owned()),
+    }
+}
+
+fn unquoted(text: &str, mark: char, escaped: &str, plain: &str) -> Zeroizing<String> {
+    let inside = text.strip_prefix(mark).and_then(|text| text.strip_suffix(mark));
+    Zeroizing::new(inside.map_or_else(|| text.to_owned(), |inside| inside.replace(escaped, plain)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln";
+
+    #[test]
+    fn a_token_is_found_in_every_form_it_is_given_in() {
+        for form in [
+            "@",
+            "  @\r\n\n",
+            "\u{feff}@",
+            "Bearer @",
+            "bearer   @ ",
+            "Authorization: Bearer @\n",
+            "authorization:Bearer @",
+            "X-Serverless-Authorization: bearer @",
+            "x-goog-iap-jwt-assertion: @",
+            "CLOUDSDK_AUTH_ACCESS_TOKEN=@\nGOOGLE_OAUTH_ACCESS_TOKEN=@\n",
+            "GAUTH_ID_TOKEN=@",
+            "export GAUTH_ID_TOKEN='@'",
+            "header = \"Authorization: Bearer @\"\n",
+            "{\"token\": \"@\", \"token_type\": \"Bearer\", \"account\": null}",
+            "{\"id_token\":\"@\"}",
+            "{\"access_token\":\"@\"}",
+        ] {
+            for token in [JWT, "ya29.a0AfB_byC-0123", "opaque=="] {
+                let form = form.replace('@', token);
+                let found = token_in(&form).expect(&form);
+                assert!(found.same_as(&Secret::new(token)), "{form}");
+            }
+        }
+        let quoted = token_in("GAUTH_ID_TOKEN='a'\\''b$c'").expect("token");
+        assert!(quoted.same_as(&Secret::new("a'b$c")));
+    }
+
+    #[test]
+    fn what_holds_no_token_is_refused_and_not_repeated() {
+        for (text, words) in [
+            ("", "is empty"),
+            (" \n ", "is empty"),
+            ("hunter2 hunter3", "is no token"),
+            ("Bearer ", "is no token"),
+            ("Authorization:", "is no token"),
+            ("hunter2\nhunter3", "more than one"),
+            ("GAUTH_ID_TOKEN=hunter2\nGAUTH_ID_TOKEN=hunter3", "more than one"),
+            ("hünter2", "is no token"),
+            ("[\"hunter2\"]", "a list"),
+            ("{\"hunter2\":1}", "without a field"),
+            ("{\"token\":5}", "token is a number"),
+            ("{\"token\":\"hunter2\"", "ends in the middle"),
+        ] {
+            let error = token_in(text).expect_err(text);
+            assert!(error.contains(words) && !error.contains("hunter"), "{text}: {error}");
+        }
+    }
+}

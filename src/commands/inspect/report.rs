@@ -1,0 +1,224 @@
+//! What `gauth inspect` says: the verdict in the first line, what is in the token below.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::google::tokeninfo::Info;
+use crate::verify::moment;
+use crate::world::World;
+use crate::{duration, printable};
+
+/// Beyond these there is no date, in Unix seconds.
+const DATES: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_207_200;
+
+/// Names up to this many columns stand in line.
+const WIDEST: usize = 24;
+
+/// What was found out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Nobody asked.
+    NotChecked,
+    /// It is good: in what way.
+    Valid(String),
+    /// It is not: why.
+    NotValid(String),
+}
+
+/// What is in a token, as far as it could be read.
+pub(super) enum Content {
+    /// Header and claims.
+    Jwt(Option<(Map<String, Value>, Map<String, Value>)>),
+    /// What Google knows.
+    Access(Option<Info>),
+}
+
+/// What the report says.
+pub(super) struct Picture {
+    pub(super) verdict: Verdict,
+    pub(super) content: Content,
+}
+
+/// For people.
+pub(super) fn text(picture: &Picture, world: &World) -> String {
+    let paint = world.terminal.paint(world.streams.out_is_terminal);
+    let width = world.terminal.width;
+    let line = |text: &str| printable::wrapped(text, 0, width);
+    let first = match &picture.verdict {
+        Verdict::NotChecked => {
+            paint.notable(&line("the signature was not checked, --verify does that"))
+        }
+        Verdict::Valid(how) => paint.good(&line(&format!("valid: {how}"))),
+        Verdict::NotValid(why) => paint.wrong(&line(&format!("not valid: {why}"))),
+    };
+    let now = world.clock.unix();
+    let rows = match &picture.content {
+        Content::Jwt(Some((header, claims))) => of_jwt(header, claims, now),
+        Content::Access(Some(info)) => of_access_token(info, now),
+        Content::Jwt(None) | Content::Access(None) => Vec::new(),
+    };
+    let wide = rows.iter().map(|(name, _)| name.chars().count()).filter(|wide| *wide <= WIDEST);
+    let wide = wide.max().unwrap_or_default().max(8);
+    let mut text = format!("{first}\n");
+    for (index, (name, value)) in rows.iter().enumerate() {
+        let gap = if index == 0 { "\n" } else { "" };
+        let value = printable::wrapped(value, wide + 2, width);
+        text.push_str(&format!("{gap}{name:wide$}  {value}\n"));
+    }
+    text
+}
+
+type Row = (String, String);
+
+fn of_jwt(header: &Map<String, Value>, claims: &Map<String, Value>, now: i64) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    let mut row = |name: &str, value: String| rows.push((name.to_owned(), value));
+    let email_verified = claims.get("email_verified");
+    if let Some(email) = claims.get("email") {
+        let state = match email_verified {
+            Some(Value::Bool(true)) => ", verified",
+            Some(Value::Bool(false)) => ", not verified",
+            _ => "",
+        };
+        row("email", format!("{}{state}", shown(email)));
+    }
+    for (name, claim) in [("subject", "sub"), ("issuer", "iss"), ("audience", "aud")] {
+        if let Some(value) = claims.get(claim) {
+            row(name, shown(value));
+        }
+    }
+    if let Some(issued) = claims.get("iat") {
+        row("issued", time(issued, now));
+    }
+    match claims.get("exp") {
+        Some(end) if moment(end).is_some_and(|end| end <= now) => row("expired", time(end, now)),
+        Some(end) => row("expires", time(end, now)),
+        None => row("expires", "not said".to_owned()),
+    }
+    if let Some(from) = claims.get("nbf") {
+        row("from", time(from, now));
+    }
+    for (name, value) in claims {
+        let known = ["email", "sub", "iss", "aud", "iat", "exp", "nbf"].contains(&name.as_str());
+        let said = name == "email_verified" && claims.contains_key("email") && value.is_boolean();
+        if !known && !said {
+            row(&printable::text(name), shown(value));
+        }
+    }
+    let header =
+        header.iter().map(|(name, value)| format!("{} {}", printable::text(name), shown(value)));
+    row("header", header.collect::<Vec<_>>().join(", "));
+    rows
+}
+
+fn of_access_token(info: &Info, now: i64) -> Vec<Row> {
+    let text = |text: &Option<String>| text.as_deref().map(printable::text);
+    let scopes: Vec<String> = info.scopes.iter().map(|scope| printable::text(scope)).collect();
+    let end = info.expires_at.map(|end| time(&Value::from(end), now));
+    let rows = [
+        ("account", text(&info.account)),
+        ("subject", text(&info.subject)),
+        ("audience", text(&info.audience)),
+        ("scopes", (!scopes.is_empty()).then(|| scopes.join(" "))),
+        ("expires", end),
+        ("access", text(&info.access_type)),
+    ];
+    rows.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// A claim: text as it is, a list of texts with spaces, anything else as JSON.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => printable::text(text),
+        Value::Array(list) if !list.is_empty() && list.iter().all(Value::is_string) => {
+            list.iter().map(shown).collect::<Vec<_>>().join(" ")
+        }
+        other => printable::text(&other.to_string()),
+    }
+}
+
+/// A moment in words and exactly.
+fn time(value: &Value, now: i64) -> String {
+    let Some(unix) = moment(value).filter(|unix| DATES.contains(unix)) else {
+        return format!("no time: {}", printable::text(&value.to_string()));
+    };
+    let away = duration::in_words(unix.saturating_sub(now).saturating_abs());
+    let exact = duration::rfc3339(unix);
+    match unix > now {
+        true => format!("in {away} ({exact})"),
+        false => format!("{away} ago ({exact})"),
+    }
+}
+
+#[derive(Serialize)]
+struct Json<'a, C> {
+    kind: &'static str,
+    valid: Option<bool>,
+    reason: Option<&'a str>,
+    #[serde(flatten)]
+    content: C,
+    expires_at: Option<String>,
+    expires_in: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct JwtJson<'a> {
+    header: Option<&'a Map<String, Value>>,
+    claims: Option<&'a Map<String, Value>>,
+    issued_at: Option<String>,
+}
+
+#[derive(Serialize)]
+struct AccessJson<'a> {
+    account: Option<&'a str>,
+    subject: Option<&'a str>,
+    audience: Option<&'a str>,
+    scopes: Option<&'a [String]>,
+    access_type: Option<&'a str>,
+}
+
+/// For programs. Unknown is `null`; keys are never renamed.
+pub(super) fn json(picture: &Picture, now: i64) -> anyhow::Result<String> {
+    let (valid, reason) = match &picture.verdict {
+        Verdict::NotChecked => (None, None),
+        Verdict::Valid(_) => (Some(true), None),
+        Verdict::NotValid(why) => (Some(false), Some(why.as_str())),
+    };
+    let at = |unix: i64| DATES.contains(&unix).then(|| duration::rfc3339(unix));
+    let left = |unix: i64| unix.saturating_sub(now).max(0);
+    let text = match &picture.content {
+        Content::Jwt(read) => {
+            let (header, claims) = read.as_ref().map(|(header, claims)| (header, claims)).unzip();
+            let claim = |name: &str| claims.and_then(|claims| claims.get(name)).and_then(moment);
+            let end = claim("exp");
+            serde_json::to_string_pretty(&Json {
+                kind: "jwt",
+                valid,
+                reason,
+                content: JwtJson { header, claims, issued_at: claim("iat").and_then(at) },
+                expires_at: end.and_then(at),
+                expires_in: end.map(left),
+            })?
+        }
+        Content::Access(info) => {
+            let info = info.as_ref();
+            let text = |field: fn(&Info) -> &Option<String>| info.and_then(|i| field(i).as_deref());
+            let end = info.and_then(|info| info.expires_at);
+            serde_json::to_string_pretty(&Json {
+                kind: "access_token",
+                valid,
+                reason,
+                content: AccessJson {
+                    account: text(|info| &info.account),
+                    subject: text(|info| &info.subject),
+                    audience: text(|info| &info.audience),
+                    scopes: info.map(|info| info.scopes.as_slice()),
+                    access_type: text(|info| &info.access_type),
+                },
+                expires_at: end.and_then(at),
+                expires_in: end.map(left),
+            })?
+        }
+    };
+    Ok(format!("{text}\n"))
+}

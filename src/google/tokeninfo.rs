@@ -1,0 +1,172 @@
+//! tokeninfo: what Google knows of an access token. By POST only: what stands in a URL stands in logs.
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+use crate::google::answer;
+use crate::http::{HttpRequest, HttpResponse};
+use crate::secret::Secret;
+use crate::token::scopes;
+use crate::url::Url;
+
+/// Where it is.
+pub const URL: &str = "https://oauth2.googleapis.com/tokeninfo";
+
+/// What is known of a token that is good.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Info {
+    /// Whose it is, where its scopes tell.
+    pub account: Option<String>,
+    /// The account's number.
+    pub subject: Option<String>,
+    /// The OAuth client it was given to, or the number of the service account.
+    pub audience: Option<String>,
+    /// What it allows, sorted.
+    pub scopes: Vec<String>,
+    /// When it ends, in Unix seconds.
+    pub expires_at: Option<i64>,
+    /// Whether its user's login can be refreshed: `offline` or `online`.
+    pub access_type: Option<String>,
+}
+
+/// Whether this is a token of the Security Token Service, which tokeninfo does not know.
+pub fn is_federated(token: &Secret) -> bool {
+    ["ya29.d.", "ya29.dr."].iter().any(|start| token.expose().starts_with(start))
+}
+
+/// Whether this is a refresh token, which nobody but the token endpoint should see.
+pub fn is_refresh_token(token: &Secret) -> bool {
+    token.expose().starts_with("1//")
+}
+
+/// Asks about a token.
+pub fn ask(url: &Url, token: &Secret) -> HttpRequest {
+    HttpRequest::form(url.clone(), &[("access_token", token.expose())])
+}
+
+/// What is known, or in words that it is not good. Numbers and truths arrive as text, or as what they are.
+///
+/// # Errors
+/// As for any answer, when it says neither.
+pub fn read(
+    response: &HttpResponse,
+    host: &str,
+    now: i64,
+) -> Result<std::result::Result<Info, String>> {
+    if let (400 | 401, Some(said)) = (response.status, answer::server_error(response))
+        && matches!(said.code.as_str(), "invalid_token" | "invalid_request")
+    {
+        return Ok(Err(said.to_string()));
+    }
+    let told = answer::object(response, host)?;
+    let text = |name: &str| told.get(name).and_then(Value::as_str).map(str::to_owned);
+    let expires_at =
+        number(&told, "exp").or_else(|| Some(now.saturating_add(number(&told, "expires_in")?)));
+    let info = Info {
+        account: text("email"),
+        subject: text("sub"),
+        audience: text("aud"),
+        scopes: scopes(text("scope").iter().map(String::as_str)),
+        expires_at,
+        access_type: text("access_type"),
+    };
+    if info.expires_at.is_none() && info.audience.is_none() {
+        return Err(unknown(response, host));
+    }
+    Ok(Ok(info))
+}
+
+fn unknown(response: &HttpResponse, host: &str) -> Error {
+    answer::unusable(response, host, "says nothing about the token")
+}
+
+fn number(told: &Map<String, Value>, name: &str) -> Option<i64> {
+    match told.get(name)? {
+        Value::String(text) => text.parse().ok(),
+        other => other.as_i64(),
+    }
+}
+
+/// tokeninfo beside a token endpoint that was moved.
+///
+/// # Errors
+/// What is wrong with the result, as for [`Url::parse`].
+pub fn beside(token_endpoint: &Url) -> std::result::Result<Url, &'static str> {
+    let whole = token_endpoint.without_query();
+    let folder = whole.rsplit_once('/').map_or(whole, |(folder, _)| folder);
+    Url::parse(&format!("{folder}/tokeninfo"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zeroize::Zeroizing;
+
+    fn told(status: u16, body: &str) -> Result<std::result::Result<Info, String>> {
+        let body = Zeroizing::new(body.as_bytes().to_vec());
+        read(&HttpResponse { status, headers: Vec::new(), body }, "host", 1_000)
+    }
+
+    #[test]
+    fn the_token_is_asked_about_in_a_form() {
+        let url = Url::parse(URL).expect("url");
+        let request = ask(&url, &Secret::new("ya29.a+b"));
+        assert_eq!(request.url.as_str(), URL);
+        assert_eq!(&**request.body.as_ref().expect("body"), b"access_token=ya29.a%2Bb");
+    }
+
+    #[test]
+    fn numbers_are_read_as_text_and_as_numbers() {
+        let info = Info {
+            account: Some("ada@example.com".to_owned()),
+            subject: Some("1".to_owned()),
+            audience: Some("client".to_owned()),
+            scopes: vec!["email".to_owned(), "openid".to_owned()],
+            expires_at: Some(4_600),
+            access_type: Some("online".to_owned()),
+        };
+        for times in ["\"exp\":\"4600\",\"expires_in\":\"3600\"", "\"expires_in\":3600"] {
+            let body = format!(
+                r#"{{"aud":"client","azp":"client","sub":"1","scope":"openid email",{times},
+                "email":"ada@example.com","email_verified":"true","access_type":"online"}}"#
+            );
+            assert_eq!(told(200, &body).expect("answer"), Ok(info.clone()), "{times}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_a_verdict_and_anything_else_is_none() {
+        let refused = told(400, r#"{"error":"invalid_token","error_description":"Invalid Value"}"#);
+        assert!(refused.expect("answer").expect_err("invalid").contains("Invalid Value"));
+        for (status, body) in [
+            (400, r#"{"error":"unauthorized_client"}"#),
+            (403, "{}"),
+            (503, ""),
+            (200, "{}"),
+            (200, "<html>"),
+            (200, r#"{"exp":"soon"}"#),
+        ] {
+            assert!(told(status, body).is_err(), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn tokeninfo_lies_beside_the_token_endpoint() {
+        for (endpoint, info) in [
+            ("http://127.0.0.1:8080/token", "http://127.0.0.1:8080/tokeninfo"),
+            ("https://a.example/x/token?y=/z", "https://a.example/x/tokeninfo"),
+            ("https://a.example", "https://a.example/tokeninfo"),
+        ] {
+            let endpoint = Url::parse(endpoint).expect("url");
+            assert_eq!(beside(&endpoint).expect("url").as_str(), info);
+        }
+    }
+
+    #[test]
+    fn tokens_that_tokeninfo_does_not_know_are_told_apart() {
+        let token = |text: &str| Secret::new(text);
+        assert!(is_federated(&token("ya29.d.x")) && is_federated(&token("ya29.dr.x")));
+        assert!(!is_federated(&token("ya29.c.d.x")) && !is_federated(&token("ya29.a0d")));
+        assert!(is_refresh_token(&token("1//0x")) && !is_refresh_token(&token("ya29.1//")));
+    }
+}
