@@ -189,6 +189,11 @@ impl<'w> Broker<'w> {
         self.world.clock.unix()
     }
 
+    /// Drops the cached token for this request: a server would not have it.
+    pub fn forget(&self, credential: &dyn Credential, request: &TokenRequest) {
+        self.cache.forget(&key(credential, request));
+    }
+
     /// The cached token for this request, fresh or not, for those who only look.
     pub fn peek(&self, credential: &dyn Credential, request: &TokenRequest) -> Option<Token> {
         credential.cacheable().then(|| self.cache.look(&key(credential, request)))?.map(|e| e.token)

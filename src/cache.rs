@@ -197,6 +197,13 @@ impl<'w> Cache<'w> {
         }
     }
 
+    /// Drops an entry, if it is there and can be dropped.
+    pub fn forget(&self, key: &Key) {
+        if let Some(path) = self.path(key, "") {
+            _ = std::fs::remove_file(path);
+        }
+    }
+
     /// Keeps a server's public keys as it sent them, for so many seconds. What cannot be written is fetched again.
     pub fn keep_keys(&self, key: &Key, text: &str, life: i64) {
         let now = self.world.clock.unix_millis();

@@ -48,7 +48,8 @@ pub struct Who {
     /// Hosts that may get its secrets too
     #[arg(long, value_name = "HOST,…", value_delimiter = ',')]
     pub allow_token_host: Vec<OsString>,
-    /// Hosts that may get the token too; no command sends one yet
+    /// Hosts that may get the token too
+    // Shown where a token is sent.
     #[arg(long, value_name = "HOST,…", value_delimiter = ',', hide = true)]
     pub allow_host: Vec<OsString>,
 }

@@ -39,7 +39,7 @@ const GROUPS: &[(Group, &str)] = &[
 
 const EXAMPLES: &[Example] = &[
     Example("TOKEN=$(gauth token)", "with what this machine has"),
-    Example("curl -H @<(gauth token --format header) URL", "out of sight of ps"),
+    Example("gauth curl -s URL", "curl, with it out of sight of ps"),
     Example("gauth sandbox -- gauth token", "a fake Google, to try it"),
 ];
 

@@ -14,6 +14,7 @@ pub mod cli;
 pub mod commands;
 pub mod complete;
 pub mod credential;
+pub mod curl;
 pub mod discover;
 pub mod duration;
 pub mod error;

@@ -140,7 +140,8 @@ fn text(token: &Token) -> Zeroizing<String> {
     Zeroizing::new(format!("{}\n", token.secret.expose()))
 }
 
-fn header(token: &Token) -> Zeroizing<String> {
+/// The line of HTTP that carries it.
+pub fn header(token: &Token) -> Zeroizing<String> {
     Zeroizing::new(format!("Authorization: Bearer {}\n", token.secret.expose()))
 }
 

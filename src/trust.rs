@@ -181,6 +181,39 @@ fn matches(pattern: &str, name: &str) -> bool {
         })
 }
 
+/// Hosts besides `*.googleapis.com` that take access tokens; a dot in front: and all below.
+const APIS: &[&str] = &[
+    ".pkg.dev",
+    "gcr.io",
+    ".gcr.io",
+    ".googlesource.com",
+    "source.developers.google.com",
+    ".gke.goog",
+    "accounts.google.com",
+];
+
+/// Whether an access token may go there: a Google API, or one of a universe.
+pub fn takes_access_token(url: &Url, universe: &str) -> bool {
+    let below = |domain: &str| {
+        let host = url.host.strip_suffix(domain).and_then(|host| host.strip_suffix('.'));
+        host.is_some_and(|host| !host.is_empty())
+    };
+    let known = below(DEFAULT_UNIVERSE)
+        || below(universe)
+        || APIS.iter().any(|api| match api.strip_prefix('.') {
+            Some(domain) => below(domain),
+            None => url.host == *api,
+        });
+    known && url.scheme == Scheme::Https && url.port == 443 && !is_deployed(&url.host)
+}
+
+/// Whether anybody can have a service at such a host: it gets ID tokens, never an access token.
+pub fn is_deployed(host: &str) -> bool {
+    ["run.app", "cloudfunctions.net"].iter().any(|domain| {
+        host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    })
+}
+
 /// Checks a base URL the user set in a variable or property: any https host, or a loopback address.
 ///
 /// # Errors

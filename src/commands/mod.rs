@@ -2,6 +2,7 @@
 
 pub mod cache;
 pub mod completions;
+pub mod curl;
 pub mod exchange;
 pub mod exec;
 pub mod inspect;
@@ -23,6 +24,7 @@ pub const COMMANDS: &[Spec] = &[
     print_identity_token::SPEC,
     exchange::SPEC,
     inspect::SPEC,
+    curl::SPEC,
     exec::SPEC,
     status::SPEC,
     cache::SPEC,
@@ -136,6 +138,7 @@ mod tests {
         agree::<print_access_token::Flags>();
         agree::<print_identity_token::Flags>();
         agree::<exchange::Flags>();
+        agree::<curl::Flags>();
         agree::<inspect::Flags>();
         agree::<exec::Flags>();
         agree::<status::Flags>();

@@ -31,7 +31,9 @@ pub const SPEC: Spec = Spec {
     ],
     more: "The sandbox listens on 127.0.0.1 and has a token endpoint, a metadata server, tokeninfo, userinfo, \
         revocation and the keys of its ID tokens; STS with introspection, IAM Credentials, the metadata server of \
-        AWS, an OIDC issuer, and the identity service of a distributed cloud. On a second port the same is served \
+        AWS, an OIDC issuer, and the identity service of a distributed cloud. /api takes \
+        any access token and shows whose it is and which project pays, /service an ID token for the sandbox's own \
+        URL. On a second port the same is served \
         with TLS. It verifies signatures, claims, clients, certificates and refresh tokens as Google does. Its \
         credentials, one of every kind, are made at the start, lie in a temporary folder that only you can read, \
         and are worth nothing anywhere else.\n\n\

@@ -40,7 +40,7 @@ variables! {
     GAUTH_NO_CACHE = "true: like --no-cache";
     GAUTH_TIMEOUT = "like --timeout";
     GAUTH_CA_FILE = "like --ca-file";
-    GAUTH_ALLOW_HOST = "hosts besides Google's that may receive a token; no command sends one yet";
+    GAUTH_ALLOW_HOST = "like --allow-host, comma-separated";
     GAUTH_ALLOW_TOKEN_HOST = "like --allow-token-host, comma-separated";
     GAUTH_LOG = "1: like -v, 2: like -vv";
     GAUTH_IMPERSONATE_SERVICE_ACCOUNT = "like --impersonate-service-account";

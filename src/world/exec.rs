@@ -1,10 +1,12 @@
 //! Starting programs: argument vectors, never a shell.
 
 mod capture;
+mod handed;
 
 use std::ffi::OsString;
+use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use crate::printable;
 use crate::world::guard;
 
 pub use capture::{Failure, LARGEST, Run, capture};
+pub use handed::Handed;
 
 /// A variable of the child: set, or removed.
 pub type Change<'n> = (&'n str, Option<OsString>);
@@ -32,11 +35,36 @@ pub struct NotStarted {
 /// # Errors
 /// When the program could not be started.
 pub fn run(words: &[OsString], changes: &[Change<'_>]) -> std::result::Result<u8, NotStarted> {
+    run_with(words, changes, Vec::new(), None)
+}
+
+/// What is done with a piece of what a child says on standard error; an empty piece is its end.
+pub type Listener<'a> = &'a mut dyn FnMut(&[u8]);
+
+/// The same, with values handed over through pipes, and somebody who listens to the child's standard error.
+///
+/// # Errors
+/// When the program could not be started.
+pub fn run_with(
+    words: &[OsString],
+    changes: &[Change<'_>],
+    handed: Vec<Handed>,
+    listener: Option<Listener<'_>>,
+) -> std::result::Result<u8, NotStarted> {
     // Signals that arrive before the child exists wait here for it.
     let signals = Signals::caught().map_err(|error| NotStarted { status: 126, error })?;
-    let (mut child, shown) = spawn(words, changes)?;
-    let ended = signals.forward(&child).wait(&mut child);
-    ended.map(status).map_err(|error| lost(&shown, &error))
+    let (mut child, shown) = spawn(words, changes, listener.is_some())?;
+    let forwarding = signals.forward(&child);
+    handed.into_iter().for_each(Handed::over);
+    if let (Some(listener), Some(mut said)) = (listener, child.stderr.take()) {
+        let mut piece = [0; 4096];
+        // What can no longer be read was said.
+        while let Ok(length @ 1..) = said.read(&mut piece) {
+            listener(&piece[..length]);
+        }
+        listener(&[]);
+    }
+    forwarding.wait(&mut child).map(status).map_err(|error| lost(&shown, &error))
 }
 
 /// The same, and does a chore now and then until the child has ended: the chore says after how long it wants to
@@ -50,7 +78,7 @@ pub fn run_beside(
     signals: Signals,
     mut chore: impl FnMut() -> Duration,
 ) -> std::result::Result<u8, NotStarted> {
-    let (mut child, shown) = spawn(words, changes)?;
+    let (mut child, shown) = spawn(words, changes, false)?;
     let forwarding = signals.forward(&child);
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
@@ -111,9 +139,13 @@ pub fn program(words: &[OsString]) -> std::result::Result<(&OsString, &[OsString
 fn spawn(
     words: &[OsString],
     changes: &[Change<'_>],
+    listened_to: bool,
 ) -> std::result::Result<(Child, String), NotStarted> {
     let (program, arguments) = program(words)?;
     let mut command = command(program, arguments, changes);
+    if listened_to {
+        command.stderr(Stdio::piped());
+    }
     let child = guard::for_a_child(|| command.spawn());
     let child = child.map_err(|error| not_started(program, &error))?;
     Ok((child, printable::os(program)))

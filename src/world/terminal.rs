@@ -116,6 +116,14 @@ impl Terminal {
         self.say(Level::Quiet, || text.to_owned());
     }
 
+    /// Passes on what a child said, which the caller has searched for secrets.
+    pub fn pass(&self, bytes: &[u8]) {
+        match &self.sink {
+            Sink::Standard => drop(std::io::stderr().lock().write_all(bytes)),
+            Sink::Captured(kept) => kept.borrow_mut().extend_from_slice(bytes),
+        }
+    }
+
     /// Tells the runner of GitHub Actions to hide a secret in all that the job prints from now on: it reads its
     /// commands on standard error too, and does not print this one. The only line that the filter may not touch.
     pub(super) fn mask(&self, secret: &Secret) {
@@ -149,10 +157,7 @@ impl Terminal {
 
     fn write(&self, line: &str) {
         // Standard error that cannot be written changes nothing.
-        match &self.sink {
-            Sink::Standard => drop(std::io::stderr().lock().write_all(line.as_bytes())),
-            Sink::Captured(kept) => kept.borrow_mut().extend_from_slice(line.as_bytes()),
-        }
+        self.pass(line.as_bytes());
     }
 }
 

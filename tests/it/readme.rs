@@ -24,7 +24,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-case "$headers" in *"Authorization: Bearer ya29."*) ;; *) echo "no token: $headers" >&2; exit 1 ;; esac
+case "$headers" in *"Authorization: Bearer ya29."* | *"Authorization: Bearer eyJ"*) ;; *) echo "no token: $headers" >&2; exit 1 ;; esac
 "#;
 
 /// A reader of manuals.

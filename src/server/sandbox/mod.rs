@@ -18,6 +18,7 @@ mod ledger;
 mod metadata;
 mod oauth;
 pub mod outside;
+mod service;
 mod sts;
 mod subject;
 mod token;
@@ -90,6 +91,8 @@ pub const ROUTES: &[Route] = &[
         serves: |path| subject::PATHS.contains(&path),
         answer: subject::answer,
     },
+    Route { name: "api", serves: service::is_api, answer: service::api },
+    Route { name: "service", serves: service::is_service, answer: service::service },
     Route { name: "gdch", serves: |path| path == gdch::PATH, answer: gdch::authenticate },
 ];
 

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod around;
+mod curl;
 mod damaged;
 mod exec;
 mod federated;

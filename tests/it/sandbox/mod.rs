@@ -499,6 +499,8 @@ fn statuses_are_answered_as_often_as_asked_on_every_route() {
             "aws" => "/latest/meta-data/",
             "subject" => "/subject",
             "gdch" => "/authenticate",
+            "api" => "/api/x",
+            "service" => "/service",
             unknown => panic!("{unknown} has no test"),
         };
         for failing in [true, true, false] {

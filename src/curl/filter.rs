@@ -1,0 +1,111 @@
+//! What curl says of a request, without the token in it.
+
+use crate::secret;
+
+/// Reads curl's standard error line by line.
+#[derive(Debug, Default)]
+pub struct Filter {
+    rest: Vec<u8>,
+    /// Whether a server said 401.
+    pub unauthorized: bool,
+}
+
+impl Filter {
+    /// Takes what came and gives what may be shown: whole lines. A progress meter ends its lines with CR.
+    pub fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut shown = Vec::new();
+        self.rest.extend_from_slice(bytes);
+        while let Some(end) = self.rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+            let line: Vec<u8> = self.rest.drain(..=end).collect();
+            self.line(&line, &mut shown);
+        }
+        shown
+    }
+
+    /// The last line, if it has no end.
+    pub fn finish(&mut self) -> Vec<u8> {
+        let mut shown = Vec::new();
+        let line = std::mem::take(&mut self.rest);
+        self.line(&line, &mut shown);
+        shown
+    }
+
+    fn line(&mut self, line: &[u8], shown: &mut Vec<u8>) {
+        let text = String::from_utf8_lossy(line);
+        self.unauthorized |= says_401(&text);
+        let clean = without_bearer(&secret::redact(&text));
+        // Untouched where there is nothing to hide, whatever its encoding.
+        match clean == text {
+            true => shown.extend_from_slice(line),
+            false => shown.extend_from_slice(clean.as_bytes()),
+        }
+    }
+}
+
+/// `< HTTP/2 401` of -v, or what curl says with -f.
+fn says_401(line: &str) -> bool {
+    let status = line.strip_prefix("< HTTP/").and_then(|rest| rest.split_whitespace().nth(1));
+    status == Some("401")
+        || line
+            .strip_prefix("curl: (22) ")
+            .is_some_and(|said| said.trim_end().ends_with("error: 401"))
+}
+
+/// curl cuts long lines: half a token is no token, but it is not shown either.
+fn without_bearer(line: &str) -> String {
+    const MARK: &str = "bearer ";
+    let lower = line.to_ascii_lowercase();
+    let Some(start) = lower.find(MARK).map(|at| at + MARK.len()) else { return line.to_owned() };
+    let named = lower[..start].contains("authorization");
+    if !named || line[start..].starts_with("[secret ") {
+        return line.to_owned();
+    }
+    let end = line[start..].find([' ', '\r', '\n', ']', '"']).map_or(line.len(), |at| start + at);
+    format!("{}[secret]{}", &line[..start], &line[end..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    fn filtered(text: &str) -> (String, bool) {
+        let mut filter = Filter::default();
+        // In pieces, as they come through a pipe.
+        let mut shown: Vec<u8> =
+            text.as_bytes().chunks(7).flat_map(|part| filter.push(part)).collect();
+        shown.extend(filter.finish());
+        (String::from_utf8(shown).expect("text"), filter.unauthorized)
+    }
+
+    #[test]
+    fn the_token_is_hidden_whole_and_in_part() {
+        let secret = Secret::new("ya29.curl-filter-0123456789");
+        let line = format!("> Authorization: Bearer {}\r\n", secret.expose());
+        let (shown, _) = filtered(&line);
+        assert!(shown.starts_with("> Authorization: Bearer [secret "), "{shown}");
+        assert!(shown.ends_with("]\r\n"), "{shown}");
+        let (shown, _) = filtered("* h2h3 [authorization: Bearer abcdefgh-cut-he");
+        assert_eq!(shown, "* h2h3 [authorization: Bearer [secret]");
+        let (shown, _) = filtered("* [HTTP/2] [1] [authorization: Bearer abc]\n");
+        assert_eq!(shown, "* [HTTP/2] [1] [authorization: Bearer [secret]]\n");
+    }
+
+    #[test]
+    fn everything_else_passes_as_it_is() {
+        let mut filter = Filter::default();
+        let bytes = b"\r  0 100\rabc\xff\xfe\n> X: bearer of news\nend";
+        let mut shown = filter.push(bytes);
+        shown.extend(filter.finish());
+        assert_eq!(shown, bytes);
+        assert!(!filter.unauthorized);
+    }
+
+    #[test]
+    fn a_401_is_noticed() {
+        assert!(filtered("< HTTP/2 401 \r\n").1 && filtered("< HTTP/1.1 401 Unauthorized\r\n").1);
+        assert!(filtered("curl: (22) The requested URL returned error: 401\n").1);
+        assert!(!filtered("< HTTP/2 200 \r\n< x: 401\r\n").1);
+        assert!(!filtered("curl: (22) The requested URL returned error: 404\n").1);
+    }
+}

@@ -1,0 +1,90 @@
+//! A value for a child that nobody else sees: not among its words, not in its environment, not in a file.
+
+use std::io::{PipeReader, PipeWriter, Write};
+
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result, io_reason};
+
+/// A pipe that the next child inherits, and what it will read there once.
+pub struct Handed {
+    reader: PipeReader,
+    writer: PipeWriter,
+    content: Zeroizing<Vec<u8>>,
+}
+
+impl Handed {
+    /// Prepares to hand over `content`.
+    ///
+    /// # Errors
+    /// When the system has no pipe left, or is none that names open files by path.
+    pub fn new(content: Zeroizing<Vec<u8>>) -> Result<Handed> {
+        let (reader, writer) = std::io::pipe()
+            .map_err(|error| Error::unexpected(format!("no pipe, {}", io_reason(&error))))?;
+        inheritable(&reader)?;
+        Ok(Handed { reader, writer, content })
+    }
+
+    /// Where the child finds it.
+    #[cfg(unix)]
+    pub fn path(&self) -> String {
+        use std::os::fd::AsRawFd;
+        format!("/dev/fd/{}", self.reader.as_raw_fd())
+    }
+
+    /// Nowhere: [`Handed::new`] has failed.
+    #[cfg(not(unix))]
+    pub fn path(&self) -> String {
+        String::new()
+    }
+
+    /// Writes it, when the child has its end: a pipe need not have room for all of it.
+    pub(super) fn over(self) {
+        let Handed { reader, mut writer, content } = self;
+        drop(reader);
+        // A child that has ended without reading says itself why.
+        _ = writer.write_all(&content);
+    }
+}
+
+/// Only the end that is read: with the other one in its hands, the child would wait for itself.
+#[cfg(unix)]
+fn inheritable(reader: &PipeReader) -> Result<()> {
+    rustix::io::fcntl_setfd(reader, rustix::io::FdFlags::empty())
+        .map_err(|error| Error::unexpected(format!("no pipe, {}", io_reason(&error.into()))))
+}
+
+#[cfg(not(unix))]
+fn inheritable(_: &PipeReader) -> Result<()> {
+    Err(Error::unsupported("this command is not available on this system")
+        .hint("gauth token --format curl-config | curl -K - URL"))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+    use crate::world::exec::run_with;
+
+    #[test]
+    fn a_child_reads_it_once_and_to_its_end() {
+        // More than a pipe may have room for.
+        let content = "x".repeat(200_000);
+        let handed = Handed::new(Zeroizing::new(content.clone().into_bytes())).expect("a pipe");
+        let script =
+            format!("cat {} | wc -c >&2; test -z \"$(cat {})\"", handed.path(), handed.path());
+        let words = ["sh", "-c", &script].map(OsString::from);
+        let mut said = Vec::new();
+        let mut listener = |piece: &[u8]| said.extend_from_slice(piece);
+        let status = run_with(&words, &[], vec![handed], Some(&mut listener)).expect("started");
+        assert_eq!((status, String::from_utf8_lossy(&said).trim()), (0, "200000"));
+    }
+
+    #[test]
+    fn a_child_that_does_not_read_ends_all_the_same() {
+        let handed = Handed::new(Zeroizing::new(vec![b'x'; 200_000])).expect("a pipe");
+        let words = ["sh", "-c", "exit 3"].map(OsString::from);
+        assert_eq!(run_with(&words, &[], vec![handed], None).map_err(|not| not.status), Ok(3));
+    }
+}
