@@ -28,7 +28,7 @@ pub fn dry_run(call: &Call, kind: &Kind, token: &Token, now: i64) -> String {
                 lines.push(format!("{PROJECT}: {}", printable::text(project)));
             }
             lines.extend(group.headers.iter().map(|header| printable::text(header)));
-            paragraphs.push(secret::redact(&lines.join("\n")).into_owned() + "\n");
+            paragraphs.push(secret::redact(&lines.join("\n")) + "\n");
         }
     }
     paragraphs.join("\n")
