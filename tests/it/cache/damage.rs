@@ -201,9 +201,9 @@ fn what_dead_writers_left_is_swept_after_an_hour() {
     let key = "0".repeat(64);
     left(".x.1-2.tmp", 3601);
     left(".y.1-2.tmp", 3599);
-    left(&key, 14 * 3600);
-    left(&format!("{key}.fail"), 14 * 3600);
-    left(&"1".repeat(64), 12 * 3600);
+    left(&key, 26 * 3600);
+    left(&format!("{key}.fail"), 26 * 3600);
+    left(&"1".repeat(64), 24 * 3600);
     user(&home, "").google(gives(TOKEN, 3599)).run();
     let names = home.names(TOKENS);
     assert!(
