@@ -216,9 +216,11 @@ fn start(
         let shown = if piece.is_empty() { filter.finish() } else { filter.push(piece) };
         world.terminal.pass(&shown);
     };
-    let listens = !handed.is_empty() && (call.verbose || call.fails);
-    let listener: Option<exec::Listener<'_>> = if listens { Some(&mut listener) } else { None };
-    let ended = exec::run_with(&words, &changes(call), handed, listener);
+    // Without a reason to stay, gauth becomes curl: streams, signals and status are its own.
+    let ended = match !handed.is_empty() && (call.verbose || call.fails) {
+        true => exec::run_with(&words, &changes(call), handed, Some(&mut listener)),
+        false => exec::replace_with(&words, &changes(call), handed),
+    };
     let status = ended.map(Status).unwrap_or_else(|mut not| {
         if not.status == 127 {
             not.error = not.error.hint("apt install curl, or your system's package of that name");
