@@ -16,8 +16,8 @@ use crate::flags::{Effort, General, Who, Wish};
 use crate::output;
 use crate::settings::{Given, Settings};
 use crate::token::{IdentityRequest, Token, TokenRequest};
-use crate::world::World;
 use crate::world::exec::{self, Change, Handed};
+use crate::world::{World, env};
 
 /// The command.
 pub const SPEC: Spec = Spec {
@@ -216,9 +216,11 @@ fn start(
         let shown = if piece.is_empty() { filter.finish() } else { filter.push(piece) };
         world.terminal.pass(&shown);
     };
-    let listens = !handed.is_empty() && (call.verbose || call.fails);
-    let listener: Option<exec::Listener<'_>> = if listens { Some(&mut listener) } else { None };
-    let ended = exec::run_with(&words, &without_proxy(call), handed, listener);
+    // Without a reason to stay, gauth becomes curl: streams, signals and status are its own.
+    let ended = match !handed.is_empty() && (call.verbose || call.fails) {
+        true => exec::run_with(&words, &changes(call), handed, Some(&mut listener)),
+        false => exec::replace_with(&words, &changes(call), handed),
+    };
     let status = ended.map(Status).unwrap_or_else(|mut not| {
         if not.status == 127 {
             not.error = not.error.hint("apt install curl, or your system's package of that name");
@@ -244,12 +246,13 @@ fn with_headers(words: &[OsString], call: &Call, handed: &[Handed]) -> Vec<OsStr
     all
 }
 
-/// A proxy would see what goes without TLS, and that goes to this machine only.
-fn without_proxy(call: &Call) -> Vec<Change<'static>> {
-    match call.is_plain() {
-        true => ["http_proxy", "all_proxy", "ALL_PROXY"].map(|name| (name, None)).to_vec(),
-        false => Vec::new(),
-    }
+/// curl needs no credential of ours. And a proxy would see what goes without TLS, which stays on this machine.
+fn changes(call: &Call) -> Vec<Change<'static>> {
+    let secret =
+        [env::GAUTH_CREDENTIALS, env::CLOUDSDK_AUTH_ACCESS_TOKEN, env::GOOGLE_OAUTH_ACCESS_TOKEN];
+    let proxies = ["http_proxy", "all_proxy", "ALL_PROXY"].iter().filter(|_| call.is_plain());
+    let names = secret.iter().map(|variable| &variable.name).chain(proxies);
+    names.map(|name| (*name, None)).collect()
 }
 
 fn note_curlrc(world: &World) {

@@ -176,6 +176,14 @@ impl Call {
             Meaning::Upload => self.reads_input |= text == "-" || text == ".",
             _ => {}
         }
+        if matches!(option.meaning, Meaning::Line | Meaning::Method | Meaning::Target)
+            && text.chars().any(char::is_control)
+        {
+            return Err(Error::not_safe(format!(
+                "{name} has a line end or another control character"
+            ))
+            .hint("look at the variable it came from"));
+        }
         let Some(group) = self.group() else { return Ok(()) };
         match option.meaning {
             Meaning::Header => {

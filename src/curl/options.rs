@@ -14,6 +14,8 @@ pub enum Meaning {
     Next,
     /// Adds a header.
     Header,
+    /// Stands in the head of the request as it is.
+    Line,
     /// Sends a body with POST.
     Body,
     /// Names the method.
@@ -51,8 +53,8 @@ pub enum Meaning {
 }
 
 use Meaning::{
-    Body, Config, Fail, Get, Head, Header, Information, Method, Moved, Next, Own, Password, Plain,
-    Proxy, Recorded, Target, Trusting, Unverified, Upload, Url, Verbose,
+    Body, Config, Fail, Get, Head, Header, Information, Line, Method, Moved, Next, Own, Password,
+    Plain, Proxy, Recorded, Target, Trusting, Unverified, Upload, Url, Verbose,
 };
 
 /// Name, letter or a space, whether a value follows, what it means.
@@ -119,7 +121,7 @@ const OPTIONS: &[Row] = &[
     ("connect-timeout", ' ', true, Plain),
     ("connect-to", ' ', true, Moved),
     ("continue-at", 'C', true, Plain),
-    ("cookie", 'b', true, Plain),
+    ("cookie", 'b', true, Line),
     ("cookie-jar", 'c', true, Plain),
     ("create-dirs", ' ', false, Plain),
     ("create-file-mode", ' ', true, Plain),
@@ -290,10 +292,10 @@ const OPTIONS: &[Row] = &[
     ("pubkey", ' ', true, Plain),
     ("quote", 'Q', true, Plain),
     ("random-file", ' ', true, Plain),
-    ("range", 'r', true, Plain),
+    ("range", 'r', true, Line),
     ("rate", ' ', true, Plain),
     ("raw", ' ', false, Plain),
-    ("referer", 'e', true, Plain),
+    ("referer", 'e', true, Line),
     ("remote-header-name", 'J', false, Plain),
     ("remote-name", 'O', false, Plain),
     ("remote-name-all", ' ', false, Plain),
@@ -367,7 +369,7 @@ const OPTIONS: &[Row] = &[
     ("url-query", ' ', true, Plain),
     ("use-ascii", 'B', false, Plain),
     ("user", 'u', true, Own),
-    ("user-agent", 'A', true, Plain),
+    ("user-agent", 'A', true, Line),
     ("variable", ' ', true, Plain),
     ("verbose", 'v', false, Verbose),
     ("version", 'V', false, Information),

@@ -122,6 +122,27 @@ pub fn replace(words: &[OsString], changes: &[Change<'_>]) -> std::result::Resul
     run(words, changes)
 }
 
+/// The same, with values handed over through pipes. Where one is too long to be left in its pipe, the program is
+/// run and gives its status.
+///
+/// # Errors
+/// When the program could not be started.
+pub fn replace_with(
+    words: &[OsString],
+    changes: &[Change<'_>],
+    handed: Vec<Handed>,
+) -> std::result::Result<u8, NotStarted> {
+    if !handed.iter().all(Handed::fits) {
+        return run_with(words, changes, handed, None);
+    }
+    let laid = handed.into_iter().map(Handed::lay).collect::<std::io::Result<Vec<_>>>();
+    let _laid = laid.map_err(|error| {
+        let error = Error::unexpected(format!("no pipe, {}", io_reason(&error)));
+        NotStarted { status: 126, error }
+    })?;
+    replace(words, changes)
+}
+
 /// The program and its arguments.
 ///
 /// # Errors

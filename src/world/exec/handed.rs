@@ -13,6 +13,14 @@ pub struct Handed {
     content: Zeroizing<Vec<u8>>,
 }
 
+/// Every pipe has room for so much, in bytes.
+const ROOM: usize = 4096;
+
+/// The end of a pipe that a program inherits when this process becomes it.
+pub(super) struct Laid {
+    _reader: PipeReader,
+}
+
 impl Handed {
     /// Prepares to hand over `content`.
     ///
@@ -36,6 +44,18 @@ impl Handed {
     #[cfg(not(unix))]
     pub fn path(&self) -> String {
         String::new()
+    }
+
+    /// Whether it fits into a pipe that nobody reads yet.
+    pub(super) fn fits(&self) -> bool {
+        self.content.len() <= ROOM
+    }
+
+    /// Writes what fits ahead of the reader.
+    pub(super) fn lay(self) -> std::io::Result<Laid> {
+        let Handed { reader, mut writer, content } = self;
+        writer.write_all(&content)?;
+        Ok(Laid { _reader: reader })
     }
 
     /// Writes it, when the child has its end: a pipe need not have room for all of it.

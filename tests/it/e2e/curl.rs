@@ -375,7 +375,9 @@ fn the_header_is_in_a_pipe_and_nowhere_else() {
     let text = "#!/bin/sh\necho \"$*\"; test -p \"${3#@}\" && echo pipe; cat \"${3#@}\" | cut -c1-26; env | grep -c ya29\n";
     std::fs::write(&program, text).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let ended = curl(&stage, "PATH=$PWD/bin:$PATH gauth curl -s $U/api/x");
+    let ready = "CLOUDSDK_AUTH_ACCESS_TOKEN=ya29.in-a-variable-0123456789";
+    let ended =
+        curl(&stage, &format!("export {ready}; PATH=$PWD/bin:$PATH gauth curl -s $U/api/x"));
     let lines: Vec<&str> = ended.out.lines().collect();
     let [words, pipe, header, count] = lines[..] else { panic!("{ended:?}") };
     assert!(
