@@ -134,7 +134,10 @@ fn token_of_line(line: &str) -> std::result::Result<Secret, String> {
 }
 
 fn checked(token: &str) -> std::result::Result<Secret, String> {
-    match token.bytes().all(|byte| (0x21..=0x7e).contains(&byte)) && !token.is_empty() {
+    // A header that ends where its token should begin.
+    let is_scheme = token.eq_ignore_ascii_case("bearer");
+    let visible = token.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
+    match visible && !token.is_empty() && !is_scheme {
         true => Ok(Secret::new(token)),
         false => Err("is no token: it has spaces, or characters no header can carry".to_owned()),
     }
