@@ -54,7 +54,7 @@ pub(super) struct Flags {
     /// An ID token, not an access token
     #[arg(long)]
     id_token: bool,
-    /// Whom the ID token is for: URL, client ID
+    /// Whom it is for, if an ID token
     #[arg(long, value_name = "A", visible_alias = "audience")]
     audiences: Option<OsString>,
     /// The variable to set, not the usual ones
