@@ -62,6 +62,16 @@ impl Terminal {
         }
         String::from_utf8(shown).unwrap()
     }
+
+    /// Waits until the terminal has shown this.
+    #[track_caller]
+    fn shows(&mut self, words: &str) {
+        let (start, mut shown) = (Instant::now(), String::new());
+        while !shown.contains(words) {
+            assert!(start.elapsed() < Duration::from_secs(10), "{shown:?}");
+            shown.push_str(&self.showed());
+        }
+    }
 }
 
 /// A JWT of this length, longer than a line of a terminal in line mode.
@@ -123,7 +133,7 @@ fn a_prompt_that_is_left_leaves_the_terminal_as_it_was() {
     let mut child = terminal.asked(&stage);
     terminal.person.write_all(b"\n").unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(2));
-    assert!(terminal.showed().contains("gauth: what was typed is empty"));
+    terminal.shows("gauth: what was typed is empty");
 }
 
 #[test]
