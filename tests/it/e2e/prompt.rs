@@ -41,6 +41,7 @@ impl Terminal {
     /// `gauth inspect`, which has asked and waits.
     fn asked(&self, stage: &Stage) -> Child {
         let mut command = stage.gauth(Kind::ServiceAccount, &["inspect"]);
+        command.env("NO_COLOR", "1");
         command.stdin(self.end()).stderr(self.end()).stdout(Stdio::piped());
         let child = command.spawn().unwrap();
         let start = Instant::now();
