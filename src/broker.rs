@@ -98,6 +98,7 @@ impl<'w> Broker<'w> {
         min_ttl: Option<i64>,
     ) -> Result<Token> {
         if !credential.cacheable() || self.policy.no_cache {
+            credential.prepare(request, self)?;
             return self
                 .mint(credential, request)
                 .and_then(|token| self.long_enough(token, min_ttl));

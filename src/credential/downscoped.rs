@@ -56,7 +56,7 @@ impl Credential for Downscoped {
 
     fn prepare(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<()> {
         match request {
-            TokenRequest::Access(_) => self.source.token(request, broker).map(drop),
+            TokenRequest::Access(_) => self.source.prepare(request, broker),
             TokenRequest::SelfSigned(_) | TokenRequest::Identity(_) => Ok(()),
         }
     }

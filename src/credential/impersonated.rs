@@ -156,7 +156,7 @@ impl Impersonated {
         let claims = serde_json::to_string(&claims)
             .map_err(|error| Error::unexpected(format!("the claims cannot be written, {error}")))?;
         let source = self.source.token(&TokenRequest::Access(request.clone()), broker)?;
-        let mut asked = iam::sign_jwt(&self.target()?, source, &self.role.delegates, &claims)?;
+        let mut asked = iam::sign_jwt(&self.target()?, &source, &self.role.delegates, &claims)?;
         asked.identity = self.source.identity(broker.world)?;
         let response = broker.send(&asked)?;
         let assertion = iam::read_signed_jwt(&response, asked.url.authority())
@@ -204,11 +204,11 @@ impl Credential for Impersonated {
         match request {
             TokenRequest::Access(access) => {
                 self.lifetime(access)?;
-                self.source.token(request, broker).map(drop)
+                self.source.prepare(request, broker)
             }
             TokenRequest::Identity(identity) => {
                 self.audience(identity)?;
-                self.source.token(request, broker).map(drop)
+                self.source.prepare(request, broker)
             }
             TokenRequest::SelfSigned(_) => Ok(()),
         }
@@ -220,7 +220,7 @@ impl Credential for Impersonated {
         let source = self.source.token(&TokenRequest::Identity(request.clone()), broker)?;
         let email = request.email.unwrap_or(true);
         let mut asked =
-            iam::id_token(&self.target()?, source, &self.role.delegates, audience, email)?;
+            iam::id_token(&self.target()?, &source, &self.role.delegates, audience, email)?;
         asked.identity = self.source.identity(broker.world)?;
         let response = broker.send(&asked)?;
         let token = iam::read_id_token(&response, asked.url.authority())
@@ -242,7 +242,7 @@ impl Credential for Impersonated {
                 let source = self.source.token(&wanted, broker)?;
                 let target = self.target()?;
                 let mut asked =
-                    iam::access_token(&target, source, &role.delegates, &scopes, lifetime)?;
+                    iam::access_token(&target, &source, &role.delegates, &scopes, lifetime)?;
                 asked.identity = self.source.identity(broker.world)?;
                 let response = broker.send(&asked)?;
                 let (token, end) = iam::read_access_token(&response, asked.url.authority())

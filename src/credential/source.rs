@@ -1,6 +1,6 @@
 //! The credential behind another one: whose token is exchanged for the one that is wanted.
 
-use std::cell::OnceCell;
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::broker::Broker;
@@ -12,23 +12,26 @@ use crate::token::{Token, TokenRequest};
 use crate::trust::DEFAULT_UNIVERSE;
 use crate::world::World;
 
+/// What a token must have left to be used once more, in seconds.
+const LEAST: i64 = 60;
+
 /// A credential, and its token once there is one.
 pub struct Source {
     credential: Rc<dyn Credential>,
     /// `None`: the token is for IAM only. Otherwise it is asked for as the wanted one is.
     as_wanted: bool,
-    token: OnceCell<Token>,
+    token: RefCell<Option<Rc<Token>>>,
 }
 
 impl Source {
     /// A source whose token gets another one from IAM.
     pub fn for_iam(credential: Rc<dyn Credential>) -> Source {
-        Source { credential, as_wanted: false, token: OnceCell::new() }
+        Source { credential, as_wanted: false, token: RefCell::default() }
     }
 
     /// A source that is asked for the very token that is wanted.
     pub fn as_wanted(credential: Rc<dyn Credential>) -> Source {
-        Source { credential, as_wanted: true, token: OnceCell::new() }
+        Source { credential, as_wanted: true, token: RefCell::default() }
     }
 
     /// What is known of it.
@@ -78,18 +81,34 @@ impl Source {
         self.credential.identify(digest);
     }
 
-    /// Its token: the one of [`Credential::prepare`], or one got now.
+    /// Gets its token, unless the one at hand lasts: a program that lives longer than a token comes here again.
     ///
     /// # Errors
     /// Why there is none.
-    pub fn token(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<&Token> {
-        if let Some(token) = self.token.get() {
-            return Ok(token);
+    pub fn prepare(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<()> {
+        let held = self.token.borrow().clone();
+        match held.is_some_and(|token| token.fresh(broker.now(), LEAST)) {
+            true => Ok(()),
+            false => self.get(request, broker).map(drop),
         }
-        let token = match self.as_wanted {
+    }
+
+    /// Its token: the one it was prepared with, however long that lasts, because the lock of another token is held
+    /// by now; or one got for a caller who holds none.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn token(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<Rc<Token>> {
+        let held = self.token.borrow().clone();
+        held.map_or_else(|| self.get(request, broker), Ok)
+    }
+
+    fn get(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<Rc<Token>> {
+        let token = Rc::new(match self.as_wanted {
             true => broker.token(&*self.credential, request)?,
             false => broker.source_token(&*self.credential)?,
-        };
-        Ok(self.token.get_or_init(|| token))
+        });
+        self.token.replace(Some(Rc::clone(&token)));
+        Ok(token)
     }
 }

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process};
 
+use gauth::server::sandbox::cast::DEPLOYER;
+
 use super::scan::watch;
 use super::{Ended, KINDS, Kind, Stage, beside, finish, leaked, names, pid, run};
 
@@ -315,6 +317,22 @@ fn a_token_file_is_fresh_as_long_as_the_program_runs() {
     assert!((3..=8).contains(&different.len()), "{different:?}");
     let longest = tokens.chunk_by(|a, b| a == b).map(<[&str]>::len).max();
     assert!(longest < Some(20), "{longest:?}");
+}
+
+#[test]
+fn the_source_of_a_chain_is_renewed_with_the_rest() {
+    let _beside = beside();
+    let stage = Stage::new(&["token=short-expiry", "iam=short-expiry"]);
+    for words in ["", "--no-cache"] {
+        let before = stage.google.count("token");
+        let script = format!(
+            "gauth exec {words} --token-file auto --impersonate-service-account {DEPLOYER} -- sleep 3.5"
+        );
+        let ended = shell(&stage, &script);
+        assert_eq!((ended.code, ended.err.as_str()), (0, ""));
+        let asked = stage.google.count("token") - before;
+        assert!((2..=6).contains(&asked), "{words}: the source was asked {asked} times");
+    }
 }
 
 #[test]

@@ -578,8 +578,13 @@ fn nothing_is_left_of_a_program_that_was_ended() {
         .run();
     for pid in home.read("pids").split_whitespace() {
         let status = PathBuf::from("/proc").join(pid).join("status");
-        // Whoever inherits the dead may take a moment to bury them.
-        let text = std::fs::read_to_string(status).unwrap_or_default();
-        assert!(text.is_empty() || text.contains("State:\tZ"), "{text}");
+        let state = || std::fs::read_to_string(&status).unwrap_or_default();
+        // A signal takes a moment to arrive, and whoever inherits the dead another to bury them.
+        let gone = |text: &str| text.is_empty() || text.contains("State:\tZ");
+        let start = std::time::Instant::now();
+        while !gone(&state()) {
+            assert!(start.elapsed().as_secs() < 10, "{}", state());
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
     }
 }
