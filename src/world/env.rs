@@ -64,8 +64,8 @@ variables! {
     CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT = "the service account to act as, its delegates before it";
     CLOUDSDK_AUTH_TOKEN_HOST = "the token endpoint, over the credential's own";
     CLOUDSDK_AUTH_TOKEN_INTROSPECTION_ENDPOINT = "where it is asked whose a federated token is";
-    CLOUDSDK_API_ENDPOINT_OVERRIDES_STS = "in place of https://sts.googleapis.com/";
-    CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS = "in place of https://iamcredentials.googleapis.com/";
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_STS = "another place of the STS, a URL";
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS = "another place of IAM Service Account Credentials, a URL";
     CLOUDSDK_AUTH_SERVICE_ACCOUNT_USE_SELF_SIGNED_JWT = "true: gcloud's service accounts sign their own tokens";
     CLOUDSDK_AUTH_DISABLE_SSL_VALIDATION = "ignored, with a warning";
     CLOUDSDK_BILLING_QUOTA_PROJECT = "gcloud's quota project";
