@@ -1,56 +1,39 @@
 //! A credential found as text, understood only when that is needed. A cached token needs it not: the text that
 //! decides the cache key has given a token before.
 
-use std::cell::OnceCell;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher;
 
 use zeroize::Zeroizing;
 
-use crate::broker::Broker;
 use crate::cache::KeyDigest;
+use crate::credential::lazy::{Closed, Lazy};
 use crate::credential::{self, About, Credential, Setting};
 use crate::error::Result;
-use crate::http::Identity;
-use crate::token::{AccessRequest, IdentityRequest, SelfSignedRequest, Token, TokenRequest};
-use crate::world::World;
 
 /// The JSON of a credential.
 pub struct Deferred {
     text: Zeroizing<Vec<u8>>,
     setting: Setting,
     about: About,
-    inner: OnceCell<Box<dyn Credential>>,
 }
 
 impl Deferred {
     /// The credential in this text.
-    pub fn new(text: Zeroizing<Vec<u8>>, setting: Setting) -> Deferred {
+    pub fn new(text: Zeroizing<Vec<u8>>, setting: Setting) -> Lazy<Deferred> {
         let about = About {
             kind: "credential".to_owned(),
             place: setting.place.clone(),
             account: setting.account.clone(),
             ..About::default()
         };
-        Deferred { text, setting, about, inner: OnceCell::new() }
-    }
-
-    fn inner(&self) -> Result<&dyn Credential> {
-        if let Some(inner) = self.inner.get() {
-            return Ok(&**inner);
-        }
-        let inner = credential::parse(&self.text, &self.setting)?;
-        Ok(&**self.inner.get_or_init(|| inner))
+        Lazy::new(Deferred { text, setting, about })
     }
 }
 
-impl Credential for Deferred {
+impl Closed for Deferred {
     fn about(&self) -> &About {
-        self.inner.get().map_or(&self.about, |inner| inner.about())
-    }
-
-    fn describe(&self) -> Result<About> {
-        self.inner().map(|inner| inner.about().clone())
+        &self.about
     }
 
     fn identify(&self, digest: &mut KeyDigest) {
@@ -62,28 +45,8 @@ impl Credential for Deferred {
         self.setting.identify(digest);
     }
 
-    fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token> {
-        self.inner()?.access_token(request, broker)
-    }
-
-    fn prepare(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<()> {
-        self.inner()?.prepare(request, broker)
-    }
-
-    fn identity(&self, world: &World) -> Result<Option<Identity>> {
-        self.inner()?.identity(world)
-    }
-
-    fn ask_about(&self, broker: &Broker<'_>) -> Result<About> {
-        self.inner()?.ask_about(broker)
-    }
-
-    fn identity_token(&self, request: &IdentityRequest, broker: &Broker<'_>) -> Result<Token> {
-        self.inner()?.identity_token(request, broker)
-    }
-
-    fn self_signed(&self, request: &SelfSignedRequest, broker: &Broker<'_>) -> Result<Token> {
-        self.inner()?.self_signed(request, broker)
+    fn open(&self) -> Result<Box<dyn Credential>> {
+        credential::parse(&self.text, &self.setting)
     }
 }
 

@@ -1,21 +1,17 @@
 //! An account stored by gcloud. Its database is opened when a token has to be minted, not for a cached one:
 //! the cache key holds the database file's identity instead of its content.
 
-use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::broker::Broker;
 use crate::cache::KeyDigest;
+use crate::credential::lazy::{Closed, Lazy};
 use crate::credential::metadata::Metadata;
 use crate::credential::{self, About, Credential, Setting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gcloud::accounts;
-use crate::http::Identity;
-use crate::token::{AccessRequest, IdentityRequest, SelfSignedRequest, Token, TokenRequest};
-use crate::world::World;
 use crate::{json, printable};
 
 /// How long gcloud may keep its database locked, as gcloud itself waits.
@@ -31,7 +27,6 @@ pub struct GcloudAccount {
     setting: Setting,
     /// Host of the metadata server, for accounts gcloud found there.
     metadata: String,
-    inner: OnceCell<Box<dyn Credential>>,
 }
 
 impl GcloudAccount {
@@ -42,7 +37,7 @@ impl GcloudAccount {
         universe: Option<String>,
         setting: Setting,
         metadata: String,
-    ) -> Option<GcloudAccount> {
+    ) -> Option<Lazy<GcloudAccount>> {
         let stamp = accounts::stamp(&folder)?;
         let about = About {
             kind: "gcloud".to_owned(),
@@ -51,10 +46,12 @@ impl GcloudAccount {
             universe_domain: universe.clone(),
             ..About::default()
         };
-        let inner = OnceCell::new();
-        Some(GcloudAccount { about, folder, name, universe, stamp, setting, metadata, inner })
+        let account = GcloudAccount { about, folder, name, universe, stamp, setting, metadata };
+        Some(Lazy::new(account))
     }
+}
 
+impl Lazy<GcloudAccount> {
     /// Whether gcloud has a login for this account.
     ///
     /// # Errors
@@ -66,13 +63,20 @@ impl GcloudAccount {
             Err(error) => Err(error),
         }
     }
+}
 
-    fn inner(&self) -> Result<&dyn Credential> {
-        if let Some(inner) = self.inner.get() {
-            return Ok(&**inner);
-        }
-        let inner = self.open()?;
-        Ok(&**self.inner.get_or_init(|| inner))
+impl Closed for GcloudAccount {
+    fn about(&self) -> &About {
+        &self.about
+    }
+
+    fn identify(&self, digest: &mut KeyDigest) {
+        digest.field("gcloud");
+        digest.field(self.stamp.as_str());
+        digest.field(&self.name);
+        digest.optional(self.universe.as_deref());
+        self.setting.identify(digest);
+        digest.field(&self.metadata);
     }
 
     fn open(&self) -> Result<Box<dyn Credential>> {
@@ -97,48 +101,5 @@ impl GcloudAccount {
             map.insert("rapt_token".to_owned(), Value::from(rapt.expose()));
         }
         credential::read(map, &self.setting)
-    }
-}
-
-impl Credential for GcloudAccount {
-    fn about(&self) -> &About {
-        self.inner.get().map_or(&self.about, |inner| inner.about())
-    }
-
-    fn describe(&self) -> Result<About> {
-        self.inner().map(|inner| inner.about().clone())
-    }
-
-    fn identify(&self, digest: &mut KeyDigest) {
-        digest.field("gcloud");
-        digest.field(self.stamp.as_str());
-        digest.field(&self.name);
-        digest.optional(self.universe.as_deref());
-        self.setting.identify(digest);
-        digest.field(&self.metadata);
-    }
-
-    fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token> {
-        self.inner()?.access_token(request, broker)
-    }
-
-    fn prepare(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<()> {
-        self.inner()?.prepare(request, broker)
-    }
-
-    fn identity(&self, world: &World) -> Result<Option<Identity>> {
-        self.inner()?.identity(world)
-    }
-
-    fn ask_about(&self, broker: &Broker<'_>) -> Result<About> {
-        self.inner()?.ask_about(broker)
-    }
-
-    fn identity_token(&self, request: &IdentityRequest, broker: &Broker<'_>) -> Result<Token> {
-        self.inner()?.identity_token(request, broker)
-    }
-
-    fn self_signed(&self, request: &SelfSignedRequest, broker: &Broker<'_>) -> Result<Token> {
-        self.inner()?.self_signed(request, broker)
     }
 }

@@ -9,6 +9,7 @@ pub mod external_account_authorized_user;
 pub mod gcloud;
 pub mod gdch_service_account;
 pub mod impersonated;
+pub mod lazy;
 mod login;
 pub mod metadata;
 pub mod ready;

@@ -9,7 +9,6 @@ use std::rc::Rc;
 use crate::accounts;
 use crate::broker::Broker;
 use crate::credential::external_account::{ci, provider, workload};
-use crate::credential::gcloud::GcloudAccount;
 use crate::credential::metadata::Metadata;
 use crate::credential::{self, About, Credential};
 use crate::discover::dress::Dress;
@@ -311,7 +310,7 @@ fn by_account(search: &Search<'_>, account: &Chosen<String>) -> Result<Found> {
     }
     if wanted(Source::Gcloud)
         && let Some(login) = places::gcloud_login(search, name)?
-        && GcloudAccount::exists(&login)?
+        && login.exists()?
     {
         return Ok(Found { credential: Rc::new(login), source: "gcloud" });
     }

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use crate::accounts::{self, Origin};
 use crate::credential::deferred::Deferred;
 use crate::credential::gcloud::GcloudAccount;
+use crate::credential::lazy::Lazy;
 use crate::credential::metadata::Metadata;
 use crate::credential::ready::Ready;
 use crate::credential::{self, Credential, Setting};
@@ -274,7 +275,7 @@ fn in_properties(
 }
 
 /// An account of gcloud's, by name; `None` when gcloud has stored nothing at all.
-pub(super) fn gcloud_login(search: &Search<'_>, name: &str) -> Result<Option<GcloudAccount>> {
+pub(super) fn gcloud_login(search: &Search<'_>, name: &str) -> Result<Option<Lazy<GcloudAccount>>> {
     gcloud_login_with(search, &properties(search), name)
 }
 
@@ -282,7 +283,7 @@ fn gcloud_login_with(
     search: &Search<'_>,
     properties: &Properties,
     name: &str,
-) -> Result<Option<GcloudAccount>> {
+) -> Result<Option<Lazy<GcloudAccount>>> {
     let Some(folder) = search.world().folders.gcloud.clone() else { return Ok(None) };
     let mut setting = setting(search, printable::path(&folder.join("credentials.db")));
     setting.account = Some(name.to_owned());

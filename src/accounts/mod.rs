@@ -1,0 +1,133 @@
+//! Logins we may not lose: one private file each, in Google's own JSON, and which of them is the active one.
+
+mod rotation;
+mod state;
+mod stored;
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::error::Result;
+use crate::printable;
+use crate::private_file::{self, Fault};
+use crate::world::World;
+
+pub use rotation::{Current, Login, Successor};
+pub use state::{State, active};
+pub use stored::{forget, keep};
+
+/// Largest credential file, in bytes.
+pub const LARGEST: usize = 1024 * 1024;
+/// Longest file name made of an account; a longer one becomes a digest.
+const LONGEST_NAME: usize = 120;
+
+/// The file name of an account: lower case, percent-encoded, a digest beyond 120 bytes.
+pub fn file_name(account: &str) -> String {
+    const KEPT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
+        .remove(b'@')
+        .remove(b'.')
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'+');
+    let name = account.to_lowercase();
+    let name = percent_encoding::utf8_percent_encode(&name, KEPT).to_string();
+    match name.len() > LONGEST_NAME {
+        true => format!("sha256-{}.json", digest(&[&name])),
+        // A name of dots only would be a folder, and one with a leading dot is hidden.
+        false if name.starts_with('.') => format!("%2E{}.json", &name[1..]),
+        false => format!("{name}.json"),
+    }
+}
+
+/// The stored login of an account: its path and content.
+///
+/// # Errors
+/// When the file is there and cannot be used.
+pub fn load(account: &str, world: &World) -> Result<Option<(PathBuf, Zeroizing<Vec<u8>>)>> {
+    let Some(folder) = folder(world) else { return Ok(None) };
+    let path = folder.join(file_name(account));
+    Ok(read(&path, world)?.map(|bytes| (path, bytes)))
+}
+
+/// The accounts with a stored login, as their files are named.
+pub fn list(world: &World) -> Vec<String> {
+    let Some(entries) = folder(world).and_then(|folder| std::fs::read_dir(folder).ok()) else {
+        return Vec::new();
+    };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names
+        .filter(|name| !name.starts_with('.'))
+        .filter_map(|name| {
+            let name = name.strip_suffix(".json")?;
+            Some(percent_encoding::percent_decode_str(name).decode_utf8_lossy().into_owned())
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+fn folder(world: &World) -> Option<PathBuf> {
+    world.folders.gauth.as_ref().map(|folder| folder.join("accounts"))
+}
+
+fn read(path: &Path, world: &World) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    match private_file::read_own(path, LARGEST) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(Fault::Missing) => Ok(None),
+        Err(Fault::Io(_)) if private_file::is_out_of_reach(path) => Ok(None),
+        Err(Fault::Exposed(what, _)) if provided_by_root(path) => {
+            world.terminal.note(|| format!("{} {what}, read all the same", printable::path(path)));
+            let read = private_file::read_named(path, LARGEST);
+            read.map(Some).map_err(|fault| fault.at(path, &printable::path(path)))
+        }
+        Err(fault) => Err(fault.at(path, &printable::path(path))),
+    }
+}
+
+/// Containers mount stores that belong to root; nobody but root can have written those.
+#[cfg(unix)]
+fn provided_by_root(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    !rustix::process::geteuid().is_root()
+        && path.metadata().is_ok_and(|about| about.uid() == 0 && about.mode() & 0o022 == 0)
+}
+
+#[cfg(not(unix))]
+fn provided_by_root(_: &Path) -> bool {
+    false
+}
+
+/// Where a login came from, and so where its next refresh token goes.
+#[derive(Debug, Clone)]
+pub enum Origin {
+    /// A file of our own account store.
+    Ours(PathBuf),
+    /// A file, variable or database that is not ours to write.
+    Foreign,
+}
+
+fn digest(parts: &[&str]) -> String {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update((part.len() as u64).to_le_bytes());
+        digest.update(part.as_bytes());
+    }
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_names_are_safe_and_tell_accounts_apart() {
+        assert_eq!(file_name("Ada@Example.com"), "ada@example.com.json");
+        assert_eq!(file_name("../../etc/passwd"), "%2E.%2F..%2Fetc%2Fpasswd.json");
+        assert_eq!(file_name("a/b"), "a%2Fb.json");
+        assert_ne!(file_name("a%2Fb"), file_name("a/b"));
+        let long = "x".repeat(300);
+        assert!(file_name(&long).len() < 90 && file_name(&long).starts_with("sha256-"));
+    }
+}

@@ -1,0 +1,114 @@
+//! `state.json`: the active account, and those of profiles, as `login` and `accounts use` leave them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result, io_reason};
+use crate::private_file::{self, Durability};
+use crate::world::World;
+use crate::world::clock::Deadline;
+use crate::{cache, json, printable};
+
+/// The file's name.
+const NAME: &str = "state.json";
+
+/// How long another process may take to write it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Which accounts were chosen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct State {
+    /// The account that is used where nothing else is named.
+    pub active: Option<String>,
+    /// The accounts of profiles, by the name of the profile.
+    pub profiles: BTreeMap<String, String>,
+}
+
+/// The active account.
+///
+/// # Errors
+/// When the file is there and cannot be used.
+pub fn active(world: &World) -> Result<Option<String>> {
+    State::read(world).map(|state| state.active)
+}
+
+impl State {
+    /// What is chosen; nothing, where there is no file.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be used.
+    pub fn read(world: &World) -> Result<State> {
+        let Some(path) = path(world) else { return Ok(State::default()) };
+        let place = printable::path(&path);
+        let Some(bytes) = super::read(&path, world)? else { return Ok(State::default()) };
+        let broken = |what: String| {
+            Error::malformed(&place, what)
+                .hint(format!("rm {place}, then choose the account with --account"))
+        };
+        let mut fields = json::Fields::new(json::object(&bytes).map_err(broken)?);
+        let active = fields.text("active").map_err(broken)?;
+        let mut profiles = BTreeMap::new();
+        if let Some(mut named) = fields.object("profiles").map_err(broken)? {
+            let names: Vec<String> = named.rest().keys().cloned().collect();
+            for name in names {
+                if let Some(account) = named.text(&name).map_err(broken)? {
+                    profiles.insert(name, account);
+                }
+            }
+        }
+        Ok(State { active, profiles })
+    }
+
+    /// Changes what is chosen, durably, and alone among the processes that do.
+    ///
+    /// # Errors
+    /// When the file cannot be used or written.
+    pub fn change(world: &World, change: impl FnOnce(&mut State)) -> Result<()> {
+        let deadline = Deadline::after(&*world.clock, PATIENCE);
+        let _lock = cache::lock(world, "state", deadline)?;
+        let before = State::read(world)?;
+        let mut state = before.clone();
+        change(&mut state);
+        if state == before {
+            return Ok(());
+        }
+        let Some(folder) = &world.folders.gauth else { return Err(homeless()) };
+        let mut bytes = serde_json::to_vec_pretty(&state.json()).unwrap_or_default();
+        bytes.push(b'\n');
+        private_file::make_folder(folder)
+            .and_then(|()| {
+                private_file::write(folder, NAME, &bytes, Durability::Durable, &*world.random)
+            })
+            .map_err(|error| {
+                let place = printable::path(&folder.join(NAME));
+                Error::unexpected(format!("{place} cannot be written, {}", io_reason(&error)))
+                    .hint("make room, or set GAUTH_CONFIG_DIR to a folder of your own")
+            })
+    }
+
+    fn json(&self) -> Value {
+        let mut map = Map::new();
+        if let Some(active) = &self.active {
+            map.insert("active".to_owned(), Value::from(active.as_str()));
+        }
+        if !self.profiles.is_empty() {
+            let profiles = self.profiles.iter();
+            let profiles = profiles.map(|(name, account)| (name.clone(), account.as_str().into()));
+            map.insert("profiles".to_owned(), Value::Object(profiles.collect()));
+        }
+        Value::Object(map)
+    }
+}
+
+/// Nobody to keep a login for.
+pub(super) fn homeless() -> Error {
+    Error::unexpected("there is no home folder, a login cannot be kept")
+        .hint("set HOME, or GAUTH_CONFIG_DIR to a folder of your own")
+}
+
+fn path(world: &World) -> Option<PathBuf> {
+    world.folders.gauth.as_ref().map(|folder| folder.join(NAME))
+}
