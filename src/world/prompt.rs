@@ -3,10 +3,17 @@
 //! The terminal is taken out of its line mode too, which cuts a line at 4,096 characters: tokens are longer. It is
 //! put back on every way out, signals included.
 
+#[cfg(unix)]
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+#[cfg(unix)]
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::world::World;
+use crate::world::clock::Deadline;
 
 /// Longest answer, in bytes.
 #[cfg(unix)]
@@ -17,8 +24,25 @@ const LONGEST: usize = 64 * 1024;
 /// # Errors
 /// When the terminal cannot be used. A signal that ends the process does so when the terminal is as it was.
 pub fn hidden(question: &str, world: &World) -> Result<Zeroizing<String>> {
+    let answer = hidden_within(question, None, world)?;
+    Ok(answer.unwrap_or_default())
+}
+
+/// The same of a person who may take so long; `None` when nothing came in that time.
+///
+/// # Errors
+/// As [`hidden`].
+pub fn hidden_within(
+    question: &str,
+    limit: Option<Duration>,
+    world: &World,
+) -> Result<Option<Zeroizing<String>>> {
+    if let Some(typist) = &world.terminal.typist {
+        return Ok(Some(typist(question)));
+    }
     world.terminal.ask(question);
-    let answer = read();
+    let deadline = limit.map(|limit| Deadline::after(&*world.clock, limit));
+    let answer = read(&|| deadline.is_some_and(|deadline| deadline.left(&*world.clock).is_zero()));
     // The answer's own line end was not shown.
     world.terminal.ask("\n");
     let answer = answer.map_err(|error| {
@@ -27,13 +51,28 @@ pub fn hidden(question: &str, world: &World) -> Result<Zeroizing<String>> {
             .hint("give the token by a pipe, or name its file")
     })?;
     match answer {
-        Typed::Line(line) => Ok(Zeroizing::new(String::from_utf8_lossy(&line).into_owned())),
+        Typed::Line(line) => Ok(Some(Zeroizing::new(String::from_utf8_lossy(&line).into_owned()))),
+        Typed::Nothing => Ok(None),
         Typed::Signal(signal) => Err(ended(signal)),
     }
 }
 
+/// Whether this process was put into the background of its terminal, where asking would only stop it.
+#[cfg(unix)]
+pub(super) fn in_background() -> bool {
+    // Where it is not the terminal of this session, there is no background.
+    rustix::termios::tcgetpgrp(rustix::stdio::stdin())
+        .is_ok_and(|group| group != rustix::process::getpgrp())
+}
+
+#[cfg(not(unix))]
+pub(super) fn in_background() -> bool {
+    false
+}
+
 enum Typed {
     Line(Zeroizing<Vec<u8>>),
+    Nothing,
     Signal(i32),
 }
 
@@ -79,18 +118,68 @@ impl Drop for Quiet {
     }
 }
 
+/// Holds back the signals that end the process, until dropped: the terminal is put back first.
 #[cfg(unix)]
-fn read() -> std::io::Result<Typed> {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+struct Held(&'static Signals);
 
-    let caught = Arc::new(AtomicUsize::new(0));
-    for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
-        let number = usize::try_from(signal).unwrap_or_default();
-        signal_hook::flag::register_usize(signal, Arc::clone(&caught), number)?;
+/// What the handlers share. They stay for good, and between prompts do what there would be without them.
+#[cfg(unix)]
+struct Signals {
+    caught: Arc<AtomicUsize>,
+    pass: Arc<AtomicBool>,
+}
+
+#[cfg(unix)]
+impl Held {
+    fn new() -> std::io::Result<Held> {
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+        static SIGNALS: OnceLock<Signals> = OnceLock::new();
+        if SIGNALS.get().is_none() {
+            let signals = Signals { caught: Arc::default(), pass: Arc::default() };
+            for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
+                let number = usize::try_from(signal).unwrap_or_default();
+                let (caught, pass) = (Arc::clone(&signals.caught), Arc::clone(&signals.pass));
+                signal_hook::flag::register_conditional_default(signal, pass)?;
+                signal_hook::flag::register_usize(signal, caught, number)?;
+            }
+            _ = SIGNALS.set(signals);
+        }
+        let signals = SIGNALS.get().ok_or(std::io::ErrorKind::Other)?;
+        signals.caught.store(0, Ordering::Relaxed);
+        signals.pass.store(false, Ordering::Relaxed);
+        Ok(Held(signals))
     }
+
+    fn caught(&self) -> Option<i32> {
+        let signal = self.0.caught.load(Ordering::Relaxed);
+        i32::try_from(signal).ok().filter(|signal| *signal != 0)
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.pass.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A key that interrupts is for all who run in the terminal's foreground: the terminal itself would tell them, had
+/// its keys not been taken over.
+#[cfg(unix)]
+fn tell_the_others() {
+    let ours = rustix::process::getpgrp();
+    if rustix::termios::tcgetpgrp(rustix::stdio::stdin()).is_ok_and(|group| group == ours) {
+        _ = rustix::process::kill_process_group(ours, rustix::process::Signal::INT);
+    }
+}
+
+#[cfg(unix)]
+fn read(late: &dyn Fn() -> bool) -> std::io::Result<Typed> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use signal_hook::consts::SIGINT;
+
+    let held = Held::new()?;
     let _quiet = Quiet::new()?;
     let mut line = Zeroizing::new(Vec::with_capacity(LONGEST));
     let mut piece = Zeroizing::new([0; 4096]);
@@ -98,9 +187,11 @@ fn read() -> std::io::Result<Typed> {
         let pause = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
         let stdin = rustix::stdio::stdin();
         let ready = poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&pause));
-        let signal = i32::try_from(caught.load(Ordering::Relaxed)).unwrap_or_default();
-        if signal != 0 {
+        if let Some(signal) = held.caught() {
             return Ok(Typed::Signal(signal));
+        }
+        if late() {
+            return Ok(Typed::Nothing);
         }
         match ready {
             Ok(0) | Err(rustix::io::Errno::INTR) => continue,
@@ -116,7 +207,10 @@ fn read() -> std::io::Result<Typed> {
             match key(*byte, &mut line) {
                 Key::Goes => {}
                 Key::Done => return Ok(Typed::Line(line)),
-                Key::Interrupts => return Ok(Typed::Signal(SIGINT)),
+                Key::Interrupts => {
+                    tell_the_others();
+                    return Ok(Typed::Signal(SIGINT));
+                }
             }
         }
     }
@@ -147,7 +241,7 @@ fn key(byte: u8, line: &mut Vec<u8>) -> Key {
 
 /// Elsewhere terminals are not made quiet: a secret would be seen.
 #[cfg(not(unix))]
-fn read() -> std::io::Result<Typed> {
+fn read(_: &dyn Fn() -> bool) -> std::io::Result<Typed> {
     Err(std::io::Error::other("hidden input is not supported here"))
 }
 

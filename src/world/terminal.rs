@@ -31,11 +31,16 @@ pub struct Terminal {
     pub is_terminal: bool,
     /// Whether a person may be asked something: `CI` is unset.
     pub attended: bool,
+    /// Who types where no real terminal is: gives the line for a question.
+    pub typist: Option<Typist>,
     /// Width in columns that pages are made for: `COLUMNS`, else 80.
     pub width: usize,
     /// What the variables say of colour: always, never, or as the stream is.
     colour: Option<bool>,
 }
+
+/// Answers a question with what a person would type.
+pub type Typist = Box<dyn Fn(&str) -> Zeroizing<String>>;
 
 enum Sink {
     Standard,
@@ -53,6 +58,7 @@ impl Terminal {
             sink: Sink::Standard,
             is_terminal: std::io::stderr().is_terminal(),
             attended: env.os(&env::CI).is_none(),
+            typist: None,
             width: width(env),
             colour: if no {
                 Some(false)
@@ -71,6 +77,7 @@ impl Terminal {
             sink: Sink::Captured(kept),
             is_terminal: false,
             attended: false,
+            typist: Some(Box::new(|_| Zeroizing::default())),
             width: 80,
             colour: Some(false),
         }
