@@ -11,10 +11,10 @@ use crate::credential::reauth::{Person, Said, Wish};
 use crate::credential::{AGAIN, About, Credential, Setting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::google::token::{Granted, Refresh};
-use crate::google::{answer, token};
+use crate::google::{answer, token as endpoint};
 use crate::json::Fields;
 use crate::secret::Secret;
-use crate::token::{AccessRequest, IdentityRequest, Token};
+use crate::token::{self, AccessRequest, IdentityRequest, Token};
 use crate::trust::DEFAULT_UNIVERSE;
 use crate::url::Url;
 
@@ -184,10 +184,10 @@ impl AuthorizedUser {
             scopes: wish.scopes,
             rapt: wish.rapt,
         };
-        let request = token::refresh(&self.token_uri, &refresh).patience(wish.patience);
+        let request = endpoint::refresh(&self.token_uri, &refresh).patience(wish.patience);
         let now = broker.now();
         let response = broker.send(&request)?;
-        let granted = token::read(&response, self.token_uri.authority(), now);
+        let granted = endpoint::read(&response, self.token_uri.authority(), now);
         match (granted, answer::server_error(&response)) {
             (Ok(granted), _) => Ok(Said::Granted(Box::new(granted))),
             (Err(error), Some(said)) if error.kind() == ErrorKind::Refused => {
@@ -229,31 +229,10 @@ impl AuthorizedUser {
             .scopes
             .iter()
             .map(String::as_str)
-            .filter(|scope| !given.iter().any(|given| same_scope(given, scope)))
+            .filter(|scope| !given.iter().any(|given| token::same_scope(given, scope)))
             .collect();
         if !missing.is_empty() {
             broker.world.terminal.warn(&format!("not granted: {}", missing.join(", ")));
         }
-    }
-}
-
-/// Google answers two of OpenID Connect's scopes with names of its own.
-fn same_scope(given: &str, asked: &str) -> bool {
-    let own = |scope| match scope {
-        "email" => "https://www.googleapis.com/auth/userinfo.email".to_owned(),
-        "profile" => "https://www.googleapis.com/auth/userinfo.profile".to_owned(),
-        _ => String::from(scope),
-    };
-    own(given) == own(asked)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn googles_names_for_email_and_profile_are_the_same_scopes() {
-        assert!(same_scope("https://www.googleapis.com/auth/userinfo.email", "email"));
-        assert!(same_scope("openid", "openid") && !same_scope("openid", "email"));
     }
 }

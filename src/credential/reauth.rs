@@ -12,6 +12,7 @@ use crate::http::{HttpRequest, Patience};
 use crate::printable;
 use crate::secret::Secret;
 use crate::url::Url;
+use crate::world::clock::Deadline;
 use crate::world::prompt;
 
 /// How long a person may take for one answer, as at a login.
@@ -103,7 +104,15 @@ impl Person<'_> {
 
     /// An access token that is good for nothing but the questions.
     fn token_for_this(&self, held: &mut Held<'_, '_>, ask: &Ask<'_>) -> Result<Secret> {
-        let never = || self.login("its login cannot be asked again (accounts.reauth was left out)");
+        let never = || {
+            let error =
+                self.login("its login cannot be asked again (accounts.reauth was left out)");
+            match self.is_ours {
+                true => error
+                    .hint(format!("{} --scopes cloud-platform,accounts.reauth", self.login_hint)),
+                false => error,
+            }
+        };
         match with_proof(held, &[SCOPE.to_owned()], None, ask) {
             Ok(Said::Granted(granted)) => match &granted.scopes {
                 Some(scopes) if !scopes.iter().any(|scope| scope == SCOPE) => Err(never()),
@@ -181,15 +190,17 @@ impl Person<'_> {
         };
         let question = format!("{why}\nthe password, for {place} (not shown): ");
         let world = broker.world;
-        let typed = broker.outside(|| prompt::hidden_within(&question, Some(PATIENCE), world))?;
-        match typed {
-            Some(typed) => Ok(Secret::new(typed.as_str())),
-            None => {
+        let until = Deadline::after(&*world.clock, PATIENCE);
+        let typed = broker.outside(|| prompt::hidden_until(&question, until, world));
+        let typed = typed.map_err(|error| match error.kind() {
+            ErrorKind::NoAnswer => {
                 let minutes = PATIENCE.as_secs() / 60;
                 let why = format!("nobody has typed the password for {minutes} minutes");
-                Err(self.login(&why).hint("the same again"))
+                self.login(&why).hint("the same again")
             }
-        }
+            _ => error,
+        })?;
+        Ok(Secret::new(typed.as_str()))
     }
 
     fn over(&self, status: &str) -> Error {

@@ -3,46 +3,40 @@
 //! The terminal is taken out of its line mode too, which cuts a line at 4,096 characters: tokens are longer. It is
 //! put back on every way out, signals included.
 
-#[cfg(unix)]
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-#[cfg(unix)]
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::world::World;
-use crate::world::clock::Deadline;
+use crate::world::clock::{Clock, Deadline};
+use crate::world::interrupt;
 
 /// Longest answer, in bytes.
 #[cfg(unix)]
 const LONGEST: usize = 64 * 1024;
+
+/// The longest a person may think.
+const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
 /// Asks for one line. Empty when nothing was typed. To be called only where a person is there to answer.
 ///
 /// # Errors
 /// When the terminal cannot be used. A signal that ends the process does so when the terminal is as it was.
 pub fn hidden(question: &str, world: &World) -> Result<Zeroizing<String>> {
-    let answer = hidden_within(question, None, world)?;
-    Ok(answer.unwrap_or_default())
+    hidden_until(question, Deadline::after(&*world.clock, PATIENCE), world)
 }
 
-/// The same of a person who may take so long; `None` when nothing came in that time.
+/// The same, for those who do not wait for ever.
 ///
 /// # Errors
-/// As [`hidden`].
-pub fn hidden_within(
-    question: &str,
-    limit: Option<Duration>,
-    world: &World,
-) -> Result<Option<Zeroizing<String>>> {
+/// As [`hidden`], and `NoAnswer` when the time is up.
+pub fn hidden_until(question: &str, until: Deadline, world: &World) -> Result<Zeroizing<String>> {
     if let Some(typist) = &world.terminal.typist {
-        return Ok(Some(typist(question)));
+        return Ok(typist(question));
     }
     world.terminal.ask(question);
-    let deadline = limit.map(|limit| Deadline::after(&*world.clock, limit));
-    let answer = read(&|| deadline.is_some_and(|deadline| deadline.left(&*world.clock).is_zero()));
+    let answer = read(until, &*world.clock);
     // The answer's own line end was not shown.
     world.terminal.ask("\n");
     let answer = answer.map_err(|error| {
@@ -51,9 +45,10 @@ pub fn hidden_within(
             .hint("give the token by a pipe, or name its file")
     })?;
     match answer {
-        Typed::Line(line) => Ok(Some(Zeroizing::new(String::from_utf8_lossy(&line).into_owned()))),
-        Typed::Nothing => Ok(None),
+        Typed::Line(line) => Ok(Zeroizing::new(String::from_utf8_lossy(&line).into_owned())),
         Typed::Signal(signal) => Err(ended(signal)),
+        Typed::Late => Err(Error::no_answer("nobody typed an answer in time")
+            .hint("the same again, and a longer --wait")),
     }
 }
 
@@ -72,20 +67,13 @@ pub(super) fn in_background() -> bool {
 
 enum Typed {
     Line(Zeroizing<Vec<u8>>),
-    Nothing,
     Signal(i32),
+    Late,
 }
 
-/// Ends the process as the signal does.
-#[cfg(unix)]
+/// Ends the process as the signal does. Where it does not, the command ends in another way.
 fn ended(signal: i32) -> Error {
-    // Where it does not, the command ends in another way.
-    _ = signal_hook::low_level::emulate_default_handler(signal);
-    Error::usage("nothing was given").hint("give the token by a pipe, or name its file")
-}
-
-#[cfg(not(unix))]
-fn ended(_: i32) -> Error {
+    interrupt::die(signal);
     Error::usage("nothing was given").hint("give the token by a pipe, or name its file")
 }
 
@@ -118,52 +106,6 @@ impl Drop for Quiet {
     }
 }
 
-/// Holds back the signals that end the process, until dropped: the terminal is put back first.
-#[cfg(unix)]
-struct Held(&'static Signals);
-
-/// What the handlers share. They stay for good, and between prompts do what there would be without them.
-#[cfg(unix)]
-struct Signals {
-    caught: Arc<AtomicUsize>,
-    pass: Arc<AtomicBool>,
-}
-
-#[cfg(unix)]
-impl Held {
-    fn new() -> std::io::Result<Held> {
-        use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-
-        static SIGNALS: OnceLock<Signals> = OnceLock::new();
-        if SIGNALS.get().is_none() {
-            let signals = Signals { caught: Arc::default(), pass: Arc::default() };
-            for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
-                let number = usize::try_from(signal).unwrap_or_default();
-                let (caught, pass) = (Arc::clone(&signals.caught), Arc::clone(&signals.pass));
-                signal_hook::flag::register_conditional_default(signal, pass)?;
-                signal_hook::flag::register_usize(signal, caught, number)?;
-            }
-            _ = SIGNALS.set(signals);
-        }
-        let signals = SIGNALS.get().ok_or(std::io::ErrorKind::Other)?;
-        signals.caught.store(0, Ordering::Relaxed);
-        signals.pass.store(false, Ordering::Relaxed);
-        Ok(Held(signals))
-    }
-
-    fn caught(&self) -> Option<i32> {
-        let signal = self.0.caught.load(Ordering::Relaxed);
-        i32::try_from(signal).ok().filter(|signal| *signal != 0)
-    }
-}
-
-#[cfg(unix)]
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.0.pass.store(true, Ordering::Relaxed);
-    }
-}
-
 /// A key that interrupts is for all who run in the terminal's foreground: the terminal itself would tell them, had
 /// its keys not been taken over.
 #[cfg(unix)]
@@ -175,11 +117,11 @@ fn tell_the_others() {
 }
 
 #[cfg(unix)]
-fn read(late: &dyn Fn() -> bool) -> std::io::Result<Typed> {
+fn read(until: Deadline, clock: &dyn Clock) -> std::io::Result<Typed> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use signal_hook::consts::SIGINT;
 
-    let held = Held::new()?;
+    let interrupts = interrupt::Interrupts::catch()?;
     let _quiet = Quiet::new()?;
     let mut line = Zeroizing::new(Vec::with_capacity(LONGEST));
     let mut piece = Zeroizing::new([0; 4096]);
@@ -187,11 +129,11 @@ fn read(late: &dyn Fn() -> bool) -> std::io::Result<Typed> {
         let pause = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
         let stdin = rustix::stdio::stdin();
         let ready = poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&pause));
-        if let Some(signal) = held.caught() {
+        if let Some(signal) = interrupts.came() {
             return Ok(Typed::Signal(signal));
         }
-        if late() {
-            return Ok(Typed::Nothing);
+        if until.left(clock).is_zero() {
+            return Ok(Typed::Late);
         }
         match ready {
             Ok(0) | Err(rustix::io::Errno::INTR) => continue,
@@ -241,7 +183,7 @@ fn key(byte: u8, line: &mut Vec<u8>) -> Key {
 
 /// Elsewhere terminals are not made quiet: a secret would be seen.
 #[cfg(not(unix))]
-fn read(_: &dyn Fn() -> bool) -> std::io::Result<Typed> {
+fn read(_: Deadline, _: &dyn Clock) -> std::io::Result<Typed> {
     Err(std::io::Error::other("hidden input is not supported here"))
 }
 

@@ -1,0 +1,106 @@
+//! Signals that end the process, noticed where something has to be put right first: a terminal, a line that is gone
+//! afterwards.
+
+#[cfg(unix)]
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+#[cfg(unix)]
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Whether such a signal has come; until dropped it does nothing else.
+#[derive(Debug)]
+pub struct Interrupts {
+    #[cfg(unix)]
+    caught: Arc<AtomicUsize>,
+}
+
+/// What the handlers share, which stay for good: while nobody notices them, signals do what they always do.
+#[cfg(unix)]
+struct Handlers {
+    caught: Arc<AtomicUsize>,
+    pass: Arc<AtomicBool>,
+    /// How many are there to notice.
+    noticing: usize,
+}
+
+#[cfg(unix)]
+static HANDLERS: Mutex<Option<Handlers>> = Mutex::new(None);
+
+#[cfg(unix)]
+impl Handlers {
+    fn new() -> std::io::Result<Handlers> {
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+        use signal_hook::flag::{register_conditional_default, register_usize};
+        let (caught, pass) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
+            let number = usize::try_from(signal).unwrap_or_default();
+            register_conditional_default(signal, Arc::clone(&pass))?;
+            register_usize(signal, Arc::clone(&caught), number)?;
+        }
+        Ok(Handlers { caught, pass, noticing: 0 })
+    }
+}
+
+#[cfg(unix)]
+impl Interrupts {
+    /// Notices them in place of ending.
+    ///
+    /// # Errors
+    /// When the system does not allow it.
+    pub fn catch() -> std::io::Result<Interrupts> {
+        let mut handlers = HANDLERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = match handlers.take() {
+            Some(known) => known,
+            None => Handlers::new()?,
+        };
+        let known = handlers.insert(known);
+        if known.noticing == 0 {
+            known.caught.store(0, Ordering::Relaxed);
+            known.pass.store(false, Ordering::Relaxed);
+        }
+        known.noticing += 1;
+        Ok(Interrupts { caught: Arc::clone(&known.caught) })
+    }
+
+    /// The number of the one that has come.
+    pub fn came(&self) -> Option<i32> {
+        let signal = self.caught.load(Ordering::Relaxed);
+        i32::try_from(signal).ok().filter(|signal| *signal != 0)
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        let mut handlers = HANDLERS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = handlers.as_mut() {
+            known.noticing -= 1;
+            known.pass.store(known.noticing == 0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Ends the process as the signal does. Where the system lets it live on, this comes back.
+#[cfg(unix)]
+pub fn die(signal: i32) {
+    _ = signal_hook::low_level::emulate_default_handler(signal);
+}
+
+#[cfg(not(unix))]
+impl Interrupts {
+    /// Does nothing: Ctrl-C ends the process.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn catch() -> std::io::Result<Interrupts> {
+        Ok(Interrupts {})
+    }
+
+    /// Never any.
+    pub fn came(&self) -> Option<i32> {
+        None
+    }
+}
+
+/// There are no signals.
+#[cfg(not(unix))]
+pub fn die(_: i32) {}
