@@ -129,14 +129,15 @@ impl Person<'_> {
         let mut next = self.send(&reauth::start(server, token, self.scopes)?, server, broker)?;
         let mut answered = None;
         for _ in 0..ROUNDS {
-            let (session, challenges) = match next {
-                Next::Asked { session, challenges } => (session, challenges),
+            let (session, challenges, pending) = match next {
+                Next::Asked { session, challenges, pending } => (session, challenges, pending),
                 Next::Proof(proof) => return Ok(proof),
                 Next::Over(status) => return Err(self.over(&status)),
             };
             let challenge = self.answerable(&challenges)?;
-            // The same one again: the answer was wrong.
-            let again = answered.as_ref() == Some(&challenge.id);
+            // The same once more: the answer was wrong.
+            let again =
+                answered.as_ref().is_some_and(|answered| !pending || *answered == challenge.id);
             let password = self.password(again, server, broker)?;
             let request = reauth::respond(server, token, &session, &challenge.id, &password)?;
             let host = server.authority();

@@ -62,6 +62,8 @@ pub enum Next {
         session: String,
         /// What can be answered now, in the server's order.
         challenges: Vec<Challenge>,
+        /// Whether it goes on from a good answer, as far as the server tells.
+        pending: bool,
     },
     /// It has ended without a proof, in the server's word.
     Over(String),
@@ -202,7 +204,8 @@ pub fn read(response: &HttpResponse, host: &str) -> Result<Next> {
                 Some(Value::Array(items)) => ready(items).map_err(in_answer)?,
                 Some(_) => return Err(in_answer("challenges is not a list".to_owned())),
             };
-            Ok(Next::Asked { session, challenges })
+            let pending = status == "CHALLENGE_PENDING";
+            Ok(Next::Asked { session, challenges, pending })
         }
         other => Ok(Next::Over(printable::said(other))),
     }
@@ -340,10 +343,11 @@ mod tests {
                 {"status": "READY", "challengeId": "x", "challengeType": "PASSWORD"},
                 {"status": "READY", "challengeId": 4, "challengeType": "FAX\u{7}"},
             ]});
-            let Ok(Next::Asked { session, challenges }) = said(200, &body.to_string()) else {
+            let Ok(Next::Asked { session, challenges, pending }) = said(200, &body.to_string())
+            else {
                 panic!("{status}")
             };
-            assert_eq!(session, "s");
+            assert_eq!((session.as_str(), pending), ("s", status.ends_with("PENDING")));
             let challenge = |id, kind| Challenge { id, kind };
             let expected = [
                 challenge(json!(2), Kind::SecurityKey),

@@ -15,6 +15,7 @@ mod killed;
 mod matrix;
 mod one_mint;
 mod prompt;
+mod reauth;
 mod rotation;
 mod scan;
 mod stdio;

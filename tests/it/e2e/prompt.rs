@@ -14,13 +14,13 @@ use rustix::termios::{LocalModes, tcgetattr};
 use super::{Kind, Stage, beside, pid, run};
 
 /// Both ends of a terminal.
-struct Terminal {
-    person: File,
+pub(super) struct Terminal {
+    pub(super) person: File,
     program: File,
 }
 
 impl Terminal {
-    fn new() -> Terminal {
+    pub(super) fn new() -> Terminal {
         let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&person).unwrap();
         unlockpt(&person).unwrap();
@@ -29,11 +29,11 @@ impl Terminal {
         Terminal { person: person.into(), program }
     }
 
-    fn end(&self) -> Stdio {
+    pub(super) fn end(&self) -> Stdio {
         OwnedFd::from(self.program.try_clone().unwrap()).into()
     }
 
-    fn echoes(&self) -> bool {
+    pub(super) fn echoes(&self) -> bool {
         let modes = tcgetattr(&self.program).unwrap().local_modes;
         modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG)
     }
@@ -44,16 +44,22 @@ impl Terminal {
         command.env("NO_COLOR", "1");
         command.stdin(self.end()).stderr(self.end()).stdout(Stdio::piped());
         let child = command.spawn().unwrap();
+        self.waits_for_a_secret();
+        child
+    }
+
+    /// Waits until what is typed is no longer shown.
+    #[track_caller]
+    pub(super) fn waits_for_a_secret(&self) {
         let start = Instant::now();
         while self.echoes() {
             assert!(start.elapsed() < Duration::from_secs(30), "nobody asked");
             std::thread::sleep(Duration::from_millis(5));
         }
-        child
     }
 
     /// What the terminal showed so far.
-    fn showed(&mut self) -> String {
+    pub(super) fn showed(&mut self) -> String {
         let mut shown = Vec::new();
         let pause = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
         while poll(&mut [PollFd::new(&self.person, PollFlags::IN)], Some(&pause)).unwrap() > 0 {
@@ -66,7 +72,7 @@ impl Terminal {
 
     /// Waits until the terminal has shown this.
     #[track_caller]
-    fn shows(&mut self, words: &str) {
+    pub(super) fn shows(&mut self, words: &str) {
         let (start, mut shown) = (Instant::now(), String::new());
         while !shown.contains(words) {
             assert!(start.elapsed() < Duration::from_secs(10), "{shown:?}");

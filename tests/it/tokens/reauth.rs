@@ -399,6 +399,35 @@ fn a_login_made_while_the_person_was_asked_is_used_and_kept() {
     assert_eq!(stored(&home, OWN)["refresh_token"], json!(ROTATED));
 }
 
+/// Whether a lock file is held by somebody.
+fn is_held(home: &Home, name: &str) -> bool {
+    let file = std::fs::File::open(home.path(".config/gauth/locks").join(name)).expect("a lock");
+    file.try_lock().is_err()
+}
+
+#[test]
+fn while_the_person_thinks_a_new_login_can_be_stored_and_waiters_are_told() {
+    let home = own_home(&json!({}));
+    let look = |home: &Home| {
+        let names = home.names(".config/gauth/locks");
+        let held: Vec<(&str, bool)> =
+            names.iter().map(|name| (name.as_str(), is_held(home, name))).collect();
+        let of = |ending: &str, login: bool| {
+            let is_it = |name: &str| {
+                name.starts_with("login-") == login && name.ends_with("-asks") == !ending.is_empty()
+            };
+            let found: Vec<bool> =
+                held.iter().filter(|(name, _)| is_it(name)).map(|(_, held)| *held).collect();
+            assert_eq!(found.len(), 1, "{held:?}");
+            found[0]
+        };
+        assert_eq!((of("", true), of("-asks", true)), (false, true), "{held:?}");
+        assert_eq!((of("", false), of("-asks", false)), (true, true), "{held:?}");
+    };
+    let test = until_asked(own(&home, "")).types_after(PASSWORD, look);
+    test.google(answer(200, proved(PROOF))).google(yes()).run();
+}
+
 #[test]
 fn a_rotating_login_is_rotated_by_the_questions_too() {
     let home = own_home(&json!({"refresh_token_rotates": true}));
