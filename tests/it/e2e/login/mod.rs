@@ -2,6 +2,7 @@
 
 mod answers;
 mod strangers;
+mod typed;
 mod ways;
 
 use std::collections::BTreeMap;
