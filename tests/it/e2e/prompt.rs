@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -40,7 +40,11 @@ impl Terminal {
 
     /// `gauth inspect`, which has asked and waits.
     fn asked(&self, stage: &Stage) -> Child {
-        let mut command = stage.gauth(Kind::ServiceAccount, &["inspect"]);
+        self.asked_by(stage.gauth(Kind::ServiceAccount, &["inspect"]))
+    }
+
+    /// Another command, which has asked and waits.
+    pub(super) fn asked_by(&self, mut command: Command) -> Child {
         command.env("NO_COLOR", "1");
         command.stdin(self.end()).stderr(self.end()).stdout(Stdio::piped());
         let child = command.spawn().unwrap();
@@ -60,24 +64,29 @@ impl Terminal {
 
     /// What the terminal showed so far.
     pub(super) fn showed(&mut self) -> String {
-        let mut shown = Vec::new();
+        let (mut shown, start) = (Vec::new(), Instant::now());
         let pause = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
         while poll(&mut [PollFd::new(&self.person, PollFlags::IN)], Some(&pause)).unwrap() > 0 {
             let mut bytes = [0; 4096];
             let count = self.person.read(&mut bytes).unwrap();
             shown.extend_from_slice(&bytes[..count]);
+            // One that goes on and on is looked at in between.
+            if start.elapsed() > Duration::from_secs(1) {
+                break;
+            }
         }
-        String::from_utf8(shown).unwrap()
+        String::from_utf8_lossy(&shown).into_owned()
     }
 
-    /// Waits until the terminal has shown this.
+    /// Waits until the terminal has shown this, and gives all it has shown meanwhile.
     #[track_caller]
-    pub(super) fn shows(&mut self, words: &str) {
+    pub(super) fn shows(&mut self, words: &str) -> String {
         let (start, mut shown) = (Instant::now(), String::new());
         while !shown.contains(words) {
             assert!(start.elapsed() < Duration::from_secs(10), "{shown:?}");
             shown.push_str(&self.showed());
         }
+        shown
     }
 }
 
