@@ -15,7 +15,7 @@ use crate::printable;
 use crate::private_file::{self, Fault, Limits};
 use crate::world::World;
 
-pub use rotation::{Current, Login, Stored, Successor};
+pub use rotation::{Current, Login, SHARED, Stored, Successor};
 pub use state::{State, active};
 pub use stored::{forget, keep};
 

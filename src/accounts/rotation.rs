@@ -25,6 +25,10 @@ const ROTATES: &str = "refresh_token_rotates";
 /// The field of the proof of reauthentication, as Google's libraries have it.
 const RAPT: &str = "rapt_token";
 
+/// Marks a login of ours that is a copy of one elsewhere: both then keep what changes beside the original, under the
+/// one lock, or each would spend the refresh tokens of the other.
+pub const SHARED: &str = "refresh_token_shared";
+
 /// A login whose refresh token may change.
 #[derive(Debug)]
 pub struct Login<'a> {
@@ -115,7 +119,14 @@ impl Successor {
         let mut bytes = Zeroizing::new(Vec::with_capacity(ROOM));
         serde_json::to_writer_pretty(&mut *bytes, &content)?;
         bytes.push(b'\n');
-        self.draft.publish(&self.path, &bytes)
+        let published = self.draft.publish(&self.path, &bytes);
+        published.or_else(|_| {
+            // The draft may be gone: to a clock that was set, or a machine that slept, it looked like one that a writer
+            // who died had left.
+            let folder = self.path.parent().unwrap_or(Path::new("."));
+            let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+            private_file::write(folder, &name, &bytes, Durability::Durable, &*world.random)
+        })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::google::{answer, token as endpoint};
 use crate::json::Fields;
 use crate::secret::Secret;
 use crate::token::{self, AccessRequest, IdentityRequest, Token};
-use crate::trust::DEFAULT_UNIVERSE;
+use crate::trust::{self, DEFAULT_UNIVERSE};
 use crate::url::Url;
 
 const KIND: &str = "authorized_user";
@@ -78,7 +78,7 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
         rapt,
         scopes: scopes.unwrap_or_default(),
         saved,
-        origin: setting.origin.clone(),
+        origin: login::origin(&mut fields, setting),
         login_hint: setting.login_hint.clone(),
     }))
 }
@@ -163,7 +163,9 @@ impl AuthorizedUser {
             refresh_token: &self.refresh_token,
             rapt: self.rapt.as_ref(),
         };
-        let whose = Whose { name: self.about.name(), hint: &self.login_hint, rotates: false };
+        // Google's own refresh tokens stay as they are; of somebody else's servers nobody knows.
+        let rotates = !self.token_uri.is_loopback() && !trust::is_googles(&self.token_uri);
+        let whose = Whose { name: self.about.name(), hint: &self.login_hint, rotates };
         let mut held = Held::take(&login, whose, broker)?;
         let person = Person {
             name: self.about.name(),

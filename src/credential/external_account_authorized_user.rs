@@ -76,7 +76,7 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
         true => format!("{usual} --login-config FILE"),
         false => setting.login_hint.clone(),
     };
-    let origin = setting.origin.clone();
+    let origin = login::origin(&mut fields, setting);
     Ok(Box::new(WorkforceLogin { about, refresh, token_info_url, saved, origin, login_hint }))
 }
 

@@ -1,8 +1,11 @@
 //! What both kinds of logins share: a refresh token that may rotate, and an access token saved beside it.
 
-use crate::accounts::{Current, Login, Origin, Stored};
+use serde_json::Value;
+
+use crate::accounts::{Current, Login, Origin, SHARED, Stored};
 use crate::broker::Broker;
 use crate::cache::{KeyDigest, Lock};
+use crate::credential::Setting;
 use crate::error::{Error, ErrorKind, Result, io_reason};
 use crate::google::token::{self, Granted};
 use crate::http::Patience;
@@ -50,6 +53,14 @@ impl Saved {
             Some(saved) => digest.secret(&saved.token),
             None => digest.field("no saved token"),
         }
+    }
+}
+
+/// Where what changes of a login is kept: where it came from, but for one that has another copy.
+pub(super) fn origin(fields: &mut Fields, setting: &Setting) -> Origin {
+    match fields.any(SHARED) {
+        Some(Value::Bool(true)) => Origin::Foreign,
+        _ => setting.origin.clone(),
     }
 }
 

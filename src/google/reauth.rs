@@ -14,7 +14,7 @@ use crate::http::{HttpRequest, HttpResponse, Patience};
 use crate::json::Fields;
 use crate::printable;
 use crate::secret::Secret;
-use crate::trust::{self, DEFAULT_UNIVERSE};
+use crate::trust;
 use crate::url::Url;
 
 /// Where Google asks.
@@ -44,9 +44,7 @@ pub fn server(token_endpoint: &Url) -> Option<Url> {
             let origin = token_endpoint.as_str().strip_suffix(token_endpoint.path_and_query())?;
             Url::parse(origin).ok()
         }
-        false if trust::takes_access_token(token_endpoint, DEFAULT_UNIVERSE) => {
-            Url::parse(SERVER).ok()
-        }
+        false if trust::is_googles(token_endpoint) => Url::parse(SERVER).ok(),
         false => None,
     }
 }

@@ -255,3 +255,42 @@ fn what_writers_that_died_have_left_among_the_logins_stayed_for_ever() {
     let names = home.names(".config/gauth/accounts");
     assert_eq!(names, [".young.json.1-ab.tmp", "ada@example.com.json"]);
 }
+
+#[test]
+fn a_draft_that_was_swept_away_took_the_new_refresh_token_along() {
+    let home = Home::new();
+    let login = samples::with(authorized_user(), &json!({"refresh_token_rotates": true}));
+    home.write(OWN, login.to_string());
+    let sweep = |home: &Home| {
+        let folder = ".config/gauth/accounts";
+        let drafts: Vec<String> =
+            home.names(folder).into_iter().filter(|name| name.ends_with(".tmp")).collect();
+        assert_eq!(drafts.len(), 1);
+        std::fs::remove_file(home.path(folder).join(&drafts[0])).expect("a file");
+    };
+    own(&home, "").google(rotating(TOKEN, ROTATED).during(sweep)).run();
+    assert_eq!(stored(&home, OWN)["refresh_token"], ROTATED);
+}
+
+#[test]
+fn a_server_of_somebody_elses_may_rotate_and_is_asked_once() {
+    let there = "https://tokens.example/token";
+    let user = samples::with(authorized_user(), &json!({"token_uri": there}));
+    let test = with(&user, "--allow-token-host tokens.example");
+    test.google(token(503, "").url(there)).status(6).run();
+}
+
+#[test]
+fn a_copied_login_and_its_original_share_what_changes() {
+    let home = Home::new();
+    let copy = samples::with(authorized_user(), &json!({"refresh_token_shared": true}));
+    home.write(OWN, copy.to_string());
+    own(&home, "").google(rotating(TOKEN, ROTATED)).run();
+    assert_eq!(stored(&home, OWN), copy);
+    let third = "1//0third-refresh-token";
+    let test = with(&authorized_user(), "--refresh").home(&home).secret(third);
+    let ran = test.google(rotating(SECOND, third)).run();
+    assert_eq!(ran.sent[0].field("refresh_token"), ROTATED);
+    let ran = own(&home, "--refresh").google(token(200, granted(TOKEN))).run();
+    assert_eq!(ran.sent[0].field("refresh_token"), third);
+}
