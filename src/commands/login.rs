@@ -39,7 +39,18 @@ pub const SPEC: Spec = Spec {
         Example("gauth login --no-browser", "for a machine without one"),
         Example("gauth login --account ada@example.com", "sign in again"),
     ],
-    more: "",
+    more: "\
+A browser is opened where there is one, never over SSH or in CI; the address is printed in any case. The answer comes \
+back to a port of 127.0.0.1 that only this login can use (PKCE, state), and is waited for as long as --wait says. With \
+--no-browser the address the browser ended at is pasted instead, hidden while it is; unlike gcloud's flag of that name, \
+this needs no second gauth on the machine of the browser.\n\n\
+The login belongs to an OAuth client of your own: a file that --client-id-file, GAUTH_CLIENT_ID_FILE or client_id_file \
+in config.toml names. A client of type \"Desktop app\" can come back to any port. One for the web, or one that is \
+registered with a port or path of its own, is answered at exactly that address of this machine. Google's endpoints are \
+used, or those of the client file if they are Google's or on this machine.\n\n\
+Without --scopes, openid, email and cloud-platform are asked for. What was asked for and not granted is named. The \
+login becomes the active account, or with --profile that profile's; who signed in before is still there, see gauth \
+accounts. Of several logins for one account at a time one opens a browser, and the others use what comes of it.",
     group: Group::SignIn,
     flags: Flags::augment_args,
     run,

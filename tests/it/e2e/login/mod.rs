@@ -1,6 +1,7 @@
 //! Signing in, with this test in the place of the browser.
 
 mod answers;
+mod documented;
 mod strangers;
 mod typed;
 mod ways;
