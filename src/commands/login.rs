@@ -215,7 +215,7 @@ impl Flags {
         };
         let mut wish = Wish {
             scopes,
-            account: settings.account.as_ref().map(|account| account.value.clone()),
+            account: asked_for(settings),
             // Without it there is a refresh token for the first consent only.
             prompt: text("--prompt", &self.wish.prompt)?.or_else(|| Some("consent".to_owned())),
             domain: text("--hd", &self.wish.hd)?,
@@ -344,6 +344,13 @@ impl Flags {
         };
         world.streams.result(text.as_bytes())
     }
+}
+
+/// Whose login it is to be: who is named for this run, not whom a profile has had until now.
+fn asked_for(settings: &Settings) -> Option<String> {
+    let account = settings.account.as_ref()?;
+    let named = ["--account", env::GAUTH_ACCOUNT.name].contains(&account.origin.as_str());
+    named.then(|| account.value.clone())
 }
 
 /// The answer that is pasted.
