@@ -28,7 +28,8 @@ struct Person {
 impl Person {
     fn new(home: &Path) -> Person {
         let (url, script) = (home.join("url"), home.join("browser"));
-        let text = format!("#!/bin/sh\nprintf %s \"$1\" > {0}.new && mv {0}.new {0}\n", url.display());
+        let text =
+            format!("#!/bin/sh\nprintf %s \"$1\" > {0}.new && mv {0}.new {0}\n", url.display());
         std::fs::write(&script, text).unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         std::fs::set_permissions(&script, mode).unwrap();
@@ -50,10 +51,9 @@ impl Person {
 /// What the examples name, where they are typed.
 fn files(stage: &Stage) {
     let folder = stage.google.folder();
-    for (file, name) in [
-        ("client_secret.json", "client.json"),
-        ("service_account.json", "key.json"),
-    ] {
+    for (file, name) in
+        [("client_secret.json", "client.json"), ("service_account.json", "key.json")]
+    {
         std::fs::copy(folder.join(file), stage.home.path().join(name)).unwrap();
     }
 }
@@ -74,7 +74,8 @@ fn the_logins_that_are_written_down_work() {
     std::thread::scope(|scope| {
         scope.spawn(|| person.sits(&done));
         for line in typed {
-            let mut command = stage.shell(Kind::Metadata, &format!("set -eu; cd \"$HOME\"; {line}"));
+            let mut command =
+                stage.shell(Kind::Metadata, &format!("set -eu; cd \"$HOME\"; {line}"));
             command.env("BROWSER", &person.script).stdin(Stdio::null());
             command.env("GAUTH_CLIENT_ID_FILE", stage.google.file("client_secret.json"));
             command.env("ISSUER", format!("{}/oidc", stage.google.url()));

@@ -53,6 +53,12 @@ pub(super) fn raw(host: &str, bytes: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
+/// The bytes of a plain request.
+fn get(url: &str) -> String {
+    let (host, target) = parts(url);
+    format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")
+}
+
 pub(super) fn visit(url: &str) -> Shown {
     send("GET", url, "")
 }
