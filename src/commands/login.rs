@@ -92,7 +92,7 @@ struct Way {
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
     /// The URL to come back to, as registered
-    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url, hide_short_help = true)]
     redirect_uri: Option<OsString>,
 }
 
@@ -107,10 +107,10 @@ struct Asked {
     #[arg(long, value_name = "DOMAIN")]
     hd: Option<OsString>,
     /// With what was granted before
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     include_granted_scopes: bool,
     /// Another parameter of the question
-    #[arg(long = "parameter", value_name = "NAME=VALUE")]
+    #[arg(long = "parameter", value_name = "NAME=VALUE", hide_short_help = true)]
     parameters: Vec<OsString>,
 }
 
@@ -126,13 +126,13 @@ struct Fate {
     #[arg(long, value_name = "PROJECT")]
     quota_project: Option<OsString>,
     /// Hosts that may get its secrets too
-    #[arg(long, value_name = "HOST,…", value_delimiter = ',')]
+    #[arg(long, value_name = "HOST,…", value_delimiter = ',', hide_short_help = true)]
     allow_token_host: Vec<OsString>,
     /// Time for all requests together; 30s
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", hide_short_help = true)]
     timeout: Option<OsString>,
     /// Certificates to trust, PEM
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, hide_short_help = true)]
     ca_file: Option<OsString>,
 }
 
@@ -380,7 +380,9 @@ fn warn_of_missing(plan: &Plan, granted: Option<&[String]>, world: &World) {
 
 /// Scopes as people write them.
 fn short(scopes: &[String]) -> Vec<String> {
-    scopes.iter().map(|scope| short_one(scope)).collect()
+    let mut short: Vec<String> = scopes.iter().map(|scope| short_one(scope)).collect();
+    short.sort();
+    short
 }
 
 fn short_one(scope: &str) -> String {
