@@ -129,7 +129,11 @@ pub fn command(spec: &'static Spec, world: &World) -> String {
     }
     if shown < all {
         page.line("");
-        page.paragraph(&format!("{} more flags are in the manual: man gauth-{}", all - shown, spec.name));
+        page.paragraph(&format!(
+            "{} more flags are in the manual: man gauth-{}",
+            all - shown,
+            spec.name
+        ));
     }
     page.finish()
 }

@@ -55,10 +55,24 @@ impl Successor {
     pub fn store(self, refresh_token: &Secret) -> io::Result<()> {
         let mut content = self.content;
         content.insert(ROTATES.to_owned(), Value::Bool(true));
-        content.insert("refresh_token".to_owned(), Value::from(refresh_token.expose()));
+        holder(&mut content)
+            .insert("refresh_token".to_owned(), Value::from(refresh_token.expose()));
         let mut bytes = Zeroizing::new(serde_json::to_vec_pretty(&content)?);
         bytes.push(b'\n');
         self.draft.publish(&self.path, &bytes)
+    }
+}
+
+/// The part of a stored login that holds its refresh token: that of another provider stands where the proof of an
+/// external account does.
+fn holder(content: &mut Map<String, Value>) -> &mut Map<String, Value> {
+    let is_nested = content
+        .get("credential_source")
+        .and_then(|source| source.get("openid"))
+        .is_some_and(Value::is_object);
+    match is_nested {
+        true => content["credential_source"]["openid"].as_object_mut().expect("it is an object"),
+        false => content,
     }
 }
 
@@ -79,16 +93,17 @@ impl Login<'_> {
     pub fn current(&self, world: &World) -> Result<Current> {
         let stored = match self.path(world) {
             Some(path) => match read(&path, world)? {
-                Some(bytes) => json::object(&bytes).ok().map(json::Fields::new),
+                Some(bytes) => json::object(&bytes).ok(),
                 None => None,
             },
             None => None,
         };
         let (newer, marked) = match stored {
-            Some(mut fields) => (
-                fields.secret("refresh_token").ok().flatten(),
-                fields.any(ROTATES) == Some(Value::Bool(true)),
-            ),
+            Some(mut content) => {
+                let marked = content.get(ROTATES) == Some(&Value::Bool(true));
+                let newest = holder(&mut content).get("refresh_token").and_then(Value::as_str);
+                (newest.map(Secret::new), marked)
+            }
             None => (None, false),
         };
         Ok(match newer.filter(|token| !token.is_empty()) {

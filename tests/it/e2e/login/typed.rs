@@ -31,7 +31,8 @@ fn the_address_of_a_browser_elsewhere_can_be_pasted() {
     let mut terminal = Terminal::new();
     let (child, question) = waits(&mut terminal, &stage, &[]);
     let back = allow(&question);
-    let port: u16 = query(&question)["redirect_uri"].rsplit([':', '/']).nth(1).unwrap().parse().unwrap();
+    let port: u16 =
+        query(&question)["redirect_uri"].rsplit([':', '/']).nth(1).unwrap().parse().unwrap();
     assert!(port >= 49152, "{question}");
     terminal.person.write_all(format!("{back}\r").as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
