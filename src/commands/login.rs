@@ -41,7 +41,25 @@ pub const SPEC: Spec = Spec {
         Example("gauth login --no-browser", "for a machine without one"),
         Example("gauth login --account ada@example.com", "sign in again"),
     ],
-    more: "",
+    more: "\
+A browser is opened where there is one, never over SSH or in CI; the address is printed in any case. The answer comes \
+back to a port of 127.0.0.1 that only this login can use (PKCE, state), and is waited for as long as --wait says. With \
+--no-browser the address the browser ended at is pasted instead, hidden while it is; unlike gcloud's flag of that name, \
+this needs no second gauth on the machine of the browser.\n\n\
+The login belongs to an OAuth client of your own: a file that --client-id-file, GAUTH_CLIENT_ID_FILE or client_id_file \
+in config.toml names. A client of type \"Desktop app\" can come back to any port. One for the web, or one that is \
+registered with a port or path of its own, is answered at exactly that address of this machine. Google's endpoints are \
+used, or those of the client file if they are Google's or on this machine.\n\n\
+Without --scopes, openid, email and cloud-platform are asked for. What was asked for and not granted is named. The \
+login becomes the active account, or with --profile that profile's; who signed in before is still there, see gauth \
+accounts. Of several logins for one account at a time one opens a browser, and the others use what comes of it.\n\n\
+With --device an address and a code are shown for the browser of any other device. Google does so for clients of type \
+\"TVs and Limited Input devices\" and for few scopes, cloud-platform not among them: --no-browser has no such limits.\n\n\
+--login-config signs in by way of a workforce pool, with an OAuth client of that organisation; gcloud's property \
+auth/login_config_file does the same, and its auth/client_id and auth/client_secret are the client where no file is \
+named. --issuer signs in at any other OpenID provider, with a client that is registered there. Its ID token is what \
+gauth id-token prints then; with --workload-identity-provider, the full name of a provider of a workload or workforce \
+pool, it is exchanged for access tokens of Google's.",
     group: Group::SignIn,
     flags: Flags::augment_args,
     run,

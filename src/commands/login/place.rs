@@ -88,8 +88,11 @@ fn client(flag: Option<&OsString>, world: &World) -> Result<Option<Client>> {
     named.map(|(file, origin)| Client::read(&PathBuf::from(file), origin)).transpose()
 }
 
+/// Whose login it is to be: who is named for this run, not whom a profile has had until now.
 fn account(settings: &Settings) -> Option<String> {
-    settings.account.as_ref().map(|account| account.value.clone())
+    let account = settings.account.as_ref()?;
+    let named = ["--account", env::GAUTH_ACCOUNT.name].contains(&account.origin.as_str());
+    named.then(|| account.value.clone())
 }
 
 fn at_google(client: Client, settings: &Settings) -> Result<Chosen> {

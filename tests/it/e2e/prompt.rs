@@ -58,18 +58,18 @@ impl Terminal {
 
     /// What the terminal showed so far.
     pub(super) fn showed(&mut self) -> String {
-        let mut shown = Vec::new();
+        let (mut shown, start) = (Vec::new(), Instant::now());
         let pause = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
         while poll(&mut [PollFd::new(&self.person, PollFlags::IN)], Some(&pause)).unwrap() > 0 {
             let mut bytes = [0; 4096];
             let count = self.person.read(&mut bytes).unwrap();
             shown.extend_from_slice(&bytes[..count]);
             // One that goes on and on is looked at in between.
-            if shown.len() > 16 * 1024 {
+            if start.elapsed() > Duration::from_secs(1) {
                 break;
             }
         }
-        String::from_utf8(shown).unwrap()
+        String::from_utf8_lossy(&shown).into_owned()
     }
 
     /// Waits until the terminal has shown this, and gives all it has shown meanwhile.
