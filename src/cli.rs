@@ -214,8 +214,6 @@ fn unknown(word: &OsStr) -> Error {
 const ELSEWHERE: &[(&str, &str)] = &[
     ("auth", "gauth token, which is gcloud auth print-access-token"),
     ("login", "gcloud auth application-default login; gauth reads what that leaves"),
-    ("logout", "gcloud auth revoke"),
-    ("accounts", "gauth status"),
     ("config", "gauth help files shows config.toml, gauth help environment the variables"),
     ("doctor", "gauth status, or gauth token -vv"),
     ("serve", "gauth sandbox serves made-up tokens"),

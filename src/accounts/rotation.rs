@@ -19,7 +19,7 @@ use crate::world::clock::Deadline;
 /// Room reserved for a login before a rotating refresh token is spent, in bytes.
 const ROOM: usize = 64 * 1024;
 /// Marks a stored login whose server has given it another refresh token, and so will again.
-const ROTATES: &str = "refresh_token_rotates";
+pub(super) const ROTATES: &str = "refresh_token_rotates";
 
 /// A login whose refresh token may change.
 #[derive(Debug)]
@@ -122,6 +122,13 @@ impl Login<'_> {
             Draft::begin(folder, &name, Durability::Durable, &*world.random).map_err(failed)?;
         draft.reserve(ROOM).map_err(failed)?;
         Ok(Successor { draft, path, content })
+    }
+
+    /// Removes what was kept beside a login that is not ours.
+    pub(super) fn remove_shadow(&self, world: &World) {
+        if let (Origin::Foreign, Some(path)) = (self.origin, self.path(world)) {
+            private_file::remove(&path);
+        }
     }
 
     fn is_ours(&self) -> bool {

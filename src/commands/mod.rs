@@ -1,11 +1,13 @@
 //! The commands: one file each, one line each.
 
+pub mod accounts;
 pub mod cache;
 pub mod completions;
 pub mod curl;
 pub mod exchange;
 pub mod exec;
 pub mod inspect;
+pub mod logout;
 pub mod man;
 pub mod print_access_token;
 pub mod print_identity_token;
@@ -26,6 +28,8 @@ pub const COMMANDS: &[Spec] = &[
     inspect::SPEC,
     curl::SPEC,
     exec::SPEC,
+    logout::SPEC,
+    accounts::SPEC,
     status::SPEC,
     cache::SPEC,
     sandbox::SPEC,
@@ -141,6 +145,8 @@ mod tests {
         agree::<curl::Flags>();
         agree::<inspect::Flags>();
         agree::<exec::Flags>();
+        agree::<accounts::Flags>();
+        agree::<logout::Flags>();
         agree::<status::Flags>();
         agree::<cache::Flags>();
         agree::<sandbox::Flags>();

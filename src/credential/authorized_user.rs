@@ -7,16 +7,17 @@ use crate::accounts::{Login, Origin};
 use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::login::{self, Saved};
-use crate::credential::{AGAIN, About, Credential, Setting};
+use crate::credential::{AGAIN, About, Credential, Revocation, Setting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::google::token::{Granted, Refresh};
-use crate::google::{answer, token};
+use crate::google::{answer, revoke, token};
 use crate::http::Patience;
 use crate::json::Fields;
 use crate::secret::Secret;
 use crate::token::{AccessRequest, IdentityRequest, Token};
-use crate::trust::DEFAULT_UNIVERSE;
+use crate::trust::{self, DEFAULT_UNIVERSE};
 use crate::url::Url;
+use crate::world::World;
 
 const KIND: &str = "authorized_user";
 
@@ -102,6 +103,23 @@ impl Credential for AuthorizedUser {
         Ok(self.about.stamp(token))
     }
 
+    fn refusal(&self, world: &World) -> Option<String> {
+        self.login().refusal(world)
+    }
+
+    fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
+        let newest = self.login().current(broker.world)?.refresh_token;
+        let url = match trust::is_googles(&self.token_uri) {
+            true => Url::parse(revoke::ENDPOINT),
+            false => revoke::beside(&self.token_uri),
+        };
+        let url = url.map_err(|what| {
+            Error::malformed(&self.about.place, format!("token_uri {what}")).hint(AGAIN)
+        })?;
+        let answer = broker.send(&revoke::login(&url, &newest))?;
+        Ok(Revocation::told(revoke::read(&answer, url.authority())?))
+    }
+
     fn identity_token(&self, request: &IdentityRequest, broker: &Broker<'_>) -> Result<Token> {
         self.about.plain_identity(request)?;
         if let Some(audience) =
@@ -143,13 +161,16 @@ impl AuthorizedUser {
         }
     }
 
-    fn granted(&self, scopes: &[String], broker: &Broker<'_>) -> Result<Granted> {
-        let login = Login {
+    fn login(&self) -> Login<'_> {
+        Login {
             origin: &self.origin,
             client_id: &self.client_id,
             refresh_token: &self.refresh_token,
-        };
-        login::spend(&login, self.about.name(), false, broker, |refresh_token, patience| {
+        }
+    }
+
+    fn granted(&self, scopes: &[String], broker: &Broker<'_>) -> Result<Granted> {
+        login::spend(&self.login(), self.about.name(), false, broker, |refresh_token, patience| {
             self.ask(refresh_token, patience, scopes, broker)
         })
     }

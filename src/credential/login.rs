@@ -97,6 +97,7 @@ pub(super) fn spend(
             asked = ask(&sent, Patience::SingleUse);
         }
     }
+    login.remember(&sent, asked.as_ref().err(), world);
     let granted = asked?;
     if let Some(next) = &granted.refresh_token
         && !next.same_as(&sent)

@@ -4,6 +4,7 @@ pub mod answer;
 pub mod gdch;
 pub mod iam;
 pub mod metadata;
+pub mod revoke;
 pub mod sts;
 pub mod token;
 pub mod tokeninfo;

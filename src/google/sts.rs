@@ -104,7 +104,7 @@ pub fn exchange(url: &Url, wish: &Exchange<'_>) -> HttpRequest {
     authenticated(HttpRequest::form(url.clone(), &fields), wish.client)
 }
 
-fn authenticated(request: HttpRequest, client: Option<ClientAuth<'_>>) -> HttpRequest {
+pub(super) fn authenticated(request: HttpRequest, client: Option<ClientAuth<'_>>) -> HttpRequest {
     match client {
         Some(ClientAuth::Basic(id, secret)) => {
             request.secret_header("authorization", basic(id, secret))

@@ -42,6 +42,7 @@ variables! {
     GAUTH_CA_FILE = "like --ca-file";
     GAUTH_ALLOW_HOST = "like --allow-host, comma-separated";
     GAUTH_ALLOW_TOKEN_HOST = "like --allow-token-host, comma-separated";
+    GAUTH_CLIENT_ID_FILE = "like --client-id-file of gauth login";
     GAUTH_LOG = "1: like -v, 2: like -vv";
     GAUTH_IMPERSONATE_SERVICE_ACCOUNT = "like --impersonate-service-account";
     GAUTH_WORKLOAD_IDENTITY_PROVIDER = "like --workload-identity-provider";

@@ -73,7 +73,7 @@ fn secrets_are_exposed_where_they_are_sent_signed_kept_or_printed() {
     only(
         &[".expose()"],
         &[
-            "accounts.rs",
+            "accounts/",
             "cache.rs",
             // Its purpose: a token in the environment of a program.
             "commands/exec.rs",

@@ -79,8 +79,7 @@ fn nothing_found() {
         .env("NO_GCE_CHECK", "true")
         .stdout(
             "using    nothing, no credential found
-try      gcloud auth application-default login, or set
-         GOOGLE_APPLICATION_CREDENTIALS to a credential file
+try      gauth login, or set GOOGLE_APPLICATION_CREDENTIALS to a credential file
 
    looked at                                found
 1  CLOUDSDK_AUTH_ACCESS_TOKEN and the like  not set

@@ -392,7 +392,7 @@ impl Test {
         if let Some(leaked) = leak(&ran.stderr, &secrets) {
             panic!("{leaked} is on standard error: {ran:#?}");
         }
-        let reports = ["status", "whoami", "cache", "inspect"];
+        let reports = ["status", "whoami", "cache", "inspect", "accounts", "logout"];
         if self.words.iter().any(|word| reports.iter().any(|report| word == report))
             && let Some(leaked) = leak(&ran.stdout, &secrets)
         {
