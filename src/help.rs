@@ -273,7 +273,10 @@ pub const FOLDER: &str = "\
 /// The files and what they hold; also in the manual.
 pub const FILES: &[(&str, &str)] = &[
     ("config.toml", "settings and profiles, written by people, no secrets"),
-    ("state.json", "the active account, and those of profiles, as login and accounts use leave them"),
+    (
+        "state.json",
+        "the active account, and those of profiles, as login and accounts use leave them",
+    ),
     ("accounts/", "one login each, in Google's own JSON"),
     ("accounts/shadow/", "refresh tokens that a server changed, for logins gauth may not write to"),
     ("tokens/", "one cached token each; may be removed at any time"),

@@ -154,10 +154,12 @@ impl Exported {
             return Err(Error::usage(format!("--strip: such a login has no field {odd}"))
                 .hint(format!("name some of {}", names(order, &login).join(", "))));
         }
-        let kept = names(order, &login).into_iter().filter(|name| {
-            !without.contains(name) && (!closed || order.contains(&name.as_str()))
-        });
-        Ok(Exported(kept.filter_map(|name| login.remove(&name).map(|value| (name, value))).collect()))
+        let kept = names(order, &login)
+            .into_iter()
+            .filter(|name| !without.contains(name) && (!closed || order.contains(&name.as_str())));
+        Ok(Exported(
+            kept.filter_map(|name| login.remove(&name).map(|value| (name, value))).collect(),
+        ))
     }
 
     /// Its text.
@@ -182,7 +184,8 @@ impl Serialize for Exported {
 
 /// The fields that are there: in this order, and then those that it does not have.
 fn names(order: &[&str], login: &Map<String, Value>) -> Vec<String> {
-    let known = order.iter().filter(|name| login.contains_key(**name)).map(|name| (*name).to_owned());
+    let known =
+        order.iter().filter(|name| login.contains_key(**name)).map(|name| (*name).to_owned());
     let others = login.keys().filter(|name| !order.contains(&name.as_str())).cloned();
     known.chain(others).collect()
 }
@@ -198,8 +201,11 @@ pub fn newest(mut login: Map<String, Value>, world: &World) -> Result<Map<String
     let text = |name: &str| login.get(name).and_then(Value::as_str).map(str::to_owned);
     if let (Some(client_id), Some(found)) = (text("client_id"), text("refresh_token")) {
         let refresh_token = Secret::new(found);
-        let known =
-            Login { origin: &Origin::Foreign, client_id: &client_id, refresh_token: &refresh_token };
+        let known = Login {
+            origin: &Origin::Foreign,
+            client_id: &client_id,
+            refresh_token: &refresh_token,
+        };
         let newest = known.current(world)?.refresh_token;
         login.insert("refresh_token".to_owned(), Value::from(newest.expose()));
     }
@@ -245,14 +251,17 @@ mod tests {
             "type",
         ];
         assert_eq!(fields(user(), &[]), all);
-        assert_eq!(fields(user(), &["scopes", "token", "type"]), [
-            "refresh_token",
-            "token_uri",
-            "client_id",
-            "client_secret",
-            "universe_domain",
-            "account"
-        ]);
+        assert_eq!(
+            fields(user(), &["scopes", "token", "type"]),
+            [
+                "refresh_token",
+                "token_uri",
+                "client_id",
+                "client_secret",
+                "universe_domain",
+                "account"
+            ]
+        );
         let text = Exported::of(&map(user()), &[]).expect("exported").text();
         assert!(text.starts_with(b"{\n  \"refresh_token\": \"r\",\n  \"token_uri\": \"https://oauth2.googleapis.com/token\",\n"));
     }
@@ -274,7 +283,17 @@ mod tests {
 
     #[test]
     fn secrets_are_not_public() {
-        for secret in ["refresh_token", "client_secret", "private_key", "rapt_token", "token", "id_token", "password", "headers", "anything"] {
+        for secret in [
+            "refresh_token",
+            "client_secret",
+            "private_key",
+            "rapt_token",
+            "token",
+            "id_token",
+            "password",
+            "headers",
+            "anything",
+        ] {
             assert!(!is_public(secret), "{secret}");
         }
     }

@@ -111,11 +111,14 @@ fn one(account: Option<String>, search: &Search<'_>) -> Result<Login> {
     match logins.all.into_iter().find(same) {
         Some(login) if login.keeper == Keeper::Gcloud => {
             let shown = printable::text(&login.account);
-            Err(Error::unsupported(format!("{shown} is a login of gcloud's, which gauth only reads"))
-                .hint(format!("gcloud auth revoke {shown}")))
+            Err(Error::unsupported(format!(
+                "{shown} is a login of gcloud's, which gauth only reads"
+            ))
+            .hint(format!("gcloud auth revoke {shown}")))
         }
         _ => Err(logins.trouble.unwrap_or_else(|| {
-            discover::no_login(&name, search.world()).hint("gauth accounts lists the logins there are")
+            discover::no_login(&name, search.world())
+                .hint("gauth accounts lists the logins there are")
         })),
     }
 }

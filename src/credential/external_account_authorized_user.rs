@@ -26,7 +26,8 @@ struct WorkforceLogin {
     about: About,
     refresh: Option<Refresh>,
     token_info_url: Option<Url>,
-    revoke_url: Option<Url>,
+    /// Looked at only where it is used.
+    revoke_url: Result<Option<Url>>,
     saved: Option<Saved>,
     origin: Origin,
     login_hint: String,
@@ -61,7 +62,7 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
     let revoke_url = fields.text("revoke_url").map_err(malformed)?.filter(|url| !url.is_empty());
     let revoke_url = revoke_url
         .map(|url| setting.trusted(Endpoint::Sts, "revoke_url", &url, claimed))
-        .transpose()?;
+        .transpose();
     let audience = fields.text("audience").map_err(malformed)?;
     let account = fields.text("account").map_err(malformed)?.filter(|name| !name.is_empty());
     let about = About {
@@ -157,9 +158,10 @@ impl Credential for WorkforceLogin {
             let why = "the saved token is over, and there is no refresh token";
             return Err(Error::login_required(name, why, &self.login_hint));
         };
-        let granted = login::spend(&self.login(refresh), name, true, broker, |refresh_token, patience| {
-            self.ask(refresh, refresh_token, patience, broker)
-        })?;
+        let granted =
+            login::spend(&self.login(refresh), name, true, broker, |refresh_token, patience| {
+                self.ask(refresh, refresh_token, patience, broker)
+            })?;
         let mut token = Token::new(granted.access_token, KIND, granted.expires_at);
         token.scopes = granted.scopes;
         Ok(self.about.stamp(token))
@@ -172,8 +174,8 @@ impl Credential for WorkforceLogin {
     fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
         let Some(refresh) = &self.refresh else { return Ok(Revocation::Impossible) };
         let newest = self.login(refresh).current(broker.world)?.refresh_token;
-        let url = match &self.revoke_url {
-            Some(url) => url.clone(),
+        let url = match self.revoke_url.clone()? {
+            Some(url) => url,
             None => revoke::beside(&refresh.token_url).map_err(|what| {
                 Error::malformed(&self.about.place, format!("token_url {what}")).hint(AGAIN)
             })?,

@@ -71,11 +71,7 @@ impl Login {
     /// # Errors
     /// When it cannot be read.
     pub fn content(&self, _: &Search<'_>) -> Result<Map<String, Value>> {
-        match &self.json {
-            Ok(json) => Ok(json.clone()),
-            Err(error) => Err(Error::new(error.kind(), error.message())
-                .hint(error.hint_text().unwrap_or("gauth accounts"))),
-        }
+        self.json.clone()
     }
 
     /// What is known of it without asking anybody.

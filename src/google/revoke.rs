@@ -17,8 +17,7 @@ pub fn login(url: &Url, refresh_token: &Secret) -> HttpRequest {
 
 /// Ends a login at the STS, or at any other server that wants to know the client.
 pub fn login_of_client(url: &Url, refresh_token: &Secret, client: ClientAuth<'_>) -> HttpRequest {
-    let mut fields =
-        vec![("token", refresh_token.expose()), ("token_type_hint", "refresh_token")];
+    let mut fields = vec![("token", refresh_token.expose()), ("token_type_hint", "refresh_token")];
     match client {
         ClientAuth::Body(id, secret) => {
             fields.extend([("client_id", id), ("client_secret", secret.expose())]);
@@ -86,7 +85,9 @@ mod tests {
         let basic = login_of_client(&url, &token, ClientAuth::Basic("CID", &secret));
         assert_eq!(body(&basic), "token=RT&token_type_hint=refresh_token");
         let sent = basic.headers.iter().find(|(name, _)| name == "authorization");
-        assert!(matches!(sent, Some((_, Value::Secret(sent))) if sent.expose() == "Basic Q0lEOkNT"));
+        assert!(
+            matches!(sent, Some((_, Value::Secret(sent))) if sent.expose() == "Basic Q0lEOkNT")
+        );
         let posted = login_of_client(&url, &token, ClientAuth::Body("CID", &secret));
         let fields = "token=RT&token_type_hint=refresh_token&client_id=CID&client_secret=CS";
         assert_eq!(body(&posted), fields);

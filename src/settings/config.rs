@@ -138,7 +138,8 @@ fn profile(
     let mut state = State::read(world)?;
     let account = state.profiles.remove(name);
     if written.is_none() && account.is_none() && !may_be_new {
-        let mut known: Vec<String> = config.profiles.keys().map(|name| printable::text(name)).collect();
+        let mut known: Vec<String> =
+            config.profiles.keys().map(|name| printable::text(name)).collect();
         known.extend(state.profiles.keys().map(|name| printable::text(name)));
         known.sort();
         known.dedup();

@@ -71,8 +71,9 @@ fn place(to: &To<'_>) -> Result<(std::path::PathBuf, String)> {
             .hint("--export ada.json, or any other path"));
     };
     match to.path.symlink_metadata() {
-        Ok(about) if about.is_dir() => Err(Error::usage(format!("--export {shown}: is a folder"))
-            .hint("name a file in it")),
+        Ok(about) if about.is_dir() => {
+            Err(Error::usage(format!("--export {shown}: is a folder")).hint("name a file in it"))
+        }
         Ok(_) if !to.replace => Err(Error::not_safe(format!("--export {shown}: is there already"))
             .hint("--force replaces it")),
         _ => Ok((folder.to_owned(), name.to_string_lossy().into_owned())),

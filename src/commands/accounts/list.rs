@@ -9,11 +9,14 @@ use crate::discover::logins::{self, Condition, Login};
 use crate::error::Result;
 use crate::flags::ReportFormat;
 use crate::printable;
-use crate::world::terminal::Paint;
 use crate::world::World;
+use crate::world::terminal::Paint;
 
 /// The widest that scopes get beside other columns.
 const WIDEST_SCOPES: usize = 48;
+
+/// The longest state that columns are made for; others are reasons.
+const SHORT_STATE: usize = 18;
 
 /// A line of the list.
 pub(super) struct Row {
@@ -68,12 +71,11 @@ impl Row {
         }
     }
 
-    fn painted_state(&self, paint: Paint) -> String {
-        let state = self.state();
+    fn painted(&self, state: &str, paint: Paint) -> String {
         match &self.condition {
-            Condition::Good => state,
-            Condition::MustSignIn(_) => paint.notable(&state),
-            Condition::Broken(_) | Condition::Failed(_) => paint.wrong(&state),
+            Condition::Good => state.to_owned(),
+            Condition::MustSignIn(_) => paint.notable(state),
+            Condition::Broken(_) | Condition::Failed(_) => paint.wrong(state),
         }
     }
 
@@ -151,23 +153,33 @@ fn table(rows: &[Row], world: &World) -> String {
     if some && width(&scopes) <= WIDEST_SCOPES && room <= world.terminal.width {
         columns.push(scopes);
     }
-    let indent = wide(&columns);
+    // Long names stand alone, above the rest of their line; long states below it.
+    let short_state = states.iter().map(|state| state.chars().count());
+    let short_state = short_state.filter(|length| *length <= SHORT_STATE).max().unwrap_or(0);
+    let others = wide(&columns[1..]) + 2;
+    let room =
+        world.terminal.width.saturating_sub(others + short_state).max(width(&columns[0][..1]));
+    let account = columns[0].iter().map(|name| name.chars().count()).filter(|long| *long <= room);
+    let account = account.max().unwrap_or(0);
     let mut text = String::new();
     for (index, state) in states.iter().enumerate() {
         let row = index.checked_sub(1).and_then(|index| rows.get(index));
         let mark = if row.is_some_and(|row| row.active) { '*' } else { ' ' };
-        let mut line = format!("{mark} ");
-        for column in &columns {
+        let name = &columns[0][index];
+        let mut line = match name.chars().count() > account {
+            true => format!("{mark} {name}\n  {:account$}  ", ""),
+            false => format!("{mark} {name:account$}  "),
+        };
+        for column in &columns[1..] {
             line.push_str(&format!("{:wide$}  ", column[index], wide = width(column)));
         }
-        // A long reason goes below, so that the columns stay in line.
-        let fits = indent + state.chars().count() <= world.terminal.width;
+        let fits = others + account + state.chars().count() <= world.terminal.width;
         match (row, fits) {
             (None, _) => line.push_str(state),
-            (Some(row), true) => line.push_str(&row.painted_state(paint)),
-            (Some(_), false) => {
+            (Some(row), true) => line.push_str(&row.painted(state, paint)),
+            (Some(row), false) => {
                 let below = printable::wrapped(state, 4, world.terminal.width);
-                line = format!("{}\n    {}", line.trim_end(), paint.wrong(&below));
+                line = format!("{}\n    {}", line.trim_end(), row.painted(&below, paint));
             }
         }
         text.push_str(&match row {

@@ -120,7 +120,8 @@ impl Flags {
 
     /// The account of an action that has one.
     fn account(&self) -> Result<Option<String>> {
-        let account = self.account.as_deref().map(|account| text("ACCOUNT", account)).transpose()?;
+        let account =
+            self.account.as_deref().map(|account| text("ACCOUNT", account)).transpose()?;
         let asked = |what: &str, action: &str| {
             Err(Error::usage(format!("{what} goes with gauth accounts {action}"))
                 .hint("gauth accounts --help"))
@@ -134,8 +135,9 @@ impl Flags {
             (_, Some(account)) => Ok(Some(account)),
             (action, None) => {
                 let action = if action == Action::Use { "use" } else { "show" };
-                Err(Error::usage("no account is named")
-                    .hint(format!("gauth accounts {action} ada@example.com; gauth accounts lists them")))
+                Err(Error::usage("no account is named").hint(format!(
+                    "gauth accounts {action} ada@example.com; gauth accounts lists them"
+                )))
             }
         }
     }
@@ -176,7 +178,11 @@ fn choose(account: &str, flags: &Flags, search: &Search<'_>) -> Result<String> {
     Ok(match flags.report.format.unwrap_or_default() {
         ReportFormat::Text => match profile {
             Some(profile) => {
-                format!("profile {} acts as {}\n", printable::text(profile), printable::text(&account))
+                format!(
+                    "profile {} acts as {}\n",
+                    printable::text(profile),
+                    printable::text(&account)
+                )
             }
             None => format!("gauth acts as {}\n", printable::text(&account)),
         },

@@ -9,13 +9,13 @@ use crate::commands::accounts::pretty;
 use crate::credential::kind_in_words;
 use crate::discover::Search;
 use crate::discover::logins::Login;
+use crate::duration;
 use crate::error::Result;
 use crate::flags::ReportFormat;
 use crate::printable;
 use crate::secret::Secret;
 use crate::token::{AccessRequest, Token, TokenRequest};
 use crate::world::World;
-use crate::duration;
 
 /// The report.
 ///
@@ -79,7 +79,7 @@ fn seen_value(name: &str, value: &Value) -> Value {
 
 fn text(row: &Row, fields: &Map<String, Value>, token: Option<&Token>, world: &World) -> String {
     let (login, now, width) = (row.login(), world.clock.unix(), world.terminal.width);
-    let kind = login.kind().map_or("a login that cannot be read", kind_in_words);
+    let kind = login.kind().map_or("a login", kind_in_words);
     let article = ["a ", "an "].iter().find_map(|article| kind.strip_prefix(article));
     let active = if row.is_active() { ", the active account" } else { "" };
     let mut text = format!(
