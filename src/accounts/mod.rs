@@ -1,5 +1,7 @@
 //! Logins we may not lose: one private file each, in Google's own JSON, and which of them is the active one.
 
+mod adc;
+mod import;
 mod mark;
 mod rotation;
 pub mod shape;
@@ -18,6 +20,8 @@ use crate::printable;
 use crate::private_file::{self, Fault};
 use crate::world::World;
 
+pub use adc::{Updated, update_adc};
+pub use import::{Imported, from_file};
 pub use rotation::{Current, Login, Successor};
 pub use state::{State, active};
 pub use stored::{SIGNED_IN, forget, forget_shadows, keep};

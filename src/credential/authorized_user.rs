@@ -10,11 +10,11 @@ use crate::credential::login::{self, Saved};
 use crate::credential::{AGAIN, About, Credential, Revocation, Setting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::google::token::{Granted, Refresh};
-use crate::google::{answer, revoke, token};
+use crate::google::{answer, revoke, token, tokeninfo};
 use crate::http::Patience;
 use crate::json::Fields;
 use crate::secret::Secret;
-use crate::token::{AccessRequest, IdentityRequest, Token};
+use crate::token::{AccessRequest, IdentityRequest, Token, TokenRequest};
 use crate::trust::{self, DEFAULT_UNIVERSE};
 use crate::url::Url;
 use crate::world::World;
@@ -118,6 +118,24 @@ impl Credential for AuthorizedUser {
         })?;
         let answer = broker.send(&revoke::login(&url, &newest))?;
         Ok(Revocation::told(revoke::read(&answer, url.authority())?))
+    }
+
+    fn ask_about(&self, broker: &Broker<'_>) -> Result<About> {
+        let mut about = self.about.clone();
+        if about.account.is_some() {
+            return Ok(about);
+        }
+        let url = match trust::is_googles(&self.token_uri) {
+            true => Url::parse(tokeninfo::URL),
+            false => tokeninfo::beside(&self.token_uri),
+        };
+        let Ok(url) = url else { return Ok(about) };
+        let token = broker.token(self, &TokenRequest::Access(AccessRequest::default()))?;
+        // It is told to those who may see the address: not being told is no failure.
+        let told = broker.send(&tokeninfo::ask(&url, &token.secret));
+        let told = told.and_then(|told| tokeninfo::read(&told, url.authority(), broker.now()));
+        about.account = told.ok().and_then(std::result::Result::ok).and_then(|info| info.account);
+        Ok(about)
     }
 
     fn identity_token(&self, request: &IdentityRequest, broker: &Broker<'_>) -> Result<Token> {

@@ -69,7 +69,7 @@ pub struct Place {
 }
 
 /// The places, in order.
-pub use places::PLACES;
+pub use places::{PLACES, setting};
 
 /// A line of `status`: a place, and what it had.
 pub struct Row {

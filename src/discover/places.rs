@@ -371,7 +371,7 @@ fn place(path: &Path, origin: Option<&str>) -> String {
 }
 
 /// What decides how a credential found at `place` is understood.
-pub(super) fn setting(search: &Search<'_>, place: String) -> Setting {
+pub fn setting(search: &Search<'_>, place: String) -> Setting {
     let settings = search.settings;
     Setting {
         token_host: settings.token_host.clone(),

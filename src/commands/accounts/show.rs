@@ -28,7 +28,7 @@ pub(super) fn report(login: Login, search: &Search<'_>, format: ReportFormat) ->
         let wish = TokenRequest::Access(AccessRequest::default());
         search.broker.peek(&**credential, &wish)
     });
-    let fields = row.login().json.as_ref().map(|map| seen(map)).unwrap_or_default();
+    let fields = row.login().json.as_ref().map(seen).unwrap_or_default();
     Ok(match format {
         ReportFormat::Text => text(&row, &fields, token.as_ref(), world),
         ReportFormat::Json => pretty(&Json {
