@@ -40,15 +40,8 @@ pub struct Updated {
 /// Exit 7 for kinds that gcloud does not write there, 9 where the file is a link or its folder is open to others, 1
 /// when it cannot be written.
 pub fn update_adc(name: &str, login: &Map<String, Value>, world: &World) -> Result<Updated> {
-    let kind = login.get("type").and_then(Value::as_str).unwrap_or("authorized_user");
-    if matches!(kind, "service_account" | "gdch_service_account") {
-        let shown = printable::text(name);
-        return Err(Error::unsupported(format!(
-            "{shown} is {}, whose key does not belong into the ADC file",
-            crate::credential::kind_in_words(kind)
-        ))
-        .hint("set GOOGLE_APPLICATION_CREDENTIALS to its key file"));
-    }
+    belongs_into_adc(name, login)?;
+    let kind = kind(login);
     let Some(folder) = &world.folders.gcloud else {
         return Err(Error::unexpected("there is no home folder, and so no ADC file")
             .hint("set HOME, or CLOUDSDK_CONFIG to gcloud's folder"));
@@ -73,6 +66,27 @@ pub fn update_adc(name: &str, login: &Map<String, Value>, world: &World) -> Resu
     };
     put(folder, &path, &text, world)?;
     Ok(Updated { path, backup })
+}
+
+fn kind(login: &Map<String, Value>) -> &str {
+    login.get("type").and_then(Value::as_str).unwrap_or("authorized_user")
+}
+
+/// Whether gcloud itself would write such a login there.
+///
+/// # Errors
+/// Exit 7, where it would not.
+pub fn belongs_into_adc(name: &str, login: &Map<String, Value>) -> Result<()> {
+    let kind = kind(login);
+    if !matches!(kind, "service_account" | "gdch_service_account") {
+        return Ok(());
+    }
+    Err(Error::unsupported(format!(
+        "{} is {}, whose key does not belong into the ADC file",
+        printable::text(name),
+        crate::credential::kind_in_words(kind)
+    ))
+    .hint("set GOOGLE_APPLICATION_CREDENTIALS to its key file"))
 }
 
 /// The file that is there, if it is one that may be replaced.

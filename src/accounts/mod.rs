@@ -20,7 +20,7 @@ use crate::printable;
 use crate::private_file::{self, Fault};
 use crate::world::World;
 
-pub use adc::{Updated, update_adc};
+pub use adc::{Updated, belongs_into_adc, update_adc};
 pub use import::{Imported, from_file};
 pub use rotation::{Current, Login, Successor};
 pub use state::{State, active};
@@ -145,7 +145,8 @@ pub enum Origin {
     Foreign,
 }
 
-fn digest(parts: &[&str]) -> String {
+/// A name for what may not be named: hex digits of a digest.
+pub(crate) fn digest(parts: &[&str]) -> String {
     let mut digest = Sha256::new();
     for part in parts {
         digest.update((part.len() as u64).to_le_bytes());

@@ -7,6 +7,7 @@ pub mod curl;
 pub mod exchange;
 pub mod exec;
 pub mod inspect;
+pub mod login;
 pub mod logout;
 pub mod man;
 pub mod print_access_token;
@@ -28,6 +29,7 @@ pub const COMMANDS: &[Spec] = &[
     inspect::SPEC,
     curl::SPEC,
     exec::SPEC,
+    login::SPEC,
     logout::SPEC,
     accounts::SPEC,
     status::SPEC,
@@ -145,6 +147,7 @@ mod tests {
         agree::<curl::Flags>();
         agree::<inspect::Flags>();
         agree::<exec::Flags>();
+        agree::<login::Flags>();
         agree::<accounts::Flags>();
         agree::<logout::Flags>();
         agree::<status::Flags>();

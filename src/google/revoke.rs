@@ -18,13 +18,7 @@ pub fn login(url: &Url, refresh_token: &Secret) -> HttpRequest {
 /// Ends a login at the STS, or at any other server that wants to know the client.
 pub fn login_of_client(url: &Url, refresh_token: &Secret, client: ClientAuth<'_>) -> HttpRequest {
     let mut fields = vec![("token", refresh_token.expose()), ("token_type_hint", "refresh_token")];
-    match client {
-        ClientAuth::Body(id, secret) => {
-            fields.extend([("client_id", id), ("client_secret", secret.expose())]);
-        }
-        ClientAuth::Id(id) => fields.push(("client_id", id)),
-        ClientAuth::Basic(..) | ClientAuth::EncodedBasic(..) => {}
-    }
+    fields.extend(sts::client_fields(client));
     sts::authenticated(HttpRequest::form(url.clone(), &fields), Some(client))
 }
 

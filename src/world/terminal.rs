@@ -33,6 +33,8 @@ pub struct Terminal {
     pub attended: bool,
     /// Width in columns that pages are made for: `COLUMNS`, else 80.
     pub width: usize,
+    /// Whether it can only print, as `TERM=dumb` says: no line is overwritten then.
+    dumb: bool,
     /// What the variables say of colour: always, never, or as the stream is.
     colour: Option<bool>,
 }
@@ -45,8 +47,8 @@ enum Sink {
 impl Terminal {
     /// The process's own standard error.
     pub fn standard(env: &Env) -> Terminal {
-        let no = env.os(&env::NO_COLOR).is_some()
-            || env.os(&env::TERM).is_some_and(|term| term == "dumb");
+        let dumb = env.os(&env::TERM).is_some_and(|term| term == "dumb");
+        let no = env.os(&env::NO_COLOR).is_some() || dumb;
         let forced = env.os(&env::CLICOLOR_FORCE).is_some_and(|value| value != "0");
         Terminal {
             level: Cell::new(Level::Usual),
@@ -54,6 +56,7 @@ impl Terminal {
             is_terminal: std::io::stderr().is_terminal(),
             attended: env.os(&env::CI).is_none(),
             width: width(env),
+            dumb,
             colour: if no {
                 Some(false)
             } else if forced {
@@ -72,6 +75,7 @@ impl Terminal {
             is_terminal: false,
             attended: false,
             width: 80,
+            dumb: false,
             colour: Some(false),
         }
     }
@@ -104,6 +108,35 @@ impl Terminal {
     /// A line for a person that is neither warning nor error, unless `-q`.
     pub fn tell(&self, text: &str) {
         self.say(Level::Usual, || text.to_owned());
+    }
+
+    /// A line that the next one of its kind overwrites, cut at the width of the terminal; on a terminal only, and not
+    /// with `-q`.
+    pub fn status(&self, text: &str) {
+        if self.overwrites() {
+            let width = self.columns().saturating_sub(1);
+            let text: String = secret::redact(text).chars().take(width).collect();
+            self.write(&format!("\r\u{1b}[K{text}"));
+        }
+    }
+
+    /// Takes that line away.
+    pub fn end_status(&self) {
+        if self.overwrites() {
+            self.write("\r\u{1b}[K");
+        }
+    }
+
+    fn overwrites(&self) -> bool {
+        self.is_terminal && !self.dumb && self.level.get() >= Level::Usual
+    }
+
+    /// How wide the terminal is right now, in columns.
+    pub fn columns(&self) -> usize {
+        match &self.sink {
+            Sink::Standard => window_width().unwrap_or(self.width),
+            Sink::Captured(_) => self.width,
+        }
     }
 
     /// A question, behind which the answer is typed.
@@ -164,6 +197,17 @@ impl Terminal {
 /// Standard error as a place for what a child prints to a person: standard output is for results.
 pub fn for_a_child() -> std::process::Stdio {
     std::io::stderr().into()
+}
+
+#[cfg(unix)]
+fn window_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+#[cfg(not(unix))]
+fn window_width() -> Option<usize> {
+    None
 }
 
 fn width(env: &Env) -> usize {

@@ -1,5 +1,6 @@
 //! Logins: listed, chosen, looked at, exported, ended. gauth's own and gcloud's.
 
+mod credentials;
 mod export;
 mod list;
 mod logout;
