@@ -1,15 +1,16 @@
 //! `gauth login`: a person signs in, once; tokens come from what is stored then.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::accounts::{self, State};
 use crate::broker::Broker;
 use crate::commands::{Example, Group, Spec, Status, Words};
+use crate::discover::Search;
 use crate::error::{Error, Result};
 use crate::flags::{Effort, General, Report, ReportFormat, Who, Wish as Scopes};
 use crate::login::authorize::{Challenge, Wish};
@@ -17,7 +18,7 @@ use crate::login::browser::{self, Choice};
 use crate::login::callback::{Expected, Outcome};
 use crate::login::client::Client;
 use crate::login::loopback::{Listener, Reply};
-use crate::login::person::{self, Person};
+use crate::login::person;
 use crate::login::provider::Provider;
 use crate::login::redirect::Target;
 use crate::login::turn::{self, Turn};
@@ -38,6 +39,7 @@ pub const SPEC: Spec = Spec {
         Example("gauth login --client-id-file client.json", "opens the browser"),
         Example("gauth login --no-browser", "for a machine without one"),
         Example("gauth login --account ada@example.com", "sign in again"),
+        Example("gauth login --credentials key.json", "keep a credential file as an account"),
     ],
     more: "\
 A browser is opened where there is one, never over SSH or in CI; the address is printed in any case. The answer comes \
@@ -50,7 +52,8 @@ registered with a port or path of its own, is answered at exactly that address o
 used, or those of the client file if they are Google's or on this machine.\n\n\
 Without --scopes, openid, email and cloud-platform are asked for. What was asked for and not granted is named. The \
 login becomes the active account, or with --profile that profile's; who signed in before is still there, see gauth \
-accounts. Of several logins for one account at a time one opens a browser, and the others use what comes of it.",
+accounts. --update-adc writes gcloud's ADC file as well, which Google's libraries read, and keeps the old one beside \
+it. With --credentials nobody is asked: any credential file becomes an account. Of several logins for one account at a time one opens a browser, and the others use what comes of it.",
     group: Group::SignIn,
     flags: Flags::augment_args,
     run,
@@ -130,6 +133,12 @@ struct Asked {
 #[group(skip)]
 #[command(next_help_heading = "Then")]
 struct Fate {
+    /// Ask nobody, keep this credential file
+    #[arg(long, value_name = "FILE", visible_aliases = ["key-file", "cred-file"], value_hint = ValueHint::FilePath, conflicts_with_all = ["client_id_file", "no_browser", "scopes"])]
+    credentials: Option<OsString>,
+    /// Write gcloud's ADC file too
+    #[arg(long)]
+    update_adc: bool,
     /// Keep the active account as it is
     #[arg(long)]
     no_activate: bool,
@@ -150,6 +159,11 @@ struct Fate {
 fn run(words: Words, world: &World) -> anyhow::Result<Status> {
     let flags: Flags = words.flags()?;
     let settings = Settings::resolve(&flags.given()?, world)?;
+    if let Some(file) = &flags.fate.credentials {
+        let done = flags.take(file, &settings, world)?;
+        flags.report(&done, world)?;
+        return Ok(Status::DONE);
+    }
     let plan = flags.plan(&settings, world)?;
     let done = match turn::wait(plan.wish.account.as_deref(), plan.until, world)? {
         Turn::Done(account) => Stored { account, scopes: None },
@@ -183,12 +197,13 @@ impl Flags {
                 ..Effort::default()
             },
             general: self.general.clone(),
+            new_profile: true,
         })
     }
 
     /// Everything that can be known before anybody is asked.
     fn plan(&self, settings: &Settings, world: &World) -> Result<Plan> {
-        let client = self.client(world)?;
+        let client = self.client(settings)?;
         let provider = Provider::google(&client, settings)?;
         let wish = self.wish(settings)?;
         let wait = self.way.wait.as_deref().map(wait).transpose()?.unwrap_or(PATIENCE);
@@ -196,12 +211,12 @@ impl Flags {
     }
 
     /// The client that is named by flag, variable or file.
-    fn client(&self, world: &World) -> Result<Client> {
-        let flag = self.client_id_file.clone().map(|file| (file, "--client-id-file"));
-        let variable = &env::GAUTH_CLIENT_ID_FILE;
-        let named = flag.or_else(|| Some((world.env.os(variable)?, variable.name)));
-        let (file, origin) = named.ok_or_else(Client::none)?;
-        Client::read(&PathBuf::from(file), origin)
+    fn client(&self, settings: &Settings) -> Result<Client> {
+        let flag = self.client_id_file.as_ref().map(|file| (Path::new(file), "--client-id-file"));
+        let named = settings.client_id_file.as_ref();
+        let named = named.map(|chosen| (chosen.value.as_path(), chosen.origin.as_str()));
+        let (file, origin) = flag.or(named).ok_or_else(Client::none)?;
+        Client::read(file, origin)
     }
 
     fn wish(&self, settings: &Settings) -> Result<Wish> {
@@ -247,8 +262,7 @@ impl Flags {
             warn_of_missing(plan, scopes.as_deref(), broker.world);
             let quota_project = settings.quota_project.as_deref();
             let login = person::authorized_user(plan, &person, &granted, quota_project)?;
-            accounts::keep(&person.account, &login, broker.world)?;
-            self.activate(&person, broker.world)?;
+            self.keep(&person.account, &login, broker.world)?;
             Ok(Stored { account: person.account, scopes })
         });
         if let Some(browser) = browser {
@@ -307,12 +321,44 @@ impl Flags {
         }
     }
 
+    /// Keeps a credential file as an account.
+    fn take(&self, file: &OsStr, settings: &Settings, world: &World) -> Result<Stored> {
+        let broker = settings.broker(world);
+        let search = Search { settings, broker: &broker, may_ask: true };
+        let mut taken = accounts::from_file(file, asked_for(settings).as_deref(), &search)?;
+        if self.fate.update_adc {
+            accounts::belongs_into_adc(&taken.name, &taken.json)?;
+        }
+        if let Some(project) = &settings.quota_project {
+            taken.json.insert("quota_project_id".to_owned(), json!(project));
+        }
+        self.keep(&taken.name, &taken.json, world)?;
+        Ok(Stored { account: taken.name, scopes: None })
+    }
+
+    /// Stores a login, makes it the account that is used, and writes it for others where that is wanted.
+    fn keep(&self, account: &str, login: &Map<String, Value>, world: &World) -> Result<()> {
+        accounts::keep(account, login, world)?;
+        self.activate(account, world)?;
+        if self.fate.update_adc {
+            let updated = accounts::update_adc(account, login, world)?;
+            let path = printable::path(&updated.path);
+            world.terminal.tell(&match updated.backup {
+                Some(backup) => {
+                    format!("wrote {path}, what was there is now {}", printable::path(&backup))
+                }
+                None => format!("wrote {path}"),
+            });
+        }
+        Ok(())
+    }
+
     /// Makes it the account that is used from now on.
-    fn activate(&self, person: &Person, world: &World) -> Result<()> {
+    fn activate(&self, account: &str, world: &World) -> Result<()> {
         if self.fate.no_activate {
             return Ok(());
         }
-        let account = person.account.clone();
+        let account = account.to_owned();
         let profile = self.general.profile.as_deref();
         let profile = profile.map(|name| settings::text("--profile", name)).transpose()?;
         State::change(world, |state| match profile {
