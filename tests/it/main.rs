@@ -11,6 +11,7 @@ mod exchange;
 mod generated;
 mod input;
 mod inspect;
+mod login;
 mod net;
 mod properties;
 mod readme;
