@@ -15,6 +15,7 @@ pub mod metadata;
 pub mod openid;
 mod openid_login;
 pub mod ready;
+mod reauth;
 pub mod service_account;
 pub mod source;
 

@@ -4,7 +4,8 @@ use crate::accounts::{Login, Origin};
 use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::external_account::check_client;
-use crate::credential::{AGAIN, Setting, login};
+use crate::credential::login::{self, Held, Whose};
+use crate::credential::{AGAIN, Setting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::google::answer;
 use crate::google::sts::{self, ClientAuth, Exchange};
@@ -131,8 +132,8 @@ impl Session {
     pub fn id_token(&self, broker: &Broker<'_>) -> Result<Secret> {
         let now = broker.now();
         let kept = self.id_token.as_ref();
-        if let Some(kept) =
-            kept.filter(|token| jwt::expiry(token).is_some_and(|end| end - now > MARGIN))
+        if let Some(kept) = kept
+            .filter(|token| jwt::expiry(token).is_some_and(|end| end.saturating_sub(now) > MARGIN))
         {
             broker.world.terminal.note(|| format!("the ID token kept for {} is used", self.name));
             return Ok(kept.clone());
@@ -141,10 +142,11 @@ impl Session {
             let why = "its ID token is over, and there is no refresh token";
             return Err(Error::login_required(&self.name, why, &self.login_hint));
         };
-        let login = Login { origin: &self.origin, client_id: &self.client_id, refresh_token };
-        let granted = login::spend(&login, &self.name, true, broker, |token, patience| {
-            self.ask(token, patience, broker)
-        })?;
+        let login =
+            Login { origin: &self.origin, client_id: &self.client_id, refresh_token, rapt: None };
+        let whose = Whose { name: &self.name, hint: &self.login_hint, rotates: true };
+        let granted = Held::take(&login, whose, broker)?
+            .ask(|token, patience| self.ask(token, patience, broker))?;
         granted.id_token.filter(token::is_id_token).ok_or_else(|| {
             let host = self.token_uri.authority();
             let why = format!("{host} gives no ID token without a new sign-in");

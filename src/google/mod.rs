@@ -6,6 +6,7 @@ pub mod device;
 pub mod gdch;
 pub mod iam;
 pub mod metadata;
+pub mod reauth;
 pub mod sts;
 pub mod token;
 pub mod tokeninfo;
