@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::accounts::LARGEST;
+use crate::accounts::{LARGEST, SHARED};
 use crate::credential::{self, Credential};
 use crate::discover::{self, Search};
 use crate::error::{Error, Result};
@@ -43,6 +43,7 @@ pub fn from_file(file: &OsStr, account: Option<&str>, search: &Search<'_>) -> Re
         for saved in ["token", "expiry"] {
             json.remove(saved);
         }
+        json.insert(SHARED.to_owned(), Value::Bool(true));
     }
     json.retain(|_, value| !value.is_null());
     if let Ok(folder) = std::env::current_dir() {
@@ -179,7 +180,9 @@ mod tests {
         );
         let kept = kept.expect("imported");
         assert_eq!(kept.name, "Ada@example.com");
-        let expected = user(json!({"account": "Ada@example.com", "type": "authorized_user"}));
+        let expected = user(json!({
+            "account": "Ada@example.com", "type": "authorized_user", "refresh_token_shared": true,
+        }));
         assert_eq!(Value::Object(kept.json), expected);
         let named = imported(&user(json!({})), Some("work")).expect("imported");
         assert_eq!(named.name, "work");

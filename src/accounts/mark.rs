@@ -22,7 +22,7 @@ impl Login<'_> {
 
     /// In what words the server refused the newest refresh token of this login, as far as that is known here.
     pub fn refusal(&self, world: &World) -> Option<String> {
-        let newest = self.current(world).ok()?.refresh_token;
+        let newest = self.newest(world).ok()?;
         Cache::new(world).refusal(&self.mark(&newest))
     }
 

@@ -9,6 +9,7 @@ mod state;
 mod stored;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -17,17 +18,19 @@ use zeroize::Zeroizing;
 use crate::error::Result;
 use crate::json;
 use crate::printable;
-use crate::private_file::{self, Fault};
+use crate::private_file::{self, Fault, Limits};
 use crate::world::World;
 
 pub use adc::{Updated, belongs_into_adc, update_adc};
 pub use import::{Imported, from_file};
-pub use rotation::{Current, Login, Successor};
+pub use rotation::{Current, Login, SHARED, Stored, Successor};
 pub use state::{State, active};
-pub use stored::{SIGNED_IN, forget, forget_shadows, keep};
+pub use stored::{SIGNED_IN, forget, forget_shadows, keep, share};
 
 /// Largest credential file, in bytes.
 pub const LARGEST: usize = 1024 * 1024;
+/// What writers that died have left is removed after an hour, and nothing else ever.
+const LEFT: Limits = Limits { temporary: Duration::from_secs(3600), other: None };
 /// Longest file name made of an account; a longer one becomes a digest.
 const LONGEST_NAME: usize = 120;
 
@@ -107,6 +110,11 @@ pub fn read_stored(path: &Path, world: &World) -> Result<Zeroizing<Vec<u8>>> {
 
 fn folder(world: &World) -> Option<PathBuf> {
     world.folders.gauth.as_ref().map(|folder| folder.join("accounts"))
+}
+
+/// Removes what writers that died have left in a folder of logins.
+fn tidy(folder: &Path, world: &World) {
+    private_file::sweep(folder, world.clock.unix(), &LEFT);
 }
 
 fn read(path: &Path, world: &World) -> Result<Option<Zeroizing<Vec<u8>>>> {

@@ -4,7 +4,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::accounts::{Login, Origin, SIGNED_IN, rotation};
+use crate::accounts::{Login, Origin, SHARED, SIGNED_IN, rotation};
 use crate::error::{Error, Result};
 use crate::google::token;
 use crate::secret::Secret;
@@ -12,7 +12,7 @@ use crate::trust::DEFAULT_UNIVERSE;
 use crate::world::World;
 
 /// What is ours in a login's JSON, and nobody else's.
-const OURS: &[&str] = &[SIGNED_IN, rotation::ROTATES];
+const OURS: &[&str] = &[SIGNED_IN, SHARED, rotation::ROTATES];
 
 /// As google-auth's `to_json` writes the login of a user, and what that leaves out behind it.
 const USER: &[&str] = &[
@@ -91,6 +91,7 @@ const PUBLIC: &[&str] = &[
     "project_id",
     "quota_project_id",
     "refresh_token_rotates",
+    "refresh_token_shared",
     "region_url",
     "regional_cred_verification_url",
     "revoke_uri",
@@ -202,11 +203,12 @@ pub fn newest(mut login: Map<String, Value>, world: &World) -> Result<Map<String
     if let (Some(client_id), Some(found)) = (text("client_id"), text("refresh_token")) {
         let refresh_token = Secret::new(found);
         let known = Login {
+            rapt: None,
             origin: &Origin::Foreign,
             client_id: &client_id,
             refresh_token: &refresh_token,
         };
-        let newest = known.current(world)?.refresh_token;
+        let newest = known.newest(world)?;
         login.insert("refresh_token".to_owned(), Value::from(newest.expose()));
     }
     Ok(login)

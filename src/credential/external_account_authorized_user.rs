@@ -5,7 +5,7 @@ use crate::accounts::{Login, Origin};
 use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::external_account::{check_client, introspection};
-use crate::credential::login::{self, Saved};
+use crate::credential::login::{self, Held, Saved, Whose};
 use crate::credential::{AGAIN, About, Credential, Revocation, Setting, USUAL_LOGIN};
 use crate::error::{Error, ErrorKind, Result};
 use crate::google::sts::{self, ClientAuth, Exchange};
@@ -85,7 +85,7 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
             .to_owned(),
         (Origin::Foreign, false) => setting.login_hint.clone(),
     };
-    let origin = setting.origin.clone();
+    let origin = login::origin(&mut fields, setting);
     Ok(Box::new(WorkforceLogin {
         about,
         refresh,
@@ -158,10 +158,10 @@ impl Credential for WorkforceLogin {
             let why = "the saved token is over, and there is no refresh token";
             return Err(Error::login_required(name, why, &self.login_hint));
         };
-        let granted =
-            login::spend(&self.login(refresh), name, true, broker, |refresh_token, patience| {
-                self.ask(refresh, refresh_token, patience, broker)
-            })?;
+        let login = self.login(refresh);
+        let whose = Whose { name, hint: &self.login_hint, rotates: true };
+        let granted = Held::take(&login, whose, broker)?
+            .ask(|refresh_token, patience| self.ask(refresh, refresh_token, patience, broker))?;
         let mut token = Token::new(granted.access_token, KIND, granted.expires_at);
         token.scopes = granted.scopes;
         Ok(self.about.stamp(token))
@@ -173,7 +173,7 @@ impl Credential for WorkforceLogin {
 
     fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
         let Some(refresh) = &self.refresh else { return Ok(Revocation::Impossible) };
-        let newest = self.login(refresh).current(broker.world)?.refresh_token;
+        let newest = self.login(refresh).newest(broker.world)?;
         let url = match self.revoke_url.clone()? {
             Some(url) => url,
             None => revoke::beside(&refresh.token_url).map_err(|what| {
@@ -205,6 +205,7 @@ impl WorkforceLogin {
             origin: &self.origin,
             client_id: &refresh.client_id,
             refresh_token: &refresh.refresh_token,
+            rapt: None,
         }
     }
 

@@ -13,6 +13,7 @@ pub mod lazy;
 mod login;
 pub mod metadata;
 pub mod ready;
+mod reauth;
 pub mod service_account;
 pub mod source;
 

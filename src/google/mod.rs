@@ -5,6 +5,7 @@ pub mod code;
 pub mod gdch;
 pub mod iam;
 pub mod metadata;
+pub mod reauth;
 pub mod revoke;
 pub mod sts;
 pub mod token;
