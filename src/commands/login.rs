@@ -441,7 +441,7 @@ fn consent(plan: &Plan, outcome: Outcome, redirect_uri: String) -> Result<Consen
 fn warn_of_missing(plan: &Plan, granted: Option<&[String]>, world: &World) {
     let missing = person::missing(&plan.wish.scopes, granted);
     if !missing.is_empty() {
-        let missing: Vec<String> = missing.into_iter().map(|scope| short_one(scope)).collect();
+        let missing: Vec<String> = missing.into_iter().map(short_one).collect();
         world.terminal.warn(&format!("not granted: {}", missing.join(", ")));
     }
 }
