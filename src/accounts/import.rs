@@ -43,6 +43,7 @@ pub fn from_file(file: &OsStr, account: Option<&str>, search: &Search<'_>) -> Re
         for saved in ["token", "expiry"] {
             json.remove(saved);
         }
+        // The file stays where it is, and whoever reads it refreshes the same login.
         json.insert(SHARED.to_owned(), Value::Bool(true));
     }
     json.retain(|_, value| !value.is_null());
@@ -180,9 +181,9 @@ mod tests {
         );
         let kept = kept.expect("imported");
         assert_eq!(kept.name, "Ada@example.com");
-        let expected = user(json!({
-            "account": "Ada@example.com", "type": "authorized_user", "refresh_token_shared": true,
-        }));
+        let expected = user(
+            json!({"account": "Ada@example.com", "type": "authorized_user", "refresh_token_shared": true}),
+        );
         assert_eq!(Value::Object(kept.json), expected);
         let named = imported(&user(json!({})), Some("work")).expect("imported");
         assert_eq!(named.name, "work");

@@ -79,7 +79,7 @@ impl Successor {
     pub fn store(self, sent: &Secret, next: &Secret, world: &World) -> io::Result<()> {
         self.publish(sent, world, |content| {
             content.insert(ROTATES.to_owned(), Value::Bool(true));
-            content.insert("refresh_token".to_owned(), Value::from(next.expose()));
+            holder(content).insert("refresh_token".to_owned(), Value::from(next.expose()));
         })
     }
 
@@ -111,7 +111,7 @@ impl Successor {
             return Err(io::Error::other("its file is damaged"));
         }
         let is_other = |token: &str| !Secret::new(token).same_as(sent);
-        let there = content.get("refresh_token").and_then(Value::as_str);
+        let there = holder(&mut content).get("refresh_token").and_then(Value::as_str);
         if self.ours && there.is_some_and(is_other) {
             return Ok(());
         }
@@ -127,6 +127,19 @@ impl Successor {
             let name = self.path.file_name().unwrap_or_default().to_string_lossy();
             private_file::write(folder, &name, &bytes, Durability::Durable, &*world.random)
         })
+    }
+}
+
+/// The part of a stored login that holds its refresh token: that of another provider stands where the proof of an
+/// external account does.
+fn holder(content: &mut Map<String, Value>) -> &mut Map<String, Value> {
+    let is_nested = content
+        .get("credential_source")
+        .and_then(|source| source.get("openid"))
+        .is_some_and(Value::is_object);
+    match is_nested {
+        true => content["credential_source"]["openid"].as_object_mut().expect("it is an object"),
+        false => content,
     }
 }
 
@@ -166,15 +179,15 @@ impl Login<'_> {
             return Ok(Stored::Gone);
         }
         // A file that is damaged says nothing; one of ours was whole when it was read.
-        let stored = bytes.and_then(|bytes| json::object(&bytes).ok()).unwrap_or_default();
-        let mut stored = json::Fields::new(stored);
+        let mut stored = bytes.and_then(|bytes| json::object(&bytes).ok()).unwrap_or_default();
+        let marked = stored.get(ROTATES) == Some(&Value::Bool(true));
+        let mut stored = json::Fields::new(std::mem::take(holder(&mut stored)));
         let client_id = stored.text("client_id").ok().flatten();
         if self.is_ours() && client_id.is_some_and(|client_id| client_id != self.client_id) {
             return Ok(Stored::Replaced);
         }
         let mut secret = |name| stored.secret(name).ok().flatten().filter(|text| !text.is_empty());
         let (newer, rapt) = (secret("refresh_token"), secret(RAPT));
-        let marked = stored.any(ROTATES) == Some(Value::Bool(true));
         // A proof of somebody else's keeping, which may be the newest, goes first; ours was read again just now.
         let given = self.rapt.filter(|_| !self.is_ours()).cloned();
         let mut rapts: Vec<Secret> = given.into_iter().chain(rapt).collect();
@@ -190,15 +203,15 @@ impl Login<'_> {
         Ok(Stored::Current(current))
     }
 
-    /// The newest refresh token there is of it; the one it was read with, where the store no longer has it.
+    /// The newest refresh token, or the one that was read where the login is no longer there.
     ///
     /// # Errors
     /// When a store of ours cannot be used.
     pub fn newest(&self, world: &World) -> Result<Secret> {
-        match self.current(world)? {
-            Stored::Current(current) => Ok(current.refresh_token),
-            Stored::Gone | Stored::Replaced => Ok(self.refresh_token.clone()),
-        }
+        Ok(match self.current(world)? {
+            Stored::Current(current) => current.refresh_token,
+            Stored::Gone | Stored::Replaced => self.refresh_token.clone(),
+        })
     }
 
     /// Prepares the file for what will change, with room for it and all that stays in it, before the refresh token

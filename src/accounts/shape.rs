@@ -4,7 +4,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::accounts::{Login, Origin, SHARED, SIGNED_IN, rotation};
+use crate::accounts::{Login, Origin, SIGNED_IN, Stored, rotation};
 use crate::error::{Error, Result};
 use crate::google::token;
 use crate::secret::Secret;
@@ -12,7 +12,7 @@ use crate::trust::DEFAULT_UNIVERSE;
 use crate::world::World;
 
 /// What is ours in a login's JSON, and nobody else's.
-const OURS: &[&str] = &[SIGNED_IN, SHARED, rotation::ROTATES];
+const OURS: &[&str] = &[SIGNED_IN, rotation::ROTATES, rotation::SHARED];
 
 /// As google-auth's `to_json` writes the login of a user, and what that leaves out behind it.
 const USER: &[&str] = &[
@@ -203,13 +203,18 @@ pub fn newest(mut login: Map<String, Value>, world: &World) -> Result<Map<String
     if let (Some(client_id), Some(found)) = (text("client_id"), text("refresh_token")) {
         let refresh_token = Secret::new(found);
         let known = Login {
-            rapt: None,
             origin: &Origin::Foreign,
             client_id: &client_id,
             refresh_token: &refresh_token,
+            rapt: None,
         };
-        let newest = known.newest(world)?;
-        login.insert("refresh_token".to_owned(), Value::from(newest.expose()));
+        if let Stored::Current(current) = known.current(world)? {
+            let newest = current.refresh_token.expose();
+            login.insert("refresh_token".to_owned(), Value::from(newest));
+            if let Some(rapt) = current.rapts.last() {
+                login.insert("rapt_token".to_owned(), Value::from(rapt.expose()));
+            }
+        }
     }
     Ok(login)
 }

@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod code;
+pub mod device;
 pub mod gdch;
 pub mod iam;
 pub mod metadata;

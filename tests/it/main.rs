@@ -12,6 +12,7 @@ mod exchange;
 mod generated;
 mod input;
 mod inspect;
+mod login;
 mod net;
 mod properties;
 mod readme;
