@@ -9,9 +9,10 @@
 //        device   type USER_CODE where the page asks for it, and consent
 //
 // Writes to FOLDER: NAME-*.png, NAME.address, and at last NAME.said with a line for each thing looked at, "ok" or "FAIL"
-// first. Exits with 1 if one failed. Nothing outside this machine is asked: the driver answers by itself.
+// first. Exits with 1 if one failed. The browser is the one that chromium.mjs wrote to FOLDER/chromium. Nothing outside
+// this machine is asked: what is from elsewhere is answered here.
 
-import { renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -20,10 +21,6 @@ import { chromium } from 'playwright-core';
 
 const [folder, name, what, start, userCode] = process.argv.slice(2);
 const ADA = 'ada@example.com';
-const FLAGS = [
-  '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-  '--disable-sync', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost',
-];
 
 const lines = [];
 let stage = 'the provider';
@@ -95,7 +92,7 @@ function listening({ port, hostname }) {
 async function step(page, seen) {
   const url = page.url();
   if (await page.locator('#allow').count()) {
-    if (!seen.has('consent')) await shot(page, 'consent');
+    if (!seen.has('consent')) await judgeConsent(page);
     seen.add('consent');
     // By the keyboard, as those do who have no mouse.
     await page.locator(what === 'deny' ? '#deny' : '#allow').press('Enter');
@@ -135,7 +132,7 @@ function contrast(one, other) {
 }
 
 /** Looks at a page in dark and light, wide and narrow. */
-async function looks(page) {
+async function looks(page, part = '') {
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize({ width: 1000, height: 600 });
@@ -149,13 +146,13 @@ async function looks(page) {
     const dark = contrast(paper, 'rgb(0, 0, 0)') < 3;
     say(dark === (colorScheme === 'dark'), `${colorScheme} where the person wants it`, [ink, paper]);
     say(contrast(ink, paper) >= 7, `${colorScheme}: the text is easy to read`, [ink, paper]);
-    await shot(page, colorScheme);
+    await shot(page, `${part}${colorScheme}`);
   }
   await page.emulateMedia({ colorScheme: 'light' });
   await page.setViewportSize({ width: 320, height: 568 });
   const [wide, there] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
   say(wide <= there, 'a phone shows it without scrolling sideways', [wide, there]);
-  await shot(page, 'phone');
+  await shot(page, `${part}phone`);
 }
 
 /** axe, on a copy of the page where scripts may run. */
@@ -170,6 +167,15 @@ async function accessible(browser, html) {
   });
   say(found.length === 0, 'axe finds nothing against it', found);
   await page.context().close();
+}
+
+/** The page of the sandbox, where people consent. */
+async function judgeConsent(page) {
+  const text = await page.locator('body').innerText();
+  say(text.includes(ADA) || (await page.getByRole('radio').count()) > 0, 'the sandbox says who signs in', text);
+  say((await page.getByRole('button').count()) === 2, 'two buttons');
+  await looks(page, 'consent-');
+  await accessible(page.context().browser(), await page.content());
 }
 
 /** The page that gauth shows at the end. */
@@ -256,7 +262,7 @@ async function person(browser) {
   say(!open, 'nobody listens there any more');
 }
 
-const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', chromiumSandbox: false, args: FLAGS });
+const browser = await chromium.connect(readFileSync(`${folder}/chromium`, 'utf8'));
 try {
   await person(browser);
 } catch (error) {
