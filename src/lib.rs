@@ -30,6 +30,7 @@ pub mod json;
 pub mod jwks;
 pub mod jwt;
 pub mod key;
+pub mod login;
 pub mod output;
 pub mod printable;
 pub mod private_file;

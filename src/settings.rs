@@ -56,6 +56,8 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     /// The token endpoint of `CLOUDSDK_AUTH_TOKEN_HOST`.
     pub token_host: Option<Url>,
+    /// Where people are asked for their consent, of `CLOUDSDK_AUTH_AUTH_HOST`.
+    pub auth_host: Option<Url>,
     /// Other services of Google's that variables moved.
     pub services: Services,
     /// A provider to federate with, in place of a credential.
@@ -177,7 +179,8 @@ impl Settings {
                 &env::GAUTH_ALLOW_HOST,
                 profile.allowed_hosts.as_deref(),
             )?,
-            token_host: token_host(world)?,
+            token_host: moved(world, &env::CLOUDSDK_AUTH_TOKEN_HOST)?,
+            auth_host: moved(world, &env::CLOUDSDK_AUTH_AUTH_HOST)?,
             services: services(world)?,
             workload: pick.workload(who)?,
             impersonate: pick.impersonate(who)?,
@@ -441,15 +444,17 @@ fn narrow(wish: &Wish) -> Result<Option<Narrow>> {
 
 /// Services that gcloud's variables moved.
 fn services(world: &World) -> Result<Services> {
-    let moved = |variable: &Variable| -> Result<Option<Url>> {
-        let value = world.env.text(variable)?;
-        value.map(|text| trust::chosen_endpoint(&text, variable.name)).transpose()
-    };
     Ok(Services {
-        sts: moved(&env::CLOUDSDK_API_ENDPOINT_OVERRIDES_STS)?,
-        iam_credentials: moved(&env::CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS)?,
-        introspection: moved(&env::CLOUDSDK_AUTH_TOKEN_INTROSPECTION_ENDPOINT)?,
+        sts: moved(world, &env::CLOUDSDK_API_ENDPOINT_OVERRIDES_STS)?,
+        iam_credentials: moved(world, &env::CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS)?,
+        introspection: moved(world, &env::CLOUDSDK_AUTH_TOKEN_INTROSPECTION_ENDPOINT)?,
     })
+}
+
+/// An endpoint that a variable of gcloud's moved.
+fn moved(world: &World, variable: &Variable) -> Result<Option<Url>> {
+    let value = world.env.text(variable)?;
+    value.map(|text| trust::chosen_endpoint(&text, variable.name)).transpose()
 }
 
 /// A flag's value as text.
@@ -464,12 +469,6 @@ pub fn text(flag: &str, value: &OsStr) -> Result<String> {
         None => Err(Error::usage(format!("the value of {flag} is not valid UTF-8"))
             .hint(format!("give {flag} as text"))),
     }
-}
-
-fn token_host(world: &World) -> Result<Option<Url>> {
-    let variable = &env::CLOUDSDK_AUTH_TOKEN_HOST;
-    let value = world.env.text(variable)?;
-    value.map(|text| trust::chosen_endpoint(&text, variable.name)).transpose()
 }
 
 fn source_name(source: Source) -> &'static str {

@@ -172,6 +172,16 @@ pub fn scopes<'a>(written: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     scopes
 }
 
+/// Whether two names are of the same scope: Google answers two of OpenID Connect's with names of its own.
+pub fn same_scope(one: &str, other: &str) -> bool {
+    let long = |scope| match scope {
+        "email" => "https://www.googleapis.com/auth/userinfo.email".to_owned(),
+        "profile" => "https://www.googleapis.com/auth/userinfo.profile".to_owned(),
+        _ => String::from(scope),
+    };
+    long(one) == long(other)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,6 +192,12 @@ mod tests {
             scopes(["openid,cloud-platform", "email https://mail.google.com/", "cloud-platform"]),
             ["email", "https://mail.google.com/", CLOUD_PLATFORM, "openid"]
         );
+    }
+
+    #[test]
+    fn googles_names_for_email_and_profile_are_the_same_scopes() {
+        assert!(same_scope("https://www.googleapis.com/auth/userinfo.email", "email"));
+        assert!(same_scope("openid", "openid") && !same_scope("openid", "email"));
     }
 
     #[test]

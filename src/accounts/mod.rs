@@ -108,7 +108,8 @@ pub enum Origin {
     Foreign,
 }
 
-fn digest(parts: &[&str]) -> String {
+/// A name for what may not be named: hex digits of a digest.
+pub(crate) fn digest(parts: &[&str]) -> String {
     let mut digest = Sha256::new();
     for part in parts {
         digest.update((part.len() as u64).to_le_bytes());

@@ -6,6 +6,7 @@ pub mod curl;
 pub mod exchange;
 pub mod exec;
 pub mod inspect;
+pub mod login;
 pub mod man;
 pub mod print_access_token;
 pub mod print_identity_token;
@@ -26,6 +27,7 @@ pub const COMMANDS: &[Spec] = &[
     inspect::SPEC,
     curl::SPEC,
     exec::SPEC,
+    login::SPEC,
     status::SPEC,
     cache::SPEC,
     sandbox::SPEC,
@@ -141,6 +143,7 @@ mod tests {
         agree::<curl::Flags>();
         agree::<inspect::Flags>();
         agree::<exec::Flags>();
+        agree::<login::Flags>();
         agree::<status::Flags>();
         agree::<cache::Flags>();
         agree::<sandbox::Flags>();

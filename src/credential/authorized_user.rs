@@ -10,11 +10,11 @@ use crate::credential::login::{self, Saved};
 use crate::credential::{AGAIN, About, Credential, Setting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::google::token::{Granted, Refresh};
-use crate::google::{answer, token};
+use crate::google::{answer, token as endpoint};
 use crate::http::Patience;
 use crate::json::Fields;
 use crate::secret::Secret;
-use crate::token::{AccessRequest, IdentityRequest, Token};
+use crate::token::{self, AccessRequest, IdentityRequest, Token};
 use crate::trust::DEFAULT_UNIVERSE;
 use crate::url::Url;
 
@@ -168,10 +168,10 @@ impl AuthorizedUser {
             scopes,
             rapt: self.rapt.as_ref(),
         };
-        let request = token::refresh(&self.token_uri, &refresh).patience(patience);
+        let request = endpoint::refresh(&self.token_uri, &refresh).patience(patience);
         let now = broker.now();
         let response = broker.send(&request)?;
-        token::read(&response, self.token_uri.authority(), now).map_err(|error| {
+        endpoint::read(&response, self.token_uri.authority(), now).map_err(|error| {
             match answer::server_error(&response) {
                 Some(said) if error.kind() == ErrorKind::Refused => self.refused(error, &said),
                 _ => error,
@@ -215,31 +215,10 @@ impl AuthorizedUser {
             .scopes
             .iter()
             .map(String::as_str)
-            .filter(|scope| !given.iter().any(|given| same_scope(given, scope)))
+            .filter(|scope| !given.iter().any(|given| token::same_scope(given, scope)))
             .collect();
         if !missing.is_empty() {
             broker.world.terminal.warn(&format!("not granted: {}", missing.join(", ")));
         }
-    }
-}
-
-/// Google answers two of OpenID Connect's scopes with names of its own.
-fn same_scope(given: &str, asked: &str) -> bool {
-    let own = |scope| match scope {
-        "email" => "https://www.googleapis.com/auth/userinfo.email".to_owned(),
-        "profile" => "https://www.googleapis.com/auth/userinfo.profile".to_owned(),
-        _ => String::from(scope),
-    };
-    own(given) == own(asked)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn googles_names_for_email_and_profile_are_the_same_scopes() {
-        assert!(same_scope("https://www.googleapis.com/auth/userinfo.email", "email"));
-        assert!(same_scope("openid", "openid") && !same_scope("openid", "email"));
     }
 }

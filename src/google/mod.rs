@@ -1,6 +1,7 @@
 //! Google's APIs: one file each. Requests are built and answers read by pure functions.
 
 pub mod answer;
+pub mod code;
 pub mod gdch;
 pub mod iam;
 pub mod metadata;

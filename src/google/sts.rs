@@ -93,18 +93,26 @@ pub fn exchange(url: &Url, wish: &Exchange<'_>) -> HttpRequest {
     }
     fields.push(("options", wish.options.unwrap_or_default()));
     fields.push(("refresh_token", wish.refresh_token.map_or("", Secret::expose)));
-    match wish.client {
-        Some(ClientAuth::Body(id, secret)) => {
-            fields.extend([("client_id", id), ("client_secret", secret.expose())]);
-        }
-        Some(ClientAuth::Id(id)) => fields.push(("client_id", id)),
-        Some(ClientAuth::Basic(..) | ClientAuth::EncodedBasic(..)) | None => {}
-    }
+    fields.extend(wish.client.into_iter().flat_map(client_fields));
     fields.retain(|(_, value)| !value.is_empty());
     authenticated(HttpRequest::form(url.clone(), &fields), wish.client)
 }
 
-fn authenticated(request: HttpRequest, client: Option<ClientAuth<'_>>) -> HttpRequest {
+/// The client's part of a form.
+pub(super) fn client_fields<'a>(
+    client: ClientAuth<'a>,
+) -> impl Iterator<Item = (&'static str, &'a str)> {
+    let (id, secret) = match client {
+        ClientAuth::Body(id, secret) => (Some(id), Some(secret.expose())),
+        ClientAuth::Id(id) => (Some(id), None),
+        ClientAuth::Basic(..) | ClientAuth::EncodedBasic(..) => (None, None),
+    };
+    let id = id.map(|id| ("client_id", id));
+    id.into_iter().chain(secret.map(|secret| ("client_secret", secret)))
+}
+
+/// A request with the client's part of its head.
+pub(super) fn authenticated(request: HttpRequest, client: Option<ClientAuth<'_>>) -> HttpRequest {
     match client {
         Some(ClientAuth::Basic(id, secret)) => {
             request.secret_header("authorization", basic(id, secret))

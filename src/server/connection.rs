@@ -22,8 +22,14 @@ const REST: Duration = Duration::from_secs(30);
 /// Between two bytes of an answer that drips.
 const DRIP: Duration = Duration::from_millis(100);
 
-/// Serves a connection to its end.
-pub(crate) fn serve(socket: &TcpStream, tls: Option<&Tls>, stop: &Stop, handler: &Handler) {
+/// Serves a connection to its end, which is the first answer's unless it is kept.
+pub(crate) fn serve(
+    socket: &TcpStream,
+    tls: Option<&Tls>,
+    keeps: bool,
+    stop: &Stop,
+    handler: &Handler,
+) {
     // An answer is one write; waiting for more would only delay it.
     drop(socket.set_nodelay(true));
     drop(socket.set_write_timeout(Some(REST)));
@@ -32,7 +38,7 @@ pub(crate) fn serve(socket: &TcpStream, tls: Option<&Tls>, stop: &Stop, handler:
     let mut wait = PATIENCE;
     while !stop.is_set() {
         let (request, keep_alive) = match reader.request(wait) {
-            Ok(read) => read,
+            Ok((request, keep_alive)) => (request, keep_alive && keeps),
             Err(Refusal::Gone) => return,
             Err(Refusal::Status(status)) => {
                 let answer = Answer::text(status, "this is not a request this server reads\n");

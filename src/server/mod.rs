@@ -9,7 +9,7 @@ pub mod metadata;
 pub mod sandbox;
 pub mod tls;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -20,8 +20,23 @@ use crate::server::http::{Answer, Request};
 use crate::server::tls::Tls;
 use crate::world::listen;
 
-/// Most connections at a time; the next one is closed at once.
-const MOST_CONNECTIONS: usize = 256;
+/// How visitors are treated.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// Most connections at a time.
+    most: usize,
+    /// What happens to one too many: the oldest makes room for it, or it is closed at once.
+    oldest_goes: bool,
+    /// Whether a connection may bring a second request.
+    keeps: bool,
+}
+
+impl Manner {
+    /// For programs, which come back.
+    pub const SERVICE: Manner = Manner { most: 256, oldest_goes: false, keeps: true };
+    /// For one browser, which comes once; whoever else holds connections may not keep it out.
+    pub const CALLBACK: Manner = Manner { most: 32, oldest_goes: true, keeps: false };
+}
 
 /// An answer that is on its way when the server ends has this long.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -46,6 +61,7 @@ impl Server {
     pub fn start(
         listener: TcpListener,
         tls: Option<Tls>,
+        manner: Manner,
         stop: Arc<Stop>,
         handler: Arc<Handler>,
     ) -> Result<Server> {
@@ -57,7 +73,7 @@ impl Server {
         let (ours, kept) = (Arc::clone(&stop), Arc::clone(&connections));
         let accepting = std::thread::Builder::new()
             .name("accept".to_owned())
-            .spawn(move || accept(&listener, tls.as_ref(), &ours, &kept, &handler))
+            .spawn(move || accept(&listener, tls.as_ref(), manner, &ours, &kept, &handler))
             .map_err(failed)?;
         Ok(Server { address, stop, connections, accepting: Some(accepting) })
     }
@@ -68,13 +84,20 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
+impl Server {
+    /// Lets nobody in any more, and gives the port back. Answers on their way are still sent.
+    pub fn close(&mut self) {
         self.stop.set();
-        listen::knock(self.address);
         if let Some(accepting) = self.accepting.take() {
+            listen::knock(self.address);
             drop(accepting.join());
         }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.close();
         self.connections.end();
     }
 }
@@ -82,6 +105,7 @@ impl Drop for Server {
 fn accept(
     listener: &TcpListener,
     tls: Option<&Tls>,
+    manner: Manner,
     stop: &Arc<Stop>,
     connections: &Arc<Connections>,
     handler: &Arc<Handler>,
@@ -96,12 +120,12 @@ fn accept(
             stop.pause(Duration::from_millis(50));
             continue;
         };
-        let Some(number) = connections.admit(&stream) else { continue };
+        let Some(number) = connections.admit(&stream, manner) else { continue };
         let (stop, handler, tls) = (Arc::clone(stop), Arc::clone(handler), tls.cloned());
         let ours = Arc::clone(connections);
         let started = std::thread::Builder::new().name("connection".to_owned()).spawn(move || {
             let _leaving = Leaving(&ours, number);
-            connection::serve(&stream, tls.as_ref(), &stop, &*handler);
+            connection::serve(&stream, tls.as_ref(), manner.keeps, &stop, &*handler);
         });
         if started.is_err() {
             connections.leave(number);
@@ -112,16 +136,18 @@ fn accept(
 /// The connections that are open, to count and to close them.
 #[derive(Default)]
 struct Connections {
-    streams: Mutex<HashMap<u64, TcpStream>>,
+    /// By number, the oldest first.
+    streams: Mutex<BTreeMap<u64, TcpStream>>,
     next: Mutex<u64>,
     left: Condvar,
 }
 
 impl Connections {
-    fn admit(&self, stream: &TcpStream) -> Option<u64> {
+    fn admit(&self, stream: &TcpStream, manner: Manner) -> Option<u64> {
         let mut streams = lock(&self.streams);
-        if streams.len() >= MOST_CONNECTIONS {
-            return None;
+        if streams.len() >= manner.most {
+            let oldest = streams.first_entry().filter(|_| manner.oldest_goes)?;
+            drop(oldest.remove().shutdown(Shutdown::Both));
         }
         let mut next = lock(&self.next);
         *next += 1;

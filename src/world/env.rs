@@ -43,6 +43,7 @@ variables! {
     GAUTH_ALLOW_HOST = "like --allow-host, comma-separated";
     GAUTH_ALLOW_TOKEN_HOST = "like --allow-token-host, comma-separated";
     GAUTH_LOG = "1: like -v, 2: like -vv";
+    GAUTH_CLIENT_ID_FILE = "like --client-id-file";
     GAUTH_IMPERSONATE_SERVICE_ACCOUNT = "like --impersonate-service-account";
     GAUTH_WORKLOAD_IDENTITY_PROVIDER = "like --workload-identity-provider";
     GOOGLE_APPLICATION_CREDENTIALS = "the path of a credential file";
@@ -63,6 +64,7 @@ variables! {
     CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE = "a credential file used in place of gcloud's account";
     CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT = "the service account to act as, its delegates before it";
     CLOUDSDK_AUTH_TOKEN_HOST = "the token endpoint, over the credential's own";
+    CLOUDSDK_AUTH_AUTH_HOST = "where login asks for consent, over the client's own";
     CLOUDSDK_AUTH_TOKEN_INTROSPECTION_ENDPOINT = "where it is asked whose a federated token is";
     CLOUDSDK_API_ENDPOINT_OVERRIDES_STS = "another place of the STS, a URL";
     CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS = "another place of IAM Service Account Credentials, a URL";
@@ -129,6 +131,13 @@ variables! {
     PATH = "where programs are found";
     TMPDIR = "where sandbox makes its folder";
     CI = "set: nobody is there to be asked";
+    BROWSER = "what login opens a URL with; several with colons between them, %s for the URL";
+    DISPLAY = "set: there is a display for a browser";
+    WAYLAND_DISPLAY = "set: there is a display for a browser";
+    WSL_DISTRO_NAME = "set in Linux on Windows, whose browser is used";
+    SSH_CONNECTION = "set over SSH: no browser is opened";
+    SSH_CLIENT = "set over SSH: no browser is opened";
+    SSH_TTY = "set over SSH: no browser is opened";
     NO_COLOR = "set: no colours";
     CLICOLOR_FORCE = "set and not 0: colours even where standard output is no terminal";
     TERM = "dumb: no colours";

@@ -1,5 +1,6 @@
 //! Starting programs: argument vectors, never a shell.
 
+mod browser;
 mod capture;
 mod handed;
 
@@ -14,6 +15,7 @@ use crate::error::{Error, Result, io_reason};
 use crate::printable;
 use crate::world::guard;
 
+pub use browser::{Browser, open};
 pub use capture::{Failure, LARGEST, Run, capture};
 pub use handed::Handed;
 

@@ -1,6 +1,6 @@
 //! Listening: on loopback addresses only, so that nobody outside this machine can ask.
 
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use crate::error::{Error, Result, io_reason};
@@ -22,6 +22,12 @@ pub fn loopback(address: IpAddr, port: u16) -> Result<TcpListener> {
         ))
         .hint("--port 0, which takes a free one")
     })
+}
+
+/// Whether this machine has the address `::1` at all.
+#[expect(clippy::disallowed_methods, reason = "this is the door")]
+pub fn has_v6() -> bool {
+    TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
 }
 
 /// Wakes a listener that waits for a connection, so that it can see that it is to stop. Nothing is sent.

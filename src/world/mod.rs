@@ -9,6 +9,7 @@ pub mod exec;
 pub mod folders;
 pub mod guard;
 pub mod http;
+pub mod interrupt;
 pub mod listen;
 pub mod prompt;
 pub mod random;

@@ -3,22 +3,37 @@
 //! The terminal is taken out of its line mode too, which cuts a line at 4,096 characters: tokens are longer. It is
 //! put back on every way out, signals included.
 
+use std::time::Duration;
+
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::world::World;
+use crate::world::clock::{Clock, Deadline};
+use crate::world::interrupt;
 
 /// Longest answer, in bytes.
 #[cfg(unix)]
 const LONGEST: usize = 64 * 1024;
+
+/// The longest a person may think.
+const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
 /// Asks for one line. Empty when nothing was typed. To be called only where a person is there to answer.
 ///
 /// # Errors
 /// When the terminal cannot be used. A signal that ends the process does so when the terminal is as it was.
 pub fn hidden(question: &str, world: &World) -> Result<Zeroizing<String>> {
+    hidden_until(question, Deadline::after(&*world.clock, PATIENCE), world)
+}
+
+/// The same, for those who do not wait for ever.
+///
+/// # Errors
+/// As [`hidden`], and `NoAnswer` when the time is up.
+pub fn hidden_until(question: &str, until: Deadline, world: &World) -> Result<Zeroizing<String>> {
     world.terminal.ask(question);
-    let answer = read();
+    let answer = read(until, &*world.clock);
     // The answer's own line end was not shown.
     world.terminal.ask("\n");
     let answer = answer.map_err(|error| {
@@ -29,24 +44,20 @@ pub fn hidden(question: &str, world: &World) -> Result<Zeroizing<String>> {
     match answer {
         Typed::Line(line) => Ok(Zeroizing::new(String::from_utf8_lossy(&line).into_owned())),
         Typed::Signal(signal) => Err(ended(signal)),
+        Typed::Late => Err(Error::no_answer("nobody typed an answer in time")
+            .hint("the same again, and a longer --wait")),
     }
 }
 
 enum Typed {
     Line(Zeroizing<Vec<u8>>),
     Signal(i32),
+    Late,
 }
 
-/// Ends the process as the signal does.
-#[cfg(unix)]
+/// Ends the process as the signal does. Where it does not, the command ends in another way.
 fn ended(signal: i32) -> Error {
-    // Where it does not, the command ends in another way.
-    _ = signal_hook::low_level::emulate_default_handler(signal);
-    Error::usage("nothing was given").hint("give the token by a pipe, or name its file")
-}
-
-#[cfg(not(unix))]
-fn ended(_: i32) -> Error {
+    interrupt::die(signal);
     Error::usage("nothing was given").hint("give the token by a pipe, or name its file")
 }
 
@@ -80,17 +91,11 @@ impl Drop for Quiet {
 }
 
 #[cfg(unix)]
-fn read() -> std::io::Result<Typed> {
+fn read(until: Deadline, clock: &dyn Clock) -> std::io::Result<Typed> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use signal_hook::consts::SIGINT;
 
-    let caught = Arc::new(AtomicUsize::new(0));
-    for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
-        let number = usize::try_from(signal).unwrap_or_default();
-        signal_hook::flag::register_usize(signal, Arc::clone(&caught), number)?;
-    }
+    let interrupts = interrupt::Interrupts::catch()?;
     let _quiet = Quiet::new()?;
     let mut line = Zeroizing::new(Vec::with_capacity(LONGEST));
     let mut piece = Zeroizing::new([0; 4096]);
@@ -98,9 +103,11 @@ fn read() -> std::io::Result<Typed> {
         let pause = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
         let stdin = rustix::stdio::stdin();
         let ready = poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&pause));
-        let signal = i32::try_from(caught.load(Ordering::Relaxed)).unwrap_or_default();
-        if signal != 0 {
+        if let Some(signal) = interrupts.came() {
             return Ok(Typed::Signal(signal));
+        }
+        if until.left(clock).is_zero() {
+            return Ok(Typed::Late);
         }
         match ready {
             Ok(0) | Err(rustix::io::Errno::INTR) => continue,
@@ -147,7 +154,7 @@ fn key(byte: u8, line: &mut Vec<u8>) -> Key {
 
 /// Elsewhere terminals are not made quiet: a secret would be seen.
 #[cfg(not(unix))]
-fn read() -> std::io::Result<Typed> {
+fn read(_: Deadline, _: &dyn Clock) -> std::io::Result<Typed> {
     Err(std::io::Error::other("hidden input is not supported here"))
 }
 

@@ -106,6 +106,31 @@ impl Terminal {
         self.say(Level::Usual, || text.to_owned());
     }
 
+    /// A line that the next one of its kind overwrites, cut at the width of the terminal; on a terminal only, and not
+    /// with `-q`.
+    pub fn status(&self, text: &str) {
+        if self.is_terminal && self.level.get() >= Level::Usual {
+            let width = self.columns().saturating_sub(1);
+            let text: String = secret::redact(text).chars().take(width).collect();
+            self.write(&format!("\r\u{1b}[K{text}"));
+        }
+    }
+
+    /// Takes that line away.
+    pub fn end_status(&self) {
+        if self.is_terminal && self.level.get() >= Level::Usual {
+            self.write("\r\u{1b}[K");
+        }
+    }
+
+    /// How wide the terminal is right now, in columns.
+    pub fn columns(&self) -> usize {
+        match &self.sink {
+            Sink::Standard => window_width().unwrap_or(self.width),
+            Sink::Captured(_) => self.width,
+        }
+    }
+
     /// A question, behind which the answer is typed.
     pub(super) fn ask(&self, text: &str) {
         self.write(text);
@@ -164,6 +189,17 @@ impl Terminal {
 /// Standard error as a place for what a child prints to a person: standard output is for results.
 pub fn for_a_child() -> std::process::Stdio {
     std::io::stderr().into()
+}
+
+#[cfg(unix)]
+fn window_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+#[cfg(not(unix))]
+fn window_width() -> Option<usize> {
+    None
 }
 
 fn width(env: &Env) -> usize {

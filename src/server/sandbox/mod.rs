@@ -42,7 +42,7 @@ use crate::server::sandbox::folder::Folder;
 use crate::server::sandbox::guest::Guest;
 use crate::server::sandbox::ledger::{Door, Ledger, Login};
 use crate::server::tls::Tls;
-use crate::server::{Handler, Server, Stop, lock};
+use crate::server::{Handler, Manner, Server, Stop, lock};
 use crate::token::CLOUD_PLATFORM;
 use crate::world::clock::{Clock, System};
 use crate::world::exec::Change;
@@ -175,8 +175,8 @@ impl Sandbox {
             answer
         });
         let servers = [
-            Server::start(plain, None, Arc::clone(&stop), Arc::clone(&handler))?,
-            Server::start(inside_tls, Some(tls), stop, handler)?,
+            Server::start(plain, None, Manner::SERVICE, Arc::clone(&stop), Arc::clone(&handler))?,
+            Server::start(inside_tls, Some(tls), Manner::SERVICE, stop, handler)?,
         ];
         Ok(Running { first: options.first, state, _servers: servers, folder })
     }

@@ -1,0 +1,405 @@
+//! `gauth login`: a person signs in, once; tokens come from what is stored then.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueHint};
+use serde_json::json;
+
+use crate::accounts::{self, State};
+use crate::broker::Broker;
+use crate::commands::{Example, Group, Spec, Status, Words};
+use crate::error::{Error, Result};
+use crate::flags::{Effort, General, Report, ReportFormat, Who, Wish as Scopes};
+use crate::login::authorize::{Challenge, Wish};
+use crate::login::browser::{self, Choice};
+use crate::login::callback::{Expected, Outcome};
+use crate::login::client::Client;
+use crate::login::loopback::{Listener, Reply};
+use crate::login::person::{self, Person};
+use crate::login::provider::Provider;
+use crate::login::redirect::Target;
+use crate::login::turn::{self, Turn};
+use crate::login::wait::Waiting;
+use crate::login::{self, Consent, Plan, paste};
+use crate::settings::{self, Given, Settings};
+use crate::world::World;
+use crate::world::clock::Deadline;
+use crate::world::{env, exec, random};
+use crate::{complete, duration, printable, token};
+
+/// The command.
+pub const SPEC: Spec = Spec {
+    name: "login",
+    aliases: &[],
+    about: "sign a person in, with a browser here or elsewhere",
+    examples: &[
+        Example("gauth login --client-id-file client.json", "opens the browser"),
+        Example("gauth login --no-browser", "for a machine without one"),
+        Example("gauth login --account ada@example.com", "sign in again"),
+    ],
+    more: "",
+    group: Group::SignIn,
+    flags: Flags::augment_args,
+    run,
+};
+
+/// How long a person may take.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
+
+#[derive(Debug, Default, Args)]
+pub(super) struct Flags {
+    /// Whose login, as --account
+    #[arg(value_name = "ACCOUNT", add = complete::accounts())]
+    positional: Option<OsString>,
+    /// Whose login; others are refused
+    #[arg(long, value_name = "EMAIL", add = complete::accounts())]
+    account: Option<OsString>,
+    /// The OAuth client, as downloaded
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    client_id_file: Option<OsString>,
+    /// Default: openid,email,cloud-platform
+    #[arg(long, value_name = "SCOPE,…")]
+    scopes: Vec<OsString>,
+    #[command(flatten)]
+    way: Way,
+    #[command(flatten)]
+    wish: Asked,
+    #[command(flatten)]
+    fate: Fate,
+    #[command(flatten)]
+    report: Report,
+    #[command(flatten)]
+    general: General,
+}
+
+/// How the answer comes back.
+#[derive(Debug, Default, Args)]
+#[group(skip)]
+#[command(next_help_heading = "How")]
+struct Way {
+    /// Print the URL and open nothing
+    #[arg(long)]
+    no_launch_browser: bool,
+    /// Paste the answer; needs no second gauth
+    #[arg(long, conflicts_with_all = ["no_launch_browser", "port"])]
+    no_browser: bool,
+    /// How long the person may take; 5m
+    #[arg(long, value_name = "DURATION")]
+    wait: Option<OsString>,
+    /// The port to come back to; a free one
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+    /// The URL to come back to, as registered
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    redirect_uri: Option<OsString>,
+}
+
+/// What the server is asked for besides.
+#[derive(Debug, Default, Args)]
+#[group(skip)]
+struct Asked {
+    /// none, consent or select_account
+    #[arg(long, value_name = "WORDS")]
+    prompt: Option<OsString>,
+    /// Only accounts of this organisation
+    #[arg(long, value_name = "DOMAIN")]
+    hd: Option<OsString>,
+    /// With what was granted before
+    #[arg(long)]
+    include_granted_scopes: bool,
+    /// Another parameter of the question
+    #[arg(long = "parameter", value_name = "NAME=VALUE")]
+    parameters: Vec<OsString>,
+}
+
+/// What becomes of the login.
+#[derive(Debug, Default, Args)]
+#[group(skip)]
+#[command(next_help_heading = "Then")]
+struct Fate {
+    /// Keep the active account as it is
+    #[arg(long)]
+    no_activate: bool,
+    /// The project that pays for the requests
+    #[arg(long, value_name = "PROJECT")]
+    quota_project: Option<OsString>,
+    /// Hosts that may get its secrets too
+    #[arg(long, value_name = "HOST,…", value_delimiter = ',')]
+    allow_token_host: Vec<OsString>,
+    /// Time for all requests together; 30s
+    #[arg(long, value_name = "DURATION")]
+    timeout: Option<OsString>,
+    /// Certificates to trust, PEM
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    ca_file: Option<OsString>,
+}
+
+fn run(words: Words, world: &World) -> anyhow::Result<Status> {
+    let flags: Flags = words.flags()?;
+    let settings = Settings::resolve(&flags.given()?, world)?;
+    let plan = flags.plan(&settings, world)?;
+    let done = match turn::wait(plan.wish.account.as_deref(), plan.until, world)? {
+        Turn::Done(account) => Stored { account, scopes: None },
+        Turn::Ours(_turn) => flags.sign_in(&plan, &settings.broker(world), &settings)?,
+    };
+    flags.report(&done, world)?;
+    Ok(Status::DONE)
+}
+
+/// What came of it.
+struct Stored {
+    account: String,
+    scopes: Option<Vec<String>>,
+}
+
+impl Flags {
+    /// The groups that settings know.
+    fn given(&self) -> Result<Given> {
+        let who = Who {
+            account: self.account.clone(),
+            quota_project: self.fate.quota_project.clone(),
+            allow_token_host: self.fate.allow_token_host.clone(),
+            ..Who::default()
+        };
+        Ok(Given {
+            who: who.with_positional(self.positional.as_ref())?,
+            wish: Scopes { scopes: self.scopes.clone(), ..Scopes::default() },
+            effort: Effort {
+                timeout: self.fate.timeout.clone(),
+                ca_file: self.fate.ca_file.clone(),
+                ..Effort::default()
+            },
+            general: self.general.clone(),
+        })
+    }
+
+    /// Everything that can be known before anybody is asked.
+    fn plan(&self, settings: &Settings, world: &World) -> Result<Plan> {
+        let client = self.client(world)?;
+        let provider = Provider::google(&client, settings)?;
+        let wish = self.wish(settings)?;
+        let wait = self.way.wait.as_deref().map(wait).transpose()?.unwrap_or(PATIENCE);
+        Ok(Plan { provider, client, wish, until: Deadline::after(&*world.clock, wait) })
+    }
+
+    /// The client that is named by flag, variable or file.
+    fn client(&self, world: &World) -> Result<Client> {
+        let flag = self.client_id_file.clone().map(|file| (file, "--client-id-file"));
+        let variable = &env::GAUTH_CLIENT_ID_FILE;
+        let named = flag.or_else(|| Some((world.env.os(variable)?, variable.name)));
+        let (file, origin) = named.ok_or_else(Client::none)?;
+        Client::read(&PathBuf::from(file), origin)
+    }
+
+    fn wish(&self, settings: &Settings) -> Result<Wish> {
+        let text = |flag: &str, value: &Option<OsString>| {
+            value.as_deref().map(|value| settings::text(flag, value)).transpose()
+        };
+        let scopes = match settings.wish.scopes.as_slice() {
+            [] => token::scopes(["openid,email,cloud-platform"]),
+            // Whose login it is has to be known to be kept.
+            chosen => token::scopes(chosen.iter().map(String::as_str).chain(["openid,email"])),
+        };
+        let mut wish = Wish {
+            scopes,
+            account: settings.account.as_ref().map(|account| account.value.clone()),
+            // Without it there is a refresh token for the first consent only.
+            prompt: text("--prompt", &self.wish.prompt)?.or_else(|| Some("consent".to_owned())),
+            domain: text("--hd", &self.wish.hd)?,
+            include_granted: self.wish.include_granted_scopes,
+            more: Vec::new(),
+        };
+        for written in &self.wish.parameters {
+            wish.add(&settings::text("--parameter", written)?)?;
+        }
+        Ok(wish)
+    }
+
+    /// Where the browser is to come back to.
+    fn target(&self, plan: &Plan) -> Result<Target> {
+        let named = self.way.redirect_uri.as_deref();
+        let named = named.map(|uri| settings::text("--redirect-uri", uri)).transpose()?;
+        let exact = !plan.provider.google;
+        Target::choose(&plan.client, named.as_deref(), self.way.port, exact)
+    }
+
+    /// Asks the person, puts the code in, stores the login; and shows the browser what came of it.
+    fn sign_in(&self, plan: &Plan, broker: &Broker<'_>, settings: &Settings) -> Result<Stored> {
+        let challenge = Challenge::new(&*broker.world.random)?;
+        let (consent, browser) = broker.outside(|| self.ask(plan, &challenge, broker.world))?;
+        let stored = consent.and_then(|consent| {
+            let granted = login::exchange(plan, &consent, &challenge, broker)?;
+            let person = person::of(plan, &granted, &challenge, broker)?;
+            let scopes = granted.scopes.clone();
+            warn_of_missing(plan, scopes.as_deref(), broker.world);
+            let quota_project = settings.quota_project.as_deref();
+            let login = person::authorized_user(plan, &person, &granted, quota_project)?;
+            accounts::keep(&person.account, &login, broker.world)?;
+            self.activate(&person, broker.world)?;
+            Ok(Stored { account: person.account, scopes })
+        });
+        if let Some(browser) = browser {
+            browser.tell(stored.as_ref().map(|stored| stored.account.as_str()));
+        }
+        stored
+    }
+
+    /// The person's answer, and the browser that brought it. The inner error is the person's no.
+    fn ask(
+        &self,
+        plan: &Plan,
+        challenge: &Challenge,
+        world: &World,
+    ) -> Result<(Result<Consent>, Option<Reply>)> {
+        let target = self.target(plan)?;
+        if self.way.no_browser {
+            let outcome = by_hand(plan, &target, challenge, world)?;
+            return Ok((outcome, None));
+        }
+        if !target.is_local() {
+            return Err(Error::usage("the redirect URI does not lead to this machine")
+                .hint("--no-browser, and paste the address the browser ends at"));
+        }
+        let listener = Listener::open(&target, &challenge.state, &plan.provider)?;
+        let redirect = listener.redirect().clone();
+        let url = plan.question(&redirect, challenge)?;
+        let browser = self.send_away(&url, &redirect.host, world)?;
+        let waiting = Waiting::begin("the sign-in", plan.until, world)?;
+        let (outcome, reply) = listener.wait(&waiting, browser, world)?;
+        Ok((consent(plan, outcome, redirect.uri), Some(reply)))
+    }
+
+    /// Prints the URL, and opens a browser where that makes sense.
+    fn send_away(&self, url: &str, host: &str, world: &World) -> Result<Option<exec::Browser>> {
+        match browser::choose(url, !self.way.no_launch_browser, world)? {
+            Choice::Open(commands) => {
+                world
+                    .terminal
+                    .tell(&format!("opening the browser; if nothing opens, visit\n\n  {url}\n"));
+                // Not what only we are to know.
+                let changes = [(env::GAUTH_CREDENTIALS.name, None)];
+                Ok(Some(exec::open(url, &commands, &changes)))
+            }
+            Choice::Not(why) => {
+                world.terminal.tell(&format!("visit\n\n  {url}\n"));
+                world.terminal.note(|| format!("no browser is opened: {why}"));
+                if world.env.os(&env::SSH_CONNECTION).is_some() {
+                    world.terminal.tell(&format!(
+                        "in a browser of this machine, or with its port {host} forwarded (ssh -L); \
+                         else gauth login --no-browser"
+                    ));
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Makes it the account that is used from now on.
+    fn activate(&self, person: &Person, world: &World) -> Result<()> {
+        if self.fate.no_activate {
+            return Ok(());
+        }
+        let account = person.account.clone();
+        let profile = self.general.profile.as_deref();
+        let profile = profile.map(|name| settings::text("--profile", name)).transpose()?;
+        State::change(world, |state| match profile {
+            Some(profile) => drop(state.profiles.insert(profile, account)),
+            None => state.active = Some(account),
+        })
+    }
+
+    fn report(&self, done: &Stored, world: &World) -> Result<()> {
+        let text = match self.report.format.unwrap_or_default() {
+            ReportFormat::Text => {
+                let account = printable::text(&done.account);
+                match &done.scopes {
+                    Some(scopes) => {
+                        format!("signed in as {account}, scopes {}\n", short(scopes).join(", "))
+                    }
+                    None => format!("signed in as {account}\n"),
+                }
+            }
+            ReportFormat::Json => {
+                let active = accounts::active(world)?.as_ref() == Some(&done.account);
+                let value = json!({
+                    "account": done.account,
+                    "scopes": done.scopes,
+                    "active": active,
+                });
+                format!("{value:#}\n")
+            }
+        };
+        world.streams.result(text.as_bytes())
+    }
+}
+
+/// The answer that is pasted.
+fn by_hand(
+    plan: &Plan,
+    target: &Target,
+    challenge: &Challenge,
+    world: &World,
+) -> Result<Result<Consent>> {
+    let redirect = target.at(target.port.map_or_else(|| quiet_port(world), Ok)?);
+    let url = plan.question(&redirect, challenge)?;
+    let expected = Expected {
+        path: redirect.path.clone(),
+        host: redirect.host.clone(),
+        state: challenge.state.clone(),
+        issuer: plan.provider.issuer.clone(),
+        says_issuer: plan.provider.says_issuer,
+    };
+    world.terminal.tell(&format!(
+        "visit this address in any browser\n\n  {url}\n\nit ends at an address of its own machine, where nothing answers"
+    ));
+    let outcome = paste::ask(&expected, plan.until, world)?;
+    Ok(consent(plan, outcome, redirect.uri))
+}
+
+/// A port that hardly anything listens at on the machine of the browser.
+fn quiet_port(world: &World) -> Result<u16> {
+    Ok(49152 + (random::fraction(&*world.random) * 16000.0) as u16)
+}
+
+fn consent(plan: &Plan, outcome: Outcome, redirect_uri: String) -> Result<Consent> {
+    match outcome {
+        Outcome::Code(code) => Ok(Consent { code, redirect_uri }),
+        Outcome::Error { code, description } => Err(plan.denied(&code, description.as_deref())),
+    }
+}
+
+fn warn_of_missing(plan: &Plan, granted: Option<&[String]>, world: &World) {
+    let missing = person::missing(&plan.wish.scopes, granted);
+    if !missing.is_empty() {
+        let missing: Vec<String> = missing.into_iter().map(|scope| short_one(scope)).collect();
+        world.terminal.warn(&format!("not granted: {}", missing.join(", ")));
+    }
+}
+
+/// Scopes as people write them.
+fn short(scopes: &[String]) -> Vec<String> {
+    scopes.iter().map(|scope| short_one(scope)).collect()
+}
+
+fn short_one(scope: &str) -> String {
+    let word = scope.strip_prefix("https://www.googleapis.com/auth/").unwrap_or(scope);
+    printable::text(match word {
+        "userinfo.email" => "email",
+        "userinfo.profile" => "profile",
+        word => word,
+    })
+}
+
+fn wait(value: &std::ffi::OsStr) -> Result<Duration> {
+    let text = settings::text("--wait", value)?;
+    let wrong = |what: &str| {
+        Error::usage(format!("--wait {} {what}", printable::text(&text))).hint("--wait 15m")
+    };
+    match duration::parse(&text) {
+        Ok(time) if time.is_zero() => Err(wrong("leaves no time at all")),
+        Ok(time) => Ok(time.min(Duration::from_secs(24 * 3600))),
+        Err(what) => Err(wrong(what)),
+    }
+}

@@ -1,0 +1,122 @@
+//! Whether a browser can be opened where this runs, and which.
+
+use std::ffi::OsString;
+
+use crate::error::Result;
+use crate::world::World;
+use crate::world::env::{self, Env};
+
+/// What there is to open a URL with.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// The first of these that works; empty: whatever the system has.
+    Open(Vec<Vec<OsString>>),
+    /// Nothing, and why.
+    Not(&'static str),
+}
+
+/// Where a URL goes among the words of `BROWSER`.
+const PLACE: &str = "%s";
+
+/// Chooses. `wanted` is false with `--no-launch-browser`.
+///
+/// # Errors
+/// Usage, when `BROWSER` is no text.
+pub fn choose(url: &str, wanted: bool, world: &World) -> Result<Choice> {
+    let env = &world.env;
+    let set = |variable| env.os(variable).is_some();
+    if !wanted {
+        return Ok(Choice::Not("--no-launch-browser"));
+    }
+    if !world.terminal.attended || set(&env::CI) {
+        return Ok(Choice::Not("CI is set"));
+    }
+    if set(&env::SSH_CONNECTION) || set(&env::SSH_CLIENT) || set(&env::SSH_TTY) {
+        return Ok(Choice::Not("this is a session over SSH"));
+    }
+    if let Some(chosen) = env.text(&env::BROWSER)? {
+        return Ok(Choice::Open(named(&chosen, url)));
+    }
+    match has_display(env) {
+        true => Ok(Choice::Open(Vec::new())),
+        false => Ok(Choice::Not("there is no display")),
+    }
+}
+
+/// The commands of `BROWSER`: separated by colons, words by spaces, with the URL for `%s` or behind them.
+fn named(value: &str, url: &str) -> Vec<Vec<OsString>> {
+    let commands = value.split(':').filter(|command| !command.trim().is_empty());
+    commands
+        .map(|command| {
+            let words: Vec<&str> = command.split_whitespace().collect();
+            let mut filled: Vec<OsString> =
+                words.iter().map(|word| word.replace(PLACE, url).into()).collect();
+            if !words.iter().any(|word| word.contains(PLACE)) {
+                filled.push(url.into());
+            }
+            filled
+        })
+        .collect()
+}
+
+/// Whether a window can be shown. Windows' own browser is there for Linux on Windows, display or not.
+#[cfg(all(unix, not(target_os = "macos")))]
+fn has_display(env: &Env) -> bool {
+    [&env::DISPLAY, &env::WAYLAND_DISPLAY, &env::WSL_DISTRO_NAME]
+        .into_iter()
+        .any(|variable| env.os(variable).is_some())
+}
+
+#[cfg(not(all(unix, not(target_os = "macos"))))]
+fn has_display(_: &Env) -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "https://a.example/?x=%25&y=1";
+
+    fn chosen(variables: &[(&str, &str)], wanted: bool) -> Choice {
+        let mut world = World::real();
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).into()));
+        world.env = Env::Fixed(variables.collect());
+        world.terminal.attended = world.env.os(&env::CI).is_none();
+        choose(URL, wanted, &world).expect("a choice")
+    }
+
+    #[cfg(all(unix, not(target_os = "macos")))]
+    #[test]
+    fn a_browser_is_opened_where_somebody_can_see_it() {
+        let display = ("DISPLAY", ":0");
+        assert_eq!(chosen(&[display], true), Choice::Open(Vec::new()));
+        assert_eq!(chosen(&[("WSL_DISTRO_NAME", "Debian")], true), Choice::Open(Vec::new()));
+        for (variables, wanted) in [
+            (&[display][..], false),
+            (&[], true),
+            (&[display, ("CI", "1"), ("BROWSER", "b")], true),
+            (&[display, ("SSH_CONNECTION", "x"), ("BROWSER", "b")], true),
+            (&[display, ("SSH_TTY", "/dev/pts/1")], true),
+            (&[("BROWSER", "b")], false),
+        ] {
+            assert!(matches!(chosen(variables, wanted), Choice::Not(_)), "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn the_browser_of_the_variable_goes_first() {
+        let words = |list: &[&[&str]]| {
+            let command = |words: &&[&str]| words.iter().map(OsString::from).collect();
+            Choice::Open(list.iter().map(command).collect())
+        };
+        for (value, expected) in [
+            ("b", &[&["b", URL][..]][..]),
+            ("b --new-window", &[&["b", "--new-window", URL]]),
+            ("b --to=%s -x", &[&["b", &format!("--to={URL}"), "-x"]]),
+            ("a::b %s", &[&["a", URL], &["b", URL]]),
+        ] {
+            assert_eq!(chosen(&[("BROWSER", value)], true), words(expected), "{value}");
+        }
+    }
+}

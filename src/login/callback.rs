@@ -1,0 +1,183 @@
+//! What comes in at the port a login waits at: the answer, or something else (RFC 8252, 8.3; RFC 9207).
+//!
+//! Anybody on this machine can ask that port, and so can any web page. Only who knows the state is listened to;
+//! everybody else changes nothing, not even with an error.
+
+use crate::secret::Secret;
+use crate::server::http::Request;
+
+/// How the right request is known.
+#[derive(Debug)]
+pub struct Expected {
+    /// Its path.
+    pub path: String,
+    /// What it calls this machine (`Host`), port and all.
+    pub host: String,
+    /// The state of the question.
+    pub state: String,
+    /// What the server calls itself.
+    pub issuer: Option<String>,
+    /// Whether the server always says so.
+    pub says_issuer: bool,
+}
+
+/// What the server had to say.
+#[derive(Debug)]
+pub enum Outcome {
+    /// A code.
+    Code(Secret),
+    /// An error, in its words.
+    Error {
+        /// `access_denied` or the like.
+        code: String,
+        /// What it says of it.
+        description: Option<String>,
+    },
+}
+
+impl Expected {
+    /// What a request says, if it is the right one.
+    ///
+    /// # Errors
+    /// Why it is not, for those who look (`-v`).
+    pub fn judge(&self, request: &Request) -> Result<Outcome, &'static str> {
+        if request.method != "GET" {
+            return Err("another method than GET");
+        }
+        if request.path != self.path {
+            return Err("another path");
+        }
+        let host = request.header("host").unwrap_or_default();
+        if !host.eq_ignore_ascii_case(&self.host) {
+            return Err("another host");
+        }
+        self.outcome(&request.query)
+    }
+
+    /// What the parameters of an answer say, if they are those of the right one.
+    ///
+    /// # Errors
+    /// Why they are not, as a short phrase.
+    pub fn outcome(&self, parameters: &[(String, String)]) -> Result<Outcome, &'static str> {
+        let one = |name: &str| {
+            let mut found = parameters.iter().filter(|(known, _)| known == name);
+            match (found.next(), found.next()) {
+                (Some((_, value)), None) => Ok(Some(value.as_str())),
+                (Some(_), Some(_)) => Err("a parameter that stands there twice"),
+                (None, _) => Ok(None),
+            }
+        };
+        let state = one("state")?.ok_or("no state")?;
+        if state != self.state {
+            return Err("another state");
+        }
+        match (one("iss")?, &self.issuer) {
+            (Some(said), Some(issuer)) if said != issuer => return Err("another issuer (iss)"),
+            (None, Some(_)) if self.says_issuer => return Err("no issuer (iss)"),
+            _ => {}
+        }
+        match (one("code")?, one("error")?) {
+            (Some(code), None) if is_code(code) => Ok(Outcome::Code(Secret::new(code))),
+            (Some(_), None) => Err("a code that is none"),
+            (None, Some(error)) if !error.is_empty() => Ok(Outcome::Error {
+                code: error.to_owned(),
+                description: one("error_description")?.map(str::to_owned),
+            }),
+            (Some(_), Some(_)) => Err("both a code and an error"),
+            _ => Err("neither a code nor an error"),
+        }
+    }
+}
+
+/// Visible characters, as many as any server uses (RFC 6749, appendix A.11).
+pub fn is_code(text: &str) -> bool {
+    (1..=4096).contains(&text.len()) && text.bytes().all(|byte| (0x21..=0x7e).contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::connection;
+
+    fn expected(says_issuer: bool) -> Expected {
+        Expected {
+            path: "/".to_owned(),
+            host: "127.0.0.1:9".to_owned(),
+            state: "STATE".to_owned(),
+            issuer: Some("https://accounts.google.com".to_owned()),
+            says_issuer,
+        }
+    }
+
+    /// What is said to the head of a request.
+    fn judged(head: &str, says_issuer: bool) -> Result<Outcome, &'static str> {
+        let bytes = format!("{head}\r\n\r\n");
+        let (request, _) = connection::understood(bytes.as_bytes()).expect("a request");
+        expected(says_issuer).judge(&request)
+    }
+
+    fn get(target: &str) -> Result<Outcome, &'static str> {
+        judged(&format!("GET {target} HTTP/1.1\r\nHost: 127.0.0.1:9"), false)
+    }
+
+    #[test]
+    fn the_right_answer_is_heard() {
+        for target in [
+            "/?code=4/x&state=STATE",
+            "/?state=STATE&code=4%2Fx&scope=a+b&authuser=0&prompt=consent",
+            "/?state=STATE&iss=https%3A%2F%2Faccounts.google.com&code=4/x",
+        ] {
+            match get(target) {
+                Ok(Outcome::Code(code)) => assert!(code.same_as(&Secret::new("4/x")), "{target}"),
+                other => panic!("{target}: {other:?}"),
+            }
+        }
+        match get("/?error=access_denied&state=STATE&error_description=no%20way") {
+            Ok(Outcome::Error { code, description }) => {
+                assert_eq!((&*code, description.as_deref()), ("access_denied", Some("no way")));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn nobody_else_is() {
+        for (target, why) in [
+            ("/", "no state"),
+            ("/favicon.ico", "another path"),
+            ("/x?code=c&state=STATE", "another path"),
+            ("//?code=c&state=STATE", "another path"),
+            ("/?code=c", "no state"),
+            ("/?code=c&state=", "another state"),
+            ("/?code=c&state=state", "another state"),
+            ("/?code=c&state=STATE2", "another state"),
+            ("/?code=c&state=STATE&state=STATE", "a parameter that stands there twice"),
+            ("/?code=c&state=x&state=STATE", "a parameter that stands there twice"),
+            ("/?code=c&code=d&state=STATE", "a parameter that stands there twice"),
+            ("/?error=access_denied", "no state"),
+            ("/?error=access_denied&state=x", "another state"),
+            ("/?error=&state=STATE", "neither a code nor an error"),
+            ("/?error=e&code=c&state=STATE", "both a code and an error"),
+            ("/?code=&state=STATE", "a code that is none"),
+            ("/?code=a%20b&state=STATE", "a code that is none"),
+            ("/?code=a%0Ab&state=STATE", "a code that is none"),
+            ("/?state=STATE", "neither a code nor an error"),
+            ("/?code=c&state=STATE&iss=https://evil.example", "another issuer (iss)"),
+            ("/?code=c&state=STATE&iss=", "another issuer (iss)"),
+        ] {
+            assert_eq!(get(target).expect_err(target), why, "{target}");
+        }
+        for (head, why) in [
+            ("POST /?code=c&state=STATE HTTP/1.1\r\nHost: 127.0.0.1:9", "another method than GET"),
+            ("HEAD /?code=c&state=STATE HTTP/1.1\r\nHost: 127.0.0.1:9", "another method than GET"),
+            ("GET /?code=c&state=STATE HTTP/1.1\r\nHost: localhost:9", "another host"),
+            ("GET /?code=c&state=STATE HTTP/1.1\r\nHost: 127.0.0.1", "another host"),
+            ("GET /?code=c&state=STATE HTTP/1.1\r\nHost: evil.example:9", "another host"),
+            ("GET /?code=c&state=STATE HTTP/1.0", "another host"),
+        ] {
+            assert_eq!(judged(head, false).expect_err(head), why);
+        }
+        let silent = "GET /?code=c&state=STATE HTTP/1.1\r\nHost: 127.0.0.1:9";
+        assert_eq!(judged(silent, true).expect_err("iss is missing"), "no issuer (iss)");
+    }
+}

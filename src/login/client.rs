@@ -1,0 +1,209 @@
+//! The OAuth client of a login: the file that the console calls `client_secret_….json`, for installed programs or for
+//! the web.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::json::{self, Fields};
+use crate::printable;
+use crate::private_file::{self, Fault};
+use crate::secret::Secret;
+
+/// Largest client file, in bytes.
+const LARGEST: usize = 64 * 1024;
+
+/// Where clients are made.
+const CONSOLE: &str = "https://console.cloud.google.com/apis/credentials";
+
+/// A program that may ask people for consent.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// Its name.
+    pub id: String,
+    /// Its secret, which is none where everybody can read it in a program (RFC 8252, 8.5). Some servers want none.
+    pub secret: Option<Secret>,
+    /// Whether it is one of a web server, whose redirect URIs are fixed.
+    pub web: bool,
+    /// Where people are asked, as the file has it.
+    pub auth_uri: Option<String>,
+    /// Where codes are put in, as the file has it.
+    pub token_uri: Option<String>,
+    /// Where a browser may be sent back to.
+    pub redirect_uris: Vec<String>,
+    /// The file, for errors.
+    pub place: String,
+}
+
+impl Client {
+    /// Reads a client file. `origin` is the flag, variable or setting that names it.
+    ///
+    /// # Errors
+    /// Malformed, naming file and field; also for what is a credential and no client.
+    pub fn read(path: &Path, origin: &str) -> Result<Client> {
+        let shown = printable::path(path);
+        let place = match origin.starts_with("--") {
+            true => shown,
+            false => format!("{shown} ({origin})"),
+        };
+        let bytes = private_file::read_named(path, LARGEST).map_err(|fault| match fault {
+            Fault::Missing => {
+                Error::new(ErrorKind::Malformed, format!("{place}: there is no such file")).hint(
+                    format!(
+                        "download the client at {CONSOLE}, and name its file with --client-id-file"
+                    ),
+                )
+            }
+            fault => fault.at(path, &place),
+        })?;
+        Client::parse(&bytes, &place)
+    }
+
+    /// Reads the text of a client file.
+    ///
+    /// # Errors
+    /// As [`Client::read`].
+    pub fn parse(bytes: &[u8], place: &str) -> Result<Client> {
+        let malformed = |what: String| {
+            Error::malformed(place, what)
+                .hint(format!("download the OAuth client again: {CONSOLE}"))
+        };
+        let mut fields = Fields::new(json::object(bytes).map_err(malformed)?);
+        let kinds = ["installed", "web"];
+        // Where a file has both, the one that can come back to any port is meant for programs.
+        let Some(kind) = kinds.into_iter().find(|kind| fields.has(kind)) else {
+            return Err(no_client(&mut fields, place));
+        };
+        let Some(mut inner) = fields.object(kind).map_err(malformed)? else {
+            return Err(no_client(&mut fields, place));
+        };
+        let within = |what: String| malformed(format!("{kind}.{what}"));
+        let id = inner.needed("client_id").map_err(within)?;
+        let secret = inner.secret("client_secret").map_err(within)?;
+        let secret = secret.filter(|secret| !secret.is_empty());
+        if id.chars().any(|letter| letter.is_control() || letter.is_whitespace()) {
+            return Err(within("client_id has a space or a control character".to_owned()));
+        }
+        if secret.as_ref().is_some_and(|secret| !secret.is_one_line()) {
+            return Err(within("client_secret has a line end".to_owned()));
+        }
+        Ok(Client {
+            id,
+            secret,
+            web: kind == "web",
+            auth_uri: endpoint(&mut inner, "auth_uri").map_err(within)?,
+            token_uri: endpoint(&mut inner, "token_uri").map_err(within)?,
+            redirect_uris: texts(inner.any("redirect_uris")).map_err(within)?,
+            place: place.to_owned(),
+        })
+    }
+
+    /// What to do where there is no client at all.
+    pub fn none() -> Error {
+        Error::usage(
+            "a login needs an OAuth client, and none is named: --client-id-file, GAUTH_CLIENT_ID_FILE, \
+             client_id_file in config.toml",
+        )
+        .hint(format!(
+            "make one of type \"Desktop app\" at {CONSOLE}\n     \
+             download its JSON, then gauth login --client-id-file FILE\n     \
+             whoever has signed in with gcloud needs no login: gauth token uses that one",
+        ))
+    }
+}
+
+fn endpoint(fields: &mut Fields, name: &str) -> std::result::Result<Option<String>, String> {
+    Ok(fields.text(name)?.filter(|uri| !uri.is_empty()))
+}
+
+fn texts(value: Option<Value>) -> std::result::Result<Vec<String>, String> {
+    let wrong = || "redirect_uris is not a list of texts".to_owned();
+    match value {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::Array(list)) => list
+            .into_iter()
+            .map(|item| match item {
+                Value::String(text) => Ok(text),
+                _ => Err(wrong()),
+            })
+            .collect(),
+        Some(_) => Err(wrong()),
+    }
+}
+
+/// What the file is instead.
+fn no_client(fields: &mut Fields, place: &str) -> Error {
+    let kind = fields.text("type").ok().flatten();
+    match kind.as_deref() {
+        Some("external_account_authorized_user_login_config") => Error::malformed(
+            place,
+            "this is a login configuration of a workforce pool, no OAuth client",
+        )
+        .hint(format!("gauth login --login-config {place}")),
+        Some(kind) => {
+            let kind = printable::text(kind);
+            Error::malformed(place, format!("this is a credential ({kind}), no OAuth client"))
+                .hint(format!("gauth login --credentials {place}, which stores it as an account"))
+        }
+        None => {
+            Error::malformed(place, "this is no OAuth client: it has neither installed nor web")
+                .hint(format!("download one of type \"Desktop app\" at {CONSOLE}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Client> {
+        Client::parse(text.as_bytes(), "client.json")
+    }
+
+    #[test]
+    fn both_kinds_of_client_files_are_read() {
+        let samples = [
+            include_str!("../../tests/data/credentials/client_secret_installed.json"),
+            include_str!("../../tests/data/credentials/client_secret_web.json"),
+        ];
+        for (text, web) in samples.into_iter().zip([false, true]) {
+            let client = parse(text).expect("a client");
+            assert_eq!(client.web, web);
+            assert!(client.id.ends_with(".apps.googleusercontent.com"), "{}", client.id);
+            assert!(client.secret.is_some() && !client.redirect_uris.is_empty());
+        }
+        let both = r#"{"web":{"client_id":"w"},"installed":{"client_id":"i"}}"#;
+        assert_eq!(parse(both).expect("a client").id, "i");
+    }
+
+    #[test]
+    fn what_is_no_client_says_what_it_is() {
+        for (text, what, hint) in [
+            ("{}", "neither installed nor web", "Desktop app"),
+            ("[]", "not an object", "download"),
+            (r#"{"type":"service_account"}"#, "a credential (service_account)", "--credentials"),
+            (r#"{"type":"authorized_user"}"#, "a credential", "gauth login --credentials"),
+            (
+                r#"{"type":"external_account_authorized_user_login_config"}"#,
+                "a login configuration",
+                "--login-config",
+            ),
+            (r#"{"installed":{}}"#, "installed.client_id", "download"),
+            (r#"{"installed":null}"#, "neither", "Desktop app"),
+            (r#"{"installed":[]}"#, "installed", "download"),
+            (r#"{"installed":{"client_id":7}}"#, "installed.client_id", "download"),
+            (r#"{"installed":{"client_id":"a b"}}"#, "a space", "download"),
+            (r#"{"web":{"client_id":"a","client_secret":"a\nb"}}"#, "a line end", "download"),
+            (r#"{"web":{"client_id":"a","client_secret":[]}}"#, "web.client_secret", "download"),
+            (r#"{"web":{"client_id":"a","redirect_uris":"x"}}"#, "redirect_uris", "download"),
+            (r#"{"web":{"client_id":"a","redirect_uris":[1]}}"#, "redirect_uris", "download"),
+            (r#"{"web":{"client_id":"a","auth_uri":1}}"#, "web.auth_uri", "download"),
+        ] {
+            let error = parse(text).expect_err(text);
+            assert_eq!(error.kind(), ErrorKind::Malformed, "{text}");
+            assert!(error.message().contains(what), "{text}: {error}");
+            assert!(error.hint_text().is_some_and(|text| text.contains(hint)), "{text}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The page a browser ends at: one sentence, no scripts, nothing from elsewhere, light and dark.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+
+use crate::printable;
+use crate::server::http::Answer;
+
+const STYLE: &str = "\
+:root{color-scheme:light dark}\
+body{margin:0;min-height:100vh;display:grid;place-items:center;background:Canvas;color:CanvasText;\
+font:1.125rem/1.5 system-ui,sans-serif}\
+main{box-sizing:border-box;width:100%;max-width:34rem;padding:2rem 1.5rem;overflow-wrap:anywhere}\
+h1{margin:0 0 .75rem;padding-left:.9rem;border-left:.3rem solid;font-size:1.6rem;line-height:1.25}\
+h1.done{border-color:#188038}h1.not{border-color:#d93025}\
+p{margin:.5rem 0}\
+code{font:.95em ui-monospace,monospace}\
+@media(prefers-color-scheme:dark){h1.done{border-color:#81c995}h1.not{border-color:#f28b82}}";
+
+/// Somebody is signed in.
+pub fn done(account: &str) -> Answer {
+    let account = escaped(account);
+    page(
+        "Signed in",
+        "done",
+        &format!(
+            "<p>gauth now acts as <strong>{account}</strong>.</p>\n<p>You can close this window.</p>"
+        ),
+    )
+}
+
+/// Nobody is, and why; both lines as the terminal shows them.
+pub fn failed(message: &str, hint: &str) -> Answer {
+    let (message, hint) = (escaped(message), escaped(hint));
+    page(
+        "Not signed in",
+        "not",
+        &format!(
+            "<p>{message}</p>\n<p>Try: <code>{hint}</code></p>\n<p>You can close this window.</p>"
+        ),
+    )
+}
+
+fn page(title: &str, class: &str, text: &str) -> Answer {
+    let html = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
+         <title>{title} – gauth</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n\
+         <h1 class=\"{class}\">{title}</h1>\n{text}\n</main>\n</body>\n</html>\n"
+    );
+    let mut answer = Answer::empty(200)
+        .header("Content-Type", "text/html; charset=utf-8")
+        .header("Cache-Control", "no-store")
+        .header("Referrer-Policy", "no-referrer")
+        .header("X-Content-Type-Options", "nosniff")
+        .header("Content-Security-Policy", policy());
+    answer.body = html.into_bytes();
+    answer
+}
+
+/// Nothing may be loaded, and nothing but the style above may be there.
+fn policy() -> String {
+    let style = STANDARD.encode(Sha256::digest(STYLE));
+    format!(
+        "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'"
+    )
+}
+
+fn escaped(text: &str) -> String {
+    let mut html = String::with_capacity(text.len());
+    for letter in printable::said(text).chars() {
+        match letter {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            letter => html.push(letter),
+        }
+    }
+    html
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(answer: &Answer) -> String {
+        String::from_utf8(answer.body.clone()).expect("text")
+    }
+
+    #[test]
+    fn a_page_says_one_thing_and_loads_nothing() {
+        for (answer, title) in [
+            (done("ada@example.com"), "Signed in"),
+            (failed("Google says access_denied", "gauth login once more"), "Not signed in"),
+        ] {
+            let html = text(&answer);
+            assert!(html.contains(&format!("<h1 class=")) && html.contains(title), "{html}");
+            for foreign in ["<script", "src=", "href=", "url(", "@import", "http:", "https:"] {
+                assert!(!html.contains(foreign), "{foreign} in {html}");
+            }
+            assert!(html.contains("lang=\"en\"") && html.contains("close this window"), "{html}");
+        }
+    }
+
+    #[test]
+    fn what_others_say_stays_text() {
+        let html = text(&failed("Google says \"<img src=x onerror=alert(1)>\"\u{1b}[2J", "a & b"));
+        assert!(html.contains("&lt;img src=x onerror=alert(1)&gt;&quot;\\u{1b}[2J"), "{html}");
+        assert!(html.contains("a &amp; b") && !html.contains('\u{1b}'), "{html}");
+    }
+}
