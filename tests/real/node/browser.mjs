@@ -5,7 +5,7 @@
 // WHAT:  allow    sign in, consent, and judge the page that gauth shows
 //        deny     sign in, refuse, and judge the page that gauth shows
 //        rude     allow, but first what a browser and others send besides: idle connections, icons, forged answers
-//        address  allow; nobody listens at the redirect URI, and its address is what a person would copy
+//        address  allow; the address where it ends, where perhaps nobody listens, is what a person would copy
 //        device   type USER_CODE where the page asks for it, and consent
 //
 // Writes to FOLDER: NAME-*.png, NAME.address, and at last NAME.said with a line for each thing looked at, "ok" or "FAIL"
@@ -13,6 +13,7 @@
 // this machine is asked: what is from elsewhere is answered here.
 
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -44,6 +45,18 @@ async function windowOf(browser, options = {}) {
   return context.newPage();
 }
 
+/** The status of the answer to a request. */
+function asked(url, method, headers) {
+  return new Promise((told) => {
+    const sent = request(url, { method, headers }, (answer) => {
+      answer.resume();
+      told(answer.statusCode);
+    });
+    sent.on('error', (error) => told(error.code));
+    sent.end();
+  });
+}
+
 /** What else may come to the port of a login: all of it has to be ignored. */
 async function rudeness() {
   const at = new URL(redirect);
@@ -63,15 +76,18 @@ async function rudeness() {
     ['GET', `${at.pathname}?error=access_denied`],
     ['GET', `${at.pathname}?error=access_denied&state=x`],
     ['GET', `${at.pathname}?code=stolen&state=${state}x`],
+    ['GET', `${at.pathname}?code=stolen&state=${state}&state=${state}`],
+    ['GET', `${at.pathname}?code=stolen&state=${state}&iss=https://evil.example`],
+    ['GET', `${at.pathname}?code=stolen&state=${state}`, { host: `evil.example:${at.port}` }],
     ['GET', `/elsewhere?code=stolen&state=${state}`],
     ['POST', `${at.pathname}?code=stolen&state=${state}`],
     ['HEAD', `${at.pathname}?code=stolen&state=${state}`],
     ['OPTIONS', `${at.pathname}?code=stolen&state=${state}`],
   ];
   const taken = [];
-  for (const [method, path] of forged) {
-    const answer = await fetch(new URL(path, at), { method, redirect: 'manual' }).catch((error) => ({ status: String(error) }));
-    if (!(answer.status >= 400 && answer.status < 500)) taken.push([method, path.replace(state, 'STATE'), answer.status]);
+  for (const [method, path, headers = {}] of forged) {
+    const status = await asked(new URL(path, at), method, headers);
+    if (!(status >= 400 && status < 500)) taken.push([method, path.replace(state, 'STATE'), status]);
   }
   say(taken.length === 0, 'what is not the answer is refused', taken);
   return idle;
@@ -222,11 +238,11 @@ async function person(browser) {
   const page = await windowOf(browser);
   let answer;
   let address;
-  page.on('request', (request) => {
-    if (!atRedirect(request.url()) || !request.isNavigationRequest()) return;
-    address = request.url();
+  page.on('request', (sent) => {
+    if (!atRedirect(sent.url()) || !sent.isNavigationRequest()) return;
+    address = sent.url();
     stage = 'the page of gauth';
-    answer = request.response();
+    answer = sent.response();
   });
   const idle = what === 'rude' ? await rudeness() : [];
   // The last navigation fails where nobody listens.
@@ -245,8 +261,8 @@ async function person(browser) {
   say(address !== undefined, 'the provider sends the person back', page.url());
   if (address === undefined) return shot(page, 'stuck');
   writeFileSync(`${folder}/${name}.address`, address);
-  if (what === 'address') return;
   const response = await answer;
+  if (what === 'address') return;
   say(response !== null, 'gauth answers');
   if (response === null) return;
   await page.waitForLoadState();
