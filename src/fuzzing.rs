@@ -15,6 +15,9 @@ use crate::google::{iam, metadata, sts, token};
 use crate::http::HttpResponse;
 use crate::jwks::Jwks;
 use crate::key::PrivateKey;
+use crate::login::callback::{Expected, Outcome};
+use crate::login::client::Client;
+use crate::login::{paste, redirect};
 use crate::server::connection;
 use crate::trust::{Endpoint, Fence};
 use crate::url::{Scheme, Url};
@@ -28,6 +31,7 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("boundary", boundary),
     ("cache_entry", cache_entry),
+    ("callback", callback),
     ("certificate", certificate),
     ("credential", credential),
     ("executable_response", executable_response),
@@ -38,6 +42,7 @@ pub const TARGETS: &[Target] = &[
     ("jwks", jwks),
     ("jwt", jwt),
     ("metadata_answer", metadata_answer),
+    ("oauth_client", oauth_client),
     ("pem", pem),
     ("subject", subject),
     ("time", time),
@@ -72,6 +77,48 @@ fn cache_entry(bytes: &[u8]) {
     sealed.extend_from_slice(bytes);
     if let Some(entry) = cache::decode(&sealed) {
         assert!(crate::token::well_formed(entry.token.secret.expose()), "no header can carry it");
+    }
+}
+
+/// A request at the port of a login, and what somebody pastes. Only who knows the state is heard.
+fn callback(bytes: &[u8]) {
+    let expected = Expected {
+        path: "/".to_owned(),
+        host: "127.0.0.1:9".to_owned(),
+        state: "c0ffee".to_owned(),
+        issuer: Some("https://accounts.google.com".to_owned()),
+        says_issuer: false,
+    };
+    let heard = |outcome: Outcome| match outcome {
+        Outcome::Code(code) => assert!(crate::google::token::can_be_sent(&code), "no form has it"),
+        Outcome::Error { code, .. } => assert!(!code.is_empty(), "an error without a name"),
+    };
+    if let Some((request, _)) = connection::understood(bytes)
+        && let Ok(outcome) = expected.judge(&request)
+    {
+        let states = request.query.iter().filter(|(name, _)| name == "state");
+        assert_eq!(states.map(|(_, value)| &**value).collect::<Vec<_>>(), ["c0ffee"]);
+        assert_eq!((&*request.method, &*request.path), ("GET", "/"));
+        heard(outcome);
+    }
+    match paste::read(&String::from_utf8_lossy(bytes), &expected) {
+        Ok(outcome) => heard(outcome),
+        Err(what) => assert!(!what.contains(char::is_control), "{what:?}"),
+    }
+}
+
+/// The file of an OAuth client, and where a browser comes back to it.
+fn oauth_client(bytes: &[u8]) {
+    match Client::parse(bytes, "client.json") {
+        Ok(client) => {
+            for exact in [false, true] {
+                match redirect::Target::choose(&client, None, None, exact) {
+                    Ok(target) => assert!(target.is_local(), "it leads elsewhere"),
+                    Err(error) => printable(&error),
+                }
+            }
+        }
+        Err(error) => printable(&error),
     }
 }
 

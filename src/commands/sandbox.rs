@@ -31,7 +31,11 @@ pub const SPEC: Spec = Spec {
     ],
     more: "The sandbox listens on 127.0.0.1 and has a token endpoint, a metadata server, tokeninfo, userinfo, \
         revocation and the keys of its ID tokens; STS with introspection, IAM Credentials, the metadata server of \
-        AWS, an OIDC issuer, and the identity service of a distributed cloud. /api takes \
+        AWS, an OIDC issuer, and the identity service of a distributed cloud. People sign in at its pages, as \
+        ada@example.com or bob@example.com: at Google's, the workforce pool's (login_config.json), those of \
+        another OpenID provider (/oidc below the sandbox's URL), or with the code of a device; client files for \
+        each, client_*.json, and the password for proving again who they are, password.txt, lie in the folder. \
+        /api takes \
         any access token and shows whose it is and which project pays, /service an ID token for the sandbox's own \
         URL. On a second port the same is served \
         with TLS. It verifies signatures, claims, clients, certificates and refresh tokens as Google does. Its \

@@ -1,5 +1,7 @@
 //! The answer by hand: the address that a browser elsewhere ended at, or the code in it.
 
+use zeroize::Zeroizing;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::callback::{Expected, Outcome, is_code};
 use crate::secret::Secret;
@@ -22,7 +24,6 @@ pub fn ask(expected: &Expected, until: Deadline, world: &World) -> Result<Outcom
     for left in (0..TRIES).rev() {
         let question = "paste the address the browser ended at (not shown): ";
         let pasted = prompt::hidden_until(question, until, world)?;
-        let pasted = Secret::new(pasted.as_str());
         if pasted.is_empty() {
             break;
         }
@@ -50,11 +51,14 @@ fn nobody() -> Error {
 }
 
 /// What was pasted: an address, its query, or the bare code, which only this login's verifier makes worth anything.
-fn read(pasted: &Secret, expected: &Expected) -> std::result::Result<Outcome, String> {
+///
+/// # Errors
+/// What it is instead; nothing of it is repeated.
+pub(crate) fn read(pasted: &str, expected: &Expected) -> std::result::Result<Outcome, String> {
     // Terminals and mail programs break long lines.
-    let text: String = pasted.expose().chars().filter(|letter| !letter.is_whitespace()).collect();
-    let text = Secret::new(text.trim_matches(['"', '\'', '<', '>']));
-    let text = text.expose();
+    let text = pasted.chars().filter(|letter| !letter.is_whitespace());
+    let text = Zeroizing::new(text.collect::<String>());
+    let text = text.trim_matches(['"', '\'', '<', '>']);
     let query = match text.split_once('?') {
         Some((_, query)) => query,
         None if text.contains("code=") || text.contains("error=") => text,
@@ -98,13 +102,12 @@ mod tests {
             "?code=4/x&state=STATE#_=_",
             "4/x",
         ] {
-            match read(&Secret::new(text), &expected()) {
+            match read(text, &expected()) {
                 Ok(Outcome::Code(code)) => assert!(code.same_as(&Secret::new("4/x")), "{text}"),
                 other => panic!("{text}: {other:?}"),
             }
         }
-        let denied =
-            read(&Secret::new("http://127.0.0.1:9/?error=access_denied&state=STATE"), &expected());
+        let denied = read("http://127.0.0.1:9/?error=access_denied&state=STATE", &expected());
         assert!(matches!(denied, Ok(Outcome::Error { .. })));
     }
 
@@ -121,7 +124,7 @@ mod tests {
             ("code=s3cret-code&state=STATE&iss=https://evil.example", "another issuer"),
             ("https://a.example/s3cret-code", "no address with a code"),
         ] {
-            let error = read(&Secret::new(text), &expected()).expect_err(text);
+            let error = read(text, &expected()).expect_err(text);
             assert!(error.contains(what) && !error.contains("s3cret"), "{text}: {error}");
         }
     }

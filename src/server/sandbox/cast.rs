@@ -19,6 +19,39 @@ use crate::world::random::{Random, System};
 
 /// The person.
 pub const USER: &str = "ada@example.com";
+/// The other person.
+pub const OTHER_USER: &str = "bob@example.com";
+/// What Google calls itself as an issuer.
+pub const GOOGLE: &str = "https://accounts.google.com";
+
+/// Somebody who can sign in.
+#[derive(Debug)]
+pub struct Person {
+    /// The address.
+    pub email: &'static str,
+    /// The first name.
+    pub given_name: &'static str,
+    /// The other one.
+    pub family_name: &'static str,
+}
+
+impl Person {
+    /// The organisation that the address is of.
+    pub fn domain(&self) -> &'static str {
+        self.email.rsplit('@').next().unwrap_or_default()
+    }
+}
+
+/// Those who can sign in, the usual one first.
+pub const PEOPLE: &[Person] = &[
+    Person { email: USER, given_name: "Ada", family_name: "Lovelace" },
+    Person { email: OTHER_USER, given_name: "Bob", family_name: "Example" },
+];
+
+/// The person with this address.
+pub fn person(email: &str) -> Option<&'static Person> {
+    PEOPLE.iter().find(|person| person.email.eq_ignore_ascii_case(email))
+}
 /// The service account that has a key file.
 pub const SERVICE_ACCOUNT: &str = "robot@sandbox-project.iam.gserviceaccount.com";
 /// The service account of the machine.
@@ -31,6 +64,16 @@ pub const PROJECT: &str = "sandbox-project";
 pub const PROJECT_NUMBER: &str = "123456789012";
 /// The OAuth client of the person's login.
 pub const CLIENT_ID: &str = "123456789012-sandbox.apps.googleusercontent.com";
+/// An OAuth client of a web site, which gets its answers at [`WEB_REDIRECT_URI`].
+pub const WEB_CLIENT_ID: &str = "123456789012-sandboxweb.apps.googleusercontent.com";
+/// The one address that is registered for [`WEB_CLIENT_ID`].
+pub const WEB_REDIRECT_URI: &str = "http://localhost:8088/";
+/// An OAuth client of a device without a browser.
+pub const DEVICE_CLIENT_ID: &str = "123456789012-sandboxtv.apps.googleusercontent.com";
+/// The client without a secret, of the outside OpenID provider.
+pub const PUBLIC_CLIENT_ID: &str = "sandbox-public";
+/// The client with a secret, of the outside OpenID provider.
+pub const CONFIDENTIAL_CLIENT_ID: &str = "sandbox-confidential";
 /// The service account that everybody may act as.
 pub const DEPLOYER: &str = "deployer@sandbox-project.iam.gserviceaccount.com";
 /// The service account between: everybody may act as it, and it as [`BEHIND`].
@@ -69,6 +112,12 @@ pub struct Cast {
     pub service_account_key: PublicKey,
     /// The secret of the OAuth client.
     pub client_secret: Secret,
+    /// The secret of the web site's client.
+    pub web_client_secret: Secret,
+    /// The secret of the device's client, which every such device knows.
+    pub device_client_secret: Secret,
+    /// What people answer when they are asked for their password again.
+    pub password: Secret,
     /// The person's first refresh token.
     pub refresh_token: Secret,
     /// The first refresh token of the person who comes in through the workforce pool.
@@ -90,6 +139,9 @@ impl Cast {
             key_id: key_id(&key.public()),
             service_account_key: key.public(),
             client_secret: Secret::new(format!("GOCSPX-{}", random(21)?)),
+            web_client_secret: Secret::new(format!("GOCSPX-{}", random(21)?)),
+            device_client_secret: Secret::new(format!("GOCSPX-{}", random(21)?)),
+            password: Secret::new(random(9)?),
             refresh_token: Secret::new(format!("1//{}", random(45)?)),
             workforce_refresh_token: Secret::new(format!("1//{}", random(45)?)),
             outside: Outside::new(url, now)?,

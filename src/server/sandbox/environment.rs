@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::server::sandbox::cast::{CLIENT_ID, PROJECT};
 use crate::server::sandbox::folder::{
-    AUTHORIZED_USER_FILE, GAUTH, GCLOUD, PROGRAMS, SERVICE_ACCOUNT_FILE, federation,
+    AUTHORIZED_USER_FILE, GAUTH, GCLOUD, PROGRAMS, SERVICE_ACCOUNT_FILE, clients, federation,
 };
 use crate::world::env::{self, Env};
 use crate::world::exec::Change;
@@ -92,7 +92,6 @@ const REMOVED: &[&str] = &[
     "GAUTH_WORKLOAD_IDENTITY_PROVIDER",
     "GAUTH_QUOTA_PROJECT",
     "GAUTH_UNIVERSE_DOMAIN",
-    "GAUTH_CLIENT_ID_FILE",
     "GOOGLE_APPLICATION_CREDENTIALS",
     "GOOGLE_OAUTH_ACCESS_TOKEN",
     "GOOGLE_ACCESS_TOKEN",
@@ -113,6 +112,7 @@ const REMOVED: &[&str] = &[
     "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT",
     "CLOUDSDK_AUTH_SERVICE_ACCOUNT_USE_SELF_SIGNED_JWT",
     "CLOUDSDK_AUTH_LOGIN_CONFIG_FILE",
+    "GOOGLE_AUTH_WEBAUTHN_PLUGIN",
     "CLOUDSDK_BILLING_QUOTA_PROJECT",
     "CLOUDSDK_CONTEXT_AWARE_USE_CLIENT_CERTIFICATE",
     "CLOUDSDK_PROXY_TYPE",
@@ -190,6 +190,7 @@ pub(super) fn changes(
         set.push((variable.name, host.into()));
     }
     set.push((env::GAUTH_CONFIG_DIR.name, folder.join(GAUTH).into()));
+    set.push(("GAUTH_CLIENT_ID_FILE", folder.join(clients::INSTALLED).into()));
     set.push((env::GOOGLE_CLOUD_PROJECT.name, PROJECT.into()));
     set.push((env::CLOUDSDK_CONFIG.name, folder.join(GCLOUD).into()));
     set.push((env::CLOUDSDK_CORE_PROJECT.name, PROJECT.into()));

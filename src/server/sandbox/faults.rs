@@ -16,7 +16,16 @@ pub struct Known {
     pub name: &'static str,
     /// What happens, for people.
     pub about: &'static str,
+    /// The only routes that can misbehave in this way; none: all.
+    routes: &'static [&'static str],
     effect: Effect,
+}
+
+impl Known {
+    /// Whether this route can misbehave in this way.
+    pub fn is_for(&self, route: &str) -> bool {
+        self.routes.is_empty() || self.routes.contains(&route)
+    }
 }
 
 /// When a fault acts.
@@ -49,8 +58,24 @@ use Effect::{After, Instead, Life as Lives, Within};
 
 /// A row of the table.
 const fn fault(name: &'static str, about: &'static str, effect: Effect) -> Known {
-    Known { name, about, effect }
+    Known { name, about, routes: &[], effect }
 }
+
+/// A row for some routes.
+const fn of(
+    routes: &'static [&'static str],
+    name: &'static str,
+    about: &'static str,
+    effect: Effect,
+) -> Known {
+    Known { name, about, routes, effect }
+}
+
+/// Routes with a way of their own.
+const REFRESHES: &[&str] = &["token", "oauthtoken"];
+const REAUTH: &[&str] = &["reauth"];
+const DEVICES: &[&str] = &["device-code", "oidc-device-code"];
+const PAGES: &[&str] = &["authorize", "oidc-authorize"];
 
 /// Every fault but the plain statuses.
 pub const FAULTS: &[Known] = &[
@@ -112,7 +137,7 @@ pub const FAULTS: &[Known] = &[
     ),
     fault(DENIED, "invalid_target; of iam, PERMISSION_DENIED", Instead(denied)),
     fault("expired-subject", "invalid_grant: the subject token has expired", Instead(expired)),
-    fault("rapt", "invalid_grant: the person must authenticate again", Instead(rapt)),
+    fault(RAPT, "invalid_grant: the person must authenticate again", Instead(rapt)),
     fault(
         "control",
         "an error text with control, colour and direction characters",
@@ -125,14 +150,42 @@ pub const FAULTS: &[Known] = &[
         }),
     ),
     fault("reflect", "an error text that repeats every secret that was sent", Instead(reflect)),
-    fault(ROTATE, "each refresh gives a new refresh token; one used twice ends the login", Within),
+    of(
+        REFRESHES,
+        ROTATE,
+        "each refresh gives a new refresh token; one used twice ends the login",
+        Within,
+    ),
+    of(REAUTH, "authenticated", "no challenge, the proof at once (reauth)", Within),
+    of(REAUTH, "two-rounds", "the password is wanted twice (reauth)", Within),
+    of(REAUTH, "saml", "the challenge is SAML (reauth)", Within),
+    of(REAUTH, "security-key", "the challenge is a security key (reauth)", Within),
+    of(REAUTH, "unknown-challenge", "the challenge is of a kind nobody knows (reauth)", Within),
+    of(REAUTH, "none-ready", "no challenge can be answered now (reauth)", Within),
+    of(DEVICES, "slow-down", "the first poll is one too early (device-code)", Within),
+    of(DEVICES, "brief", "codes are good for two seconds (device-code)", Within),
+    of(
+        PAGES,
+        "wrong-state",
+        "the browser comes back with another state (authorize)",
+        After(|answer| came_back(answer, "state", "forged")),
+    ),
+    of(
+        PAGES,
+        "wrong-issuer",
+        "the browser comes back from another issuer (authorize)",
+        After(|answer| came_back(answer, "iss", "https://other.example")),
+    ),
 ];
+
+/// What a refresh with a proof is spared.
+const RAPT: &str = "rapt";
 
 /// What route `iam` says in another way.
 const DENIED: &str = "denied";
 
-/// The one fault that is a way of the route itself.
-const ROTATE: &str = "rotate";
+/// Every refresh token is good once.
+pub(super) const ROTATE: &str = "rotate";
 
 const FAULT_HINT: &str = "a status such as 503, or a name that gauth help faults lists";
 
@@ -181,17 +234,32 @@ impl Fault {
         };
         let what =
             What::parse(what).ok_or_else(|| wrong("no such fault", FAULT_HINT.to_owned()))?;
-        let rotates = ["token", "oauthtoken"].contains(&route) && times.is_none();
-        if what == What::Named(ROTATE) && !rotates {
-            let hint = "--fault token=rotate, or oauthtoken=rotate".to_owned();
-            return Err(wrong("holds for all token requests", hint));
+        let fault = Fault { route, what, times };
+        if let Some(known) = fault.known() {
+            let routes = known.routes.iter().map(|route| format!("{route}={}", known.name));
+            let hint = format!("--fault {}", routes.collect::<Vec<_>>().join(", or "));
+            if !known.is_for(route) {
+                return Err(wrong("is not for this route", hint));
+            }
+            if matches!(known.effect, Within) && times.is_some() {
+                return Err(wrong("holds for all requests", hint));
+            }
         }
-        Ok(Fault { route, what, times })
+        Ok(fault)
     }
 
-    /// The route whose refresh tokens are to be good once, if it asks for that.
-    pub fn rotates(&self) -> Option<&'static str> {
-        (self.what == What::Named(ROTATE)).then_some(self.route)
+    /// The row of the table.
+    fn known(&self) -> Option<&'static Known> {
+        match self.what {
+            What::Named(name) => FAULTS.iter().find(|known| known.name == name),
+            What::Status(..) => None,
+        }
+    }
+
+    /// The route, and in which way it is to do its work, if that is what is asked for.
+    pub fn way(&self) -> Option<(&'static str, &'static str)> {
+        let known = self.known().filter(|known| matches!(known.effect, Within))?;
+        Some((self.route, known.name))
     }
 }
 
@@ -214,18 +282,20 @@ pub(super) struct Plan(Mutex<Vec<Fault>>);
 
 impl Plan {
     pub(super) fn new(faults: Vec<Fault>) -> Plan {
-        Plan(Mutex::new(faults.into_iter().filter(|fault| fault.rotates().is_none()).collect()))
+        Plan(Mutex::new(faults.into_iter().filter(|fault| fault.way().is_none()).collect()))
     }
 
-    /// Answers in the way planned for this route: with `usual`, unless a fault is due.
+    /// Answers in the way planned for this route: with `usual`, unless a fault is due. A request that
+    /// `spares_rapt` is not asked for proof.
     pub(super) fn apply(
         &self,
         route: &str,
         request: &Request,
         now: i64,
+        spares_rapt: impl Fn() -> bool,
         usual: impl FnOnce() -> Answer,
     ) -> Answer {
-        match self.due(route) {
+        match self.due(route, spares_rapt) {
             None => usual(),
             Some(What::Status(status, wait)) => shaped(route, plain(status, wait)),
             Some(What::Named(DENIED)) if route == "iam" => {
@@ -243,10 +313,12 @@ impl Plan {
     }
 
     /// The first fault for this route that is not used up; it is used once more.
-    fn due(&self, route: &str) -> Option<What> {
+    fn due(&self, route: &str, spares_rapt: impl Fn() -> bool) -> Option<What> {
         let mut faults = lock(&self.0);
-        let fault =
-            faults.iter_mut().find(|fault| fault.route == route && fault.times != Some(0))?;
+        let fault = faults.iter_mut().find(|fault| {
+            let is_due = fault.route == route && fault.times != Some(0);
+            is_due && !(fault.what == What::Named(RAPT) && spares_rapt())
+        })?;
         fault.times = fault.times.map(|times| times - 1);
         Some(fault.what.clone())
     }
@@ -335,6 +407,22 @@ fn denied(_: &Request) -> Answer {
 
 fn expired(_: &Request) -> Answer {
     error(400, "invalid_grant", "The subject token has expired.")
+}
+
+/// Where the browser is sent, with another value of this name.
+fn came_back(mut answer: Answer, name: &str, value: &str) -> Answer {
+    for (header, place) in &mut answer.headers {
+        if let Some((address, query)) = place.split_once('?').filter(|_| *header == "Location") {
+            let pairs = form_urlencoded::parse(query.as_bytes());
+            let pairs = pairs.map(|(known, kept)| {
+                let kept = if known == name { value.into() } else { kept };
+                (known, kept)
+            });
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            *place = format!("{address}?{}", query.extend_pairs(pairs).finish()).into();
+        }
+    }
+    answer
 }
 
 /// What a careless server or proxy would echo.
@@ -476,11 +564,11 @@ mod tests {
     fn faults_are_used_up_in_order() {
         let faults = ["token=503x2", "token=closex1", "certs=500"];
         let plan = Plan::new(faults.map(|text| Fault::parse(text).expect(text)).to_vec());
-        let seen: Vec<Option<What>> = (0..4).map(|_| plan.due("token")).collect();
+        let seen: Vec<Option<What>> = (0..4).map(|_| plan.due("token", || false)).collect();
         let unavailable = Some(What::Status(503, None));
         let close = Some(What::Named("close"));
         assert_eq!(seen, [unavailable.clone(), unavailable, close, None]);
-        assert!(plan.due("certs").is_some() && plan.due("certs").is_some());
+        assert!((0..2).all(|_| plan.due("certs", || false).is_some()));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The sandbox's folder: throw-away credentials in Google's own shapes, for one user's eyes, removed at the end.
 
+pub(super) mod clients;
 pub(super) mod federation;
 
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -54,6 +55,7 @@ impl Folder {
         write_json(&self.0.join(SERVICE_ACCOUNT_FILE), &service_account(state))?;
         write_json(&self.0.join(AUTHORIZED_USER_FILE), &authorized_user(state))?;
         federation::fill(&self.0, state)?;
+        clients::fill(&self.0, state)?;
         if options.first == First::Adc {
             let file = gcloud.join("application_default_credentials.json");
             write_json(&file, &authorized_user(state))?;

@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 use crate::jwt;
 use crate::server::http::{Answer, Request};
 use crate::server::lock;
-use crate::server::sandbox::cast::{self, USER};
+use crate::server::sandbox::State;
+use crate::server::sandbox::cast::{self, CLIENT_ID};
 use crate::server::sandbox::ledger::includes;
 use crate::server::sandbox::oauth::error;
-use crate::server::sandbox::{State, cast::CLIENT_ID};
 
 /// The paths of tokeninfo.
 pub(super) const TOKENINFO: [&str; 3] =
@@ -106,10 +106,10 @@ pub(super) fn userinfo(state: &State, request: &Request) -> Answer {
         told["email"] = grant.account.clone().into();
         told["email_verified"] = true.into();
     }
-    if knows("profile") && grant.account == USER {
-        told["name"] = "Ada Lovelace".into();
-        told["given_name"] = "Ada".into();
-        told["family_name"] = "Lovelace".into();
+    if let Some(person) = cast::person(&grant.account).filter(|_| knows("profile")) {
+        told["name"] = format!("{} {}", person.given_name, person.family_name).into();
+        told["given_name"] = person.given_name.into();
+        told["family_name"] = person.family_name.into();
     }
     Answer::json(200, &told)
 }

@@ -42,6 +42,8 @@ pub(super) enum Door {
     Accounts,
     /// A workforce pool: `/v1/oauthtoken`.
     Sts,
+    /// The outside OpenID provider: `/oidc/token`.
+    Outside,
 }
 
 impl Door {
@@ -50,6 +52,7 @@ impl Door {
         match self {
             Door::Accounts => "token",
             Door::Sts => "oauthtoken",
+            Door::Outside => "oidc-token",
         }
     }
 }
@@ -91,6 +94,10 @@ pub(super) struct Ledger {
     access: HashMap<String, Grant>,
     refresh: HashMap<String, Login>,
     revoked: HashSet<u64>,
+    /// The number of the latest login.
+    families: u64,
+    /// What people agreed to, by account and client.
+    consents: HashMap<(String, String), Vec<String>>,
     /// What the metadata server hands out again and again, by account and scopes.
     machine: BTreeMap<(String, Vec<String>), String>,
 }
@@ -106,6 +113,27 @@ impl Ledger {
         let grant = self.access.get(token)?;
         let ended = grant.family.is_some_and(|family| self.revoked.contains(&family));
         (grant.expires_at > now && !ended).then_some(grant)
+    }
+
+    /// A number for another login.
+    pub(super) fn new_family(&mut self) -> u64 {
+        self.families += 1;
+        self.families
+    }
+
+    /// What a person has agreed to give a client, if they were ever asked and it was not taken back.
+    pub(super) fn consent(&self, account: &str, client: &str) -> Option<&[String]> {
+        self.consents.get(&(account.to_owned(), client.to_owned())).map(Vec::as_slice)
+    }
+
+    /// Notes what a person agreed to, beside what they had.
+    pub(super) fn note_consent(&mut self, account: &str, client: &str, scopes: &[String]) {
+        let known = self.consents.entry((account.to_owned(), client.to_owned())).or_default();
+        for scope in scopes {
+            if !includes(known, scope) {
+                known.push(scope.clone());
+            }
+        }
     }
 
     /// Enters a login's first refresh token, or the next one in place of it.
@@ -135,12 +163,19 @@ impl Ledger {
         self.revoked.insert(family);
     }
 
-    /// Ends what this token stands for; says whether it was anything.
+    /// Ends what this token stands for, and the consent that it came from; says whether it was anything.
     pub(super) fn revoke(&mut self, token: &str) -> bool {
-        let family = self.refresh.get(token).map(|login| login.family);
-        let family = family.or_else(|| self.access.get(token).and_then(|grant| grant.family));
-        match family {
-            Some(family) => self.revoked.insert(family),
+        let login = self.refresh.get(token);
+        let login = login.map(|login| (login.family, &login.account, &login.client));
+        let login = login.or_else(|| {
+            let grant = self.access.get(token)?;
+            Some((grant.family?, &grant.account, &grant.client))
+        });
+        match login {
+            Some((family, account, client)) => {
+                self.consents.remove(&(account.clone(), client.clone()));
+                self.revoked.insert(family)
+            }
             None => self.access.remove(token).is_some(),
         }
     }

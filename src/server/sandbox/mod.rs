@@ -17,8 +17,11 @@ mod identity;
 mod ledger;
 mod metadata;
 mod oauth;
+mod openid;
 pub mod outside;
+mod reauth;
 mod service;
+mod signin;
 mod sts;
 mod subject;
 mod token;
@@ -41,6 +44,8 @@ use crate::server::sandbox::faults::{Fault, Plan};
 use crate::server::sandbox::folder::Folder;
 use crate::server::sandbox::guest::Guest;
 use crate::server::sandbox::ledger::{Door, Ledger, Login};
+use crate::server::sandbox::reauth::Reauth;
+use crate::server::sandbox::signin::{Desk, authorize, device};
 use crate::server::tls::Tls;
 use crate::server::{Handler, Manner, Server, Stop, lock};
 use crate::token::CLOUD_PLATFORM;
@@ -80,16 +85,53 @@ pub const ROUTES: &[Route] = &[
         answer: identity::certs,
     },
     Route { name: "revoke", serves: |path| path == "/revoke", answer: token::revoke },
+    Route {
+        name: "authorize",
+        serves: |path| authorize::PATHS.contains(&path),
+        answer: authorize::google,
+    },
+    Route { name: "device-code", serves: |path| path == "/device/code", answer: device::code },
+    Route { name: "device", serves: |path| path == device::PATH, answer: device::page },
+    Route { name: "discovery", serves: |path| path == openid::DISCOVERY, answer: openid::googles },
+    Route { name: "reauth", serves: reauth::serves, answer: reauth::answer },
     Route { name: "sts", serves: |path| path == "/v1/token", answer: sts::exchange },
     Route { name: "oauthtoken", serves: |path| path == "/v1/oauthtoken", answer: sts::oauth_token },
     Route { name: "introspect", serves: |path| path == "/v1/introspect", answer: sts::introspect },
     Route { name: "sts-revoke", serves: |path| path == "/v1/revoke", answer: sts::revoke },
+    Route {
+        name: "workforce-authorize",
+        serves: |path| path == authorize::WORKFORCE_PATH,
+        answer: authorize::workforce,
+    },
     Route { name: "iam", serves: |path| path.starts_with(iam::ROOT), answer: iam::answer },
     Route { name: "aws", serves: |path| path.starts_with(aws::ROOT), answer: aws::answer },
     Route {
         name: "subject",
         serves: |path| subject::PATHS.contains(&path),
         answer: subject::answer,
+    },
+    Route {
+        name: "oidc-discovery",
+        serves: |path| path == "/oidc/.well-known/openid-configuration",
+        answer: openid::outsides,
+    },
+    Route { name: "oidc-jwks", serves: |path| path == "/oidc/jwks", answer: openid::jwks },
+    Route {
+        name: "oidc-authorize",
+        serves: |path| path == authorize::OUTSIDE_PATH,
+        answer: authorize::outside,
+    },
+    Route { name: "oidc-token", serves: |path| path == "/oidc/token", answer: openid::token },
+    Route { name: "oidc-revoke", serves: |path| path == "/oidc/revoke", answer: openid::revoke },
+    Route {
+        name: "oidc-device-code",
+        serves: |path| path == "/oidc/device/code",
+        answer: device::outside_code,
+    },
+    Route {
+        name: "oidc-device",
+        serves: |path| path == device::OUTSIDE_PATH,
+        answer: device::outside_page,
     },
     Route { name: "api", serves: service::is_api, answer: service::api },
     Route { name: "service", serves: service::is_service, answer: service::service },
@@ -271,10 +313,14 @@ pub struct State {
     accounts: Vec<Account>,
     certificates: Certificates,
     ledger: Mutex<Ledger>,
+    /// What the outside provider has issued, of which Google knows nothing.
+    outside_ledger: Mutex<Ledger>,
+    desk: Mutex<Desk>,
+    reauth: Mutex<Reauth>,
     /// Session tokens of the metadata server of AWS, and when they end.
     aws_sessions: Mutex<HashMap<String, i64>>,
-    /// The routes whose refresh tokens are good once.
-    rotating: Vec<&'static str>,
+    /// Routes that do their work in another way than usual, and that way.
+    ways: Vec<(&'static str, &'static str)>,
     plan: Plan,
     log: Mutex<Log>,
 }
@@ -297,7 +343,10 @@ impl State {
             accounts: cast::machine_accounts(),
             certificates,
             aws_sessions: Mutex::default(),
-            rotating: options.faults.iter().filter_map(Fault::rotates).collect(),
+            outside_ledger: Mutex::default(),
+            desk: Mutex::default(),
+            reauth: Mutex::default(),
+            ways: options.faults.iter().filter_map(Fault::way).collect(),
             plan: Plan::new(options.faults.clone()),
             log: Mutex::default(),
         };
@@ -315,7 +364,8 @@ impl State {
         let answer = match route {
             Some(route) => {
                 let usual = || (route.answer)(self, request);
-                self.plan.apply(route.name, request, self.now(), usual)
+                let spares_rapt = || token::needs_no_rapt(self, route.name, request);
+                self.plan.apply(route.name, request, self.now(), spares_rapt, usual)
             }
             None => Answer::text(404, "the sandbox has no such path\n"),
         };
@@ -338,6 +388,19 @@ impl State {
     fn date(&self) -> Option<String> {
         let now = jiff::Timestamp::from_second(self.clock.unix()).ok()?;
         jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).ok()
+    }
+
+    /// The book in which this door writes.
+    fn book(&self, door: Door) -> &Mutex<Ledger> {
+        match door {
+            Door::Accounts | Door::Sts => &self.ledger,
+            Door::Outside => &self.outside_ledger,
+        }
+    }
+
+    /// Whether a route is to work in this way, which is not the usual one.
+    fn has_way(&self, route: &str, way: &str) -> bool {
+        self.ways.contains(&(route, way))
     }
 
     /// Whether a URL is the sandbox's own, with one of these paths.
@@ -363,17 +426,18 @@ fn logins(cast: &Cast, guests: &[Guest]) -> Ledger {
         account: cast::USER.to_owned(),
         client: cast::CLIENT_ID.to_owned(),
         scopes: cast::GRANTED.map(str::to_owned).to_vec(),
-        family: 1,
+        family: ledger.new_family(),
         replaced: false,
     };
     let workforce = Login {
         door: Door::Sts,
-        account: sts::workforce_principal(),
+        account: sts::workforce_principal(cast::USER),
         scopes: vec![CLOUD_PLATFORM.to_owned()],
-        family: 2,
+        family: ledger.new_family(),
         ..person.clone()
     };
-    for (family, guest) in (3..).zip(guests) {
+    for guest in guests {
+        let family = ledger.new_family();
         match guest {
             Guest::User { account, client_id, refresh_token, .. } => {
                 let account = account.clone().unwrap_or_else(|| person.account.clone());

@@ -2,11 +2,10 @@
 
 use serde_json::json;
 
-use crate::secret::Secret;
 use crate::server::http::{Answer, Request};
 use crate::server::sandbox::State;
-use crate::server::sandbox::cast::CLIENT_ID;
-use crate::server::sandbox::guest::Guest;
+use crate::server::sandbox::ledger::Door;
+use crate::server::sandbox::signin::clients;
 
 /// An error as RFC 6749, 5.2 has it.
 pub(super) fn error(status: u16, code: &str, description: &str) -> Answer {
@@ -48,13 +47,25 @@ impl Form {
         let Some(fields) = request.form() else {
             return Err(error(400, "invalid_request", "Invalid content type"));
         };
-        for (index, (name, _)) in fields.iter().enumerate() {
-            if fields[..index].iter().any(|(earlier, _)| earlier == name) {
-                let text = format!("OAuth 2 parameters can only have a single value: {name}");
-                return Err(error(400, "invalid_request", &text));
+        let form = Form { fields, basic: request.header("authorization").and_then(basic) };
+        form.said_once().map_err(|text| error(400, "invalid_request", &text))
+    }
+
+    /// The parameters of an address.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(super) fn of_query(request: &Request) -> Result<Form, String> {
+        Form { fields: request.query.clone(), basic: None }.said_once()
+    }
+
+    fn said_once(self) -> Result<Form, String> {
+        for (index, (name, _)) in self.fields.iter().enumerate() {
+            if self.fields[..index].iter().any(|(earlier, _)| earlier == name) {
+                return Err(format!("OAuth 2 parameters can only have a single value: {name}"));
             }
         }
-        Ok(Form { fields, basic: request.header("authorization").and_then(basic) })
+        Ok(self)
     }
 
     /// A parameter; an empty one is absent (RFC 6749, 3.2).
@@ -82,6 +93,25 @@ impl Form {
         known(state, self.get("client_id"), self.get("client_secret"))
     }
 
+    /// The client of the outside provider, by header or parameters; one has no secret, and then gives none.
+    ///
+    /// # Errors
+    /// The answer to give.
+    pub(super) fn outside_client(&self, state: &State) -> Result<&str, Answer> {
+        let (id, secret) = match &self.basic {
+            Some((id, secret)) => (Some(id.as_str()), Some(secret.as_str())),
+            None => (self.get("client_id"), self.get("client_secret")),
+        };
+        let id = id.ok_or_else(|| missing("client_id"))?;
+        let client = clients::find(state, Door::Outside, id);
+        let client = client.ok_or_else(|| refused("The OAuth client was not found."))?;
+        match (client.secret, secret.filter(|secret| !secret.is_empty())) {
+            (None, None) => Ok(id),
+            (Some(known), Some(given)) if known.expose() == given => Ok(id),
+            _ => Err(refused("The client authentication is not good.")),
+        }
+    }
+
     /// The OAuth client of the header, which must be one of those known here.
     ///
     /// # Errors
@@ -103,27 +133,13 @@ fn known<'a>(state: &State, id: Option<&'a str>, secret: Option<&str>) -> Result
     let Some(id) = id else {
         return Err(error(400, "invalid_request", "Could not determine client ID from request."));
     };
-    match (client_secret(state, id), secret) {
+    let client = clients::find(state, Door::Accounts, id);
+    match (client.and_then(|client| client.secret), secret) {
         (None, _) => Err(refused("The OAuth client was not found.")),
         (Some(_), None) => Err(error(400, "invalid_request", "client_secret is missing.")),
         (Some(known), Some(secret)) if known.expose() == secret => Ok(id),
         (Some(_), Some(_)) => Err(refused("The provided client secret is invalid.")),
     }
-}
-
-fn client_secret<'a>(state: &'a State, id: &str) -> Option<&'a Secret> {
-    if id == CLIENT_ID {
-        return Some(&state.cast.client_secret);
-    }
-    state.guests.iter().find_map(|guest| match guest {
-        Guest::User { client_id, client_secret, .. }
-        | Guest::WorkforceUser { client_id, client_secret, .. }
-            if client_id == id =>
-        {
-            Some(client_secret)
-        }
-        _ => None,
-    })
 }
 
 fn basic(header: &str) -> Option<(String, String)> {

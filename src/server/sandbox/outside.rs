@@ -32,6 +32,8 @@ pub struct Outside {
     /// What the OIDC issuer calls itself.
     pub issuer: String,
     issuer_key: PrivateKey,
+    /// The secret of the issuer's confidential client.
+    pub client_secret: Secret,
     /// The secret with which the runner asks for OIDC tokens.
     pub runner_secret: Secret,
     /// What the metadata server of AWS hands out.
@@ -61,6 +63,7 @@ impl Outside {
         let saml_ends_at = now + SUBJECT_LIFE;
         Ok(Outside {
             issuer_key: PrivateKey::generate_ec().map_err(unusable)?,
+            client_secret: Secret::new(random(30)?),
             runner_secret: Secret::new(random(30)?),
             aws: aws_keys()?,
             saml_response: saml_response(&issuer, saml_ends_at)?,
@@ -104,6 +107,11 @@ impl Outside {
             "iat": now,
             "exp": now + SUBJECT_LIFE,
         })
+    }
+
+    /// The public half of the issuer's key.
+    pub(super) fn issuer_public_key(&self) -> PublicKey {
+        self.issuer_key.public()
     }
 
     /// The number of the issuer's key.

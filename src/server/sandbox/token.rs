@@ -1,4 +1,5 @@
-//! The token endpoint: signed assertions and refresh tokens in, access and ID tokens out, as strict as Google's.
+//! The token endpoint: signed assertions, codes and refresh tokens in, access and ID tokens out, as strict as
+//! Google's.
 
 use serde_json::{Value, json};
 
@@ -8,13 +9,14 @@ use crate::key::PublicKey;
 use crate::server::http::{Answer, Request};
 use crate::server::lock;
 use crate::server::sandbox::State;
-use crate::server::sandbox::cast::{self, EMAIL_SCOPE, SERVICE_ACCOUNT};
+use crate::server::sandbox::cast::{self, EMAIL_SCOPE, Person, SERVICE_ACCOUNT};
 use crate::server::sandbox::guest::Guest;
-use crate::server::sandbox::iam;
 use crate::server::sandbox::ledger::{Door, Grant, Ledger, Login, includes};
 use crate::server::sandbox::oauth::{
     Form, error, invalid_grant, missing, scope_list, scopeless, unkept, unsupported_grant,
 };
+use crate::server::sandbox::signin::grants::{self, SignedIn};
+use crate::server::sandbox::{faults, iam, reauth};
 
 /// What Google gives: an hour less the second it took.
 pub(super) const LIFE: i64 = 3599;
@@ -43,6 +45,14 @@ pub(super) fn token(state: &State, request: &Request) -> Answer {
     unkept(match form.get("grant_type") {
         Some(JWT_BEARER) => assertion(state, &form),
         Some("refresh_token") => refresh(state, &form),
+        Some(grants::CODE) => form
+            .client(state)
+            .and_then(|client| grants::code(state, &form, Door::Accounts, client))
+            .and_then(|signed_in| first_tokens(state, signed_in)),
+        Some(grants::DEVICE_CODE) => form
+            .client(state)
+            .and_then(|client| grants::device(state, &form, Door::Accounts, client))
+            .and_then(|signed_in| first_tokens(state, signed_in)),
         Some(other) => Err(unsupported_grant(other)),
         None => Err(missing("grant_type")),
     })
@@ -175,6 +185,52 @@ fn refresh(state: &State, form: &Form) -> std::result::Result<Answer, Answer> {
     Ok(Answer::json(200, &value))
 }
 
+/// The tokens of somebody who has just signed in.
+fn first_tokens(state: &State, signed_in: SignedIn) -> std::result::Result<Answer, Answer> {
+    let SignedIn { login, refresh_token, nonce } = signed_in;
+    let scopes = login.scopes.clone();
+    let mut value = json!({
+        "expires_in": LIFE,
+        "scope": scopes.join(" "),
+        "token_type": "Bearer",
+    });
+    if includes(&scopes, "openid") {
+        let knows_email = includes(&scopes, "email");
+        let domain = cast::person(&login.account).map(Person::domain);
+        let extra = json!({
+            "azp": login.client,
+            "nonce": nonce,
+            "hd": domain,
+            "email": knows_email.then_some(&login.account),
+            "email_verified": knows_email.then_some(true),
+        });
+        value["id_token"] = state.identity_token(&login.account, &login.client, extra)?.into();
+    }
+    if let Some(token) = refresh_token {
+        value["refresh_token"] = token.into();
+    }
+    value["access_token"] = state.issue("ya29.a0", login.grant(scopes, state.now() + LIFE))?.into();
+    Ok(Answer::json(200, &value))
+}
+
+/// Whether a request would be let through by a Google that wants proof that it is still the same person: it brings
+/// the proof, asks for what it takes to get one, or somebody has signed in a moment ago.
+pub(super) fn needs_no_rapt(state: &State, route: &str, request: &Request) -> bool {
+    let Ok(form) = Form::of(request) else { return false };
+    match form.get("grant_type") {
+        _ if route != "token" => false,
+        Some(grants::CODE | grants::DEVICE_CODE) => true,
+        Some("refresh_token") => {
+            let sent = form.get("refresh_token").unwrap_or_default();
+            let account = lock(&state.ledger).login(sent).map(|login| login.account.clone());
+            let is_proved = form.get("rapt").zip(account);
+            form.get("scope") == Some(reauth::SCOPE)
+                || is_proved.is_some_and(|(rapt, account)| reauth::is_proof(state, rapt, &account))
+        }
+        _ => false,
+    }
+}
+
 /// What a refresh token was good for.
 pub(super) struct Redeemed {
     pub(super) login: Login,
@@ -191,7 +247,7 @@ pub(super) fn redeem(
     client: &str,
 ) -> std::result::Result<Redeemed, Answer> {
     let sent = form.needed("refresh_token")?;
-    let mut ledger = lock(&state.ledger);
+    let mut ledger = lock(state.book(door));
     let login = ledger.login(sent).filter(|login| login.client == client && login.door == door);
     let login = login.cloned().ok_or_else(|| invalid_grant("Bad Request"))?;
     if login.replaced {
@@ -226,7 +282,8 @@ fn next_refresh_token(
     sent: &str,
     login: &Login,
 ) -> std::result::Result<Option<String>, Answer> {
-    if !state.rotating.contains(&login.door.route()) {
+    // The outside provider's always are.
+    if login.door != Door::Outside && !state.has_way(login.door.route(), faults::ROTATE) {
         return Ok(None);
     }
     let next = format!("1//{}", cast::random(45).map_err(|_| Answer::empty(500))?);
@@ -263,7 +320,7 @@ impl State {
             "email_verified": true,
             "exp": now + 3600,
             "iat": now,
-            "iss": "https://accounts.google.com",
+            "iss": cast::GOOGLE,
             "sub": cast::subject(account),
         });
         if let (Value::Object(claims), Value::Object(extra)) = (&mut claims, extra) {

@@ -12,6 +12,7 @@ mod federated;
 mod identity;
 mod interrupted;
 mod killed;
+mod login;
 mod matrix;
 mod one_mint;
 mod prompt;

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use gauth::server::sandbox::cast::{BEHIND, DEPLOYER, MIDDLE, WORKFORCE_PROVIDER};
+use gauth::server::sandbox::cast::{
+    BEHIND, CLIENT_ID, CONFIDENTIAL_CLIENT_ID, DEPLOYER, DEVICE_CLIENT_ID, MIDDLE,
+    PUBLIC_CLIENT_ID, WEB_CLIENT_ID, WEB_REDIRECT_URI, WORKFORCE_PROVIDER,
+};
 use gauth::server::sandbox::environment::{Caller, First};
 use gauth::server::sandbox::{Options, Running, Sandbox};
 use serde_json::Value;
@@ -133,6 +136,65 @@ fn the_other_kinds_name_what_is_there() {
     }
     let acting = read(&sandbox.file("external_account_impersonated.json"));
     assert_eq!(text(&acting, "service_account_impersonation_url"), target(DEPLOYER));
+}
+
+#[test]
+fn what_it_takes_to_sign_in_is_there() {
+    let (sandbox, _) = sandbox(&[]);
+    let cast = sandbox.cast();
+    let outside = cast.outside.client_secret.expose();
+    for (name, root, id, secret, redirects) in [
+        (
+            "client_secret.json",
+            "installed",
+            CLIENT_ID,
+            Some(cast.client_secret.expose()),
+            "http://localhost",
+        ),
+        (
+            "client_secret_web.json",
+            "web",
+            WEB_CLIENT_ID,
+            Some(cast.web_client_secret.expose()),
+            WEB_REDIRECT_URI,
+        ),
+        (
+            "client_secret_device.json",
+            "installed",
+            DEVICE_CLIENT_ID,
+            Some(cast.device_client_secret.expose()),
+            "",
+        ),
+        ("client_oidc.json", "installed", PUBLIC_CLIENT_ID, None, "http://localhost"),
+        (
+            "client_oidc_confidential.json",
+            "installed",
+            CONFIDENTIAL_CLIENT_ID,
+            Some(outside),
+            "http://localhost",
+        ),
+    ] {
+        let file = read(&sandbox.file(name));
+        let client = &file[root];
+        assert_eq!(text(client, "client_id"), id);
+        assert_eq!(client["client_secret"].as_str(), secret, "{name}");
+        assert_eq!(client["redirect_uris"][0].as_str().unwrap_or_default(), redirects);
+        for name in ["auth_uri", "token_uri"] {
+            let path = text(client, name).strip_prefix(sandbox.url()).unwrap();
+            assert_ne!(super::get(&sandbox, path).status, 404, "{name}");
+        }
+    }
+    let config = read(&sandbox.file("login_config.json"));
+    assert_eq!(text(&config, "type"), "external_account_authorized_user_login_config");
+    assert_eq!(text(&config, "audience"), WORKFORCE_PROVIDER);
+    for name in ["auth_url", "token_url", "token_info_url"] {
+        let path = text(&config, name).strip_prefix(sandbox.url()).unwrap();
+        assert_ne!(super::get(&sandbox, path).status, 404, "{name}");
+    }
+    let environment = sandbox.environment(&Caller::default()).unwrap();
+    let named = environment.iter().find(|(name, _)| *name == "GAUTH_CLIENT_ID_FILE").unwrap();
+    assert_eq!(named.1.as_deref(), Some(sandbox.file("client_secret.json").as_os_str()));
+    assert_eq!(sandbox.count(""), 0);
 }
 
 #[test]

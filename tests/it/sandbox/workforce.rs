@@ -60,7 +60,7 @@ fn clients_and_grants_are_checked() {
         assert_eq!((reply.status, text(&reply.json(), "error")), (status, code), "{headers}");
     }
     for (name, value, code) in [
-        ("grant_type", "authorization_code", "unsupported_grant_type"),
+        ("grant_type", "password", "unsupported_grant_type"),
         ("refresh_token", "1//other", "invalid_grant"),
     ] {
         let fields = good.map(|(known, kept)| (known, if known == name { value } else { kept }));

@@ -1,6 +1,7 @@
 //! Runs gauth inside the test, with nothing of the machine in it: a folder of its own, a clock that stands still, a
 //! network that is a script. What must hold for every run is checked after every run.
 
+pub(crate) mod browser;
 mod doubles;
 pub(crate) mod samples;
 

@@ -188,9 +188,9 @@ fn principal(pool: Pool, subject: &str) -> String {
     format!("principal:{pool}/subject/{subject}")
 }
 
-/// The name of the person who comes in through the workforce pool.
-pub(super) fn workforce_principal() -> String {
-    principal(Pool::Workforce, super::cast::USER)
+/// The name of a person who comes in through the workforce pool.
+pub(super) fn workforce_principal(email: &str) -> String {
+    principal(Pool::Workforce, email)
 }
 
 /// A token that can do less, and nothing else that the source cannot.

@@ -1,4 +1,4 @@
-//! The tokens of people in workforce pools: refreshed, looked at, ended.
+//! The tokens of people in workforce pools: given for a code, refreshed, looked at, ended.
 
 use serde_json::json;
 
@@ -8,17 +8,41 @@ use crate::server::sandbox::State;
 use crate::server::sandbox::cast;
 use crate::server::sandbox::ledger::Door;
 use crate::server::sandbox::oauth::{Form, error, unkept, unsupported_grant};
+use crate::server::sandbox::signin::grants::{self, SignedIn};
 use crate::server::sandbox::token::{LIFE, Redeemed, redeem};
 
-/// Answers `POST /v1/oauthtoken`: a refresh token in, and the client by HTTP Basic.
+/// Answers `POST /v1/oauthtoken`: a code or a refresh token in, and the client by HTTP Basic.
 pub(in crate::server::sandbox) fn oauth_token(state: &State, request: &Request) -> Answer {
     if request.method != "POST" {
         return Answer::only("POST");
     }
     unkept(Form::of(request).and_then(|form| match form.needed("grant_type")? {
         "refresh_token" => refresh(state, &form),
+        grants::CODE => redeem_code(state, &form),
         other => Err(unsupported_grant(other)),
     }))
+}
+
+fn redeem_code(state: &State, form: &Form) -> Result<Answer, Answer> {
+    let client = form.basic_client(state)?;
+    for name in ["client_id", "client_secret"] {
+        if form.get(name).is_some() {
+            let text = format!("{name} belongs into the header.");
+            return Err(error(400, "invalid_request", &text));
+        }
+    }
+    let SignedIn { login, refresh_token, .. } = grants::code(state, form, Door::Sts, client)?;
+    let scopes = login.scopes.clone();
+    let token = state.issue("ya29.d.", login.grant(scopes, state.now() + LIFE))?;
+    Ok(Answer::json(
+        200,
+        &json!({
+            "access_token": token,
+            "expires_in": LIFE,
+            "refresh_token": refresh_token,
+            "token_type": "Bearer",
+        }),
+    ))
 }
 
 fn refresh(state: &State, form: &Form) -> Result<Answer, Answer> {

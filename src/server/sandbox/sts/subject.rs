@@ -8,6 +8,7 @@ use super::{Pool, invalid_request};
 use crate::jwt;
 use crate::server::http::{Answer, Request};
 use crate::server::sandbox::State;
+use crate::server::sandbox::cast::{CONFIDENTIAL_CLIENT_ID, PUBLIC_CLIENT_ID};
 use crate::server::sandbox::certificates::CLIENT;
 use crate::server::sandbox::oauth::invalid_grant;
 use crate::server::sandbox::outside::{SUBJECT_LIFE, WORKLOAD_SUBJECT};
@@ -56,7 +57,9 @@ pub(super) fn jwt(state: &State, token: &str, pool: Pool) -> Result<String, Answ
     let provider = pool.provider();
     let is_meant = |audience: &Value| {
         let audience = audience.as_str().unwrap_or_default();
-        audience.strip_prefix("https:").unwrap_or(audience) == provider
+        // Those who registered the provider allowed the issuer's clients too.
+        [PUBLIC_CLIENT_ID, CONFIDENTIAL_CLIENT_ID].contains(&audience)
+            || audience.strip_prefix("https:").unwrap_or(audience) == provider
     };
     let meant = match claims.get("aud") {
         Some(Value::Array(audiences)) => audiences.iter().any(is_meant),

@@ -1,0 +1,261 @@
+//! Signing in, with this test in the place of the browser.
+
+mod answers;
+mod strangers;
+mod ways;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::{Ended, Kind, Stage, beside, finish, names, run};
+
+/// An answer to the browser.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) status: u16,
+    head: String,
+    pub(super) body: String,
+}
+
+impl Shown {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (known, value) = line.split_once(':')?;
+            known.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+}
+
+/// Host with port, and what follows, of a URL on this machine.
+fn parts(url: &str) -> (String, String) {
+    let rest = url.strip_prefix("http://").unwrap_or_else(|| panic!("{url}"));
+    let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    (host.to_owned(), format!("{slash}{path}"))
+}
+
+/// Sends these bytes and reads all that comes.
+pub(super) fn raw(host: &str, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream.write_all(bytes).unwrap();
+    let mut answer = Vec::new();
+    // A connection that is cut has said what it had to say.
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+pub(super) fn visit(url: &str) -> Shown {
+    send("GET", url, "")
+}
+
+fn send(method: &str, url: &str, form: &str) -> Shown {
+    let (host, path) = parts(url);
+    let kind = "application/x-www-form-urlencoded";
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: {kind}\r\n\
+         Content-Length: {}\r\n\r\n{form}",
+        form.len()
+    );
+    let answer = raw(&host, request.as_bytes());
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{url}: {answer:?}"));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    Shown { status, head: head.to_owned(), body: body.to_owned() }
+}
+
+/// The fields of the form on a page, as they stand there.
+fn fields(page: &str) -> Vec<(String, String)> {
+    let attribute = |tag: &str, name: &str| {
+        let (_, rest) = tag.split_once(&format!(" {name}=\""))?;
+        let value = rest.split('"').next()?;
+        Some(value.replace("&amp;", "&").replace("&quot;", "\""))
+    };
+    let tags = page.split("<input").skip(1).map(|rest| rest.split('>').next().unwrap_or_default());
+    let sent = tags.filter(|tag| {
+        let choice = tag.contains("type=\"checkbox\"") || tag.contains("type=\"radio\"");
+        !choice || tag.contains("checked")
+    });
+    sent.filter_map(|tag| Some((attribute(tag, "name")?, attribute(tag, "value")?))).collect()
+}
+
+/// Presses a button on the page at `url`, with other fields than stand there if need be: where that leads.
+pub(super) fn press(
+    url: &str,
+    button: &str,
+    change: impl Fn(&mut Vec<(String, String)>),
+) -> String {
+    let page = visit(url);
+    assert_eq!(page.status, 200, "{page:?}");
+    let mut sent = fields(&page.body);
+    change(&mut sent);
+    sent.push(("decision".to_owned(), button.to_owned()));
+    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(&sent).finish();
+    let answer = send("POST", url, &form);
+    assert_eq!(answer.status, 302, "{answer:?}");
+    answer.header("Location").expect("where to").to_owned()
+}
+
+/// Allows everything.
+pub(super) fn allow(url: &str) -> String {
+    press(url, "allow", |_| {})
+}
+
+/// The parameters of a URL.
+pub(super) fn query(url: &str) -> BTreeMap<String, String> {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    form_urlencoded::parse(query.as_bytes()).into_owned().collect()
+}
+
+/// A login that has printed its URL and waits.
+pub(super) struct Asking {
+    child: Child,
+    start: Instant,
+    lines: Receiver<String>,
+    pub(super) url: String,
+    said: Vec<String>,
+}
+
+impl Asking {
+    /// Where the browser is to come back to.
+    pub(super) fn redirect(&self) -> String {
+        query(&self.url)["redirect_uri"].clone()
+    }
+
+    pub(super) fn pid(&self) -> rustix::process::Pid {
+        super::pid(&self.child)
+    }
+
+    /// What is left when it has ended.
+    pub(super) fn end(mut self) -> Ended {
+        let out = self.child.stdout.take();
+        let ended = finish(self.child, self.start);
+        let mut text = String::new();
+        out.expect("standard output").read_to_string(&mut text).unwrap();
+        self.said.extend(self.lines);
+        let err = self.said.iter().map(|line| format!("{line}\n")).collect();
+        Ended { out: text, err, ..ended }
+    }
+}
+
+impl Stage {
+    /// `gauth login` and these words, in this environment.
+    pub(super) fn sign_in(&self, words: &[&str]) -> Command {
+        let mut command = self.gauth(Kind::Metadata, &["login"]);
+        command.args(words).env("GAUTH_CLIENT_ID_FILE", self.google.file("client_secret.json"));
+        command
+    }
+
+    /// Starts it, and reads the URL that it prints.
+    #[track_caller]
+    pub(super) fn asking(&self, mut command: Command) -> Asking {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let start = Instant::now();
+        let mut child = command.spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().expect("standard error"));
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stderr.lines() {
+                // Nobody listens once the test has failed.
+                let _ = sender.send(line.unwrap());
+            }
+        });
+        let mut said = Vec::new();
+        loop {
+            let line = lines.recv_timeout(Duration::from_secs(30));
+            let line = line.unwrap_or_else(|_| panic!("no URL: {said:?}"));
+            said.push(line.clone());
+            if let Some(url) = line.strip_prefix("  http") {
+                return Asking { child, start, lines, url: format!("http{url}"), said };
+            }
+        }
+    }
+
+    /// The login in gauth's own store.
+    pub(super) fn login_of(&self, account: &str) -> Option<Value> {
+        let bytes = std::fs::read(self.own().join(format!("accounts/{account}.json"))).ok()?;
+        Some(serde_json::from_slice(&bytes).expect("a whole file"))
+    }
+
+    pub(super) fn active(&self) -> Option<String> {
+        let bytes = std::fs::read(self.own().join("state.json")).ok()?;
+        let state: Value = serde_json::from_slice(&bytes).expect("a whole file");
+        state["active"].as_str().map(str::to_owned)
+    }
+
+    /// Nothing was stored, not even half of it.
+    #[track_caller]
+    pub(super) fn has_no_login(&self) {
+        let accounts = names(&self.own().join("accounts"));
+        assert!(accounts.is_empty() && self.active().is_none(), "{accounts:?}");
+    }
+}
+
+const ADA: &str = "ada@example.com";
+const PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
+
+#[test]
+fn a_login_is_one_command_and_one_click() {
+    use std::os::unix::fs::PermissionsExt;
+    let _beside = beside();
+    let stage = Stage::new(&[]);
+    let login = stage.asking(stage.sign_in(&["--no-launch-browser"]));
+    let asked = query(&login.url);
+    assert!(asked["state"].len() >= 22 && asked["code_challenge_method"] == "S256", "{asked:?}");
+    assert!(asked["redirect_uri"].starts_with("http://127.0.0.1:"), "{asked:?}");
+    let page = visit(&allow(&login.url));
+    assert_eq!(page.status, 200);
+    assert!(page.body.contains("<strong>ada@example.com</strong>"), "{}", page.body);
+    assert_eq!(page.header("Cache-Control"), Some("no-store"));
+    assert_eq!(page.header("Referrer-Policy"), Some("no-referrer"));
+    assert!(page.header("Content-Security-Policy").unwrap().starts_with("default-src 'none'"));
+    let ended = login.end();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(ended.out, "signed in as ada@example.com, scopes cloud-platform, email, openid\n");
+    let stored = stage.login_of(ADA).expect("a login");
+    assert_eq!(stored["type"], "authorized_user");
+    assert_eq!(stored["token_uri"], format!("{}/token", stage.google.url()));
+    for (path, mode) in [("", 0o700), ("accounts", 0o700), ("state.json", 0o600)] {
+        let about = stage.own().join(path).metadata().unwrap();
+        assert_eq!(about.permissions().mode() & 0o777, mode, "{path}");
+    }
+    assert_eq!(stage.active().as_deref(), Some(ADA));
+    // It is what is used from now on, and costs what any login costs.
+    let before = stage.google.count("token");
+    let token = || {
+        let mut command = stage.gauth(Kind::Metadata, &["token"]);
+        command.env_remove("GCE_METADATA_HOST");
+        run(command).token()
+    };
+    assert_eq!(token(), token());
+    assert_eq!(stage.google.count("token") - before, 1);
+}
+
+#[test]
+fn nobody_sees_a_secret_of_a_login() {
+    let _beside = beside();
+    let stage = Stage::new(&[]);
+    let login = stage.asking(stage.sign_in(&["--no-launch-browser", "-vv"]));
+    let back = allow(&login.url);
+    let (code, state) = (query(&back)["code"].clone(), query(&back)["state"].clone());
+    assert_eq!(visit(&back).status, 200);
+    let ended = login.end();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let stored = stage.login_of(ADA).expect("a login");
+    let mut secrets = stage.secrets();
+    secrets.extend([code, stored["refresh_token"].as_str().unwrap().to_owned()]);
+    assert_eq!(super::leaked(ended.err.as_bytes(), &secrets), None, "{}", ended.err);
+    assert_eq!(super::leaked(ended.out.as_bytes(), &secrets), None, "{}", ended.out);
+    // It stands in the URL, which has to be printed.
+    assert_eq!(ended.err.matches(&state).count(), 1, "{}", ended.err);
+    let outside = stage.google.requests();
+    let verifier = outside.iter().filter_map(|logged| logged.request.form()).flatten();
+    let verifier = verifier.filter(|(name, _)| name == "code_verifier").map(|(_, value)| value);
+    let verifier: Vec<String> = verifier.collect();
+    assert!(verifier.len() == 1 && super::leaked(ended.err.as_bytes(), &verifier).is_none());
+}

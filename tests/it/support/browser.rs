@@ -1,0 +1,114 @@
+//! A browser with a person in front of it, as far as the sandbox's pages need one: it visits, reads the form,
+//! ticks and presses. It follows no redirect: the test looks at where it would lead.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// What came back.
+pub(crate) struct Page {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Page {
+    /// A header, by its name as it was sent.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
+    /// Where it sends the browser.
+    pub(crate) fn location(&self) -> &str {
+        self.header("Location").unwrap_or_default()
+    }
+
+    /// A value of the query where it sends the browser.
+    pub(crate) fn back(&self, name: &str) -> Option<String> {
+        let query = self.location().split_once('?')?.1;
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        pairs.find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// The values of all inputs of this name, as the page shows them.
+    pub(crate) fn inputs(&self, name: &str) -> Vec<String> {
+        let mark = format!(" name=\"{name}\"");
+        let tags = self.body.split("<input").skip(1).filter_map(|rest| rest.split_once('>'));
+        tags.filter(|(tag, _)| tag.contains(&mark))
+            .filter_map(|(tag, _)| {
+                Some(tag.split_once("value=\"")?.1.split_once('"')?.0.to_owned())
+            })
+            .collect()
+    }
+}
+
+/// Sends a request to a loopback address.
+pub(crate) fn send(method: &str, url: &str, headers: &str, body: &str) -> Page {
+    let rest = url.strip_prefix("http://").expect("an http URL");
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let mut stream = TcpStream::connect(authority).expect("a listener");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a limit");
+    let length = body.len();
+    let text = format!(
+        "{method} /{path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\
+         Content-Length: {length}\r\n{headers}\r\n{body}"
+    );
+    stream.write_all(text.as_bytes()).expect("a request");
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all).expect("an answer");
+    let all = String::from_utf8_lossy(&all).into_owned();
+    let (head, body) = all.split_once("\r\n\r\n").unwrap_or((&all, ""));
+    let status = head.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0);
+    Page { status, head: head.to_owned(), body: body.to_owned() }
+}
+
+/// Follows a link.
+pub(crate) fn visit(url: &str) -> Page {
+    send("GET", url, "", "")
+}
+
+/// What the person does with the form.
+#[derive(Clone, Copy)]
+pub(crate) struct Choice<'a> {
+    /// The button: `allow` or `deny`.
+    pub(crate) button: &'a str,
+    /// Who they are, where they may say.
+    pub(crate) account: Option<&'a str>,
+    /// The scopes that stay ticked; `None`: all.
+    pub(crate) scopes: Option<&'a [&'a str]>,
+}
+
+/// The usual one.
+pub(crate) const ALLOW: Choice<'static> = Choice { button: "allow", account: None, scopes: None };
+
+/// Sends the form of a page, which was found at `url`.
+pub(crate) fn press(url: &str, page: &Page, choice: Choice<'_>) -> Page {
+    let mut fields = form_urlencoded::Serializer::new(String::new());
+    for token in page.inputs("token") {
+        fields.append_pair("token", &token);
+    }
+    let shown = page.inputs("account");
+    if let Some(account) = choice.account.or(shown.first().map(String::as_str)) {
+        fields.append_pair("account", account);
+    }
+    let shown = page.inputs("scope");
+    match choice.scopes {
+        Some(scopes) => fields.extend_pairs(scopes.iter().map(|scope| ("scope", scope))),
+        None => fields.extend_pairs(shown.iter().map(|scope| ("scope", scope))),
+    };
+    fields.append_pair("decision", choice.button);
+    let origin = url.split('/').take(3).collect::<Vec<_>>().join("/");
+    let headers = format!(
+        "Content-Type: application/x-www-form-urlencoded\r\nOrigin: {origin}\r\n\
+         Sec-Fetch-Site: same-origin\r\n"
+    );
+    // A form without an action goes to the page's own address.
+    send("POST", url, &headers, &fields.finish())
+}
+
+/// Visits and decides; what comes back leads to the program.
+pub(crate) fn decide(url: &str, choice: Choice<'_>) -> Page {
+    let page = visit(url);
+    assert_eq!(page.status, 200, "{}\n{}", page.head, page.body);
+    press(url, &page, choice)
+}
