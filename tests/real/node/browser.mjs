@@ -278,6 +278,11 @@ async function person(browser) {
   say(!open, 'nobody listens there any more');
 }
 
+// Whoever waits for this person waits in vain.
+setTimeout(() => {
+  writeFileSync(`${folder}/${name}.said`, `${[...lines, 'FAIL the person got through in a minute'].join('\n')}\n`);
+  process.exit(1);
+}, 60_000).unref();
 const browser = await chromium.connect(readFileSync(`${folder}/chromium`, 'utf8'));
 try {
   await person(browser);
