@@ -108,7 +108,13 @@ pub fn command(spec: &'static Spec, world: &World) -> String {
     if !others.is_empty() {
         page.line(&format!("also:  gauth {}", others.join(", gauth ")));
     }
-    let sections = flags::sections(spec);
+    let mut sections = flags::sections(spec);
+    let all: usize = sections.iter().map(|(_, entries)| entries.len()).sum();
+    for (_, entries) in &mut sections {
+        entries.retain(|entry| !entry.rare);
+    }
+    sections.retain(|(_, entries)| !entries.is_empty());
+    let shown: usize = sections.iter().map(|(_, entries)| entries.len()).sum();
     // One table, so that the columns of all sections stand in line.
     let terms = sections.iter().flat_map(|(_, entries)| entries);
     let wide = terms.map(|entry| entry.term.chars().count()).max().unwrap_or(0);
@@ -120,6 +126,14 @@ pub fn command(spec: &'static Spec, world: &World) -> String {
             .map(|entry| (format!("{:wide$}", entry.term), entry.about))
             .collect();
         page.table(&rows);
+    }
+    if shown < all {
+        page.line("");
+        page.paragraph(&format!(
+            "{} more flags are in the manual: man gauth-{}",
+            all - shown,
+            spec.name
+        ));
     }
     page.finish()
 }
@@ -335,7 +349,8 @@ mod tests {
     fn every_flag_is_one_line_at_80_columns() {
         for spec in COMMANDS {
             let page = command(spec, &world("80"));
-            for entry in flags::sections(spec).into_iter().flat_map(|(_, entries)| entries) {
+            let entries = flags::sections(spec).into_iter().flat_map(|(_, entries)| entries);
+            for entry in entries.filter(|entry| !entry.rare) {
                 let starts = format!("  {} ", entry.term);
                 let line = page.lines().find(|line| line.starts_with(&starts));
                 let line = line.unwrap_or_else(|| panic!("{starts} is missing\n{page}"));

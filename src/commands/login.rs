@@ -39,7 +39,18 @@ pub const SPEC: Spec = Spec {
         Example("gauth login --no-browser", "for a machine without one"),
         Example("gauth login --account ada@example.com", "sign in again"),
     ],
-    more: "",
+    more: "\
+A browser is opened where there is one, never over SSH or in CI; the address is printed in any case. The answer comes \
+back to a port of 127.0.0.1 that only this login can use (PKCE, state), and is waited for as long as --wait says. With \
+--no-browser the address the browser ended at is pasted instead, hidden while it is; unlike gcloud's flag of that name, \
+this needs no second gauth on the machine of the browser.\n\n\
+The login belongs to an OAuth client of your own: a file that --client-id-file, GAUTH_CLIENT_ID_FILE or client_id_file \
+in config.toml names. A client of type \"Desktop app\" can come back to any port. One for the web, or one that is \
+registered with a port or path of its own, is answered at exactly that address of this machine. Google's endpoints are \
+used, or those of the client file if they are Google's or on this machine.\n\n\
+Without --scopes, openid, email and cloud-platform are asked for. What was asked for and not granted is named. The \
+login becomes the active account, or with --profile that profile's; who signed in before is still there, see gauth \
+accounts. Of several logins for one account at a time one opens a browser, and the others use what comes of it.",
     group: Group::SignIn,
     flags: Flags::augment_args,
     run,
@@ -92,7 +103,7 @@ struct Way {
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
     /// The URL to come back to, as registered
-    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url, hide_short_help = true)]
     redirect_uri: Option<OsString>,
 }
 
@@ -107,10 +118,10 @@ struct Asked {
     #[arg(long, value_name = "DOMAIN")]
     hd: Option<OsString>,
     /// With what was granted before
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     include_granted_scopes: bool,
     /// Another parameter of the question
-    #[arg(long = "parameter", value_name = "NAME=VALUE")]
+    #[arg(long = "parameter", value_name = "NAME=VALUE", hide_short_help = true)]
     parameters: Vec<OsString>,
 }
 
@@ -126,13 +137,13 @@ struct Fate {
     #[arg(long, value_name = "PROJECT")]
     quota_project: Option<OsString>,
     /// Hosts that may get its secrets too
-    #[arg(long, value_name = "HOST,…", value_delimiter = ',')]
+    #[arg(long, value_name = "HOST,…", value_delimiter = ',', hide_short_help = true)]
     allow_token_host: Vec<OsString>,
     /// Time for all requests together; 30s
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", hide_short_help = true)]
     timeout: Option<OsString>,
     /// Certificates to trust, PEM
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, hide_short_help = true)]
     ca_file: Option<OsString>,
 }
 
@@ -204,7 +215,7 @@ impl Flags {
         };
         let mut wish = Wish {
             scopes,
-            account: settings.account.as_ref().map(|account| account.value.clone()),
+            account: asked_for(settings),
             // Without it there is a refresh token for the first consent only.
             prompt: text("--prompt", &self.wish.prompt)?.or_else(|| Some("consent".to_owned())),
             domain: text("--hd", &self.wish.hd)?,
@@ -335,6 +346,13 @@ impl Flags {
     }
 }
 
+/// Whose login it is to be: who is named for this run, not whom a profile has had until now.
+fn asked_for(settings: &Settings) -> Option<String> {
+    let account = settings.account.as_ref()?;
+    let named = ["--account", env::GAUTH_ACCOUNT.name].contains(&account.origin.as_str());
+    named.then(|| account.value.clone())
+}
+
 /// The answer that is pasted.
 fn by_hand(
     plan: &Plan,
@@ -380,7 +398,9 @@ fn warn_of_missing(plan: &Plan, granted: Option<&[String]>, world: &World) {
 
 /// Scopes as people write them.
 fn short(scopes: &[String]) -> Vec<String> {
-    scopes.iter().map(|scope| short_one(scope)).collect()
+    let mut short: Vec<String> = scopes.iter().map(|scope| short_one(scope)).collect();
+    short.sort();
+    short
 }
 
 fn short_one(scope: &str) -> String {

@@ -23,6 +23,8 @@ pub struct Entry {
     pub default: Option<String>,
     /// Whether it may be given more than once.
     pub repeatable: bool,
+    /// Whether only the manual has it: a page of help is one screen.
+    pub rare: bool,
 }
 
 /// The entries under their headings; a command's own come first.
@@ -88,6 +90,7 @@ fn entry(arg: &Arg) -> Entry {
         values: values.filter(|value| !value.is_hide_set()).filter_map(meaning).collect(),
         default: default.map(|value| value.to_string_lossy().into_owned()),
         repeatable: matches!(arg.get_action(), ArgAction::Append) && !arg.is_positional(),
+        rare: arg.is_hide_short_help_set(),
     }
 }
 

@@ -1,10 +1,7 @@
 //! The page a browser ends at: one sentence, no scripts, nothing from elsewhere, light and dark.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest, Sha256};
-
 use crate::printable;
+use crate::server::html::{self, policy};
 use crate::server::http::Answer;
 
 const STYLE: &str = "\
@@ -41,6 +38,10 @@ pub fn failed(message: &str, hint: &str) -> Answer {
     )
 }
 
+fn escaped(text: &str) -> String {
+    html::escaped(&printable::said(text))
+}
+
 fn page(title: &str, class: &str, text: &str) -> Answer {
     let html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -53,32 +54,9 @@ fn page(title: &str, class: &str, text: &str) -> Answer {
         .header("Cache-Control", "no-store")
         .header("Referrer-Policy", "no-referrer")
         .header("X-Content-Type-Options", "nosniff")
-        .header("Content-Security-Policy", policy());
+        .header("Content-Security-Policy", policy(STYLE, "'none'"));
     answer.body = html.into_bytes();
     answer
-}
-
-/// Nothing may be loaded, and nothing but the style above may be there.
-fn policy() -> String {
-    let style = STANDARD.encode(Sha256::digest(STYLE));
-    format!(
-        "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; \
-         frame-ancestors 'none'"
-    )
-}
-
-fn escaped(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    for letter in printable::said(text).chars() {
-        match letter {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            letter => html.push(letter),
-        }
-    }
-    html
 }
 
 #[cfg(test)]

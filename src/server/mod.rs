@@ -4,6 +4,7 @@
 //! the whole offline Google in [`sandbox`].
 
 pub(crate) mod connection;
+pub mod html;
 pub mod http;
 pub mod metadata;
 pub mod sandbox;

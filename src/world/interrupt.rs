@@ -4,13 +4,15 @@
 #[cfg(unix)]
 use std::sync::Arc;
 #[cfg(unix)]
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Whether such a signal has come, from now on.
-#[derive(Debug, Clone)]
+/// Whether such a signal has come, from now on. When this is dropped they end the process again.
+#[derive(Debug)]
 pub struct Interrupts {
     #[cfg(unix)]
     caught: Arc<AtomicUsize>,
+    #[cfg(unix)]
+    over: Arc<AtomicBool>,
 }
 
 #[cfg(unix)]
@@ -21,18 +23,27 @@ impl Interrupts {
     /// When the system does not allow it.
     pub fn catch() -> std::io::Result<Interrupts> {
         use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-        let caught = Arc::new(AtomicUsize::new(0));
+        let (caught, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
             let number = usize::try_from(signal).unwrap_or_default();
+            // What was registered stays: later signals are to do what they do by themselves.
+            signal_hook::flag::register_conditional_default(signal, Arc::clone(&over))?;
             signal_hook::flag::register_usize(signal, Arc::clone(&caught), number)?;
         }
-        Ok(Interrupts { caught })
+        Ok(Interrupts { caught, over })
     }
 
     /// The number of the one that has come.
     pub fn came(&self) -> Option<i32> {
         let signal = self.caught.load(Ordering::Relaxed);
         i32::try_from(signal).ok().filter(|signal| *signal != 0)
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
     }
 }
 

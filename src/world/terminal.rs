@@ -33,6 +33,8 @@ pub struct Terminal {
     pub attended: bool,
     /// Width in columns that pages are made for: `COLUMNS`, else 80.
     pub width: usize,
+    /// Whether it can only print, as `TERM=dumb` says: no line is overwritten then.
+    dumb: bool,
     /// What the variables say of colour: always, never, or as the stream is.
     colour: Option<bool>,
 }
@@ -45,8 +47,8 @@ enum Sink {
 impl Terminal {
     /// The process's own standard error.
     pub fn standard(env: &Env) -> Terminal {
-        let no = env.os(&env::NO_COLOR).is_some()
-            || env.os(&env::TERM).is_some_and(|term| term == "dumb");
+        let dumb = env.os(&env::TERM).is_some_and(|term| term == "dumb");
+        let no = env.os(&env::NO_COLOR).is_some() || dumb;
         let forced = env.os(&env::CLICOLOR_FORCE).is_some_and(|value| value != "0");
         Terminal {
             level: Cell::new(Level::Usual),
@@ -54,6 +56,7 @@ impl Terminal {
             is_terminal: std::io::stderr().is_terminal(),
             attended: env.os(&env::CI).is_none(),
             width: width(env),
+            dumb,
             colour: if no {
                 Some(false)
             } else if forced {
@@ -72,6 +75,7 @@ impl Terminal {
             is_terminal: false,
             attended: false,
             width: 80,
+            dumb: false,
             colour: Some(false),
         }
     }
@@ -109,7 +113,7 @@ impl Terminal {
     /// A line that the next one of its kind overwrites, cut at the width of the terminal; on a terminal only, and not
     /// with `-q`.
     pub fn status(&self, text: &str) {
-        if self.is_terminal && self.level.get() >= Level::Usual {
+        if self.overwrites() {
             let width = self.columns().saturating_sub(1);
             let text: String = secret::redact(text).chars().take(width).collect();
             self.write(&format!("\r\u{1b}[K{text}"));
@@ -118,9 +122,13 @@ impl Terminal {
 
     /// Takes that line away.
     pub fn end_status(&self) {
-        if self.is_terminal && self.level.get() >= Level::Usual {
+        if self.overwrites() {
             self.write("\r\u{1b}[K");
         }
+    }
+
+    fn overwrites(&self) -> bool {
+        self.is_terminal && !self.dumb && self.level.get() >= Level::Usual
     }
 
     /// How wide the terminal is right now, in columns.

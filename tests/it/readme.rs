@@ -220,7 +220,9 @@ fn the_readmes_table_of_exit_codes_is_complete() {
 #[test]
 fn the_manuals_examples_run() {
     let machine = Machine::new();
-    for example in COMMANDS.iter().flat_map(|spec| spec.examples) {
+    // Logins need a person: see e2e/login/documented.rs.
+    let commands = COMMANDS.iter().filter(|spec| spec.name != "login");
+    for example in commands.flat_map(|spec| spec.examples) {
         let example_line = example
             .0
             .replace(" URL", " https://storage.googleapis.com/")

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -14,13 +14,13 @@ use rustix::termios::{LocalModes, tcgetattr};
 use super::{Kind, Stage, beside, pid, run};
 
 /// Both ends of a terminal.
-struct Terminal {
-    person: File,
+pub(super) struct Terminal {
+    pub(super) person: File,
     program: File,
 }
 
 impl Terminal {
-    fn new() -> Terminal {
+    pub(super) fn new() -> Terminal {
         let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&person).unwrap();
         unlockpt(&person).unwrap();
@@ -29,18 +29,22 @@ impl Terminal {
         Terminal { person: person.into(), program }
     }
 
-    fn end(&self) -> Stdio {
+    pub(super) fn end(&self) -> Stdio {
         OwnedFd::from(self.program.try_clone().unwrap()).into()
     }
 
-    fn echoes(&self) -> bool {
+    pub(super) fn echoes(&self) -> bool {
         let modes = tcgetattr(&self.program).unwrap().local_modes;
         modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG)
     }
 
     /// `gauth inspect`, which has asked and waits.
     fn asked(&self, stage: &Stage) -> Child {
-        let mut command = stage.gauth(Kind::ServiceAccount, &["inspect"]);
+        self.asked_by(stage.gauth(Kind::ServiceAccount, &["inspect"]))
+    }
+
+    /// Another command, which has asked and waits.
+    pub(super) fn asked_by(&self, mut command: Command) -> Child {
         command.env("NO_COLOR", "1");
         command.stdin(self.end()).stderr(self.end()).stdout(Stdio::piped());
         let child = command.spawn().unwrap();
@@ -53,25 +57,30 @@ impl Terminal {
     }
 
     /// What the terminal showed so far.
-    fn showed(&mut self) -> String {
-        let mut shown = Vec::new();
+    pub(super) fn showed(&mut self) -> String {
+        let (mut shown, start) = (Vec::new(), Instant::now());
         let pause = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
         while poll(&mut [PollFd::new(&self.person, PollFlags::IN)], Some(&pause)).unwrap() > 0 {
             let mut bytes = [0; 4096];
             let count = self.person.read(&mut bytes).unwrap();
             shown.extend_from_slice(&bytes[..count]);
+            // One that goes on and on is looked at in between.
+            if start.elapsed() > Duration::from_secs(1) {
+                break;
+            }
         }
-        String::from_utf8(shown).unwrap()
+        String::from_utf8_lossy(&shown).into_owned()
     }
 
-    /// Waits until the terminal has shown this.
+    /// Waits until the terminal has shown this, and gives all it has shown meanwhile.
     #[track_caller]
-    fn shows(&mut self, words: &str) {
+    pub(super) fn shows(&mut self, words: &str) -> String {
         let (start, mut shown) = (Instant::now(), String::new());
         while !shown.contains(words) {
             assert!(start.elapsed() < Duration::from_secs(10), "{shown:?}");
             shown.push_str(&self.showed());
         }
+        shown
     }
 }
 

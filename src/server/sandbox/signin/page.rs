@@ -1,11 +1,8 @@
 //! The pages in the browser: plain HTML that works without scripts and loads nothing, in dark and light, on a
 //! phone, and read aloud.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest, Sha256};
-
 use super::{Asked, Back};
+use crate::server::html::{escaped, policy};
 use crate::server::http::Answer;
 use crate::server::sandbox::cast::{PEOPLE, Person};
 use crate::server::sandbox::ledger::{Door, canonical};
@@ -147,11 +144,6 @@ fn origin(uri: &str) -> String {
 }
 
 fn answer(status: u16, title: &str, inner: &str, form_targets: &str) -> Answer {
-    let style = STANDARD.encode(Sha256::digest(STYLE));
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{style}'; img-src data:; form-action {form_targets}; \
-         base-uri 'none'; frame-ancestors 'none'"
-    );
     let text = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
@@ -163,28 +155,12 @@ fn answer(status: u16, title: &str, inner: &str, form_targets: &str) -> Answer {
     );
     Answer::text(status, text)
         .header("Content-Type", "text/html; charset=utf-8")
-        .header("Content-Security-Policy", policy)
+        .header("Content-Security-Policy", policy(STYLE, form_targets))
         .header("Cache-Control", "no-store")
         .header("X-Content-Type-Options", "nosniff")
         .header("X-Frame-Options", "DENY")
         // Any stricter, and the browser would hide from us where our own form came from.
         .header("Referrer-Policy", "same-origin")
-}
-
-/// Text of others, as HTML shows it.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            _ => safe.push(letter),
-        }
-    }
-    safe
 }
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ fn a_server_that_misbehaves_stores_nothing() {
     let _beside = beside();
     for (fault, code, words) in [
         ("token=html", 6, "captive portal"),
-        ("token=garbage", 6, "JSON"),
+        ("token=garbage", 6, "UTF-8"),
         ("token=empty", 6, "answer"),
         ("token=redirect", 6, "redirects"),
         ("token=missing", 6, "access_token"),

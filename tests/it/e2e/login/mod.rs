@@ -1,7 +1,9 @@
 //! Signing in, with this test in the place of the browser.
 
 mod answers;
+mod documented;
 mod strangers;
+mod typed;
 mod ways;
 
 use std::collections::BTreeMap;
@@ -49,6 +51,12 @@ pub(super) fn raw(host: &str, bytes: &[u8]) -> String {
     // A connection that is cut has said what it had to say.
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// The bytes of a plain request.
+fn get(url: &str) -> String {
+    let (host, target) = parts(url);
+    format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")
 }
 
 pub(super) fn visit(url: &str) -> Shown {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
 
-use super::{ADA, Stage, allow, beside, run, visit};
+use super::{ADA, Stage, allow, beside, get, parts, raw, run, visit};
 
 /// A script that a test calls in place of a program.
 fn script(stage: &Stage, name: &str, text: &str) -> PathBuf {
@@ -207,6 +207,25 @@ fn whoever_stops_a_login_keeps_the_old_one() {
         assert_eq!(login.end().code, code);
         assert_eq!(stage.login_of(ADA), before);
     }
+}
+
+#[test]
+fn ctrl_c_ends_a_login_that_waits_for_the_server_too() {
+    let _beside = beside();
+    let stage = Stage::new(&["token=hang"]);
+    let login = stage.asking(stage.sign_in(&["--no-launch-browser"]));
+    let back = allow(&login.url);
+    let pid = login.pid();
+    std::thread::scope(|scope| {
+        let browser = scope.spawn(|| raw(&parts(&back).0, get(&back).as_bytes()));
+        while stage.google.count("token") == 0 {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        kill_process(pid, Signal::INT).unwrap();
+        assert_eq!(browser.join().unwrap(), "");
+    });
+    assert_eq!(login.end().code, 130);
+    stage.has_no_login();
 }
 
 #[test]
