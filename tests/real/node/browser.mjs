@@ -119,8 +119,9 @@ async function step(page, seen) {
   } else if (await page.locator('input[name=user_code]:not([type=hidden])').count()) {
     if (seen.has('code')) return false;
     seen.add('code');
+    if (await page.locator('#next').count()) await accessible(page.context().browser(), await page.content());
     await page.locator('input[name=user_code]').fill(userCode ?? '');
-    await page.locator('[type=submit]').click();
+    await page.locator('[type=submit], #next').click();
   } else if (await page.locator('form[id="op.deviceConfirmForm"]').count()) {
     say((await page.locator('code').textContent()) === userCode, 'the page shows the same code');
     await page.locator('button[autofocus]').click();
