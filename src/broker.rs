@@ -1,9 +1,9 @@
 //! The one place where cache and credential meet: look, lock, look again, mint, keep.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use crate::cache::{Cache, Entry, Key, KeyDigest};
+use crate::cache::{self, Cache, Entry, Key, KeyDigest, Lock};
 use crate::call::Caller;
 use crate::credential::Credential;
 use crate::error::{Error, ErrorKind, Result};
@@ -40,26 +40,40 @@ pub struct Broker<'w> {
     deadline: Cell<Deadline>,
     /// By how much the deadline was moved for what has a limit of its own.
     outside: Cell<Duration>,
+    /// The lock that is held for the token being minted, by its name.
+    held: RefCell<Option<String>>,
     /// An entry written since then, in Unix milliseconds, is as good as a token minted now.
     begun: i64,
     /// Seconds a cached token must last at least, whatever its credential's margin.
     least: i64,
+    /// Whether a person may be asked, where one is there.
+    asks: bool,
 }
 
 impl<'w> Broker<'w> {
     /// A broker that spends at most `budget` on its own requests and waits.
     pub fn new(world: &'w World, policy: Policy, caller: Caller, budget: Duration) -> Broker<'w> {
         let deadline = Cell::new(Deadline::after(&*world.clock, budget));
-        let outside = Cell::default();
-        let cache = Cache::new(world);
-        Broker { world, cache, policy, caller, deadline, outside, begun: world.started, least: 0 }
+        Broker {
+            world,
+            cache: Cache::new(world),
+            policy,
+            caller,
+            deadline,
+            outside: Cell::default(),
+            held: RefCell::default(),
+            begun: world.started,
+            least: 0,
+            asks: true,
+        }
     }
 
     /// Asks for a token in place of one that has `left` seconds, later in the same run: what this run, or another
-    /// process, has stored will do if it lasts longer.
+    /// process, has stored will do if it lasts longer. Nobody is asked anything: the terminal is somebody else's then.
     pub fn renewing(mut self, left: i64) -> Broker<'w> {
         self.begun = self.world.clock.unix_millis();
         self.least = left;
+        self.asks = false;
         self.policy.refresh = false;
         let deadline = self.deadline.get().at_most(&*self.world.clock, RENEWAL_BUDGET);
         self.deadline.set(deadline);
@@ -118,6 +132,9 @@ impl<'w> Broker<'w> {
             Ok(lock) => lock,
             Err(error) => return self.rather(spare, error),
         };
+        if let Some(lock) = &lock {
+            self.spare_time(lock.for_a_person);
+        }
         let found = self.cache.look(&key);
         let spare = self.spare(found.as_ref());
         if let Some(token) = self.accept(found, margin, min_ttl) {
@@ -128,7 +145,11 @@ impl<'w> Broker<'w> {
         {
             return self.rather(spare, error);
         }
-        match self.in_time(spare.as_ref(), || self.mint(credential, request)) {
+        let held = lock.is_some().then(|| Cache::lock_name(&key).to_owned());
+        let before = self.held.replace(held);
+        let minted = self.in_time(spare.as_ref(), || self.mint(credential, request));
+        self.held.replace(before);
+        match minted {
             Ok(token) => {
                 self.cache.keep(&key, &token);
                 self.long_enough(token, min_ttl)
@@ -168,10 +189,26 @@ impl<'w> Broker<'w> {
     pub fn outside<T>(&self, work: impl FnOnce() -> T) -> T {
         let began = self.world.clock.elapsed();
         let done = work();
-        let took = self.world.clock.elapsed().saturating_sub(began);
+        self.spare_time(self.world.clock.elapsed().saturating_sub(began));
+        done
+    }
+
+    /// Whether a person is there who can be asked now.
+    pub fn may_ask(&self) -> bool {
+        self.asks && self.world.is_attended()
+    }
+
+    /// Shows those who wait for the same token that a person is being asked, until what this gives is dropped: at a
+    /// terminal they wait as long as that takes.
+    pub fn asking(&self) -> Option<Lock> {
+        let held = self.held.borrow();
+        held.as_deref().and_then(|name| cache::sign(self.world, name))
+    }
+
+    /// Takes nothing from the budget for time that was somebody else's.
+    fn spare_time(&self, took: Duration) {
         self.deadline.set(self.deadline.get().later(took));
         self.outside.set(self.outside.get() + took);
-        done
     }
 
     /// The moment by which everything must be done.

@@ -3,7 +3,8 @@
 //! A reader takes no lock. A writer holds one of 256 lock files while it asks the server, so that many
 //! processes make one request. A failure is noted for two seconds, so that they share that too.
 
-use std::fs::{File, TryLockError};
+mod lock;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use crate::secret::Secret;
 use crate::token::Token;
 use crate::world::World;
 use crate::world::clock::Deadline;
+
+pub use lock::{Lock, lock, sign, turn};
 
 /// Largest entry that is read, in bytes.
 const LARGEST: usize = 64 * 1024;
@@ -132,12 +135,6 @@ struct Keys {
 /// The cache of this user.
 pub struct Cache<'w> {
     world: &'w World,
-}
-
-/// Holds one of the lock files until dropped. The kernel frees it at any death.
-#[derive(Debug)]
-pub struct Lock {
-    _file: File,
 }
 
 impl<'w> Cache<'w> {
@@ -273,7 +270,12 @@ impl<'w> Cache<'w> {
     /// # Errors
     /// `NoAnswer` when the time is up.
     pub fn lock(&self, key: &Key, deadline: Deadline) -> Result<Option<Lock>> {
-        lock(self.world, &key.0[..2], deadline)
+        lock(self.world, Cache::lock_name(key), deadline)
+    }
+
+    /// The name of the lock file of this key.
+    pub fn lock_name(key: &Key) -> &str {
+        &key.0[..2]
     }
 
     /// All entries, with the names of their files.
@@ -314,41 +316,6 @@ impl<'w> Cache<'w> {
             }
         }
         Ok(count)
-    }
-}
-
-/// Takes one of the lock files in `locks/`.
-///
-/// # Errors
-/// `NoAnswer` when the time is up.
-pub fn lock(world: &World, name: &str, deadline: Deadline) -> Result<Option<Lock>> {
-    let opened = private_file::subfolder(world.folders.gauth.as_deref(), "locks")
-        .and_then(|folder| private_file::open_lock(&folder, name));
-    let file = match opened {
-        Ok(file) => file,
-        Err(error) => {
-            world.terminal.note(|| format!("no lock is taken, {}", io_reason(&error)));
-            return Ok(None);
-        }
-    };
-    let mut pauses = [2, 5, 10, 20].into_iter().map(Duration::from_millis);
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(Some(Lock { _file: file })),
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => {
-                world.terminal.note(|| format!("no lock is taken, {}", io_reason(&error)));
-                return Ok(None);
-            }
-        }
-        let left = deadline.left(&*world.clock);
-        if left.is_zero() {
-            return Err(Error::no_answer(
-                "another gauth has been asking for this token all the time",
-            )
-            .hint("try again, or give more time with --timeout"));
-        }
-        world.clock.sleep(pauses.next().unwrap_or(Duration::from_millis(50)).min(left));
     }
 }
 

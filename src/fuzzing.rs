@@ -11,6 +11,7 @@ use crate::credential::external_account::provider;
 use crate::credential::{self, Setting};
 use crate::error::Error;
 use crate::gcloud::ini::Ini;
+use crate::google::reauth::{self, Challenge, Next};
 use crate::google::{iam, metadata, sts, token};
 use crate::http::HttpResponse;
 use crate::jwks::Jwks;
@@ -18,6 +19,7 @@ use crate::key::PrivateKey;
 use crate::login::callback::{Expected, Outcome};
 use crate::login::client::Client;
 use crate::login::{paste, redirect};
+use crate::secret::Secret;
 use crate::server::connection;
 use crate::trust::{Endpoint, Fence};
 use crate::url::{Scheme, Url};
@@ -44,6 +46,7 @@ pub const TARGETS: &[Target] = &[
     ("metadata_answer", metadata_answer),
     ("oauth_client", oauth_client),
     ("pem", pem),
+    ("reauth_answer", reauth_answer),
     ("subject", subject),
     ("time", time),
     ("token_answer", token_answer),
@@ -245,6 +248,37 @@ fn pem(bytes: &[u8]) {
     assert_eq!(rsa.is_ok(), signs_rs256, "an RSA key is one wherever it is read");
     for what in [rsa.err(), any.err()].into_iter().flatten() {
         assert!(!what.contains(char::is_control), "{what:?}");
+    }
+}
+
+/// A session can be answered at its URL, a proof can be sent, and no answer repeats a password.
+fn reauth_answer(bytes: &[u8]) {
+    let response = response(bytes);
+    let password = Secret::new("hunter2");
+    match reauth::read(&response, "host") {
+        Ok(Next::Proof(proof)) => {
+            assert!(crate::token::well_formed(proof.expose()), "no form");
+        }
+        Ok(Next::Over(status)) => assert!(!status.contains(char::is_control), "{status:?}"),
+        Ok(Next::Asked { session, challenges, .. }) => {
+            let server = Url::parse(reauth::SERVER).expect("a URL");
+            for Challenge { id, kind } in challenges {
+                assert!(!kind.words().contains(char::is_control), "{kind:?}");
+                let sent = reauth::respond(&server, &password, &session, &id, &password);
+                let Ok(sent) = sent else {
+                    assert!(session.len() > 600, "{session:?} makes no URL");
+                    continue;
+                };
+                assert_eq!(sent.url.host, server.host);
+                assert_eq!(sent.url.path_and_query().matches('/').count(), 3, "{}", sent.url);
+                assert!(sent.url.as_str().ends_with(":continue"), "{}", sent.url);
+            }
+        }
+        Err(error) => {
+            let error = reauth::without_password(error, &password, "host");
+            printable(&error);
+            assert!(!error.message().contains("hunter2"), "{error:?}");
+        }
     }
 }
 

@@ -181,6 +181,11 @@ fn matches(pattern: &str, name: &str) -> bool {
         })
 }
 
+/// Whether this is one of Google's own token endpoints.
+pub fn is_googles(token_endpoint: &Url) -> bool {
+    in_universe(Endpoint::OAuth, token_endpoint, DEFAULT_UNIVERSE)
+}
+
 /// Hosts besides `*.googleapis.com` that take access tokens; a dot in front: and all below.
 const APIS: &[&str] = &[
     ".pkg.dev",

@@ -5,21 +5,24 @@ mod state;
 mod stored;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::error::Result;
 use crate::printable;
-use crate::private_file::{self, Fault};
+use crate::private_file::{self, Fault, Limits};
 use crate::world::World;
 
-pub use rotation::{Current, Login, Successor};
+pub use rotation::{Current, Login, SHARED, Stored, Successor};
 pub use state::{State, active};
 pub use stored::{forget, keep};
 
 /// Largest credential file, in bytes.
 pub const LARGEST: usize = 1024 * 1024;
+/// What writers that died have left is removed after an hour, and nothing else ever.
+const LEFT: Limits = Limits { temporary: Duration::from_secs(3600), other: None };
 /// Longest file name made of an account; a longer one becomes a digest.
 const LONGEST_NAME: usize = 120;
 
@@ -70,6 +73,11 @@ pub fn list(world: &World) -> Vec<String> {
 
 fn folder(world: &World) -> Option<PathBuf> {
     world.folders.gauth.as_ref().map(|folder| folder.join("accounts"))
+}
+
+/// Removes what writers that died have left in a folder of logins.
+fn tidy(folder: &Path, world: &World) {
+    private_file::sweep(folder, world.clock.unix(), &LEFT);
 }
 
 fn read(path: &Path, world: &World) -> Result<Option<Zeroizing<Vec<u8>>>> {

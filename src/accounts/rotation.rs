@@ -1,5 +1,6 @@
-//! Refresh tokens that a server changes: the newest one is read, and the next one stored before an access token is
-//! printed. Where the original is not ours to write (gcloud's, an ADC file), the new one goes to `accounts/shadow/`.
+//! What a server changes of a login: its refresh token, and the proof of reauthentication that goes along with it. The
+//! newest ones are read, and the next ones stored before an access token is printed. Where the original is not ours
+//! to write (gcloud's, an ADC file), they go to `accounts/shadow/`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::accounts::{Origin, digest, folder, read};
+use crate::accounts::{Origin, digest, folder, read, tidy};
 use crate::cache::{self, Lock};
 use crate::error::{Error, Result, io_reason};
 use crate::json;
@@ -21,6 +22,13 @@ const ROOM: usize = 64 * 1024;
 /// Marks a stored login whose server has given it another refresh token, and so will again.
 const ROTATES: &str = "refresh_token_rotates";
 
+/// The field of the proof of reauthentication, as Google's libraries have it.
+const RAPT: &str = "rapt_token";
+
+/// Marks a login of ours that is a copy of one elsewhere: both then keep what changes beside the original, under the
+/// one lock, or each would spend the refresh tokens of the other.
+pub const SHARED: &str = "refresh_token_shared";
+
 /// A login whose refresh token may change.
 #[derive(Debug)]
 pub struct Login<'a> {
@@ -30,6 +38,18 @@ pub struct Login<'a> {
     pub client_id: &'a str,
     /// The refresh token as it was found there.
     pub refresh_token: &'a Secret,
+    /// The proof of reauthentication as it was found there.
+    pub rapt: Option<&'a Secret>,
+}
+
+/// What the store says of a login now.
+pub enum Stored {
+    /// It is there.
+    Current(Current),
+    /// It has been forgotten since it was read.
+    Gone,
+    /// Another login, made with another OAuth client, has taken its place since it was read.
+    Replaced,
 }
 
 /// The refresh token to send, and the place for the next one.
@@ -38,27 +58,88 @@ pub struct Current {
     pub refresh_token: Secret,
     /// Whether it has been rotated before, and so will be again.
     pub rotates: bool,
+    /// The proofs of reauthentication that there are, in the order in which to send them.
+    pub rapts: Vec<Secret>,
 }
 
-/// The file of the next refresh token, before that is known.
+/// The file for what will change, before that is known.
 pub struct Successor {
     draft: Draft,
     path: PathBuf,
+    ours: bool,
     content: Map<String, Value>,
 }
 
 impl Successor {
-    /// Stores the refresh token durably.
+    /// Stores the refresh token that came for the one that was `sent`, durably. A login that has taken its place
+    /// meanwhile, or that was forgotten, is left as it is.
     ///
     /// # Errors
     /// When it cannot be stored: the next call will need a new login.
-    pub fn store(self, refresh_token: &Secret) -> io::Result<()> {
-        let mut content = self.content;
-        content.insert(ROTATES.to_owned(), Value::Bool(true));
-        content.insert("refresh_token".to_owned(), Value::from(refresh_token.expose()));
-        let mut bytes = Zeroizing::new(serde_json::to_vec_pretty(&content)?);
+    pub fn store(self, sent: &Secret, next: &Secret, world: &World) -> io::Result<()> {
+        self.publish(sent, world, |content| {
+            content.insert(ROTATES.to_owned(), Value::Bool(true));
+            holder(content).insert("refresh_token".to_owned(), Value::from(next.expose()));
+        })
+    }
+
+    /// Stores the proof of reauthentication that was had for the refresh token that was `sent`, durably.
+    ///
+    /// # Errors
+    /// When it cannot be stored: the person will be asked again.
+    pub fn store_rapt(self, sent: &Secret, rapt: &Secret, world: &World) -> io::Result<()> {
+        self.publish(sent, world, |content| {
+            content.insert(RAPT.to_owned(), Value::from(rapt.expose()));
+        })
+    }
+
+    fn publish(
+        self,
+        sent: &Secret,
+        world: &World,
+        change: impl FnOnce(&mut Map<String, Value>),
+    ) -> io::Result<()> {
+        // Locks cannot be had everywhere, and people move files: what is there now decides.
+        let now = read(&self.path, world);
+        if self.ours && matches!(now, Ok(None)) {
+            return Ok(());
+        }
+        let now = now.ok().flatten().and_then(|bytes| json::object(&bytes).ok());
+        let mut content = now.unwrap_or(self.content);
+        if self.ours && content.is_empty() {
+            // Half a login would be in the way of the one that somebody may have a copy of.
+            return Err(io::Error::other("its file is damaged"));
+        }
+        let is_other = |token: &str| !Secret::new(token).same_as(sent);
+        let there = holder(&mut content).get("refresh_token").and_then(Value::as_str);
+        if self.ours && there.is_some_and(is_other) {
+            return Ok(());
+        }
+        change(&mut content);
+        let mut bytes = Zeroizing::new(Vec::with_capacity(ROOM));
+        serde_json::to_writer_pretty(&mut *bytes, &content)?;
         bytes.push(b'\n');
-        self.draft.publish(&self.path, &bytes)
+        let published = self.draft.publish(&self.path, &bytes);
+        published.or_else(|_| {
+            // The draft may be gone: to a clock that was set, or a machine that slept, it looked like one that a writer
+            // who died had left.
+            let folder = self.path.parent().unwrap_or(Path::new("."));
+            let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+            private_file::write(folder, &name, &bytes, Durability::Durable, &*world.random)
+        })
+    }
+}
+
+/// The part of a stored login that holds its refresh token: that of another provider stands where the proof of an
+/// external account does.
+fn holder(content: &mut Map<String, Value>) -> &mut Map<String, Value> {
+    let is_nested = content
+        .get("credential_source")
+        .and_then(|source| source.get("openid"))
+        .is_some_and(Value::is_object);
+    match is_nested {
+        true => content["credential_source"]["openid"].as_object_mut().expect("it is an object"),
+        false => content,
     }
 }
 
@@ -69,59 +150,81 @@ impl Login<'_> {
     /// # Errors
     /// `NoAnswer` when the deadline passes.
     pub fn lock(&self, world: &World, deadline: Deadline) -> Result<Option<Lock>> {
-        cache::lock(world, &format!("login-{}", &self.digest()[..2]), deadline)
+        cache::lock(world, &self.lock_name(), deadline)
     }
 
-    /// Reads the store again: another process may have been given a newer refresh token.
+    /// Waits for the turn to ask this login's person something: never two at once. The login's lock is not to be
+    /// held then, or nobody could store a new login while the person thinks.
+    ///
+    /// # Errors
+    /// `NoAnswer` when another process is at it for ten minutes.
+    pub fn turn(&self, world: &World) -> Result<Option<Lock>> {
+        cache::turn(world, &self.lock_name())
+    }
+
+    fn lock_name(&self) -> String {
+        format!("login-{}", &self.digest()[..2])
+    }
+
+    /// Reads the store again: another process may have been given a newer refresh token, or a person.
     ///
     /// # Errors
     /// When a store of ours cannot be used.
-    pub fn current(&self, world: &World) -> Result<Current> {
-        let stored = match self.path(world) {
-            Some(path) => match read(&path, world)? {
-                Some(bytes) => json::object(&bytes).ok().map(json::Fields::new),
-                None => None,
-            },
+    pub fn current(&self, world: &World) -> Result<Stored> {
+        let bytes = match self.path(world) {
+            Some(path) => read(&path, world)?,
             None => None,
         };
-        let (newer, marked) = match stored {
-            Some(mut fields) => (
-                fields.secret("refresh_token").ok().flatten(),
-                fields.any(ROTATES) == Some(Value::Bool(true)),
-            ),
-            None => (None, false),
-        };
-        Ok(match newer.filter(|token| !token.is_empty()) {
+        if bytes.is_none() && self.is_ours() {
+            return Ok(Stored::Gone);
+        }
+        // A file that is damaged says nothing; one of ours was whole when it was read.
+        let mut stored = bytes.and_then(|bytes| json::object(&bytes).ok()).unwrap_or_default();
+        let marked = stored.get(ROTATES) == Some(&Value::Bool(true));
+        let mut stored = json::Fields::new(std::mem::take(holder(&mut stored)));
+        let client_id = stored.text("client_id").ok().flatten();
+        if self.is_ours() && client_id.is_some_and(|client_id| client_id != self.client_id) {
+            return Ok(Stored::Replaced);
+        }
+        let mut secret = |name| stored.secret(name).ok().flatten().filter(|text| !text.is_empty());
+        let (newer, rapt) = (secret("refresh_token"), secret(RAPT));
+        // A proof of somebody else's keeping, which may be the newest, goes first; ours was read again just now.
+        let given = self.rapt.filter(|_| !self.is_ours()).cloned();
+        let mut rapts: Vec<Secret> = given.into_iter().chain(rapt).collect();
+        rapts.dedup_by(|a, b| a.same_as(b));
+        let current = match newer {
             Some(token) => Current {
                 rotates: marked || !token.same_as(self.refresh_token) || !self.is_ours(),
                 refresh_token: token,
+                rapts,
             },
-            None => Current { refresh_token: self.refresh_token.clone(), rotates: false },
-        })
+            None => Current { refresh_token: self.refresh_token.clone(), rotates: false, rapts },
+        };
+        Ok(Stored::Current(current))
     }
 
-    /// Prepares the file for a rotated refresh token, with room for it and all that stays in it, before the old
-    /// one is spent.
+    /// Prepares the file for what will change, with room for it and all that stays in it, before the refresh token
+    /// is spent.
     ///
     /// # Errors
     /// When there is no folder or no room, or the stored login cannot be read.
     pub fn draft(&self, world: &World) -> Result<Successor> {
         let failed = |error: io::Error| Error::unexpected(io_reason(&error));
         let path = self.path(world).ok_or_else(|| Error::unexpected("there is no home folder"))?;
-        let mut content = Map::new();
-        if self.is_ours()
-            && let Some(bytes) = read(&path, world)?
-        {
-            content = json::object(&bytes).unwrap_or_default();
-        }
+        let content = match read(&path, world) {
+            Ok(bytes) => bytes.and_then(|bytes| json::object(&bytes).ok()).unwrap_or_default(),
+            Err(error) if self.is_ours() => return Err(error),
+            Err(_) => Map::new(),
+        };
         private_file::subfolder(world.folders.gauth.as_deref(), "accounts").map_err(failed)?;
         let folder = path.parent().unwrap_or(Path::new("."));
         private_file::make_folder(folder).map_err(failed)?;
+        tidy(folder, world);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let mut draft =
             Draft::begin(folder, &name, Durability::Durable, &*world.random).map_err(failed)?;
         draft.reserve(ROOM).map_err(failed)?;
-        Ok(Successor { draft, path, content })
+        Ok(Successor { draft, path, ours: self.is_ours(), content })
     }
 
     fn is_ours(&self) -> bool {

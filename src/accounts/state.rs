@@ -80,6 +80,7 @@ impl State {
         bytes.push(b'\n');
         private_file::make_folder(folder)
             .and_then(|()| {
+                super::tidy(folder, world);
                 private_file::write(folder, NAME, &bytes, Durability::Durable, &*world.random)
             })
             .map_err(|error| {

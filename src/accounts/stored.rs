@@ -30,9 +30,14 @@ pub fn keep(name: &str, login: &Map<String, Value>, world: &World) -> Result<Pat
     };
     let gauth = world.folders.gauth.as_deref();
     let path = path(name, world).ok_or_else(state::homeless)?;
-    // Whoever is refreshing the old login right now writes its file, and may not do so after us.
-    let _lock = lock(&path, world)?;
+    // Whoever is refreshing the old login right now writes its file, and may not do so after us. What a person has
+    // just made is not lost to one that takes too long: it looks before it writes.
+    let _lock = lock(&path, world).unwrap_or_else(|error| {
+        world.terminal.note(|| format!("the login is stored without its lock, {error}"));
+        None
+    });
     let folder = private_file::subfolder(gauth, "accounts").map_err(failed)?;
+    super::tidy(&folder, world);
     let mut bytes = Zeroizing::new(Vec::with_capacity(8 * 1024));
     serde_json::to_writer_pretty(&mut *bytes, login).map_err(|error| failed(error.into()))?;
     bytes.push(b'\n');
@@ -65,7 +70,7 @@ fn path(name: &str, world: &World) -> Option<PathBuf> {
 
 fn lock(path: &std::path::Path, world: &World) -> Result<Option<Lock>> {
     let origin = Origin::Ours(path.to_owned());
-    let login =
-        Login { origin: &origin, client_id: "", refresh_token: &Secret::new(String::new()) };
+    let nothing = Secret::new(String::new());
+    let login = Login { origin: &origin, client_id: "", refresh_token: &nothing, rapt: None };
     login.lock(world, Deadline::after(&*world.clock, PATIENCE))
 }

@@ -1,7 +1,8 @@
 //! `gauth login`: a person signs in, once; tokens come from what is stored then.
 
+mod place;
+
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
@@ -12,22 +13,23 @@ use crate::broker::Broker;
 use crate::commands::{Example, Group, Spec, Status, Words};
 use crate::error::{Error, Result};
 use crate::flags::{Effort, General, Report, ReportFormat, Who, Wish as Scopes};
+use crate::google::token::Granted;
 use crate::login::authorize::{Challenge, Wish};
 use crate::login::browser::{self, Choice};
 use crate::login::callback::{Expected, Outcome};
-use crate::login::client::Client;
 use crate::login::loopback::{Listener, Reply};
-use crate::login::person::{self, Person};
-use crate::login::provider::Provider;
+use crate::login::person;
 use crate::login::redirect::Target;
 use crate::login::turn::{self, Turn};
 use crate::login::wait::Waiting;
-use crate::login::{self, Consent, Plan, paste};
+use crate::login::{self, Consent, Made, Plan, device, paste};
 use crate::settings::{self, Given, Settings};
 use crate::world::World;
 use crate::world::clock::Deadline;
 use crate::world::{env, exec, random};
-use crate::{complete, duration, printable, token};
+use crate::{complete, duration, printable};
+
+use place::{Chosen, Place};
 
 /// The command.
 pub const SPEC: Spec = Spec {
@@ -50,7 +52,14 @@ registered with a port or path of its own, is answered at exactly that address o
 used, or those of the client file if they are Google's or on this machine.\n\n\
 Without --scopes, openid, email and cloud-platform are asked for. What was asked for and not granted is named. The \
 login becomes the active account, or with --profile that profile's; who signed in before is still there, see gauth \
-accounts. Of several logins for one account at a time one opens a browser, and the others use what comes of it.",
+accounts. Of several logins for one account at a time one opens a browser, and the others use what comes of it.\n\n\
+With --device an address and a code are shown for the browser of any other device. Google does so for clients of type \
+\"TVs and Limited Input devices\" and for few scopes, cloud-platform not among them: --no-browser has no such limits.\n\n\
+--login-config signs in by way of a workforce pool, with an OAuth client of that organisation; gcloud's property \
+auth/login_config_file does the same, and its auth/client_id and auth/client_secret are the client where no file is \
+named. --issuer signs in at any other OpenID provider, with a client that is registered there. Its ID token is what \
+gauth id-token prints then; with --workload-identity-provider, the full name of a provider of a workload or workforce \
+pool, it is exchanged for access tokens of Google's.",
     group: Group::SignIn,
     flags: Flags::augment_args,
     run,
@@ -76,6 +85,8 @@ pub(super) struct Flags {
     #[command(flatten)]
     way: Way,
     #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
     wish: Asked,
     #[command(flatten)]
     fate: Fate,
@@ -96,6 +107,9 @@ struct Way {
     /// Paste the answer; needs no second gauth
     #[arg(long, conflicts_with_all = ["no_launch_browser", "port"])]
     no_browser: bool,
+    /// A code for the browser of another device
+    #[arg(long, conflicts_with_all = ["no_launch_browser", "no_browser", "port", "redirect_uri"])]
+    device: bool,
     /// How long the person may take; 5m
     #[arg(long, value_name = "DURATION")]
     wait: Option<OsString>,
@@ -150,10 +164,11 @@ struct Fate {
 fn run(words: Words, world: &World) -> anyhow::Result<Status> {
     let flags: Flags = words.flags()?;
     let settings = Settings::resolve(&flags.given()?, world)?;
-    let plan = flags.plan(&settings, world)?;
+    let broker = settings.broker(world);
+    let plan = flags.plan(&settings, &broker)?;
     let done = match turn::wait(plan.wish.account.as_deref(), plan.until, world)? {
         Turn::Done(account) => Stored { account, scopes: None },
-        Turn::Ours(_turn) => flags.sign_in(&plan, &settings.broker(world), &settings)?,
+        Turn::Ours(_turn) => flags.sign_in(&plan, &broker, &settings)?,
     };
     flags.report(&done, world)?;
     Ok(Status::DONE)
@@ -172,6 +187,7 @@ impl Flags {
             account: self.account.clone(),
             quota_project: self.fate.quota_project.clone(),
             allow_token_host: self.fate.allow_token_host.clone(),
+            workload_identity_provider: self.place.workload_identity_provider.clone(),
             ..Who::default()
         };
         Ok(Given {
@@ -187,37 +203,18 @@ impl Flags {
     }
 
     /// Everything that can be known before anybody is asked.
-    fn plan(&self, settings: &Settings, world: &World) -> Result<Plan> {
-        let client = self.client(world)?;
-        let provider = Provider::google(&client, settings)?;
-        let wish = self.wish(settings)?;
+    fn plan(&self, settings: &Settings, broker: &Broker<'_>) -> Result<Plan> {
         let wait = self.way.wait.as_deref().map(wait).transpose()?.unwrap_or(PATIENCE);
-        Ok(Plan { provider, client, wish, until: Deadline::after(&*world.clock, wait) })
-    }
-
-    /// The client that is named by flag, variable or file.
-    fn client(&self, world: &World) -> Result<Client> {
-        let flag = self.client_id_file.clone().map(|file| (file, "--client-id-file"));
-        let variable = &env::GAUTH_CLIENT_ID_FILE;
-        let named = flag.or_else(|| Some((world.env.os(variable)?, variable.name)));
-        let (file, origin) = named.ok_or_else(Client::none)?;
-        Client::read(&PathBuf::from(file), origin)
-    }
-
-    fn wish(&self, settings: &Settings) -> Result<Wish> {
+        let file = self.client_id_file.as_ref();
+        let Chosen { provider, client, makes, scopes, prompt, account } =
+            self.place.choose(file, &self.scopes, settings, broker)?;
         let text = |flag: &str, value: &Option<OsString>| {
             value.as_deref().map(|value| settings::text(flag, value)).transpose()
         };
-        let scopes = match settings.wish.scopes.as_slice() {
-            [] => token::scopes(["openid,email,cloud-platform"]),
-            // Whose login it is has to be known to be kept.
-            chosen => token::scopes(chosen.iter().map(String::as_str).chain(["openid,email"])),
-        };
         let mut wish = Wish {
             scopes,
-            account: asked_for(settings),
-            // Without it there is a refresh token for the first consent only.
-            prompt: text("--prompt", &self.wish.prompt)?.or_else(|| Some("consent".to_owned())),
+            account,
+            prompt: text("--prompt", &self.wish.prompt)?.or(prompt.map(str::to_owned)),
             domain: text("--hd", &self.wish.hd)?,
             include_granted: self.wish.include_granted_scopes,
             more: Vec::new(),
@@ -225,7 +222,8 @@ impl Flags {
         for written in &self.wish.parameters {
             wish.add(&settings::text("--parameter", written)?)?;
         }
-        Ok(wish)
+        let until = Deadline::after(&*broker.world.clock, wait);
+        Ok(Plan { provider, client, wish, until, makes })
     }
 
     /// Where the browser is to come back to.
@@ -239,22 +237,36 @@ impl Flags {
     /// Asks the person, puts the code in, stores the login; and shows the browser what came of it.
     fn sign_in(&self, plan: &Plan, broker: &Broker<'_>, settings: &Settings) -> Result<Stored> {
         let challenge = Challenge::new(&*broker.world.random)?;
+        if self.way.device {
+            let granted = device::sign_in(plan, broker)?;
+            return self.store(plan, &granted, &challenge, broker, settings);
+        }
         let (consent, browser) = broker.outside(|| self.ask(plan, &challenge, broker.world))?;
         let stored = consent.and_then(|consent| {
             let granted = login::exchange(plan, &consent, &challenge, broker)?;
-            let person = person::of(plan, &granted, &challenge, broker)?;
-            let scopes = granted.scopes.clone();
-            warn_of_missing(plan, scopes.as_deref(), broker.world);
-            let quota_project = settings.quota_project.as_deref();
-            let login = person::authorized_user(plan, &person, &granted, quota_project)?;
-            accounts::keep(&person.account, &login, broker.world)?;
-            self.activate(&person, broker.world)?;
-            Ok(Stored { account: person.account, scopes })
+            self.store(plan, &granted, &challenge, broker, settings)
         });
         if let Some(browser) = browser {
             browser.tell(stored.as_ref().map(|stored| stored.account.as_str()));
         }
         stored
+    }
+
+    /// Keeps what was granted.
+    fn store(
+        &self,
+        plan: &Plan,
+        granted: &Granted,
+        challenge: &Challenge,
+        broker: &Broker<'_>,
+        settings: &Settings,
+    ) -> Result<Stored> {
+        let quota_project = settings.quota_project.as_deref();
+        let Made { account, login } = plan.login(granted, challenge, quota_project, broker)?;
+        warn_of_missing(plan, granted.scopes.as_deref(), broker.world);
+        accounts::keep(&account, &login, broker.world)?;
+        self.activate(&account, broker.world)?;
+        Ok(Stored { account, scopes: granted.scopes.clone() })
     }
 
     /// The person's answer, and the browser that brought it. The inner error is the person's no.
@@ -308,11 +320,11 @@ impl Flags {
     }
 
     /// Makes it the account that is used from now on.
-    fn activate(&self, person: &Person, world: &World) -> Result<()> {
+    fn activate(&self, account: &str, world: &World) -> Result<()> {
         if self.fate.no_activate {
             return Ok(());
         }
-        let account = person.account.clone();
+        let account = account.to_owned();
         let profile = self.general.profile.as_deref();
         let profile = profile.map(|name| settings::text("--profile", name)).transpose()?;
         State::change(world, |state| match profile {
@@ -344,13 +356,6 @@ impl Flags {
         };
         world.streams.result(text.as_bytes())
     }
-}
-
-/// Whose login it is to be: who is named for this run, not whom a profile has had until now.
-fn asked_for(settings: &Settings) -> Option<String> {
-    let account = settings.account.as_ref()?;
-    let named = ["--account", env::GAUTH_ACCOUNT.name].contains(&account.origin.as_str());
-    named.then(|| account.value.clone())
 }
 
 /// The answer that is pasted.

@@ -6,16 +6,16 @@
 use crate::accounts::{Login, Origin};
 use crate::broker::Broker;
 use crate::cache::KeyDigest;
-use crate::credential::login::{self, Saved};
+use crate::credential::login::{self, Held, Saved, Whose};
+use crate::credential::reauth::{Person, Said, Wish};
 use crate::credential::{AGAIN, About, Credential, Setting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::google::token::{Granted, Refresh};
 use crate::google::{answer, token as endpoint};
-use crate::http::Patience;
 use crate::json::Fields;
 use crate::secret::Secret;
 use crate::token::{self, AccessRequest, IdentityRequest, Token};
-use crate::trust::DEFAULT_UNIVERSE;
+use crate::trust::{self, DEFAULT_UNIVERSE};
 use crate::url::Url;
 
 const KIND: &str = "authorized_user";
@@ -28,6 +28,8 @@ struct AuthorizedUser {
     refresh_token: Secret,
     token_uri: Url,
     rapt: Option<Secret>,
+    /// What the login was made for, where that is known.
+    scopes: Vec<String>,
     saved: Option<Saved>,
     origin: Origin,
     login_hint: String,
@@ -42,12 +44,22 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
     let client_id = fields.needed("client_id").map_err(malformed)?;
     let client_secret = fields.needed_secret("client_secret").map_err(malformed)?;
     let refresh_token = fields.needed_secret("refresh_token").map_err(malformed)?;
+    let rapt = fields.secret("rapt_token").map_err(malformed)?.filter(|rapt| !rapt.is_empty());
+    let one_line = [
+        ("client_id", !client_id.chars().any(char::is_control)),
+        ("client_secret", client_secret.is_one_line()),
+        ("refresh_token", refresh_token.is_one_line()),
+        ("rapt_token", rapt.as_ref().is_none_or(Secret::is_one_line)),
+    ];
+    if let Some((name, _)) = one_line.iter().find(|(_, is_one_line)| !is_one_line) {
+        return Err(malformed(format!("{name} has a control character")));
+    }
     let token_uri = fields.text("token_uri").map_err(malformed)?;
     let universe = fields.text("universe_domain").map_err(malformed)?;
     let universe = setting.universe(universe.filter(|domain| !domain.is_empty()))?;
     let account = fields.text("account").map_err(malformed)?;
     let scopes = fields.words("scopes").map_err(malformed)?;
-    let saved = Saved::read(&mut fields, scopes).map_err(malformed)?;
+    let saved = Saved::read(&mut fields, scopes.clone()).map_err(malformed)?;
     let about = About {
         kind: KIND.to_owned(),
         place: setting.place.clone(),
@@ -63,9 +75,10 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
         client_secret,
         refresh_token,
         token_uri: setting.endpoint(token_uri.as_deref().filter(|uri| !uri.is_empty()))?,
-        rapt: fields.secret("rapt_token").map_err(malformed)?.filter(|rapt| !rapt.is_empty()),
+        rapt,
+        scopes: scopes.unwrap_or_default(),
         saved,
-        origin: setting.origin.clone(),
+        origin: login::origin(&mut fields, setting),
         login_hint: setting.login_hint.clone(),
     }))
 }
@@ -148,56 +161,59 @@ impl AuthorizedUser {
             origin: &self.origin,
             client_id: &self.client_id,
             refresh_token: &self.refresh_token,
+            rapt: self.rapt.as_ref(),
         };
-        login::spend(&login, self.about.name(), false, broker, |refresh_token, patience| {
-            self.ask(refresh_token, patience, scopes, broker)
-        })
+        // Google's own refresh tokens stay as they are; of somebody else's servers nobody knows.
+        let rotates = !self.token_uri.is_loopback() && !trust::is_googles(&self.token_uri);
+        let whose = Whose { name: self.about.name(), hint: &self.login_hint, rotates };
+        let mut held = Held::take(&login, whose, broker)?;
+        let person = Person {
+            name: self.about.name(),
+            login_hint: &self.login_hint,
+            is_ours: matches!(self.origin, Origin::Ours(_)),
+            token_endpoint: &self.token_uri,
+            scopes: if scopes.is_empty() { &self.scopes } else { scopes },
+        };
+        let ask = |wish: &Wish<'_>| self.ask(wish, broker);
+        person.granted(&mut held, scopes, &ask, broker)
     }
 
-    fn ask(
-        &self,
-        refresh_token: &Secret,
-        patience: Patience,
-        scopes: &[String],
-        broker: &Broker<'_>,
-    ) -> Result<Granted> {
+    fn ask(&self, wish: &Wish<'_>, broker: &Broker<'_>) -> Result<Said> {
         let refresh = Refresh {
             client_id: &self.client_id,
             client_secret: &self.client_secret,
-            refresh_token,
-            scopes,
-            rapt: self.rapt.as_ref(),
+            refresh_token: wish.refresh_token,
+            scopes: wish.scopes,
+            rapt: wish.rapt,
         };
-        let request = endpoint::refresh(&self.token_uri, &refresh).patience(patience);
+        let request = endpoint::refresh(&self.token_uri, &refresh).patience(wish.patience);
         let now = broker.now();
         let response = broker.send(&request)?;
-        endpoint::read(&response, self.token_uri.authority(), now).map_err(|error| {
-            match answer::server_error(&response) {
-                Some(said) if error.kind() == ErrorKind::Refused => self.refused(error, &said),
-                _ => error,
+        let granted = endpoint::read(&response, self.token_uri.authority(), now);
+        match (granted, answer::server_error(&response)) {
+            (Ok(granted), _) => Ok(Said::Granted(Box::new(granted))),
+            (Err(error), Some(said)) if error.kind() == ErrorKind::Refused => {
+                match said.wants_reauthentication() {
+                    true => Ok(Said::WantsProof),
+                    false => Err(self.refused(error, &said)),
+                }
             }
-        })
+            (Err(error), _) => Err(error),
+        }
     }
 
     fn refused(&self, error: Error, said: &answer::ServerError) -> Error {
         let name = self.about.name();
-        match (said.code.as_str(), said.subtype.as_deref()) {
-            ("invalid_grant", Some("invalid_rapt" | "rapt_required")) => Error::login_required(
-                name,
-                "the organisation asks for the password or key again (reauthentication)",
-                &self.login_hint,
-            ),
-            ("invalid_grant", _) => {
-                Error::login_required(name, &said.to_string(), &self.login_hint)
-            }
-            ("invalid_client" | "unauthorized_client", _) => error.hint(format!(
+        match said.code.as_str() {
+            "invalid_grant" => Error::login_required(name, &said.to_string(), &self.login_hint),
+            "invalid_client" | "unauthorized_client" => error.hint(format!(
                 "check client_id and client_secret in {}, or log in again: {}",
                 self.about.place, self.login_hint
             )),
-            ("invalid_scope", _) => {
+            "invalid_scope" => {
                 error.hint("ask for scopes that were granted at login, or log in with more")
             }
-            ("access_denied" | "admin_policy_enforced", _) => {
+            "access_denied" | "admin_policy_enforced" => {
                 error.hint("ask the administrator: a policy blocks this user, app or device")
             }
             _ => error.hint_if_none(|| self.login_hint.clone()),

@@ -5,7 +5,7 @@ use crate::accounts::{Login, Origin};
 use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::external_account::{check_client, introspection};
-use crate::credential::login::{self, Saved};
+use crate::credential::login::{self, Held, Saved, Whose};
 use crate::credential::{AGAIN, About, Credential, Setting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::google::sts::{self, ClientAuth, Exchange};
@@ -76,7 +76,7 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
         true => format!("{usual} --login-config FILE"),
         false => setting.login_hint.clone(),
     };
-    let origin = setting.origin.clone();
+    let origin = login::origin(&mut fields, setting);
     Ok(Box::new(WorkforceLogin { about, refresh, token_info_url, saved, origin, login_hint }))
 }
 
@@ -145,10 +145,11 @@ impl Credential for WorkforceLogin {
             origin: &self.origin,
             client_id: &refresh.client_id,
             refresh_token: &refresh.refresh_token,
+            rapt: None,
         };
-        let granted = login::spend(&login, name, true, broker, |refresh_token, patience| {
-            self.ask(refresh, refresh_token, patience, broker)
-        })?;
+        let whose = Whose { name, hint: &self.login_hint, rotates: true };
+        let granted = Held::take(&login, whose, broker)?
+            .ask(|refresh_token, patience| self.ask(refresh, refresh_token, patience, broker))?;
         let mut token = Token::new(granted.access_token, KIND, granted.expires_at);
         token.scopes = granted.scopes;
         Ok(self.about.stamp(token))

@@ -12,7 +12,10 @@ pub mod impersonated;
 pub mod lazy;
 mod login;
 pub mod metadata;
+pub mod openid;
+mod openid_login;
 pub mod ready;
+mod reauth;
 pub mod service_account;
 pub mod source;
 
@@ -187,6 +190,7 @@ pub fn kind_in_words(kind: &str) -> &str {
         "external_account_authorized_user" => "a workforce login",
         "impersonated_service_account" => "an impersonated service account",
         "gdch_service_account" => "a service account of Google Distributed Cloud",
+        openid::KIND => "a login at another provider",
         other => other,
     }
 }
@@ -391,6 +395,7 @@ const KINDS: &[(&str, Parse)] = &[
     ("external_account_authorized_user", external_account_authorized_user::parse),
     ("impersonated_service_account", impersonated::parse),
     ("gdch_service_account", gdch_service_account::parse),
+    (openid::KIND, openid_login::parse),
 ];
 
 /// Reads a credential from the text of its JSON.

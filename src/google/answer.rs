@@ -23,6 +23,12 @@ pub struct ServerError {
 }
 
 impl ServerError {
+    /// Whether a person has to prove again who they are before their login is good for anything.
+    pub fn wants_reauthentication(&self) -> bool {
+        let subtype = self.subtype.as_deref();
+        self.code == "invalid_grant" && matches!(subtype, Some("invalid_rapt" | "rapt_required"))
+    }
+
     /// Code, description, reason and URI, whoever says so.
     pub fn words(&self) -> String {
         let mut words = self.code.clone();

@@ -2,9 +2,11 @@
 
 pub mod answer;
 pub mod code;
+pub mod device;
 pub mod gdch;
 pub mod iam;
 pub mod metadata;
+pub mod reauth;
 pub mod sts;
 pub mod token;
 pub mod tokeninfo;

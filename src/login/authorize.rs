@@ -186,6 +186,7 @@ mod tests {
             client,
             wish,
             until: Deadline::after(&System::new(), Duration::from_secs(1)),
+            makes: crate::login::Makes::User,
         }
     }
 

@@ -2,20 +2,29 @@
 //! browser, and a login that is stored.
 //!
 //! [`client`] is who asks, [`provider`] where, [`authorize`] how the question is put. The answer comes back to
-//! [`loopback`], or by hand ([`paste`]); [`person`] makes an account of it.
+//! [`loopback`], or by hand ([`paste`]), or to another device ([`device`]); [`person`] makes an account of it. Other
+//! providers than Google describe themselves ([`discovery`]); [`workforce`] and [`openid`] say what becomes of those
+//! who sign in there.
 
 pub mod authorize;
 pub mod browser;
 pub mod callback;
 pub mod client;
+pub mod device;
+pub mod discovery;
 pub mod loopback;
+pub mod openid;
 pub mod page;
 pub mod paste;
 pub mod person;
 pub mod provider;
+mod qr;
 pub mod redirect;
 pub mod turn;
 pub mod wait;
+pub mod workforce;
+
+use serde_json::{Map, Value};
 
 use crate::broker::Broker;
 use crate::error::{Error, Result};
@@ -41,6 +50,27 @@ pub struct Plan {
     pub wish: Wish,
     /// Until when the person may take.
     pub until: Deadline,
+    /// What becomes of it.
+    pub makes: Makes,
+}
+
+/// Which kind of login is made.
+#[derive(Debug, Clone)]
+pub enum Makes {
+    /// A user login at Google.
+    User,
+    /// A login by way of a workforce pool.
+    Workforce(Box<workforce::Config>),
+    /// A login at somebody else's provider.
+    OpenId(Box<openid::Target>),
+}
+
+/// A login to be stored.
+pub struct Made {
+    /// The name it is stored under.
+    pub account: String,
+    /// Google's own JSON, or ours.
+    pub login: Map<String, Value>,
 }
 
 /// What the person's consent gave: a code, good once and for a moment.
@@ -89,6 +119,31 @@ pub fn exchange(
 }
 
 impl Plan {
+    /// The login that these tokens make, and whose it is.
+    ///
+    /// # Errors
+    /// When nobody says who signed in, when it is not who was asked for, or when the login would not last.
+    pub fn login(
+        &self,
+        granted: &Granted,
+        challenge: &Challenge,
+        quota_project: Option<&str>,
+        broker: &Broker<'_>,
+    ) -> Result<Made> {
+        match &self.makes {
+            Makes::User => {
+                let person = person::of(self, granted, challenge, broker)?;
+                let login = person::authorized_user(self, &person, granted, quota_project)?;
+                Ok(Made { account: person.account, login })
+            }
+            Makes::Workforce(config) => config.login(self, granted, quota_project, broker),
+            Makes::OpenId(target) => {
+                let person = person::of(self, granted, challenge, broker)?;
+                target.login(self, &person, granted, quota_project, broker.world)
+            }
+        }
+    }
+
     /// How the client proves who it is.
     pub fn client_auth(&self) -> ClientAuth<'_> {
         let Client { id, secret, .. } = &self.client;

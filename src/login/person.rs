@@ -60,14 +60,7 @@ impl Person {
         if let Some(wanted) = plan.wish.account.as_deref()
             && !wanted.eq_ignore_ascii_case(&self.account)
         {
-            let wanted = printable::text(wanted);
-            return Err(Error::new(
-                ErrorKind::LoginRequired,
-                format!("{shown} signed in, --account asks for {wanted}; nothing was stored"),
-            )
-            .hint(format!(
-                "gauth login --account {wanted} --prompt select_account, or leave --account away"
-            )));
+            return Err(somebody_else(&self.account, wanted));
         }
         if let Some(wanted) = plan.wish.domain.as_deref()
             && wanted != "*"
@@ -84,6 +77,18 @@ impl Person {
         }
         Ok(())
     }
+}
+
+/// The wrong person signed in.
+pub fn somebody_else(account: &str, wanted: &str) -> Error {
+    let (shown, wanted) = (printable::text(account), printable::text(wanted));
+    Error::new(
+        ErrorKind::LoginRequired,
+        format!("{shown} signed in, --account asks for {wanted}; nothing was stored"),
+    )
+    .hint(format!(
+        "gauth login --account {wanted} --prompt select_account, or leave --account away"
+    ))
 }
 
 /// The claims of an ID token that came straight from the token endpoint, over TLS: its signature says no more than

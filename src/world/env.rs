@@ -65,6 +65,9 @@ variables! {
     CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT = "the service account to act as, its delegates before it";
     CLOUDSDK_AUTH_TOKEN_HOST = "the token endpoint, over the credential's own";
     CLOUDSDK_AUTH_AUTH_HOST = "where login asks for consent, over the client's own";
+    CLOUDSDK_AUTH_LOGIN_CONFIG_FILE = "like --login-config of gauth login";
+    CLOUDSDK_AUTH_CLIENT_ID = "the OAuth client of workforce logins, where no client file is named";
+    CLOUDSDK_AUTH_CLIENT_SECRET = "its secret";
     CLOUDSDK_AUTH_TOKEN_INTROSPECTION_ENDPOINT = "where it is asked whose a federated token is";
     CLOUDSDK_API_ENDPOINT_OVERRIDES_STS = "another place of the STS, a URL";
     CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS = "another place of IAM Service Account Credentials, a URL";

@@ -2,17 +2,42 @@
 //! afterwards.
 
 #[cfg(unix)]
-use std::sync::Arc;
-#[cfg(unix)]
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+#[cfg(unix)]
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Whether such a signal has come, from now on. When this is dropped they end the process again.
+/// Whether such a signal has come; until dropped it does nothing else.
 #[derive(Debug)]
 pub struct Interrupts {
     #[cfg(unix)]
     caught: Arc<AtomicUsize>,
-    #[cfg(unix)]
-    over: Arc<AtomicBool>,
+}
+
+/// What the handlers share, which stay for good: while nobody notices them, signals do what they always do.
+#[cfg(unix)]
+struct Handlers {
+    caught: Arc<AtomicUsize>,
+    pass: Arc<AtomicBool>,
+    /// How many are there to notice.
+    noticing: usize,
+}
+
+#[cfg(unix)]
+static HANDLERS: Mutex<Option<Handlers>> = Mutex::new(None);
+
+#[cfg(unix)]
+impl Handlers {
+    fn new() -> std::io::Result<Handlers> {
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+        use signal_hook::flag::{register_conditional_default, register_usize};
+        let (caught, pass) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
+            let number = usize::try_from(signal).unwrap_or_default();
+            register_conditional_default(signal, Arc::clone(&pass))?;
+            register_usize(signal, Arc::clone(&caught), number)?;
+        }
+        Ok(Handlers { caught, pass, noticing: 0 })
+    }
 }
 
 #[cfg(unix)]
@@ -22,15 +47,18 @@ impl Interrupts {
     /// # Errors
     /// When the system does not allow it.
     pub fn catch() -> std::io::Result<Interrupts> {
-        use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-        let (caught, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-        for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
-            let number = usize::try_from(signal).unwrap_or_default();
-            // What was registered stays: later signals are to do what they do by themselves.
-            signal_hook::flag::register_conditional_default(signal, Arc::clone(&over))?;
-            signal_hook::flag::register_usize(signal, Arc::clone(&caught), number)?;
+        let mut handlers = HANDLERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = match handlers.take() {
+            Some(known) => known,
+            None => Handlers::new()?,
+        };
+        let known = handlers.insert(known);
+        if known.noticing == 0 {
+            known.caught.store(0, Ordering::Relaxed);
+            known.pass.store(false, Ordering::Relaxed);
         }
-        Ok(Interrupts { caught, over })
+        known.noticing += 1;
+        Ok(Interrupts { caught: Arc::clone(&known.caught) })
     }
 
     /// The number of the one that has come.
@@ -43,7 +71,11 @@ impl Interrupts {
 #[cfg(unix)]
 impl Drop for Interrupts {
     fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
+        let mut handlers = HANDLERS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = handlers.as_mut() {
+            known.noticing -= 1;
+            known.pass.store(known.noticing == 0, Ordering::Relaxed);
+        }
     }
 }
 

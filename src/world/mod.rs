@@ -66,7 +66,9 @@ impl World {
 
     /// Whether a person is there who can read a question and answer it.
     pub fn is_attended(&self) -> bool {
-        self.terminal.attended && self.terminal.is_terminal && self.streams.in_is_terminal
+        let at_terminal = self.terminal.is_terminal && self.streams.in_is_terminal;
+        let typed_for = self.terminal.typist.is_some();
+        self.terminal.attended && at_terminal && (typed_for || !prompt::in_background())
     }
 
     /// Keeps a token out of the log of GitHub Actions, whose own secrets are all it hides by itself: to be called

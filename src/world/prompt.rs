@@ -32,6 +32,9 @@ pub fn hidden(question: &str, world: &World) -> Result<Zeroizing<String>> {
 /// # Errors
 /// As [`hidden`], and `NoAnswer` when the time is up.
 pub fn hidden_until(question: &str, until: Deadline, world: &World) -> Result<Zeroizing<String>> {
+    if let Some(typist) = &world.terminal.typist {
+        return Ok(typist(question));
+    }
     world.terminal.ask(question);
     let answer = read(until, &*world.clock);
     // The answer's own line end was not shown.
@@ -47,6 +50,19 @@ pub fn hidden_until(question: &str, until: Deadline, world: &World) -> Result<Ze
         Typed::Late => Err(Error::no_answer("nobody typed an answer in time")
             .hint("the same again, and a longer --wait")),
     }
+}
+
+/// Whether this process was put into the background of its terminal, where asking would only stop it.
+#[cfg(unix)]
+pub(super) fn in_background() -> bool {
+    // Where it is not the terminal of this session, there is no background.
+    rustix::termios::tcgetpgrp(rustix::stdio::stdin())
+        .is_ok_and(|group| group != rustix::process::getpgrp())
+}
+
+#[cfg(not(unix))]
+pub(super) fn in_background() -> bool {
+    false
 }
 
 enum Typed {
@@ -90,6 +106,16 @@ impl Drop for Quiet {
     }
 }
 
+/// A key that interrupts is for all who run in the terminal's foreground: the terminal itself would tell them, had
+/// its keys not been taken over.
+#[cfg(unix)]
+fn tell_the_others() {
+    let ours = rustix::process::getpgrp();
+    if rustix::termios::tcgetpgrp(rustix::stdio::stdin()).is_ok_and(|group| group == ours) {
+        _ = rustix::process::kill_process_group(ours, rustix::process::Signal::INT);
+    }
+}
+
 #[cfg(unix)]
 fn read(until: Deadline, clock: &dyn Clock) -> std::io::Result<Typed> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -123,7 +149,10 @@ fn read(until: Deadline, clock: &dyn Clock) -> std::io::Result<Typed> {
             match key(*byte, &mut line) {
                 Key::Goes => {}
                 Key::Done => return Ok(Typed::Line(line)),
-                Key::Interrupts => return Ok(Typed::Signal(SIGINT)),
+                Key::Interrupts => {
+                    tell_the_others();
+                    return Ok(Typed::Signal(SIGINT));
+                }
             }
         }
     }

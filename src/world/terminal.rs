@@ -31,6 +31,8 @@ pub struct Terminal {
     pub is_terminal: bool,
     /// Whether a person may be asked something: `CI` is unset.
     pub attended: bool,
+    /// Who types where no real terminal is: gives the line for a question.
+    pub typist: Option<Typist>,
     /// Width in columns that pages are made for: `COLUMNS`, else 80.
     pub width: usize,
     /// Whether it can only print, as `TERM=dumb` says: no line is overwritten then.
@@ -38,6 +40,9 @@ pub struct Terminal {
     /// What the variables say of colour: always, never, or as the stream is.
     colour: Option<bool>,
 }
+
+/// Answers a question with what a person would type.
+pub type Typist = Box<dyn Fn(&str) -> Zeroizing<String>>;
 
 enum Sink {
     Standard,
@@ -55,6 +60,7 @@ impl Terminal {
             sink: Sink::Standard,
             is_terminal: std::io::stderr().is_terminal(),
             attended: env.os(&env::CI).is_none(),
+            typist: None,
             width: width(env),
             dumb,
             colour: if no {
@@ -74,6 +80,7 @@ impl Terminal {
             sink: Sink::Captured(kept),
             is_terminal: false,
             attended: false,
+            typist: Some(Box::new(|_| Zeroizing::default())),
             width: 80,
             dumb: false,
             colour: Some(false),

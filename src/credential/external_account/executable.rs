@@ -120,7 +120,7 @@ impl SubjectSource for Executable {
         if let Some(kept) = self.kept(pool, broker)? {
             return Ok(kept.token);
         }
-        let printed = broker.outside(|| self.run(pool, broker.world))?;
+        let printed = broker.outside(|| self.run(pool, broker))?;
         let answer = match printed.trim_ascii().is_empty() {
             true => self.left_in_file().unwrap_or(printed),
             false => printed,
@@ -195,7 +195,8 @@ impl Executable {
         }
     }
 
-    fn run(&self, pool: &Pool, world: &World) -> Result<zeroize::Zeroizing<Vec<u8>>> {
+    fn run(&self, pool: &Pool, broker: &Broker<'_>) -> Result<zeroize::Zeroizing<Vec<u8>>> {
+        let world = broker.world;
         if !Path::new(self.program()).is_absolute() {
             world.terminal.warn(&format!(
                 "{}: the program {} has no absolute path, so another one may be run in its place",
@@ -203,9 +204,10 @@ impl Executable {
                 self.place()
             ));
         }
-        let for_people = self.interactive_limit.filter(|_| is_answered(pool, world));
+        let for_people = self.interactive_limit.filter(|_| is_answered(pool, broker));
         let limit = for_people.unwrap_or(self.limit);
         let interactive = for_people.is_some();
+        let _sign = interactive.then(|| broker.asking());
         world.terminal.note(|| format!("{} is run, for at most {limit:?}", self.place()));
         let changes = self.changes(pool, interactive, world);
         let run = exec::Run { words: &self.words, changes: &changes, limit, interactive };
@@ -293,8 +295,8 @@ impl Executable {
 
 /// Whether somebody who signs in with a browser or a password is there to answer the program: people have workforce
 /// pools, machines have others.
-fn is_answered(pool: &Pool, world: &World) -> bool {
-    Provider::of(&pool.audience) == Ok(Provider::Workforce) && world.is_attended()
+fn is_answered(pool: &Pool, broker: &Broker<'_>) -> bool {
+    Provider::of(&pool.audience) == Ok(Provider::Workforce) && broker.may_ask()
 }
 
 /// Whether the STS would take this token for what the credential says it is. Types we do not know are left to it.

@@ -9,6 +9,7 @@ pub mod ci;
 pub(crate) mod executable;
 mod file;
 pub(crate) mod format;
+mod openid;
 pub mod provider;
 mod url;
 pub mod workload;
@@ -411,6 +412,7 @@ const SOURCES: &[(&str, ParseSource)] = &[
     ("executable", executable::parse),
     ("certificate", certificate::parse),
     ("url", url::parse),
+    ("openid", openid::parse),
 ];
 
 fn source(fields: &mut Fields, pool: &Pool, setting: &Setting) -> Result<Box<dyn SubjectSource>> {

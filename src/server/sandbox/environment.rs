@@ -190,7 +190,7 @@ pub(super) fn changes(
         set.push((variable.name, host.into()));
     }
     set.push((env::GAUTH_CONFIG_DIR.name, folder.join(GAUTH).into()));
-    set.push(("GAUTH_CLIENT_ID_FILE", folder.join(clients::INSTALLED).into()));
+    set.push((env::GAUTH_CLIENT_ID_FILE.name, folder.join(clients::INSTALLED).into()));
     set.push((env::GOOGLE_CLOUD_PROJECT.name, PROJECT.into()));
     set.push((env::CLOUDSDK_CONFIG.name, folder.join(GCLOUD).into()));
     set.push((env::CLOUDSDK_CORE_PROJECT.name, PROJECT.into()));

@@ -1,9 +1,13 @@
 //! Killed at any moment: what is stored is old or new, and the next run works.
 
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use gauth::server::sandbox::cast::USER;
+
+use super::login::{Asking, allow, parts};
 use super::rotation::{own_login, refresh_token, shadow};
 use super::{Kind, Stage, alone, chance, each, finish, full, names, pid, run};
 use rustix::process::{Signal, kill_process};
@@ -101,6 +105,115 @@ fn a_killed_refresh_leaves_the_old_or_the_new_refresh_token() {
             }
         });
     }
+}
+
+/// Everything that writers who died have left anywhere in gauth's folder.
+fn left_by_the_dead(stage: &Stage) -> Vec<String> {
+    let folders = ["", "accounts", "accounts/shadow", "tokens"].map(|name| stage.own().join(name));
+    let names = folders.iter().flat_map(|folder| names(folder));
+    names.filter(|name| name.starts_with('.')).collect()
+}
+
+/// As if two hours had gone by for all that lies there.
+fn age_all(stage: &Stage) {
+    for name in ["", "accounts", "accounts/shadow", "tokens"] {
+        let folder = stage.own().join(name);
+        let files = names(&folder).into_iter().filter(|name| folder.join(name).is_file());
+        let then = std::time::SystemTime::now() - Duration::from_secs(7200);
+        for file in files {
+            std::fs::File::open(folder.join(file)).unwrap().set_modified(then).unwrap();
+        }
+    }
+}
+
+/// The login is there and good, whichever it is, and nothing else than a login is chosen.
+#[track_caller]
+fn is_signed_in(stage: &Stage) -> String {
+    let login = stage.login_of(USER).expect("a login");
+    assert_eq!(login["type"], "authorized_user");
+    assert_eq!(stage.active().as_deref(), Some(USER));
+    let mut command = stage.gauth(Kind::User, &["token", "--account", USER, "--refresh"]);
+    command.env_remove("GOOGLE_APPLICATION_CREDENTIALS");
+    run(command).token();
+    login["refresh_token"].as_str().unwrap().to_owned()
+}
+
+/// Signs in up to the moment when the browser comes back: the process, and where it waits.
+fn about_to_sign_in(stage: &Stage) -> (Asking, String) {
+    let asking = stage.asking(stage.sign_in(&["--no-launch-browser"]));
+    let back = allow(&asking.url);
+    (asking, back)
+}
+
+#[test]
+fn a_killed_login_leaves_the_old_account_or_the_new_one() {
+    let _alone = alone();
+    let kills = if full() { 2000 } else { 60 };
+    each(&[kills / 2; 2], 2, |kills| {
+        let stage = Stage::new(&[]);
+        let (mut old, mut longest) = (None, Duration::from_millis(300));
+        let (mut kept, mut replaced) = (0, 0);
+        for round in 0..=*kills {
+            let (asking, back) = about_to_sign_in(&stage);
+            let (pid, start) = (asking.pid(), Instant::now());
+            let browser = std::thread::spawn(move || back_with(&back));
+            if round == 0 {
+                // One that nobody ends: what is there from now on.
+                assert_eq!(asking.end().code, 0);
+                longest = start.elapsed();
+            } else {
+                std::thread::sleep(longest.mul_f64((chance() % 10_000) as f64 / 10_000.0));
+                let _ = kill_process(pid, Signal::KILL);
+                asking.end();
+            }
+            browser.join().unwrap();
+            let now = is_signed_in(&stage);
+            match old.replace(now.clone()) {
+                Some(old) if old == now => kept += 1,
+                _ => replaced += 1,
+            }
+        }
+        assert!(kept > 0 && replaced > 1, "{kept} kept, {replaced} replaced: no test at all");
+        age_all(&stage);
+        let (asking, back) = about_to_sign_in(&stage);
+        back_with(&back);
+        assert_eq!(asking.end().code, 0);
+        assert_eq!(left_by_the_dead(&stage), [""; 0]);
+    });
+}
+
+/// As a browser does, which does not mind when nobody answers.
+fn back_with(back: &str) {
+    let (host, path) = parts(back);
+    let Ok(mut stream) = std::net::TcpStream::connect(&host) else { return };
+    let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    let _ = stream.write_all(head.as_bytes());
+    let _ = stream.read_to_end(&mut Vec::new());
+}
+
+#[test]
+fn a_killed_first_login_leaves_an_account_or_none() {
+    let _alone = alone();
+    let rounds: Vec<usize> = (0..if full() { 400 } else { 12 }).collect();
+    each(&rounds, 2, |_| {
+        let stage = Stage::new(&[]);
+        let (asking, back) = about_to_sign_in(&stage);
+        let pid = asking.pid();
+        let browser = std::thread::spawn(move || back_with(&back));
+        std::thread::sleep(Duration::from_micros(chance() % 150_000));
+        let _ = kill_process(pid, Signal::KILL);
+        asking.end();
+        browser.join().unwrap();
+        let mut command = stage.gauth(Kind::User, &["token", "--account", USER]);
+        command.env_remove("GOOGLE_APPLICATION_CREDENTIALS");
+        let ended = run(command);
+        match stage.login_of(USER) {
+            Some(_) => drop(ended.token()),
+            None => {
+                assert_eq!((ended.code, stage.active()), (3, None), "{ended:?}");
+            }
+        }
+    });
 }
 
 /// How often this refresh token was spent.

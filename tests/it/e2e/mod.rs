@@ -16,6 +16,7 @@ mod login;
 mod matrix;
 mod one_mint;
 mod prompt;
+mod reauth;
 mod rotation;
 mod scan;
 mod stdio;

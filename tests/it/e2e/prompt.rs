@@ -48,12 +48,18 @@ impl Terminal {
         command.env("NO_COLOR", "1");
         command.stdin(self.end()).stderr(self.end()).stdout(Stdio::piped());
         let child = command.spawn().unwrap();
+        self.waits_for_a_secret();
+        child
+    }
+
+    /// Waits until what is typed is no longer shown.
+    #[track_caller]
+    pub(super) fn waits_for_a_secret(&self) {
         let start = Instant::now();
         while self.echoes() {
             assert!(start.elapsed() < Duration::from_secs(30), "nobody asked");
             std::thread::sleep(Duration::from_millis(5));
         }
-        child
     }
 
     /// What the terminal showed so far.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use gauth::server::sandbox::cast::{GRANTED, USER};
 use serde_json::Value;
 
-use super::{Kind, Stage, alone, each, names, run};
+use super::{Kind, Stage, alone, each, full, names, run};
 
 /// As many different requests, and so different keys of the cache: each a subset of what was granted.
 fn wishes(count: usize) -> Vec<String> {
@@ -50,31 +50,41 @@ pub(super) fn refresh_token(file: &std::path::Path) -> String {
     token.to_owned()
 }
 
+/// What was sent in the place of the refresh token since so many requests.
+fn spent(stage: &Stage, before: usize) -> Vec<String> {
+    let requests = stage.google.requests();
+    let forms = requests[before..].iter().filter_map(|logged| logged.request.form()).flatten();
+    forms.filter(|(name, _)| name == "refresh_token").map(|(_, value)| value).collect()
+}
+
+/// A server that takes each refresh token once, and ends the login of whoever sends one twice.
 #[test]
 fn fifty_at_once_never_spend_a_token_twice() {
     let _alone = alone();
+    let rounds = if full() { 100 } else { 2 };
     for ours in [false, true] {
         let stage = Stage::new(&["token=rotate"]);
         let login = ours.then(|| own_login(&stage));
         let ask = |scopes: &str| {
-            let mut command =
-                stage.gauth(Kind::User, &["token", "--scopes", scopes, "--timeout", "30s"]);
+            let words = ["token", "--refresh", "--scopes", scopes, "--timeout", "55s"];
+            let mut command = stage.gauth(Kind::User, &words);
             if ours {
                 command.env_remove("GOOGLE_APPLICATION_CREDENTIALS");
             }
             run(command)
         };
-        each(&wishes(50), 50, |scopes| drop(ask(scopes).token()));
-        assert_eq!(stage.google.count("token"), 50, "one request for each, and none refused");
-        let login = login.or_else(|| shadow(&stage)).unwrap();
-        let last = refresh_token(&login);
-        let requests = stage.google.requests();
-        let sent = requests.iter().filter_map(|logged| logged.request.form()).flatten();
-        let sent: Vec<String> =
-            sent.filter(|(name, _)| name == "refresh_token").map(|(_, value)| value).collect();
-        assert!(!sent.contains(&last), "the stored token was spent");
+        for round in 1..=rounds {
+            let before = stage.google.requests().len();
+            each(&wishes(50), 50, |scopes| drop(ask(scopes).token()));
+            let login = login.clone().or_else(|| shadow(&stage)).unwrap();
+            let last = refresh_token(&login);
+            let sent = spent(&stage, before);
+            assert_eq!(sent.len(), 50, "one request for each, and none refused, in round {round}");
+            let each_once: std::collections::BTreeSet<&String> = sent.iter().collect();
+            assert_eq!(each_once.len(), 50, "a token was spent twice in round {round}");
+            assert!(!each_once.contains(&last), "the stored token was spent in round {round}");
+        }
         // Only the newest one is taken: any other would end the login.
         ask(&GRANTED.join(",")).token();
-        assert_ne!(refresh_token(&login), last);
     }
 }

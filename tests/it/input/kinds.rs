@@ -235,9 +235,9 @@ fn acting_as_another() -> [Specimen; 4] {
         Specimen {
             credential: impersonated(authorized_user()),
             fields: fields(&[
-                ("source_credentials.client_id", Text, Nothing),
-                ("source_credentials.client_secret", Text, Nothing),
-                ("source_credentials.refresh_token", Text, Nothing),
+                ("source_credentials.client_id", Line, Nothing),
+                ("source_credentials.client_secret", Line, Nothing),
+                ("source_credentials.refresh_token", Line, Nothing),
                 ("source_credentials.token_uri", Url, TheSame),
                 ("source_credentials.quota_project_id", Name, TheSame),
             ]),

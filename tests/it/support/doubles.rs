@@ -264,7 +264,8 @@ impl Exchange {
         let json: Json = serde_json::from_slice(&body).unwrap_or_default();
         let text = |name: &&str| json.get(*name)?.as_str().map(str::to_owned);
         let names = ["access_token", "refresh_token", "id_token", "accessToken", "signedJwt"];
-        let others = ["SecretAccessKey", "Token", "value", "oidcToken"];
+        let others =
+            ["SecretAccessKey", "Token", "value", "oidcToken", "encodedProofOfReauthToken"];
         names.iter().chain(&others).filter_map(text).collect()
     }
 

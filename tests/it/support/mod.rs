@@ -18,8 +18,9 @@ use gauth::world::clock::Clock;
 use gauth::world::env::Env;
 use gauth::world::folders::Folders;
 use gauth::world::streams::Streams;
-use gauth::world::terminal::Terminal;
+use gauth::world::terminal::{Terminal, Typist};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 pub(crate) use doubles::{
     Exchange, Hand, Sent, get, iam, metadata, nothing, ping, post, put, sts, token,
@@ -107,6 +108,8 @@ pub(crate) struct Ran {
     /// What GitHub's runner was told to hide, in order; those lines are not in `stderr`.
     pub(crate) masks: Vec<String>,
     pub(crate) sent: Vec<Sent>,
+    /// What the person at the terminal was asked.
+    pub(crate) asked: Vec<String>,
 }
 
 impl Ran {
@@ -116,6 +119,7 @@ impl Ran {
 }
 
 type Step = Box<dyn Fn(&Home)>;
+type Typing = Rc<dyn Fn(&Home)>;
 
 /// A run that is being prepared, and what is expected of it.
 pub(crate) struct Test {
@@ -128,6 +132,8 @@ pub(crate) struct Test {
     secrets: Vec<String>,
     started: Option<i64>,
     attended: bool,
+    ci: bool,
+    typed: Vec<(String, Typing)>,
     printing: Printing,
     /// Any of these.
     status: Vec<u8>,
@@ -151,6 +157,8 @@ impl Test {
             secrets: samples::SECRETS.iter().map(|secret| (*secret).to_owned()).collect(),
             started: None,
             attended: false,
+            ci: false,
+            typed: Vec::new(),
             printing: Rc::new(|_| Ok(())),
             status: vec![0],
             stdout: None,
@@ -242,6 +250,23 @@ impl Test {
         self
     }
 
+    /// There is a terminal, but nobody sits at it: this is CI.
+    pub(crate) fn unattended_terminal(mut self) -> Test {
+        self.ci = true;
+        self.attended()
+    }
+
+    /// What is typed at the next question, which nobody may see.
+    pub(crate) fn types(self, line: &str) -> Test {
+        self.types_after(line, |_| {})
+    }
+
+    /// The same, once something else has happened.
+    pub(crate) fn types_after(mut self, line: &str, before: impl Fn(&Home) + 'static) -> Test {
+        self.typed.push((line.to_owned(), Rc::new(before)));
+        self.attended()
+    }
+
     /// What happens when something is printed, before it is.
     pub(crate) fn printing(
         mut self,
@@ -312,7 +337,9 @@ impl Test {
         let (stdout, stderr) = (Kept::new(&self.printing, home), Rc::new(RefCell::new(Vec::new())));
         let script = Script::new(&self.script, home);
         let sent = script.sent();
-        let world = self.world(home, script, stdout.clone(), Rc::clone(&stderr), loud);
+        let mut world = self.world(home, script, stdout.clone(), Rc::clone(&stderr), loud);
+        let (typist, asked) = self.typist(home);
+        world.terminal.typist = Some(typist);
         let words = self.words(home.folder.path());
         let outcome = catch_unwind(AssertUnwindSafe(|| cli::run(&words, &world)));
         let stderr = String::from_utf8(stderr.take()).expect("text on standard error");
@@ -323,12 +350,29 @@ impl Test {
             stdout: home.shown(&String::from_utf8(stdout.take()).expect("text")),
             stderr: home.shown(&stderr),
             sent: sent.take(),
+            asked: asked.take(),
         };
         // The next process begins later than this one ended.
         home.clock.sleep(std::time::Duration::from_millis(1));
         assert_eq!(ran.sent.len(), self.script.len(), "requests: {ran:#?}");
+        assert_eq!(ran.asked.len(), self.typed.len(), "questions: {ran:#?}");
         self.check(&ran, loud);
         ran
+    }
+
+    /// Types what the case says, and keeps the questions.
+    fn typist(&self, home: &Rc<Home>) -> (Typist, Rc<RefCell<Vec<String>>>) {
+        let asked: Rc<RefCell<Vec<String>>> = Rc::default();
+        let (typed, home, kept) = (self.typed.clone(), Rc::clone(home), Rc::clone(&asked));
+        let typist = move |question: &str| {
+            let number = kept.borrow().len();
+            let next = typed.get(number);
+            let (line, before) = next.unwrap_or_else(|| panic!("unexpected: {question}"));
+            kept.borrow_mut().push(question.to_owned());
+            before(&home);
+            Zeroizing::new(line.clone())
+        };
+        (Box::new(typist), asked)
     }
 
     /// What the runner of GitHub Actions takes out of standard error, and what it leaves.
@@ -369,7 +413,7 @@ impl Test {
         terminal.width = columns.map_or(80, |columns| columns.parse().expect("a number"));
         let input = Box::new(std::io::Cursor::new(self.input.clone()));
         let mut streams = Streams::other(input, Box::new(stdout));
-        (terminal.attended, terminal.is_terminal) = (self.attended, self.attended);
+        (terminal.attended, terminal.is_terminal) = (self.attended && !self.ci, self.attended);
         streams.in_is_terminal = self.attended;
         World {
             folders,
@@ -388,6 +432,7 @@ impl Test {
     fn check(&self, ran: &Ran, loud: bool) {
         assert!(self.status.contains(&ran.status), "not {:?}: {ran:#?}", self.status);
         let mut secrets = self.secrets.clone();
+        secrets.extend(self.typed.iter().map(|(line, _)| line.clone()));
         secrets.extend(self.script.iter().flat_map(Exchange::secrets));
         secrets.extend(ran.sent.iter().flat_map(Sent::secrets));
         if let Some(leaked) = leak(&ran.stderr, &secrets) {

@@ -9,6 +9,7 @@ mod lent;
 mod login;
 mod machine;
 mod network;
+mod reauth;
 mod robot;
 mod rotation;
 

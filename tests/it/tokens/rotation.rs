@@ -181,3 +181,116 @@ fn without_a_home_a_rotated_token_is_warned_about() {
         .warns("the new refresh token of ada@example.com cannot be stored, there is no home folder")
         .run();
 }
+
+#[test]
+fn a_login_made_while_the_old_one_was_refreshed_was_overwritten_by_its_successor() {
+    let home = Home::new();
+    home.write(OWN, authorized_user().to_string());
+    let anew = samples::with(authorized_user(), &json!({"refresh_token": "1//0a-login-made-anew"}));
+    let there = anew.clone();
+    let meanwhile = move |home: &Home| home.write(OWN, there.to_string());
+    own(&home, "").google(rotating(TOKEN, ROTATED).during(meanwhile)).run();
+    assert_eq!(stored(&home, OWN), anew);
+}
+
+#[test]
+fn a_login_forgotten_while_it_was_refreshed_came_back_as_half_a_file() {
+    let home = Home::new();
+    home.write(OWN, authorized_user().to_string());
+    let remove = |home: &Home| std::fs::remove_file(home.path(OWN)).expect("a file");
+    own(&home, "").google(rotating(TOKEN, ROTATED).during(remove)).run();
+    assert!(home.names(".config/gauth/accounts").is_empty());
+}
+
+#[test]
+fn a_login_damaged_while_it_was_refreshed_became_half_a_file() {
+    for rotates in [true, false] {
+        let home = Home::new();
+        let login = samples::with(authorized_user(), &json!({"refresh_token_rotates": rotates}));
+        home.write(OWN, login.to_string());
+        let damage = |home: &Home| home.write(OWN, "{");
+        let test = own(&home, "").google(rotating(TOKEN, ROTATED).during(damage));
+        if rotates {
+            // It was read just before.
+            test.run();
+            let next = json!({"refresh_token": ROTATED});
+            assert_eq!(stored(&home, OWN), samples::with(login, &next));
+        } else {
+            test.warns("cannot be stored, its file is damaged").run();
+            assert_eq!(home.read(OWN), "{");
+        }
+    }
+}
+
+/// A refresh token that is refused, and what has become of the login by then.
+fn refused_while(meanwhile: impl Fn(&Home) + 'static) -> Test {
+    let home = Home::new();
+    home.write(OWN, authorized_user().to_string());
+    own(&home, "").google(token(400, r#"{"error":"invalid_grant"}"#).during(meanwhile))
+}
+
+#[test]
+fn a_login_that_is_gone_or_another_clients_by_now_is_not_used() {
+    let remove = |home: &Home| std::fs::remove_file(home.path(OWN)).expect("a file");
+    let test = refused_while(remove).status(4);
+    test.says("ada@example.com must sign in again, another gauth has signed out meanwhile")
+        .tries("gauth login --account ada@example.com")
+        .run();
+    let other = json!({"client_id": "another-client", "refresh_token": ROTATED});
+    let other = samples::with(authorized_user(), &other);
+    let test = refused_while(move |home| home.write(OWN, other.to_string())).status(6);
+    test.says("ada@example.com was signed in anew while its old login was being used").run();
+}
+
+#[test]
+fn what_writers_that_died_have_left_among_the_logins_stayed_for_ever() {
+    let home = Home::new();
+    home.write(OWN, authorized_user().to_string());
+    let left = ".config/gauth/accounts/.ada@example.com.json.1-ab.tmp";
+    home.write(left, "x");
+    home.write(".config/gauth/accounts/.young.json.1-ab.tmp", "x");
+    let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_767_323_045 - 4000);
+    std::fs::File::open(home.path(left)).expect("a file").set_modified(old).expect("a time");
+    own(&home, "").google(rotating(TOKEN, ROTATED)).run();
+    let names = home.names(".config/gauth/accounts");
+    assert_eq!(names, [".young.json.1-ab.tmp", "ada@example.com.json"]);
+}
+
+#[test]
+fn a_draft_that_was_swept_away_took_the_new_refresh_token_along() {
+    let home = Home::new();
+    let login = samples::with(authorized_user(), &json!({"refresh_token_rotates": true}));
+    home.write(OWN, login.to_string());
+    let sweep = |home: &Home| {
+        let folder = ".config/gauth/accounts";
+        let drafts: Vec<String> =
+            home.names(folder).into_iter().filter(|name| name.ends_with(".tmp")).collect();
+        assert_eq!(drafts.len(), 1);
+        std::fs::remove_file(home.path(folder).join(&drafts[0])).expect("a file");
+    };
+    own(&home, "").google(rotating(TOKEN, ROTATED).during(sweep)).run();
+    assert_eq!(stored(&home, OWN)["refresh_token"], ROTATED);
+}
+
+#[test]
+fn a_server_of_somebody_elses_may_rotate_and_is_asked_once() {
+    let there = "https://tokens.example/token";
+    let user = samples::with(authorized_user(), &json!({"token_uri": there}));
+    let test = with(&user, "--allow-token-host tokens.example");
+    test.google(token(503, "").url(there)).status(6).run();
+}
+
+#[test]
+fn a_copied_login_and_its_original_share_what_changes() {
+    let home = Home::new();
+    let copy = samples::with(authorized_user(), &json!({"refresh_token_shared": true}));
+    home.write(OWN, copy.to_string());
+    own(&home, "").google(rotating(TOKEN, ROTATED)).run();
+    assert_eq!(stored(&home, OWN), copy);
+    let third = "1//0third-refresh-token";
+    let test = with(&authorized_user(), "--refresh").home(&home).secret(third);
+    let ran = test.google(rotating(SECOND, third)).run();
+    assert_eq!(ran.sent[0].field("refresh_token"), ROTATED);
+    let ran = own(&home, "--refresh").google(token(200, granted(TOKEN))).run();
+    assert_eq!(ran.sent[0].field("refresh_token"), third);
+}

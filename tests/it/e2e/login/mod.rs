@@ -35,7 +35,7 @@ impl Shown {
 }
 
 /// Host with port, and what follows, of a URL on this machine.
-fn parts(url: &str) -> (String, String) {
+pub(super) fn parts(url: &str) -> (String, String) {
     let rest = url.strip_prefix("http://").unwrap_or_else(|| panic!("{url}"));
     let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let slash = if path.starts_with('/') { "" } else { "/" };

@@ -1,0 +1,311 @@
+//! Somebody else's OpenID provider, by the description it publishes (OpenID Connect Discovery, 4).
+
+use serde_json::Value;
+
+use crate::broker::Broker;
+use crate::error::{Error, Result};
+use crate::google::answer;
+use crate::http::{HttpRequest, HttpResponse};
+use crate::json::Fields;
+use crate::login::provider::{Auth, ISSUER, Provider};
+use crate::printable;
+use crate::url::{Scheme, Url};
+
+/// Where it is, below the issuer.
+const PATH: &str = "/.well-known/openid-configuration";
+
+/// What a provider says of itself.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// Its name, which is a URL.
+    pub issuer: String,
+    authorization: Url,
+    token: Url,
+    device: Option<Url>,
+    userinfo: Option<Url>,
+    /// Where logins end.
+    pub revocation: Option<Url>,
+    /// How clients with a secret prove who they are; `None`: in no way that is known here.
+    auth: Option<Auth>,
+    /// The scopes it names.
+    pub scopes: Vec<String>,
+    says_issuer: bool,
+}
+
+/// The issuer as the user named it, checked.
+///
+/// # Errors
+/// Usage for what cannot be one, unsafe for plain http to another machine.
+pub fn issuer(text: &str) -> Result<Url> {
+    let hint = "--issuer https://login.example.com, as the provider calls itself";
+    let shown = printable::text(text);
+    let url = Url::parse(text)
+        .map_err(|what| Error::usage(format!("--issuer {shown} {what}")).hint(hint))?;
+    if url.as_str().contains('?') {
+        return Err(Error::usage(format!("--issuer {shown} has a query")).hint(hint));
+    }
+    if text.trim_end_matches('/') == ISSUER {
+        return Err(Error::usage("--issuer is for other providers than Google")
+            .hint("gauth login, without --issuer"));
+    }
+    match url.scheme == Scheme::Https || url.is_loopback() {
+        true => Ok(url),
+        false => Err(Error::not_safe(format!("--issuer {shown} is not https"))
+            .hint("use the provider's https address")),
+    }
+}
+
+/// Asks the provider for its description.
+///
+/// # Errors
+/// `NoAnswer` for what is none, unsafe for one of somebody else or with unsafe endpoints.
+pub fn ask(issuer_text: &str, broker: &Broker<'_>) -> Result<Description> {
+    let own = issuer(issuer_text)?;
+    let place = format!("{}{PATH}", own.as_str().trim_end_matches('/'));
+    let url = Url::parse(&place)
+        .map_err(|what| Error::usage(format!("--issuer {}: {what}", printable::text(&place))))?;
+    let response = broker.send(&HttpRequest::get(url.clone()))?;
+    if response.status == 404 {
+        return Err(answer::failure_of("the provider", &response, url.authority()).hint(format!(
+            "check --issuer: a provider describes itself at {}",
+            printable::text(url.as_str())
+        )));
+    }
+    read(&response, issuer_text, &own)
+}
+
+/// Reads a description, which must be of the issuer that was asked for.
+///
+/// # Errors
+/// As [`ask`].
+pub fn read(response: &HttpResponse, issuer: &str, own: &Url) -> Result<Description> {
+    let host = own.authority();
+    if response.status != 200 {
+        return Err(answer::failure_of("the provider", response, host)
+            .hint_if_none(|| "check --issuer".to_owned()));
+    }
+    let mut fields = Fields::new(answer::object(response, host)?);
+    let in_answer = |what: String| {
+        answer::unusable(response, host, &format!("is no description of a provider, {what}"))
+    };
+    let said = fields.needed("issuer").map_err(in_answer)?;
+    if said != issuer {
+        let shown = printable::text(&said);
+        let error = Error::not_safe(format!(
+            "{host} describes {shown}, --issuer asks for {}",
+            printable::text(issuer)
+        ));
+        // One slash is a mistake, anything else another provider.
+        return Err(match said.trim_end_matches('/') == issuer.trim_end_matches('/') {
+            true => error.hint(format!("--issuer {shown}")),
+            false => error.hint("check --issuer: a provider speaks for itself only"),
+        });
+    }
+    let mut endpoint = |name: &str| -> Result<Option<Url>> {
+        let Some(text) = fields.text(name).map_err(in_answer)?.filter(|text| !text.is_empty())
+        else {
+            return Ok(None);
+        };
+        let url = Url::parse(&text).map_err(|what| in_answer(format!("{name} {what}")))?;
+        let safe = url.scheme == Scheme::Https || (url.is_loopback() && own.is_loopback());
+        match safe {
+            true => Ok(Some(url)),
+            false => Err(Error::not_safe(format!(
+                "{host}: {name} sends secrets to {} without TLS",
+                printable::text(url.authority())
+            ))
+            .hint("tell the provider's administrator")),
+        }
+    };
+    let missing = |name: &str| in_answer(format!("{name} is missing"));
+    let authorization =
+        endpoint("authorization_endpoint")?.ok_or_else(|| missing("authorization_endpoint"))?;
+    let token = endpoint("token_endpoint")?.ok_or_else(|| missing("token_endpoint"))?;
+    let device = endpoint("device_authorization_endpoint")?;
+    let userinfo = endpoint("userinfo_endpoint")?;
+    let revocation = endpoint("revocation_endpoint")?;
+    let mut list = |name: &str| texts(fields.any(name), name).map_err(in_answer);
+    let methods = list("token_endpoint_auth_methods_supported")?;
+    let challenges = list("code_challenge_methods_supported")?;
+    let scopes = list("scopes_supported")?.unwrap_or_default();
+    if challenges.is_some_and(|methods| !methods.iter().any(|method| method == "S256")) {
+        return Err(Error::not_safe(format!("{host} does not support PKCE with S256"))
+            .hint("a login without it can be stolen; ask the provider's administrator"));
+    }
+    let says_issuer = fields.flag("authorization_response_iss_parameter_supported");
+    Ok(Description {
+        issuer: said,
+        authorization,
+        token,
+        device,
+        userinfo,
+        revocation,
+        auth: auth(methods.as_deref()),
+        scopes,
+        says_issuer: says_issuer.map_err(in_answer)?.unwrap_or_default(),
+    })
+}
+
+/// How to prove who the client is: in the header where that is possible, as the standard wants it.
+fn auth(methods: Option<&[String]>) -> Option<Auth> {
+    // OpenID Connect Discovery, 3: without a word it is the header.
+    let Some(methods) = methods else { return Some(Auth::EncodedBasic) };
+    let has = |name: &str| methods.iter().any(|method| method == name);
+    match (has("client_secret_basic"), has("client_secret_post")) {
+        (true, _) => Some(Auth::EncodedBasic),
+        (false, true) => Some(Auth::Body),
+        (false, false) => None,
+    }
+}
+
+/// A list of texts.
+fn texts(value: Option<Value>, name: &str) -> std::result::Result<Option<Vec<String>>, String> {
+    let text = |value: Value| match value {
+        Value::String(text) => Some(text),
+        _ => None,
+    };
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Array(items)) => {
+            let items: Option<Vec<String>> = items.into_iter().map(text).collect();
+            items.map(Some).ok_or_else(|| format!("{name} is not a list of texts"))
+        }
+        Some(_) => Err(format!("{name} is not a list of texts")),
+    }
+}
+
+impl Description {
+    /// The provider, for a client that has a secret or none.
+    ///
+    /// # Errors
+    /// `Unsupported`, when the client's secret can be shown in no way that the provider takes.
+    pub fn provider(&self, has_secret: bool) -> Result<Provider> {
+        let auth = match (self.auth, has_secret) {
+            (Some(auth), _) => auth,
+            (None, false) => Auth::Body,
+            (None, true) => {
+                return Err(Error::unsupported(format!(
+                    "{} takes a client's secret in no way that gauth knows",
+                    printable::text(&self.issuer)
+                ))
+                .hint("register a client without a secret there, a public or native one"));
+            }
+        };
+        Ok(Provider {
+            name: printable::text(self.token.authority()),
+            issuer: Some(self.issuer.clone()),
+            says_issuer: self.says_issuer,
+            authorization: self.authorization.clone(),
+            token: self.token.clone(),
+            device: self.device.clone(),
+            userinfo: self.userinfo.clone(),
+            auth,
+            own: Vec::new(),
+            google: false,
+        })
+    }
+
+    /// Whether it gives refresh tokens to those who ask for `offline_access`.
+    pub fn knows_offline_access(&self) -> bool {
+        self.scopes.iter().any(|scope| scope == "offline_access")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use zeroize::Zeroizing;
+
+    const IDP: &str = "https://idp.example/t";
+
+    fn described(change: impl FnOnce(&mut Value)) -> Result<Description> {
+        let mut value = json!({
+            "issuer": IDP,
+            "authorization_endpoint": "https://idp.example/t/auth",
+            "token_endpoint": "https://login.elsewhere.example/token",
+        });
+        change(&mut value);
+        let body = Zeroizing::new(value.to_string().into_bytes());
+        let response = HttpResponse { status: 200, headers: Vec::new(), body };
+        read(&response, IDP, &Url::parse(IDP).expect("url"))
+    }
+
+    #[test]
+    fn a_description_without_the_optional_parts_will_do() {
+        let least = described(|_| {}).expect("the least");
+        let provider = least.provider(true).expect("a provider");
+        assert_eq!(provider.auth, Auth::EncodedBasic);
+        assert_eq!((provider.issuer.as_deref(), provider.says_issuer), (Some(IDP), false));
+        assert_eq!((provider.device, least.revocation.clone()), (None, None));
+        assert!(!least.knows_offline_access());
+        let more = described(|value| {
+            value["token_endpoint_auth_methods_supported"] =
+                json!(["private_key_jwt", "client_secret_post"]);
+            value["code_challenge_methods_supported"] = json!(["plain", "S256"]);
+            value["scopes_supported"] = json!(["openid", "offline_access"]);
+            value["device_authorization_endpoint"] = json!("https://idp.example/device");
+            value["authorization_response_iss_parameter_supported"] = json!(true);
+        });
+        let more = more.expect("more");
+        let provider = more.provider(true).expect("a provider");
+        assert_eq!((provider.auth, provider.says_issuer), (Auth::Body, true));
+        assert!(provider.device.is_some() && more.knows_offline_access());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_exit_code() {
+        for (name, value, code, what) in [
+            ("issuer", json!("https://other.example"), 9, "describes https://other.example"),
+            ("issuer", json!("https://idp.example/t/"), 9, "describes"),
+            ("issuer", Value::Null, 6, "issuer"),
+            ("token_endpoint", Value::Null, 6, "token_endpoint is missing"),
+            ("token_endpoint", json!("http://idp.example/token"), 9, "token_endpoint"),
+            ("token_endpoint", json!("http://127.0.0.1/token"), 9, "token_endpoint"),
+            ("token_endpoint", json!("/token"), 6, "token_endpoint"),
+            ("token_endpoint", json!(5), 6, "token_endpoint"),
+            ("authorization_endpoint", json!("javascript:x"), 6, "authorization_endpoint"),
+            ("userinfo_endpoint", json!("http://idp.example/u"), 9, "userinfo_endpoint"),
+            ("code_challenge_methods_supported", json!(["plain"]), 9, "S256"),
+            (
+                "code_challenge_methods_supported",
+                json!("S256"),
+                6,
+                "code_challenge_methods_supported",
+            ),
+            ("scopes_supported", json!([5]), 6, "scopes_supported"),
+            ("authorization_response_iss_parameter_supported", json!("yes"), 6, "iss_parameter"),
+        ] {
+            let error = described(|described| described[name] = value.clone()).expect_err(name);
+            assert_eq!(error.kind().exit_code(), code, "{name} {value}: {error}");
+            assert!(error.message().contains(what), "{name} {value}: {error}");
+        }
+        let slash = described(|value| value["issuer"] = json!("https://idp.example/t/"));
+        let hint = slash.expect_err("a slash").hint_text().map(str::to_owned);
+        assert_eq!(hint.as_deref(), Some("--issuer https://idp.example/t/"));
+        let nothing = described(|value| {
+            value["token_endpoint_auth_methods_supported"] = json!(["private_key_jwt"]);
+        });
+        let nothing = nothing.expect("a description");
+        assert!(nothing.provider(false).is_ok());
+        assert_eq!(nothing.provider(true).expect_err("a secret").kind().exit_code(), 7);
+    }
+
+    #[test]
+    fn issuers_are_https_or_on_this_machine() {
+        for good in ["https://idp.example", "https://idp.example/a/b", "http://127.0.0.1:9/oidc"] {
+            assert!(issuer(good).is_ok(), "{good}");
+        }
+        for (bad, code) in [
+            ("idp.example", 2),
+            ("https://idp.example/?x", 2),
+            ("https://idp.example/#x", 2),
+            ("http://idp.example", 9),
+            ("http://localhost", 9),
+            ("https://accounts.google.com", 2),
+            ("https://accounts.google.com/", 2),
+        ] {
+            assert_eq!(issuer(bad).expect_err(bad).kind().exit_code(), code, "{bad}");
+        }
+    }
+}

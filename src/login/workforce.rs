@@ -1,0 +1,413 @@
+//! Signing in by way of a workforce pool (`auth.cloud.google`): the configuration file that the pool's administrator
+//! hands out, the OAuth client, and the login that is made of it.
+
+use std::path::Path;
+
+use serde_json::{Map, json};
+
+use crate::broker::Broker;
+use crate::credential::Services;
+use crate::credential::external_account::check_client;
+use crate::credential::external_account::provider::{self, Provider as Named};
+use crate::error::{Error, Result};
+use crate::gcloud::properties::Properties;
+use crate::google::sts;
+use crate::google::token::Granted;
+use crate::json::{self, Fields};
+use crate::login::client::Client;
+use crate::login::provider::{Auth, Provider};
+use crate::login::{Made, Plan};
+use crate::printable;
+use crate::private_file;
+use crate::secret::Secret;
+use crate::settings::Settings;
+use crate::trust::{DEFAULT_UNIVERSE, Endpoint, Fence};
+use crate::url::{Scheme, Url};
+
+const KIND: &str = "external_account_authorized_user_login_config";
+/// Where people of the default universe sign in, below this domain.
+const WEB_DOMAIN: &str = "cloud.google";
+/// Largest configuration, in bytes.
+const LARGEST: usize = 64 * 1024;
+const AGAIN: &str =
+    "gcloud iam workforce-pools create-login-config PROVIDER --output-file FILE makes one";
+
+/// What the user said that decides which servers are trusted.
+#[derive(Debug, Clone, Copy)]
+pub struct Chosen<'a> {
+    /// The universe.
+    pub universe: Option<&'a str>,
+    /// Hosts besides Google's (`--allow-token-host`).
+    pub hosts: &'a [String],
+    /// Services that variables moved.
+    pub services: &'a Services,
+}
+
+impl<'a> Chosen<'a> {
+    /// What holds for this run.
+    pub fn of(settings: &'a Settings) -> Chosen<'a> {
+        Chosen {
+            universe: settings.universe_domain.as_deref(),
+            hosts: &settings.allowed_token_hosts,
+            services: &settings.services,
+        }
+    }
+}
+
+/// A login configuration, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    audience: String,
+    authorization: Url,
+    token: Url,
+    introspection: Url,
+    universe: String,
+}
+
+impl Config {
+    /// Reads the file, which `origin` names: a flag, a variable or a file of gcloud's.
+    ///
+    /// # Errors
+    /// Malformed or unsafe, naming file and field.
+    pub fn read(path: &Path, origin: &str, chosen: Chosen<'_>) -> Result<Config> {
+        let shown = printable::path(path);
+        let place = match origin.starts_with("--") {
+            true => shown,
+            false => format!("{shown} ({origin})"),
+        };
+        let bytes =
+            private_file::read_named(path, LARGEST).map_err(|fault| fault.at(path, &place))?;
+        Config::parse(&bytes, &place, chosen)
+    }
+
+    /// Reads the text of a configuration.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn parse(bytes: &[u8], place: &str, chosen: Chosen<'_>) -> Result<Config> {
+        let malformed = |what: String| Error::malformed(place, what).hint(AGAIN);
+        let mut fields = Fields::new(json::object(bytes).map_err(malformed)?);
+        match fields.text("type").map_err(malformed)?.as_deref() {
+            Some(KIND) => {}
+            Some("external_account_authorized_user") => {
+                return Err(malformed(
+                    "this is a login already, and no configuration of one".to_owned(),
+                )
+                .hint(format!("gauth login --credentials {}", printable::text(place))));
+            }
+            Some(other) => {
+                let other = printable::text(other);
+                return Err(malformed(format!("type is \"{other}\", not {KIND}")));
+            }
+            None => return Err(malformed("type is missing".to_owned())),
+        }
+        let audience = fields.needed("audience").map_err(malformed)?;
+        let named = Named::of(&audience).map_err(|what| malformed(format!("audience {what}")))?;
+        if named != Named::Workforce || provider_name(&audience).is_none() {
+            return Err(malformed("audience names no provider of a workforce pool".to_owned()));
+        }
+        let mut text =
+            |name: &str| fields.text(name).map(|text| text.filter(|text| !text.is_empty()));
+        let claimed = text("universe_domain").map_err(malformed)?;
+        let web = text("universe_cloud_web_domain").map_err(malformed)?;
+        let universe = claimed.clone().unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned());
+        if let Some(wanted) = chosen.universe.filter(|wanted| *wanted != universe) {
+            return Err(Error::unsupported(format!(
+                "{place}: this login is of the universe {}, not {wanted}",
+                printable::text(&universe)
+            ))
+            .hint("leave --universe-domain and GOOGLE_CLOUD_UNIVERSE_DOMAIN away"));
+        }
+        let web =
+            web.filter(|_| chosen.universe.is_some()).unwrap_or_else(|| WEB_DOMAIN.to_owned());
+        let authorization = fields.needed("auth_url").map_err(malformed)?;
+        let authorization = page(&authorization, &web, place, chosen.hosts)?;
+        let fence = Fence {
+            place,
+            allowed: chosen.hosts,
+            chosen: chosen.universe,
+            claimed: claimed.as_deref(),
+        };
+        let mut endpoint = |field: &str| {
+            let text = fields.needed(field).map_err(malformed)?;
+            let url = fence.endpoint(Endpoint::Sts, field, &text)?;
+            match &chosen.services.sts {
+                // A loopback address is where somebody put it already.
+                Some(moved) if !url.is_loopback() => {
+                    url.moved_to(moved).map_err(|what| malformed(format!("{field} {what}")))
+                }
+                _ => Ok(url),
+            }
+        };
+        let token = endpoint("token_url")?;
+        let own = endpoint("token_info_url")?;
+        let introspection = chosen.services.introspection.clone().unwrap_or(own);
+        Ok(Config { audience, authorization, token, introspection, universe })
+    }
+
+    /// Where people of this pool sign in.
+    pub fn provider(&self) -> Provider {
+        let name = provider_name(&self.audience).unwrap_or_default().to_owned();
+        Provider {
+            name: self.token.authority().to_owned(),
+            issuer: None,
+            says_issuer: false,
+            authorization: self.authorization.clone(),
+            token: self.token.clone(),
+            device: None,
+            userinfo: None,
+            auth: Auth::Basic,
+            own: vec![("provider_name".to_owned(), name)],
+            google: false,
+        }
+    }
+
+    /// The login, under the name that the STS has for the person.
+    ///
+    /// # Errors
+    /// When it does not tell, when it is somebody else, or when there is no refresh token.
+    pub fn login(
+        &self,
+        plan: &Plan,
+        granted: &Granted,
+        quota_project: Option<&str>,
+        broker: &Broker<'_>,
+    ) -> Result<Made> {
+        let asked =
+            sts::introspect(&self.introspection, &granted.access_token, Some(plan.client_auth()));
+        let host = self.introspection.authority();
+        let account = sts::read_principal(&broker.send(&asked)?, host)?;
+        let Some(account) = account else {
+            return Err(Error::no_answer(format!("{host} does not say who signed in"))
+                .hint("gauth login once more; gauth -vv login shows the exchange"));
+        };
+        let Some(refresh_token) = &granted.refresh_token else {
+            return Err(Error::refused(format!(
+                "{} gave no refresh token for {}",
+                plan.provider.name,
+                printable::text(&account)
+            ))
+            .hint("look at the session length of the workforce pool, then gauth login once more"));
+        };
+        let secret = plan.client.secret.as_ref().map_or("", Secret::expose);
+        let mut login = Map::new();
+        for (name, value) in [
+            ("type", json!("external_account_authorized_user")),
+            ("account", json!(account)),
+            ("audience", json!(self.audience)),
+            ("client_id", json!(plan.client.id)),
+            ("client_secret", json!(secret)),
+            ("refresh_token", json!(refresh_token.expose())),
+            ("token_url", json!(self.token.as_str())),
+            ("token_info_url", json!(self.introspection.as_str())),
+            ("universe_domain", json!(self.universe)),
+        ] {
+            login.insert(name.to_owned(), value);
+        }
+        if let Some(project) = quota_project {
+            login.insert("quota_project_id".to_owned(), json!(project));
+        }
+        let wanted = plan.wish.account.as_deref();
+        match wanted.is_none_or(|wanted| is_same_person(wanted, &account)) {
+            true => Ok(Made { account, login }),
+            false => Err(crate::login::person::somebody_else(&account, wanted.unwrap_or_default())),
+        }
+    }
+}
+
+/// Whether a name that people use is that of the principal: the whole, or its last part.
+fn is_same_person(wanted: &str, principal: &str) -> bool {
+    wanted.eq_ignore_ascii_case(principal)
+        || principal
+            .rsplit_once("/subject/")
+            .is_some_and(|(_, subject)| subject.eq_ignore_ascii_case(wanted))
+}
+
+/// What follows the name of the service: the provider, as the page wants it.
+fn provider_name(audience: &str) -> Option<&str> {
+    let name = audience.strip_prefix("//iam.googleapis.com/")?;
+    provider::audience(name).ok().map(|_| name)
+}
+
+/// The page where people sign in: Google's, of the universe that was chosen, or on this machine.
+fn page(text: &str, web_domain: &str, place: &str, allowed: &[String]) -> Result<Url> {
+    let url = Url::parse(text)
+        .map_err(|what| Error::malformed(place, format!("auth_url {what}")).hint(AGAIN))?;
+    let usual = url.scheme == Scheme::Https && url.port == 443;
+    let is_googles = usual && url.host.strip_prefix("auth.") == Some(web_domain);
+    let is_allowed = url.scheme == Scheme::Https
+        && allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(&url.host));
+    if url.is_loopback() || is_googles || is_allowed {
+        return Ok(url);
+    }
+    let host = printable::text(url.authority());
+    Err(Error::not_safe(format!(
+        "{place}: auth_url leads to {host}, which is not auth.{web_domain}"
+    ))
+    .hint(format!(
+        "--allow-token-host {} if you trust it, --universe-domain for another universe's",
+        url.host
+    )))
+}
+
+/// The client of gcloud's properties `auth/client_id` and `auth/client_secret`, which gcloud signs in with too.
+///
+/// # Errors
+/// Malformed or usage, naming variable or file.
+pub fn gclouds_client(properties: &Properties) -> Result<Option<Client>> {
+    let get = |name: &str| {
+        let found = properties.get("auth", name)?;
+        Ok::<_, Error>(found.filter(|property| !property.value.is_empty()))
+    };
+    let Some(id) = get("client_id")? else { return Ok(None) };
+    let secret = get("client_secret")?.map(|property| property.value).unwrap_or_default();
+    check_client(&id.value, &secret).map_err(|what| {
+        Error::malformed(&id.origin, what).hint("gcloud config unset auth/client_id")
+    })?;
+    Ok(Some(Client {
+        id: id.value,
+        secret: Some(Secret::new(secret)),
+        web: false,
+        auth_uri: None,
+        token_uri: None,
+        redirect_uris: Vec::new(),
+        place: id.origin,
+    }))
+}
+
+/// The client as the STS wants it: in the header, with an empty secret where there is none.
+pub fn with_secret(client: Client) -> Client {
+    let secret = client.secret.unwrap_or_else(|| Secret::new(String::new()));
+    Client { secret: Some(secret), ..client }
+}
+
+/// The configuration that gcloud's property `auth/login_config_file` names, and where that is said.
+///
+/// # Errors
+/// Malformed or usage, naming variable or file.
+pub fn gclouds_config(properties: &Properties) -> Result<Option<(String, String)>> {
+    let found = properties.get("auth", "login_config_file")?;
+    let found = found.filter(|property| !property.value.is_empty());
+    Ok(found.map(|property| (property.value, property.origin)))
+}
+
+/// What to do where there is no client.
+pub fn no_client() -> Error {
+    Error::usage(
+        "a workforce login needs an OAuth client, and none is named: --client-id-file, GAUTH_CLIENT_ID_FILE, \
+         CLOUDSDK_AUTH_CLIENT_ID with CLOUDSDK_AUTH_CLIENT_SECRET, gcloud's auth/client_id",
+    )
+    .hint(
+        "gcloud iam oauth-clients create NAME --location global --client-type confidential-client \
+         --allowed-grant-types authorization-code-grant,refresh-token-grant --allowed-scopes \
+         https://www.googleapis.com/auth/cloud-platform --allowed-redirect-uris http://127.0.0.1\n     \
+         put id and secret into a file: {\"installed\":{\"client_id\":\"…\",\"client_secret\":\"…\"}}\n     \
+         gauth login --login-config FILE --client-id-file FILE",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    const AUDIENCE: &str = "//iam.googleapis.com/locations/global/workforcePools/p/providers/q";
+
+    fn parsed(
+        universe: Option<&str>,
+        change: impl FnOnce(&mut Value),
+    ) -> std::result::Result<Config, (u8, String)> {
+        let mut value = json!({
+            "type": KIND,
+            "audience": AUDIENCE,
+            "auth_url": "https://auth.cloud.google/authorize",
+            "token_url": "https://sts.googleapis.com/v1/oauthtoken",
+            "token_info_url": "https://sts.googleapis.com/v1/introspect",
+        });
+        change(&mut value);
+        let services = Services::default();
+        let chosen = Chosen { universe, hosts: &[], services: &services };
+        Config::parse(value.to_string().as_bytes(), "login.json", chosen)
+            .map_err(|error| (error.kind().exit_code(), error.message().to_owned()))
+    }
+
+    #[test]
+    fn the_page_is_told_which_provider_it_is_for() {
+        let config = parsed(None, |_| {}).expect("a configuration");
+        let provider = config.provider();
+        let name = "locations/global/workforcePools/p/providers/q";
+        assert_eq!(provider.own, [("provider_name".to_owned(), name.to_owned())]);
+        assert_eq!((provider.auth, provider.google), (Auth::Basic, false));
+        let local = parsed(None, |value| value["auth_url"] = json!("http://127.0.0.1:9/authorize"));
+        assert!(local.is_ok());
+    }
+
+    #[test]
+    fn another_universe_has_to_be_chosen() {
+        let of_universe = |value: &mut Value| {
+            value["universe_domain"] = json!("u.example");
+            value["universe_cloud_web_domain"] = json!("cloud.u.example");
+            value["auth_url"] = json!("https://auth.cloud.u.example/authorize");
+            value["token_url"] = json!("https://sts.u.example/v1/oauthtoken");
+            value["token_info_url"] = json!("https://sts.u.example/v1/introspect");
+        };
+        assert!(parsed(Some("u.example"), of_universe).is_ok());
+        assert_eq!(parsed(None, of_universe).expect_err("not chosen").0, 9);
+        assert_eq!(parsed(Some("v.example"), of_universe).expect_err("another").0, 7);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_exit_code() {
+        for (name, value, code, what) in [
+            ("type", json!("authorized_user"), 8, "type is"),
+            ("type", json!("external_account_authorized_user"), 8, "a login already"),
+            ("type", Value::Null, 8, "type is missing"),
+            (
+                "audience",
+                json!("//iam.googleapis.com/locations/global/workforcePools/p"),
+                8,
+                "audience",
+            ),
+            (
+                "audience",
+                json!(
+                    "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q"
+                ),
+                8,
+                "audience",
+            ),
+            ("auth_url", Value::Null, 8, "auth_url"),
+            ("auth_url", json!("https://auth.evil.example/authorize"), 9, "auth.evil.example"),
+            ("auth_url", json!("https://auth.cloud.google.evil.example/"), 9, "auth_url"),
+            ("auth_url", json!("http://auth.cloud.google/authorize"), 9, "auth_url"),
+            ("auth_url", json!("https://auth.cloud.google:8443/authorize"), 9, "auth_url"),
+            ("token_url", json!("https://sts.evil.example/v1/oauthtoken"), 9, "token_url"),
+            (
+                "token_info_url",
+                json!("http://sts.googleapis.com/v1/introspect"),
+                9,
+                "token_info_url",
+            ),
+            ("token_url", json!(5), 8, "token_url"),
+            ("universe_domain", json!("u.example"), 9, "token_url"),
+        ] {
+            let change = |config: &mut Value| {
+                config[name] = value.clone();
+                if name == "universe_domain" {
+                    config["token_url"] = json!("https://sts.u.example/v1/oauthtoken");
+                }
+            };
+            let (got, message) = parsed(None, change).expect_err(name);
+            assert_eq!(got, code, "{name} {value}: {message}");
+            assert!(message.contains(what) && message.contains("login.json"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_person_is_known_by_both_names() {
+        let principal = "principal://iam.googleapis.com/locations/global/workforcePools/p/subject/ada@x.example";
+        assert!(is_same_person(principal, principal));
+        assert!(is_same_person("Ada@x.example", principal));
+        assert!(!is_same_person("x.example", principal) && !is_same_person("", principal));
+    }
+}
