@@ -57,7 +57,7 @@ const provider = new Provider(issuer, {
 });
 
 for (const [client_id, method] of Object.entries(METHODS)) {
-  const installed = { client_id, auth_uri: `${issuer}/auth`, token_uri: `${issuer}/token`, redirect_uris: ['http://127.0.0.1'] };
+  const installed = { client_id, auth_uri: `${issuer}/auth`, token_uri: `${issuer}/token`, redirect_uris: ['http://127.0.0.1/'] };
   if (method !== 'none') installed.client_secret = SECRET;
   writeFileSync(`${folder}/${client_id}.json`, JSON.stringify({ installed }));
 }
