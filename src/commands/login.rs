@@ -2,15 +2,16 @@
 
 mod place;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::accounts::{self, State};
 use crate::broker::Broker;
 use crate::commands::{Example, Group, Spec, Status, Words};
+use crate::discover::Search;
 use crate::error::{Error, Result};
 use crate::flags::{Effort, General, Report, ReportFormat, Who, Wish as Scopes};
 use crate::google::token::Granted;
@@ -40,6 +41,7 @@ pub const SPEC: Spec = Spec {
         Example("gauth login --client-id-file client.json", "opens the browser"),
         Example("gauth login --no-browser", "for a machine without one"),
         Example("gauth login --account ada@example.com", "sign in again"),
+        Example("gauth login --credentials key.json", "keep a credential file as an account"),
     ],
     more: "\
 A browser is opened where there is one, never over SSH or in CI; the address is printed in any case. The answer comes \
@@ -52,7 +54,9 @@ registered with a port or path of its own, is answered at exactly that address o
 used, or those of the client file if they are Google's or on this machine.\n\n\
 Without --scopes, openid, email and cloud-platform are asked for. What was asked for and not granted is named. The \
 login becomes the active account, or with --profile that profile's; who signed in before is still there, see gauth \
-accounts. Of several logins for one account at a time one opens a browser, and the others use what comes of it.\n\n\
+accounts. --update-adc writes gcloud's ADC file as well, which Google's libraries read, and keeps the old one beside \
+it. With --credentials nobody is asked: any credential file becomes an account. Of several logins for one account at \
+a time one opens a browser, and the others use what comes of it.\n\n\
 With --device an address and a code are shown for the browser of any other device. Google does so for clients of type \
 \"TVs and Limited Input devices\" and for few scopes, cloud-platform not among them: --no-browser has no such limits.\n\n\
 --login-config signs in by way of a workforce pool, with an OAuth client of that organisation; gcloud's property \
@@ -144,6 +148,12 @@ struct Asked {
 #[group(skip)]
 #[command(next_help_heading = "Then")]
 struct Fate {
+    /// Ask nobody, keep this credential file
+    #[arg(long, value_name = "FILE", visible_aliases = ["key-file", "cred-file"], value_hint = ValueHint::FilePath, conflicts_with_all = ["client_id_file", "no_browser", "scopes"])]
+    credentials: Option<OsString>,
+    /// Write gcloud's ADC file too
+    #[arg(long)]
+    update_adc: bool,
     /// Keep the active account as it is
     #[arg(long)]
     no_activate: bool,
@@ -165,6 +175,11 @@ fn run(words: Words, world: &World) -> anyhow::Result<Status> {
     let flags: Flags = words.flags()?;
     let settings = Settings::resolve(&flags.given()?, world)?;
     let broker = settings.broker(world);
+    if let Some(file) = &flags.fate.credentials {
+        let done = flags.take(file, &settings, world)?;
+        flags.report(&done, world)?;
+        return Ok(Status::DONE);
+    }
     let plan = flags.plan(&settings, &broker)?;
     let done = match turn::wait(plan.wish.account.as_deref(), plan.until, world)? {
         Turn::Done(account) => Stored { account, scopes: None },
@@ -199,6 +214,7 @@ impl Flags {
                 ..Effort::default()
             },
             general: self.general.clone(),
+            new_profile: true,
         })
     }
 
@@ -264,8 +280,7 @@ impl Flags {
         let quota_project = settings.quota_project.as_deref();
         let Made { account, login } = plan.login(granted, challenge, quota_project, broker)?;
         warn_of_missing(plan, granted.scopes.as_deref(), broker.world);
-        accounts::keep(&account, &login, broker.world)?;
-        self.activate(&account, broker.world)?;
+        self.keep(&account, &login, broker.world)?;
         Ok(Stored { account, scopes: granted.scopes.clone() })
     }
 
@@ -317,6 +332,38 @@ impl Flags {
                 Ok(None)
             }
         }
+    }
+
+    /// Keeps a credential file as an account.
+    fn take(&self, file: &OsStr, settings: &Settings, world: &World) -> Result<Stored> {
+        let broker = settings.broker(world);
+        let search = Search { settings, broker: &broker, may_ask: true };
+        let mut taken = accounts::from_file(file, place::account(settings).as_deref(), &search)?;
+        if self.fate.update_adc {
+            accounts::belongs_into_adc(&taken.name, &taken.json)?;
+        }
+        if let Some(project) = &settings.quota_project {
+            taken.json.insert("quota_project_id".to_owned(), json!(project));
+        }
+        self.keep(&taken.name, &taken.json, world)?;
+        Ok(Stored { account: taken.name, scopes: None })
+    }
+
+    /// Stores a login, makes it the account that is used, and writes it for others where that is wanted.
+    fn keep(&self, account: &str, login: &Map<String, Value>, world: &World) -> Result<()> {
+        accounts::keep(account, login, world)?;
+        self.activate(account, world)?;
+        if self.fate.update_adc {
+            let updated = accounts::update_adc(account, login, world)?;
+            let path = printable::path(&updated.path);
+            world.terminal.tell(&match updated.backup {
+                Some(backup) => {
+                    format!("wrote {path}, what was there is now {}", printable::path(&backup))
+                }
+                None => format!("wrote {path}"),
+            });
+        }
+        Ok(())
     }
 
     /// Makes it the account that is used from now on.

@@ -2,7 +2,7 @@
 //! client.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 
@@ -16,7 +16,7 @@ use crate::login::{Makes, discovery, openid};
 use crate::settings::{self, Settings};
 use crate::token;
 use crate::trust::DEFAULT_UNIVERSE;
-use crate::world::{World, env};
+use crate::world::env;
 
 /// Elsewhere than at Google.
 #[derive(Debug, Default, Args)]
@@ -59,7 +59,7 @@ impl Place {
         broker: &Broker<'_>,
     ) -> Result<Chosen> {
         let world = broker.world;
-        let client = client(client_file, world)?;
+        let client = client(client_file, settings)?;
         if let Some(issuer) = &self.issuer {
             let issuer = settings::text("--issuer", issuer)?;
             return at_issuer(&issuer, client, scopes, settings, broker);
@@ -80,16 +80,16 @@ impl Place {
     }
 }
 
-/// The client that is named by flag or variable.
-fn client(flag: Option<&OsString>, world: &World) -> Result<Option<Client>> {
-    let flag = flag.map(|file| (file.clone(), "--client-id-file"));
-    let variable = &env::GAUTH_CLIENT_ID_FILE;
-    let named = flag.or_else(|| Some((world.env.os(variable)?, variable.name)));
-    named.map(|(file, origin)| Client::read(&PathBuf::from(file), origin)).transpose()
+/// The client that is named by flag, variable or setting.
+fn client(flag: Option<&OsString>, settings: &Settings) -> Result<Option<Client>> {
+    let flag = flag.map(|file| (Path::new(file), "--client-id-file"));
+    let named = settings.client_id_file.as_ref();
+    let named = named.map(|chosen| (chosen.value.as_path(), chosen.origin.as_str()));
+    flag.or(named).map(|(file, origin)| Client::read(file, origin)).transpose()
 }
 
 /// Whose login it is to be: who is named for this run, not whom a profile has had until now.
-fn account(settings: &Settings) -> Option<String> {
+pub(super) fn account(settings: &Settings) -> Option<String> {
     let account = settings.account.as_ref()?;
     let named = ["--account", env::GAUTH_ACCOUNT.name].contains(&account.origin.as_str());
     named.then(|| account.value.clone())
