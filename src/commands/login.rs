@@ -87,11 +87,11 @@ pub(super) struct Flags {
     #[arg(long, value_name = "SCOPE,…")]
     scopes: Vec<OsString>,
     #[command(flatten)]
+    wish: Asked,
+    #[command(flatten)]
     way: Way,
     #[command(flatten)]
     place: Place,
-    #[command(flatten)]
-    wish: Asked,
     #[command(flatten)]
     fate: Fate,
     #[command(flatten)]
@@ -118,7 +118,7 @@ struct Way {
     #[arg(long, value_name = "DURATION")]
     wait: Option<OsString>,
     /// The port to come back to; a free one
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", hide_short_help = true)]
     port: Option<u16>,
     /// The URL to come back to, as registered
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url, hide_short_help = true)]
