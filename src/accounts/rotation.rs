@@ -18,7 +18,7 @@ use crate::world::World;
 use crate::world::clock::Deadline;
 
 /// Room reserved for a login before a rotating refresh token is spent, in bytes.
-const ROOM: usize = 64 * 1024;
+pub(super) const ROOM: usize = 64 * 1024;
 /// Marks a stored login whose server has given it another refresh token, and so will again.
 pub(super) const ROTATES: &str = "refresh_token_rotates";
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use crate::accounts::rotation::ROOM;
 use crate::accounts::{Login, Origin, SHARED, State, file_name, owner, path, shape, state};
 use crate::cache::{Cache, Lock};
 use crate::error::{Error, Result, io_reason};
-use crate::private_file::{self, Durability};
+use crate::private_file::{self, Draft, Durability};
 use crate::secret::Secret;
 use crate::world::World;
 use crate::world::clock::Deadline;
@@ -37,6 +38,24 @@ pub fn keep(name: &str, login: &Map<String, Value>, world: &World) -> Result<Pat
     });
     write(&path, &completed(name, login.clone(), world), world)?;
     Ok(path)
+}
+
+/// Whether a login could be stored now, there being a folder and room for it: a person's consent is not to be asked for
+/// in vain.
+///
+/// # Errors
+/// Why not.
+pub fn room(world: &World) -> Result<()> {
+    let gauth = world.folders.gauth.as_deref().ok_or_else(state::homeless)?;
+    let drafted = private_file::subfolder(Some(gauth), "accounts").and_then(|folder| {
+        let name = "login";
+        Draft::begin(&folder, name, Durability::Durable, &*world.random)?.reserve(ROOM)
+    });
+    drafted.map_err(|error| {
+        let shown = printable::path(gauth);
+        Error::unexpected(format!("{shown}: a login cannot be kept there, {}", io_reason(&error)))
+            .hint("make room, or set GAUTH_CONFIG_DIR to a folder of your own")
+    })
 }
 
 fn write(path: &Path, login: &Map<String, Value>, world: &World) -> Result<()> {

@@ -1,0 +1,245 @@
+//! `gauth login`: a person signs in, once; tokens come from what is stored then.
+
+mod ask;
+mod keep;
+mod place;
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::{Args, ValueHint};
+
+use crate::accounts;
+use crate::broker::Broker;
+use crate::commands::{Example, Group, Spec, Status, Words};
+use crate::error::{Error, Result};
+use crate::flags::{Effort, General, Report, Who, Wish as Scopes};
+use crate::login::Plan;
+use crate::login::authorize::Wish;
+use crate::login::turn::{self, Turn};
+use crate::settings::{self, Given, Settings};
+use crate::world::World;
+use crate::world::clock::Deadline;
+use crate::{complete, duration, printable};
+
+use keep::Stored;
+use place::{Chosen, Place};
+
+/// The command.
+pub const SPEC: Spec = Spec {
+    name: "login",
+    aliases: &[],
+    about: "sign a person in, with a browser here or elsewhere",
+    examples: &[
+        Example("gauth login --client-id-file client.json", "opens the browser"),
+        Example("gauth login --no-browser", "for a machine without one"),
+        Example("gauth login --account ada@example.com", "sign in again"),
+        Example("gauth login --credentials key.json", "keep a credential file as an account"),
+    ],
+    more: "\
+A browser is opened where there is one, never over SSH or in CI; the address is printed in any case. The answer comes \
+back to a port of 127.0.0.1 that only this login can use (PKCE, state), and is waited for as long as --wait says. With \
+--no-browser the address the browser ended at is pasted instead, hidden while it is; unlike gcloud's flag of that name, \
+this needs no second gauth on the machine of the browser.\n\n\
+The login belongs to an OAuth client of your own: a file that --client-id-file, GAUTH_CLIENT_ID_FILE or client_id_file \
+in config.toml names. A client of type \"Desktop app\" can come back to any port. One for the web, or one that is \
+registered with a port or path of its own, is answered at exactly that address of this machine. Google's endpoints are \
+used, or those of the client file if they are Google's or on this machine.\n\n\
+Without --scopes, openid, email and cloud-platform are asked for. What was asked for and not granted is named. The \
+login becomes the active account, or with --profile that profile's; who signed in before is still there, see gauth \
+accounts. --update-adc writes gcloud's ADC file as well, which Google's libraries read, and keeps the old one beside \
+it. With --credentials nobody is asked: any credential file becomes an account. Of several logins for one account at \
+a time one opens a browser, and the others use what comes of it.\n\n\
+With --device an address and a code are shown for the browser of any other device. Google does so for clients of type \
+\"TVs and Limited Input devices\" and for few scopes, cloud-platform not among them: --no-browser has no such limits.\n\n\
+--login-config signs in by way of a workforce pool, with an OAuth client of that organisation; gcloud's property \
+auth/login_config_file does the same, and its auth/client_id and auth/client_secret are the client where no file is \
+named. --issuer signs in at any other OpenID provider, with a client that is registered there. Its ID token is what \
+gauth id-token prints then; with --workload-identity-provider, the full name of a provider of a workload or workforce \
+pool, it is exchanged for access tokens of Google's.",
+    group: Group::SignIn,
+    flags: Flags::augment_args,
+    run,
+};
+
+/// How long a person may take.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
+
+#[derive(Debug, Default, Args)]
+pub(super) struct Flags {
+    /// Whose login, as --account
+    #[arg(value_name = "ACCOUNT", add = complete::accounts())]
+    positional: Option<OsString>,
+    /// Whose login; others are refused
+    #[arg(long, value_name = "EMAIL", add = complete::accounts())]
+    account: Option<OsString>,
+    /// The OAuth client, as downloaded
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    client_id_file: Option<OsString>,
+    /// Default: openid,email,cloud-platform
+    #[arg(long, value_name = "SCOPE,…")]
+    scopes: Vec<OsString>,
+    #[command(flatten)]
+    wish: Asked,
+    #[command(flatten)]
+    way: Way,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    fate: Fate,
+    #[command(flatten)]
+    report: Report,
+    #[command(flatten)]
+    general: General,
+}
+
+/// How the answer comes back.
+#[derive(Debug, Default, Args)]
+#[group(skip)]
+#[command(next_help_heading = "How")]
+struct Way {
+    /// Print the URL and open nothing
+    #[arg(long)]
+    no_launch_browser: bool,
+    /// Paste the answer; needs no second gauth
+    #[arg(long, conflicts_with_all = ["no_launch_browser", "port"])]
+    no_browser: bool,
+    /// A code for the browser of another device
+    #[arg(long, conflicts_with_all = ["no_launch_browser", "no_browser", "port", "redirect_uri"])]
+    device: bool,
+    /// How long the person may take; 5m
+    #[arg(long, value_name = "DURATION")]
+    wait: Option<OsString>,
+    /// The port to come back to; a free one
+    #[arg(long, value_name = "PORT", hide_short_help = true)]
+    port: Option<u16>,
+    /// The URL to come back to, as registered
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url, hide_short_help = true)]
+    redirect_uri: Option<OsString>,
+}
+
+/// What the server is asked for besides.
+#[derive(Debug, Default, Args)]
+#[group(skip)]
+struct Asked {
+    /// none, consent or select_account
+    #[arg(long, value_name = "WORDS")]
+    prompt: Option<OsString>,
+    /// Only accounts of this organisation
+    #[arg(long, value_name = "DOMAIN")]
+    hd: Option<OsString>,
+    /// With what was granted before
+    #[arg(long, hide_short_help = true)]
+    include_granted_scopes: bool,
+    /// Another parameter of the question
+    #[arg(long = "parameter", value_name = "NAME=VALUE", hide_short_help = true)]
+    parameters: Vec<OsString>,
+}
+
+/// What becomes of the login.
+#[derive(Debug, Default, Args)]
+#[group(skip)]
+#[command(next_help_heading = "Then")]
+struct Fate {
+    /// Ask nobody, keep this credential file
+    #[arg(long, value_name = "FILE", visible_aliases = ["key-file", "cred-file"], value_hint = ValueHint::FilePath, conflicts_with_all = ["client_id_file", "no_browser", "scopes"])]
+    credentials: Option<OsString>,
+    /// Write gcloud's ADC file too
+    #[arg(long)]
+    update_adc: bool,
+    /// Keep the active account as it is
+    #[arg(long)]
+    no_activate: bool,
+    /// The project that pays for the requests
+    #[arg(long, value_name = "PROJECT")]
+    quota_project: Option<OsString>,
+    /// Hosts that may get its secrets too
+    #[arg(long, value_name = "HOST,…", value_delimiter = ',', hide_short_help = true)]
+    allow_token_host: Vec<OsString>,
+    /// Time for all requests together; 30s
+    #[arg(long, value_name = "DURATION", hide_short_help = true)]
+    timeout: Option<OsString>,
+    /// Certificates to trust, PEM
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, hide_short_help = true)]
+    ca_file: Option<OsString>,
+}
+
+fn run(words: Words, world: &World) -> anyhow::Result<Status> {
+    let flags: Flags = words.flags()?;
+    let settings = Settings::resolve(&flags.given()?, world)?;
+    let broker = settings.broker(world);
+    if let Some(file) = &flags.fate.credentials {
+        let done = flags.take(file, &settings, world)?;
+        flags.report(&done, world)?;
+        return Ok(Status::DONE);
+    }
+    let plan = flags.plan(&settings, &broker)?;
+    // Nobody is asked for what could not be kept.
+    accounts::room(world)?;
+    let done = match turn::wait(plan.wish.account.as_deref(), plan.until, world)? {
+        Turn::Done(account) => Stored { account, scopes: None },
+        Turn::Ours(_turn) => flags.sign_in(&plan, &broker, &settings)?,
+    };
+    flags.report(&done, world)?;
+    Ok(Status::DONE)
+}
+
+impl Flags {
+    /// The groups that settings know.
+    fn given(&self) -> Result<Given> {
+        let who = Who {
+            account: self.account.clone(),
+            quota_project: self.fate.quota_project.clone(),
+            allow_token_host: self.fate.allow_token_host.clone(),
+            workload_identity_provider: self.place.workload_identity_provider.clone(),
+            ..Who::default()
+        };
+        Ok(Given {
+            who: who.with_positional(self.positional.as_ref())?,
+            wish: Scopes { scopes: self.scopes.clone(), ..Scopes::default() },
+            effort: Effort {
+                timeout: self.fate.timeout.clone(),
+                ca_file: self.fate.ca_file.clone(),
+                ..Effort::default()
+            },
+            general: self.general.clone(),
+            new_profile: true,
+        })
+    }
+
+    /// Everything that can be known before anybody is asked.
+    fn plan(&self, settings: &Settings, broker: &Broker<'_>) -> Result<Plan> {
+        let wait = self.way.wait.as_deref().map(wait).transpose()?.unwrap_or(PATIENCE);
+        let file = self.client_id_file.as_ref();
+        let Chosen { provider, client, makes, scopes, prompt, account } =
+            self.place.choose(file, &self.scopes, settings, broker)?;
+        let text = |flag: &str, value: &Option<OsString>| {
+            value.as_deref().map(|value| settings::text(flag, value)).transpose()
+        };
+        let mut wish = Wish {
+            scopes,
+            account,
+            prompt: text("--prompt", &self.wish.prompt)?.or(prompt.map(str::to_owned)),
+            domain: text("--hd", &self.wish.hd)?,
+            include_granted: self.wish.include_granted_scopes,
+            more: Vec::new(),
+        };
+        for written in &self.wish.parameters {
+            wish.add(&settings::text("--parameter", written)?)?;
+        }
+        let until = Deadline::after(&*broker.world.clock, wait);
+        Ok(Plan { provider, client, wish, until, makes })
+    }
+}
+
+fn wait(value: &std::ffi::OsStr) -> Result<Duration> {
+    let text = settings::text("--wait", value)?;
+    let wrong = |what: &str| {
+        Error::usage(format!("--wait {} {what}", printable::text(&text))).hint("--wait 15m")
+    };
+    match duration::parse(&text) {
+        Ok(time) if time.is_zero() => Err(wrong("leaves no time at all")),
+        Ok(time) => Ok(time.min(Duration::from_secs(24 * 3600))),
+        Err(what) => Err(wrong(what)),
+    }
+}
