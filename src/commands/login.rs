@@ -351,10 +351,14 @@ impl Flags {
 
     /// Stores a login, makes it the account that is used, and writes it for others where that is wanted.
     fn keep(&self, account: &str, login: &Map<String, Value>, world: &World) -> Result<()> {
-        accounts::keep(account, login, world)?;
+        let mut login = login.clone();
+        if self.fate.update_adc {
+            login.insert(accounts::SHARED.to_owned(), Value::Bool(true));
+        }
+        accounts::keep(account, &login, world)?;
         self.activate(account, world)?;
         if self.fate.update_adc {
-            let updated = accounts::update_adc(account, login, world)?;
+            let updated = accounts::update_adc(account, &login, world)?;
             let path = printable::path(&updated.path);
             world.terminal.tell(&match updated.backup {
                 Some(backup) => {

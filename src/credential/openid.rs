@@ -12,10 +12,10 @@ use crate::google::token::{self, Granted};
 use crate::google::{answer, revoke};
 use crate::http::Patience;
 use crate::json::Fields;
-use crate::jwt;
 use crate::login::provider::Auth;
 use crate::printable;
 use crate::secret::Secret;
+use crate::token::Token;
 use crate::trust::Endpoint;
 use crate::url::Url;
 use crate::world::World;
@@ -139,11 +139,7 @@ impl Session {
     /// # Errors
     /// `LoginRequired` when the person has to sign in again.
     pub fn id_token(&self, broker: &Broker<'_>) -> Result<Secret> {
-        let now = broker.now();
-        let kept = self.id_token.as_ref();
-        if let Some(kept) = kept
-            .filter(|token| jwt::expiry(token).is_some_and(|end| end.saturating_sub(now) > MARGIN))
-        {
+        if let Some(kept) = self.id_token.as_ref().filter(|token| self.will_do(token, broker)) {
             broker.world.terminal.note(|| format!("the ID token kept for {} is used", self.name));
             return Ok(kept.clone());
         }
@@ -182,6 +178,13 @@ impl Session {
 
     fn login<'a>(&'a self, refresh_token: &'a Secret) -> Login<'a> {
         Login { origin: &self.origin, client_id: &self.client_id, refresh_token, rapt: None }
+    }
+
+    /// Whether the ID token that is kept is the one to use. Where it cannot be renewed, it is for as long as it lasts.
+    fn will_do(&self, kept: &Secret, broker: &Broker<'_>) -> bool {
+        let token = Token::identity(kept.clone(), KIND);
+        let lasts = token.expires_at.is_some() && token.fresh(broker.now(), MARGIN);
+        lasts && (self.refresh_token.is_none() || broker.settles_for(&token, MARGIN))
     }
 
     fn client(&self) -> ClientAuth<'_> {
