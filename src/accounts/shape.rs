@@ -72,6 +72,7 @@ const PUBLIC: &[&str] = &[
     "auth_uri",
     "ca_cert_path",
     "certificate_config_location",
+    "client_auth",
     "client_email",
     "client_id",
     "client_x509_cert_url",

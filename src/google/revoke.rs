@@ -28,13 +28,21 @@ pub fn login_of_client(url: &Url, refresh_token: &Secret, client: ClientAuth<'_>
 /// # Errors
 /// `Refused` in the server's words, or `NoAnswer`.
 pub fn read(response: &HttpResponse, host: &str) -> Result<bool> {
+    read_of("Google", response, host)
+}
+
+/// The same of somebody else's server: `who` says it.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_of(who: &str, response: &HttpResponse, host: &str) -> Result<bool> {
     let said = answer::server_error(response);
     match response.status {
         // A web page is no answer, whatever its status: something stands between us and the server.
         200 if !answer::looks_like_html(response) => Ok(true),
         200 => Err(answer::unusable(response, host, "is a web page")),
         400 if said.is_some_and(|said| said.code == "invalid_token") => Ok(false),
-        _ => Err(answer::failure(response, host)),
+        _ => Err(answer::failure_of(who, response, host)),
     }
 }
 

@@ -110,6 +110,7 @@ fn short_kind(kind: &str) -> String {
         "service_account" => "service account",
         "external_account" => "federated identity",
         "external_account_authorized_user" => "workforce user",
+        "openid_login" => "OpenID user",
         "impersonated_service_account" => "impersonated",
         "gdch_service_account" => "service account of GDC",
         "gce" => "machine",

@@ -135,6 +135,43 @@ fn a_login_that_has_ended_says_how_to_make_another() {
 }
 
 #[test]
+fn signing_out_ends_it_at_the_provider() {
+    const REVOKE: &str = "https://idp.example/revoke";
+    let more = json!({"revoke_url": REVOKE, "client_auth": "client_secret_post"});
+    let home = Home::new();
+    home.write(OWN, federated(&more).to_string());
+    own(&home, "").google(refreshed(1, Some(ROTATED))).google(exchanged(TOKEN)).run();
+    let out = || Test::new("logout example-pool/ada").home(&home);
+    out()
+        .google(post(REVOKE, 401, r#"{"error":"invalid_client"}"#))
+        .status(5)
+        .says("the provider says invalid_client")
+        .run();
+    let ran = out().google(post(REVOKE, 200, "")).run();
+    let asked = &ran.sent[0];
+    assert_eq!((asked.field("token"), asked.field("client_id")), (ROTATED, CLIENT_ID));
+    assert!(home.names(".config/gauth/accounts").iter().all(|name| !name.ends_with(".json")));
+    // What cannot be ended there is forgotten here, and that is said.
+    home.write(OWN, federated(&json!({})).to_string());
+    out().warns("example-pool/ada").run();
+}
+
+#[test]
+fn a_login_that_was_refused_is_listed_as_that() {
+    let home = Home::new();
+    home.write(OWN, federated(&json!({})).to_string());
+    let refused = post(TOKEN_URI, 400, r#"{"error":"invalid_grant"}"#);
+    own(&home, "").google(refused).status(4).run();
+    let ran = Test::new("accounts --format json").home(&home).run();
+    assert!(ran.stdout.contains("must sign in again"), "{}", ran.stdout);
+    let path = ".config/gauth/accounts/idp.example%2Fada.json";
+    let login = samples::with(session(&json!({})), &json!({"type": "openid_login"}));
+    home.write(path, login.to_string());
+    let ran = Test::new("accounts").home(&home).run();
+    assert!(ran.stdout.contains("OpenID user"), "{}", ran.stdout);
+}
+
+#[test]
 fn what_a_file_cannot_say_is_refused_by_name() {
     for (more, status, says) in [
         (json!({"issuer": null}), 8, "credential_source.openid.issuer"),

@@ -128,6 +128,8 @@ fn a_person_of_another_provider_comes_in_by_a_pool() {
         let last = stage.stored("external_account");
         assert_ne!(last["credential_source"]["openid"]["refresh_token"], first);
         assert_eq!(stage.google.count("oidc-token"), 3);
+        let ended = run(stage.afterwards(&["logout"]));
+        assert_eq!((ended.code, stage.google.count("oidc-revoke")), (0, 1), "{ended:?}");
     }
 }
 
