@@ -229,14 +229,17 @@ impl<'w> Cache<'w> {
 
     /// Leaves a note of a failure for those who are waiting for the same token.
     pub fn note_failure(&self, key: &Key, error: &Error) {
-        let failure = Failure {
+        // A note that cannot be left means that each waiter finds out by itself.
+        drop(self.write(key, ".fail", &encode(&self.failure_of(error))));
+    }
+
+    fn failure_of(&self, error: &Error) -> Failure {
+        Failure {
             written: self.world.clock.unix_millis(),
             kind: error.kind().name().to_owned(),
             message: crate::secret::redact(error.message()),
             hint: error.hint_text().map(crate::secret::redact),
-        };
-        // A note that cannot be left means that each waiter finds out by itself.
-        drop(self.write(key, ".fail", &encode(&failure)));
+        }
     }
 
     /// The failure of another process that asked after this one had started.
@@ -250,6 +253,24 @@ impl<'w> Cache<'w> {
             Some(hint) => error.hint(hint),
             None => error,
         })
+    }
+
+    /// Leaves a mark that a server refused what this key stands for.
+    pub fn note_refusal(&self, key: &Key, error: &Error) {
+        drop(self.write(key, ".refused", &encode(&self.failure_of(error))));
+    }
+
+    /// Removes such a mark, if there is one.
+    pub fn forget_refusal(&self, key: &Key) {
+        if let Some(path) = self.path(key, ".refused") {
+            private_file::remove(&path);
+        }
+    }
+
+    /// In what words a server refused what this key stands for. The mark may be lost at any time.
+    pub fn refusal(&self, key: &Key) -> Option<String> {
+        let bytes = private_file::read_own(&self.path(key, ".refused")?, LARGEST).ok()?;
+        unpack(&bytes).map(|failure: Failure| failure.message)
     }
 
     /// Whether a failure was noted within the last `age` milliseconds.
@@ -276,6 +297,17 @@ impl<'w> Cache<'w> {
     /// The name of the lock file of this key.
     pub fn lock_name(key: &Key) -> &str {
         &key.0[..2]
+    }
+
+    /// Drops the tokens of an account.
+    pub fn forget_account(&self, account: &str) {
+        let is_its = |entry: &Entry| {
+            let owner = entry.token.account.as_deref();
+            owner.is_some_and(|owner| owner.eq_ignore_ascii_case(account))
+        };
+        for (name, _) in self.list().into_iter().filter(|(_, entry)| is_its(entry)) {
+            self.forget(&Key(name));
+        }
     }
 
     /// All entries, with the names of their files.

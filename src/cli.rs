@@ -213,8 +213,6 @@ fn unknown(word: &OsStr) -> Error {
 /// Commands that people who know gcloud look for, and what does their work until they are here.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("auth", "gauth token, which is gcloud auth print-access-token"),
-    ("logout", "gcloud auth revoke"),
-    ("accounts", "gauth status"),
     ("config", "gauth help files shows config.toml, gauth help environment the variables"),
     ("doctor", "gauth status, or gauth token -vv"),
     ("serve", "gauth sandbox serves made-up tokens"),

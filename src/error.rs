@@ -91,7 +91,7 @@ pub enum Again {
 }
 
 /// An error for a person: what happened, and the command that mends it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Error {
     kind: ErrorKind,
     message: String,

@@ -133,6 +133,35 @@ pub struct Effort {
     pub ca_file: Option<OsString>,
 }
 
+/// How servers are reached, for commands that ask about logins and not for one token.
+#[derive(Debug, Clone, Default, Args)]
+#[group(skip)]
+#[command(next_help_heading = "Network")]
+pub struct Network {
+    /// Time for all requests together; 30s
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<OsString>,
+    /// Certificates to trust, PEM
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub ca_file: Option<OsString>,
+    /// Hosts that may get its secrets too
+    #[arg(long, value_name = "HOST,…", value_delimiter = ',')]
+    pub allow_token_host: Vec<OsString>,
+}
+
+impl Network {
+    /// Its part of the effort.
+    pub fn effort(&self) -> Effort {
+        let (timeout, ca_file) = (self.timeout.clone(), self.ca_file.clone());
+        Effort { timeout, ca_file, ..Effort::default() }
+    }
+
+    /// Its part of which credential.
+    pub fn who(&self) -> Who {
+        Who { allow_token_host: self.allow_token_host.clone(), ..Who::default() }
+    }
+}
+
 /// What holds for every command.
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)]

@@ -287,7 +287,10 @@ pub const FOLDER: &str = "\
 /// The files and what they hold; also in the manual.
 pub const FILES: &[(&str, &str)] = &[
     ("config.toml", "settings and profiles, written by people, no secrets"),
-    ("state.json", "the active account"),
+    (
+        "state.json",
+        "the active account, and those of profiles, as login and accounts use leave them",
+    ),
     ("accounts/", "one login each, in Google's own JSON"),
     ("accounts/shadow/", "refresh tokens that a server changed, for logins gauth may not write to"),
     ("tokens/", "one cached token each; may be removed at any time"),
@@ -305,6 +308,7 @@ source = \"gcloud\"
 scopes = [\"cloud-platform\"]
 impersonate_service_account = \"ci@my-project.iam.gserviceaccount.com\"
 quota_project = \"my-project\"
+client_id_file = \"/home/ada/client_secret.json\"  # to sign in with
 universe_domain = \"googleapis.com\"
 min_ttl = \"10m\"
 no_cache = false

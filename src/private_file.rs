@@ -332,7 +332,7 @@ impl Draft {
         if self.durability == Durability::Durable
             && let Some(folder) = path.parent()
         {
-            File::open(folder)?.sync_all()?;
+            sync_folder(folder)?;
         }
         Ok(())
     }
@@ -364,6 +364,32 @@ pub fn write(
 /// Removes a file of ours. Failures do not matter: a later sweep finds it.
 pub fn remove(path: &Path) {
     drop(std::fs::remove_file(path));
+}
+
+/// Removes a file of ours that must not come back after a power failure. One that is not there is removed.
+///
+/// # Errors
+/// When it is still there.
+pub fn remove_durably(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    match path.parent() {
+        Some(folder) => sync_folder(folder),
+        None => Ok(()),
+    }
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Elsewhere folders are no files.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Age at which what lies about is removed.

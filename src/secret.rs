@@ -34,7 +34,10 @@ impl Secret {
 
     /// What all tokens of its sort begin with: nothing to hide, and a sign of what it is.
     pub fn beginning(&self) -> &'static str {
-        ["ya29.", "eyJ"].into_iter().find(|sort| self.0.starts_with(sort)).unwrap_or_default()
+        ["ya29.", "eyJ", "1//", "GOCSPX-", "-----BEGIN"]
+            .into_iter()
+            .find(|sort| self.0.starts_with(sort))
+            .unwrap_or_default()
     }
 
     /// Length in bytes.

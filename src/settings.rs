@@ -66,6 +66,10 @@ pub struct Settings {
     pub impersonate: Option<Chosen<Vec<String>>>,
     /// What the token is to be narrowed to.
     pub narrow: Option<Narrow>,
+    /// The profile in use, by its name.
+    pub profile: Option<String>,
+    /// The OAuth client to sign in with.
+    pub client_id_file: Option<Chosen<PathBuf>>,
     /// What is asked for.
     pub wish: AccessRequest,
     policy: Policy,
@@ -116,6 +120,8 @@ pub struct Given {
     pub effort: Effort,
     /// What holds for every command.
     pub general: General,
+    /// Whether the profile may be one that nobody has made yet: this command does.
+    pub new_profile: bool,
 }
 
 impl Settings {
@@ -126,7 +132,7 @@ impl Settings {
     pub fn resolve(given: &Given, world: &World) -> Result<Settings> {
         set_level(&given.general, world);
         world.folders.check()?;
-        let saved = config::saved(&given.general, world)?;
+        let saved = config::saved(given, world)?;
         let pick = Pick { world, saved: &saved };
         let profile = &saved.profile;
         let who = &given.who;
@@ -185,6 +191,13 @@ impl Settings {
             workload: pick.workload(who)?,
             impersonate: pick.impersonate(who)?,
             narrow: narrow(&given.wish)?,
+            profile: saved.name.clone(),
+            client_id_file: pick.path(
+                "--client-id-file",
+                &None,
+                &env::GAUTH_CLIENT_ID_FILE,
+                &profile.client_id_file,
+            ),
             wish: pick.wish(&given.wish)?,
             policy: Policy {
                 no_cache: given.effort.no_cache

@@ -1,23 +1,31 @@
 //! Logins we may not lose: one private file each, in Google's own JSON, and which of them is the active one.
 
+mod adc;
+mod import;
+mod mark;
 mod rotation;
+pub mod shape;
 mod state;
 mod stored;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::error::Result;
+use crate::json;
 use crate::printable;
 use crate::private_file::{self, Fault, Limits};
 use crate::world::World;
 
+pub use adc::{Updated, belongs_into_adc, update_adc};
+pub use import::{Imported, from_file};
 pub use rotation::{Current, Login, SHARED, Stored, Successor};
 pub use state::{State, active};
-pub use stored::{forget, keep};
+pub use stored::{SIGNED_IN, forget, forget_shadows, keep, room, share};
 
 /// Largest credential file, in bytes.
 pub const LARGEST: usize = 1024 * 1024;
@@ -49,26 +57,55 @@ pub fn file_name(account: &str) -> String {
 /// # Errors
 /// When the file is there and cannot be used.
 pub fn load(account: &str, world: &World) -> Result<Option<(PathBuf, Zeroizing<Vec<u8>>)>> {
-    let Some(folder) = folder(world) else { return Ok(None) };
-    let path = folder.join(file_name(account));
+    let Some(path) = path(account, world) else { return Ok(None) };
     Ok(read(&path, world)?.map(|bytes| (path, bytes)))
 }
 
-/// The accounts with a stored login, as their files are named.
+/// The accounts with a stored login, sorted.
 pub fn list(world: &World) -> Vec<String> {
-    let Some(entries) = folder(world).and_then(|folder| std::fs::read_dir(folder).ok()) else {
-        return Vec::new();
-    };
-    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let mut names: Vec<String> = names
-        .filter(|name| !name.starts_with('.'))
-        .filter_map(|name| {
-            let name = name.strip_suffix(".json")?;
-            Some(percent_encoding::percent_decode_str(name).decode_utf8_lossy().into_owned())
-        })
-        .collect();
+    let mut names: Vec<String> = files(world).into_iter().map(|(name, _)| name).collect();
     names.sort();
     names
+}
+
+/// The files with a stored login, and the account each is of, in the order of their names.
+pub fn files(world: &World) -> Vec<(String, PathBuf)> {
+    let Some(folder) = folder(world) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(&folder) else { return Vec::new() };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
+    names.sort();
+    let account = |name: String| {
+        let path = folder.join(&name);
+        let plain = name.strip_suffix(".json")?;
+        let plain = percent_encoding::percent_decode_str(plain).decode_utf8_lossy().into_owned();
+        // What the file itself says is spelled as people spell it, and not cut down to a digest.
+        let bytes = private_file::read_own(&path, LARGEST).ok();
+        let login = bytes.and_then(|bytes| json::object(&bytes).ok());
+        let spelled = login.as_ref().and_then(owner).filter(|owner| file_name(owner) == name);
+        Some((spelled.map_or(plain, str::to_owned), path))
+    };
+    names.into_iter().filter_map(account).collect()
+}
+
+/// The account that a login names in its own JSON.
+pub fn owner(login: &Map<String, Value>) -> Option<&str> {
+    let text = |name| login.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    text("account").or_else(|| text("client_email"))
+}
+
+/// Where the login of an account is, or would be; `None` without a home.
+pub fn path(account: &str, world: &World) -> Option<PathBuf> {
+    folder(world).map(|folder| folder.join(file_name(account)))
+}
+
+/// The content of a stored login.
+///
+/// # Errors
+/// When it cannot be used, or is gone.
+pub fn read_stored(path: &Path, world: &World) -> Result<Zeroizing<Vec<u8>>> {
+    let gone = || private_file::Fault::Missing.at(path, &printable::path(path));
+    read(path, world)?.ok_or_else(gone)
 }
 
 fn folder(world: &World) -> Option<PathBuf> {

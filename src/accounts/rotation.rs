@@ -18,9 +18,9 @@ use crate::world::World;
 use crate::world::clock::Deadline;
 
 /// Room reserved for a login before a rotating refresh token is spent, in bytes.
-const ROOM: usize = 64 * 1024;
+pub(super) const ROOM: usize = 64 * 1024;
 /// Marks a stored login whose server has given it another refresh token, and so will again.
-const ROTATES: &str = "refresh_token_rotates";
+pub(super) const ROTATES: &str = "refresh_token_rotates";
 
 /// The field of the proof of reauthentication, as Google's libraries have it.
 const RAPT: &str = "rapt_token";
@@ -203,6 +203,17 @@ impl Login<'_> {
         Ok(Stored::Current(current))
     }
 
+    /// The newest refresh token, or the one that was read where the login is no longer there.
+    ///
+    /// # Errors
+    /// When a store of ours cannot be used.
+    pub fn newest(&self, world: &World) -> Result<Secret> {
+        Ok(match self.current(world)? {
+            Stored::Current(current) => current.refresh_token,
+            Stored::Gone | Stored::Replaced => self.refresh_token.clone(),
+        })
+    }
+
     /// Prepares the file for what will change, with room for it and all that stays in it, before the refresh token
     /// is spent.
     ///
@@ -225,6 +236,13 @@ impl Login<'_> {
             Draft::begin(folder, &name, Durability::Durable, &*world.random).map_err(failed)?;
         draft.reserve(ROOM).map_err(failed)?;
         Ok(Successor { draft, path, ours: self.is_ours(), content })
+    }
+
+    /// Removes what was kept beside a login that is not ours.
+    pub(super) fn remove_shadow(&self, world: &World) {
+        if let (Origin::Foreign, Some(path)) = (self.origin, self.path(world)) {
+            private_file::remove(&path);
+        }
     }
 
     fn is_ours(&self) -> bool {

@@ -1,34 +1,34 @@
 //! Storing a login, and forgetting it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::accounts::{Login, Origin, State, file_name, state};
-use crate::cache::Lock;
+use crate::accounts::rotation::ROOM;
+use crate::accounts::{Login, Origin, SHARED, State, file_name, owner, path, shape, state};
+use crate::cache::{Cache, Lock};
 use crate::error::{Error, Result, io_reason};
-use crate::printable;
-use crate::private_file::{self, Durability};
+use crate::private_file::{self, Draft, Durability};
 use crate::secret::Secret;
 use crate::world::World;
 use crate::world::clock::Deadline;
+use crate::{json, printable};
 
 /// How long a process that refreshes this login may take: its request is one of 30 s.
 const PATIENCE: Duration = Duration::from_secs(35);
 
-/// Stores a login under this name, durably, in place of the one that was there. `login` is Google's own JSON.
+/// When a login was stored, in its own JSON: RFC 3339, to the millisecond. No two logins of an account have the same,
+/// so that a token of the one before is not taken for one of the next.
+pub const SIGNED_IN: &str = "signed_in_at";
+
+/// Stores a login under this name, durably, in place of the one that was there. `login` is Google's own JSON; it is
+/// completed with the account, where it does not name it, and the time.
 ///
 /// # Errors
 /// When it cannot be written: the old one is then still there.
 pub fn keep(name: &str, login: &Map<String, Value>, world: &World) -> Result<PathBuf> {
-    let failed = |error: std::io::Error| {
-        let shown = printable::text(name);
-        Error::unexpected(format!("the login of {shown} cannot be stored, {}", io_reason(&error)))
-            .hint("make room, or set GAUTH_CONFIG_DIR to a folder of your own")
-    };
-    let gauth = world.folders.gauth.as_deref();
     let path = path(name, world).ok_or_else(state::homeless)?;
     // Whoever is refreshing the old login right now writes its file, and may not do so after us. What a person has
     // just made is not lost to one that takes too long: it looks before it writes.
@@ -36,39 +36,113 @@ pub fn keep(name: &str, login: &Map<String, Value>, world: &World) -> Result<Pat
         world.terminal.note(|| format!("the login is stored without its lock, {error}"));
         None
     });
+    write(&path, &completed(name, login.clone(), world), world)?;
+    Ok(path)
+}
+
+/// Whether a login could be stored now, there being a folder and room for it: a person's consent is not to be asked for
+/// in vain.
+///
+/// # Errors
+/// Why not.
+pub fn room(world: &World) -> Result<()> {
+    let gauth = world.folders.gauth.as_deref().ok_or_else(state::homeless)?;
+    let drafted = private_file::subfolder(Some(gauth), "accounts").and_then(|folder| {
+        let name = "login";
+        Draft::begin(&folder, name, Durability::Durable, &*world.random)?.reserve(ROOM)
+    });
+    drafted.map_err(|error| {
+        let shown = printable::path(gauth);
+        Error::unexpected(format!("{shown}: a login cannot be kept there, {}", io_reason(&error)))
+            .hint("make room, or set GAUTH_CONFIG_DIR to a folder of your own")
+    })
+}
+
+fn write(path: &Path, login: &Map<String, Value>, world: &World) -> Result<()> {
+    let failed = |error: std::io::Error| {
+        let shown = printable::path(path);
+        Error::unexpected(format!("{shown} cannot be written, {}", io_reason(&error)))
+            .hint("make room, or set GAUTH_CONFIG_DIR to a folder of your own")
+    };
+    let gauth = world.folders.gauth.as_deref();
     let folder = private_file::subfolder(gauth, "accounts").map_err(failed)?;
     super::tidy(&folder, world);
     let mut bytes = Zeroizing::new(Vec::with_capacity(8 * 1024));
     serde_json::to_writer_pretty(&mut *bytes, login).map_err(|error| failed(error.into()))?;
     bytes.push(b'\n');
-    private_file::write(&folder, &file_name(name), &bytes, Durability::Durable, &*world.random)
-        .map_err(failed)?;
-    Ok(path)
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    private_file::write(&folder, &name, &bytes, Durability::Durable, &*world.random).map_err(failed)
 }
 
-/// Forgets a login: it is no longer active, nor any profile's, and then its file is removed. Says whether there was
-/// one.
+/// Forgets a login once `before` is done, which may end it at its server: nobody else refreshes it meanwhile. It is no
+/// longer active, nor any profile's, and then its file is removed, and its cached tokens.
 ///
 /// # Errors
-/// When what is chosen cannot be changed; the login is then still there.
-pub fn forget(name: &str, world: &World) -> Result<bool> {
-    let Some(path) = path(name, world) else { return Ok(false) };
+/// Those of `before`, or when what is chosen cannot be changed, or when the file cannot be removed; the login is then
+/// still there.
+pub fn forget(name: &str, world: &World, before: impl FnOnce() -> Result<()>) -> Result<()> {
+    let Some(path) = path(name, world) else { return Ok(()) };
     let _lock = lock(&path, world)?;
+    before()?;
     State::change(world, |state| {
-        let same = |account: &String| account.eq_ignore_ascii_case(name);
+        let same = |account: &String| file_name(account) == file_name(name);
         state.active.take_if(|active| same(active));
         state.profiles.retain(|_, account| !same(account));
     })?;
-    let was_there = path.symlink_metadata().is_ok();
-    private_file::remove(&path);
-    Ok(was_there)
+    private_file::remove_durably(&path).map_err(|error| {
+        let shown = printable::path(&path);
+        Error::unexpected(format!("{shown} cannot be removed, {}", io_reason(&error)))
+            .hint(format!("rm {shown}"))
+    })?;
+    Cache::new(world).forget_account(name);
+    Ok(())
 }
 
-fn path(name: &str, world: &World) -> Option<PathBuf> {
-    super::folder(world).map(|folder| folder.join(file_name(name)))
+/// Marks a login as one that there is a copy of from now on, and returns it as it is to be copied: whatever a server
+/// changes of the one holds for the other.
+///
+/// # Errors
+/// When it cannot be read or written.
+pub fn share(name: &str, world: &World) -> Result<Map<String, Value>> {
+    let path = path(name, world).ok_or_else(state::homeless)?;
+    let place = printable::path(&path);
+    let _lock = lock(&path, world)?;
+    let bytes = super::read_stored(&path, world)?;
+    let found = json::object(&bytes).map_err(|what| Error::malformed(&place, what))?;
+    let mut login = shape::newest(found.clone(), world)?;
+    if login.contains_key("refresh_token") {
+        login.insert(SHARED.to_owned(), Value::Bool(true));
+    }
+    if login != found {
+        write(&path, &login, world)?;
+    }
+    Ok(login)
 }
 
-fn lock(path: &std::path::Path, world: &World) -> Result<Option<Lock>> {
+/// Removes what lies beside a login that was not ours to write: the refresh tokens that its server changed.
+pub fn forget_shadows(login: &Map<String, Value>, world: &World) {
+    if let Some(Value::Object(source)) = login.get("source_credentials") {
+        forget_shadows(source, world);
+    }
+    let text = |name: &str| login.get(name).and_then(Value::as_str);
+    if let (Some(client_id), Some(found)) = (text("client_id"), text("refresh_token")) {
+        let refresh_token = Secret::new(found);
+        Login { origin: &Origin::Foreign, client_id, refresh_token: &refresh_token, rapt: None }
+            .remove_shadow(world);
+    }
+}
+
+fn completed(name: &str, mut login: Map<String, Value>, world: &World) -> Map<String, Value> {
+    if owner(&login).is_none_or(|owner| file_name(owner) != file_name(name)) {
+        login.insert("account".to_owned(), Value::from(name));
+    }
+    if let Ok(now) = jiff::Timestamp::from_millisecond(world.clock.unix_millis()) {
+        login.insert(SIGNED_IN.to_owned(), Value::from(now.to_string()));
+    }
+    login
+}
+
+fn lock(path: &Path, world: &World) -> Result<Option<Lock>> {
     let origin = Origin::Ours(path.to_owned());
     let nothing = Secret::new(String::new());
     let login = Login { origin: &origin, client_id: "", refresh_token: &nothing, rapt: None };

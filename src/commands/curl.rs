@@ -164,6 +164,7 @@ impl Flags {
             wish: self.wish.clone(),
             effort: self.effort.clone(),
             general: self.general.clone(),
+            ..Given::default()
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The commands: one file each, one line each.
 
+pub mod accounts;
 pub mod cache;
 pub mod completions;
 pub mod curl;
@@ -7,6 +8,7 @@ pub mod exchange;
 pub mod exec;
 pub mod inspect;
 pub mod login;
+pub mod logout;
 pub mod man;
 pub mod print_access_token;
 pub mod print_identity_token;
@@ -28,6 +30,8 @@ pub const COMMANDS: &[Spec] = &[
     curl::SPEC,
     exec::SPEC,
     login::SPEC,
+    logout::SPEC,
+    accounts::SPEC,
     status::SPEC,
     cache::SPEC,
     sandbox::SPEC,
@@ -144,6 +148,8 @@ mod tests {
         agree::<inspect::Flags>();
         agree::<exec::Flags>();
         agree::<login::Flags>();
+        agree::<accounts::Flags>();
+        agree::<logout::Flags>();
         agree::<status::Flags>();
         agree::<cache::Flags>();
         agree::<sandbox::Flags>();

@@ -82,6 +82,7 @@ impl Flags {
             wish: self.wish.clone(),
             effort: self.effort.clone(),
             general: self.general.clone(),
+            ..Given::default()
         })
     }
 

@@ -67,6 +67,8 @@ struct Used {
     token: Option<Token>,
     project: Option<(String, String)>,
     quota_project: Option<(String, String)>,
+    /// Whether its server has refused the login, as far as is remembered.
+    refused: bool,
 }
 
 fn run(words: Words, world: &World) -> anyhow::Result<Status> {
@@ -88,7 +90,8 @@ fn run(words: Words, world: &World) -> anyhow::Result<Status> {
                 true => found.credential.ask_about(&broker)?,
                 false => found.credential.describe()?,
             };
-            Some(used(about, found.source, token, &settings, world)?)
+            let refused = found.credential.refusal(world).is_some();
+            Some(Used { refused, ..used(about, found.source, token, &settings, world)? })
         }
     };
     let note = two_people(&rows);
@@ -108,6 +111,7 @@ impl Flags {
             wish: self.wish.clone(),
             effort: self.effort.clone(),
             general: self.general.clone(),
+            ..Given::default()
         }
     }
 }
@@ -127,7 +131,7 @@ fn used(
     };
     let own = about.project.clone().map(|own| (own, in_file));
     let project = project(own, world)?;
-    Ok(Used { about, source, token, project, quota_project })
+    Ok(Used { about, source, token, project, quota_project, refused: false })
 }
 
 /// The project and who says so: variable, credential, gcloud's configuration.
@@ -223,7 +227,10 @@ fn summary(text: &mut String, used: &Used, paint: Paint, world: &World) {
             printable::wrapped(&printable::text(through), 9, width)
         ));
     }
-    let token = token_state(used.token.as_ref(), now, &about.kind);
+    let mut token = token_state(used.token.as_ref(), now, &about.kind);
+    if used.refused {
+        token.push_str(&format!(", and {SIGN_IN}: the server has refused this login"));
+    }
     text.push_str(&format!("token    {}\n", printable::wrapped(&token, 9, width)));
     let project = match &used.project {
         Some((project, origin)) => format!("{} ({origin})", printable::text(project)),
@@ -292,7 +299,7 @@ fn table(text: &mut String, picture: &Picture, paint: Paint, world: &World) {
         let number = if repeated { " ".to_owned() } else { last.to_string() };
         let label = shorten(&labels[index], wide);
         let mut found = match &row.looked {
-            Some(Looked::Found(found)) => says(found),
+            Some(Looked::Found(found)) => says(found, world),
             Some(Looked::Broken(error)) => error.message().to_owned(),
             Some(Looked::Nothing(reason)) => reason.clone(),
             None => "not asked".to_owned(),
@@ -327,8 +334,14 @@ fn used_row(picture: &Picture) -> Option<usize> {
     })
 }
 
-fn says(found: &Found) -> String {
+/// What is known of a login whose server has refused it.
+const SIGN_IN: &str = "must sign in again";
+
+fn says(found: &Found, world: &World) -> String {
     match found.credential.describe() {
+        Ok(about) if found.credential.refusal(world).is_some() => {
+            format!("{}, {SIGN_IN}", one_line(&about))
+        }
         Ok(about) => one_line(&about),
         Err(error) => error.message().to_owned(),
     }
@@ -364,6 +377,7 @@ struct JsonUsed<'a> {
     quota_project: Option<&'a str>,
     universe_domain: Option<&'a str>,
     token: Option<JsonToken<'a>>,
+    must_sign_in_again: bool,
 }
 
 #[derive(Serialize)]
@@ -425,6 +439,7 @@ fn json(picture: &Picture, world: &World) -> anyhow::Result<String> {
                 expires_in: token.left(now),
                 scopes: token.scopes.as_deref(),
             }),
+            must_sign_in_again: used.refused,
         }),
         looked_at: rows.collect(),
         note: picture.note.as_deref(),

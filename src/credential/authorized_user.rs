@@ -8,15 +8,16 @@ use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::login::{self, Held, Saved, Whose};
 use crate::credential::reauth::{Person, Said, Wish};
-use crate::credential::{AGAIN, About, Credential, Setting};
+use crate::credential::{AGAIN, About, Credential, Revocation, Setting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::google::token::{Granted, Refresh};
-use crate::google::{answer, token as endpoint};
+use crate::google::{answer, revoke, token as endpoint, tokeninfo};
 use crate::json::Fields;
 use crate::secret::Secret;
-use crate::token::{self, AccessRequest, IdentityRequest, Token};
+use crate::token::{self, AccessRequest, IdentityRequest, Token, TokenRequest};
 use crate::trust::{self, DEFAULT_UNIVERSE};
 use crate::url::Url;
+use crate::world::World;
 
 const KIND: &str = "authorized_user";
 
@@ -115,6 +116,41 @@ impl Credential for AuthorizedUser {
         Ok(self.about.stamp(token))
     }
 
+    fn refusal(&self, world: &World) -> Option<String> {
+        self.login().refusal(world)
+    }
+
+    fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
+        let newest = self.login().newest(broker.world)?;
+        let url = match trust::is_googles(&self.token_uri) {
+            true => Url::parse(revoke::ENDPOINT),
+            false => revoke::beside(&self.token_uri),
+        };
+        let url = url.map_err(|what| {
+            Error::malformed(&self.about.place, format!("token_uri {what}")).hint(AGAIN)
+        })?;
+        let answer = broker.send(&revoke::login(&url, &newest))?;
+        Ok(Revocation::told(revoke::read(&answer, url.authority())?))
+    }
+
+    fn ask_about(&self, broker: &Broker<'_>) -> Result<About> {
+        let mut about = self.about.clone();
+        if about.account.is_some() {
+            return Ok(about);
+        }
+        let url = match trust::is_googles(&self.token_uri) {
+            true => Url::parse(tokeninfo::URL),
+            false => tokeninfo::beside(&self.token_uri),
+        };
+        let Ok(url) = url else { return Ok(about) };
+        let token = broker.token(self, &TokenRequest::Access(AccessRequest::default()))?;
+        // It is told to those who may see the address: not being told is no failure.
+        let told = broker.send(&tokeninfo::ask(&url, &token.secret));
+        let told = told.and_then(|told| tokeninfo::read(&told, url.authority(), broker.now()));
+        about.account = told.ok().and_then(std::result::Result::ok).and_then(|info| info.account);
+        Ok(about)
+    }
+
     fn identity_token(&self, request: &IdentityRequest, broker: &Broker<'_>) -> Result<Token> {
         self.about.plain_identity(request)?;
         if let Some(audience) =
@@ -156,13 +192,17 @@ impl AuthorizedUser {
         }
     }
 
-    fn granted(&self, scopes: &[String], broker: &Broker<'_>) -> Result<Granted> {
-        let login = Login {
+    fn login(&self) -> Login<'_> {
+        Login {
             origin: &self.origin,
             client_id: &self.client_id,
             refresh_token: &self.refresh_token,
             rapt: self.rapt.as_ref(),
-        };
+        }
+    }
+
+    fn granted(&self, scopes: &[String], broker: &Broker<'_>) -> Result<Granted> {
+        let login = self.login();
         // Google's own refresh tokens stay as they are; of somebody else's servers nobody knows.
         let rotates = !self.token_uri.is_loopback() && !trust::is_googles(&self.token_uri);
         let whose = Whose { name: self.about.name(), hint: &self.login_hint, rotates };

@@ -6,6 +6,7 @@ use std::hash::Hasher;
 
 use zeroize::Zeroizing;
 
+use crate::accounts::Origin;
 use crate::cache::KeyDigest;
 use crate::credential::lazy::{Closed, Lazy};
 use crate::credential::{self, About, Credential, Setting};
@@ -37,9 +38,22 @@ impl Closed for Deferred {
     }
 
     fn identify(&self, digest: &mut KeyDigest) {
-        digest.field("text");
-        digest.number(self.text.len() as u64);
-        for half in checksum(&self.text) {
+        let own;
+        let text: &[u8] = match &self.setting.origin {
+            Origin::Foreign => {
+                digest.field("text");
+                &self.text
+            }
+            // Our own file changes when its refresh token does, and its access tokens stay good.
+            Origin::Ours(path) => {
+                digest.field("own");
+                digest.field(&path.to_string_lossy());
+                own = lasting(&self.text);
+                &own
+            }
+        };
+        digest.number(text.len() as u64);
+        for half in checksum(text) {
             digest.number(half);
         }
         self.setting.identify(digest);
@@ -59,4 +73,98 @@ fn checksum(text: &[u8]) -> [u64; 2] {
         hasher.write(text);
         hasher.finish()
     })
+}
+
+/// The fields of our own files that a server changes.
+const CHANGING: &[&[u8]] = &[
+    b"\"refresh_token\"",
+    b"\"refresh_token_rotates\"",
+    b"\"refresh_token_shared\"",
+    b"\"rapt_token\"",
+    b"\"id_token\"",
+];
+
+/// What lasts of a login: its JSON without the values that a server changes, and however it is laid out. It need not
+/// be JSON: what is none is told apart as well.
+fn lasting(text: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut kept = Zeroizing::new(Vec::with_capacity(2 * text.len()));
+    let mut rest = text;
+    while let Some((word, behind)) = next_word(rest) {
+        rest = behind;
+        match (CHANGING.contains(&word), next_word(rest)) {
+            (true, Some((b":", behind))) => {
+                rest = next_word(behind).map_or(&[], |(_, behind)| behind);
+            }
+            _ => {
+                kept.extend_from_slice(word);
+                kept.push(b' ');
+            }
+        }
+    }
+    kept
+}
+
+/// The next text, sign, or run of anything else, and what is behind it. Commas are passed over as white space is: a
+/// field that is left out takes its own along.
+fn next_word(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let between = |byte: &u8| byte.is_ascii_whitespace() || *byte == b',';
+    let start = text.iter().position(|byte| !between(byte))?;
+    let text = &text[start..];
+    let length = match text[0] {
+        b'"' => {
+            let mut escaped = false;
+            let closes = |byte: &u8| {
+                let closes = *byte == b'"' && !escaped;
+                escaped = *byte == b'\\' && !escaped;
+                closes
+            };
+            text[1..].iter().position(closes).map_or(text.len(), |end| end + 2)
+        }
+        b'{' | b'}' | b'[' | b']' | b':' => 1,
+        _ => {
+            let ends = |byte: &u8| between(byte) || b"\"{}[]:".contains(byte);
+            text.iter().position(ends).unwrap_or(text.len())
+        }
+    };
+    Some(text.split_at(length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same(one: &str, other: &str) -> bool {
+        lasting(one.as_bytes()) == lasting(other.as_bytes())
+    }
+
+    #[test]
+    fn a_login_is_the_same_with_its_next_refresh_token() {
+        let login = r#"{"client_id":"c","refresh_token":"1//0a","type":"authorized_user"}"#;
+        for other in [
+            r#"{"client_id":"c","refresh_token":"1//0b","type":"authorized_user"}"#,
+            "{\n  \"client_id\": \"c\",\n  \"refresh_token\": \"a\\\"b\",\n  \"refresh_token_rotates\": true,\n  \"type\": \"authorized_user\"\n}\n",
+            r#"{"client_id":"c","rapt_token":"r","type":"authorized_user"}"#,
+            r#"{"client_id":"c","refresh_token":"x","id_token":"y","type":"authorized_user"}"#,
+        ] {
+            assert!(same(login, other), "{other}");
+        }
+    }
+
+    #[test]
+    fn another_login_is_another() {
+        let login = r#"{"client_id":"c","refresh_token":"1//0a","scopes":["a","b"]}"#;
+        for other in [
+            r#"{"client_id":"d","refresh_token":"1//0a","scopes":["a","b"]}"#,
+            r#"{"client_id":"c","refresh_token":"1//0a","scopes":["a"]}"#,
+            r#"{"client_id":"c","refresh_token":"1//0a","scopes":["a,b"]}"#,
+            r#"{"client_id":"c","scopes":["a","b"],"x":"refresh_token"}"#,
+            r#"{"client_id":"c \"refresh_token\":\"x\"","scopes":["a","b"]}"#,
+            r#"{"client_id":"c","refresh_token":"1//0a","scopes":["a","b"]"#,
+            "",
+            "\"refresh_token",
+            "\"refresh_token\":",
+        ] {
+            assert!(!same(login, other), "{other}");
+        }
+    }
 }

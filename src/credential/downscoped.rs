@@ -12,6 +12,7 @@ use crate::google::sts::{self, ACCESS_TOKEN, Exchange};
 use crate::google::token as oauth;
 use crate::token::{AccessRequest, IdentityRequest, Token, TokenRequest};
 use crate::url::Url;
+use crate::world::World;
 
 /// A credential whose tokens are narrowed.
 pub struct Downscoped {
@@ -40,6 +41,10 @@ impl Credential for Downscoped {
 
     fn describe(&self) -> Result<About> {
         self.source.describe()
+    }
+
+    fn refusal(&self, world: &World) -> Option<String> {
+        self.source.refusal(world)
     }
 
     fn ask_about(&self, broker: &Broker<'_>) -> Result<About> {

@@ -6,17 +6,18 @@ use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::external_account::{check_client, introspection};
 use crate::credential::login::{self, Held, Saved, Whose};
-use crate::credential::{AGAIN, About, Credential, Setting};
+use crate::credential::{AGAIN, About, Credential, Revocation, Setting, USUAL_LOGIN};
 use crate::error::{Error, ErrorKind, Result};
 use crate::google::sts::{self, ClientAuth, Exchange};
 use crate::google::token::Granted;
-use crate::google::{answer, token};
+use crate::google::{answer, revoke, token};
 use crate::http::Patience;
 use crate::json::Fields;
 use crate::secret::Secret;
 use crate::token::{AccessRequest, Token};
 use crate::trust::Endpoint;
 use crate::url::Url;
+use crate::world::World;
 
 const KIND: &str = "external_account_authorized_user";
 
@@ -25,6 +26,8 @@ struct WorkforceLogin {
     about: About,
     refresh: Option<Refresh>,
     token_info_url: Option<Url>,
+    /// Looked at only where it is used.
+    revoke_url: Result<Option<Url>>,
     saved: Option<Saved>,
     origin: Origin,
     login_hint: String,
@@ -56,6 +59,10 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
     };
     let token_info_url = fields.text("token_info_url").map_err(malformed)?;
     let token_info_url = introspection(token_info_url, setting, claimed)?;
+    let revoke_url = fields.text("revoke_url").map_err(malformed)?.filter(|url| !url.is_empty());
+    let revoke_url = revoke_url
+        .map(|url| setting.trusted(Endpoint::Sts, "revoke_url", &url, claimed))
+        .transpose();
     let audience = fields.text("audience").map_err(malformed)?;
     let account = fields.text("account").map_err(malformed)?.filter(|name| !name.is_empty());
     let about = About {
@@ -70,14 +77,24 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
             .map(|pool| format!("the workforce pool {pool}")),
         ..About::default()
     };
-    // The hint for people of Google's own is of no use to those of another provider.
-    let usual = Setting::at("").login_hint;
-    let login_hint = match setting.login_hint == usual {
-        true => format!("{usual} --login-config FILE"),
-        false => setting.login_hint.clone(),
+    // The hints for people of Google's own are of no use to those of another provider.
+    let login_hint = match (&setting.origin, setting.login_hint == USUAL_LOGIN) {
+        (Origin::Ours(_), _) => "gauth login --login-config FILE".to_owned(),
+        (Origin::Foreign, true) => "gauth login --login-config FILE, or gcloud auth \
+             application-default login --login-config FILE"
+            .to_owned(),
+        (Origin::Foreign, false) => setting.login_hint.clone(),
     };
     let origin = login::origin(&mut fields, setting);
-    Ok(Box::new(WorkforceLogin { about, refresh, token_info_url, saved, origin, login_hint }))
+    Ok(Box::new(WorkforceLogin {
+        about,
+        refresh,
+        token_info_url,
+        revoke_url,
+        saved,
+        origin,
+        login_hint,
+    }))
 }
 
 fn refresh(
@@ -141,18 +158,31 @@ impl Credential for WorkforceLogin {
             let why = "the saved token is over, and there is no refresh token";
             return Err(Error::login_required(name, why, &self.login_hint));
         };
-        let login = Login {
-            origin: &self.origin,
-            client_id: &refresh.client_id,
-            refresh_token: &refresh.refresh_token,
-            rapt: None,
-        };
+        let login = self.login(refresh);
         let whose = Whose { name, hint: &self.login_hint, rotates: true };
         let granted = Held::take(&login, whose, broker)?
             .ask(|refresh_token, patience| self.ask(refresh, refresh_token, patience, broker))?;
         let mut token = Token::new(granted.access_token, KIND, granted.expires_at);
         token.scopes = granted.scopes;
         Ok(self.about.stamp(token))
+    }
+
+    fn refusal(&self, world: &World) -> Option<String> {
+        self.login(self.refresh.as_ref()?).refusal(world)
+    }
+
+    fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
+        let Some(refresh) = &self.refresh else { return Ok(Revocation::Impossible) };
+        let newest = self.login(refresh).newest(broker.world)?;
+        let url = match self.revoke_url.clone()? {
+            Some(url) => url,
+            None => revoke::beside(&refresh.token_url).map_err(|what| {
+                Error::malformed(&self.about.place, format!("token_url {what}")).hint(AGAIN)
+            })?,
+        };
+        let client = ClientAuth::Basic(&refresh.client_id, &refresh.client_secret);
+        let answer = broker.send(&revoke::login_of_client(&url, &newest, client))?;
+        Ok(Revocation::told(revoke::read(&answer, url.authority())?))
     }
 
     fn ask_about(&self, broker: &Broker<'_>) -> Result<About> {
@@ -170,6 +200,15 @@ impl Credential for WorkforceLogin {
 }
 
 impl WorkforceLogin {
+    fn login<'a>(&'a self, refresh: &'a Refresh) -> Login<'a> {
+        Login {
+            origin: &self.origin,
+            client_id: &refresh.client_id,
+            refresh_token: &refresh.refresh_token,
+            rapt: None,
+        }
+    }
+
     fn check(&self, request: &AccessRequest) -> Result<()> {
         for (given, what) in [
             (request.subject.is_some(), "act for another user (--subject)"),

@@ -1,10 +1,10 @@
 //! An account stored by gcloud. Its database is opened when a token has to be minted, not for a cached one:
 //! the cache key holds the database file's identity instead of its content.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::cache::KeyDigest;
 use crate::credential::lazy::{Closed, Lazy};
@@ -93,13 +93,42 @@ impl Closed for GcloudAccount {
             return Ok(Box::new(Metadata::new(self.metadata.clone(), account, None, universe)));
         }
         let malformed = |what| self.setting.malformed(what).hint(&*self.setting.login_hint);
-        let mut map = json::object(row.json.expose().as_bytes()).map_err(malformed)?;
-        // gcloud keeps its proof of reauthentication in another database.
-        if row.account.kind == "authorized_user"
-            && let Some(rapt) = accounts::rapt(&self.folder, &self.name)
-        {
-            map.insert("rapt_token".to_owned(), Value::from(rapt.expose()));
-        }
-        credential::read(map, &self.setting)
+        credential::read(completed(&self.folder, &row).map_err(malformed)?, &self.setting)
     }
+}
+
+/// The JSON of an account of gcloud's, with the proof of reauthentication that gcloud keeps in another database.
+///
+/// # Errors
+/// When the database cannot be read, or does not have the account any more.
+pub fn stored(
+    folder: &Path,
+    name: &str,
+    universe: &str,
+    patience: Duration,
+) -> Result<Map<String, Value>> {
+    let place = printable::path(&folder.join("credentials.db"));
+    let shown = printable::text(name);
+    match accounts::find(folder, name, Some(universe), patience)? {
+        Some(row) => completed(folder, &row)
+            .map_err(|what| Error::malformed(&place, format!("the login of {shown} {what}"))),
+        None => {
+            let message = format!("gcloud's account {shown} has no login in {place}");
+            Err(Error::new(ErrorKind::NoCredential, message)
+                .hint(format!("gcloud auth login {shown}")))
+        }
+    }
+}
+
+fn completed(
+    folder: &Path,
+    row: &accounts::Row,
+) -> std::result::Result<Map<String, Value>, String> {
+    let mut map = json::object(row.json.expose().as_bytes())?;
+    if row.account.kind == "authorized_user"
+        && let Some(rapt) = accounts::rapt(folder, &row.account.name)
+    {
+        map.insert("rapt_token".to_owned(), Value::from(rapt.expose()));
+    }
+    Ok(map)
 }

@@ -7,7 +7,9 @@ use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::gdch_service_account;
 use crate::credential::source::Source;
-use crate::credential::{self, AGAIN, About, Credential, Services, Setting, kind_in_words};
+use crate::credential::{
+    self, AGAIN, About, Credential, Revocation, Services, Setting, kind_in_words,
+};
 use crate::error::{Error, Result};
 use crate::google::iam::{self, LONGEST_LIFE, SHORTEST_LIFE, Target, USUAL_LIFE};
 use crate::google::token as oauth;
@@ -17,6 +19,7 @@ use crate::printable;
 use crate::token::{AccessRequest, IdentityRequest, Token, TokenRequest};
 use crate::trust::{DEFAULT_UNIVERSE, Endpoint};
 use crate::url::Url;
+use crate::world::World;
 
 /// The kind, also where it is made of flags.
 pub const KIND: &str = "impersonated_service_account";
@@ -180,6 +183,14 @@ impl Credential for Impersonated {
 
     fn describe(&self) -> Result<About> {
         Ok(self.made_of(&self.source.describe()?))
+    }
+
+    fn refusal(&self, world: &World) -> Option<String> {
+        self.source.refusal(world)
+    }
+
+    fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
+        self.source.revoke(broker)
     }
 
     fn identify(&self, digest: &mut KeyDigest) {

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use crate::broker::Broker;
 use crate::cache::KeyDigest;
-use crate::credential::{About, Credential};
+use crate::credential::{About, Credential, Revocation};
 use crate::error::Result;
 use crate::http::Identity;
 use crate::token::{AccessRequest, IdentityRequest, SelfSignedRequest, Token, TokenRequest};
@@ -61,6 +61,14 @@ impl<C: Closed> Credential for Lazy<C> {
 
     fn identify(&self, digest: &mut KeyDigest) {
         self.closed.identify(digest);
+    }
+
+    fn refusal(&self, world: &World) -> Option<String> {
+        self.inner().ok()?.refusal(world)
+    }
+
+    fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
+        self.inner()?.revoke(broker)
     }
 
     fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token> {

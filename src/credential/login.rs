@@ -196,6 +196,7 @@ impl<'a, 'w> Held<'a, 'w> {
                 asked = ask(&self.current.refresh_token, Patience::SingleUse);
             }
         }
+        login.remember(&self.current.refresh_token, asked.as_ref().err(), world);
         let answer = asked?;
         let sent = &self.current.refresh_token;
         if let Some(next) = answer.next().filter(|next| !next.same_as(sent)) {

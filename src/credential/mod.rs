@@ -106,12 +106,43 @@ pub trait Credential {
         Ok(self.about().clone())
     }
 
+    /// In what words its server refused this very login, as far as that is remembered: nobody is asked.
+    fn refusal(&self, _: &World) -> Option<String> {
+        None
+    }
+
+    /// Ends the login at its server. The caller holds the lock of the login.
+    ///
+    /// # Errors
+    /// When the server does not answer, or refuses.
+    fn revoke(&self, _: &Broker<'_>) -> Result<Revocation> {
+        Ok(Revocation::Impossible)
+    }
+
     /// What only a server can tell: account, project, universe.
     ///
     /// # Errors
     /// When the server does not answer.
     fn ask_about(&self, _: &Broker<'_>) -> Result<About> {
         self.describe()
+    }
+}
+
+/// What came of ending a login at its server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revocation {
+    /// It is over.
+    Done,
+    /// It was over before.
+    Before,
+    /// This kind can only be forgotten here.
+    Impossible,
+}
+
+impl Revocation {
+    /// What the server's answer means: the login ended now, or was not known any more.
+    fn told(now: bool) -> Revocation {
+        if now { Revocation::Done } else { Revocation::Before }
     }
 }
 
@@ -285,7 +316,7 @@ impl Setting {
             allowed_hosts: Vec::new(),
             universe_domain: None,
             self_signed: false,
-            login_hint: "gcloud auth application-default login".to_owned(),
+            login_hint: USUAL_LOGIN.to_owned(),
             quota_project: None,
             account: None,
             surroundings: None,
@@ -381,6 +412,9 @@ impl Setting {
     }
 }
 
+/// What makes another login where nobody says more than that there was one.
+pub const USUAL_LOGIN: &str = "gauth login, or gcloud auth application-default login";
+
 /// What to do about most broken credential files.
 pub const AGAIN: &str =
     "download or make the credential again; gauth help sources lists what is read";
@@ -420,6 +454,12 @@ pub fn read(map: Map<String, Value>, setting: &Setting) -> Result<Box<dyn Creden
         None if kind == "service_account_p12" => {
             Err(Error::unsupported(format!("{}: keys in P12 files are not read", setting.place))
                 .hint("make a new key of the account, as JSON"))
+        }
+        None if kind == crate::login::workforce::KIND => {
+            let file = crate::printable::text(&setting.place);
+            Err(setting
+                .malformed("this is a login configuration, which can start a login but is none")
+                .hint(format!("gauth login --login-config {file}")))
         }
         None => {
             let known: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();

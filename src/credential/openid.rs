@@ -5,19 +5,20 @@ use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::external_account::check_client;
 use crate::credential::login::{self, Held, Whose};
-use crate::credential::{AGAIN, Setting};
+use crate::credential::{AGAIN, Revocation, Setting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::google::answer;
 use crate::google::sts::{self, ClientAuth, Exchange};
 use crate::google::token::{self, Granted};
+use crate::google::{answer, revoke};
 use crate::http::Patience;
 use crate::json::Fields;
-use crate::jwt;
 use crate::login::provider::Auth;
 use crate::printable;
 use crate::secret::Secret;
+use crate::token::Token;
 use crate::trust::Endpoint;
 use crate::url::Url;
+use crate::world::World;
 
 /// The kind of a login that gives ID tokens only.
 pub const KIND: &str = "openid_login";
@@ -43,6 +44,8 @@ pub struct Session {
     pub client_id: String,
     client_secret: Option<Secret>,
     auth: Auth,
+    /// Where it takes its tokens back.
+    revoke_url: Option<Url>,
     refresh_token: Option<Secret>,
     id_token: Option<Secret>,
     origin: Origin,
@@ -67,6 +70,11 @@ impl Session {
         // The file's own refresh token goes to the file's own provider, whoever that is.
         let token_uri =
             setting.trusted(Endpoint::Subject, &named("token_uri"), &token_uri, None)?;
+        let revoke_url = fields.text("revoke_url").map_err(malformed)?;
+        let revoke_url = revoke_url
+            .filter(|url| !url.is_empty())
+            .map(|url| setting.trusted(Endpoint::Subject, &named("revoke_url"), &url, None))
+            .transpose()?;
         let client_id = fields.needed("client_id").map_err(malformed)?;
         let secret = |token: &Secret| !token.is_empty();
         let client_secret = fields.secret("client_secret").map_err(malformed)?.filter(secret);
@@ -96,6 +104,7 @@ impl Session {
             client_id,
             client_secret,
             auth,
+            revoke_url,
             refresh_token,
             id_token: id_token.filter(token::is_id_token),
             origin: setting.origin.clone(),
@@ -130,11 +139,7 @@ impl Session {
     /// # Errors
     /// `LoginRequired` when the person has to sign in again.
     pub fn id_token(&self, broker: &Broker<'_>) -> Result<Secret> {
-        let now = broker.now();
-        let kept = self.id_token.as_ref();
-        if let Some(kept) = kept
-            .filter(|token| jwt::expiry(token).is_some_and(|end| end.saturating_sub(now) > MARGIN))
-        {
+        if let Some(kept) = self.id_token.as_ref().filter(|token| self.will_do(token, broker)) {
             broker.world.terminal.note(|| format!("the ID token kept for {} is used", self.name));
             return Ok(kept.clone());
         }
@@ -142,8 +147,7 @@ impl Session {
             let why = "its ID token is over, and there is no refresh token";
             return Err(Error::login_required(&self.name, why, &self.login_hint));
         };
-        let login =
-            Login { origin: &self.origin, client_id: &self.client_id, refresh_token, rapt: None };
+        let login = self.login(refresh_token);
         let whose = Whose { name: &self.name, hint: &self.login_hint, rotates: true };
         let granted = Held::take(&login, whose, broker)?
             .ask(|token, patience| self.ask(token, patience, broker))?;
@@ -152,6 +156,35 @@ impl Session {
             let why = format!("{host} gives no ID token without a new sign-in");
             Error::login_required(&self.name, &why, &self.login_hint)
         })
+    }
+
+    /// In what words the provider refused this very login, as far as that is remembered.
+    pub fn refusal(&self, world: &World) -> Option<String> {
+        self.login(self.refresh_token.as_ref()?).refusal(world)
+    }
+
+    /// Ends the login at the provider.
+    ///
+    /// # Errors
+    /// When it does not answer, or refuses.
+    pub fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
+        let (Some(url), Some(refresh_token)) = (&self.revoke_url, &self.refresh_token) else {
+            return Ok(Revocation::Impossible);
+        };
+        let newest = self.login(refresh_token).newest(broker.world)?;
+        let answer = broker.send(&revoke::login_of_client(url, &newest, self.client()))?;
+        Ok(Revocation::told(revoke::read_of("the provider", &answer, url.authority())?))
+    }
+
+    fn login<'a>(&'a self, refresh_token: &'a Secret) -> Login<'a> {
+        Login { origin: &self.origin, client_id: &self.client_id, refresh_token, rapt: None }
+    }
+
+    /// Whether the ID token that is kept is the one to use. Where it cannot be renewed, it is for as long as it lasts.
+    fn will_do(&self, kept: &Secret, broker: &Broker<'_>) -> bool {
+        let token = Token::identity(kept.clone(), KIND);
+        let lasts = token.expires_at.is_some() && token.fresh(broker.now(), MARGIN);
+        lasts && (self.refresh_token.is_none() || broker.settles_for(&token, MARGIN))
     }
 
     fn client(&self) -> ClientAuth<'_> {

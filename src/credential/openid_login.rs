@@ -4,11 +4,12 @@
 use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::openid::{KIND, Session};
-use crate::credential::{AGAIN, About, Credential, Setting};
+use crate::credential::{AGAIN, About, Credential, Revocation, Setting};
 use crate::error::{Error, Result};
 use crate::json::Fields;
 use crate::printable;
 use crate::token::{AccessRequest, IdentityRequest, Token};
+use crate::world::World;
 
 struct OpenIdLogin {
     about: About,
@@ -42,6 +43,14 @@ impl Credential for OpenIdLogin {
     fn identify(&self, digest: &mut KeyDigest) {
         digest.field(KIND);
         self.session.identify(digest);
+    }
+
+    fn refusal(&self, world: &World) -> Option<String> {
+        self.session.refusal(world)
+    }
+
+    fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
+        self.session.revoke(broker)
     }
 
     fn access_token(&self, _: &AccessRequest, _: &Broker<'_>) -> Result<Token> {

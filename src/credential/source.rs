@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::broker::Broker;
 use crate::cache::KeyDigest;
-use crate::credential::{About, Credential};
+use crate::credential::{About, Credential, Revocation};
 use crate::error::Result;
 use crate::http::Identity;
 use crate::token::{Token, TokenRequest};
@@ -58,6 +58,19 @@ impl Source {
                 Ok(self.describe()?.universe_domain.unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned()))
             }
         }
+    }
+
+    /// In what words its server refused it, as far as that is remembered.
+    pub fn refusal(&self, world: &World) -> Option<String> {
+        self.credential.refusal(world)
+    }
+
+    /// Ends its login at its server.
+    ///
+    /// # Errors
+    /// When the server does not answer, or refuses.
+    pub fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
+        self.credential.revoke(broker)
     }
 
     /// What only a server tells of it.

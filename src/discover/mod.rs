@@ -2,6 +2,7 @@
 
 pub mod detect;
 mod dress;
+pub mod logins;
 mod places;
 
 use std::rc::Rc;
@@ -49,7 +50,8 @@ pub struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn world(&self) -> &World {
+    /// The outside.
+    pub fn world(&self) -> &World {
         self.broker.world
     }
 }
@@ -67,7 +69,7 @@ pub struct Place {
 }
 
 /// The places, in order.
-pub use places::PLACES;
+pub use places::{PLACES, setting};
 
 /// A line of `status`: a place, and what it had.
 pub struct Row {
@@ -141,9 +143,7 @@ pub fn hint(world: &World) -> String {
             system.name
         ),
         None => {
-            "gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS to a \
-                 credential file"
-                .to_owned()
+            "gauth login, or set GOOGLE_APPLICATION_CREDENTIALS to a credential file".to_owned()
         }
     }
 }
@@ -305,7 +305,7 @@ fn by_account(search: &Search<'_>, account: &Chosen<String>) -> Result<Found> {
     if wanted(Source::Login)
         && let Some((path, bytes)) = accounts::load(name, search.world())?
     {
-        let credential = places::own_login(search, name, path, &bytes)?;
+        let credential = places::own_login(search, name, path, bytes);
         return Ok(Found { credential, source: "login" });
     }
     if wanted(Source::Gcloud)
@@ -333,13 +333,22 @@ fn by_account(search: &Search<'_>, account: &Chosen<String>) -> Result<Found> {
         );
         return Ok(Found { credential: Rc::new(credential), source: "metadata" });
     }
-    let known = account_names(search.world());
-    let message = format!("{} is no login of gauth or gcloud", printable::text(name));
-    let error = Error::new(ErrorKind::NoCredential, message);
-    Err(match known.is_empty() {
-        true => error.hint(format!("gcloud auth login {}", printable::text(name))),
-        false => error.hint(format!("use one of {}", printable::text(&known.join(", ")))),
-    })
+    Err(no_login(name, search.world()))
+}
+
+/// An account that nobody has.
+pub fn no_login(name: &str, world: &World) -> Error {
+    let known = account_names(world);
+    let name = printable::text(name);
+    let error =
+        Error::new(ErrorKind::NoCredential, format!("{name} is no login of gauth or gcloud"));
+    match known.is_empty() {
+        true => error.hint(format!("gauth login --account {name}")),
+        false => {
+            let known = printable::text(&known.join(", "));
+            error.hint(format!("gauth login --account {name}, or use one of {known}"))
+        }
+    }
 }
 
 fn owner(found: &Found) -> Option<String> {

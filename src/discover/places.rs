@@ -169,9 +169,9 @@ fn active_login(search: &Search<'_>) -> Looked {
             let name = printable::text(&name);
             let message = format!("gauth's active account {name} has no stored login");
             return Err(Error::new(crate::ErrorKind::NoCredential, message)
-                .hint("choose another with --account; gauth status lists what there is"));
+                .hint(format!("gauth login --account {name}, or gauth accounts use ACCOUNT")));
         };
-        own_login(search, &name, path, &bytes).map(Some)
+        Ok(Some(own_login(search, &name, path, bytes)))
     };
     match load() {
         Ok(None) => Looked::Nothing("none".to_owned()),
@@ -185,13 +185,13 @@ pub(super) fn own_login(
     search: &Search<'_>,
     name: &str,
     path: PathBuf,
-    bytes: &[u8],
-) -> Result<Rc<dyn Credential>> {
+    text: Zeroizing<Vec<u8>>,
+) -> Rc<dyn Credential> {
     let mut setting = setting(search, printable::path(&path));
     setting.origin = Origin::Ours(path);
     setting.account = Some(name.to_owned());
     setting.login_hint = format!("gauth login --account {}", printable::text(name));
-    credential::parse(bytes, &setting).map(Rc::from)
+    Rc::new(Deferred::new(text, setting))
 }
 
 fn adc_label(world: &World) -> String {
@@ -265,7 +265,7 @@ fn in_properties(
     let Some(account) = set("core", "account")? else {
         return Ok(Err("no account is set".to_owned()));
     };
-    match gcloud_login_with(search, properties, &account.value)? {
+    match gcloud_login_with(search, properties, &account.value, None)? {
         Some(login) => Ok(Ok(Rc::new(login))),
         None => {
             let name = printable::text(&account.value);
@@ -276,13 +276,23 @@ fn in_properties(
 
 /// An account of gcloud's, by name; `None` when gcloud has stored nothing at all.
 pub(super) fn gcloud_login(search: &Search<'_>, name: &str) -> Result<Option<Lazy<GcloudAccount>>> {
-    gcloud_login_with(search, &properties(search), name)
+    gcloud_login_of(search, name, None)
+}
+
+/// The same in this universe.
+pub(super) fn gcloud_login_of(
+    search: &Search<'_>,
+    name: &str,
+    universe: Option<String>,
+) -> Result<Option<Lazy<GcloudAccount>>> {
+    gcloud_login_with(search, &properties(search), name, universe)
 }
 
 fn gcloud_login_with(
     search: &Search<'_>,
     properties: &Properties,
     name: &str,
+    universe: Option<String>,
 ) -> Result<Option<Lazy<GcloudAccount>>> {
     let Some(folder) = search.world().folders.gcloud.clone() else { return Ok(None) };
     let mut setting = setting(search, printable::path(&folder.join("credentials.db")));
@@ -296,8 +306,8 @@ fn gcloud_login_with(
         setting.token_host = Some(trust::chosen_endpoint(&host.value, "auth/token_host")?);
     }
     setting.quota_project = gcloud::quota_project(properties)?.map(|property| property.value);
-    let universe = match &search.settings.universe_domain {
-        Some(universe) => Some(universe.clone()),
+    let universe = match universe.or_else(|| search.settings.universe_domain.clone()) {
+        Some(universe) => Some(universe),
         None => gcloud::universe(properties)?.map(|property| property.value),
     };
     let metadata = detect::host(search.world())?;
@@ -361,7 +371,7 @@ fn place(path: &Path, origin: Option<&str>) -> String {
 }
 
 /// What decides how a credential found at `place` is understood.
-pub(super) fn setting(search: &Search<'_>, place: String) -> Setting {
+pub fn setting(search: &Search<'_>, place: String) -> Setting {
     let settings = search.settings;
     Setting {
         token_host: settings.token_host.clone(),

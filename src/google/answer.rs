@@ -139,7 +139,7 @@ fn reason(error: &Map<String, Value>) -> Option<String> {
     })
 }
 
-fn looks_like_html(response: &HttpResponse) -> bool {
+pub(super) fn looks_like_html(response: &HttpResponse) -> bool {
     let media_type = response.header("content-type").unwrap_or_default();
     let start = String::from_utf8_lossy(&response.body[..response.body.len().min(64)]);
     let start = start.trim_start().to_ascii_lowercase();

@@ -7,6 +7,7 @@ pub mod gdch;
 pub mod iam;
 pub mod metadata;
 pub mod reauth;
+pub mod revoke;
 pub mod sts;
 pub mod token;
 pub mod tokeninfo;

@@ -12,7 +12,6 @@ main{box-sizing:border-box;width:100%;max-width:34rem;padding:2rem 1.5rem;overfl
 h1{margin:0 0 .75rem;padding-left:.9rem;border-left:.3rem solid;font-size:1.6rem;line-height:1.25}\
 h1.done{border-color:#188038}h1.not{border-color:#d93025}\
 p{margin:.5rem 0}\
-code{font:.95em ui-monospace,monospace}\
 @media(prefers-color-scheme:dark){h1.done{border-color:#81c995}h1.not{border-color:#f28b82}}";
 
 /// Somebody is signed in.
@@ -33,9 +32,7 @@ pub fn failed(message: &str, hint: &str) -> Answer {
     page(
         "Not signed in",
         "not",
-        &format!(
-            "<p>{message}</p>\n<p>Try: <code>{hint}</code></p>\n<p>You can close this window.</p>"
-        ),
+        &format!("<p>{message}</p>\n<p>Try: {hint}</p>\n<p>You can close this window.</p>"),
     )
 }
 
@@ -75,7 +72,7 @@ mod tests {
             (failed("Google says access_denied", "gauth login once more"), "Not signed in"),
         ] {
             let html = text(&answer);
-            assert!(html.contains(&format!("<h1 class=")) && html.contains(title), "{html}");
+            assert!(html.contains("<h1 class=") && html.contains(title), "{html}");
             for foreign in ["<script", "src=", "href=", "url(", "@import", "http:", "https:"] {
                 assert!(!html.contains(foreign), "{foreign} in {html}");
             }

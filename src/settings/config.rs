@@ -2,11 +2,11 @@
 
 use serde::Deserialize;
 
+use crate::accounts::State;
 use crate::error::{Error, Result};
-use crate::flags::General;
 use crate::printable;
 use crate::private_file::{self, Fault};
-use crate::settings::text;
+use crate::settings::{Given, text};
 use crate::world::World;
 use crate::world::env;
 
@@ -42,11 +42,18 @@ pub(super) struct Profile {
     pub(super) ca_file: Option<String>,
     pub(super) allowed_hosts: Option<Vec<String>>,
     pub(super) allowed_token_hosts: Option<Vec<String>>,
+    pub(super) client_id_file: Option<String>,
 }
 
 impl Profile {
     /// This profile, with another's values where it has none.
-    fn over(self, other: Profile) -> Profile {
+    fn over(self, mut other: Profile) -> Profile {
+        // Whoever names a credential means that one, and no other's part of it.
+        if self.names_one() {
+            other.credentials = None;
+            other.account = None;
+            other.workload_identity_provider = None;
+        }
         Profile {
             credentials: self.credentials.or(other.credentials),
             account: self.account.or(other.account),
@@ -66,28 +73,42 @@ impl Profile {
             ca_file: self.ca_file.or(other.ca_file),
             allowed_hosts: self.allowed_hosts.or(other.allowed_hosts),
             allowed_token_hosts: self.allowed_token_hosts.or(other.allowed_token_hosts),
+            client_id_file: self.client_id_file.or(other.client_id_file),
         }
+    }
+
+    fn names_one(&self) -> bool {
+        self.credentials.is_some()
+            || self.account.is_some()
+            || self.workload_identity_provider.is_some()
     }
 }
 
 /// The profile of this run and whether it was named for it.
 pub(super) struct Saved {
     pub(super) profile: Profile,
+    pub(super) name: Option<String>,
     pub(super) named: bool,
     pub(super) place: String,
 }
 
-/// Names of profiles, for completion; a broken file has none.
+/// Names of profiles, for completion: those of the file, and those that `gauth login` and `gauth accounts use` made.
+/// What is broken has none.
 pub fn profile_names(world: &World) -> Vec<String> {
-    read_config(world).map(|(config, _)| config.profiles.into_keys().collect()).unwrap_or_default()
+    let config = read_config(world).map(|(config, _)| config).unwrap_or_default();
+    let mut names: Vec<String> = config.profiles.into_keys().collect();
+    names.extend(State::read(world).unwrap_or_default().profiles.into_keys());
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// The profile in use, over the defaults of the file.
 ///
 /// # Errors
 /// Malformed for a broken file, usage for a profile that is not there.
-pub(super) fn saved(general: &General, world: &World) -> Result<Saved> {
-    let flag = general.profile.as_deref().map(|name| text("--profile", name)).transpose()?;
+pub(super) fn saved(given: &Given, world: &World) -> Result<Saved> {
+    let flag = given.general.profile.as_deref().map(|name| text("--profile", name)).transpose()?;
     let named = match flag {
         Some(name) => Some(name),
         None => world.env.text(&env::GAUTH_PROFILE)?,
@@ -96,16 +117,39 @@ pub(super) fn saved(general: &General, world: &World) -> Result<Saved> {
     let name = named.clone().or(config.profile.take());
     let profile = match &name {
         None => Profile::default(),
-        Some(name) => config.profiles.remove(name).ok_or_else(|| {
-            let known: Vec<String> =
-                config.profiles.keys().map(|name| printable::text(name)).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            let name = printable::text(name);
-            Error::usage(format!("there is no profile {name} in {place}"))
-                .hint(format!("add [profiles.{name}] there, or name another: {known}"))
-        })?,
+        Some(name) => profile(name, &mut config, &place, given.new_profile, world)?,
     };
-    Ok(Saved { profile: profile.over(config.top), named: named.is_some(), place })
+    Ok(Saved { profile: profile.over(config.top), name, named: named.is_some(), place })
+}
+
+/// A profile of the file, with the account that was chosen for it where the file names none; or one that is nothing
+/// but that account.
+fn profile(
+    name: &str,
+    config: &mut Config,
+    place: &str,
+    may_be_new: bool,
+    world: &World,
+) -> Result<Profile> {
+    let written = config.profiles.remove(name);
+    if written.as_ref().is_some_and(Profile::names_one) {
+        return Ok(written.unwrap_or_default());
+    }
+    let mut state = State::read(world)?;
+    let account = state.profiles.remove(name);
+    if written.is_none() && account.is_none() && !may_be_new {
+        let mut known: Vec<String> =
+            config.profiles.keys().map(|name| printable::text(name)).collect();
+        known.extend(state.profiles.keys().map(|name| printable::text(name)));
+        known.sort();
+        known.dedup();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let name = printable::text(name);
+        return Err(Error::usage(format!("there is no profile {name} in {place}")).hint(format!(
+            "add [profiles.{name}] there, gauth login --profile {name}, or name another: {known}"
+        )));
+    }
+    Ok(Profile { account, ..written.unwrap_or_default() })
 }
 
 fn read_config(world: &World) -> Result<(Config, String)> {

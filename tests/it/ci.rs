@@ -498,7 +498,7 @@ fn where_nothing_is_found_a_job_is_told_of_its_system() {
     nothing("token")
         .env("KUBERNETES_SERVICE_HOST", "10.0.0.1")
         .status(3)
-        .tries("gcloud auth application-default login")
+        .tries("gauth login, or set GOOGLE_APPLICATION_CREDENTIALS")
         .run();
 }
 

@@ -1,6 +1,7 @@
 //! The tests of gauth as others see it, a module per feature.
 #![allow(clippy::disallowed_methods)] // Tests stand outside: they open sockets and look at clocks.
 
+mod accounts;
 mod cache;
 mod ci;
 mod corpus;
@@ -11,6 +12,7 @@ mod exchange;
 mod generated;
 mod input;
 mod inspect;
+mod login;
 mod net;
 mod properties;
 mod readme;

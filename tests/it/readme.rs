@@ -42,6 +42,14 @@ token=${CLOUDSDK_AUTH_ACCESS_TOKEN:-$(cat "$CLOUDSDK_AUTH_ACCESS_TOKEN_FILE")}
 case "$token" in ya29.*) ;; *) exit 1 ;; esac
 "#;
 
+/// Makes the sandbox's person the active account of gauth's own.
+const SIGNED_IN: &str = r#"
+login=$GAUTH_CONFIG_DIR/accounts/ada@example.com.json
+mkdir -p -m 700 "$GAUTH_CONFIG_DIR" "$GAUTH_CONFIG_DIR/accounts"
+install -m 600 authorized_user.json "$login"
+echo '{"active":"ada@example.com"}' | install -m 600 /dev/stdin "$GAUTH_CONFIG_DIR/state.json"
+"#;
+
 /// The text between fences that open with this word, with the line it begins on.
 fn blocks(language: &str) -> Vec<(usize, String)> {
     let mut blocks = Vec::new();
@@ -231,8 +239,14 @@ fn the_manuals_examples_run() {
             .replace("DEPLOYER", DEPLOYER)
             .replace("--audience NAME", &format!("--audience {WORKLOAD_PROVIDER}"))
             .replace("--client-id ID", &format!("--client-id {CLIENT_ID}"));
+        // Whose example is about a login of gauth's has one.
+        let about_logins = ["gauth accounts", "gauth logout"];
+        let signed_in = match about_logins.iter().any(|words| example.0.starts_with(words)) {
+            true => SIGNED_IN,
+            false => "",
+        };
         let script = format!(
-            "mkdir -p ~/.zfunc ~/.config/fish/completions ~/.local/share/man/man1\n{example_line}"
+            "mkdir -p ~/.zfunc ~/.config/fish/completions ~/.local/share/man/man1\n{signed_in}{example_line}"
         );
         succeeded(example.0, &machine.run(&script, &[]));
     }

@@ -128,6 +128,7 @@ impl Flags {
             wish: Wish { scopes, lifetime, ..Wish::default() },
             effort: self.effort.clone(),
             general: self.general.clone(),
+            ..Given::default()
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::external_account::provider::Provider;
 use crate::credential::impersonated::{self, Impersonated, Role, Server};
-use crate::credential::{AGAIN, About, Credential, Setting};
+use crate::credential::{AGAIN, About, Credential, Revocation, Setting};
 use crate::error::Result;
 use crate::google::iam::{LONGEST_LIFE, SHORTEST_LIFE, Target};
 use crate::google::sts::{self, ACCESS_TOKEN, ClientAuth, Exchange};
@@ -59,6 +59,19 @@ pub trait SubjectSource {
     /// # Errors
     /// Why there is none.
     fn subject_token(&self, pool: &Pool, broker: &Broker<'_>) -> Result<Secret>;
+
+    /// In what words its server refused it for good, as far as that is remembered.
+    fn refusal(&self, _: &World) -> Option<String> {
+        None
+    }
+
+    /// Ends at its server what it gets its proofs with.
+    ///
+    /// # Errors
+    /// When the server does not answer, or refuses.
+    fn revoke(&self, _: &Broker<'_>) -> Result<Revocation> {
+        Ok(Revocation::Impossible)
+    }
 
     /// What the STS is shown (mutual TLS).
     ///
@@ -170,6 +183,14 @@ impl Credential for ExternalAccount {
         digest.optional(parts.user_project.as_deref());
         digest.optional(parts.surroundings.as_deref());
         parts.scopes.iter().for_each(|scope| digest.field(scope));
+    }
+
+    fn refusal(&self, world: &World) -> Option<String> {
+        self.parts.source.refusal(world)
+    }
+
+    fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
+        self.parts.source.revoke(broker)
     }
 
     fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token> {

@@ -5,10 +5,11 @@ use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::external_account::{Pool, SubjectSource};
 use crate::credential::openid::Session;
-use crate::credential::{AGAIN, Setting};
+use crate::credential::{AGAIN, Revocation, Setting};
 use crate::error::Result;
 use crate::json::Fields;
 use crate::secret::Secret;
+use crate::world::World;
 
 /// A login.
 struct Person(Session);
@@ -43,6 +44,14 @@ impl SubjectSource for Person {
     fn identify(&self, digest: &mut KeyDigest) {
         digest.field("openid");
         self.0.identify(digest);
+    }
+
+    fn refusal(&self, world: &World) -> Option<String> {
+        self.0.refusal(world)
+    }
+
+    fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
+        self.0.revoke(broker)
     }
 
     fn subject_token(&self, _: &Pool, broker: &Broker<'_>) -> Result<Secret> {

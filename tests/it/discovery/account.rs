@@ -80,10 +80,13 @@ fn an_account_that_is_nowhere_is_said_so_with_those_that_are() {
     let nobody = wanted("bob@example.com").env("NO_GCE_CHECK", "true").status(3);
     nobody
         .says("bob@example.com is no login of gauth or gcloud")
-        .tries("gcloud auth login bob@example.com")
+        .tries("gauth login --account bob@example.com")
         .run();
     let others = own(wanted("bob@example.com")).env("NO_GCE_CHECK", "true").status(3);
-    others.says("bob@example.com is no login").tries("use one of ada@example.com").run();
+    others
+        .says("bob@example.com is no login")
+        .tries("gauth login --account bob@example.com, or use one of ada@example.com")
+        .run();
     let other_file = in_adc(in_variable(wanted("bob@example.com"))).env("NO_GCE_CHECK", "true");
     other_file.status(3).says("bob@example.com is no login").run();
     let odd = wanted("../../etc/passwd").env("NO_GCE_CHECK", "true").status(3);

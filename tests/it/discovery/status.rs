@@ -79,8 +79,7 @@ fn nothing_found() {
         .env("NO_GCE_CHECK", "true")
         .stdout(
             "using    nothing, no credential found
-try      gcloud auth application-default login, or set
-         GOOGLE_APPLICATION_CREDENTIALS to a credential file
+try      gauth login, or set GOOGLE_APPLICATION_CREDENTIALS to a credential file
 
    looked at                                found
 1  CLOUDSDK_AUTH_ACCESS_TOKEN and the like  not set
@@ -183,6 +182,17 @@ fn with_check_the_servers_are_asked() {
     assert!(text.starts_with(first), "{text}");
     assert!(text.contains("project  p (in the credential)\n"), "{text}");
     assert!(text.contains("  metadata   ← used\n"), "{text}");
+    // Whose a login without a name is, Google tells.
+    let text = Test::new("status --check")
+        .json(ADC, &with(login(""), &json!({"account": null})))
+        .google_times(2, &yes())
+        .google(
+            crate::support::token(200, r#"{"exp":"1767326645","email":"ada@example.com"}"#)
+                .url("https://oauth2.googleapis.com/tokeninfo"),
+        )
+        .run()
+        .stdout;
+    assert!(text.starts_with("using    ada@example.com, user login, from"), "{text}");
     let refused = crate::support::token(400, r#"{"error":"invalid_grant"}"#);
     let test = Test::new("status --check").json(ADC, &login("ada@example.com")).google(refused);
     test.status(4).says("ada@example.com must sign in again").run();

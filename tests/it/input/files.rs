@@ -133,7 +133,7 @@ fn an_empty_variable_is_not_set() {
             .status(3)
             .stderr(
                 "gauth: no credential found in any of the 6 places that gauth status lists\n\
-                 try: gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS to a credential file\n",
+                 try: gauth login, or set GOOGLE_APPLICATION_CREDENTIALS to a credential file\n",
             )
             .run();
     }

@@ -75,7 +75,7 @@ fn a_login_that_has_ended_says_how_to_make_another() {
         .status(4)
         .stderr(
             "gauth: ada@example.com must sign in again, Google says invalid_grant: \"Token has been expired or revoked.\"\n\
-             try: gcloud auth application-default login\n",
+             try: gauth login, or gcloud auth application-default login\n",
         )
         .run();
     Test::new("token --account ada@example.com")

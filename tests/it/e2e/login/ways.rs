@@ -262,3 +262,19 @@ fn ten_logins_at_once_open_one_browser() {
     }
     assert_eq!(std::fs::read_to_string(tabs).unwrap().lines().count(), 1);
 }
+
+#[test]
+fn nobody_is_asked_for_a_login_that_could_not_be_kept() {
+    let _beside = beside();
+    let stage = Stage::new(&[]);
+    let file = stage.home.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let mut command = stage.sign_in(&["--no-launch-browser"]);
+    command.env("GAUTH_CONFIG_DIR", file.join("gauth"));
+    let ended = run(command);
+    assert_eq!((ended.code, &*ended.out), (1, ""), "{ended:?}");
+    let (message, hint) = ended.two_lines();
+    assert!(message.contains("a login cannot be kept there"), "{message}");
+    assert!(hint.contains("GAUTH_CONFIG_DIR"), "{hint}");
+    assert!(stage.google.requests().is_empty());
+}

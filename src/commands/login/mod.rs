@@ -1,34 +1,28 @@
 //! `gauth login`: a person signs in, once; tokens come from what is stored then.
 
+mod ask;
+mod keep;
 mod place;
 
 use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
-use serde_json::json;
 
-use crate::accounts::{self, State};
+use crate::accounts;
 use crate::broker::Broker;
 use crate::commands::{Example, Group, Spec, Status, Words};
 use crate::error::{Error, Result};
-use crate::flags::{Effort, General, Report, ReportFormat, Who, Wish as Scopes};
-use crate::google::token::Granted;
-use crate::login::authorize::{Challenge, Wish};
-use crate::login::browser::{self, Choice};
-use crate::login::callback::{Expected, Outcome};
-use crate::login::loopback::{Listener, Reply};
-use crate::login::person;
-use crate::login::redirect::Target;
+use crate::flags::{Effort, General, Report, Who, Wish as Scopes};
+use crate::login::Plan;
+use crate::login::authorize::Wish;
 use crate::login::turn::{self, Turn};
-use crate::login::wait::Waiting;
-use crate::login::{self, Consent, Made, Plan, device, paste};
 use crate::settings::{self, Given, Settings};
 use crate::world::World;
 use crate::world::clock::Deadline;
-use crate::world::{env, exec, random};
 use crate::{complete, duration, printable};
 
+use keep::Stored;
 use place::{Chosen, Place};
 
 /// The command.
@@ -40,6 +34,7 @@ pub const SPEC: Spec = Spec {
         Example("gauth login --client-id-file client.json", "opens the browser"),
         Example("gauth login --no-browser", "for a machine without one"),
         Example("gauth login --account ada@example.com", "sign in again"),
+        Example("gauth login --credentials key.json", "keep a credential file as an account"),
     ],
     more: "\
 A browser is opened where there is one, never over SSH or in CI; the address is printed in any case. The answer comes \
@@ -52,7 +47,9 @@ registered with a port or path of its own, is answered at exactly that address o
 used, or those of the client file if they are Google's or on this machine.\n\n\
 Without --scopes, openid, email and cloud-platform are asked for. What was asked for and not granted is named. The \
 login becomes the active account, or with --profile that profile's; who signed in before is still there, see gauth \
-accounts. Of several logins for one account at a time one opens a browser, and the others use what comes of it.\n\n\
+accounts. --update-adc writes gcloud's ADC file as well, which Google's libraries read, and keeps the old one beside \
+it. With --credentials nobody is asked: any credential file becomes an account. Of several logins for one account at \
+a time one opens a browser, and the others use what comes of it.\n\n\
 With --device an address and a code are shown for the browser of any other device. Google does so for clients of type \
 \"TVs and Limited Input devices\" and for few scopes, cloud-platform not among them: --no-browser has no such limits.\n\n\
 --login-config signs in by way of a workforce pool, with an OAuth client of that organisation; gcloud's property \
@@ -83,11 +80,11 @@ pub(super) struct Flags {
     #[arg(long, value_name = "SCOPE,…")]
     scopes: Vec<OsString>,
     #[command(flatten)]
+    wish: Asked,
+    #[command(flatten)]
     way: Way,
     #[command(flatten)]
     place: Place,
-    #[command(flatten)]
-    wish: Asked,
     #[command(flatten)]
     fate: Fate,
     #[command(flatten)]
@@ -114,7 +111,7 @@ struct Way {
     #[arg(long, value_name = "DURATION")]
     wait: Option<OsString>,
     /// The port to come back to; a free one
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", hide_short_help = true)]
     port: Option<u16>,
     /// The URL to come back to, as registered
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url, hide_short_help = true)]
@@ -144,6 +141,12 @@ struct Asked {
 #[group(skip)]
 #[command(next_help_heading = "Then")]
 struct Fate {
+    /// Ask nobody, keep this credential file
+    #[arg(long, value_name = "FILE", visible_aliases = ["key-file", "cred-file"], value_hint = ValueHint::FilePath, conflicts_with_all = ["client_id_file", "no_browser", "scopes"])]
+    credentials: Option<OsString>,
+    /// Write gcloud's ADC file too
+    #[arg(long)]
+    update_adc: bool,
     /// Keep the active account as it is
     #[arg(long)]
     no_activate: bool,
@@ -165,19 +168,20 @@ fn run(words: Words, world: &World) -> anyhow::Result<Status> {
     let flags: Flags = words.flags()?;
     let settings = Settings::resolve(&flags.given()?, world)?;
     let broker = settings.broker(world);
+    if let Some(file) = &flags.fate.credentials {
+        let done = flags.take(file, &settings, world)?;
+        flags.report(&done, world)?;
+        return Ok(Status::DONE);
+    }
     let plan = flags.plan(&settings, &broker)?;
+    // Nobody is asked for what could not be kept.
+    accounts::room(world)?;
     let done = match turn::wait(plan.wish.account.as_deref(), plan.until, world)? {
         Turn::Done(account) => Stored { account, scopes: None },
         Turn::Ours(_turn) => flags.sign_in(&plan, &broker, &settings)?,
     };
     flags.report(&done, world)?;
     Ok(Status::DONE)
-}
-
-/// What came of it.
-struct Stored {
-    account: String,
-    scopes: Option<Vec<String>>,
 }
 
 impl Flags {
@@ -199,6 +203,7 @@ impl Flags {
                 ..Effort::default()
             },
             general: self.general.clone(),
+            new_profile: true,
         })
     }
 
@@ -225,196 +230,6 @@ impl Flags {
         let until = Deadline::after(&*broker.world.clock, wait);
         Ok(Plan { provider, client, wish, until, makes })
     }
-
-    /// Where the browser is to come back to.
-    fn target(&self, plan: &Plan) -> Result<Target> {
-        let named = self.way.redirect_uri.as_deref();
-        let named = named.map(|uri| settings::text("--redirect-uri", uri)).transpose()?;
-        let exact = !plan.provider.google;
-        Target::choose(&plan.client, named.as_deref(), self.way.port, exact)
-    }
-
-    /// Asks the person, puts the code in, stores the login; and shows the browser what came of it.
-    fn sign_in(&self, plan: &Plan, broker: &Broker<'_>, settings: &Settings) -> Result<Stored> {
-        let challenge = Challenge::new(&*broker.world.random)?;
-        if self.way.device {
-            let granted = device::sign_in(plan, broker)?;
-            return self.store(plan, &granted, &challenge, broker, settings);
-        }
-        let (consent, browser) = broker.outside(|| self.ask(plan, &challenge, broker.world))?;
-        let stored = consent.and_then(|consent| {
-            let granted = login::exchange(plan, &consent, &challenge, broker)?;
-            self.store(plan, &granted, &challenge, broker, settings)
-        });
-        if let Some(browser) = browser {
-            browser.tell(stored.as_ref().map(|stored| stored.account.as_str()));
-        }
-        stored
-    }
-
-    /// Keeps what was granted.
-    fn store(
-        &self,
-        plan: &Plan,
-        granted: &Granted,
-        challenge: &Challenge,
-        broker: &Broker<'_>,
-        settings: &Settings,
-    ) -> Result<Stored> {
-        let quota_project = settings.quota_project.as_deref();
-        let Made { account, login } = plan.login(granted, challenge, quota_project, broker)?;
-        warn_of_missing(plan, granted.scopes.as_deref(), broker.world);
-        accounts::keep(&account, &login, broker.world)?;
-        self.activate(&account, broker.world)?;
-        Ok(Stored { account, scopes: granted.scopes.clone() })
-    }
-
-    /// The person's answer, and the browser that brought it. The inner error is the person's no.
-    fn ask(
-        &self,
-        plan: &Plan,
-        challenge: &Challenge,
-        world: &World,
-    ) -> Result<(Result<Consent>, Option<Reply>)> {
-        let target = self.target(plan)?;
-        if self.way.no_browser {
-            let outcome = by_hand(plan, &target, challenge, world)?;
-            return Ok((outcome, None));
-        }
-        if !target.is_local() {
-            return Err(Error::usage("the redirect URI does not lead to this machine")
-                .hint("--no-browser, and paste the address the browser ends at"));
-        }
-        let listener = Listener::open(&target, &challenge.state, &plan.provider)?;
-        let redirect = listener.redirect().clone();
-        let url = plan.question(&redirect, challenge)?;
-        let browser = self.send_away(&url, &redirect.host, world)?;
-        let waiting = Waiting::begin("the sign-in", plan.until, world)?;
-        let (outcome, reply) = listener.wait(&waiting, browser, world)?;
-        Ok((consent(plan, outcome, redirect.uri), Some(reply)))
-    }
-
-    /// Prints the URL, and opens a browser where that makes sense.
-    fn send_away(&self, url: &str, host: &str, world: &World) -> Result<Option<exec::Browser>> {
-        match browser::choose(url, !self.way.no_launch_browser, world)? {
-            Choice::Open(commands) => {
-                world
-                    .terminal
-                    .tell(&format!("opening the browser; if nothing opens, visit\n\n  {url}\n"));
-                // Not what only we are to know.
-                let changes = [(env::GAUTH_CREDENTIALS.name, None)];
-                Ok(Some(exec::open(url, &commands, &changes)))
-            }
-            Choice::Not(why) => {
-                world.terminal.tell(&format!("visit\n\n  {url}\n"));
-                world.terminal.note(|| format!("no browser is opened: {why}"));
-                if world.env.os(&env::SSH_CONNECTION).is_some() {
-                    world.terminal.tell(&format!(
-                        "in a browser of this machine, or with its port {host} forwarded (ssh -L); \
-                         else gauth login --no-browser"
-                    ));
-                }
-                Ok(None)
-            }
-        }
-    }
-
-    /// Makes it the account that is used from now on.
-    fn activate(&self, account: &str, world: &World) -> Result<()> {
-        if self.fate.no_activate {
-            return Ok(());
-        }
-        let account = account.to_owned();
-        let profile = self.general.profile.as_deref();
-        let profile = profile.map(|name| settings::text("--profile", name)).transpose()?;
-        State::change(world, |state| match profile {
-            Some(profile) => drop(state.profiles.insert(profile, account)),
-            None => state.active = Some(account),
-        })
-    }
-
-    fn report(&self, done: &Stored, world: &World) -> Result<()> {
-        let text = match self.report.format.unwrap_or_default() {
-            ReportFormat::Text => {
-                let account = printable::text(&done.account);
-                match &done.scopes {
-                    Some(scopes) => {
-                        format!("signed in as {account}, scopes {}\n", short(scopes).join(", "))
-                    }
-                    None => format!("signed in as {account}\n"),
-                }
-            }
-            ReportFormat::Json => {
-                let active = accounts::active(world)?.as_ref() == Some(&done.account);
-                let value = json!({
-                    "account": done.account,
-                    "scopes": done.scopes,
-                    "active": active,
-                });
-                format!("{value:#}\n")
-            }
-        };
-        world.streams.result(text.as_bytes())
-    }
-}
-
-/// The answer that is pasted.
-fn by_hand(
-    plan: &Plan,
-    target: &Target,
-    challenge: &Challenge,
-    world: &World,
-) -> Result<Result<Consent>> {
-    let redirect = target.at(target.port.map_or_else(|| quiet_port(world), Ok)?);
-    let url = plan.question(&redirect, challenge)?;
-    let expected = Expected {
-        path: redirect.path.clone(),
-        host: redirect.host.clone(),
-        state: challenge.state.clone(),
-        issuer: plan.provider.issuer.clone(),
-        says_issuer: plan.provider.says_issuer,
-    };
-    world.terminal.tell(&format!(
-        "visit this address in any browser\n\n  {url}\n\nit ends at an address of its own machine, where nothing answers"
-    ));
-    let outcome = paste::ask(&expected, plan.until, world)?;
-    Ok(consent(plan, outcome, redirect.uri))
-}
-
-/// A port that hardly anything listens at on the machine of the browser.
-fn quiet_port(world: &World) -> Result<u16> {
-    Ok(49152 + (random::fraction(&*world.random) * 16000.0) as u16)
-}
-
-fn consent(plan: &Plan, outcome: Outcome, redirect_uri: String) -> Result<Consent> {
-    match outcome {
-        Outcome::Code(code) => Ok(Consent { code, redirect_uri }),
-        Outcome::Error { code, description } => Err(plan.denied(&code, description.as_deref())),
-    }
-}
-
-fn warn_of_missing(plan: &Plan, granted: Option<&[String]>, world: &World) {
-    let missing = person::missing(&plan.wish.scopes, granted);
-    if !missing.is_empty() {
-        let missing: Vec<String> = missing.into_iter().map(|scope| short_one(scope)).collect();
-        world.terminal.warn(&format!("not granted: {}", missing.join(", ")));
-    }
-}
-
-/// Scopes as people write them.
-fn short(scopes: &[String]) -> Vec<String> {
-    let mut short: Vec<String> = scopes.iter().map(|scope| short_one(scope)).collect();
-    short.sort();
-    short
-}
-
-fn short_one(scope: &str) -> String {
-    let word = scope.strip_prefix("https://www.googleapis.com/auth/").unwrap_or(scope);
-    printable::text(match word {
-        "userinfo.email" => "email",
-        "userinfo.profile" => "profile",
-        word => word,
-    })
 }
 
 fn wait(value: &std::ffi::OsStr) -> Result<Duration> {

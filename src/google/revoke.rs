@@ -1,0 +1,125 @@
+//! Revocation (RFC 7009): a login ends at the server that gave it. By form only: what stands in a URL stands in logs.
+
+use crate::error::Result;
+use crate::google::answer;
+use crate::google::sts::{self, ClientAuth};
+use crate::http::{HttpRequest, HttpResponse};
+use crate::secret::Secret;
+use crate::url::Url;
+
+/// Where Google takes back what it gave to its own users.
+pub const ENDPOINT: &str = "https://oauth2.googleapis.com/revoke";
+
+/// Ends a login of Google's own, which needs no client for that.
+pub fn login(url: &Url, refresh_token: &Secret) -> HttpRequest {
+    HttpRequest::form(url.clone(), &[("token", refresh_token.expose())])
+}
+
+/// Ends a login at the STS, or at any other server that wants to know the client.
+pub fn login_of_client(url: &Url, refresh_token: &Secret, client: ClientAuth<'_>) -> HttpRequest {
+    let mut fields = vec![("token", refresh_token.expose()), ("token_type_hint", "refresh_token")];
+    fields.extend(sts::client_fields(client));
+    sts::authenticated(HttpRequest::form(url.clone(), &fields), Some(client))
+}
+
+/// Whether the login ended now; `false`: the server did not know it any more. The body of a good answer means nothing
+/// (RFC 7009, 2.2).
+///
+/// # Errors
+/// `Refused` in the server's words, or `NoAnswer`.
+pub fn read(response: &HttpResponse, host: &str) -> Result<bool> {
+    read_of("Google", response, host)
+}
+
+/// The same of somebody else's server: `who` says it.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_of(who: &str, response: &HttpResponse, host: &str) -> Result<bool> {
+    let said = answer::server_error(response);
+    match response.status {
+        // A web page is no answer, whatever its status: something stands between us and the server.
+        200 if !answer::looks_like_html(response) => Ok(true),
+        200 => Err(answer::unusable(response, host, "is a web page")),
+        400 if said.is_some_and(|said| said.code == "invalid_token") => Ok(false),
+        _ => Err(answer::failure_of(who, response, host)),
+    }
+}
+
+/// The endpoint beside a token endpoint that is not at its usual place.
+///
+/// # Errors
+/// What is wrong with the result, as for [`Url::parse`].
+pub fn beside(token_endpoint: &Url) -> std::result::Result<Url, &'static str> {
+    let whole = token_endpoint.without_query();
+    let folder = whole.rsplit_once('/').map_or(whole, |(folder, _)| folder);
+    Url::parse(&format!("{folder}/revoke"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::http::Value;
+    use zeroize::Zeroizing;
+
+    fn answered(status: u16, body: &str) -> Result<bool> {
+        let body = Zeroizing::new(body.as_bytes().to_vec());
+        read(&HttpResponse { status, headers: Vec::new(), body }, "host")
+    }
+
+    fn body(request: &HttpRequest) -> &str {
+        std::str::from_utf8(request.body.as_ref().expect("body")).expect("text")
+    }
+
+    #[test]
+    fn the_token_is_in_the_form_and_nowhere_else() {
+        let (url, token) = (Url::parse(ENDPOINT).expect("url"), Secret::new("1//0a+b"));
+        let request = login(&url, &token);
+        assert_eq!((request.url.as_str(), body(&request)), (ENDPOINT, "token=1%2F%2F0a%2Bb"));
+        assert!(request.headers.iter().all(|(name, _)| name == "content-type"));
+    }
+
+    #[test]
+    fn a_client_proves_itself_where_it_is_asked_to() {
+        let (url, token) = (Url::parse(ENDPOINT).expect("url"), Secret::new("RT"));
+        let secret = Secret::new("CS");
+        let basic = login_of_client(&url, &token, ClientAuth::Basic("CID", &secret));
+        assert_eq!(body(&basic), "token=RT&token_type_hint=refresh_token");
+        let sent = basic.headers.iter().find(|(name, _)| name == "authorization");
+        assert!(
+            matches!(sent, Some((_, Value::Secret(sent))) if sent.expose() == "Basic Q0lEOkNT")
+        );
+        let posted = login_of_client(&url, &token, ClientAuth::Body("CID", &secret));
+        let fields = "token=RT&token_type_hint=refresh_token&client_id=CID&client_secret=CS";
+        assert_eq!(body(&posted), fields);
+        let public = login_of_client(&url, &token, ClientAuth::Id("CID"));
+        assert_eq!(body(&public), "token=RT&token_type_hint=refresh_token&client_id=CID");
+    }
+
+    #[test]
+    fn what_is_gone_already_is_told_from_a_refusal() {
+        assert!(answered(200, "").expect("done") && answered(200, "{}").expect("done"));
+        assert!(!answered(400, r#"{"error":"invalid_token"}"#).expect("gone"));
+        for (status, body, kind) in [
+            (400, r#"{"error":"invalid_request"}"#, ErrorKind::Refused),
+            (401, r#"{"error":"invalid_client"}"#, ErrorKind::Refused),
+            (403, "", ErrorKind::Refused),
+            (200, "<html>log in</html>", ErrorKind::NoAnswer),
+            (204, "", ErrorKind::NoAnswer),
+            (503, "", ErrorKind::NoAnswer),
+        ] {
+            assert_eq!(answered(status, body).expect_err(body).kind(), kind, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_moved_server_takes_back_where_it_gives() {
+        for (token, revoke) in [
+            ("http://127.0.0.1:8080/token", "http://127.0.0.1:8080/revoke"),
+            ("https://a.example/v1/oauthtoken?x=/y", "https://a.example/v1/revoke"),
+        ] {
+            assert_eq!(beside(&Url::parse(token).expect("url")).expect("url").as_str(), revoke);
+        }
+    }
+}

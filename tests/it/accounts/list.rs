@@ -1,0 +1,260 @@
+//! `gauth accounts`: who is signed in, and how each login is.
+
+use serde_json::{Value, json};
+
+use super::{ADA, BOB, STATE, at, ended, login, place, signed_in, state};
+use crate::support::samples::{
+    self, ROBOT, TOKEN, granted, impersonated, service_account, workforce_login,
+};
+use crate::support::{Home, Test, nothing, token};
+
+#[test]
+fn nobody_is_signed_in() {
+    Test::new("accounts").stdout("no logins (gauth login makes one)\n").run();
+    Test::new("accounts list --format json").stdout("[]\n").run();
+    Test::new("accounts").env("HOME", "").stdout("no logins (gauth login makes one)\n").run();
+}
+
+#[test]
+fn logins_are_listed_with_their_kind_and_the_active_one_marked() {
+    let home = signed_in(&[
+        (ADA, login(ADA)),
+        (ROBOT, service_account()),
+        ("wf", workforce_login()),
+        ("acting", impersonated(login(ADA))),
+    ]);
+    at(&home, "accounts")
+        .stdout(
+            "  ACCOUNT          KIND             FROM   STATE
+  acting           impersonated     gauth  ok
+* ada@example.com  user             gauth  ok
+  example-sa@example-project.iam.gserviceaccount.com
+                   service account  gauth  ok
+  wf               workforce user   gauth  ok
+",
+        )
+        .run();
+    let rows = at(&home, "accounts --format json").run().json();
+    assert_eq!(
+        rows[1],
+        json!({
+            "account": ADA, "kind": "authorized_user", "from": "gauth", "active": true, "state": "ok",
+            "detail": null, "scopes": null, "profiles": [], "universe_domain": "googleapis.com",
+            "file": "HOME/.config/gauth/accounts/ada@example.com.json", "quota_project": null, "signed_in_at": null,
+        })
+    );
+}
+
+#[test]
+fn scopes_are_shown_where_there_is_room() {
+    let scopes = json!({"scopes": ["openid", "https://www.googleapis.com/auth/cloud-platform"]});
+    let home = signed_in(&[(ADA, samples::with(login(ADA), &scopes))]);
+    at(&home, "accounts")
+        .stdout(
+            "  ACCOUNT          KIND  FROM   SCOPES                  STATE
+* ada@example.com  user  gauth  openid, cloud-platform  ok
+",
+        )
+        .run();
+    let narrow = at(&home, "accounts").env("COLUMNS", "50").run().stdout;
+    assert!(narrow.contains("* ada@example.com  user  gauth  ok\n"), "{narrow}");
+}
+
+#[test]
+fn what_is_broken_is_a_row_and_no_error() {
+    let home = signed_in(&[(ADA, login(ADA))]);
+    home.write(&place("junk"), "junk");
+    home.write(&place("odd"), json!({"type": "odd"}).to_string());
+    home.write_with_mode(&place("open"), login("open").to_string(), 0o644);
+    home.write(&place("short"), json!({"type": "authorized_user"}).to_string());
+    home.write(".config/gauth/accounts/.x.json.1-2.tmp", "{}");
+    home.write(".config/gauth/accounts/notes.txt", "{}");
+    let rows = at(&home, "accounts --format json").run().json();
+    let told: Vec<(&str, &str)> = rows
+        .as_array()
+        .expect("rows")
+        .iter()
+        .map(|row| (row["account"].as_str().expect("name"), row["state"].as_str().expect("state")))
+        .collect();
+    let expected = [
+        (ADA, "ok"),
+        ("junk", "broken"),
+        ("odd", "broken"),
+        ("open", "broken"),
+        ("short", "broken"),
+    ];
+    assert_eq!(told, expected);
+    let text = at(&home, "accounts").run().stdout;
+    for words in [
+        "broken: is not valid JSON",
+        "broken: type is \"odd\", known are",
+        "broken: can be used by others",
+        "broken: client_id is missing",
+    ] {
+        assert!(text.contains(words), "{text}");
+    }
+}
+
+#[test]
+fn a_login_that_the_server_refused_is_remembered() {
+    let home = signed_in(&[(ADA, login(ADA)), ("acting", impersonated(login("x@y")))]);
+    at(&home, "token").google(ended()).status(4).run();
+    let text = at(&home, "accounts").run().stdout;
+    assert!(
+        text.contains("* ada@example.com  user          gauth  must sign in again\n"),
+        "{text}"
+    );
+    // The same login is behind the other account.
+    assert!(
+        text.contains("  acting           impersonated  gauth  must sign in again\n"),
+        "{text}"
+    );
+    let row = at(&home, "accounts --format json").run().json()[1].clone();
+    assert_eq!(row["state"], "must_sign_in_again");
+    assert!(row["detail"].as_str().expect("words").contains("expired or revoked"), "{row}");
+    let status = at(&home, "status").env("COLUMNS", "200").run().stdout;
+    let line = "token    not cached, the next call asks for one, and must sign in again: the server has refused this login\n";
+    assert!(status.contains(line), "{status}");
+    assert!(
+        status.contains("ada@example.com, authorized_user, must sign in again   ← used\n"),
+        "{status}"
+    );
+    let status = at(&home, "status --format json").run().json();
+    assert_eq!(status["using"]["must_sign_in_again"], true);
+    // What the server takes again is good again; another refresh token never was suspected.
+    at(&home, "token --refresh").google(token(200, granted(TOKEN))).run();
+    assert!(!at(&home, "accounts").run().stdout.contains("must"));
+    at(&home, "token --refresh").google(ended()).status(4).run();
+    home.write(
+        &place(ADA),
+        samples::with(login(ADA), &json!({"refresh_token": "1//0another-one"})).to_string(),
+    );
+    assert_eq!(at(&home, "accounts --format json").run().json()[1]["state"], "ok");
+}
+
+#[test]
+fn a_mark_that_is_lost_or_damaged_is_no_mark() {
+    let home = signed_in(&[(ADA, login(ADA))]);
+    at(&home, "token").google(ended()).status(4).run();
+    let names = home.names(crate::support::TOKENS);
+    let mark = names.iter().find(|name| name.ends_with(".refused")).expect("a mark");
+    let mark = format!("{}/{mark}", crate::support::TOKENS);
+    assert!(!home.read(&mark).contains("1//0"));
+    home.write(&mark, "junk");
+    assert!(at(&home, "accounts").run().stdout.ends_with("gauth  ok\n"));
+    at(&home, "cache clear").run();
+    assert!(home.names(crate::support::TOKENS).is_empty());
+}
+
+#[test]
+fn with_check_every_server_is_asked() {
+    let home = signed_in(&[
+        (ADA, login(ADA)),
+        (BOB, login(BOB)),
+        ("eve@example.com", login("eve@example.com")),
+    ]);
+    // A cached token says nothing of its login.
+    at(&home, "token").google(token(200, granted(TOKEN))).run();
+    let rows = at(&home, "accounts --check --format json")
+        .google(token(200, granted(TOKEN)))
+        .google(ended())
+        .google_times(3, &nothing(token(200, "")))
+        .run()
+        .json();
+    assert_eq!(
+        [&rows[0]["state"], &rows[1]["state"], &rows[2]["state"]],
+        ["ok", "must_sign_in_again", "no_token"]
+    );
+    let refused =
+        token(403, r#"{"error":"access_denied","error_description":"Account restricted"}"#);
+    let alone = signed_in(&[(ADA, login(ADA))]);
+    let text = at(&alone, "accounts list --check").google(refused).run().stdout;
+    assert!(text.contains("no token: oauth2.googleapis.com: Google says access_denied"), "{text}");
+}
+
+#[test]
+fn accounts_are_spelled_as_their_files_say() {
+    let home = Home::new();
+    let odd = format!("principal://iam.googleapis.com/{}/subject/x", "long/".repeat(40));
+    let name = gauth::accounts::file_name(&odd);
+    let spelled = json!({"account": odd});
+    home.write(
+        &format!(".config/gauth/accounts/{name}"),
+        samples::with(workforce_login(), &spelled).to_string(),
+    );
+    home.write(&place("ada@example.com"), login("Ada@Example.com").to_string());
+    let rows = at(&home, "accounts --format json").run().json();
+    assert_eq!(
+        (&rows[0]["account"], &rows[1]["account"]),
+        (&json!("Ada@Example.com"), &json!(odd))
+    );
+    at(&home, "accounts use ADA@example.com").stdout("gauth acts as Ada@Example.com\n").run();
+    assert_eq!(state(&home), json!({"active": "Ada@Example.com"}));
+    at(&home, "token").google(token(200, granted(TOKEN))).run();
+}
+
+#[cfg(feature = "gcloud-store")]
+#[test]
+fn gclouds_logins_are_listed_too() {
+    let home = signed_in(&[(ADA, login(ADA))]);
+    super::in_gcloud(
+        &home,
+        &[
+            (BOB, login("")),
+            (
+                &format!("{ROBOT}#universe.example"),
+                samples::with(service_account(), &json!({"universe_domain": "universe.example"})),
+            ),
+            ("machine@developer.gserviceaccount.com", json!({"type": "gce"})),
+            ("broken@example.com", json!({"type": "authorized_user"})),
+        ],
+    );
+    let text = at(&home, "accounts").run().stdout;
+    let expected = "  ACCOUNT                                KIND             FROM    STATE
+* ada@example.com                        user             gauth   ok
+  bob@example.com                        user             gcloud  ok
+  example-sa@example-project.iam.gserviceaccount.com
+                                         service account  gcloud  ok
+  machine@developer.gserviceaccount.com  machine          gcloud  ok
+  broken@example.com                     user             gcloud
+    broken: client_id is missing
+";
+    assert_eq!(text, expected);
+    at(&home, "token --account bob@example.com").google(ended()).status(4).run();
+    let rows = at(&home, "accounts --format json").run().json();
+    assert_eq!(
+        (&rows[1]["state"], &rows[2]["universe_domain"]),
+        (&json!("must_sign_in_again"), &json!("universe.example"))
+    );
+    // Without one of gauth's, gcloud's account is the active one.
+    home.write(STATE, "{}");
+    let rows = at(&home, "accounts --format json").run().json();
+    assert_eq!([&rows[0]["active"], &rows[1]["active"]], [&Value::Bool(false), &Value::Bool(true)]);
+    home.write(".config/gcloud/credentials.db", "junk of some length, which is no database at all");
+    let ran = at(&home, "accounts").warns(
+        "gcloud's logins are not listed, HOME/.config/gcloud/credentials.db: is not a database",
+    );
+    assert!(ran.run().stdout.contains("ada@example.com"));
+}
+
+#[test]
+fn words_that_make_no_sense_are_refused() {
+    for (words, says, tries) in [
+        ("accounts list ada@example.com", "a word too many", "gauth accounts show ACCOUNT"),
+        ("accounts use", "no account is named", "gauth accounts use ada@example.com"),
+        ("accounts show", "no account is named", "gauth accounts show ada@example.com"),
+        ("accounts show x --check", "--check goes with gauth accounts list", "--help"),
+        ("accounts --export x", "--export goes with gauth accounts show", "--help"),
+        ("accounts show x --strip token", "--export is missing", "gauth accounts"),
+        ("accounts delete x", "there is no such action", "list, use, show"),
+        ("accounts show nobody@example.com", "nobody@example.com is no login", "gauth login"),
+        ("accounts use nobody@example.com", "nobody@example.com is no login", "gauth login"),
+    ] {
+        let status = if words.contains("nobody") { 3 } else { 2 };
+        Test::new(words).status(status).says(says).tries(tries).run();
+    }
+    at(&signed_in(&[(ADA, login(ADA))]), "accounts show eve@example.com")
+        .status(3)
+        .tries("or use one of ada@example.com")
+        .run();
+}
