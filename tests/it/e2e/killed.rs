@@ -182,6 +182,51 @@ fn a_killed_login_leaves_the_old_account_or_the_new_one() {
     });
 }
 
+#[test]
+fn a_killed_logout_leaves_an_account_that_can_be_signed_out_or_none() {
+    let _alone = alone();
+    let kills = if full() { 2000 } else { 60 };
+    each(&[kills / 2; 2], 2, |kills| {
+        let stage = Stage::new(&[]);
+        let (mut longest, mut kept, mut gone) = (Duration::from_millis(300), 0, 0);
+        for round in 0..=*kills {
+            // Each login has a grant of its own, which the server takes back.
+            let (asking, back) = about_to_sign_in(&stage);
+            back_with(&back);
+            assert_eq!(asking.end().code, 0);
+            let logout = || stage.gauth(Kind::Metadata, &["logout", USER]);
+            if round == 0 {
+                let ended = run(logout());
+                assert_eq!(ended.code, 0, "{ended:?}");
+                longest = ended.took;
+            } else {
+                kill_at_some_moment(logout(), longest);
+            }
+            let chosen = stage.active();
+            if stage.login_of(USER).is_none() {
+                gone += 1;
+                assert_eq!(chosen, None, "what is chosen is there");
+                continue;
+            }
+            kept += 1;
+            // Whole, and good or ended at the server: then it can be ended here as well.
+            let mut command = stage.gauth(Kind::User, &["token", "--account", USER, "--refresh"]);
+            command.env_remove("GOOGLE_APPLICATION_CREDENTIALS");
+            let ended = run(command);
+            assert!([0, 4].contains(&ended.code), "{ended:?}");
+            let ended = run(logout());
+            assert_eq!((ended.code, stage.login_of(USER)), (0, None), "{ended:?}");
+            assert_eq!(stage.active(), None);
+        }
+        assert!(kept > 0 && gone > 1, "{kept} kept, {gone} gone: no test at all");
+        age_all(&stage);
+        let (asking, back) = about_to_sign_in(&stage);
+        back_with(&back);
+        assert_eq!(asking.end().code, 0);
+        assert_eq!(left_by_the_dead(&stage), [""; 0]);
+    });
+}
+
 /// As a browser does, which does not mind when nobody answers.
 fn back_with(back: &str) {
     let (host, path) = parts(back);
