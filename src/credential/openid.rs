@@ -5,9 +5,10 @@ use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::external_account::check_client;
 use crate::credential::login::{self, Held, Whose};
-use crate::credential::{AGAIN, Setting};
+use crate::credential::{AGAIN, Revocation, Setting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::google::answer;
+use crate::google::revoke;
 use crate::google::sts::{self, ClientAuth, Exchange};
 use crate::google::token::{self, Granted};
 use crate::http::Patience;
@@ -18,6 +19,7 @@ use crate::secret::Secret;
 use crate::token::Token;
 use crate::trust::Endpoint;
 use crate::url::Url;
+use crate::world::World;
 
 /// The kind of a login that gives ID tokens only.
 pub const KIND: &str = "openid_login";
@@ -45,6 +47,8 @@ pub struct Session {
     auth: Auth,
     refresh_token: Option<Secret>,
     id_token: Option<Secret>,
+    /// Where the provider takes its tokens back, if it does.
+    revoke_url: Option<Url>,
     origin: Origin,
     /// Whose login it is, for errors.
     name: String,
@@ -77,6 +81,11 @@ impl Session {
             let names: Vec<&str> = AUTH.iter().map(|(name, _)| *name).collect();
             malformed(format!("client_auth is none of {}", names.join(", ")))
         })?;
+        let revoke_url =
+            fields.text("revoke_url").map_err(malformed)?.filter(|url| !url.is_empty());
+        let revoke_url = revoke_url
+            .map(|url| setting.trusted(Endpoint::Subject, &named("revoke_url"), &url, None))
+            .transpose()?;
         let refresh_token = fields.secret("refresh_token").map_err(malformed)?.filter(secret);
         let id_token = fields.secret("id_token").map_err(malformed)?.filter(secret);
         check_client(&client_id, "").map_err(malformed)?;
@@ -98,6 +107,7 @@ impl Session {
             auth,
             refresh_token,
             id_token: id_token.filter(token::is_id_token),
+            revoke_url,
             origin: setting.origin.clone(),
             name: setting.account.clone().unwrap_or_else(|| setting.place.clone()),
             login_hint: format!("gauth login --issuer {issuer_shown} --client-id-file FILE"),
@@ -138,8 +148,7 @@ impl Session {
             let why = "its ID token is over, and there is no refresh token";
             return Err(Error::login_required(&self.name, why, &self.login_hint));
         };
-        let login =
-            Login { origin: &self.origin, client_id: &self.client_id, refresh_token, rapt: None };
+        let login = self.login(refresh_token);
         let whose = Whose { name: &self.name, hint: &self.login_hint, rotates: true };
         let granted = Held::take(&login, whose, broker)?
             .ask(|token, patience| self.ask(token, patience, broker))?;
@@ -148,6 +157,28 @@ impl Session {
             let why = format!("{host} gives no ID token without a new sign-in");
             Error::login_required(&self.name, &why, &self.login_hint)
         })
+    }
+
+    /// In what words the provider refused this very login, as far as that is remembered.
+    pub fn refusal(&self, world: &World) -> Option<String> {
+        self.login(self.refresh_token.as_ref()?).refusal(world)
+    }
+
+    /// Ends the login at the provider, where that takes its refresh tokens back (RFC 7009).
+    ///
+    /// # Errors
+    /// `Refused` or `NoAnswer`.
+    pub fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
+        let (Some(url), Some(refresh_token)) = (&self.revoke_url, &self.refresh_token) else {
+            return Ok(Revocation::Impossible);
+        };
+        let newest = self.login(refresh_token).newest(broker.world)?;
+        let answer = broker.send(&revoke::login_of_client(url, &newest, self.client()))?;
+        Ok(Revocation::told(revoke::read(&answer, url.authority())?))
+    }
+
+    fn login<'a>(&'a self, refresh_token: &'a Secret) -> Login<'a> {
+        Login { origin: &self.origin, client_id: &self.client_id, refresh_token, rapt: None }
     }
 
     /// Whether the ID token that is kept is the one to use. Where it cannot be renewed, it is for as long as it lasts.

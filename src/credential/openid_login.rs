@@ -4,11 +4,12 @@
 use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::openid::{KIND, Session};
-use crate::credential::{AGAIN, About, Credential, Setting};
+use crate::credential::{AGAIN, About, Credential, Revocation, Setting};
 use crate::error::{Error, Result};
 use crate::json::Fields;
 use crate::printable;
 use crate::token::{AccessRequest, IdentityRequest, Token};
+use crate::world::World;
 
 struct OpenIdLogin {
     about: About,
@@ -49,6 +50,14 @@ impl Credential for OpenIdLogin {
             "gauth id-token gives the provider's ID token; or sign in for a pool of Google's: gauth login --issuer \
              URL --workload-identity-provider NAME",
         ))
+    }
+
+    fn refusal(&self, world: &World) -> Option<String> {
+        self.session.refusal(world)
+    }
+
+    fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
+        self.session.revoke(broker)
     }
 
     fn identity_token(&self, request: &IdentityRequest, broker: &Broker<'_>) -> Result<Token> {

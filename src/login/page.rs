@@ -32,9 +32,7 @@ pub fn failed(message: &str, hint: &str) -> Answer {
     page(
         "Not signed in",
         "not",
-        &format!(
-            "<p>{message}</p>\n<p>Try: {hint}</p>\n<p>You can close this window.</p>"
-        ),
+        &format!("<p>{message}</p>\n<p>Try: {hint}</p>\n<p>You can close this window.</p>"),
     )
 }
 

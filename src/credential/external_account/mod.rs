@@ -23,7 +23,7 @@ use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::external_account::provider::Provider;
 use crate::credential::impersonated::{self, Impersonated, Role, Server};
-use crate::credential::{AGAIN, About, Credential, Setting};
+use crate::credential::{AGAIN, About, Credential, Revocation, Setting};
 use crate::error::Result;
 use crate::google::iam::{LONGEST_LIFE, SHORTEST_LIFE, Target};
 use crate::google::sts::{self, ACCESS_TOKEN, ClientAuth, Exchange};
@@ -59,6 +59,19 @@ pub trait SubjectSource {
     /// # Errors
     /// Why there is none.
     fn subject_token(&self, pool: &Pool, broker: &Broker<'_>) -> Result<Secret>;
+
+    /// In what words the server of that login refused it, as [`Credential::refusal`].
+    fn refusal(&self, _: &World) -> Option<String> {
+        None
+    }
+
+    /// Ends the login that the proof comes from, where there is one.
+    ///
+    /// # Errors
+    /// As [`Credential::revoke`].
+    fn revoke(&self, _: &Broker<'_>) -> Result<Revocation> {
+        Ok(Revocation::Impossible)
+    }
 
     /// What the STS is shown (mutual TLS).
     ///
@@ -217,6 +230,14 @@ impl Credential for ExternalAccount {
         token.scopes = Some(granted.scopes.unwrap_or(scopes));
         let token = self.about.stamp(token);
         Ok(token)
+    }
+
+    fn refusal(&self, world: &World) -> Option<String> {
+        self.parts.source.refusal(world)
+    }
+
+    fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
+        self.parts.source.revoke(broker)
     }
 
     fn identity(&self, world: &World) -> Result<Option<Identity>> {

@@ -5,10 +5,11 @@ use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::external_account::{Pool, SubjectSource};
 use crate::credential::openid::Session;
-use crate::credential::{AGAIN, Setting};
+use crate::credential::{AGAIN, Revocation, Setting};
 use crate::error::Result;
 use crate::json::Fields;
 use crate::secret::Secret;
+use crate::world::World;
 
 /// A login.
 struct Person(Session);
@@ -47,5 +48,13 @@ impl SubjectSource for Person {
 
     fn subject_token(&self, _: &Pool, broker: &Broker<'_>) -> Result<Secret> {
         self.0.id_token(broker)
+    }
+
+    fn refusal(&self, world: &World) -> Option<String> {
+        self.0.refusal(world)
+    }
+
+    fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
+        self.0.revoke(broker)
     }
 }
