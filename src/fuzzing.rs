@@ -8,9 +8,10 @@ use crate::commands::inspect::input::token_in;
 use crate::credential::external_account::executable::response;
 use crate::credential::external_account::format::Format;
 use crate::credential::external_account::provider;
-use crate::credential::{self, Setting};
+use crate::credential::{self, Services, Setting};
 use crate::error::Error;
 use crate::gcloud::ini::Ini;
+use crate::google::device::{self, Polled};
 use crate::google::reauth::{self, Challenge, Next};
 use crate::google::{iam, metadata, sts, token};
 use crate::http::HttpResponse;
@@ -18,7 +19,7 @@ use crate::jwks::Jwks;
 use crate::key::PrivateKey;
 use crate::login::callback::{Expected, Outcome};
 use crate::login::client::Client;
-use crate::login::{paste, redirect};
+use crate::login::{discovery, paste, redirect, workforce};
 use crate::secret::Secret;
 use crate::server::connection;
 use crate::trust::{Endpoint, Fence};
@@ -36,6 +37,8 @@ pub const TARGETS: &[Target] = &[
     ("callback", callback),
     ("certificate", certificate),
     ("credential", credential),
+    ("device_answer", device_answer),
+    ("discovery", discovery),
     ("executable_response", executable_response),
     ("http_request", http_request),
     ("iam_answer", iam_answer),
@@ -43,6 +46,7 @@ pub const TARGETS: &[Target] = &[
     ("ini", ini),
     ("jwks", jwks),
     ("jwt", jwt),
+    ("login_config", login_config),
     ("metadata_answer", metadata_answer),
     ("oauth_client", oauth_client),
     ("pem", pem),
@@ -144,6 +148,64 @@ fn credential(bytes: &[u8]) {
         Ok(credential) => {
             credential.identify(&mut cache::KeyDigest::new("fuzzing"));
             drop(credential.describe());
+        }
+        Err(error) => printable(&error),
+    }
+}
+
+/// What a device is told: a code that can be shown and a page that is safe to visit; and then whether it goes on.
+fn device_answer(bytes: &[u8]) {
+    let response = response(bytes);
+    match device::read(&response, "host", "the provider") {
+        Ok(begun) => {
+            let pages = begun.complete.iter().chain([&begun.page]);
+            for url in pages.map(|page| Url::parse(page).expect("a page that can be visited")) {
+                assert!(url.scheme == Scheme::Https || url.is_loopback(), "{url}");
+            }
+            assert!(!begun.user_code.contains(char::is_control), "{begun:?}");
+            assert!(begun.life > 0 && (1..=300).contains(&begun.interval), "{begun:?}");
+        }
+        Err(error) => printable(&error),
+    }
+    for status in [200, 400, 503] {
+        let response = HttpResponse { status, ..response.clone() };
+        match device::read_poll(&response, "host", "the provider", NOW) {
+            Ok(Polled::Granted(_)) => assert_eq!(status, 200),
+            Ok(Polled::Unknown(error)) | Err(error) => printable(&error),
+            Ok(_) => assert_ne!(status, 200),
+        }
+    }
+}
+
+/// The description of a provider, which speaks for itself and sends nobody anywhere in the clear.
+fn discovery(bytes: &[u8]) {
+    let issuer = "https://idp.example";
+    let own = Url::parse(issuer).expect("a URL");
+    match discovery::read(&response(bytes), issuer, &own) {
+        Ok(description) => {
+            assert_eq!(description.issuer, issuer);
+            if let Ok(provider) = description.provider(true) {
+                let more = provider.device.iter().chain(&provider.userinfo);
+                for url in more.chain([&provider.authorization, &provider.token]) {
+                    assert_eq!(url.scheme, Scheme::Https, "{url}");
+                }
+            }
+        }
+        Err(error) => printable(&error),
+    }
+}
+
+/// The configuration of a workforce login, which leads to Google or to this machine.
+fn login_config(bytes: &[u8]) {
+    let services = Services::default();
+    let chosen = workforce::Chosen { universe: None, hosts: &[], services: &services };
+    match workforce::Config::parse(bytes, "login.json", chosen) {
+        Ok(config) => {
+            let provider = config.provider();
+            let page = &provider.authorization;
+            assert!(page.is_loopback() || page.host == "auth.cloud.google", "{page}");
+            let name = &provider.own[0].1;
+            assert!(name.starts_with("locations/"), "{name}");
         }
         Err(error) => printable(&error),
     }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::accounts::{LARGEST, owner};
+use crate::accounts::rotation::ROTATES;
+use crate::accounts::{LARGEST, SHARED, SIGNED_IN, owner};
 use crate::error::{Error, Result, io_reason};
 use crate::google::token;
 use crate::private_file::{self, Durability, Fault};
@@ -22,7 +23,7 @@ const USER: &[&str] =
     &["client_id", "client_secret", "refresh_token", "type", "universe_domain", "quota_project_id"];
 
 /// What it leaves out of others; and what is ours.
-const LEFT_OUT: &[&str] = &["token", "expiry", "scopes", "signed_in_at", "refresh_token_rotates"];
+const LEFT_OUT: &[&str] = &["token", "expiry", "scopes", SIGNED_IN, SHARED, ROTATES];
 
 /// What was written.
 #[derive(Debug, PartialEq, Eq)]

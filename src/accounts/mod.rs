@@ -25,7 +25,7 @@ pub use adc::{Updated, belongs_into_adc, update_adc};
 pub use import::{Imported, from_file};
 pub use rotation::{Current, Login, SHARED, Stored, Successor};
 pub use state::{State, active};
-pub use stored::{SIGNED_IN, forget, forget_shadows, keep};
+pub use stored::{SIGNED_IN, forget, forget_shadows, keep, share};
 
 /// Largest credential file, in bytes.
 pub const LARGEST: usize = 1024 * 1024;

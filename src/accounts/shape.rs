@@ -91,6 +91,7 @@ const PUBLIC: &[&str] = &[
     "project_id",
     "quota_project_id",
     "refresh_token_rotates",
+    "refresh_token_shared",
     "region_url",
     "regional_cred_verification_url",
     "revoke_uri",

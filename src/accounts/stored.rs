@@ -1,19 +1,19 @@
 //! Storing a login, and forgetting it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::accounts::{Login, Origin, State, file_name, owner, path, state};
+use crate::accounts::{Login, Origin, SHARED, State, file_name, owner, path, shape, state};
 use crate::cache::{Cache, Lock};
 use crate::error::{Error, Result, io_reason};
-use crate::printable;
 use crate::private_file::{self, Durability};
 use crate::secret::Secret;
 use crate::world::World;
 use crate::world::clock::Deadline;
+use crate::{json, printable};
 
 /// How long a process that refreshes this login may take: its request is one of 30 s.
 const PATIENCE: Duration = Duration::from_secs(35);
@@ -28,12 +28,6 @@ pub const SIGNED_IN: &str = "signed_in_at";
 /// # Errors
 /// When it cannot be written: the old one is then still there.
 pub fn keep(name: &str, login: &Map<String, Value>, world: &World) -> Result<PathBuf> {
-    let failed = |error: std::io::Error| {
-        let shown = printable::text(name);
-        Error::unexpected(format!("the login of {shown} cannot be stored, {}", io_reason(&error)))
-            .hint("make room, or set GAUTH_CONFIG_DIR to a folder of your own")
-    };
-    let gauth = world.folders.gauth.as_deref();
     let path = path(name, world).ok_or_else(state::homeless)?;
     // Whoever is refreshing the old login right now writes its file, and may not do so after us. What a person has
     // just made is not lost to one that takes too long: it looks before it writes.
@@ -41,15 +35,24 @@ pub fn keep(name: &str, login: &Map<String, Value>, world: &World) -> Result<Pat
         world.terminal.note(|| format!("the login is stored without its lock, {error}"));
         None
     });
+    write(&path, &completed(name, login.clone(), world), world)?;
+    Ok(path)
+}
+
+fn write(path: &Path, login: &Map<String, Value>, world: &World) -> Result<()> {
+    let failed = |error: std::io::Error| {
+        let shown = printable::path(path);
+        Error::unexpected(format!("{shown} cannot be written, {}", io_reason(&error)))
+            .hint("make room, or set GAUTH_CONFIG_DIR to a folder of your own")
+    };
+    let gauth = world.folders.gauth.as_deref();
     let folder = private_file::subfolder(gauth, "accounts").map_err(failed)?;
     super::tidy(&folder, world);
-    let login = completed(name, login.clone(), world);
     let mut bytes = Zeroizing::new(Vec::with_capacity(8 * 1024));
-    serde_json::to_writer_pretty(&mut *bytes, &login).map_err(|error| failed(error.into()))?;
+    serde_json::to_writer_pretty(&mut *bytes, login).map_err(|error| failed(error.into()))?;
     bytes.push(b'\n');
-    private_file::write(&folder, &file_name(name), &bytes, Durability::Durable, &*world.random)
-        .map_err(failed)?;
-    Ok(path)
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    private_file::write(&folder, &name, &bytes, Durability::Durable, &*world.random).map_err(failed)
 }
 
 /// Forgets a login once `before` is done, which may end it at its server: nobody else refreshes it meanwhile. It is no
@@ -76,6 +79,27 @@ pub fn forget(name: &str, world: &World, before: impl FnOnce() -> Result<()>) ->
     Ok(())
 }
 
+/// Marks a login as one that there is a copy of from now on, and returns it as it is to be copied: whatever a server
+/// changes of the one holds for the other.
+///
+/// # Errors
+/// When it cannot be read or written.
+pub fn share(name: &str, world: &World) -> Result<Map<String, Value>> {
+    let path = path(name, world).ok_or_else(state::homeless)?;
+    let place = printable::path(&path);
+    let _lock = lock(&path, world)?;
+    let bytes = super::read_stored(&path, world)?;
+    let found = json::object(&bytes).map_err(|what| Error::malformed(&place, what))?;
+    let mut login = shape::newest(found.clone(), world)?;
+    if login.contains_key("refresh_token") {
+        login.insert(SHARED.to_owned(), Value::Bool(true));
+    }
+    if login != found {
+        write(&path, &login, world)?;
+    }
+    Ok(login)
+}
+
 /// Removes what lies beside a login that was not ours to write: the refresh tokens that its server changed.
 pub fn forget_shadows(login: &Map<String, Value>, world: &World) {
     if let Some(Value::Object(source)) = login.get("source_credentials") {
@@ -99,7 +123,7 @@ fn completed(name: &str, mut login: Map<String, Value>, world: &World) -> Map<St
     login
 }
 
-fn lock(path: &std::path::Path, world: &World) -> Result<Option<Lock>> {
+fn lock(path: &Path, world: &World) -> Result<Option<Lock>> {
     let origin = Origin::Ours(path.to_owned());
     let nothing = Secret::new(String::new());
     let login = Login { origin: &origin, client_id: "", refresh_token: &nothing, rapt: None };

@@ -87,11 +87,11 @@ pub(super) struct Flags {
     #[arg(long, value_name = "SCOPE,…")]
     scopes: Vec<OsString>,
     #[command(flatten)]
+    wish: Asked,
+    #[command(flatten)]
     way: Way,
     #[command(flatten)]
     place: Place,
-    #[command(flatten)]
-    wish: Asked,
     #[command(flatten)]
     fate: Fate,
     #[command(flatten)]
@@ -118,7 +118,7 @@ struct Way {
     #[arg(long, value_name = "DURATION")]
     wait: Option<OsString>,
     /// The port to come back to; a free one
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", hide_short_help = true)]
     port: Option<u16>,
     /// The URL to come back to, as registered
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url, hide_short_help = true)]
@@ -351,10 +351,14 @@ impl Flags {
 
     /// Stores a login, makes it the account that is used, and writes it for others where that is wanted.
     fn keep(&self, account: &str, login: &Map<String, Value>, world: &World) -> Result<()> {
-        accounts::keep(account, login, world)?;
+        let mut login = login.clone();
+        if self.fate.update_adc {
+            login.insert(accounts::SHARED.to_owned(), Value::Bool(true));
+        }
+        accounts::keep(account, &login, world)?;
         self.activate(account, world)?;
         if self.fate.update_adc {
-            let updated = accounts::update_adc(account, login, world)?;
+            let updated = accounts::update_adc(account, &login, world)?;
             let path = printable::path(&updated.path);
             world.terminal.tell(&match updated.backup {
                 Some(backup) => {
@@ -443,7 +447,7 @@ fn consent(plan: &Plan, outcome: Outcome, redirect_uri: String) -> Result<Consen
 fn warn_of_missing(plan: &Plan, granted: Option<&[String]>, world: &World) {
     let missing = person::missing(&plan.wish.scopes, granted);
     if !missing.is_empty() {
-        let missing: Vec<String> = missing.into_iter().map(|scope| short_one(scope)).collect();
+        let missing: Vec<String> = missing.into_iter().map(short_one).collect();
         world.terminal.warn(&format!("not granted: {}", missing.join(", ")));
     }
 }

@@ -149,7 +149,8 @@ fn end(login: Login, search: &Search<'_>, keep_remote: bool) -> Result<Ended> {
         }
         Ok(())
     })?;
-    if let Ok(json) = &login.json {
+    // What a copy elsewhere needs stays, as long as that is good for anything.
+    if let (true, Ok(json)) = (revoked, &login.json) {
         accounts::forget_shadows(json, world);
     }
     Ok(Ended { account: login.account, revoked })

@@ -76,8 +76,13 @@ fn checksum(text: &[u8]) -> [u64; 2] {
 }
 
 /// The fields of our own files that a server changes.
-const CHANGING: &[&[u8]] =
-    &[b"\"refresh_token\"", b"\"refresh_token_rotates\"", b"\"rapt_token\"", b"\"id_token\""];
+const CHANGING: &[&[u8]] = &[
+    b"\"refresh_token\"",
+    b"\"refresh_token_rotates\"",
+    b"\"refresh_token_shared\"",
+    b"\"rapt_token\"",
+    b"\"id_token\"",
+];
 
 /// What lasts of a login: its JSON without the values that a server changes, and however it is laid out. It need not
 /// be JSON: what is none is told apart as well.

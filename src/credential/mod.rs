@@ -455,6 +455,12 @@ pub fn read(map: Map<String, Value>, setting: &Setting) -> Result<Box<dyn Creden
             Err(Error::unsupported(format!("{}: keys in P12 files are not read", setting.place))
                 .hint("make a new key of the account, as JSON"))
         }
+        None if kind == crate::login::workforce::KIND => {
+            let file = crate::printable::text(&setting.place);
+            Err(setting
+                .malformed("this is a login configuration, which can start a login but is none")
+                .hint(format!("gauth login --login-config {file}")))
+        }
         None => {
             let known: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
             let kind = crate::printable::text(&kind);

@@ -113,6 +113,39 @@ impl Client {
     }
 }
 
+/// What a login that is stored tells about the next one of the same person.
+#[derive(Debug, Default)]
+pub struct Earlier {
+    /// The client it was made with; `None`: the login is none of Google's, or does not tell.
+    pub client: Option<Client>,
+    /// What it allows.
+    pub scopes: Vec<String>,
+}
+
+impl Earlier {
+    /// Reads a stored login; what it does not say is not there.
+    pub fn of(login: &[u8], place: &str) -> Earlier {
+        let Ok(login) = json::object(login) else { return Earlier::default() };
+        let mut fields = Fields::new(login);
+        let mut text =
+            |name: &str| fields.text(name).ok().flatten().filter(|text| !text.is_empty());
+        if text("type").as_deref() != Some("authorized_user") {
+            return Earlier::default();
+        }
+        let (id, secret, token_uri) = (text("client_id"), text("client_secret"), text("token_uri"));
+        let client = id.zip(secret).map(|(id, secret)| Client {
+            id,
+            secret: Some(Secret::new(secret)),
+            web: false,
+            auth_uri: None,
+            token_uri,
+            redirect_uris: Vec::new(),
+            place: place.to_owned(),
+        });
+        Earlier { client, scopes: fields.words("scopes").ok().flatten().unwrap_or_default() }
+    }
+}
+
 fn endpoint(fields: &mut Fields, name: &str) -> std::result::Result<Option<String>, String> {
     Ok(fields.text(name)?.filter(|uri| !uri.is_empty()))
 }
@@ -175,6 +208,25 @@ mod tests {
         }
         let both = r#"{"web":{"client_id":"w"},"installed":{"client_id":"i"}}"#;
         assert_eq!(parse(both).expect("a client").id, "i");
+    }
+
+    #[test]
+    fn a_stored_login_tells_about_the_next_one() {
+        let login = br#"{"type":"authorized_user","client_id":"c","client_secret":"s",
+            "refresh_token":"1//r","token_uri":"https://oauth2.googleapis.com/token","scopes":["a","b"]}"#;
+        let earlier = Earlier::of(login, "ada.json");
+        assert_eq!(earlier.scopes, ["a", "b"]);
+        let client = earlier.client.expect("a client");
+        assert_eq!((&*client.id, client.web, &*client.place), ("c", false, "ada.json"));
+        assert_eq!(client.token_uri.as_deref(), Some("https://oauth2.googleapis.com/token"));
+        for other in [
+            r#"{"type":"service_account","client_id":"c","client_secret":"s"}"#,
+            r#"{"type":"authorized_user","client_id":"c"}"#,
+            r#"{"type":"authorized_user","client_secret":"s"}"#,
+            "[]",
+        ] {
+            assert!(Earlier::of(other.as_bytes(), "x").client.is_none(), "{other}");
+        }
     }
 
     #[test]

@@ -72,7 +72,7 @@ mod tests {
             (failed("Google says access_denied", "gauth login once more"), "Not signed in"),
         ] {
             let html = text(&answer);
-            assert!(html.contains(&format!("<h1 class=")) && html.contains(title), "{html}");
+            assert!(html.contains("<h1 class=") && html.contains(title), "{html}");
             for foreign in ["<script", "src=", "href=", "url(", "@import", "http:", "https:"] {
                 assert!(!html.contains(foreign), "{foreign} in {html}");
             }

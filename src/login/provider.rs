@@ -72,8 +72,9 @@ impl Provider {
             &client.token_uri,
             crate::google::token::ENDPOINT,
         )?;
+        let usual = beside(&token, AUTHORIZATION);
         let authorization =
-            endpoint(&settings.auth_host, "auth_uri", &client.auth_uri, AUTHORIZATION)?;
+            endpoint(&settings.auth_host, "auth_uri", &client.auth_uri, usual.as_str())?;
         Ok(Provider {
             name: GOOGLE.to_owned(),
             issuer: Some(ISSUER.to_owned()),

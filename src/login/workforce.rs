@@ -24,7 +24,8 @@ use crate::settings::Settings;
 use crate::trust::{DEFAULT_UNIVERSE, Endpoint, Fence};
 use crate::url::{Scheme, Url};
 
-const KIND: &str = "external_account_authorized_user_login_config";
+/// The type of such a file.
+pub const KIND: &str = "external_account_authorized_user_login_config";
 /// Where people of the default universe sign in, below this domain.
 const WEB_DOMAIN: &str = "cloud.google";
 /// Largest configuration, in bytes.

@@ -52,6 +52,7 @@ const SAMPLES: &[(&str, Becomes)] = &[
     ("external_account_file_saml.json", Error(8, "no such file")),
     ("external_account_file_text.json", Error(8, "no such file")),
     ("external_account_github_actions.json", Known(FEDERATED, TARGET)),
+    ("external_account_openid.json", Known(FEDERATED, None)),
     ("external_account_other_universe.json", Error(9, "--universe-domain universe.example")),
     ("external_account_url_json.json", Known(FEDERATED, None)),
     ("external_account_url_text.json", Known(FEDERATED, None)),
@@ -67,10 +68,11 @@ const SAMPLES: &[(&str, Becomes)] = &[
     ),
     ("impersonated_service_account_user_source.json", Error(5, "may not act as target-sa@")),
     ("impersonated_service_account_workforce_source.json", Error(5, "may not act as target-sa@")),
+    ("openid_login.json", Error(7, "cannot give access tokens of Google's")),
     ("service_account.json", Token(ROBOT, 1)),
     // Signed here: there is no token endpoint for keys of other universes.
     ("service_account_other_universe.json", Token(FOREIGNER, 0)),
-    ("workforce_login_config.json", Error(8, "known are")),
+    ("workforce_login_config.json", Error(8, "gauth login --login-config")),
 ];
 
 fn folder() -> &'static Path {

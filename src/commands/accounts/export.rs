@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::accounts;
 use crate::accounts::shape::{self, Exported};
 use crate::commands::accounts::pretty;
 use crate::discover::Search;
@@ -30,13 +31,13 @@ pub(super) fn write(
 ) -> Result<String> {
     let world = search.world();
     let json = login.content(search)?;
-    // Our own file has the newest refresh token in it.
+    Exported::of(&json, to.without)?;
+    let (folder, name) = place(to)?;
     let json = match login.keeper {
-        Keeper::Gauth => json,
+        Keeper::Gauth => accounts::share(&login.account, world)?,
         Keeper::Gcloud => shape::newest(json, world)?,
     };
     let exported = Exported::of(&json, to.without)?;
-    let (folder, name) = place(to)?;
     let written =
         private_file::write(&folder, &name, &exported.text(), Durability::Durable, &*world.random);
     let shown = printable::path(to.path);

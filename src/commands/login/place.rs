@@ -6,17 +6,19 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 
+use crate::accounts;
 use crate::broker::Broker;
 use crate::error::{Error, Result};
 use crate::gcloud::properties::Properties;
-use crate::login::client::Client;
+use crate::login::client::{Client, Earlier};
 use crate::login::provider::Provider;
 use crate::login::workforce::{self, Config};
 use crate::login::{Makes, discovery, openid};
+use crate::printable;
 use crate::settings::{self, Settings};
-use crate::token;
+use crate::token::{self, CLOUD_PLATFORM};
 use crate::trust::DEFAULT_UNIVERSE;
-use crate::world::env;
+use crate::world::{World, env};
 
 /// Elsewhere than at Google.
 #[derive(Debug, Default, Args)]
@@ -76,7 +78,9 @@ impl Place {
             let config = Config::read(&PathBuf::from(file), &origin, chosen)?;
             return in_pool(config, client, &properties, settings);
         }
-        at_google(client.ok_or_else(Client::none)?, settings)
+        let earlier = earlier(settings, world)?;
+        let client = client.or(earlier.client).ok_or_else(Client::none)?;
+        at_google(client, &earlier.scopes, settings)
     }
 }
 
@@ -88,6 +92,24 @@ fn client(flag: Option<&OsString>, settings: &Settings) -> Result<Option<Client>
     flag.or(named).map(|(file, origin)| Client::read(file, origin)).transpose()
 }
 
+/// What the login that there is already tells: that of the account that is named, or of the active one, which may be
+/// somebody else's and tells its client only.
+fn earlier(settings: &Settings, world: &World) -> Result<Earlier> {
+    let named = account(settings);
+    let Some(name) =
+        named.clone().map_or_else(|| accounts::active(world), |name| Ok(Some(name)))?
+    else {
+        return Ok(Earlier::default());
+    };
+    let stored = accounts::load(&name, world)?;
+    let earlier = stored.map(|(path, bytes)| Earlier::of(&bytes, &printable::path(&path)));
+    let mut earlier = earlier.unwrap_or_default();
+    if named.is_none() {
+        earlier.scopes.clear();
+    }
+    Ok(earlier)
+}
+
 /// Whose login it is to be: who is named for this run, not whom a profile has had until now.
 pub(super) fn account(settings: &Settings) -> Option<String> {
     let account = settings.account.as_ref()?;
@@ -95,12 +117,19 @@ pub(super) fn account(settings: &Settings) -> Option<String> {
     named.then(|| account.value.clone())
 }
 
-fn at_google(client: Client, settings: &Settings) -> Result<Chosen> {
-    let scopes = match settings.wish.scopes.as_slice() {
-        [] => token::scopes(["openid,email,cloud-platform"]),
-        // Whose login it is has to be known to be kept.
-        chosen => token::scopes(chosen.iter().map(String::as_str).chain(["openid,email"])),
+/// `earlier`: the scopes of the login that is to be made anew.
+fn at_google(client: Client, earlier: &[String], settings: &Settings) -> Result<Chosen> {
+    let chosen = Some(settings.wish.scopes.as_slice()).filter(|chosen| !chosen.is_empty());
+    let mut scopes = match chosen.unwrap_or(earlier) {
+        [] => vec![CLOUD_PLATFORM.to_owned()],
+        chosen => chosen.to_vec(),
     };
+    // Whose login it is has to be known to be kept.
+    for needed in ["email", "openid"] {
+        if !scopes.iter().any(|scope| token::same_scope(scope, needed)) {
+            scopes.push(needed.to_owned());
+        }
+    }
     Ok(Chosen {
         provider: Provider::google(&client, settings)?,
         client,

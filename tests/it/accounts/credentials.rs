@@ -37,6 +37,9 @@ fn every_kind_is_stored_under_the_name_it_has() {
                 .expect("JSON");
         let added = json!({"signed_in_at": "2026-01-02T03:04:05Z"});
         let mut expected = samples::with(credential, &added);
+        if expected.get("refresh_token").is_some() {
+            expected["refresh_token_shared"] = json!(true);
+        }
         if kept.get("account").is_some() {
             expected["account"] = json!(spelled);
         }
@@ -181,4 +184,37 @@ fn a_link_in_the_place_of_the_adc_file_is_left_alone() {
     assert_eq!(home.read(".config/gcloud/elsewhere.json"), "{}");
     // The login itself is kept.
     assert_eq!(state(&home)["active"], ADA);
+}
+
+#[test]
+fn a_copy_and_its_original_never_spend_each_others_refresh_tokens() {
+    let home = signed_in(&[]);
+    let rotating = |access: &str, next: &str| {
+        token(
+            200,
+            json!({"access_token": access, "expires_in": 3599, "refresh_token": next}).to_string(),
+        )
+    };
+    takes(&home, &login(ADA), "").run();
+    at(&home, "token").google(rotating(TOKEN, samples::ROTATED)).run();
+    let ran = at(&home, "token --credentials {home}/my.json --refresh")
+        .google(rotating(TOKEN, "1//0third"))
+        .secret("1//0third")
+        .run();
+    assert_eq!(ran.sent[0].field("refresh_token"), samples::ROTATED);
+    // A copy that is made now is of the newest, and so is what both have from then on.
+    at(&home, "accounts show ada@example.com --export {home}/copy.json").run();
+    let copy: Value = serde_json::from_str(&home.read("copy.json")).expect("JSON");
+    assert_eq!(
+        (&copy["refresh_token"], copy.get("refresh_token_shared")),
+        (&json!("1//0third"), None)
+    );
+    at(&home, "token --credentials {home}/copy.json --refresh")
+        .google(rotating(TOKEN, "1//0fourth"))
+        .run();
+    let ran = at(&home, "token --refresh").google(token(200, granted(TOKEN))).run();
+    assert_eq!(ran.sent[0].field("refresh_token"), "1//0fourth");
+    let ran =
+        at(&home, "logout").google(post("https://oauth2.googleapis.com/revoke", 200, "")).run();
+    assert_eq!(ran.sent[0].field("token"), "1//0fourth");
 }

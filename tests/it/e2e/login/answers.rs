@@ -166,3 +166,21 @@ fn what_comes_with_a_login_is_asked_for_and_kept() {
         (Some("login"), Some("payer"))
     );
 }
+
+#[test]
+fn who_signs_in_again_need_not_name_client_and_scopes_again() {
+    let _beside = beside();
+    let stage = Stage::new(&[]);
+    let (first, _) = signed_in(&stage, &["--scopes", "cloud-platform,compute"], "allow");
+    assert_eq!(first.code, 0, "{first:?}");
+    for (words, compute) in [(&["--account", ADA][..], true), (&[], false)] {
+        let mut command = stage.sign_in(&["--no-launch-browser"]);
+        command.env_remove("GAUTH_CLIENT_ID_FILE").args(words);
+        let login = stage.asking(command);
+        let asked = query(&login.url);
+        assert_eq!(asked["scope"].contains("/compute"), compute, "{asked:?}");
+        assert_eq!(asked.get("login_hint").map(String::as_str), words.get(1).copied());
+        assert_eq!(visit(&allow(&login.url)).status, 200);
+        assert_eq!(login.end().code, 0);
+    }
+}

@@ -2,6 +2,7 @@
 
 mod answers;
 mod documented;
+mod elsewhere;
 mod strangers;
 mod typed;
 mod ways;
