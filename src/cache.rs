@@ -44,6 +44,11 @@ const SWEEP: Limits = Limits {
 pub struct Key(String);
 
 impl Key {
+    /// The key with this name, if it could be one.
+    pub fn named(name: &str) -> Option<Key> {
+        is_key(name).then(|| Key(name.to_owned()))
+    }
+
     /// The digits.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -291,7 +291,10 @@ pub const FILES: &[(&str, &str)] = &[
         "state.json",
         "the active account, and those of profiles, as login and accounts use leave them",
     ),
-    ("accounts/", "one login each, in Google's own JSON"),
+    (
+        "accounts/",
+        "one login each, in Google's own JSON; without its secrets where another store has them",
+    ),
     ("accounts/shadow/", "refresh tokens that a server changed, for logins gauth may not write to"),
     ("tokens/", "one cached token each; may be removed at any time"),
     ("locks/", "empty files that processes lock while they ask for a token"),
@@ -301,6 +304,12 @@ pub const FILES: &[(&str, &str)] = &[
 pub const CONFIG: &str = "\
 profile = \"work\"                # without --profile and GAUTH_PROFILE
 timeout = \"10s\"
+store = \"command\"               # for new logins; or file, keyring
+
+[store_command]                 # for all profiles
+get = [\"pass\", \"show\", \"gauth/{account}\"]
+put = [\"pass\", \"insert\", \"--multiline\", \"--force\", \"gauth/{account}\"]
+erase = [\"pass\", \"rm\", \"--force\", \"gauth/{account}\"]
 
 [profiles.work]
 account = \"ada@example.com\"     # or: credentials = \"/home/ada/key.json\"

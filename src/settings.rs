@@ -6,6 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::accounts::vault::{Store, Vaults};
 use crate::broker::{Broker, Policy};
 use crate::call::{self, Caller, Network};
 use crate::credential::Services;
@@ -70,6 +71,10 @@ pub struct Settings {
     pub profile: Option<String>,
     /// The OAuth client to sign in with.
     pub client_id_file: Option<Chosen<PathBuf>>,
+    /// Where the secrets of a new login go.
+    pub store: Option<Store>,
+    /// The way to stores.
+    pub vaults: Vaults,
     /// What is asked for.
     pub wish: AccessRequest,
     policy: Policy,
@@ -191,6 +196,11 @@ impl Settings {
             workload: pick.workload(who)?,
             impersonate: pick.impersonate(who)?,
             narrow: narrow(&given.wish)?,
+            store: match &profile.store {
+                Some(name) => Some(Store::named(name, &format!("{}: store", saved.place))?),
+                None => None,
+            },
+            vaults: Vaults::new(saved.store_command.clone(), &saved.place, world),
             profile: saved.name.clone(),
             client_id_file: pick.path(
                 "--client-id-file",

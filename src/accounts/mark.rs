@@ -27,9 +27,20 @@ impl Login<'_> {
     }
 
     fn mark(&self, refresh_token: &Secret) -> Key {
-        let mut digest = KeyDigest::new("refused login");
-        digest.field(self.client_id);
-        digest.secret(refresh_token);
-        digest.finish()
+        mark(self.client_id, refresh_token)
     }
+}
+
+/// The name of the mark of a login, which tells nothing of it.
+pub(super) fn mark(client_id: &str, refresh_token: &Secret) -> Key {
+    let mut digest = KeyDigest::new("refused login");
+    digest.field(client_id);
+    digest.secret(refresh_token);
+    digest.finish()
+}
+
+/// In what words the server refused a login that is kept in another store, by the name of its mark: the store itself is
+/// not opened.
+pub fn refusal_of(mark: &str, world: &World) -> Option<String> {
+    Cache::new(world).refusal(&Key::named(mark)?)
 }

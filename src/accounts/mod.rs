@@ -7,15 +7,18 @@ mod rotation;
 pub mod shape;
 mod state;
 mod stored;
+pub mod vault;
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::error::Result;
+use crate::accounts::vault::{Kept, Vaults};
+use crate::error::{Error, Result};
 use crate::json;
 use crate::printable;
 use crate::private_file::{self, Fault, Limits};
@@ -23,6 +26,7 @@ use crate::world::World;
 
 pub use adc::{Updated, belongs_into_adc, update_adc};
 pub use import::{Imported, from_file};
+pub use mark::refusal_of;
 pub use rotation::{Current, Login, SHARED, Stored, Successor};
 pub use state::{State, active};
 pub use stored::{SIGNED_IN, forget, forget_shadows, keep, room, share};
@@ -108,6 +112,24 @@ pub fn read_stored(path: &Path, world: &World) -> Result<Zeroizing<Vec<u8>>> {
     read(path, world)?.ok_or_else(gone)
 }
 
+/// The whole login of a file of ours, wherever its secrets are.
+///
+/// # Errors
+/// When it is no login, or the store does not give it.
+pub fn whole(
+    path: &Path,
+    account: &str,
+    bytes: &[u8],
+    vaults: &Vaults,
+) -> Result<Map<String, Value>> {
+    let malformed = |what: String| Error::malformed(&printable::path(path), what);
+    let file = json::object(bytes).map_err(malformed)?;
+    match vault::kept::store_of(&file).map_err(malformed)? {
+        None => Ok(file),
+        Some(store) => Kept::new(path.to_owned(), account, store, vaults).login(&file),
+    }
+}
+
 fn folder(world: &World) -> Option<PathBuf> {
     world.folders.gauth.as_ref().map(|folder| folder.join("accounts"))
 }
@@ -149,11 +171,24 @@ fn provided_by_root(_: &Path) -> bool {
 pub enum Origin {
     /// A file of our own account store.
     Ours(PathBuf),
+    /// A file of our own account store that leaves its secrets to another store.
+    Kept(Rc<Kept>),
     /// A file, variable or database that is not ours to write.
     Foreign,
 }
 
 /// A name for what may not be named: hex digits of a digest.
+impl Origin {
+    /// The file of our own store.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Origin::Ours(path) => Some(path),
+            Origin::Kept(kept) => Some(&kept.path),
+            Origin::Foreign => None,
+        }
+    }
+}
+
 pub(crate) fn digest(parts: &[&str]) -> String {
     let mut digest = Sha256::new();
     for part in parts {

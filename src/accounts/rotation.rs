@@ -4,19 +4,22 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use crate::accounts::vault::Kept;
+use crate::accounts::vault::kept::STORE;
 use crate::accounts::{Origin, digest, folder, read, tidy};
 use crate::cache::{self, Lock};
 use crate::error::{Error, Result, io_reason};
-use crate::json;
 use crate::private_file::{self, Draft, Durability};
 use crate::secret::Secret;
 use crate::world::World;
 use crate::world::clock::Deadline;
+use crate::{json, printable};
 
 /// Room reserved for a login before a rotating refresh token is spent, in bytes.
 pub(super) const ROOM: usize = 64 * 1024;
@@ -68,6 +71,7 @@ pub struct Successor {
     draft: Draft,
     path: PathBuf,
     ours: bool,
+    kept: Option<Rc<Kept>>,
     content: Map<String, Value>,
     /// Of the file that `content` was read from.
     stamp: Stamp,
@@ -126,7 +130,8 @@ impl Successor {
         }
         if stamp != self.stamp {
             let now = read(&self.path, world).ok().flatten();
-            content = now.and_then(|bytes| json::object(&bytes).ok()).unwrap_or(content);
+            let now = now.and_then(|bytes| json::object(&bytes).ok());
+            content = now.and_then(|now| whole(now, self.kept.as_ref()).ok()).unwrap_or(content);
         }
         if self.ours && content.is_empty() {
             // Half a login would be in the way of the one that somebody may have a copy of.
@@ -138,6 +143,17 @@ impl Successor {
             return Ok(());
         }
         change(&mut content);
+        if let Some(kept) = &self.kept {
+            content = kept.put(&content).unwrap_or_else(|error| {
+                // What the server gave once is kept at any price.
+                world.terminal.warn(&format!(
+                    "{error}: the login is in {} from now on, secrets included; gauth login --store {} puts it back",
+                    printable::path(&self.path),
+                    kept.store().name()
+                ));
+                content
+            });
+        }
         let mut bytes = Zeroizing::new(Vec::with_capacity(ROOM));
         serde_json::to_writer_pretty(&mut *bytes, &content)?;
         bytes.push(b'\n');
@@ -149,6 +165,15 @@ impl Successor {
             let name = self.path.file_name().unwrap_or_default().to_string_lossy();
             private_file::write(folder, &name, &bytes, Durability::Durable, &*world.random)
         })
+    }
+}
+
+/// The whole of a stored login, where a file of ours leaves its secrets to another store.
+fn whole(file: Map<String, Value>, kept: Option<&Rc<Kept>>) -> Result<Map<String, Value>> {
+    match kept {
+        // It may have come back from there.
+        Some(kept) if file.contains_key(STORE) => kept.login(&file),
+        _ => Ok(file),
     }
 }
 
@@ -201,7 +226,8 @@ impl Login<'_> {
             return Ok(Stored::Gone);
         }
         // A file that is damaged says nothing; one of ours was whole when it was read.
-        let mut stored = bytes.and_then(|bytes| json::object(&bytes).ok()).unwrap_or_default();
+        let stored = bytes.and_then(|bytes| json::object(&bytes).ok()).unwrap_or_default();
+        let mut stored = whole(stored, self.kept())?;
         let marked = stored.get(ROTATES) == Some(&Value::Bool(true));
         let mut stored = json::Fields::new(std::mem::take(holder(&mut stored)));
         let client_id = stored.text("client_id").ok().flatten();
@@ -250,6 +276,7 @@ impl Login<'_> {
             Err(error) if self.is_ours() => return Err(error),
             Err(_) => Map::new(),
         };
+        let content = whole(content, self.kept())?;
         private_file::subfolder(world.folders.gauth.as_deref(), "accounts").map_err(failed)?;
         let folder = path.parent().unwrap_or(Path::new("."));
         private_file::make_folder(folder).map_err(failed)?;
@@ -258,7 +285,8 @@ impl Login<'_> {
         let mut draft =
             Draft::begin(folder, &name, Durability::Durable, &*world.random).map_err(failed)?;
         draft.reserve(ROOM).map_err(failed)?;
-        Ok(Successor { draft, path, ours: self.is_ours(), content, stamp })
+        let (ours, kept) = (self.is_ours(), self.kept().cloned());
+        Ok(Successor { draft, path, ours, kept, content, stamp })
     }
 
     /// Removes what was kept beside a login that is not ours.
@@ -269,23 +297,28 @@ impl Login<'_> {
     }
 
     fn is_ours(&self) -> bool {
-        matches!(self.origin, Origin::Ours(_))
+        self.origin.file().is_some()
+    }
+
+    fn kept(&self) -> Option<&Rc<Kept>> {
+        match self.origin {
+            Origin::Kept(kept) => Some(kept),
+            Origin::Ours(_) | Origin::Foreign => None,
+        }
     }
 
     fn path(&self, world: &World) -> Option<PathBuf> {
-        match self.origin {
-            Origin::Ours(path) => Some(path.clone()),
-            Origin::Foreign => {
-                Some(folder(world)?.join("shadow").join(format!("{}.json", self.digest())))
-            }
+        match self.origin.file() {
+            Some(path) => Some(path.to_owned()),
+            None => Some(folder(world)?.join("shadow").join(format!("{}.json", self.digest()))),
         }
     }
 
     /// Names the login without telling anything: of a foreign one the original refresh token decides.
     fn digest(&self) -> String {
-        match self.origin {
-            Origin::Ours(path) => digest(&[&path.to_string_lossy()]),
-            Origin::Foreign => digest(&[self.client_id, self.refresh_token.expose()]),
+        match self.origin.file() {
+            Some(path) => digest(&[&path.to_string_lossy()]),
+            None => digest(&[self.client_id, self.refresh_token.expose()]),
         }
     }
 }

@@ -4,6 +4,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use crate::accounts::vault::kept;
 use crate::accounts::{Login, Origin, SIGNED_IN, Stored, rotation};
 use crate::error::{Error, Result};
 use crate::google::token;
@@ -12,7 +13,8 @@ use crate::trust::DEFAULT_UNIVERSE;
 use crate::world::World;
 
 /// What is ours in a login's JSON, and nobody else's.
-const OURS: &[&str] = &[SIGNED_IN, rotation::ROTATES, rotation::SHARED];
+const OURS: &[&str] =
+    &[kept::STORE, kept::SECRETS, kept::MARK, SIGNED_IN, rotation::ROTATES, rotation::SHARED];
 
 /// As google-auth's `to_json` writes the login of a user, and what that leaves out behind it.
 const USER: &[&str] = &[
@@ -82,6 +84,9 @@ const PUBLIC: &[&str] = &[
     "expiry",
     "file",
     "format_version",
+    "gauth_mark",
+    "gauth_secrets",
+    "gauth_store",
     "imdsv2_session_token_url",
     "interactive_timeout_millis",
     "issuer",

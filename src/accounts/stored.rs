@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::accounts::rotation::ROOM;
+use crate::accounts::vault::{Kept, Store, Vaults, kept};
 use crate::accounts::{Login, Origin, SHARED, State, file_name, owner, path, shape, state};
 use crate::cache::{Cache, Lock};
 use crate::error::{Error, Result, io_reason};
@@ -23,12 +24,19 @@ const PATIENCE: Duration = Duration::from_secs(35);
 /// so that a token of the one before is not taken for one of the next.
 pub const SIGNED_IN: &str = "signed_in_at";
 
-/// Stores a login under this name, durably, in place of the one that was there. `login` is Google's own JSON; it is
-/// completed with the account, where it does not name it, and the time.
+/// Stores a login under this name, durably, in place of the one that was there: its secrets in this store, the rest in
+/// the file of the account. `login` is Google's own JSON; it is completed with the account, where it does not name it,
+/// and the time.
 ///
 /// # Errors
-/// When it cannot be written: the old one is then still there.
-pub fn keep(name: &str, login: &Map<String, Value>, world: &World) -> Result<PathBuf> {
+/// When it cannot be written, or the store does not take it: the old one is then still there.
+pub fn keep(
+    name: &str,
+    login: &Map<String, Value>,
+    store: Store,
+    vaults: &Vaults,
+    world: &World,
+) -> Result<PathBuf> {
     let path = path(name, world).ok_or_else(state::homeless)?;
     // Whoever is refreshing the old login right now writes its file, and may not do so after us. What a person has
     // just made is not lost to one that takes too long: it looks before it writes.
@@ -36,8 +44,31 @@ pub fn keep(name: &str, login: &Map<String, Value>, world: &World) -> Result<Pat
         world.terminal.note(|| format!("the login is stored without its lock, {error}"));
         None
     });
-    write(&path, &completed(name, login.clone(), world), world)?;
+    let before = elsewhere(&path, world);
+    let login = completed(name, login.clone(), world);
+    let file = match store {
+        Store::File => login,
+        _ => Kept::new(path.clone(), name, store, vaults).put(&login)?,
+    };
+    write(&path, &file, world)?;
+    if let Some(before) = before.filter(|before| *before != store) {
+        erase(name, before, vaults, world);
+    }
     Ok(path)
+}
+
+/// The store that the file of a login leaves its secrets to.
+fn elsewhere(path: &Path, world: &World) -> Option<Store> {
+    let file = json::object(&super::read_stored(path, world).ok()?).ok()?;
+    kept::store_of(&file).ok().flatten()
+}
+
+/// Removes what a store has of a login that is gone. One that does not let go of it is told.
+fn erase(name: &str, store: Store, vaults: &Vaults, world: &World) {
+    if let Err(error) = vaults.erase(store, name) {
+        let hint = error.hint_text().unwrap_or_default();
+        world.terminal.warn(&format!("{error}: {hint}"));
+    }
 }
 
 /// Whether a login could be stored now, there being a folder and room for it: a person's consent is not to be asked for
@@ -80,10 +111,16 @@ fn write(path: &Path, login: &Map<String, Value>, world: &World) -> Result<()> {
 /// # Errors
 /// Those of `before`, or when what is chosen cannot be changed, or when the file cannot be removed; the login is then
 /// still there.
-pub fn forget(name: &str, world: &World, before: impl FnOnce() -> Result<()>) -> Result<()> {
+pub fn forget(
+    name: &str,
+    vaults: &Vaults,
+    world: &World,
+    before: impl FnOnce() -> Result<()>,
+) -> Result<()> {
     let Some(path) = path(name, world) else { return Ok(()) };
     let _lock = lock(&path, world)?;
     before()?;
+    let store = elsewhere(&path, world);
     State::change(world, |state| {
         let same = |account: &String| file_name(account) == file_name(name);
         state.active.take_if(|active| same(active));
@@ -95,6 +132,9 @@ pub fn forget(name: &str, world: &World, before: impl FnOnce() -> Result<()>) ->
             .hint(format!("rm {shown}"))
     })?;
     Cache::new(world).forget_account(name);
+    if let Some(store) = store {
+        erase(name, store, vaults, world);
+    }
     Ok(())
 }
 
@@ -103,18 +143,21 @@ pub fn forget(name: &str, world: &World, before: impl FnOnce() -> Result<()>) ->
 ///
 /// # Errors
 /// When it cannot be read or written.
-pub fn share(name: &str, world: &World) -> Result<Map<String, Value>> {
+pub fn share(name: &str, vaults: &Vaults, world: &World) -> Result<Map<String, Value>> {
     let path = path(name, world).ok_or_else(state::homeless)?;
-    let place = printable::path(&path);
     let _lock = lock(&path, world)?;
     let bytes = super::read_stored(&path, world)?;
-    let found = json::object(&bytes).map_err(|what| Error::malformed(&place, what))?;
+    let found = super::whole(&path, name, &bytes, vaults)?;
     let mut login = shape::newest(found.clone(), world)?;
     if login.contains_key("refresh_token") {
         login.insert(SHARED.to_owned(), Value::Bool(true));
     }
     if login != found {
-        write(&path, &login, world)?;
+        let file = match elsewhere(&path, world) {
+            Some(store) => Kept::new(path.clone(), name, store, vaults).put(&login)?,
+            None => login.clone(),
+        };
+        write(&path, &file, world)?;
     }
     Ok(login)
 }

@@ -131,7 +131,7 @@ fn end(login: Login, search: &Search<'_>, keep_remote: bool) -> Result<Ended> {
     let world = search.world();
     let shown = printable::text(&login.account);
     let mut revoked = false;
-    accounts::forget(&login.account, world, || {
+    accounts::forget(&login.account, &search.settings.vaults, world, || {
         if keep_remote {
             return Ok(());
         }

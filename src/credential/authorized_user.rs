@@ -210,7 +210,7 @@ impl AuthorizedUser {
         let person = Person {
             name: self.about.name(),
             login_hint: &self.login_hint,
-            is_ours: matches!(self.origin, Origin::Ours(_)),
+            is_ours: self.origin.file().is_some(),
             token_endpoint: &self.token_uri,
             scopes: if scopes.is_empty() { &self.scopes } else { scopes },
         };

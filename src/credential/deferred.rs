@@ -3,14 +3,19 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher;
+use std::rc::Rc;
 
+use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::accounts::Origin;
+use crate::accounts::vault::{Kept, kept};
+use crate::accounts::{self, Origin};
 use crate::cache::KeyDigest;
 use crate::credential::lazy::{Closed, Lazy};
-use crate::credential::{self, About, Credential, Setting};
+use crate::credential::{self, AGAIN, About, Credential, Setting};
 use crate::error::Result;
+use crate::json;
+use crate::world::World;
 
 /// The JSON of a credential.
 pub struct Deferred {
@@ -32,6 +37,25 @@ impl Deferred {
     }
 }
 
+impl Deferred {
+    /// The file and the way to its secrets, where it leaves them to another store.
+    fn kept(&self) -> Result<Option<(Map<String, Value>, Kept)>> {
+        let (Origin::Ours(path), Some(vaults)) = (&self.setting.origin, &self.setting.vaults)
+        else {
+            return Ok(None);
+        };
+        let mark = kept::STORE.as_bytes();
+        if !self.text.windows(mark.len()).any(|word| word == mark) {
+            return Ok(None);
+        }
+        let malformed = |what: String| self.setting.malformed(what).hint(AGAIN);
+        let file = json::object(&self.text).map_err(malformed)?;
+        let store = kept::store_of(&file).map_err(malformed)?;
+        let account = self.setting.account.as_deref().unwrap_or_default();
+        Ok(store.map(|store| (file, Kept::new(path.clone(), account, store, vaults))))
+    }
+}
+
 impl Closed for Deferred {
     fn about(&self) -> &About {
         &self.about
@@ -39,13 +63,13 @@ impl Closed for Deferred {
 
     fn identify(&self, digest: &mut KeyDigest) {
         let own;
-        let text: &[u8] = match &self.setting.origin {
-            Origin::Foreign => {
+        let text: &[u8] = match self.setting.origin.file() {
+            None => {
                 digest.field("text");
                 &self.text
             }
             // Our own file changes when its refresh token does, and its access tokens stay good.
-            Origin::Ours(path) => {
+            Some(path) => {
                 digest.field("own");
                 digest.field(&path.to_string_lossy());
                 own = lasting(&self.text);
@@ -60,7 +84,29 @@ impl Closed for Deferred {
     }
 
     fn open(&self) -> Result<Box<dyn Credential>> {
-        credential::parse(&self.text, &self.setting)
+        let Some((file, kept)) = self.kept()? else {
+            return credential::parse(&self.text, &self.setting);
+        };
+        let login = kept.login(&file)?;
+        let origin = Origin::Kept(Rc::new(kept));
+        credential::read(login, &Setting { origin, ..self.setting.clone() })
+    }
+
+    fn refusal(&self, world: &World) -> Option<String> {
+        let (file, _) = self.kept().ok()??;
+        accounts::refusal_of(file.get(kept::MARK)?.as_str()?, world)
+    }
+
+    /// A store is opened for a token, not to look at what it is for: the file has all but the secrets.
+    fn outline(&self) -> Option<Result<About>> {
+        match self.kept() {
+            Ok(None) => None,
+            Ok(Some((file, _))) => {
+                let seen = credential::read(file, &self.setting);
+                Some(seen.map(|seen| seen.about().clone()))
+            }
+            Err(error) => Some(Err(error)),
+        }
     }
 }
 
@@ -80,6 +126,8 @@ const CHANGING: &[&[u8]] = &[
     b"\"refresh_token\"",
     b"\"refresh_token_rotates\"",
     b"\"refresh_token_shared\"",
+    b"\"gauth_secrets\"",
+    b"\"gauth_mark\"",
     b"\"rapt_token\"",
     b"\"id_token\"",
 ];

@@ -79,7 +79,7 @@ pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential
     };
     // The hints for people of Google's own are of no use to those of another provider.
     let login_hint = match (&setting.origin, setting.login_hint == USUAL_LOGIN) {
-        (Origin::Ours(_), _) => "gauth login --login-config FILE".to_owned(),
+        (Origin::Ours(_) | Origin::Kept(_), _) => "gauth login --login-config FILE".to_owned(),
         (Origin::Foreign, true) => "gauth login --login-config FILE, or gcloud auth \
              application-default login --login-config FILE"
             .to_owned(),

@@ -23,6 +23,16 @@ pub trait Closed {
     /// # Errors
     /// When it turns out to be unusable.
     fn open(&self) -> Result<Box<dyn Credential>>;
+
+    /// What can be told of it without opening it, where opening it costs a person something.
+    fn outline(&self) -> Option<Result<About>> {
+        None
+    }
+
+    /// The same of its server's last refusal.
+    fn refusal(&self, _: &World) -> Option<String> {
+        None
+    }
 }
 
 /// A closed credential, opened at the first question that needs it, and once.
@@ -50,13 +60,23 @@ impl<C: Closed> Lazy<C> {
     }
 }
 
+impl<C: Closed> Lazy<C> {
+    /// The same for somebody who asks servers: what opening it takes is not taken from their time.
+    fn opened(&self, broker: &Broker<'_>) -> Result<&dyn Credential> {
+        broker.outside(|| self.inner())
+    }
+}
+
 impl<C: Closed> Credential for Lazy<C> {
     fn about(&self) -> &About {
         self.inner.get().map_or_else(|| self.closed.about(), |inner| inner.about())
     }
 
     fn describe(&self) -> Result<About> {
-        self.inner().map(|inner| inner.about().clone())
+        match self.inner.get().is_none().then(|| self.closed.outline()).flatten() {
+            Some(outline) => outline,
+            None => self.inner().map(|inner| inner.about().clone()),
+        }
     }
 
     fn identify(&self, digest: &mut KeyDigest) {
@@ -64,19 +84,22 @@ impl<C: Closed> Credential for Lazy<C> {
     }
 
     fn refusal(&self, world: &World) -> Option<String> {
-        self.inner().ok()?.refusal(world)
+        match self.inner.get().is_none() && self.closed.outline().is_some() {
+            true => self.closed.refusal(world),
+            false => self.inner().ok()?.refusal(world),
+        }
     }
 
     fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
-        self.inner()?.revoke(broker)
+        self.opened(broker)?.revoke(broker)
     }
 
     fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token> {
-        self.inner()?.access_token(request, broker)
+        self.opened(broker)?.access_token(request, broker)
     }
 
     fn prepare(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<()> {
-        self.inner()?.prepare(request, broker)
+        self.opened(broker)?.prepare(request, broker)
     }
 
     fn identity(&self, world: &World) -> Result<Option<Identity>> {
@@ -84,14 +107,14 @@ impl<C: Closed> Credential for Lazy<C> {
     }
 
     fn ask_about(&self, broker: &Broker<'_>) -> Result<About> {
-        self.inner()?.ask_about(broker)
+        self.opened(broker)?.ask_about(broker)
     }
 
     fn identity_token(&self, request: &IdentityRequest, broker: &Broker<'_>) -> Result<Token> {
-        self.inner()?.identity_token(request, broker)
+        self.opened(broker)?.identity_token(request, broker)
     }
 
     fn self_signed(&self, request: &SelfSignedRequest, broker: &Broker<'_>) -> Result<Token> {
-        self.inner()?.self_signed(request, broker)
+        self.opened(broker)?.self_signed(request, broker)
     }
 }

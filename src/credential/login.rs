@@ -66,10 +66,10 @@ pub(super) fn origin(fields: &mut Fields, setting: &Setting) -> Origin {
 
 /// Adds what tells one login from the next.
 pub(super) fn identify(origin: &Origin, refresh_token: &Secret, digest: &mut KeyDigest) {
-    match origin {
+    match origin.file() {
         // Our own file changes when its refresh token rotates, and the token stays good.
-        Origin::Ours(path) => digest.field(&path.to_string_lossy()),
-        Origin::Foreign => digest.secret(refresh_token),
+        Some(path) => digest.field(&path.to_string_lossy()),
+        None => digest.secret(refresh_token),
     }
 }
 

@@ -22,6 +22,7 @@ pub mod source;
 use serde_json::{Map, Value};
 
 use crate::accounts::Origin;
+use crate::accounts::vault::{Vaults, kept};
 use crate::broker::Broker;
 use crate::cache::KeyDigest;
 use crate::credential::external_account::provider::visible;
@@ -251,6 +252,8 @@ pub struct Setting {
     pub account: Option<String>,
     /// What of the environment decides whose tokens these are: the keys of AWS's programs.
     pub surroundings: Option<String>,
+    /// The way to the secrets that a file of ours leaves to another store.
+    pub vaults: Option<Vaults>,
 }
 
 /// Google's services at the places the user moved them to, as gcloud's variables can.
@@ -320,6 +323,7 @@ impl Setting {
             quota_project: None,
             account: None,
             surroundings: None,
+            vaults: None,
         }
     }
 
@@ -446,6 +450,10 @@ pub fn parse(bytes: &[u8], setting: &Setting) -> Result<Box<dyn Credential>> {
 /// # Errors
 /// As [`parse`].
 pub fn read(map: Map<String, Value>, setting: &Setting) -> Result<Box<dyn Credential>> {
+    if map.contains_key(kept::STORE) && matches!(setting.origin, Origin::Foreign) {
+        let what = "this is an account of gauth's whose secrets are in another store";
+        return Err(setting.malformed(what).hint("gauth token --account ACCOUNT, by its name"));
+    }
     let mut fields = Fields::new(map);
     let kind = fields.text("type").map_err(|what| setting.malformed(what).hint(AGAIN))?;
     let Some(kind) = kind else { return parse_untyped(fields, setting) };

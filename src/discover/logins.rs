@@ -70,8 +70,15 @@ impl Login {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn content(&self, _: &Search<'_>) -> Result<Map<String, Value>> {
-        self.json.clone()
+    pub fn content(&self, search: &Search<'_>) -> Result<Map<String, Value>> {
+        let json = self.json.clone()?;
+        match self.keeper {
+            Keeper::Gcloud => Ok(json),
+            Keeper::Gauth => {
+                let bytes = accounts::read_stored(&self.file, search.world())?;
+                accounts::whole(&self.file, &self.account, &bytes, &search.settings.vaults)
+            }
+        }
     }
 
     /// What is known of it without asking anybody.

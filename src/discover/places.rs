@@ -189,6 +189,7 @@ pub(super) fn own_login(
 ) -> Rc<dyn Credential> {
     let mut setting = setting(search, printable::path(&path));
     setting.origin = Origin::Ours(path);
+    setting.vaults = Some(search.settings.vaults.clone());
     setting.account = Some(name.to_owned());
     setting.login_hint = format!("gauth login --account {}", printable::text(name));
     Rc::new(Deferred::new(text, setting))

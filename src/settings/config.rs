@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::accounts::State;
+use crate::accounts::vault::Programs;
 use crate::error::{Error, Result};
 use crate::printable;
 use crate::private_file::{self, Fault};
@@ -18,6 +19,8 @@ const LARGEST_CONFIG: usize = 1024 * 1024;
 #[serde(deny_unknown_fields)]
 struct Config {
     profile: Option<String>,
+    /// For all profiles: a login is read with the programs that it was put with.
+    store_command: Option<Programs>,
     #[serde(default)]
     profiles: std::collections::BTreeMap<String, Profile>,
     #[serde(flatten)]
@@ -43,6 +46,7 @@ pub(super) struct Profile {
     pub(super) allowed_hosts: Option<Vec<String>>,
     pub(super) allowed_token_hosts: Option<Vec<String>>,
     pub(super) client_id_file: Option<String>,
+    pub(super) store: Option<String>,
 }
 
 impl Profile {
@@ -74,6 +78,7 @@ impl Profile {
             allowed_hosts: self.allowed_hosts.or(other.allowed_hosts),
             allowed_token_hosts: self.allowed_token_hosts.or(other.allowed_token_hosts),
             client_id_file: self.client_id_file.or(other.client_id_file),
+            store: self.store.or(other.store),
         }
     }
 
@@ -90,6 +95,7 @@ pub(super) struct Saved {
     pub(super) name: Option<String>,
     pub(super) named: bool,
     pub(super) place: String,
+    pub(super) store_command: Option<Programs>,
 }
 
 /// Names of profiles, for completion: those of the file, and those that `gauth login` and `gauth accounts use` made.
@@ -119,7 +125,12 @@ pub(super) fn saved(given: &Given, world: &World) -> Result<Saved> {
         None => Profile::default(),
         Some(name) => profile(name, &mut config, &place, given.new_profile, world)?,
     };
-    Ok(Saved { profile: profile.over(config.top), name, named: named.is_some(), place })
+    if let Some(Err(what)) = config.store_command.as_ref().map(Programs::check) {
+        return Err(Error::malformed(&place, what).hint("gauth help files shows an example"));
+    }
+    let store_command = config.store_command.take();
+    let profile = profile.over(config.top);
+    Ok(Saved { profile, name, named: named.is_some(), place, store_command })
 }
 
 /// A profile of the file, with the account that was chosen for it where the file names none; or one that is nothing

@@ -16,7 +16,7 @@ use crate::printable;
 use crate::world::guard;
 
 pub use browser::{Browser, open};
-pub use capture::{Failure, LARGEST, Run, capture};
+pub use capture::{Failure, LARGEST, Run, Talk, capture, talk};
 pub use handed::Handed;
 
 /// A variable of the child: set, or removed.

@@ -34,7 +34,7 @@ pub(super) fn write(
     Exported::of(&json, to.without)?;
     let (folder, name) = place(to)?;
     let json = match login.keeper {
-        Keeper::Gauth => accounts::share(&login.account, world)?,
+        Keeper::Gauth => accounts::share(&login.account, &search.settings.vaults, world)?,
         Keeper::Gcloud => shape::newest(json, world)?,
     };
     let exported = Exported::of(&json, to.without)?;

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::accounts::vault::kept;
 use crate::accounts::{SIGNED_IN, shape};
 use crate::commands::accounts::list::{JsonRow, Row, in_short};
 use crate::commands::accounts::pretty;
@@ -67,6 +68,7 @@ fn seen_value(name: &str, value: &Value) -> Value {
     match value {
         Value::Object(inner) => Value::Object(seen(inner)),
         _ if shape::is_public(name) => value.clone(),
+        Value::String(text) if text == kept::ELSEWHERE => value.clone(),
         Value::String(text) => {
             let secret = Secret::new(text.as_str());
             let (start, print) = (secret.beginning(), secret.fingerprint());

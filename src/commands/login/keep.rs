@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use serde_json::{Map, Value, json};
 
 use super::{Flags, place};
+use crate::accounts::vault::Store;
 use crate::accounts::{self, State};
 use crate::broker::Broker;
 use crate::discover::Search;
@@ -36,7 +37,7 @@ impl Flags {
         let quota_project = settings.quota_project.as_deref();
         let Made { account, login } = plan.login(granted, challenge, quota_project, broker)?;
         warn_of_missing(plan, granted.scopes.as_deref(), broker.world);
-        self.keep(&account, &login, broker.world)?;
+        self.keep(&account, &login, settings, broker.world)?;
         Ok(Stored { account, scopes: granted.scopes.clone() })
     }
 
@@ -51,17 +52,24 @@ impl Flags {
         if let Some(project) = &settings.quota_project {
             taken.json.insert("quota_project_id".to_owned(), json!(project));
         }
-        self.keep(&taken.name, &taken.json, world)?;
+        self.keep(&taken.name, &taken.json, settings, world)?;
         Ok(Stored { account: taken.name, scopes: None })
     }
 
     /// Stores a login, makes it the account that is used, and writes it for others where that is wanted.
-    fn keep(&self, account: &str, login: &Map<String, Value>, world: &World) -> Result<()> {
+    fn keep(
+        &self,
+        account: &str,
+        login: &Map<String, Value>,
+        settings: &Settings,
+        world: &World,
+    ) -> Result<()> {
         let mut login = login.clone();
         if self.fate.update_adc {
             login.insert(accounts::SHARED.to_owned(), Value::Bool(true));
         }
-        accounts::keep(account, &login, world)?;
+        let store = self.store_chosen(settings)?;
+        accounts::keep(account, &login, store, &settings.vaults, world)?;
         self.activate(account, world)?;
         if self.fate.update_adc {
             let updated = accounts::update_adc(account, &login, world)?;
@@ -74,6 +82,20 @@ impl Flags {
             });
         }
         Ok(())
+    }
+
+    /// Where the secrets go, by the flag or the settings; it can be used.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) fn store_chosen(&self, settings: &Settings) -> Result<Store> {
+        let flag = self.fate.store.as_deref().map(|name| settings::text("--store", name));
+        let store = match flag.transpose()? {
+            Some(name) => Store::named(&name, "--store")?,
+            None => settings.store.unwrap_or_default(),
+        };
+        settings.vaults.check(store)?;
+        Ok(store)
     }
 
     /// Makes it the account that is used from now on.

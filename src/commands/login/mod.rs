@@ -147,6 +147,9 @@ struct Fate {
     /// Write gcloud's ADC file too
     #[arg(long)]
     update_adc: bool,
+    /// Its secrets: file, keyring or command
+    #[arg(long, value_name = "STORE")]
+    store: Option<OsString>,
     /// Keep the active account as it is
     #[arg(long)]
     no_activate: bool,
@@ -176,6 +179,7 @@ fn run(words: Words, world: &World) -> anyhow::Result<Status> {
     let plan = flags.plan(&settings, &broker)?;
     // Nobody is asked for what could not be kept.
     accounts::room(world)?;
+    flags.store_chosen(&settings)?;
     let done = match turn::wait(plan.wish.account.as_deref(), plan.until, world)? {
         Turn::Done(account) => Stored { account, scopes: None },
         Turn::Ours(_turn) => flags.sign_in(&plan, &broker, &settings)?,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueHint};
 
 use crate::accounts;
+use crate::accounts::vault::kept;
 use crate::broker::Broker;
 use crate::error::{Error, Result};
 use crate::gcloud::properties::Properties;
@@ -102,7 +103,14 @@ fn earlier(settings: &Settings, world: &World) -> Result<Earlier> {
         return Ok(Earlier::default());
     };
     let stored = accounts::load(&name, world)?;
-    let earlier = stored.map(|(path, bytes)| Earlier::of(&bytes, &printable::path(&path)));
+    let earlier = stored.map(|(path, bytes)| {
+        let place = printable::path(&path);
+        match accounts::whole(&path, &name, &bytes, &settings.vaults) {
+            Ok(login) => Earlier::of(&kept::text(&login), &place),
+            // One that its store does not give any more is made anew, with another client.
+            Err(_) => Earlier { client: None, ..Earlier::of(&bytes, &place) },
+        }
+    });
     let mut earlier = earlier.unwrap_or_default();
     if named.is_none() {
         earlier.scopes.clear();

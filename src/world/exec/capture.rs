@@ -1,8 +1,9 @@
 //! Runs a program for what it prints, within a time and a size. It comes to an end in any case.
 
 use std::ffi::OsString;
-use std::io;
-use std::process::{Child, ExitStatus, Stdio};
+use std::io::{self, Read, Write};
+use std::process::{Child, ChildStderr, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -14,6 +15,12 @@ use crate::world::{guard, terminal};
 
 /// The most that is kept of what a program prints, in bytes; one that prints more is stopped.
 pub const LARGEST: usize = 1024 * 1024;
+
+/// The most that is heard of what a program says, in bytes.
+const MOST_SAID: u64 = 16 * 1024;
+
+/// How long the last words of a program that has ended are waited for.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// A program that is run for its output.
 #[derive(Debug)]
@@ -75,6 +82,77 @@ pub fn capture(run: &Run<'_>, clock: &dyn Clock) -> Result<Zeroizing<Vec<u8>>, F
             Err(failure)
         }
     }
+}
+
+/// A program that keeps something for us: it is handed a text, or asked for one.
+#[derive(Debug)]
+pub struct Talk<'a> {
+    /// The program and its arguments.
+    pub words: &'a [OsString],
+    /// Its variables, where they differ from ours.
+    pub changes: &'a [Change<'a>],
+    /// How long it may take.
+    pub limit: Duration,
+    /// What it reads on standard input.
+    pub input: Option<&'a [u8]>,
+    /// Whether it may ask a person at our terminal for what opens its store. What it prints is kept in any case.
+    pub attended: bool,
+}
+
+/// Runs a program and returns what it printed until it ended with 0, and the beginning of what it said on standard
+/// error, unless that went to the terminal. One that takes too long is ended, with all it started where nobody is asked.
+pub fn talk(talk: &Talk<'_>, clock: &dyn Clock) -> (Result<Zeroizing<Vec<u8>>, Failure>, String) {
+    let Some((program, arguments)) = talk.words.split_first() else {
+        return (Err(Failure::NotStarted("names no program".to_owned())), String::new());
+    };
+    let mut command = command(program, arguments, talk.changes);
+    command.stdout(Stdio::piped());
+    match (talk.input.is_some(), talk.attended) {
+        (true, _) => drop(command.stdin(Stdio::piped())),
+        (false, true) => {}
+        (false, false) => drop(command.stdin(Stdio::null())),
+    }
+    if !talk.attended {
+        system::apart(&mut command).stderr(Stdio::piped());
+    }
+    let mut child = match guard::for_a_child(|| command.spawn()) {
+        Ok(child) => child,
+        Err(error) => return (Err(not_started(&error)), String::new()),
+    };
+    if let (Some(input), Some(mut pipe)) = (talk.input, child.stdin.take()) {
+        let input = Zeroizing::new(input.to_vec());
+        // One that does not read is ended in time, and this with it.
+        std::thread::spawn(move || drop(pipe.write_all(&input)));
+    }
+    let said = child.stderr.take().map(listen);
+    let printed = match system::printed(&mut child, talk.limit, clock) {
+        Ok(bytes) => match child.wait() {
+            Ok(status) => succeeded(status).map(|()| bytes),
+            Err(error) => Err(error.into()),
+        },
+        Err(failure) => {
+            system::stop(&mut child, talk.attended);
+            Err(failure)
+        }
+    };
+    // What it left running may hold the pipe for ever.
+    let said = said.and_then(|said| said.recv_timeout(LAST_WORDS).ok()).unwrap_or_default();
+    (printed, String::from_utf8_lossy(&said).into_owned())
+}
+
+/// Hears what a program says, up to a limit; the rest goes nowhere.
+fn listen(mut pipe: ChildStderr) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let mut said = Vec::new();
+        let heard = (&mut pipe).take(MOST_SAID).read_to_end(&mut said);
+        // Nobody listens any more once the program was given up.
+        drop(sender.send(said));
+        if heard.is_ok() {
+            drop(io::copy(&mut pipe, &mut io::sink()));
+        }
+    });
+    receiver
 }
 
 fn not_started(error: &io::Error) -> Failure {

@@ -6,6 +6,7 @@ mod list;
 mod logout;
 mod profiles;
 mod show;
+mod stores;
 
 use std::rc::Rc;
 

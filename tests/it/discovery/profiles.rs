@@ -86,6 +86,8 @@ fn every_word_of_a_config_is_understood() {
     let config = "account = \"a\"\nsource = \"adc\"\nscopes = [\"x\"]\nquota_project = \"p\"\n\
                   universe_domain = \"googleapis.com\"\nmin_ttl = \"1m\"\nno_cache = true\n\
                   timeout = \"5s\"\nca_file = \"x.pem\"\nallowed_hosts = [\"a.example\"]\n\
-                  allowed_token_hosts = [\"b.example\"]\n[profiles.p]\ncredentials = \"x\"\n";
+                  allowed_token_hosts = [\"b.example\"]\nclient_id_file = \"c.json\"\n\
+                  store = \"keyring\"\n[store_command]\nget = [\"g\", \"{account}\"]\n\
+                  put = [\"p\", \"{account}\"]\n[profiles.p]\ncredentials = \"x\"\n";
     Test::new("cache list").file(".config/gauth/config.toml", config).run();
 }
