@@ -5,6 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -72,6 +73,23 @@ pub struct Successor {
     ours: bool,
     kept: Option<Rc<Kept>>,
     content: Map<String, Value>,
+    /// Of the file that `content` was read from.
+    stamp: Stamp,
+}
+
+/// What tells one state of a file from the next; nothing, where there is none.
+#[derive(PartialEq, Eq)]
+struct Stamp(Option<(u64, u64, Option<SystemTime>)>);
+
+impl Stamp {
+    fn of(path: &Path) -> Stamp {
+        #[cfg(unix)]
+        let number = std::os::unix::fs::MetadataExt::ino;
+        #[cfg(not(unix))]
+        let number = |_: &std::fs::Metadata| 0;
+        let about = path.symlink_metadata().ok();
+        Stamp(about.map(|about| (number(&about), about.len(), about.modified().ok())))
+    }
 }
 
 impl Successor {
@@ -103,14 +121,19 @@ impl Successor {
         world: &World,
         change: impl FnOnce(&mut Map<String, Value>),
     ) -> io::Result<()> {
-        // Locks cannot be had everywhere, and people move files: what is there now decides.
-        let now = read(&self.path, world);
-        if self.ours && matches!(now, Ok(None)) {
+        // Locks cannot be had everywhere, and people move files: what is there now decides. Only a look, where nothing
+        // has changed: whoever is killed between the answer and the rename loses the login.
+        let mut content = self.content;
+        let stamp = Stamp::of(&self.path);
+        if self.ours && stamp.0.is_none() {
             return Ok(());
         }
-        let now = now.ok().flatten().and_then(|bytes| json::object(&bytes).ok());
-        let now = now.and_then(|now| whole(now, self.kept.as_ref()).ok());
-        let mut content = now.unwrap_or(self.content);
+        if stamp != self.stamp {
+            let now = read(&self.path, world).ok().flatten();
+            let now = now.and_then(|bytes| json::object(&bytes).ok());
+            let now = now.and_then(|now| whole(now, self.kept.as_ref()).ok());
+            content = now.unwrap_or(content);
+        }
         if self.ours && content.is_empty() {
             // Half a login would be in the way of the one that somebody may have a copy of.
             return Err(io::Error::other("its file is damaged"));
@@ -248,6 +271,7 @@ impl Login<'_> {
     pub fn draft(&self, world: &World) -> Result<Successor> {
         let failed = |error: io::Error| Error::unexpected(io_reason(&error));
         let path = self.path(world).ok_or_else(|| Error::unexpected("there is no home folder"))?;
+        let stamp = Stamp::of(&path);
         let content = match read(&path, world) {
             Ok(bytes) => bytes.and_then(|bytes| json::object(&bytes).ok()).unwrap_or_default(),
             Err(error) if self.is_ours() => return Err(error),
@@ -263,7 +287,7 @@ impl Login<'_> {
             Draft::begin(folder, &name, Durability::Durable, &*world.random).map_err(failed)?;
         draft.reserve(ROOM).map_err(failed)?;
         let (ours, kept) = (self.is_ours(), self.kept().cloned());
-        Ok(Successor { draft, path, ours, kept, content })
+        Ok(Successor { draft, path, ours, kept, content, stamp })
     }
 
     /// Removes what was kept beside a login that is not ours.

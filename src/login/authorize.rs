@@ -143,10 +143,10 @@ pub fn url(plan: &Plan, redirect_uri: &str, challenge: &Challenge) -> Result<Str
     query.extend_pairs(provider.own.iter().chain(&wish.more));
     let base = provider.authorization.as_str();
     let between = if base.contains('?') { '&' } else { '?' };
-    let url = format!("{base}{between}{}", query.finish());
+    // Browsers write a space as %20 themselves, and some servers read + as a plus.
+    let url = format!("{base}{between}{}", query.finish().replace('+', "%20"));
     match url.len() <= LONGEST {
-        // Browsers write a space as %20 themselves, and some servers read + as a plus.
-        true => Ok(url.replace('+', "%20")),
+        true => Ok(url),
         false => {
             Err(Error::usage(format!("the URL of this login is {} characters long", url.len()))
                 .hint("ask for fewer --scopes"))

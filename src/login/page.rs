@@ -21,7 +21,7 @@ pub fn done(account: &str) -> Answer {
         "Signed in",
         "done",
         &format!(
-            "<p>gauth now acts as <strong>{account}</strong>.</p>\n<p>You can close this window.</p>"
+            "<p>gauth has your login as <strong>{account}</strong>.</p>\n<p>You can close this window.</p>"
         ),
     )
 }

@@ -66,6 +66,8 @@ fn a_kept_id_token_is_used_while_it_lasts() {
         (&*kept, PROVIDER)
     );
     own(&home, "").stdout(&format!("{TOKEN}\n")).run();
+    let anew = own(&home, "--refresh").google(refreshed(3, None)).google(exchanged(SECOND)).run();
+    assert_eq!(anew.sent[1].field("subject_token"), proof(3, 3600));
     home.clock.advance(1);
     let ran = own(&home, "--refresh").google(refreshed(2, None)).google(exchanged(SECOND)).run();
     assert_eq!(ran.sent[1].field("subject_token"), proof(2, 3600));
@@ -212,4 +214,30 @@ fn a_login_for_id_tokens_gives_the_next_one() {
     assert_eq!(ran.sent[0].field("refresh_token"), ROTATED);
     let stored: Value = serde_json::from_str(&home.read(path)).expect("JSON");
     assert_eq!(stored["refresh_token"], ROTATED);
+}
+
+#[test]
+fn the_provider_is_told_of_the_end_where_it_wants_to_know() {
+    const REVOKE: &str = "https://idp.example/revocation";
+    let ends = json!({ "revoke_url": REVOKE });
+    let own_tokens = samples::with(
+        session(&ends),
+        &json!({"type": "openid_login", "account": "example-pool/ada"}),
+    );
+    for login in [federated(&ends), own_tokens] {
+        let home = Home::new();
+        home.write(OWN, login.to_string());
+        let logout = || Test::new("logout example-pool/ada").home(&home);
+        let odd = post(REVOKE, 401, r#"{"error":"invalid_client"}"#);
+        logout().google(odd).status(5).says("is kept").run();
+        let ran = logout().google(post(REVOKE, 200, "")).run();
+        let asked = &ran.sent[0];
+        assert_eq!(asked.field("token"), REFRESH_TOKEN);
+        assert!(asked.header("authorization").is_some() && !home.path(OWN).exists());
+    }
+    Test::new("logout example-pool/ada")
+        .json(OWN, &federated(&json!({})))
+        .stdout("signed out of example-pool/ada\n")
+        .warns("which no server takes back")
+        .run();
 }

@@ -414,7 +414,7 @@ fn while_the_person_thinks_a_new_login_can_be_stored_and_waiters_are_told() {
             names.iter().map(|name| (name.as_str(), is_held(home, name))).collect();
         let of = |ending: &str, login: bool| {
             let is_it = |name: &str| {
-                name.starts_with("login-") == login && name.ends_with("-asks") == !ending.is_empty()
+                name.starts_with("login-") == login && name.ends_with("-asks") != ending.is_empty()
             };
             let found: Vec<bool> =
                 held.iter().filter(|(name, _)| is_it(name)).map(|(_, held)| *held).collect();

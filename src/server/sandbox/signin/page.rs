@@ -16,6 +16,7 @@ const STYLE: &str = "\
     margin:1.2rem 0;padding:.6rem 1rem}\
     legend{padding:0 .4rem}\
     label{display:block;padding:.35rem 0;overflow-wrap:anywhere}\
+    fieldset label{padding-left:1.7rem;text-indent:-1.7rem}\
     input{margin:0 .5rem 0 0}\
     input[type=text]{font:inherit;padding:.5rem;width:11ch;text-transform:uppercase}\
     button{font:inherit;padding:.6rem 1.4rem;margin:.3rem .6rem .3rem 0;border:1px solid;\

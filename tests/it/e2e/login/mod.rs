@@ -162,6 +162,7 @@ impl Stage {
 
     /// Starts it, and reads the URL that it prints.
     #[track_caller]
+    #[expect(clippy::zombie_processes, reason = "a test that fails ends with all it started")]
     pub(super) fn asking(&self, mut command: Command) -> Asking {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let start = Instant::now();

@@ -120,7 +120,7 @@ fn a_browser_is_called_with_the_url_and_not_waited_for() {
         &stage,
         "browser",
         &format!(
-            "printf '%s\\n' \"$*\" > {0}.new; env > {0}.env; mv {0}.new {0}; sleep 600",
+            "printf '%s\\n' \"$*\" > {0}.new; env > {0}.env; mv {0}.new {0}; sleep 20",
             seen.display()
         ),
     );
