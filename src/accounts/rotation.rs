@@ -131,7 +131,8 @@ impl Successor {
         if stamp != self.stamp {
             let now = read(&self.path, world).ok().flatten();
             let now = now.and_then(|bytes| json::object(&bytes).ok());
-            content = now.and_then(|now| whole(now, self.kept.as_ref()).ok()).unwrap_or(content);
+            let now = now.and_then(|now| whole(now, self.kept.as_ref()).ok());
+            content = now.unwrap_or(content);
         }
         if self.ours && content.is_empty() {
             // Half a login would be in the way of the one that somebody may have a copy of.
