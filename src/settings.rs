@@ -57,8 +57,6 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     /// The token endpoint of `CLOUDSDK_AUTH_TOKEN_HOST`.
     pub token_host: Option<Url>,
-    /// Where people are asked for their consent, of `CLOUDSDK_AUTH_AUTH_HOST`.
-    pub auth_host: Option<Url>,
     /// Other services of Google's that variables moved.
     pub services: Services,
     /// A provider to federate with, in place of a credential.
@@ -191,7 +189,6 @@ impl Settings {
                 profile.allowed_hosts.as_deref(),
             )?,
             token_host: moved(world, &env::CLOUDSDK_AUTH_TOKEN_HOST)?,
-            auth_host: moved(world, &env::CLOUDSDK_AUTH_AUTH_HOST)?,
             services: services(world)?,
             workload: pick.workload(who)?,
             impersonate: pick.impersonate(who)?,
@@ -474,8 +471,11 @@ fn services(world: &World) -> Result<Services> {
     })
 }
 
-/// An endpoint that a variable of gcloud's moved.
-fn moved(world: &World, variable: &Variable) -> Result<Option<Url>> {
+/// An endpoint that a variable of gcloud's moved, such as `CLOUDSDK_AUTH_TOKEN_HOST`.
+///
+/// # Errors
+/// Usage or unsafe, naming the variable.
+pub fn moved(world: &World, variable: &Variable) -> Result<Option<Url>> {
     let value = world.env.text(variable)?;
     value.map(|text| trust::chosen_endpoint(&text, variable.name)).transpose()
 }

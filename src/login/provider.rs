@@ -2,9 +2,10 @@
 
 use crate::error::Result;
 use crate::login::client::Client;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::trust::{Endpoint, Fence};
 use crate::url::Url;
+use crate::world::{World, env};
 
 /// Google's page of consent.
 pub const AUTHORIZATION: &str = "https://accounts.google.com/o/oauth2/v2/auth";
@@ -54,7 +55,7 @@ impl Provider {
     ///
     /// # Errors
     /// Malformed or unsafe, naming file and field.
-    pub fn google(client: &Client, settings: &Settings) -> Result<Provider> {
+    pub fn google(client: &Client, settings: &Settings, world: &World) -> Result<Provider> {
         let fence = Fence {
             place: &client.place,
             allowed: &settings.allowed_token_hosts,
@@ -73,8 +74,8 @@ impl Provider {
             crate::google::token::ENDPOINT,
         )?;
         let usual = beside(&token, AUTHORIZATION);
-        let authorization =
-            endpoint(&settings.auth_host, "auth_uri", &client.auth_uri, usual.as_str())?;
+        let moved = settings::moved(world, &env::CLOUDSDK_AUTH_AUTH_HOST)?;
+        let authorization = endpoint(&moved, "auth_uri", &client.auth_uri, usual.as_str())?;
         Ok(Provider {
             name: GOOGLE.to_owned(),
             issuer: Some(ISSUER.to_owned()),

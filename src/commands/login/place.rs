@@ -81,7 +81,7 @@ impl Place {
         }
         let earlier = earlier(settings, world)?;
         let client = client.or(earlier.client).ok_or_else(Client::none)?;
-        at_google(client, &earlier.scopes, settings)
+        at_google(client, &earlier.scopes, settings, world)
     }
 }
 
@@ -126,7 +126,12 @@ pub(super) fn account(settings: &Settings) -> Option<String> {
 }
 
 /// `earlier`: the scopes of the login that is to be made anew.
-fn at_google(client: Client, earlier: &[String], settings: &Settings) -> Result<Chosen> {
+fn at_google(
+    client: Client,
+    earlier: &[String],
+    settings: &Settings,
+    world: &World,
+) -> Result<Chosen> {
     let chosen = Some(settings.wish.scopes.as_slice()).filter(|chosen| !chosen.is_empty());
     let mut scopes = match chosen.unwrap_or(earlier) {
         [] => vec![CLOUD_PLATFORM.to_owned()],
@@ -139,7 +144,7 @@ fn at_google(client: Client, earlier: &[String], settings: &Settings) -> Result<
         }
     }
     Ok(Chosen {
-        provider: Provider::google(&client, settings)?,
+        provider: Provider::google(&client, settings, world)?,
         client,
         makes: Makes::User,
         scopes,
