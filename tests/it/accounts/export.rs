@@ -5,10 +5,12 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::{Value, json};
 
 use super::{ADA, at, login, place, signed_in};
+use crate::support::Home;
+#[cfg(feature = "gcloud-store")]
+use crate::support::Test;
 use crate::support::samples::{
     self, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, ROBOT, service_account,
 };
-use crate::support::{Home, Test};
 
 fn exported(home: &Home) -> Value {
     serde_json::from_str(&home.read("out.json")).expect("JSON")

@@ -1,8 +1,12 @@
 //! `gauth accounts`: who is signed in, and how each login is.
 
-use serde_json::{Value, json};
+#[cfg(feature = "gcloud-store")]
+use serde_json::Value;
+use serde_json::json;
 
-use super::{ADA, BOB, STATE, at, ended, login, place, signed_in, state};
+#[cfg(feature = "gcloud-store")]
+use super::STATE;
+use super::{ADA, BOB, at, ended, login, place, signed_in, state};
 use crate::support::samples::{
     self, ROBOT, TOKEN, granted, impersonated, service_account, workforce_login,
 };
