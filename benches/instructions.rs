@@ -10,48 +10,51 @@ use std::ffi::OsStr;
 use std::process::{Command, ExitCode, Output};
 
 /// A program with gauth's crates linked that does nothing takes 180,000: relocations, most of them.
-const LIMIT: u64 = 300_000;
+const MAX_EXTRA_INSTRUCTIONS: u64 = 300_000;
 
 /// Set for the run of this program that the sandbox starts.
-const HELLO: &str = "GAUTH_BENCH_HELLO";
+const HELLO_VARIABLE: &str = "GAUTH_BENCH_HELLO";
 
 fn main() -> ExitCode {
-    match std::env::var_os(HELLO) {
+    match std::env::var_os(HELLO_VARIABLE) {
         Some(hello) => compare(&std::env::var_os("GAUTH_BENCH_GAUTH").expect("gauth"), &hello),
-        None => inside_a_sandbox(),
+        None => run_in_sandbox(),
     }
 }
 
 /// Runs this program again where there is a credential.
-fn inside_a_sandbox() -> ExitCode {
-    let (gauth, hello) = programs::built();
+fn run_in_sandbox() -> ExitCode {
+    let (gauth, hello) = programs::build_programs();
     let status = Command::new(&gauth)
         .args(["sandbox", "--"])
         .arg(std::env::current_exe().expect("own path"))
         .env("GAUTH_BENCH_GAUTH", &gauth)
-        .env(HELLO, hello)
+        .env(HELLO_VARIABLE, hello)
         .status()
         .expect("gauth starts");
     if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn compare(gauth: &OsStr, hello: &OsStr) -> ExitCode {
-    let minted = bare(gauth, ["token"]);
-    let floor = instructions(hello, &[]).0;
-    let (cached, token) = instructions(gauth, &["token"]);
+    let minted = run_with_minimal_env(gauth, ["token"]);
+    let floor = count_instructions(hello, &[]).0;
+    let (cached, token) = count_instructions(gauth, &["token"]);
     assert!(!token.is_empty() && token == minted.stdout, "the second token is not the first");
-    let more = cached.saturating_sub(floor);
+    let extra = cached.saturating_sub(floor);
     println!("{cached:>10} instructions: gauth token, cached");
     println!("{floor:>10} instructions: hello");
-    println!("{more:>10} more, at most {LIMIT}");
-    if more <= LIMIT { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    println!("{extra:>10} more, at most {MAX_EXTRA_INSTRUCTIONS}");
+    if extra <= MAX_EXTRA_INSTRUCTIONS { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// User instructions of a whole process, and what it prints.
-fn instructions(program: &OsStr, words: &[&str]) -> (u64, Vec<u8>) {
+fn count_instructions(program: &OsStr, args: &[&str]) -> (u64, Vec<u8>) {
     let valgrind = ["--tool=callgrind", "--callgrind-out-file=/dev/null"].map(OsStr::new);
-    let words = words.iter().map(OsStr::new);
-    let output = bare("valgrind".as_ref(), valgrind.into_iter().chain([program]).chain(words));
+    let args = args.iter().map(OsStr::new);
+    let output = run_with_minimal_env(
+        "valgrind".as_ref(),
+        valgrind.into_iter().chain([program]).chain(args),
+    );
     let report = String::from_utf8_lossy(&output.stderr);
     let total = report.lines().find_map(|line| line.split("Collected : ").nth(1));
     let total = total.and_then(|count| count.trim().parse().ok());
@@ -60,9 +63,12 @@ fn instructions(program: &OsStr, words: &[&str]) -> (u64, Vec<u8>) {
 
 /// Runs a program that must succeed. Only what gauth reads is in its environment: each variable costs the dynamic
 /// linker and the program a few instructions.
-fn bare(program: &OsStr, words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Output {
+fn run_with_minimal_env(
+    program: &OsStr,
+    args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+) -> Output {
     let mut command = Command::new(program);
-    command.args(words).env_clear().env("HOME", "/nonexistent");
+    command.args(args).env_clear().env("HOME", "/nonexistent");
     for name in ["PATH", "GAUTH_CONFIG_DIR", "GOOGLE_APPLICATION_CREDENTIALS"] {
         command.env(name, std::env::var_os(name).expect(name));
     }

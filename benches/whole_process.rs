@@ -12,104 +12,104 @@ use std::time::{Duration, Instant};
 
 use gauth::key::PrivateKey;
 use gauth::secret::Secret;
-use gauth::server::sandbox::environment::{Caller, First};
-use gauth::server::sandbox::{self, Options, Running, Sandbox, cast};
-use gauth::world::exec::Change;
+use gauth::server::sandbox::environment::{DefaultCredential, HostEnvironment};
+use gauth::server::sandbox::{self, RunningSandbox, Sandbox, SandboxOptions, cast};
+use gauth::world::exec::EnvChange;
 
 /// The targets were set on a machine where hello takes this many milliseconds; here they are as many times hello.
-const REFERENCE: f64 = 0.26;
+const REFERENCE_HELLO_MS: f64 = 0.26;
 /// Most memory of a run that finds its token in the cache, in MiB.
-const MOST_MEMORY: f64 = 5.0;
+const MAX_MEMORY_MIB: f64 = 5.0;
 /// Largest program, in MiB.
-const LARGEST: f64 = 7.0;
+const MAX_PROGRAM_MIB: f64 = 7.0;
 /// Pairs of runs, unless `--runs` says otherwise.
-const RUNS: usize = 300;
+const DEFAULT_RUNS: usize = 300;
 /// Others take seconds, not milliseconds.
-const RUNS_OF_PEERS: usize = 3;
+const PEER_RUNS: usize = 3;
 
 struct Case {
     name: &'static str,
-    first: First,
-    words: &'static [&'static str],
+    credential: DefaultCredential,
+    args: &'static [&'static str],
     /// Requests of one run.
     requests: usize,
     /// Milliseconds on the reference machine.
-    target: f64,
+    target_ms: f64,
 }
 
 const CASES: &[Case] = &[
     Case {
         name: "cached, credential file",
-        first: First::ServiceAccount,
-        words: &["token"],
+        credential: DefaultCredential::ServiceAccount,
+        args: &["token"],
         requests: 0,
-        target: 0.39,
+        target_ms: 0.39,
     },
     Case {
         name: "cached, gcloud's account",
-        first: First::Gcloud,
-        words: &["token"],
+        credential: DefaultCredential::Gcloud,
+        args: &["token"],
         requests: 0,
-        target: 0.65,
+        target_ms: 0.65,
     },
     Case {
         name: "new, service account",
-        first: First::ServiceAccount,
-        words: &["token", "--refresh"],
+        credential: DefaultCredential::ServiceAccount,
+        args: &["token", "--refresh"],
         requests: 1,
-        target: 1.9,
+        target_ms: 1.9,
     },
     Case {
         name: "new, user login",
-        first: First::User,
+        credential: DefaultCredential::User,
         // With openid among the scopes the sandbox would sign an ID token as well, which takes longer than all the rest.
-        words: &["token", "--refresh", "--scopes", "cloud-platform"],
+        args: &["token", "--refresh", "--scopes", "cloud-platform"],
         requests: 1,
-        target: 0.7,
+        target_ms: 0.7,
     },
     Case {
         name: "new, metadata server",
-        first: First::Metadata,
-        words: &["token", "--refresh"],
+        credential: DefaultCredential::Metadata,
+        args: &["token", "--refresh"],
         requests: 1,
-        target: 0.7,
+        target_ms: 0.7,
     },
     Case {
         name: "cached, federated",
-        first: First::ExternalAccount,
-        words: &["token"],
+        credential: DefaultCredential::ExternalAccount,
+        args: &["token"],
         requests: 0,
-        target: 0.39,
+        target_ms: 0.39,
     },
     Case {
         name: "cached, impersonated",
-        first: First::ExternalAccount,
-        words: &["token", "--impersonate-service-account", cast::DEPLOYER],
+        credential: DefaultCredential::ExternalAccount,
+        args: &["token", "--impersonate-service-account", cast::DEPLOYER_ACCOUNT],
         requests: 0,
-        target: 0.39,
+        target_ms: 0.39,
     },
     Case {
         name: "new, federated, acting as",
-        first: First::ExternalAccount,
-        words: &["token", "--refresh", "--impersonate-service-account", cast::DEPLOYER],
+        credential: DefaultCredential::ExternalAccount,
+        args: &["token", "--refresh", "--impersonate-service-account", cast::DEPLOYER_ACCOUNT],
         requests: 2,
-        target: 0.9,
+        target_ms: 0.9,
     },
     Case {
         name: "new, self-signed JWT",
-        first: First::ServiceAccount,
-        words: &["token", "--self-signed", "--no-cache"],
+        credential: DefaultCredential::ServiceAccount,
+        args: &["token", "--self-signed", "--no-cache"],
         requests: 0,
-        target: 1.8,
+        target_ms: 1.8,
     },
 ];
 
 /// Other programs that print an access token, where they are installed.
-const PEERS: &[(&str, First, &[&str])] = &[
-    ("gcloud, as it comes", First::Gcloud, &["gcloud", "auth", "print-access-token"]),
+const PEER_PROGRAMS: &[(&str, DefaultCredential, &[&str])] = &[
+    ("gcloud, as it comes", DefaultCredential::Gcloud, &["gcloud", "auth", "print-access-token"]),
     (
         "Python, google-auth",
-        First::User,
+        DefaultCredential::User,
         &[
             "python3",
             "-c",
@@ -121,7 +121,7 @@ const PEERS: &[(&str, First, &[&str])] = &[
 
 fn main() {
     let runs = runs();
-    let (gauth, hello) = programs::built();
+    let (gauth, hello) = programs::build_programs();
     let key = PrivateKey::generate().and_then(|key| key.to_pem()).expect("a key");
     println!(
         "{}",
@@ -130,12 +130,13 @@ fn main() {
     for case in CASES {
         println!("{}", measure(case, runs, &gauth, &hello, &key));
     }
-    for (name, first, words) in PEERS {
-        if let Some(line) = measure_peer(name, *first, words, &hello, &key) {
+    for (name, credential, args) in PEER_PROGRAMS {
+        if let Some(line) = measure_peer(name, *credential, args, &hello, &key) {
             println!("{line}");
         }
     }
-    let floor = Pairs::of(&mut || time(&mut Command::new(&hello)), &mut || Duration::ZERO, runs);
+    let floor =
+        TimingPairs::measure(&mut || time(&mut Command::new(&hello)), &mut || Duration::ZERO, runs);
     let size = std::fs::metadata(&gauth).expect("gauth").len() as f64 / 1_048_576.0;
     println!();
     println!(
@@ -143,14 +144,14 @@ fn main() {
         floor.hello(),
         floor.0.iter().map(|pair| pair.0).fold(f64::INFINITY, f64::min)
     );
-    println!("program {size:.2} MiB{}", over(size > LARGEST));
+    println!("program {size:.2} MiB{}", over_suffix(size > MAX_PROGRAM_MIB));
 }
 
 fn runs() -> usize {
-    let words: Vec<String> = std::env::args().collect();
-    match words.iter().position(|word| word == "--runs") {
-        Some(at) => words.get(at + 1).and_then(|count| count.parse().ok()).expect("--runs N"),
-        None => RUNS,
+    let args: Vec<String> = std::env::args().collect();
+    match args.iter().position(|arg| arg == "--runs") {
+        Some(at) => args.get(at + 1).and_then(|count| count.parse().ok()).expect("--runs N"),
+        None => DEFAULT_RUNS,
     }
 }
 
@@ -160,76 +161,83 @@ fn row(columns: &[&str; 8]) -> String {
     format!("{name:<26}{rest}")
 }
 
-fn over(is: bool) -> &'static str {
+fn over_suffix(is: bool) -> &'static str {
     if is { " over" } else { "" }
 }
 
 fn measure(case: &Case, runs: usize, gauth: &Path, hello: &Path, key: &Secret) -> String {
-    let sandbox = sandbox(case.first, key);
-    let mut hello = inside(&sandbox, hello.as_os_str(), &[]);
-    let mut ours = inside(&sandbox, gauth.as_os_str(), case.words);
+    let sandbox = sandbox(case.credential, key);
+    let mut hello = sandbox_command(&sandbox, hello.as_os_str(), &[]);
+    let mut gauth_command = sandbox_command(&sandbox, gauth.as_os_str(), case.args);
     // The first run fills the cache and warms the files.
     for _ in 0..3 {
-        time(&mut ours);
+        time(&mut gauth_command);
     }
     let before = requests(&sandbox);
-    let pairs = Pairs::of(&mut || time(&mut hello), &mut || time(&mut ours), runs);
+    let pairs =
+        TimingPairs::measure(&mut || time(&mut hello), &mut || time(&mut gauth_command), runs);
     let sent = requests(&sandbox) - before;
-    let memory = peak_memory(&mut ours);
-    let target = case.target / REFERENCE;
-    let memory_over = case.requests == 0 && case.target < 1.0 && memory > Some(MOST_MEMORY);
+    let memory = peak_memory(&mut gauth_command);
+    let target = case.target_ms / REFERENCE_HELLO_MS;
+    let memory_over = case.requests == 0 && case.target_ms < 1.0 && memory > Some(MAX_MEMORY_MIB);
     row(&[
         case.name,
         &format!("{:.2}", pairs.median()),
-        &format!("{:.2}", pairs.least()),
-        &format!("{:.2}", pairs.most()),
+        &format!("{:.2}", pairs.min()),
+        &format!("{:.2}", pairs.max()),
         &format!("{:.2}", pairs.ratio()),
-        &format!("{target:.1}{}", over(pairs.ratio() > target)),
-        &format!("{:.1}{}", sent as f64 / runs as f64, over(sent != case.requests * runs)),
-        &memory.map_or(String::new(), |memory| format!("{memory:.1}{}", over(memory_over))),
+        &format!("{target:.1}{}", over_suffix(pairs.ratio() > target)),
+        &format!("{:.1}{}", sent as f64 / runs as f64, over_suffix(sent != case.requests * runs)),
+        &memory.map_or(String::new(), |memory| format!("{memory:.1}{}", over_suffix(memory_over))),
     ])
 }
 
 /// `None` where the program is not installed or does not give a token.
 fn measure_peer(
     name: &str,
-    first: First,
-    words: &[&str],
+    credential: DefaultCredential,
+    args: &[&str],
     hello: &Path,
     key: &Secret,
 ) -> Option<String> {
-    let sandbox = sandbox(first, key);
-    let (program, words) = words.split_first()?;
-    let mut peer = inside(&sandbox, program.as_ref(), words);
+    let sandbox = sandbox(credential, key);
+    let (program, args) = args.split_first()?;
+    let mut peer = sandbox_command(&sandbox, program.as_ref(), args);
     if !peer.status().is_ok_and(|status| status.success()) {
         return None;
     }
-    let mut hello = inside(&sandbox, hello.as_os_str(), &[]);
+    let mut hello = sandbox_command(&sandbox, hello.as_os_str(), &[]);
     let before = requests(&sandbox);
-    let pairs = Pairs::of(&mut || time(&mut hello), &mut || time(&mut peer), RUNS_OF_PEERS);
-    let sent = (requests(&sandbox) - before) as f64 / RUNS_OF_PEERS as f64;
-    let [median, least, most] =
-        [pairs.median(), pairs.least(), pairs.most()].map(|ms| format!("{ms:.0}"));
+    let pairs = TimingPairs::measure(&mut || time(&mut hello), &mut || time(&mut peer), PEER_RUNS);
+    let sent = (requests(&sandbox) - before) as f64 / PEER_RUNS as f64;
+    let [median, min, max] =
+        [pairs.median(), pairs.min(), pairs.max()].map(|ms| format!("{ms:.0}"));
     let ratio = format!("{:.0}", pairs.ratio());
-    Some(row(&[name, &median, &least, &most, &ratio, "", &format!("{sent:.1}"), ""]))
+    Some(row(&[name, &median, &min, &max, &ratio, "", &format!("{sent:.1}"), ""]))
 }
 
-fn sandbox(first: First, key: &Secret) -> Running {
+fn sandbox(credential: DefaultCredential, key: &Secret) -> RunningSandbox {
     let key = Some(Secret::new(key.expose()));
-    Sandbox::start(Options { key, first, ..Options::default() }).expect("a sandbox")
+    Sandbox::start(SandboxOptions {
+        key,
+        default_credential: credential,
+        ..SandboxOptions::default()
+    })
+    .expect("a sandbox")
 }
 
 /// All requests so far, whatever they are for.
-fn requests(sandbox: &Running) -> usize {
-    sandbox::ROUTES.iter().map(|route| sandbox.count(route.name)).sum::<usize>() + sandbox.count("")
+fn requests(sandbox: &RunningSandbox) -> usize {
+    sandbox::ROUTES.iter().map(|route| sandbox.request_count(route.name)).sum::<usize>()
+        + sandbox.request_count("")
 }
 
 /// A program with the sandbox's variables and no others.
-fn inside(sandbox: &Running, program: &std::ffi::OsStr, words: &[&str]) -> Command {
-    let caller = Caller { path: std::env::var_os("PATH"), no_proxy: None };
-    let changes: Vec<Change> = sandbox.environment(&caller).expect("an environment");
+fn sandbox_command(sandbox: &RunningSandbox, program: &std::ffi::OsStr, args: &[&str]) -> Command {
+    let caller = HostEnvironment { path: std::env::var_os("PATH"), no_proxy: None };
+    let changes: Vec<EnvChange> = sandbox.environment(&caller).expect("an environment");
     let mut command = Command::new(program);
-    command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.env_clear().env("HOME", sandbox.folder());
     command.envs(changes.into_iter().filter_map(|(name, value)| Some((name, value?))));
     command
@@ -245,16 +253,16 @@ fn time(command: &mut Command) -> Duration {
 }
 
 /// Times of hello and of another program, taken in turns so that both meet the same weather.
-struct Pairs(Vec<(f64, f64)>);
+struct TimingPairs(Vec<(f64, f64)>);
 
-impl Pairs {
-    fn of(
+impl TimingPairs {
+    fn measure(
         hello: &mut dyn FnMut() -> Duration,
         other: &mut dyn FnMut() -> Duration,
         runs: usize,
-    ) -> Pairs {
+    ) -> TimingPairs {
         let millis = |time: Duration| time.as_secs_f64() * 1000.0;
-        Pairs((0..runs).map(|_| (millis(hello()), millis(other()))).collect())
+        TimingPairs((0..runs).map(|_| (millis(hello()), millis(other()))).collect())
     }
 
     fn hello(&self) -> f64 {
@@ -265,11 +273,11 @@ impl Pairs {
         median(self.0.iter().map(|pair| pair.1))
     }
 
-    fn least(&self) -> f64 {
+    fn min(&self) -> f64 {
         self.0.iter().map(|pair| pair.1).fold(f64::INFINITY, f64::min)
     }
 
-    fn most(&self) -> f64 {
+    fn max(&self) -> f64 {
         self.0.iter().map(|pair| pair.1).fold(0.0, f64::max)
     }
 

@@ -8,7 +8,7 @@ use gauth::fuzzing::TARGETS;
 use libfuzzer_sys::fuzz_target;
 
 /// Nobody sends us anything that is worth more time. Said, not judged: the machine may be busy.
-const SLOW: Duration = Duration::from_millis(100);
+const SLOW_INPUT: Duration = Duration::from_millis(100);
 
 static TARGET: LazyLock<fn(&[u8])> = LazyLock::new(|| {
     let wanted = std::env::var("GAUTH_FUZZ_TARGET").unwrap_or_default();
@@ -20,7 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
     let start = Instant::now();
     TARGET(bytes);
     let took = start.elapsed();
-    if took > SLOW {
+    if took > SLOW_INPUT {
         eprintln!("slow: {} ms for {} bytes", took.as_millis(), bytes.len());
     }
 });

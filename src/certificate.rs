@@ -13,32 +13,33 @@ use sha2::{Digest, Sha256};
 /// # Errors
 /// What is wrong with one of the files, as a sentence that begins with "the certificate" or "the trust chain".
 pub fn subject_token(leaf_pem: &[u8], trust_chain_pem: Option<&[u8]>) -> Result<String, String> {
-    let leaf = leaf(leaf_pem)?;
-    let mut sent = vec![leaf.clone()];
+    let leaf = parse_leaf(leaf_pem)?;
+    let mut certificates = vec![leaf.clone()];
     if let Some(pem) = trust_chain_pem {
-        let chain = certificates(pem).map_err(|what| format!("the trust chain {what}"))?;
-        if chain.iter().any(|one| webpki::anchor_from_trusted_cert(one).is_err()) {
+        let trust_chain =
+            parse_certificates(pem).map_err(|what| format!("the trust chain {what}"))?;
+        if trust_chain.iter().any(|one| webpki::anchor_from_trusted_cert(one).is_err()) {
             return Err("the trust chain has a block that is not a certificate".to_owned());
         }
-        let begins_with_leaf = chain.first() == Some(&leaf);
-        let issuers = &chain[usize::from(begins_with_leaf)..];
+        let chain_begins_with_leaf = trust_chain.first() == Some(&leaf);
+        let issuers = &trust_chain[usize::from(chain_begins_with_leaf)..];
         if issuers.contains(&leaf) {
             return Err("the trust chain holds the certificate itself, but not first".to_owned());
         }
-        sent.extend_from_slice(issuers);
+        certificates.extend_from_slice(issuers);
     }
     // Written as Google's own libraries do. The alphabet needs no escapes.
-    let texts: Vec<String> =
-        sent.iter().map(|one| format!("\"{}\"", STANDARD.encode(one))).collect();
-    Ok(format!("[{}]", texts.join(", ")))
+    let json_strings: Vec<String> =
+        certificates.iter().map(|one| format!("\"{}\"", STANDARD.encode(one))).collect();
+    Ok(format!("[{}]", json_strings.join(", ")))
 }
 
 /// The first certificate of a file, which is the caller's own.
 ///
 /// # Errors
 /// What is wrong with the file, as a sentence that begins with "the certificate".
-pub fn leaf(pem: &[u8]) -> Result<CertificateDer<'static>, String> {
-    let leaf = certificates(pem).map(|mut all| all.swap_remove(0));
+pub fn parse_leaf(pem: &[u8]) -> Result<CertificateDer<'static>, String> {
+    let leaf = parse_certificates(pem).map(|mut all| all.swap_remove(0));
     let leaf = leaf.map_err(|what| format!("the certificate {what}"))?;
     match webpki::EndEntityCert::try_from(&leaf) {
         Ok(_) => Ok(leaf),
@@ -47,25 +48,25 @@ pub fn leaf(pem: &[u8]) -> Result<CertificateDer<'static>, String> {
 }
 
 /// All certificates in a PEM text, at least one.
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+fn parse_certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     // What is sent to others must not come from a file with a key in it, however well the two are told apart.
     if contains(pem, b"PRIVATE KEY-----") {
         return Err("has a private key in its file".to_owned());
     }
     let found: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
-        .map_err(|error| broken(&error).to_owned())?;
+        .map_err(|error| pem_error_message(&error).to_owned())?;
     match found.is_empty() {
         true => Err("has no \"BEGIN CERTIFICATE\" in its file".to_owned()),
         false => Ok(found),
     }
 }
 
-fn contains(text: &[u8], word: &[u8]) -> bool {
-    text.windows(word.len()).any(|window| window == word)
+fn contains(text: &[u8], needle: &[u8]) -> bool {
+    text.windows(needle.len()).any(|window| window == needle)
 }
 
-fn broken(error: &Error) -> &'static str {
+fn pem_error_message(error: &Error) -> &'static str {
     match error {
         Error::MissingSectionEnd { .. } => "is cut off, its END line is missing",
         Error::IllegalSectionStart { .. } => "has a broken BEGIN line",
@@ -75,18 +76,18 @@ fn broken(error: &Error) -> &'static str {
 }
 
 /// The SHA-256 of a certificate in base64 without padding, 43 characters: to it a token can be bound.
-pub fn fingerprint(certificate: &CertificateDer<'_>) -> String {
+pub fn sha256_fingerprint(certificate: &CertificateDer<'_>) -> String {
     STANDARD_NO_PAD.encode(Sha256::digest(certificate))
 }
 
 /// Whether the certificate is an agent's: Google binds the tokens of agents to their certificate.
-pub fn is_agent(certificate: &CertificateDer<'_>) -> bool {
+pub fn is_agent_identity(certificate: &CertificateDer<'_>) -> bool {
     let Ok(certificate) = webpki::EndEntityCert::try_from(certificate) else { return false };
-    certificate.valid_uri_names().any(is_agent_name)
+    certificate.valid_uri_names().any(is_agent_spiffe_id)
 }
 
 /// Whether a name is `spiffe://TRUST_DOMAIN/…` in a trust domain of agents.
-fn is_agent_name(uri: &str) -> bool {
+fn is_agent_spiffe_id(uri: &str) -> bool {
     let trust_domain = uri.strip_prefix("spiffe://").and_then(|rest| rest.split_once('/'));
     let Some((trust_domain, _)) = trust_domain else { return false };
     let ["agents" | "agents-nonprod", "global", owner, "system", "id", "goog"] =
@@ -107,18 +108,18 @@ mod tests {
 
     use super::*;
 
-    struct Vector {
+    struct SubjectTokenVector {
         leaf: String,
         chain: String,
         case: Value,
     }
 
-    fn vector() -> Vector {
+    fn vector() -> SubjectTokenVector {
         let vectors: Value =
             serde_json::from_str(include_str!("../tests/data/vectors.json")).expect("vectors");
         let case = vectors["x509_subject_token"].clone();
         let text = |name: &str| case[name].as_str().expect("pem").to_owned();
-        Vector { leaf: text("leaf_pem"), chain: text("trust_chain_pem"), case }
+        SubjectTokenVector { leaf: text("leaf_pem"), chain: text("trust_chain_pem"), case }
     }
 
     fn token(leaf: &str, chain: Option<&str>) -> Result<String, String> {
@@ -127,17 +128,17 @@ mod tests {
 
     #[test]
     fn the_published_subject_tokens_come_out_byte_for_byte() {
-        let Vector { leaf, chain, case } = vector();
+        let SubjectTokenVector { leaf, chain, case } = vector();
         assert_eq!(token(&leaf, None).expect("token"), case["expected_leaf_only"]);
         assert_eq!(token(&leaf, Some(&chain)).expect("token"), case["expected_with_chain"]);
-        let leaf = super::leaf(leaf.as_bytes()).expect("leaf");
-        assert_eq!(fingerprint(&leaf), case["sha256_fingerprint_unpadded_base64"]);
-        assert!(!is_agent(&leaf));
+        let leaf = super::parse_leaf(leaf.as_bytes()).expect("leaf");
+        assert_eq!(sha256_fingerprint(&leaf), case["sha256_fingerprint_unpadded_base64"]);
+        assert!(!is_agent_identity(&leaf));
     }
 
     #[test]
     fn a_chain_may_begin_with_the_leaf_and_have_it_nowhere_else() {
-        let Vector { leaf, chain, case } = vector();
+        let SubjectTokenVector { leaf, chain, case } = vector();
         let with_chain = &case["expected_with_chain"];
         assert_eq!(token(&leaf, Some(&format!("{leaf}{chain}"))).expect("token"), *with_chain);
         assert_eq!(token(&leaf, Some(&leaf)).expect("token"), case["expected_leaf_only"]);
@@ -151,14 +152,14 @@ mod tests {
 
     #[test]
     fn only_the_first_certificate_of_its_file_is_the_leaf() {
-        let Vector { leaf, chain, case } = vector();
+        let SubjectTokenVector { leaf, chain, case } = vector();
         let bundle = format!("{leaf}{chain}");
         assert_eq!(token(&bundle, None).expect("token"), case["expected_leaf_only"]);
     }
 
     #[test]
     fn every_way_of_writing_the_same_certificate_is_read() {
-        let Vector { leaf, chain, case } = vector();
+        let SubjectTokenVector { leaf, chain, case } = vector();
         for write in [
             |pem: &str| pem.replace('\n', "\r\n"),
             |pem: &str| format!("Subject: CN=x\n\n{pem}\ntrailing words"),
@@ -172,7 +173,7 @@ mod tests {
 
     #[test]
     fn what_is_no_certificate_is_refused_in_words() {
-        let Vector { leaf, .. } = vector();
+        let SubjectTokenVector { leaf, .. } = vector();
         let key = include_str!("../tests/data/keys/ec.pem");
         let rsa = key.replace("PRIVATE", "RSA PRIVATE");
         let locked = key.replace("PRIVATE", "ENCRYPTED PRIVATE");
@@ -204,7 +205,7 @@ mod tests {
         }
     }
 
-    fn named(uris: &[&str]) -> CertificateDer<'static> {
+    fn certificate_with_uris(uris: &[&str]) -> CertificateDer<'static> {
         let mut params = CertificateParams::new(vec!["agent.example".to_owned()]).expect("params");
         let uris = uris.iter().map(|uri| SanType::URI((*uri).try_into().expect("ascii")));
         params.subject_alt_names.extend(uris);
@@ -220,8 +221,11 @@ mod tests {
             "spiffe://agents-nonprod.global.org-1.system.id.goog/x",
             "spiffe://agents-nonprod.global.proj-1.system.id.goog/x/y",
         ] {
-            assert!(is_agent(&named(&[uri])), "{uri}");
-            assert!(is_agent(&named(&["https://example.com/", uri])), "{uri}");
+            assert!(is_agent_identity(&certificate_with_uris(&[uri])), "{uri}");
+            assert!(
+                is_agent_identity(&certificate_with_uris(&["https://example.com/", uri])),
+                "{uri}"
+            );
         }
         for uri in [
             "https://agents.global.org-123.system.id.goog/x",
@@ -235,9 +239,9 @@ mod tests {
             "spiffe://agentsxglobal.org-1.system.id.goog/x",
             "spiffe://example.com/agents.global.org-1.system.id.goog/",
         ] {
-            assert!(!is_agent(&named(&[uri])), "{uri}");
+            assert!(!is_agent_identity(&certificate_with_uris(&[uri])), "{uri}");
         }
-        assert!(!is_agent(&named(&[])));
-        assert!(!is_agent(&CertificateDer::from(vec![0x30, 0])));
+        assert!(!is_agent_identity(&certificate_with_uris(&[])));
+        assert!(!is_agent_identity(&CertificateDer::from(vec![0x30, 0])));
     }
 }

@@ -5,142 +5,151 @@ use std::ffi::{OsStr, OsString};
 use clap::error::{ContextKind, ContextValue, ErrorKind as ClapKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use crate::commands::{COMMANDS, Spec, Status, Words};
+use crate::commands::{COMMANDS, CommandSpec, ExitStatus, ParsedArgs};
 use crate::error::{Error, ErrorKind, Result};
 use crate::world::World;
-use crate::world::exec::NotStarted;
+use crate::world::exec::SpawnError;
 use crate::{commands, complete, curl, help, printable, secret};
 
 /// The heading of the flags that every command has.
-pub const GENERAL: &str = "General";
+pub const GENERAL_HEADING: &str = "General";
 
 /// Runs the command the words name, and says what went wrong. The first word is the program's own name.
-pub fn run(words: &[OsString], world: &World) -> Status {
-    match dispatch(words, world) {
+pub fn run(args: &[OsString], world: &World) -> ExitStatus {
+    match dispatch(args, world) {
         Ok(status) => status,
         Err(error) => {
             let error = error.chain().find_map(|cause| cause.downcast_ref::<Error>()).map_or_else(
                 || (ErrorKind::Unexpected, format!("{error:#}"), None),
                 |typed| (typed.kind(), typed.message().to_owned(), typed.hint_text()),
             );
-            Status(report(error, world))
+            ExitStatus(print_error(error, world))
         }
     }
 }
 
 /// Two lines: what happened, and what mends it.
-fn report((kind, message, hint): (ErrorKind, String, Option<&str>), world: &World) -> u8 {
+fn print_error((kind, message, hint): (ErrorKind, String, Option<&str>), world: &World) -> u8 {
     if kind != ErrorKind::BrokenPipe {
-        let paint = world.terminal.paint(world.terminal.is_terminal);
+        let paint = world.terminal.text_style(world.terminal.is_terminal);
         let hint = hint.unwrap_or("gauth -vv shows what was decided and sent");
         world.terminal.error(&format!(
             "{} {message}\n{} {hint}",
-            paint.wrong("gauth:"),
-            paint.notable("try:")
+            paint.failure("gauth:"),
+            paint.warning("try:")
         ));
     }
     kind.exit_code()
 }
 
 /// The same of a program that was not started, with a shell's status.
-pub fn not_started(not: &NotStarted, world: &World) -> Status {
-    report((not.error.kind(), not.error.message().to_owned(), not.error.hint_text()), world);
-    Status(not.status)
+pub fn report_not_started(failure: &SpawnError, world: &World) -> ExitStatus {
+    print_error(
+        (failure.error.kind(), failure.error.message().to_owned(), failure.error.hint_text()),
+        world,
+    );
+    ExitStatus(failure.status)
 }
 
-fn dispatch(words: &[OsString], world: &World) -> anyhow::Result<Status> {
-    if let Some(shell) = world.env.completion() {
-        complete::answer(&shell.to_string_lossy(), words, world)?;
-        return Ok(Status::DONE);
+fn dispatch(args: &[OsString], world: &World) -> anyhow::Result<ExitStatus> {
+    if let Some(shell) = world.env.completion_shell() {
+        complete::write_candidates(&shell.to_string_lossy(), args, world)?;
+        return Ok(ExitStatus::SUCCESS);
     }
-    let words = words.get(1..).unwrap_or_default();
+    let args = args.get(1..).unwrap_or_default();
     // What stands behind the name of this command may be somebody else's; see run_spec.
-    refuse_secrets(words.split(|word| word == "curl").next().unwrap_or_default())?;
-    let Some(first) = words.first() else { return say(&help::overview(world), world) };
-    if let Some(spec) = spec(first) {
-        return run_spec(spec, words, world);
+    refuse_secrets(args.split(|arg| arg == "curl").next().unwrap_or_default())?;
+    let Some(first) = args.first() else { return print_text(&help::overview(world), world) };
+    if let Some(spec) = find_command(first) {
+        return run_command(spec, args, world);
     }
     match first.to_str() {
         Some("help" | "--help" | "-h") => {
-            let topic = words.get(1).map(|word| word.to_string_lossy());
-            say(&help::about(topic.as_deref(), world)?, world)
+            let topic = args.get(1).map(|arg| arg.to_string_lossy());
+            print_text(&help::help_for(topic.as_deref(), world)?, world)
         }
         Some("--version" | "-V" | "version") => {
-            say(&format!("gauth {}\n", env!("CARGO_PKG_VERSION")), world)
+            print_text(&format!("gauth {}\n", env!("CARGO_PKG_VERSION")), world)
         }
-        Some(flag) if flag.starts_with('-') && flag != "-" => flags_first(words, world),
-        _ => Err(unknown(first).into()),
+        Some(flag) if flag.starts_with('-') && flag != "-" => run_with_leading_flags(args, world),
+        _ => Err(unknown_command_error(first).into()),
     }
 }
 
-fn say(text: &str, world: &World) -> anyhow::Result<Status> {
-    world.streams.result(text.as_bytes())?;
-    Ok(Status::DONE)
+fn print_text(text: &str, world: &World) -> anyhow::Result<ExitStatus> {
+    world.streams.write_result(text.as_bytes())?;
+    Ok(ExitStatus::SUCCESS)
 }
 
 /// The command of this name or alias.
-pub fn spec(name: &OsStr) -> Option<&'static Spec> {
+pub fn find_command(name: &OsStr) -> Option<&'static CommandSpec> {
     COMMANDS
         .iter()
         .find(|spec| name == spec.name || spec.aliases.iter().any(|alias| name == *alias))
 }
 
 /// `words` begins with the command's name.
-fn run_spec(spec: &'static Spec, words: &[OsString], world: &World) -> anyhow::Result<Status> {
-    if words.len() == 1 {
-        return (spec.run)(Words(None), world);
+fn run_command(
+    spec: &'static CommandSpec,
+    args: &[OsString],
+    world: &World,
+) -> anyhow::Result<ExitStatus> {
+    if args.len() == 1 {
+        return (spec.run)(ParsedArgs(None), world);
     }
-    let command = command(spec);
-    let split;
-    let words = match spec.name {
+    let command = clap_command(spec);
+    let split_args;
+    let args = match spec.name {
         "curl" => {
-            split = curl::split(&command, words)?;
-            &split
+            split_args = curl::separate_curl_args(&command, args)?;
+            &split_args
         }
-        _ => words,
+        _ => args,
     };
-    refuse_secrets(words)?;
-    match parse(command, words) {
-        Ok(matches) => (spec.run)(Words(Some(matches)), world),
+    refuse_secrets(args)?;
+    match parse(command, args) {
+        Ok(matches) => (spec.run)(ParsedArgs(Some(matches)), world),
         Err(error) if error.kind() == ClapKind::DisplayHelp => {
-            say(&help::command(spec, world), world)
+            print_text(&help::command_page(spec, world), world)
         }
-        Err(error) => Err(two_lines(&error, Some(spec), words).into()),
+        Err(error) => Err(usage_error(&error, Some(spec), args).into()),
     }
 }
 
-fn parse(command: Command, words: &[OsString]) -> std::result::Result<ArgMatches, clap::Error> {
+fn parse(command: Command, args: &[OsString]) -> std::result::Result<ArgMatches, clap::Error> {
     // The process ends soon: taking the tree of flags apart first would cost a tenth of its time.
-    std::mem::ManuallyDrop::new(command).try_get_matches_from_mut(words)
+    std::mem::ManuallyDrop::new(command).try_get_matches_from_mut(args)
 }
 
 /// Flags that all commands share may stand before the command: they are moved behind it.
-fn flags_first(words: &[OsString], world: &World) -> anyhow::Result<Status> {
-    let reader = commands::shared_flags(base("gauth"))
+fn run_with_leading_flags(args: &[OsString], world: &World) -> anyhow::Result<ExitStatus> {
+    let parser = commands::shared_flags(base_command("gauth"))
         .no_binary_name(true)
         .disable_version_flag(true)
         .allow_external_subcommands(true);
-    let matches = match parse(reader, words) {
+    let matches = match parse(parser, args) {
         Ok(matches) => matches,
         Err(error) if error.kind() == ClapKind::DisplayHelp => {
-            return say(&help::overview(world), world);
+            return print_text(&help::overview(world), world);
         }
-        Err(error) => return Err(two_lines(&error, None, words).into()),
+        Err(error) => return Err(usage_error(&error, None, args).into()),
     };
     let Some((name, inner)) = matches.subcommand() else {
         let error = Error::usage("no command is named").hint("gauth --help lists them");
         return Err(error.into());
     };
-    let behind = inner.get_many::<OsString>("").map_or(0, Iterator::count);
-    let at = words.len() - behind - 1;
-    let Some(spec) = spec(OsStr::new(name)) else { return Err(unknown(&words[at]).into()) };
-    let mut moved = vec![words[at].clone()];
-    moved.extend_from_slice(&words[..at]);
-    moved.extend_from_slice(&words[at + 1..]);
-    run_spec(spec, &moved, world)
+    let trailing_count = inner.get_many::<OsString>("").map_or(0, Iterator::count);
+    let command_index = args.len() - trailing_count - 1;
+    let Some(spec) = find_command(OsStr::new(name)) else {
+        return Err(unknown_command_error(&args[command_index]).into());
+    };
+    let mut reordered = vec![args[command_index].clone()];
+    reordered.extend_from_slice(&args[..command_index]);
+    reordered.extend_from_slice(&args[command_index + 1..]);
+    run_command(spec, &reordered, world)
 }
 
-fn base(name: &'static str) -> Command {
+fn base_command(name: &'static str) -> Command {
     // One page only, whichever way it is asked for.
     let help = Arg::new("help").short('h').long("help").action(ArgAction::Help);
     Command::new(name)
@@ -148,27 +157,27 @@ fn base(name: &'static str) -> Command {
         .disable_help_flag(true)
         .disable_colored_help(true)
         .term_width(80)
-        .arg(help.help("Show this help").help_heading(GENERAL))
+        .arg(help.help("Show this help").help_heading(GENERAL_HEADING))
 }
 
 /// One command, ready to parse.
-pub fn command(spec: &'static Spec) -> Command {
+pub fn clap_command(spec: &'static CommandSpec) -> Command {
     // The groups of flags have descriptions of their own, which are not the command's.
-    (spec.flags)(base(spec.name)).about(spec.about)
+    (spec.flags)(base_command(spec.name)).about(spec.about)
 }
 
 /// All commands under the names people type, for completion; with the flags that may stand before them or
 /// without.
-pub fn whole_tree(with_flags: bool) -> Command {
+pub fn command_tree(with_flags: bool) -> Command {
     let commands = COMMANDS.iter().map(|spec| {
         let others = spec.names().filter(|name| *name != spec.short_name());
         // Offered only where nothing else fits what is typed.
-        command(spec).name(spec.short_name()).aliases(others.collect::<Vec<_>>())
+        clap_command(spec).name(spec.short_name()).aliases(others.collect::<Vec<_>>())
     });
-    let gauth = base("gauth");
+    let gauth = base_command("gauth");
     let gauth = if with_flags { commands::shared_flags(gauth) } else { gauth };
     gauth.version(env!("CARGO_PKG_VERSION")).subcommands(commands).subcommand(
-        base("help")
+        base_command("help")
             .about("help for a command or a topic")
             .arg(Arg::new("topic").value_parser(help::topics())),
     )
@@ -176,14 +185,14 @@ pub fn whole_tree(with_flags: bool) -> Command {
 
 /// A secret given as a word of gauth's own would stand in the process list; say so before anything else is
 /// said about it. What stands behind `--` belongs to somebody else.
-fn refuse_secrets(words: &[OsString]) -> Result<()> {
-    for word in words.iter().take_while(|word| *word != "--") {
-        let word = word.to_string_lossy();
-        let value = match word.split_once('=') {
+fn refuse_secrets(args: &[OsString]) -> Result<()> {
+    for arg in args.iter().take_while(|arg| *arg != "--") {
+        let arg = arg.to_string_lossy();
+        let value = match arg.split_once('=') {
             Some((flag, value)) if flag.starts_with('-') => value,
-            _ => &word,
+            _ => &arg,
         };
-        if secret::looks_secret(value) || word.starts_with("-----BEGIN") {
+        if secret::looks_like_secret(value) || arg.starts_with("-----BEGIN") {
             return Err(Error::not_safe(
                 "a word of the command line looks like a secret; others can read it there (ps)",
             )
@@ -193,25 +202,25 @@ fn refuse_secrets(words: &[OsString]) -> Result<()> {
     Ok(())
 }
 
-fn unknown(word: &OsStr) -> Error {
-    let shown = printable::os(word);
-    let word = word.to_string_lossy();
-    if word.is_empty() {
+fn unknown_command_error(typed: &OsStr) -> Error {
+    let shown = printable::os(typed);
+    let typed = typed.to_string_lossy();
+    if typed.is_empty() {
         return Error::usage("an empty word stands where a command belongs")
             .hint("look at the variable it came from; gauth --help lists the commands");
     }
-    if let Some((_, instead)) = ELSEWHERE.iter().find(|(name, _)| *name == word) {
-        return Error::usage(format!("{word} is not in this version")).hint(*instead);
+    if let Some((_, instead)) = COMMAND_ALTERNATIVES.iter().find(|(name, _)| *name == typed) {
+        return Error::usage(format!("{typed} is not in this version")).hint(*instead);
     }
     let error = Error::usage(format!("there is no command {shown}"));
-    match near(&word, COMMANDS.iter().flat_map(Spec::names)) {
+    match closest_name(&typed, COMMANDS.iter().flat_map(CommandSpec::names)) {
         Some(near) => error.hint(format!("gauth {near}, or gauth --help for all commands")),
         None => error.hint("gauth --help lists the commands"),
     }
 }
 
 /// Commands that people who know gcloud look for, and what does their work until they are here.
-const ELSEWHERE: &[(&str, &str)] = &[
+const COMMAND_ALTERNATIVES: &[(&str, &str)] = &[
     ("auth", "gauth token, which is gcloud auth print-access-token"),
     ("config", "gauth help files shows config.toml, gauth help environment the variables"),
     ("doctor", "gauth status, or gauth token -vv"),
@@ -219,13 +228,18 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 /// The one of these that was probably meant.
-pub fn near(word: &str, mut names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    let word = word.to_lowercase();
-    names.find(|name| name.starts_with(&*word) || word.starts_with(name) || one_slip(name, &word))
+pub fn closest_name(
+    typed: &str,
+    mut names: impl Iterator<Item = &'static str>,
+) -> Option<&'static str> {
+    let typed = typed.to_lowercase();
+    names.find(|name| {
+        name.starts_with(&*typed) || typed.starts_with(name) || differs_by_one_typo(name, &typed)
+    })
 }
 
 /// Whether two words differ by one letter changed, left out, added, or by two neighbours swapped.
-fn one_slip(a: &str, b: &str) -> bool {
+fn differs_by_one_typo(a: &str, b: &str) -> bool {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let start = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
     let (rest_a, rest_b) = (&a[start..], &b[start..]);
@@ -238,48 +252,57 @@ fn one_slip(a: &str, b: &str) -> bool {
 }
 
 /// clap's reason in gauth's form. Values are not repeated: one may be a secret in the wrong place.
-fn two_lines(error: &clap::Error, spec: Option<&'static Spec>, words: &[OsString]) -> Error {
-    let named = |kind| match error.get(kind) {
+fn usage_error(
+    error: &clap::Error,
+    spec: Option<&'static CommandSpec>,
+    args: &[OsString],
+) -> Error {
+    let context_text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => printable::text(text),
         Some(ContextValue::Strings(list)) => printable::text(&list.join(", ")),
         _ => String::new(),
     };
-    let arg = named(ContextKind::InvalidArg);
-    let bare = bare_name(&arg);
-    let values = named(ContextKind::ValidValue);
+    let arg = context_text(ContextKind::InvalidArg);
+    let arg_name = argument_name(&arg);
+    let values = context_text(ContextKind::ValidValue);
     let help = match spec {
         None => "gauth --help".to_owned(),
         Some(spec) => format!("gauth {} --help", spec.short_name()),
     };
     let (message, hint) = match error.kind() {
         ClapKind::UnknownArgument if arg.starts_with('-') => {
-            return no_such_flag(&bare, &named(ContextKind::SuggestedArg), words, &help);
+            return unknown_flag_error(
+                &arg_name,
+                &context_text(ContextKind::SuggestedArg),
+                args,
+                &help,
+            );
         }
         ClapKind::UnknownArgument => {
-            ("there is a word too many".to_owned(), one_word_less(spec, &help))
+            ("there is a word too many".to_owned(), extra_argument_hint(spec, &help))
         }
-        ClapKind::InvalidValue if named(ContextKind::InvalidValue).is_empty() => {
+        ClapKind::InvalidValue if context_text(ContextKind::InvalidValue).is_empty() => {
             let usage = arg.replace(['<', '>'], "").replace("...", "");
             let hint = match values.is_empty() {
                 true => format!("{usage}, or {help}"),
                 false => format!("name one of {values}"),
             };
-            (format!("{bare} needs a value"), hint)
+            (format!("{arg_name} needs a value"), hint)
         }
-        ClapKind::InvalidValue if bare.starts_with('-') => {
-            (format!("{bare} does not know that value"), format!("name one of {values}"))
+        ClapKind::InvalidValue if arg_name.starts_with('-') => {
+            (format!("{arg_name} does not know that value"), format!("name one of {values}"))
         }
         ClapKind::InvalidValue => {
-            let what = bare.to_lowercase();
+            let what = arg_name.to_lowercase();
             (format!("there is no such {what}"), format!("name one of {values}"))
         }
-        ClapKind::ValueValidation => (format!("{bare} has a value that makes no sense"), help),
+        ClapKind::ValueValidation => (format!("{arg_name} has a value that makes no sense"), help),
         ClapKind::ArgumentConflict => {
-            let other = bare_name(&named(ContextKind::PriorArg));
+            let other = argument_name(&context_text(ContextKind::PriorArg));
             let hint = "leave one of the two away".to_owned();
-            match other == bare {
-                true => (format!("{bare} is given twice"), "leave one of them away".to_owned()),
-                false => (format!("{bare} and {other} do not go together"), hint),
+            match other == arg_name {
+                true => (format!("{arg_name} is given twice"), "leave one of them away".to_owned()),
+                false => (format!("{arg_name} and {other} do not go together"), hint),
             }
         }
         ClapKind::MissingRequiredArgument => {
@@ -288,10 +311,10 @@ fn two_lines(error: &clap::Error, spec: Option<&'static Spec>, words: &[OsString
                 Some(example) => format!("{}, or {help}", example.0),
                 None => help,
             };
-            (format!("{bare} is missing"), hint)
+            (format!("{arg_name} is missing"), hint)
         }
         ClapKind::TooManyValues | ClapKind::WrongNumberOfValues => {
-            (format!("{bare} is given a value too many"), help)
+            (format!("{arg_name} is given a value too many"), help)
         }
         ClapKind::InvalidUtf8 => ("a word of the command line is not valid UTF-8".to_owned(), help),
         _ => ("the command line is not understood".to_owned(), help),
@@ -300,13 +323,13 @@ fn two_lines(error: &clap::Error, spec: Option<&'static Spec>, words: &[OsString
 }
 
 /// `--scopes <SCOPE,…>` without its value, `<ACTION>` without its brackets.
-fn bare_name(arg: &str) -> String {
+fn argument_name(arg: &str) -> String {
     let first = arg.split([' ', '=']).next().unwrap_or_default();
     first.trim_end_matches("...").trim_matches(['<', '>', '[', ']']).to_owned()
 }
 
 /// What people who know other programs type, and what it is here.
-const MEANT: &[(&str, &str)] = &[
+const FLAG_ALTERNATIVES: &[(&str, &str)] = &[
     ("--json", "--format json"),
     ("--output", "--format json"),
     ("--header", "--format header"),
@@ -317,28 +340,28 @@ const MEANT: &[(&str, &str)] = &[
     ("--debug", "-vv"),
 ];
 
-fn no_such_flag(bare: &str, near: &str, words: &[OsString], help: &str) -> Error {
-    let error = Error::usage(format!("there is no flag {bare}"));
-    if let Some((_, meant)) = MEANT.iter().find(|(typed, _)| *typed == bare) {
+fn unknown_flag_error(flag: &str, suggestion: &str, args: &[OsString], help: &str) -> Error {
+    let error = Error::usage(format!("there is no flag {flag}"));
+    if let Some((_, meant)) = FLAG_ALTERNATIVES.iter().find(|(typed, _)| *typed == flag) {
         return error.hint(*meant);
     }
     // -format is read as -f -o -r …
-    let one_dash = words.iter().filter_map(|word| word.to_str()).find(|word| {
-        let second = word.chars().nth(1);
-        !bare.starts_with("--") && word.starts_with(bare) && word.len() > 2 && second != Some('-')
+    let single_dash_arg = args.iter().filter_map(|arg| arg.to_str()).find(|arg| {
+        let second = arg.chars().nth(1);
+        !flag.starts_with("--") && arg.starts_with(flag) && arg.len() > 2 && second != Some('-')
     });
-    match (near, one_dash) {
-        ("", Some(word)) => {
-            let name = word.split('=').next().unwrap_or_default();
+    match (suggestion, single_dash_arg) {
+        ("", Some(arg)) => {
+            let name = arg.split('=').next().unwrap_or_default();
             error.hint(format!("-{}, with two dashes, or {help}", printable::text(name)))
         }
         ("", None) => error.hint(help.to_owned()),
-        (near, _) => error.hint(format!("{near}, or {help}")),
+        (suggestion, _) => error.hint(format!("{suggestion}, or {help}")),
     }
 }
 
 /// Where a command of somebody else's is expected, it stands behind two dashes.
-fn one_word_less(spec: Option<&'static Spec>, help: &str) -> String {
+fn extra_argument_hint(spec: Option<&'static CommandSpec>, help: &str) -> String {
     let example = spec.and_then(|spec| spec.examples.iter().find(|line| line.0.contains(" -- ")));
     match example {
         Some(example) => format!("put -- before the command, as in {}", example.0),
@@ -364,9 +387,9 @@ mod tests {
 
     #[test]
     fn every_command_is_well_formed_for_clap() {
-        whole_tree(true).debug_assert();
-        whole_tree(false).debug_assert();
-        commands::shared_flags(base("gauth")).debug_assert();
+        command_tree(true).debug_assert();
+        command_tree(false).debug_assert();
+        commands::shared_flags(base_command("gauth")).debug_assert();
     }
 
     #[test]
@@ -375,7 +398,7 @@ mod tests {
             ("tokn", "there is no command tokn", "gauth token, or gauth --help for all commands"),
             ("TOKEN", "there is no command TOKEN", "gauth token, or gauth --help for all commands"),
             ("frobnicate", "there is no command frobnicate", "gauth --help lists the commands"),
-            ("auth print-access-token", "auth is not in this version", ELSEWHERE[0].1),
+            ("auth print-access-token", "auth is not in this version", COMMAND_ALTERNATIVES[0].1),
             ("token --sourc x", "there is no flag --sourc", "--source, or gauth token --help"),
             ("token --json", "there is no flag --json", "--format json"),
             ("token -x", "there is no flag -x", "gauth token --help"),
@@ -410,12 +433,12 @@ mod tests {
                 "put -- before the command, as in gauth sandbox -- gauth token",
             ),
         ] {
-            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            let error = match spec(&words[0]) {
-                None => unknown(&words[0]),
+            let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let error = match find_command(&args[0]) {
+                None => unknown_command_error(&args[0]),
                 Some(spec) => {
-                    let error = parse(command(spec), &words).expect_err(line);
-                    two_lines(&error, Some(spec), &words)
+                    let error = parse(clap_command(spec), &args).expect_err(line);
+                    usage_error(&error, Some(spec), &args)
                 }
             };
             assert_eq!((error.message(), error.hint_text()), (message, Some(hint)), "{line}");
@@ -424,16 +447,18 @@ mod tests {
 
     #[test]
     fn commands_that_are_somewhere_else_are_not_here() {
-        for (name, _) in ELSEWHERE {
-            assert!(spec(name.as_ref()).is_none(), "{name} is a command now");
+        for (name, _) in COMMAND_ALTERNATIVES {
+            assert!(find_command(name.as_ref()).is_none(), "{name} is a command now");
         }
     }
 
     #[test]
     fn a_slip_of_the_finger_is_recognised() {
         assert!(
-            one_slip("token", "tokne") && one_slip("token", "tken") && one_slip("token", "tokenn")
+            differs_by_one_typo("token", "tokne")
+                && differs_by_one_typo("token", "tken")
+                && differs_by_one_typo("token", "tokenn")
         );
-        assert!(!one_slip("token", "status"));
+        assert!(!differs_by_one_typo("token", "status"));
     }
 }

@@ -11,10 +11,10 @@ use crate::world::World;
 use crate::{cli, discover, settings};
 
 /// The variable by which a script says that it wants candidates, and for which shell.
-pub const VARIABLE: &str = "_GAUTH_COMPLETE";
+pub const COMPLETION_VARIABLE: &str = "_GAUTH_COMPLETE";
 
 /// The shells there are scripts for, and the names of the files in `completions/`.
-pub const SHELLS: &[(&str, &str)] = &[
+pub const SHELL_SCRIPTS: &[(&str, &str)] = &[
     ("bash", "gauth.bash"),
     ("zsh", "_gauth"),
     ("fish", "gauth.fish"),
@@ -36,7 +36,7 @@ pub fn profiles() -> ArgValueCandidates {
 /// Completes the short names of the types of tokens.
 pub fn token_types() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
-        candidates(sts::TOKEN_TYPES.iter().map(|(short, _)| (*short).to_owned()).collect())
+        candidates(sts::TOKEN_TYPE_ALIASES.iter().map(|(short, _)| (*short).to_owned()).collect())
     })
 }
 
@@ -48,11 +48,11 @@ fn candidates(names: Vec<String>) -> Vec<CompletionCandidate> {
 ///
 /// # Errors
 /// Usage, for a shell there is no script for.
-pub fn script(shell: &str) -> Result<Vec<u8>> {
+pub fn registration_script(shell: &str) -> Result<Vec<u8>> {
     let completer = completer(shell)?;
     let mut script = Vec::new();
     completer
-        .write_registration(VARIABLE, "gauth", "gauth", "gauth", &mut script)
+        .write_registration(COMPLETION_VARIABLE, "gauth", "gauth", "gauth", &mut script)
         .map_err(|error| Error::unexpected(format!("the script cannot be written, {error}")))?;
     Ok(script)
 }
@@ -61,18 +61,22 @@ pub fn script(shell: &str) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// Usage, for a shell there is no script for.
-pub fn answer(shell: &str, words: &[OsString], world: &World) -> Result<()> {
+pub fn write_candidates(shell: &str, args: &[OsString], world: &World) -> Result<()> {
     let completer = completer(shell)?;
-    let words: Vec<OsString> =
-        words.iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
+    let args: Vec<OsString> = args.iter().skip_while(|arg| *arg != "--").skip(1).cloned().collect();
     // Nobody who has typed nothing yet looks for a flag.
-    let with_flags = words.iter().any(|word| word.to_string_lossy().starts_with('-'));
+    let with_flags = args.iter().any(|arg| arg.to_string_lossy().starts_with('-'));
     let folder = std::env::current_dir().ok();
     let mut candidates = Vec::new();
     completer
-        .write_complete(&mut cli::whole_tree(with_flags), words, folder.as_deref(), &mut candidates)
+        .write_complete(
+            &mut cli::command_tree(with_flags),
+            args,
+            folder.as_deref(),
+            &mut candidates,
+        )
         .map_err(|error| Error::unexpected(format!("no completion, {error}")))?;
-    world.streams.result(&candidates)
+    world.streams.write_result(&candidates)
 }
 
 fn completer(shell: &str) -> Result<&'static dyn EnvCompleter> {

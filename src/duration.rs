@@ -18,7 +18,7 @@ pub fn parse(text: &str) -> Result<Duration, &'static str> {
 }
 
 /// A span in words, in the two largest units that say enough: `47 min`, `2 h 5 min`, `12 s`.
-pub fn in_words(seconds: i64) -> String {
+pub fn humanize(seconds: i64) -> String {
     let seconds = seconds.max(0);
     match (seconds / 86_400, seconds / 3600, seconds / 60) {
         (0, 0, 0) => format!("{seconds} s"),
@@ -67,7 +67,7 @@ mod tests {
             (7500, "2 h 5 min"),
             (200_000, "2 d"),
         ] {
-            assert_eq!(in_words(seconds), words);
+            assert_eq!(humanize(seconds), words);
         }
         assert_eq!(rfc3339(1_767_323_045), "2026-01-02T03:04:05Z");
     }

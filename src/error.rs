@@ -36,7 +36,7 @@ pub enum ErrorKind {
 }
 
 /// Every kind, with its name in failure notes and what the manual says of it.
-pub const KINDS: &[(ErrorKind, &str, &str)] = &[
+pub const ERROR_KINDS: &[(ErrorKind, &str, &str)] = &[
     (ErrorKind::Unexpected, "unexpected", "something unexpected"),
     (ErrorKind::Usage, "usage", "the command line is wrong"),
     (ErrorKind::NoCredential, "no-credential", "no credential found"),
@@ -70,24 +70,27 @@ impl ErrorKind {
 
     /// The kind's name in a failure note.
     pub fn name(self) -> &'static str {
-        KINDS.iter().find(|(kind, ..)| *kind == self).map_or("unexpected", |(_, name, _)| name)
+        ERROR_KINDS
+            .iter()
+            .find(|(kind, ..)| *kind == self)
+            .map_or("unexpected", |(_, name, _)| name)
     }
 
     /// The kind with this name in a failure note.
-    pub fn named(name: &str) -> Option<ErrorKind> {
-        KINDS.iter().find(|(_, known, _)| *known == name).map(|(kind, ..)| *kind)
+    pub fn from_name(name: &str) -> Option<ErrorKind> {
+        ERROR_KINDS.iter().find(|(_, known, _)| *known == name).map(|(kind, ..)| *kind)
     }
 }
 
 /// Whether the same request may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Again {
+pub enum Retryable {
     /// The answer will not change.
     Never,
     /// Nothing reached the server: even a single-use request may be repeated.
     NothingSent,
     /// A transient failure: repeat what is safe to repeat.
-    Later,
+    IfIdempotent,
 }
 
 /// An error for a person: what happened, and the command that mends it.
@@ -96,7 +99,7 @@ pub struct Error {
     kind: ErrorKind,
     message: String,
     hint: Option<String>,
-    again: Again,
+    retryable: Retryable,
     retry_after: Option<Duration>,
     status: Option<u16>,
 }
@@ -108,7 +111,7 @@ impl Error {
             kind,
             message: message.into(),
             hint: None,
-            again: Again::Never,
+            retryable: Retryable::Never,
             retry_after: None,
             status: None,
         }
@@ -140,8 +143,8 @@ impl Error {
     }
 
     /// Exit 8: `place` is the file or variable at fault.
-    pub fn malformed(place: &str, what: impl fmt::Display) -> Error {
-        Error::new(ErrorKind::Malformed, format!("{place}: {what}"))
+    pub fn malformed(location: &str, problem: impl fmt::Display) -> Error {
+        Error::new(ErrorKind::Malformed, format!("{location}: {problem}"))
     }
 
     /// Exit 9.
@@ -150,8 +153,8 @@ impl Error {
     }
 
     /// Exit 4: `account` has to sign in again; `why` is the server's word.
-    pub fn login_required(account: &str, why: &str, command: &str) -> Error {
-        Error::new(ErrorKind::LoginRequired, format!("{account} must sign in again, {why}"))
+    pub fn login_required(account: &str, reason: &str, command: &str) -> Error {
+        Error::new(ErrorKind::LoginRequired, format!("{account} must sign in again, {reason}"))
             .hint(command)
     }
 
@@ -170,13 +173,13 @@ impl Error {
     }
 
     /// Says whether the request may be repeated.
-    pub fn again(mut self, again: Again) -> Error {
-        self.again = again;
+    pub fn with_retryable(mut self, retryable: Retryable) -> Error {
+        self.retryable = retryable;
         self
     }
 
     /// Notes how long the server asked to wait.
-    pub fn retry_after(mut self, wait: Option<Duration>) -> Error {
+    pub fn with_retry_after(mut self, wait: Option<Duration>) -> Error {
         self.retry_after = wait;
         self
     }
@@ -203,12 +206,12 @@ impl Error {
     }
 
     /// Whether the request may be sent again.
-    pub fn repeatable(&self) -> Again {
-        self.again
+    pub fn retryable(&self) -> Retryable {
+        self.retryable
     }
 
     /// How long the server asked to wait before the next attempt.
-    pub fn wait_asked(&self) -> Option<Duration> {
+    pub fn retry_delay(&self) -> Option<Duration> {
         self.retry_after
     }
 
@@ -251,11 +254,11 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_name_that_leads_back_to_it() {
-        for (kind, name, _) in KINDS {
-            assert_eq!(ErrorKind::named(name), Some(*kind));
+        for (kind, name, _) in ERROR_KINDS {
+            assert_eq!(ErrorKind::from_name(name), Some(*kind));
             assert_eq!(kind.name(), *name);
         }
-        assert_eq!(ErrorKind::named("no such kind"), None);
+        assert_eq!(ErrorKind::from_name("no such kind"), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 
 use clap::{ArgAction, Args, ValueEnum, ValueHint};
 
-use crate::cli::GENERAL;
+use crate::cli::GENERAL_HEADING;
 use crate::complete;
 use crate::error::{Error, Result};
 
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)]
 #[command(next_help_heading = "Which credential")]
-pub struct Who {
+pub struct CredentialFlags {
     /// A credential file, or - for standard input
     #[arg(long, value_name = "FILE", visible_aliases = ["key-file", "cred-file"], value_hint = ValueHint::FilePath)]
     pub credentials: Option<OsString>,
@@ -23,7 +23,7 @@ pub struct Who {
     pub account: Option<OsString>,
     /// Only env, login, adc, gcloud or metadata
     #[arg(long, value_name = "SOURCE")]
-    pub source: Option<Source>,
+    pub source: Option<SourceName>,
     /// Federate with the CI system's own token
     #[arg(long, value_name = "NAME")]
     pub workload_identity_provider: Option<OsString>,
@@ -54,30 +54,30 @@ pub struct Who {
     pub allow_host: Vec<OsString>,
 }
 
-impl Who {
+impl CredentialFlags {
     /// The same with the account that stands without a flag.
     ///
     /// # Errors
     /// Usage, when both name one and they differ.
-    pub fn with_positional(&self, positional: Option<&OsString>) -> Result<Who> {
-        let mut who = self.clone();
-        match (positional, &who.account) {
+    pub fn with_positional(&self, positional: Option<&OsString>) -> Result<CredentialFlags> {
+        let mut flags = self.clone();
+        match (positional, &flags.account) {
             (Some(one), Some(other)) if one != other => {
                 Err(Error::usage("ACCOUNT and --account name different accounts")
                     .hint("leave one of the two away"))
             }
             (Some(one), _) => {
-                who.account = Some(one.clone());
-                Ok(who)
+                flags.account = Some(one.clone());
+                Ok(flags)
             }
-            (None, _) => Ok(who),
+            (None, _) => Ok(flags),
         }
     }
 }
 
 /// Where a credential may come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Source {
+pub enum SourceName {
     /// The variables
     Env,
     /// gauth's active account
@@ -93,7 +93,7 @@ pub enum Source {
 /// What for.
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)]
-pub struct Wish {
+pub struct TokenFlags {
     /// What for; a word gets Google's prefix
     #[arg(long, value_name = "SCOPE,…")]
     pub scopes: Vec<OsString>,
@@ -115,7 +115,7 @@ pub struct Wish {
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)]
 #[command(next_help_heading = "Cache and network")]
-pub struct Effort {
+pub struct CacheFlags {
     /// Least life if cached; 5m, metadata 225s
     #[arg(long, value_name = "DURATION")]
     pub min_ttl: Option<OsString>,
@@ -137,7 +137,7 @@ pub struct Effort {
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)]
 #[command(next_help_heading = "Network")]
-pub struct Network {
+pub struct NetworkFlags {
     /// Time for all requests together; 30s
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<OsString>,
@@ -149,24 +149,27 @@ pub struct Network {
     pub allow_token_host: Vec<OsString>,
 }
 
-impl Network {
+impl NetworkFlags {
     /// Its part of the effort.
-    pub fn effort(&self) -> Effort {
+    pub fn cache_flags(&self) -> CacheFlags {
         let (timeout, ca_file) = (self.timeout.clone(), self.ca_file.clone());
-        Effort { timeout, ca_file, ..Effort::default() }
+        CacheFlags { timeout, ca_file, ..CacheFlags::default() }
     }
 
     /// Its part of which credential.
-    pub fn who(&self) -> Who {
-        Who { allow_token_host: self.allow_token_host.clone(), ..Who::default() }
+    pub fn credential_flags(&self) -> CredentialFlags {
+        CredentialFlags {
+            allow_token_host: self.allow_token_host.clone(),
+            ..CredentialFlags::default()
+        }
     }
 }
 
 /// What holds for every command.
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)]
-#[command(next_help_heading = GENERAL)]
-pub struct General {
+#[command(next_help_heading = GENERAL_HEADING)]
+pub struct GeneralFlags {
     /// A profile of config.toml
     #[arg(long, value_name = "NAME", add = complete::profiles())]
     pub profile: Option<OsString>,
@@ -182,15 +185,15 @@ pub struct General {
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)]
 #[command(next_help_heading = "Output")]
-pub struct Output {
+pub struct OutputFlags {
     /// As text, json, header, env or curl-config
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
-    pub format: Option<Format>,
+    pub format: Option<OutputFormat>,
 }
 
 /// The formats of a token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Format {
+pub enum OutputFormat {
     /// The token alone.
     #[default]
     Text,
@@ -204,20 +207,26 @@ pub enum Format {
     CurlConfig,
 }
 
-impl ValueEnum for Format {
-    fn value_variants<'a>() -> &'a [Format] {
-        &[Format::Text, Format::Json, Format::Header, Format::Env, Format::CurlConfig]
+impl ValueEnum for OutputFormat {
+    fn value_variants<'a>() -> &'a [OutputFormat] {
+        &[
+            OutputFormat::Text,
+            OutputFormat::Json,
+            OutputFormat::Header,
+            OutputFormat::Env,
+            OutputFormat::CurlConfig,
+        ]
     }
 
     fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
         use clap::builder::PossibleValue;
         Some(match self {
             // What scripts written for gcloud pass.
-            Format::Text => PossibleValue::new("text").alias("value(token)"),
-            Format::Json => PossibleValue::new("json"),
-            Format::Header => PossibleValue::new("header"),
-            Format::Env => PossibleValue::new("env"),
-            Format::CurlConfig => PossibleValue::new("curl-config"),
+            OutputFormat::Text => PossibleValue::new("text").alias("value(token)"),
+            OutputFormat::Json => PossibleValue::new("json"),
+            OutputFormat::Header => PossibleValue::new("header"),
+            OutputFormat::Env => PossibleValue::new("env"),
+            OutputFormat::CurlConfig => PossibleValue::new("curl-config"),
         })
     }
 }
@@ -226,7 +235,7 @@ impl ValueEnum for Format {
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)]
 #[command(next_help_heading = "Output")]
-pub struct Report {
+pub struct ReportFlags {
     /// As text or json
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     pub format: Option<ReportFormat>,

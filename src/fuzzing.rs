@@ -3,35 +3,35 @@
 
 use zeroize::Zeroizing;
 
-use crate::boundary::Boundary;
-use crate::commands::inspect::input::token_in;
+use crate::boundary::AccessBoundary;
+use crate::commands::inspect::input::parse_token;
 use crate::credential::external_account::executable::response;
-use crate::credential::external_account::format::Format;
+use crate::credential::external_account::format::SubjectTokenFormat;
 use crate::credential::external_account::provider;
-use crate::credential::{self, Services, Setting};
+use crate::credential::{self, EndpointOverrides, ParseOptions};
 use crate::error::Error;
 use crate::gcloud::ini::Ini;
-use crate::google::device::{self, Polled};
-use crate::google::reauth::{self, Challenge, Next};
+use crate::google::device::{self, PollOutcome};
+use crate::google::reauth::{self, ReauthChallenge, ReauthSessionState};
 use crate::google::{iam, metadata, sts, token};
 use crate::http::HttpResponse;
 use crate::jwks::Jwks;
 use crate::key::PrivateKey;
-use crate::login::callback::{Expected, Outcome};
-use crate::login::client::Client;
+use crate::login::callback::{CallbackResult, ExpectedCallback};
+use crate::login::client::OAuthClient;
 use crate::login::{discovery, paste, redirect, workforce};
 use crate::secret::Secret;
 use crate::server::connection;
-use crate::trust::{Endpoint, Fence};
+use crate::trust::{EndpointKind, EndpointPolicy};
 use crate::url::{Scheme, Url};
-use crate::verify::{self, Demands};
+use crate::verify::{self, Validation};
 use crate::{cache, certificate, duration, jwks, jwt};
 
 /// A name, and what is done with bytes.
-pub type Target = (&'static str, fn(&[u8]));
+pub type FuzzTarget = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: &[Target] = &[
+pub const TARGETS: &[FuzzTarget] = &[
     ("boundary", boundary),
     ("cache_entry", cache_entry),
     ("callback", callback),
@@ -65,67 +65,76 @@ const NOW: i64 = 1_767_323_045;
 fn boundary(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let flags: Vec<String> = text.lines().map(str::to_owned).collect();
-    for made in [Boundary::parse(bytes, "boundary.json"), Boundary::of_flags(&flags)] {
-        match made {
-            Ok(made) => {
-                let again = Boundary::parse(made.options().as_bytes(), "boundary.json");
-                assert_eq!(again.ok().as_ref(), Some(&made));
-                assert!(made.options().chars().count() <= 2048, "longer than Google takes");
+    for result in
+        [AccessBoundary::parse(bytes, "boundary.json"), AccessBoundary::from_flags(&flags)]
+    {
+        match result {
+            Ok(parsed) => {
+                let again =
+                    AccessBoundary::parse(parsed.options_json().as_bytes(), "boundary.json");
+                assert_eq!(again.ok().as_ref(), Some(&parsed));
+                assert!(parsed.options_json().chars().count() <= 2048, "longer than Google takes");
             }
-            Err(error) => printable(&error),
+            Err(error) => assert_printable(&error),
         }
     }
 }
 
 /// As it is, and with the checksum that would let it through.
 fn cache_entry(bytes: &[u8]) {
-    cache::decode(bytes);
-    let mut sealed = format!("{} {:016x}\n", cache::VERSION, cache::checksum(bytes)).into_bytes();
+    cache::decode_entry(bytes);
+    let mut sealed =
+        format!("{} {:016x}\n", cache::FORMAT_VERSION, cache::fnv1a_checksum(bytes)).into_bytes();
     sealed.extend_from_slice(bytes);
-    if let Some(entry) = cache::decode(&sealed) {
-        assert!(crate::token::well_formed(entry.token.secret.expose()), "no header can carry it");
+    if let Some(entry) = cache::decode_entry(&sealed) {
+        assert!(
+            crate::token::is_well_formed(entry.token.secret.expose()),
+            "no header can carry it"
+        );
     }
 }
 
 /// A request at the port of a login, and what somebody pastes. Only who knows the state is heard.
 fn callback(bytes: &[u8]) {
-    let expected = Expected {
+    let expected = ExpectedCallback {
         path: "/".to_owned(),
         host: "127.0.0.1:9".to_owned(),
         state: "c0ffee".to_owned(),
         issuer: Some("https://accounts.google.com".to_owned()),
-        says_issuer: false,
+        sends_issuer: false,
     };
-    let heard = |outcome: Outcome| match outcome {
-        Outcome::Code(code) => assert!(crate::google::token::can_be_sent(&code), "no form has it"),
-        Outcome::Error { code, .. } => assert!(!code.is_empty(), "an error without a name"),
+    let check_outcome = |outcome: CallbackResult| match outcome {
+        CallbackResult::Code(code) => {
+            assert!(crate::google::token::is_well_formed(&code), "no form has it")
+        }
+        CallbackResult::Error { code, .. } => assert!(!code.is_empty(), "an error without a name"),
     };
-    if let Some((request, _)) = connection::understood(bytes)
-        && let Ok(outcome) = expected.judge(&request)
+    if let Some((request, _)) = connection::parse_request_head(bytes)
+        && let Ok(outcome) = expected.check_request(&request)
     {
         let states = request.query.iter().filter(|(name, _)| name == "state");
         assert_eq!(states.map(|(_, value)| &**value).collect::<Vec<_>>(), ["c0ffee"]);
         assert_eq!((&*request.method, &*request.path), ("GET", "/"));
-        heard(outcome);
+        check_outcome(outcome);
     }
-    match paste::read(&String::from_utf8_lossy(bytes), &expected) {
-        Ok(outcome) => heard(outcome),
+    match paste::parse_pasted(&String::from_utf8_lossy(bytes), &expected) {
+        Ok(outcome) => check_outcome(outcome),
         Err(what) => assert!(!what.contains(char::is_control), "{what:?}"),
     }
 }
 
 /// The file of an OAuth client, and where a browser comes back to it.
 fn oauth_client(bytes: &[u8]) {
-    match Client::parse(bytes, "client.json") {
+    match OAuthClient::parse(bytes, "client.json") {
         Ok(client) => {
             for exact in [false, true] {
-                match redirect::Target::choose(&client, None, None, exact) {
+                match redirect::RedirectTarget::choose(&client, None, None, exact) {
                     Ok(target) => assert!(target.is_local(), "it leads elsewhere"),
-                    Err(error) => printable(&error),
+                    Err(error) => assert_printable(&error),
                 }
             }
         }
-        Err(error) => printable(&error),
+        Err(error) => assert_printable(&error),
     }
 }
 
@@ -137,41 +146,47 @@ fn certificate(bytes: &[u8]) {
         Ok(token) => assert!(serde_json::from_str::<Vec<String>>(&token).is_ok(), "{token}"),
         Err(what) => assert!(!what.contains(char::is_control), "{what:?}"),
     }
-    if let Ok(leaf) = certificate::leaf(leaf) {
-        certificate::is_agent(&leaf);
-        assert_eq!(certificate::fingerprint(&leaf).len(), 43);
+    if let Ok(leaf) = certificate::parse_leaf(leaf) {
+        certificate::is_agent_identity(&leaf);
+        assert_eq!(certificate::sha256_fingerprint(&leaf).len(), 43);
     }
 }
 
 fn credential(bytes: &[u8]) {
-    match credential::parse(bytes, &Setting::at("key.json")) {
+    match credential::parse(bytes, &ParseOptions::new("key.json")) {
         Ok(credential) => {
-            credential.identify(&mut cache::KeyDigest::new("fuzzing"));
-            drop(credential.describe());
+            credential.hash_cache_key(&mut cache::CacheKeyHasher::new("fuzzing"));
+            drop(credential.load_info());
         }
-        Err(error) => printable(&error),
+        Err(error) => assert_printable(&error),
     }
 }
 
 /// What a device is told: a code that can be shown and a page that is safe to visit; and then whether it goes on.
 fn device_answer(bytes: &[u8]) {
     let response = response(bytes);
-    match device::read(&response, "host", "the provider") {
-        Ok(begun) => {
-            let pages = begun.complete.iter().chain([&begun.page]);
+    match device::read_device_authorization(&response, "host", "the provider") {
+        Ok(authorization) => {
+            let pages = authorization
+                .verification_uri_complete
+                .iter()
+                .chain([&authorization.verification_uri]);
             for url in pages.map(|page| Url::parse(page).expect("a page that can be visited")) {
                 assert!(url.scheme == Scheme::Https || url.is_loopback(), "{url}");
             }
-            assert!(!begun.user_code.contains(char::is_control), "{begun:?}");
-            assert!(begun.life > 0 && (1..=300).contains(&begun.interval), "{begun:?}");
+            assert!(!authorization.user_code.contains(char::is_control), "{authorization:?}");
+            assert!(
+                authorization.expires_in > 0 && (1..=300).contains(&authorization.interval),
+                "{authorization:?}"
+            );
         }
-        Err(error) => printable(&error),
+        Err(error) => assert_printable(&error),
     }
     for status in [200, 400, 503] {
         let response = HttpResponse { status, ..response.clone() };
-        match device::read_poll(&response, "host", "the provider", NOW) {
-            Ok(Polled::Granted(_)) => assert_eq!(status, 200),
-            Ok(Polled::Unknown(error)) | Err(error) => printable(&error),
+        match device::read_poll_response(&response, "host", "the provider", NOW) {
+            Ok(PollOutcome::Granted(_)) => assert_eq!(status, 200),
+            Ok(PollOutcome::InvalidGrant(error)) | Err(error) => assert_printable(&error),
             Ok(_) => assert_ne!(status, 200),
         }
     }
@@ -181,84 +196,101 @@ fn device_answer(bytes: &[u8]) {
 fn discovery(bytes: &[u8]) {
     let issuer = "https://idp.example";
     let own = Url::parse(issuer).expect("a URL");
-    match discovery::read(&response(bytes), issuer, &own) {
+    match discovery::parse(&response(bytes), issuer, &own) {
         Ok(description) => {
             assert_eq!(description.issuer, issuer);
-            if let Ok(provider) = description.provider(true) {
-                let more = provider.device.iter().chain(&provider.userinfo);
-                for url in more.chain([&provider.authorization, &provider.token]) {
+            if let Ok(provider) = description.login_provider(true) {
+                let more = provider
+                    .device_authorization_endpoint
+                    .iter()
+                    .chain(&provider.userinfo_endpoint);
+                for url in more.chain([&provider.authorization_endpoint, &provider.token_endpoint])
+                {
                     assert_eq!(url.scheme, Scheme::Https, "{url}");
                 }
             }
         }
-        Err(error) => printable(&error),
+        Err(error) => assert_printable(&error),
     }
 }
 
 /// The configuration of a workforce login, which leads to Google or to this machine.
 fn login_config(bytes: &[u8]) {
-    let services = Services::default();
-    let chosen = workforce::Chosen { universe: None, hosts: &[], services: &services };
-    match workforce::Config::parse(bytes, "login.json", chosen) {
+    let services = EndpointOverrides::default();
+    let options = workforce::EndpointOptions {
+        universe_domain: None,
+        allowed_token_hosts: &[],
+        services: &services,
+    };
+    match workforce::WorkforceLoginConfig::parse(bytes, "login.json", options) {
         Ok(config) => {
-            let provider = config.provider();
-            let page = &provider.authorization;
+            let provider = config.login_provider();
+            let page = &provider.authorization_endpoint;
             assert!(page.is_loopback() || page.host == "auth.cloud.google", "{page}");
-            let name = &provider.own[0].1;
+            let name = &provider.extra_parameters[0].1;
             assert!(name.starts_with("locations/"), "{name}");
         }
-        Err(error) => printable(&error),
+        Err(error) => assert_printable(&error),
     }
 }
 
 /// What must say when it ends is no easier to read than what need not.
 fn executable_response(bytes: &[u8]) {
-    let strict = response::read(bytes, NOW, true);
-    match response::read(bytes, NOW, false) {
+    let strict = response::parse_response(bytes, NOW, true);
+    match response::parse_response(bytes, NOW, false) {
         Ok(read) => {
             assert!(!read.token.is_empty(), "an empty token");
             assert!(read.expires_at.is_none_or(|end| end > NOW), "over");
             assert_eq!(strict.is_ok(), read.expires_at.is_some());
         }
         Err(unusable) => {
-            assert!(!unusable.what.contains(char::is_control), "{unusable:?}");
+            assert!(!unusable.message.contains(char::is_control), "{unusable:?}");
             assert!(strict.is_err(), "{unusable:?}");
         }
     }
 }
 
 fn http_request(bytes: &[u8]) {
-    let Some((mut request, length)) = connection::understood(bytes) else { return };
+    let Some((mut request, length)) = connection::parse_request_head(bytes) else { return };
     request.body = bytes.iter().copied().take(length).collect();
     request.form();
-    request.bearer();
+    request.bearer_token();
 }
 
 /// A token in the first line, keys behind it. What is good is so for the one it is for, now, and for nobody else.
 fn id_token(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let (token, keys) = text.split_once('\n').unwrap_or((&text, ""));
-    let Ok(parts) = jwt::parts(token) else { return };
+    let Ok(parts) = jwt::decode(token) else { return };
     let text = |name: &str| parts.claims.get(name).and_then(|value| value.as_str());
     let issuers = [text("iss").unwrap_or_default().to_owned()];
     let audiences = [text("aud").unwrap_or_default().to_owned()];
-    let demands = Demands { issuers: &issuers, audiences: &audiences, now: NOW, skew: 0 };
-    match verify::claims(&parts, &demands) {
+    let validation = Validation { issuers: &issuers, audiences: &audiences, now: NOW, skew: 0 };
+    match verify::check_claims(&parts, &validation) {
         Ok(()) => {
-            let nobody = Demands { audiences: &["nobody".to_owned()], ..demands };
-            assert!(text("aud") == Some("nobody") || verify::claims(&parts, &nobody).is_err());
-            let later = Demands { now: NOW + 2 * 86_400, ..demands };
-            assert!(verify::claims(&parts, &later).is_err(), "good for more than a day");
+            let other_audience = Validation { audiences: &["nobody".to_owned()], ..validation };
+            assert!(
+                text("aud") == Some("nobody")
+                    || verify::check_claims(&parts, &other_audience).is_err()
+            );
+            let in_two_days = Validation { now: NOW + 2 * 86_400, ..validation };
+            assert!(
+                verify::check_claims(&parts, &in_two_days).is_err(),
+                "good for more than a day"
+            );
         }
-        Err(fault) => assert!(!fault.words().contains(char::is_control), "{fault:?}"),
+        Err(error) => assert!(!error.message().contains(char::is_control), "{error:?}"),
     }
     if let Ok(keys) = Jwks::parse(keys.as_bytes()) {
-        match verify::signature(&parts, &keys) {
+        match verify::check_signature(&parts, &keys) {
             Ok(()) => {
-                let kid = verify::header(&parts).map(|(_, kid)| kid.to_owned());
-                assert!(kid.is_ok_and(|kid| !keys.named(&kid).is_empty()), "signed by no key");
+                let kid = verify::algorithm_and_key_id(&parts).map(|(_, kid)| kid.to_owned());
+                assert!(
+                    kid.is_ok_and(|kid| !keys.keys_with_id(&kid).is_empty()),
+                    "signed by no key"
+                );
             }
-            Err(fault) => assert!(!fault.words().contains(char::is_control), "{fault:?}"),
+            Err(error) => assert!(!error.message().contains(char::is_control), "{error:?}"),
         }
     }
 }
@@ -267,15 +299,15 @@ fn id_token(bytes: &[u8]) {
 fn jwks(bytes: &[u8]) {
     match Jwks::parse(bytes) {
         Ok(set) => {
-            assert!(set.names().count() > 0, "an empty set");
-            for key in set.names().flat_map(|name| set.named(name)) {
+            assert!(set.key_ids().count() > 0, "an empty set");
+            for key in set.key_ids().flat_map(|name| set.keys_with_id(name)) {
                 assert!(matches!(key.algorithm(), "RS256" | "ES256"));
                 assert!(!key.verifies(b"", &[]), "no signature is none");
             }
         }
         Err(what) => assert!(!what.contains(char::is_control), "{what:?}"),
     }
-    let life = jwks::life(Some(&String::from_utf8_lossy(bytes)));
+    let life = jwks::cache_seconds(Some(&String::from_utf8_lossy(bytes)));
     assert!((60..=86_400).contains(&life), "{life}");
 }
 
@@ -287,24 +319,24 @@ fn ini(bytes: &[u8]) {
 }
 
 fn jwt(bytes: &[u8]) {
-    if let Ok(parts) = jwt::parts(&String::from_utf8_lossy(bytes)) {
-        assert!(parts.message.contains(&b'.'), "a signature over two segments");
+    if let Ok(parts) = jwt::decode(&String::from_utf8_lossy(bytes)) {
+        assert!(parts.signing_input.contains(&b'.'), "a signature over two segments");
     }
 }
 
 fn metadata_answer(bytes: &[u8]) {
     let response = response(bytes);
     for error in [
-        metadata::read_token(&response, "host", NOW).err(),
+        metadata::read_access_token(&response, "host", NOW).err(),
         metadata::read_value(&response, "host").err(),
     ] {
-        error.iter().for_each(printable);
+        error.iter().for_each(assert_printable);
     }
 }
 
 fn pem(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let rsa = PrivateKey::from_pem(&text);
+    let rsa = PrivateKey::rsa_from_pem(&text);
     let any = PrivateKey::any_from_pem(&text);
     let signs_rs256 = any.as_ref().is_ok_and(|key| key.algorithm() == "RS256");
     assert_eq!(rsa.is_ok(), signs_rs256, "an RSA key is one wherever it is read");
@@ -317,16 +349,19 @@ fn pem(bytes: &[u8]) {
 fn reauth_answer(bytes: &[u8]) {
     let response = response(bytes);
     let password = Secret::new("hunter2");
-    match reauth::read(&response, "host") {
-        Ok(Next::Proof(proof)) => {
-            assert!(crate::token::well_formed(proof.expose()), "no form");
+    match reauth::read_session(&response, "host") {
+        Ok(ReauthSessionState::Authenticated(proof)) => {
+            assert!(crate::token::is_well_formed(proof.expose()), "no form");
         }
-        Ok(Next::Over(status)) => assert!(!status.contains(char::is_control), "{status:?}"),
-        Ok(Next::Asked { session, challenges, .. }) => {
-            let server = Url::parse(reauth::SERVER).expect("a URL");
-            for Challenge { id, kind } in challenges {
-                assert!(!kind.words().contains(char::is_control), "{kind:?}");
-                let sent = reauth::respond(&server, &password, &session, &id, &password);
+        Ok(ReauthSessionState::Ended(status)) => {
+            assert!(!status.contains(char::is_control), "{status:?}")
+        }
+        Ok(ReauthSessionState::ChallengeRequired { session_id: session, challenges, .. }) => {
+            let server = Url::parse(reauth::DEFAULT_SERVER).expect("a URL");
+            for ReauthChallenge { id, challenge_type: kind } in challenges {
+                assert!(!kind.description().contains(char::is_control), "{kind:?}");
+                let sent =
+                    reauth::continue_session_request(&server, &password, &session, &id, &password);
                 let Ok(sent) = sent else {
                     assert!(session.len() > 600, "{session:?} makes no URL");
                     continue;
@@ -337,8 +372,8 @@ fn reauth_answer(bytes: &[u8]) {
             }
         }
         Err(error) => {
-            let error = reauth::without_password(error, &password, "host");
-            printable(&error);
+            let error = reauth::without_password_echo(error, &password, "host");
+            assert_printable(&error);
             assert!(!error.message().contains("hunter2"), "{error:?}");
         }
     }
@@ -347,7 +382,7 @@ fn reauth_answer(bytes: &[u8]) {
 fn time(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(duration) = duration::parse(&text) {
-        duration::in_words(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX));
+        duration::humanize(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX));
     }
     for name in ["date", "retry-after"] {
         let headers = vec![(name.to_owned(), text.clone().into_owned())];
@@ -358,43 +393,50 @@ fn time(bytes: &[u8]) {
 }
 
 fn token_answer(bytes: &[u8]) {
-    match token::read(&response(bytes), "host", NOW) {
+    match token::read_bearer_response(&response(bytes), "host", NOW) {
         Ok(granted) => {
-            assert!(crate::token::well_formed(granted.access_token.expose()), "no header");
+            assert!(crate::token::is_well_formed(granted.access_token.expose()), "no header");
             assert!(granted.expires_at.is_none_or(|end| end > NOW), "given, and over");
         }
-        Err(error) => printable(&error),
+        Err(error) => assert_printable(&error),
     }
 }
 
 fn iam_answer(bytes: &[u8]) {
     let response = response(bytes);
     match iam::read_access_token(&response, "host") {
-        Ok((token, _)) => assert!(crate::token::well_formed(token.expose()), "no header"),
+        Ok((token, _)) => assert!(crate::token::is_well_formed(token.expose()), "no header"),
         Err(error) => {
-            printable(&error);
-            printable(&iam::explain(error, &response, "ada@example.com", "ci@p.example"));
+            assert_printable(&error);
+            assert_printable(&iam::explain_refusal(
+                error,
+                &response,
+                "ada@example.com",
+                "ci@p.example",
+            ));
         }
     }
     for error in [
         iam::read_signed_jwt(&response, "host").err(),
-        sts::read_principal(&response, "host").err(),
+        sts::read_introspected_username(&response, "host").err(),
     ] {
-        error.iter().for_each(printable);
+        error.iter().for_each(assert_printable);
     }
 }
 
 /// What files and URLs of an external account hold, and names of providers.
 fn subject(bytes: &[u8]) {
-    for format in [Format::Text, Format::Json("value".to_owned())] {
-        match format.read(bytes) {
+    for format in [SubjectTokenFormat::Text, SubjectTokenFormat::Json("value".to_owned())] {
+        match format.extract_token(bytes) {
             Ok(token) => assert!(!token.is_empty(), "nothing is no token"),
             Err(what) => assert!(!what.contains(char::is_control), "{what:?}"),
         }
     }
     let text = String::from_utf8_lossy(bytes);
-    match provider::audience(&text) {
-        Ok(audience) => assert_eq!(provider::audience(&audience).as_ref(), Ok(&audience)),
+    match provider::audience_of_provider(&text) {
+        Ok(audience) => {
+            assert_eq!(provider::audience_of_provider(&audience).as_ref(), Ok(&audience))
+        }
         Err((what, hint)) => {
             assert!(!format!("{what}{hint}").contains(char::is_control), "{what:?}")
         }
@@ -403,10 +445,10 @@ fn subject(bytes: &[u8]) {
 
 /// The token of a header, a variable or an object is the token alone.
 fn token_input(bytes: &[u8]) {
-    match token_in(&String::from_utf8_lossy(bytes)) {
+    match parse_token(&String::from_utf8_lossy(bytes)) {
         Ok(token) => {
             assert!(!token.is_empty() && token.is_one_line(), "no token");
-            jwt::is_meant(&token);
+            jwt::looks_like_jwt(&token);
         }
         Err(what) => assert!(!what.contains(char::is_control), "{what:?}"),
     }
@@ -417,18 +459,28 @@ fn url(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(url) = Url::parse(&text) {
         assert_eq!(Url::parse(url.as_str()).as_ref(), Ok(&url));
-        assert_eq!(format!("{}{}", url.authority(), url.path_and_query()), rest(&url));
+        assert_eq!(format!("{}{}", url.authority(), url.path_and_query()), without_scheme(&url));
     }
-    let fence = Fence { place: "key.json", allowed: &[], chosen: None, claimed: None };
-    for kind in [Endpoint::OAuth, Endpoint::Sts, Endpoint::Iam, Endpoint::Subject] {
-        match fence.endpoint(kind, "token_uri", &text) {
-            Ok(url) => assert!(url.scheme == Scheme::Https || url.may_be_plain(), "{url}"),
-            Err(error) => printable(&error),
+    let policy = EndpointPolicy {
+        location: "key.json",
+        allowed_hosts: &[],
+        trusted_universe: None,
+        claimed_universe: None,
+    };
+    for kind in [
+        EndpointKind::OAuthToken,
+        EndpointKind::Sts,
+        EndpointKind::IamCredentials,
+        EndpointKind::SubjectToken,
+    ] {
+        match policy.check_endpoint(kind, "token_uri", &text) {
+            Ok(url) => assert!(url.scheme == Scheme::Https || url.allows_plain_http(), "{url}"),
+            Err(error) => assert_printable(&error),
         }
     }
 }
 
-fn rest(url: &Url) -> &str {
+fn without_scheme(url: &Url) -> &str {
     url.as_str().split_once("://").map_or("", |(_, rest)| rest)
 }
 
@@ -445,7 +497,7 @@ fn response(bytes: &[u8]) -> HttpResponse {
 }
 
 /// Errors go to terminals.
-fn printable(error: &Error) {
+fn assert_printable(error: &Error) {
     assert!(!error.message().contains(char::is_control), "{:?}", error.message());
     assert!(!error.hint_text().unwrap_or_default().contains(char::is_control), "{error:?}");
 }

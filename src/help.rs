@@ -5,20 +5,20 @@ mod page;
 
 use clap::builder::PossibleValuesParser;
 
-use crate::commands::{COMMANDS, Example, Group, Spec};
-use crate::credential::external_account::ci::SYSTEMS;
-use crate::discover::PLACES;
-use crate::error::{Error, KINDS, Result};
-use crate::help::page::Page;
+use crate::commands::{COMMANDS, CommandGroup, CommandSpec, Example};
+use crate::credential::external_account::ci::CI_SYSTEMS;
+use crate::discover::SOURCES;
+use crate::error::{ERROR_KINDS, Error, Result};
+use crate::help::page::HelpPage;
 use crate::server::sandbox::ROUTES;
 use crate::server::sandbox::faults::FAULTS;
 use crate::world::World;
 use crate::world::env::{self, VARIABLES};
-use crate::world::terminal::Paint;
+use crate::world::terminal::TextStyle;
 use crate::{cli, printable};
 
 /// A topic: its name, and what writes its page.
-type Topic = (&'static str, fn(&mut Page, &World));
+type Topic = (&'static str, fn(&mut HelpPage, &World));
 
 const TOPICS: &[Topic] = &[
     ("sources", sources),
@@ -29,12 +29,12 @@ const TOPICS: &[Topic] = &[
     ("faults", faults),
 ];
 
-const GROUPS: &[(Group, &str)] = &[
-    (Group::Tokens, "Tokens"),
-    (Group::Use, "Use"),
-    (Group::SignIn, "Sign in"),
-    (Group::Look, "Look"),
-    (Group::More, "More"),
+const GROUP_HEADINGS: &[(CommandGroup, &str)] = &[
+    (CommandGroup::Tokens, "Tokens"),
+    (CommandGroup::Use, "Use"),
+    (CommandGroup::SignIn, "Sign in"),
+    (CommandGroup::Look, "Look"),
+    (CommandGroup::More, "More"),
 ];
 
 const EXAMPLES: &[Example] = &[
@@ -45,21 +45,22 @@ const EXAMPLES: &[Example] = &[
 
 /// Commands and topics, for completion.
 pub fn topics() -> PossibleValuesParser {
-    let commands = COMMANDS.iter().map(Spec::short_name);
+    let commands = COMMANDS.iter().map(CommandSpec::short_name);
     commands.chain(TOPICS.iter().map(|(name, _)| *name)).collect::<Vec<_>>().into()
 }
 
 /// `gauth` alone.
 pub fn overview(world: &World) -> String {
-    let paint = world.terminal.paint(world.streams.out_is_terminal);
-    let mut page = Page::new(width(world));
+    let paint = world.terminal.text_style(world.streams.stdout_is_terminal);
+    let mut page = HelpPage::new(width(world));
     page.line("gauth: Google tokens for scripts");
     page.line("");
     examples(&mut page, EXAMPLES, paint);
     page.line("");
-    for (group, heading) in GROUPS {
+    for (group, heading) in GROUP_HEADINGS {
         // The short name is the one to learn.
-        let names = COMMANDS.iter().filter(|spec| spec.group == *group).map(Spec::short_name);
+        let names =
+            COMMANDS.iter().filter(|spec| spec.group == *group).map(CommandSpec::short_name);
         let names: Vec<&str> = names.collect();
         if !names.is_empty() {
             let heading = paint.heading(&format!("{heading:9}"));
@@ -76,28 +77,29 @@ pub fn overview(world: &World) -> String {
 ///
 /// # Errors
 /// Usage, when there is neither.
-pub fn about(word: Option<&str>, world: &World) -> Result<String> {
-    let Some(word) = word.filter(|word| *word != "help") else { return Ok(overview(world)) };
-    if let Some(spec) = cli::spec(word.as_ref()) {
-        return Ok(command(spec, world));
+pub fn help_for(topic: Option<&str>, world: &World) -> Result<String> {
+    let Some(topic) = topic.filter(|topic| *topic != "help") else { return Ok(overview(world)) };
+    if let Some(spec) = cli::find_command(topic.as_ref()) {
+        return Ok(command_page(spec, world));
     }
-    if let Some((_, write)) = TOPICS.iter().find(|(name, _)| *name == word) {
-        let mut page = Page::new(width(world));
+    if let Some((_, write)) = TOPICS.iter().find(|(name, _)| *name == topic) {
+        let mut page = HelpPage::new(width(world));
         write(&mut page, world);
         return Ok(page.finish());
     }
-    let words = COMMANDS.iter().flat_map(Spec::names).chain(TOPICS.iter().map(|(name, _)| *name));
-    let hint = match cli::near(word, words) {
+    let names =
+        COMMANDS.iter().flat_map(CommandSpec::names).chain(TOPICS.iter().map(|(name, _)| *name));
+    let hint = match cli::closest_name(topic, names) {
         Some(near) => format!("gauth help {near}"),
         None => format!("gauth help {}, or a command", topic_names()),
     };
-    Err(Error::usage(format!("there is no help for {}", printable::text(word))).hint(hint))
+    Err(Error::usage(format!("there is no help for {}", printable::text(topic))).hint(hint))
 }
 
 /// A command's page: what it is, examples, flags.
-pub fn command(spec: &'static Spec, world: &World) -> String {
-    let paint = world.terminal.paint(world.streams.out_is_terminal);
-    let mut page = Page::new(width(world));
+pub fn command_page(spec: &'static CommandSpec, world: &World) -> String {
+    let paint = world.terminal.text_style(world.streams.stdout_is_terminal);
+    let mut page = HelpPage::new(width(world));
     let name = spec.short_name();
     page.paragraph(&format!("gauth {name}: {}", spec.about));
     page.line("");
@@ -111,7 +113,7 @@ pub fn command(spec: &'static Spec, world: &World) -> String {
     let mut sections = flags::sections(spec);
     let all: usize = sections.iter().map(|(_, entries)| entries.len()).sum();
     for (_, entries) in &mut sections {
-        entries.retain(|entry| !entry.rare);
+        entries.retain(|entry| !entry.manual_only);
     }
     sections.retain(|(_, entries)| !entries.is_empty());
     let shown: usize = sections.iter().map(|(_, entries)| entries.len()).sum();
@@ -139,17 +141,17 @@ pub fn command(spec: &'static Spec, world: &World) -> String {
 }
 
 /// Examples and what they give, beside them if that fits for all.
-fn examples(page: &mut Page, examples: &[Example], paint: Paint) {
+fn examples(page: &mut HelpPage, examples: &[Example], paint: TextStyle) {
     let length = |text: &str| text.chars().count();
     let wide = examples.iter().map(|example| length(example.0)).max().unwrap_or(0);
     let fits = examples.iter().all(|example| 2 + wide + 2 + length(example.1) <= page.width());
-    for Example(line, says) in examples {
-        match (says.is_empty(), fits) {
+    for Example(line, explanation) in examples {
+        match (explanation.is_empty(), fits) {
             (true, _) => page.line(&format!("  {line}")),
-            (false, true) => page.line(&format!("  {line:wide$}  {}", paint.dim(says))),
+            (false, true) => page.line(&format!("  {line:wide$}  {}", paint.dim(explanation))),
             (false, false) => {
                 page.line(&format!("  {line}"));
-                page.line(&format!("      {}", paint.dim(says)));
+                page.line(&format!("      {}", paint.dim(explanation)));
             }
         }
     }
@@ -165,7 +167,7 @@ fn topic_names() -> String {
     TOPICS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join("|")
 }
 
-fn sources(page: &mut Page, world: &World) {
+fn sources(page: &mut HelpPage, world: &World) {
     page.paragraph(
         "Which credential: what --credentials, --account, --workload-identity-provider or --profile \
          names, or else the first \
@@ -174,10 +176,10 @@ fn sources(page: &mut Page, world: &World) {
     );
     page.line("");
     let mut last = 0;
-    for place in PLACES {
-        let number = if place.number == last { " ".to_owned() } else { place.number.to_string() };
-        last = place.number;
-        page.line(&format!("  {number}  {}", (place.label)(world)));
+    for source in SOURCES {
+        let number = if source.number == last { " ".to_owned() } else { source.number.to_string() };
+        last = source.number;
+        page.line(&format!("  {number}  {}", (source.label)(world)));
     }
     page.line("");
     page.paragraph(
@@ -193,7 +195,7 @@ fn sources(page: &mut Page, world: &World) {
          needed: --workload-identity-provider takes the job's own token.",
     );
     page.line("");
-    let systems: Vec<&str> = SYSTEMS.iter().map(|system| system.name).collect();
+    let systems: Vec<&str> = CI_SYSTEMS.iter().map(|system| system.name).collect();
     page.paragraph(&format!(
         "Without any of them, --workload-identity-provider federates with the token that a job is \
          given by {}; another token is named with --subject-token-file, --subject-token-env or \
@@ -204,7 +206,7 @@ fn sources(page: &mut Page, world: &World) {
     page.paragraph("gauth status shows what each place has on this machine, and which is used.");
 }
 
-fn environment(page: &mut Page, _: &World) {
+fn environment(page: &mut HelpPage, _: &World) {
     page.paragraph(
         "Variables gauth reads. A flag goes before GAUTH_*, that before Google's own, that before \
          config.toml. An empty variable is unset.",
@@ -213,7 +215,7 @@ fn environment(page: &mut Page, _: &World) {
     page.table(&rows(VARIABLES.iter().map(|variable| (variable.name, variable.about))));
 }
 
-fn formats(page: &mut Page, _: &World) {
+fn formats(page: &mut HelpPage, _: &World) {
     page.line("Formats of a token (--format)");
     page.line("");
     page.table(&rows(FORMATS.iter().copied()));
@@ -222,10 +224,10 @@ fn formats(page: &mut Page, _: &World) {
     page.line("  gauth token --format curl-config | curl -K - URL");
 }
 
-fn exit_codes(page: &mut Page, _: &World) {
+fn exit_codes(page: &mut HelpPage, _: &World) {
     page.line("Exit codes");
     page.line("");
-    let codes = KINDS.iter().map(|(kind, _, about)| (kind.exit_code().to_string(), *about));
+    let codes = ERROR_KINDS.iter().map(|(kind, _, about)| (kind.exit_code().to_string(), *about));
     let all = [("0".to_owned(), "done")].into_iter().chain(codes);
     let signal = [("128+n".to_owned(), "ended by signal n")];
     let rows: Vec<(String, String)> =
@@ -235,25 +237,25 @@ fn exit_codes(page: &mut Page, _: &World) {
     page.paragraph("sandbox returns the status of the command it runs.");
 }
 
-fn files(page: &mut Page, _: &World) {
-    page.paragraph(FOLDER);
+fn files(page: &mut HelpPage, _: &World) {
+    page.paragraph(FILES_INTRODUCTION);
     page.line("");
     page.table(&rows(FILES.iter().copied()));
     page.line("");
     page.line("config.toml, with every key there is:");
     page.line("");
-    for line in CONFIG.lines() {
+    for line in CONFIG_EXAMPLE.lines() {
         page.line(&format!("  {line}"));
     }
 }
 
-fn faults(page: &mut Page, _: &World) {
+fn faults(page: &mut HelpPage, _: &World) {
     page.paragraph(FAULTS_INTRODUCTION);
     page.line("");
     let routes: Vec<&str> = ROUTES.iter().map(|route| route.name).collect();
     page.paragraph(&format!("Routes: {}", routes.join(", ")));
     page.line("");
-    page.table(&rows(FAULTS.iter().map(|fault| (fault.name, fault.about))));
+    page.table(&rows(FAULTS.iter().map(|fault| (fault.name, fault.description))));
 }
 
 fn rows<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, String)> {
@@ -280,7 +282,7 @@ pub const FAULTS_INTRODUCTION: &str = "\
     requests.";
 
 /// Where the files are; also in the manual.
-pub const FOLDER: &str = "\
+pub const FILES_INTRODUCTION: &str = "\
     Files, in the folder GAUTH_CONFIG_DIR, or gauth in the system's configuration folder \
     (~/.config/gauth).";
 
@@ -301,7 +303,7 @@ pub const FILES: &[(&str, &str)] = &[
 ];
 
 /// A settings file with every key; also in the manual.
-pub const CONFIG: &str = "\
+pub const CONFIG_EXAMPLE: &str = "\
 profile = \"work\"                # without --profile and GAUTH_PROFILE
 timeout = \"10s\"
 store = \"command\"               # for new logins; or file, keyring
@@ -337,15 +339,15 @@ mod tests {
         let mut world = World::real();
         let columns = ("COLUMNS".to_owned(), std::ffi::OsString::from(columns));
         world.env = env::Env::Fixed([columns].into());
-        world.streams.out_is_terminal = false;
+        world.streams.stdout_is_terminal = false;
         world.folders.gcloud = None;
         world
     }
 
     fn pages(world: &World) -> Vec<String> {
         let topics = TOPICS.iter().map(|(name, _)| *name);
-        let words: Vec<&str> = topics.chain(COMMANDS.iter().map(|spec| spec.name)).collect();
-        let pages = words.iter().map(|word| about(Some(word), world).expect("a page"));
+        let names: Vec<&str> = topics.chain(COMMANDS.iter().map(|spec| spec.name)).collect();
+        let pages = names.iter().map(|name| help_for(Some(name), world).expect("a page"));
         pages.chain([overview(world)]).collect()
     }
 
@@ -361,9 +363,9 @@ mod tests {
     #[test]
     fn every_flag_is_one_line_at_80_columns() {
         for spec in COMMANDS {
-            let page = command(spec, &world("80"));
+            let page = command_page(spec, &world("80"));
             let entries = flags::sections(spec).into_iter().flat_map(|(_, entries)| entries);
-            for entry in entries.filter(|entry| !entry.rare) {
+            for entry in entries.filter(|entry| !entry.manual_only) {
                 let starts = format!("  {} ", entry.term);
                 let line = page.lines().find(|line| line.starts_with(&starts));
                 let line = line.unwrap_or_else(|| panic!("{starts} is missing\n{page}"));
@@ -395,9 +397,9 @@ mod tests {
 
     #[test]
     fn a_word_without_help_leads_to_one_that_has() {
-        let error = about(Some("tokn"), &world("80")).expect_err("no page");
+        let error = help_for(Some("tokn"), &world("80")).expect_err("no page");
         assert_eq!(error.hint_text(), Some("gauth help token"));
-        let error = about(Some("formtas"), &world("80")).expect_err("no page");
+        let error = help_for(Some("formtas"), &world("80")).expect_err("no page");
         assert_eq!(error.hint_text(), Some("gauth help formats"));
     }
 }

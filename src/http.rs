@@ -12,7 +12,7 @@ use crate::url::Url;
 
 /// The methods gauth uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
+pub enum HttpMethod {
     /// Reads.
     Get,
     /// Sends a body.
@@ -21,44 +21,45 @@ pub enum Method {
     Put,
 }
 
-impl Method {
+impl HttpMethod {
     /// As it stands on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
-            Method::Get => "GET",
-            Method::Post => "POST",
-            Method::Put => "PUT",
+            HttpMethod::Get => "GET",
+            HttpMethod::Post => "POST",
+            HttpMethod::Put => "PUT",
         }
     }
 }
 
 /// How often and when a request may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Patience {
+pub enum RetryPolicy {
     /// Three attempts: safe to repeat.
-    Usual,
+    Standard,
     /// Five attempts of at most 3 s: the metadata server.
-    Metadata,
+    MetadataServer,
     /// One attempt: a question whose "no" is an answer.
-    Once,
+    SingleAttempt,
     /// Repeated only while nothing has reached the server: single-use codes, refresh tokens that rotate.
-    SingleUse,
+    OnlyIfUnsent,
 }
 
 /// Headers that a request could not do with, or that say what is not so.
-const FORBIDDEN: &[&str] =
+const RESERVED_HEADERS: &[&str] =
     &["host", "content-length", "transfer-encoding", "connection", "accept-encoding", "upgrade"];
 
 /// Checks the name of a header that a file or the user chose.
 ///
 /// # Errors
 /// What is wrong, as a sentence that begins with the name, which is repeated as it is.
-pub fn check_chosen_header(name: &str) -> Result<(), String> {
-    let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.is_empty() || name.len() > 256 || !name.bytes().all(letters) {
+pub fn check_custom_header(name: &str) -> Result<(), String> {
+    let is_token_char =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || name.len() > 256 || !name.bytes().all(is_token_char) {
         return Err(format!("{name} is no name of a header"));
     }
-    match FORBIDDEN.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+    match RESERVED_HEADERS.iter().any(|known| known.eq_ignore_ascii_case(name)) {
         true => Err(format!("{name} may not be chosen")),
         false => Ok(()),
     }
@@ -66,7 +67,7 @@ pub fn check_chosen_header(name: &str) -> Result<(), String> {
 
 /// A header's value.
 #[derive(Debug, Clone)]
-pub enum Value {
+pub enum HttpHeaderValue {
     /// May be shown.
     Plain(String),
     /// `Bearer` and a token, or anything else that may not be shown.
@@ -77,46 +78,46 @@ pub enum Value {
 #[derive(Debug, Clone)]
 pub struct HttpRequest {
     /// GET, POST, PUT.
-    pub method: Method,
+    pub method: HttpMethod,
     /// Where to; its host has been checked.
     pub url: Url,
     /// In the order in which they are sent.
-    pub headers: Vec<(Cow<'static, str>, Value)>,
+    pub headers: Vec<(Cow<'static, str>, HttpHeaderValue)>,
     /// What is sent, with its media type among the headers.
     pub body: Option<Zeroizing<Vec<u8>>>,
     /// When to send it again.
-    pub patience: Patience,
+    pub retry_policy: RetryPolicy,
     /// Certificates to trust instead of the usual ones.
     pub ca_file: Option<PathBuf>,
     /// Shown to a server that asks who we are (mutual TLS).
-    pub identity: Option<Identity>,
+    pub client_certificate: Option<ClientCertificate>,
     /// Whether a proxy may carry it: never to metadata servers.
-    pub proxy: bool,
+    pub allow_proxy: bool,
 }
 
 /// A client certificate and its private key, as files in PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
+pub struct ClientCertificate {
     /// What names the two files, for errors.
-    pub named_by: String,
+    pub origin: String,
     /// The certificate, its issuers behind it.
-    pub certificate: PathBuf,
+    pub certificate_path: PathBuf,
     /// Its private key.
-    pub key: PathBuf,
+    pub key_path: PathBuf,
 }
 
 impl HttpRequest {
     /// A GET.
     pub fn get(url: Url) -> HttpRequest {
         HttpRequest {
-            method: Method::Get,
+            method: HttpMethod::Get,
             url,
             headers: Vec::new(),
             body: None,
-            patience: Patience::Usual,
+            retry_policy: RetryPolicy::Standard,
             ca_file: None,
-            identity: None,
-            proxy: true,
+            client_certificate: None,
+            allow_proxy: true,
         }
     }
 
@@ -126,7 +127,7 @@ impl HttpRequest {
         form.extend_pairs(fields);
         let mut request = HttpRequest::get(url)
             .header("content-type", "application/x-www-form-urlencoded".to_owned());
-        request.method = Method::Post;
+        request.method = HttpMethod::Post;
         request.body = Some(Zeroizing::new(form.finish().into_bytes()));
         request
     }
@@ -134,7 +135,7 @@ impl HttpRequest {
     /// A POST of JSON.
     pub fn json(url: Url, body: &impl Serialize) -> HttpRequest {
         let mut request = HttpRequest::get(url).header("content-type", "application/json");
-        request.method = Method::Post;
+        request.method = HttpMethod::Post;
         // Values that gauth makes can always be written; a server refuses what is empty.
         request.body = Some(Zeroizing::new(serde_json::to_vec(body).unwrap_or_default()));
         request
@@ -146,7 +147,7 @@ impl HttpRequest {
         name: impl Into<Cow<'static, str>>,
         value: impl Into<String>,
     ) -> HttpRequest {
-        self.headers.push((name.into(), Value::Plain(value.into())));
+        self.headers.push((name.into(), HttpHeaderValue::Plain(value.into())));
         self
     }
 
@@ -156,13 +157,13 @@ impl HttpRequest {
         name: impl Into<Cow<'static, str>>,
         value: Secret,
     ) -> HttpRequest {
-        self.headers.push((name.into(), Value::Secret(value)));
+        self.headers.push((name.into(), HttpHeaderValue::Secret(value)));
         self
     }
 
     /// Chooses when it is sent again.
-    pub fn patience(mut self, patience: Patience) -> HttpRequest {
-        self.patience = patience;
+    pub fn retry_policy(mut self, retry_policy: RetryPolicy) -> HttpRequest {
+        self.retry_policy = retry_policy;
         self
     }
 }
@@ -190,18 +191,18 @@ impl HttpResponse {
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
         }
-        let until = http_date(text)?;
+        let until = parse_http_date(text)?;
         Some(Duration::from_secs(u64::try_from(until.saturating_sub(now)).unwrap_or(0)))
     }
 
     /// The server's own time from `Date`, in Unix seconds.
     pub fn date(&self) -> Option<i64> {
-        http_date(self.header("date")?)
+        parse_http_date(self.header("date")?)
     }
 }
 
 /// An HTTP date (RFC 9110, 5.6.7) in Unix seconds.
-pub fn http_date(text: &str) -> Option<i64> {
+pub fn parse_http_date(text: &str) -> Option<i64> {
     jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp().as_second())
 }
 
@@ -209,7 +210,7 @@ pub fn http_date(text: &str) -> Option<i64> {
 mod tests {
     use super::*;
 
-    fn answer(name: &str, value: &str) -> HttpResponse {
+    fn response(name: &str, value: &str) -> HttpResponse {
         HttpResponse {
             headers: vec![(name.to_owned(), value.to_owned())],
             ..HttpResponse::default()
@@ -226,7 +227,7 @@ mod tests {
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {
-        let wait = |text, now| answer("retry-after", text).retry_after(now);
+        let wait = |text, now| response("retry-after", text).retry_after(now);
         assert_eq!(wait("7", 0), Some(Duration::from_secs(7)));
         assert_eq!(
             wait("Wed, 21 Oct 2015 07:28:00 GMT", 1_445_412_470),

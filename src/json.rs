@@ -10,20 +10,20 @@ use zeroize::Zeroize;
 use crate::secret::Secret;
 
 /// Deepest nesting that is read.
-const DEEPEST: u8 = 64;
+const MAX_DEPTH: u8 = 64;
 
 /// Longest text of a field, in bytes: more than any key, token or chain of certificates.
-const LONGEST: usize = 64 * 1024;
+const MAX_STRING_BYTES: usize = 64 * 1024;
 
 /// Longest path of a file, in bytes: what Linux takes.
-const LONGEST_PATH: usize = 4096;
+const MAX_PATH_BYTES: usize = 4096;
 
 /// Reads one JSON object and nothing behind it. A byte order mark is skipped.
 ///
 /// # Errors
 /// What is wrong, as the end of a sentence that begins with the file's or the server's name. No content is
 /// repeated but the name of a repeated key.
-pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
+pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err("is empty".to_owned());
@@ -32,8 +32,10 @@ pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
         return Err("is not UTF-8 text".to_owned());
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict { depth: 0 }.deserialize(&mut reader).map_err(|error| explain(&error))?;
-    reader.end().map_err(|error| explain(&error))?;
+    let value = StrictValueReader { depth: 0 }
+        .deserialize(&mut reader)
+        .map_err(|error| error_message(&error))?;
+    reader.end().map_err(|error| error_message(&error))?;
     match value {
         Value::Object(map) => Ok(map),
         _ => Err("is JSON, but not an object".to_owned()),
@@ -41,9 +43,9 @@ pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
 }
 
 /// serde_json's reasons repeat no content, but ours for repeated keys come with a position as well.
-fn explain(error: &serde_json::Error) -> String {
+fn error_message(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    match text.starts_with(REPEATED) || text.starts_with(NESTED) {
+    match text.starts_with(DUPLICATE_KEY_PREFIX) || text.starts_with(TOO_DEEP_PREFIX) {
         true => text.split(" at line ").next().unwrap_or(&text).to_owned(),
         false => {
             let (line, column) = (error.line(), error.column());
@@ -57,24 +59,24 @@ fn explain(error: &serde_json::Error) -> String {
 }
 
 /// How the reason begins when an object has a key twice.
-pub const REPEATED: &str = "has the key ";
-const NESTED: &str = "is nested deeper than ";
+pub const DUPLICATE_KEY_PREFIX: &str = "has the key ";
+const TOO_DEEP_PREFIX: &str = "is nested deeper than ";
 
 /// Reads any value, counting depth and refusing repeated keys.
-struct Strict {
+struct StrictValueReader {
     depth: u8,
 }
 
-impl Strict {
-    fn deeper<E: de::Error>(&self) -> Result<Strict, E> {
-        match self.depth < DEEPEST {
-            true => Ok(Strict { depth: self.depth + 1 }),
-            false => Err(E::custom(format!("{NESTED}{DEEPEST} levels"))),
+impl StrictValueReader {
+    fn nested<E: de::Error>(&self) -> Result<StrictValueReader, E> {
+        match self.depth < MAX_DEPTH {
+            true => Ok(StrictValueReader { depth: self.depth + 1 }),
+            false => Err(E::custom(format!("{TOO_DEEP_PREFIX}{MAX_DEPTH} levels"))),
         }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for StrictValueReader {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
@@ -82,7 +84,7 @@ impl<'de> DeserializeSeed<'de> for Strict {
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for StrictValueReader {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -119,7 +121,7 @@ impl<'de> Visitor<'de> for Strict {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(self.deeper()?)? {
+        while let Some(item) = items.next_element_seed(self.nested()?)? {
             list.push(item);
         }
         Ok(Value::Array(list))
@@ -128,10 +130,10 @@ impl<'de> Visitor<'de> for Strict {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
-            let value = entries.next_value_seed(self.deeper()?)?;
+            let value = entries.next_value_seed(self.nested()?)?;
             if map.contains_key(&key) {
-                let key = crate::printable::said(&key);
-                return Err(de::Error::custom(format!("{REPEATED}\"{key}\" twice")));
+                let key = crate::printable::redacted(&key);
+                return Err(de::Error::custom(format!("{DUPLICATE_KEY_PREFIX}\"{key}\" twice")));
             }
             map.insert(key, value);
         }
@@ -140,12 +142,12 @@ impl<'de> Visitor<'de> for Strict {
 }
 
 /// The fields of an object, taken out one by one; what is wrong with one is said with its name.
-pub struct Fields(Map<String, Value>);
+pub struct JsonFields(Map<String, Value>);
 
-impl Fields {
+impl JsonFields {
     /// The fields of this object.
-    pub fn new(map: Map<String, Value>) -> Fields {
-        Fields(map)
+    pub fn new(map: Map<String, Value>) -> JsonFields {
+        JsonFields(map)
     }
 
     /// Whether the field is there and not `null`.
@@ -160,7 +162,7 @@ impl Fields {
     pub fn text(&mut self, name: &str) -> Result<Option<String>, String> {
         match self.0.remove(name) {
             None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => within_limit(name, text).map(Some),
+            Some(Value::String(text)) => check_length(name, text).map(Some),
             Some(other) => Err(wrong_type(name, &other, "a string")),
         }
     }
@@ -169,7 +171,7 @@ impl Fields {
     ///
     /// # Errors
     /// When it is missing, empty, too long or of another type.
-    pub fn needed(&mut self, name: &str) -> Result<String, String> {
+    pub fn required(&mut self, name: &str) -> Result<String, String> {
         match self.text(name)? {
             Some(text) if text.is_empty() => Err(format!("{name} is empty")),
             Some(text) => Ok(text),
@@ -189,8 +191,8 @@ impl Fields {
     ///
     /// # Errors
     /// When it is missing, empty or of another type.
-    pub fn needed_secret(&mut self, name: &str) -> Result<Secret, String> {
-        self.needed(name).map(Secret::new)
+    pub fn required_secret(&mut self, name: &str) -> Result<Secret, String> {
+        self.required(name).map(Secret::new)
     }
 
     /// Takes the path of a file; an empty one is none.
@@ -199,32 +201,32 @@ impl Fields {
     /// When it is of another type, or could not be opened wherever it leads.
     pub fn path(&mut self, name: &str) -> Result<Option<PathBuf>, String> {
         let path = self.text(name)?.filter(|path| !path.is_empty());
-        path.map(|path| path_of(name, path)).transpose()
+        path.map(|path| check_path(name, path)).transpose()
     }
 
     /// Takes the path of a file that must be named.
     ///
     /// # Errors
     /// When it is missing or empty, and as for [`Fields::path`].
-    pub fn needed_path(&mut self, name: &str) -> Result<PathBuf, String> {
-        self.needed(name).and_then(|path| path_of(name, path))
+    pub fn required_path(&mut self, name: &str) -> Result<PathBuf, String> {
+        self.required(name).and_then(|path| check_path(name, path))
     }
 
     /// Takes a list of texts, or one text with spaces between the words.
     ///
     /// # Errors
     /// When it is of another type.
-    pub fn words(&mut self, name: &str) -> Result<Option<Vec<String>>, String> {
+    pub fn string_list(&mut self, name: &str) -> Result<Option<Vec<String>>, String> {
         match self.0.remove(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => {
-                let text = within_limit(name, text)?;
+                let text = check_length(name, text)?;
                 Ok(Some(text.split_whitespace().map(str::to_owned).collect()))
             }
             Some(Value::Array(items)) => items
                 .into_iter()
                 .map(|item| match item {
-                    Value::String(text) => within_limit(&format!("an item of {name}"), text),
+                    Value::String(text) => check_length(&format!("an item of {name}"), text),
                     other => Err(wrong_type(&format!("an item of {name}"), &other, "a string")),
                 })
                 .collect::<Result<_, _>>()
@@ -237,10 +239,10 @@ impl Fields {
     ///
     /// # Errors
     /// When it is of another type.
-    pub fn object(&mut self, name: &str) -> Result<Option<Fields>, String> {
+    pub fn object(&mut self, name: &str) -> Result<Option<JsonFields>, String> {
         match self.0.remove(name) {
             None | Some(Value::Null) => Ok(None),
-            Some(Value::Object(map)) => Ok(Some(Fields(map))),
+            Some(Value::Object(map)) => Ok(Some(JsonFields(map))),
             Some(other) => Err(wrong_type(name, &other, "an object")),
         }
     }
@@ -270,7 +272,7 @@ impl Fields {
     ///
     /// # Errors
     /// When it is of another type.
-    pub fn flag(&mut self, name: &str) -> Result<Option<bool>, String> {
+    pub fn boolean(&mut self, name: &str) -> Result<Option<bool>, String> {
         match self.0.remove(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(flag)),
@@ -279,17 +281,17 @@ impl Fields {
     }
 
     /// Takes any value.
-    pub fn any(&mut self, name: &str) -> Option<Value> {
+    pub fn value(&mut self, name: &str) -> Option<Value> {
         self.0.remove(name).filter(|value| !value.is_null())
     }
 
     /// What has not been taken.
-    pub fn rest(&self) -> &Map<String, Value> {
+    pub fn remaining(&self) -> &Map<String, Value> {
         &self.0
     }
 }
 
-impl Drop for Fields {
+impl Drop for JsonFields {
     /// Unknown fields may hold secrets too.
     fn drop(&mut self) {
         for (_, value) in self.0.iter_mut() {
@@ -300,25 +302,25 @@ impl Drop for Fields {
     }
 }
 
-fn within_limit(name: &str, text: String) -> Result<String, String> {
-    match text.len() > LONGEST {
+fn check_length(name: &str, text: String) -> Result<String, String> {
+    match text.len() > MAX_STRING_BYTES {
         true => Err(format!("{name} is longer than 64 KiB")),
         false => Ok(text),
     }
 }
 
-fn path_of(name: &str, path: String) -> Result<PathBuf, String> {
+fn check_path(name: &str, path: String) -> Result<PathBuf, String> {
     if path.contains('\0') {
         return Err(format!("{name} has a NUL character"));
     }
-    match path.len() > LONGEST_PATH {
-        true => Err(format!("{name} is longer than {LONGEST_PATH} bytes")),
+    match path.len() > MAX_PATH_BYTES {
+        true => Err(format!("{name} is longer than {MAX_PATH_BYTES} bytes")),
         false => Ok(PathBuf::from(path)),
     }
 }
 
 /// Says that the field `name` is of another type than `wanted`, "a string".
-pub fn wrong_type(name: &str, value: &Value, wanted: &str) -> String {
+pub fn wrong_type(name: &str, value: &Value, expected: &str) -> String {
     let found = match value {
         Value::Null => "null",
         Value::Bool(_) => "true or false",
@@ -327,7 +329,7 @@ pub fn wrong_type(name: &str, value: &Value, wanted: &str) -> String {
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     };
-    format!("{name} is {found} where {wanted} is needed")
+    format!("{name} is {found} where {expected} is needed")
 }
 
 #[cfg(test)]
@@ -349,36 +351,40 @@ mod tests {
             ("{} {}", "is not valid JSON"),
             (deep.as_str(), "nested deeper than 64"),
         ] {
-            let error = object(text.as_bytes()).expect_err(text);
+            let error = parse_object(text.as_bytes()).expect_err(text);
             assert!(error.contains(words), "{text}: {error}");
             assert!(!error.contains("hunter2"), "{error}");
         }
-        assert_eq!(object(b"\xff\xfe{\0}\0").expect_err("utf-16"), "is not UTF-8 text");
-        assert!(object(b"\xef\xbb\xbf{\"a\":[1,2.5,null,true]} \n").is_ok());
+        assert_eq!(parse_object(b"\xff\xfe{\0}\0").expect_err("utf-16"), "is not UTF-8 text");
+        assert!(parse_object(b"\xef\xbb\xbf{\"a\":[1,2.5,null,true]} \n").is_ok());
     }
 
     #[test]
     fn wrong_types_name_the_field() {
-        let map = object(br#"{"a":5,"b":"","c":null,"d":["x",1],"e":"x  y","f":{}}"#).expect("map");
-        let mut fields = Fields::new(map);
+        let map =
+            parse_object(br#"{"a":5,"b":"","c":null,"d":["x",1],"e":"x  y","f":{}}"#).expect("map");
+        let mut fields = JsonFields::new(map);
         assert_eq!(fields.text("a"), Err("a is a number where a string is needed".to_owned()));
-        assert_eq!(fields.needed("b"), Err("b is empty".to_owned()));
-        assert_eq!(fields.needed("c"), Err("c is missing".to_owned()));
-        assert!(fields.words("d").expect_err("type").starts_with("an item of d is a number"));
-        assert_eq!(fields.words("e"), Ok(Some(vec!["x".to_owned(), "y".to_owned()])));
-        assert!(fields.words("f").expect_err("type").contains("an object"));
+        assert_eq!(fields.required("b"), Err("b is empty".to_owned()));
+        assert_eq!(fields.required("c"), Err("c is missing".to_owned()));
+        assert!(fields.string_list("d").expect_err("type").starts_with("an item of d is a number"));
+        assert_eq!(fields.string_list("e"), Ok(Some(vec!["x".to_owned(), "y".to_owned()])));
+        assert!(fields.string_list("f").expect_err("type").contains("an object"));
     }
 
     #[test]
     fn what_is_too_long_names_the_field() {
-        let long = |length| object(format!("{{\"a\":\"{}\"}}", "x".repeat(length)).as_bytes());
-        let fields = |length| Fields::new(long(length).expect("map"));
-        assert!(fields(LONGEST).text("a").is_ok() && fields(LONGEST_PATH).path("a").is_ok());
+        let long =
+            |length| parse_object(format!("{{\"a\":\"{}\"}}", "x".repeat(length)).as_bytes());
+        let fields = |length| JsonFields::new(long(length).expect("map"));
+        assert!(
+            fields(MAX_STRING_BYTES).text("a").is_ok() && fields(MAX_PATH_BYTES).path("a").is_ok()
+        );
         let too_long = Err("a is longer than 64 KiB".to_owned());
-        assert_eq!(fields(LONGEST + 1).text("a"), too_long);
-        assert!(fields(LONGEST + 1).words("a").is_err());
+        assert_eq!(fields(MAX_STRING_BYTES + 1).text("a"), too_long);
+        assert!(fields(MAX_STRING_BYTES + 1).string_list("a").is_err());
         assert_eq!(
-            fields(LONGEST_PATH + 1).path("a"),
+            fields(MAX_PATH_BYTES + 1).path("a"),
             Err("a is longer than 4096 bytes".to_owned())
         );
     }

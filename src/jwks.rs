@@ -8,10 +8,10 @@ use crate::json;
 use crate::key::PublicKey;
 
 /// The smallest modulus of an RSA key that is believed, in bytes (RFC 7518, 3.3).
-const SMALLEST_MODULUS: usize = 256;
+const MIN_MODULUS_BYTES: usize = 256;
 
 /// Keys are kept at least so many seconds, whatever the server says.
-const SHORTEST_LIFE: i64 = 60;
+const MIN_CACHE_SECONDS: i64 = 60;
 
 /// A set of public keys. A key is understood only when a token names it.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ impl Jwks {
     /// # Errors
     /// What is wrong, as the end of a sentence that begins with the set's place.
     pub fn parse(bytes: &[u8]) -> Result<Jwks, String> {
-        let mut set = json::object(bytes)?;
+        let mut set = json::parse_object(bytes)?;
         let Some(Value::Array(list)) = set.remove("keys") else {
             return Err("is no set of keys, it has no list \"keys\"".to_owned());
         };
@@ -39,13 +39,13 @@ impl Jwks {
     }
 
     /// The keys of this name: one, or none, unless the server has two kinds of the same name.
-    pub fn named(&self, kid: &str) -> Vec<PublicKey> {
-        let of_this_name = self.0.iter().filter(|key| text(key, "kid") == Some(kid));
-        of_this_name.filter_map(public_key).collect()
+    pub fn keys_with_id(&self, kid: &str) -> Vec<PublicKey> {
+        let matching = self.0.iter().filter(|key| text(key, "kid") == Some(kid));
+        matching.filter_map(public_key).collect()
     }
 
     /// The names of all keys.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub fn key_ids(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|key| text(key, "kid"))
     }
 }
@@ -61,14 +61,14 @@ fn is_usable(key: &Map<String, Value>) -> bool {
         (Some("EC"), Some("P-256")) => "ES256",
         _ => return false,
     };
-    let says = |name: &str, wanted: &str| match key.get(name) {
+    let is_absent_or = |name: &str, wanted: &str| match key.get(name) {
         None => true,
         Some(Value::Array(list)) => list.iter().any(|item| item == wanted),
         Some(value) => value == wanted,
     };
-    says("alg", algorithm)
-        && says("use", "sig")
-        && says("key_ops", "verify")
+    is_absent_or("alg", algorithm)
+        && is_absent_or("use", "sig")
+        && is_absent_or("key_ops", "verify")
         && text(key, "kid").is_some_and(|kid| !kid.is_empty())
 }
 
@@ -78,23 +78,24 @@ fn public_key(key: &Map<String, Value>) -> Option<PublicKey> {
         "RSA" => {
             let modulus = number("n")?;
             let first = modulus.iter().position(|byte| *byte != 0)?;
-            let large_enough = modulus.len() - first >= SMALLEST_MODULUS;
-            large_enough.then(|| PublicKey::from_parts(&modulus[first..], &number("e")?))?
+            let large_enough = modulus.len() - first >= MIN_MODULUS_BYTES;
+            large_enough
+                .then(|| PublicKey::from_rsa_parameters(&modulus[first..], &number("e")?))?
         }
-        _ => PublicKey::from_point(&number("x")?, &number("y")?),
+        _ => PublicKey::from_ec_point(&number("x")?, &number("y")?),
     }
 }
 
 /// For how many seconds an answer with this `Cache-Control` may be kept (RFC 9111, 5.2.2): a minute at least, and
 /// that when nothing is said.
-pub fn life(cache_control: Option<&str>) -> i64 {
+pub fn cache_seconds(cache_control: Option<&str>) -> i64 {
     let directives = cache_control.unwrap_or_default().split(',').map(str::trim);
     let ages = directives.filter_map(|directive| {
         let (name, value) = directive.split_once('=')?;
         name.eq_ignore_ascii_case("max-age").then(|| value.trim_matches('"').parse::<i64>())
     });
     let age = ages.flatten().min().unwrap_or_default();
-    age.clamp(SHORTEST_LIFE, crate::cache::LONGEST_KEYS)
+    age.clamp(MIN_CACHE_SECONDS, crate::cache::MAX_PUBLIC_KEYS_SECONDS)
 }
 
 #[cfg(test)]
@@ -111,17 +112,17 @@ mod tests {
     #[test]
     fn the_published_set_has_a_key_of_each_kind() {
         let set = Jwks::parse(vectors().to_string().as_bytes()).expect("set");
-        let names: Vec<&str> = set.names().collect();
+        let names: Vec<&str> = set.key_ids().collect();
         assert_eq!(names.len(), 2);
-        let algorithms = names.iter().flat_map(|name| set.named(name));
+        let algorithms = names.iter().flat_map(|name| set.keys_with_id(name));
         let algorithms: Vec<_> = algorithms.map(|key| key.algorithm()).collect();
         assert_eq!(algorithms, ["RS256", "ES256"]);
-        assert!(set.named("another").is_empty());
+        assert!(set.keys_with_id("another").is_empty());
     }
 
     #[test]
-    fn what_is_no_set_of_keys_is_refused_in_words() {
-        for (text, words) in [
+    fn malformed_key_sets_are_refused() {
+        for (text, message) in [
             ("", "is empty"),
             ("<!doctype html><title>log in</title>", "is not valid JSON"),
             ("[]", "not an object"),
@@ -134,12 +135,12 @@ mod tests {
             (r#"{"0123":"-----BEGIN CERTIFICATE-----"}"#, "no list \"keys\""),
         ] {
             let error = Jwks::parse(text.as_bytes()).expect_err(text);
-            assert!(error.contains(words), "{text}: {error}");
+            assert!(error.contains(message), "{text}: {error}");
         }
     }
 
     /// The first key of the published set, with a field changed or, `null`, taken away.
-    fn changed(index: usize, name: &str, value: Value) -> Vec<u8> {
+    fn with_changed_key(index: usize, name: &str, value: Value) -> Vec<u8> {
         let mut key = vectors()["keys"][index].clone();
         match value {
             Value::Null => drop(key.as_object_mut().expect("key").remove(name)),
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_for_something_else_are_passed_over() {
+    fn keys_for_other_uses_are_skipped() {
         for (index, name, value) in [
             (0, "kid", Value::Null),
             (0, "kid", json!("")),
@@ -166,17 +167,20 @@ mod tests {
             (1, "crv", json!("P-384")),
             (1, "alg", json!("RS256")),
         ] {
-            assert!(Jwks::parse(&changed(index, name, value.clone())).is_err(), "{name} {value}");
+            assert!(
+                Jwks::parse(&with_changed_key(index, name, value.clone())).is_err(),
+                "{name} {value}"
+            );
         }
         for (name, value) in
             [("alg", Value::Null), ("use", Value::Null), ("key_ops", json!(["verify"]))]
         {
-            assert!(Jwks::parse(&changed(0, name, value)).is_ok(), "{name}");
+            assert!(Jwks::parse(&with_changed_key(0, name, value)).is_ok(), "{name}");
         }
     }
 
     #[test]
-    fn numbers_that_make_no_key_make_none() {
+    fn invalid_key_parameters_yield_no_key() {
         let kid = |index: usize| vectors()["keys"][index]["kid"].as_str().expect("kid").to_owned();
         let short = URL_SAFE_NO_PAD.encode([vec![0; 200], vec![0xff; 128]].concat());
         let huge = URL_SAFE_NO_PAD.encode([0xff; 4096]);
@@ -193,13 +197,13 @@ mod tests {
             (1, "x", json!("AA")),
             (1, "y", json!("YDLmJJvw57TQ3ucPUi-LKhWGibZhDJGD5TQ-ilS5Ft9")),
         ] {
-            let set = Jwks::parse(&changed(index, name, value.clone())).expect("set");
-            assert!(set.named(&kid(index)).is_empty(), "{name} {value}");
+            let set = Jwks::parse(&with_changed_key(index, name, value.clone())).expect("set");
+            assert!(set.keys_with_id(&kid(index)).is_empty(), "{name} {value}");
         }
     }
 
     #[test]
-    fn keys_are_kept_for_a_minute_to_a_day() {
+    fn keys_are_cached_for_a_minute_to_a_day() {
         for (header, seconds) in [
             (None, 60),
             (Some(""), 60),
@@ -213,7 +217,7 @@ mod tests {
             (Some("max-age=99999999"), 86_400),
             (Some("s-maxage=7200"), 60),
         ] {
-            assert_eq!(life(header), seconds, "{header:?}");
+            assert_eq!(cache_seconds(header), seconds, "{header:?}");
         }
     }
 }

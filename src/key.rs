@@ -21,24 +21,24 @@ use zeroize::Zeroizing;
 use crate::secret::Secret;
 
 /// Smallest RSA key that is used, in bits.
-const SMALLEST: u32 = 1024;
+const MIN_RSA_BITS: u32 = 1024;
 /// Smallest RSA key that is used without a warning, in bits.
-const SMALLEST_GOOD: u32 = 2048;
+const RECOMMENDED_RSA_BITS: u32 = 2048;
 /// Largest RSA key that is used, in bits.
-const LARGEST: u32 = 8192;
+const MAX_RSA_BITS: u32 = 8192;
 
 /// A private key for RS256 (RSASSA-PKCS1-v1_5 with SHA-256, RFC 7518 section 3.3) or ES256 (ECDSA on P-256 with
 /// SHA-256, section 3.4).
-pub struct PrivateKey(Private);
+pub struct PrivateKey(PrivateKeyInner);
 
-enum Private {
+enum PrivateKeyInner {
     Rsa { signing: pkcs1v15::SigningKey<Sha256>, bits: u32 },
     Ec(ecdsa::SigningKey),
 }
 
 /// Which keys will do.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Wanted {
+enum AcceptedKeys {
     Rsa,
     RsaOrEc,
 }
@@ -49,16 +49,16 @@ impl PrivateKey {
     ///
     /// # Errors
     /// What is wrong with it, as the end of a sentence that begins with the field's name.
-    pub fn from_pem(pem: &str) -> Result<PrivateKey, String> {
-        PrivateKey::read(pem, Wanted::Rsa)
+    pub fn rsa_from_pem(pem: &str) -> Result<PrivateKey, String> {
+        PrivateKey::read(pem, AcceptedKeys::Rsa)
     }
 
     /// The same for a PEM in custody.
     ///
     /// # Errors
     /// As [`PrivateKey::from_pem`].
-    pub fn from_secret(pem: &Secret) -> Result<PrivateKey, String> {
-        PrivateKey::from_pem(pem.expose())
+    pub fn rsa_from_secret(pem: &Secret) -> Result<PrivateKey, String> {
+        PrivateKey::rsa_from_pem(pem.expose())
     }
 
     /// Reads an RSA key, or an EC key on P-256: PKCS#8, or SEC1 (`BEGIN EC PRIVATE KEY`).
@@ -66,7 +66,7 @@ impl PrivateKey {
     /// # Errors
     /// As [`PrivateKey::from_pem`].
     pub fn any_from_pem(pem: &str) -> Result<PrivateKey, String> {
-        PrivateKey::read(pem, Wanted::RsaOrEc)
+        PrivateKey::read(pem, AcceptedKeys::RsaOrEc)
     }
 
     /// The same for a PEM in custody.
@@ -77,23 +77,23 @@ impl PrivateKey {
         PrivateKey::any_from_pem(pem.expose())
     }
 
-    fn read(pem: &str, wanted: Wanted) -> Result<PrivateKey, String> {
-        let (label, der) = der_of(pem, wanted)?;
+    fn read(pem: &str, accepted: AcceptedKeys) -> Result<PrivateKey, String> {
+        let (label, der) = decode_pem(pem, accepted)?;
         match label {
-            Label::Pkcs8 => match RsaPrivateKey::from_pkcs8_der(&der) {
-                Ok(key) => PrivateKey::checked(key),
-                Err(error) => match (is_of_another_kind(&error), wanted) {
-                    (true, Wanted::Rsa) => Err("is not an RSA key".to_owned()),
-                    (true, Wanted::RsaOrEc) => ec_from_pkcs8(&der),
-                    (false, Wanted::Rsa) => Err("is not a valid PKCS#8 RSA key".to_owned()),
-                    (false, Wanted::RsaOrEc) => Err("is not a valid PKCS#8 key".to_owned()),
+            PemLabel::Pkcs8 => match RsaPrivateKey::from_pkcs8_der(&der) {
+                Ok(key) => PrivateKey::from_rsa(key),
+                Err(error) => match (is_other_algorithm(&error), accepted) {
+                    (true, AcceptedKeys::Rsa) => Err("is not an RSA key".to_owned()),
+                    (true, AcceptedKeys::RsaOrEc) => ec_from_pkcs8(&der),
+                    (false, AcceptedKeys::Rsa) => Err("is not a valid PKCS#8 RSA key".to_owned()),
+                    (false, AcceptedKeys::RsaOrEc) => Err("is not a valid PKCS#8 key".to_owned()),
                 },
             },
-            Label::Pkcs1 => RsaPrivateKey::from_pkcs1_der(&der)
+            PemLabel::Pkcs1 => RsaPrivateKey::from_pkcs1_der(&der)
                 .map_err(|_| "is not a valid PKCS#1 RSA key".to_owned())
-                .and_then(PrivateKey::checked),
-            Label::Sec1 => p256::SecretKey::from_sec1_der(&der)
-                .map(|key| PrivateKey(Private::Ec(key.into())))
+                .and_then(PrivateKey::from_rsa),
+            PemLabel::Sec1 => p256::SecretKey::from_sec1_der(&der)
+                .map(|key| PrivateKey(PrivateKeyInner::Ec(key.into())))
                 .map_err(|_| "is not a valid SEC1 key on the curve P-256".to_owned()),
         }
     }
@@ -106,7 +106,7 @@ impl PrivateKey {
         let mut random = UnwrapErr(getrandom::SysRng);
         RsaPrivateKey::new(&mut random, 2048)
             .map_err(|_| "cannot be made".to_owned())
-            .and_then(PrivateKey::checked)
+            .and_then(PrivateKey::from_rsa)
     }
 
     /// Makes a new EC key on P-256.
@@ -115,38 +115,40 @@ impl PrivateKey {
     /// When the system has no randomness, as the end of a sentence.
     pub fn generate_ec() -> Result<PrivateKey, String> {
         ecdsa::SigningKey::try_generate_from_rng(&mut getrandom::SysRng)
-            .map(|key| PrivateKey(Private::Ec(key)))
+            .map(|key| PrivateKey(PrivateKeyInner::Ec(key)))
             .map_err(|_| "cannot be made".to_owned())
     }
 
-    fn checked(key: RsaPrivateKey) -> Result<PrivateKey, String> {
+    fn from_rsa(key: RsaPrivateKey) -> Result<PrivateKey, String> {
         let bits = key.n().bits();
-        if !(SMALLEST..=LARGEST).contains(&bits) {
-            return Err(format!("has {bits} bits, {SMALLEST_GOOD} to {LARGEST} are accepted"));
+        if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
+            return Err(format!(
+                "has {bits} bits, {RECOMMENDED_RSA_BITS} to {MAX_RSA_BITS} are accepted"
+            ));
         }
         key.validate().map_err(|_| "does not fit together, its parts contradict each other")?;
-        Ok(PrivateKey(Private::Rsa { signing: pkcs1v15::SigningKey::new(key), bits }))
+        Ok(PrivateKey(PrivateKeyInner::Rsa { signing: pkcs1v15::SigningKey::new(key), bits }))
     }
 
     /// The `alg` of what it signs: `RS256` or `ES256`.
     pub fn algorithm(&self) -> &'static str {
         match self.0 {
-            Private::Rsa { .. } => "RS256",
-            Private::Ec(_) => "ES256",
+            PrivateKeyInner::Rsa { .. } => "RS256",
+            PrivateKeyInner::Ec(_) => "ES256",
         }
     }
 
     /// Length of the modulus, or of the curve's field, in bits.
     pub fn bits(&self) -> u32 {
         match self.0 {
-            Private::Rsa { bits, .. } => bits,
-            Private::Ec(_) => 256,
+            PrivateKeyInner::Rsa { bits, .. } => bits,
+            PrivateKeyInner::Ec(_) => 256,
         }
     }
 
     /// Whether it is an RSA key shorter than what anyone should still use.
-    pub fn is_short(&self) -> bool {
-        matches!(self.0, Private::Rsa { bits, .. } if bits < SMALLEST_GOOD)
+    pub fn is_weak(&self) -> bool {
+        matches!(self.0, PrivateKeyInner::Rsa { bits, .. } if bits < RECOMMENDED_RSA_BITS)
     }
 
     /// Signs. RSA: with blinding; the library raises the result to the public exponent and compares before it hands
@@ -157,8 +159,8 @@ impl PrivateKey {
     /// When that comparison fails, or the system has no randomness.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, String> {
         let signature = match &self.0 {
-            Private::Rsa { signing, .. } => signing.try_sign(message).map(|it| it.to_vec()),
-            Private::Ec(signing) => {
+            PrivateKeyInner::Rsa { signing, .. } => signing.try_sign(message).map(|it| it.to_vec()),
+            PrivateKeyInner::Ec(signing) => {
                 signing.try_sign(message).map(|it: ecdsa::Signature| it.to_vec())
             }
         };
@@ -166,13 +168,13 @@ impl PrivateKey {
     }
 
     /// The public half.
-    pub fn public(&self) -> PublicKey {
+    pub fn public_key(&self) -> PublicKey {
         PublicKey(match &self.0 {
-            Private::Rsa { signing, .. } => {
+            PrivateKeyInner::Rsa { signing, .. } => {
                 let key: &RsaPrivateKey = signing.as_ref();
-                Public::Rsa(pkcs1v15::VerifyingKey::new(key.to_public_key()))
+                PublicKeyInner::Rsa(pkcs1v15::VerifyingKey::new(key.to_public_key()))
             }
-            Private::Ec(signing) => Public::Ec(*signing.verifying_key()),
+            PrivateKeyInner::Ec(signing) => PublicKeyInner::Ec(*signing.verifying_key()),
         })
     }
 
@@ -182,11 +184,11 @@ impl PrivateKey {
     /// Never for a key that was read or made here.
     pub fn to_pem(&self) -> Result<Secret, String> {
         let pem = match &self.0 {
-            Private::Rsa { signing, .. } => {
+            PrivateKeyInner::Rsa { signing, .. } => {
                 let key: &RsaPrivateKey = signing.as_ref();
                 key.to_pkcs8_pem(LineEnding::LF)
             }
-            Private::Ec(signing) => signing.to_pkcs8_pem(LineEnding::LF),
+            PrivateKeyInner::Ec(signing) => signing.to_pkcs8_pem(LineEnding::LF),
         };
         let pem = pem.map_err(|_| "cannot be written".to_owned())?;
         Ok(Secret::new(pem.as_str()))
@@ -194,67 +196,67 @@ impl PrivateKey {
 }
 
 /// Other algorithms and curves parse as PKCS#8, but not as what was asked for.
-fn is_of_another_kind(error: &rsa::pkcs8::Error) -> bool {
+fn is_other_algorithm(error: &rsa::pkcs8::Error) -> bool {
     error.to_string().contains("algorithm")
 }
 
 fn ec_from_pkcs8(der: &[u8]) -> Result<PrivateKey, String> {
     let key = ecdsa::SigningKey::from_pkcs8_der(der).map_err(|error| {
-        match is_of_another_kind(&error) {
+        match is_other_algorithm(&error) {
             true => "is neither an RSA key nor an EC key on the curve P-256".to_owned(),
             false => "is not a valid PKCS#8 EC key".to_owned(),
         }
     })?;
-    Ok(PrivateKey(Private::Ec(key)))
+    Ok(PrivateKey(PrivateKeyInner::Ec(key)))
 }
 
 /// A public key for RS256 or ES256.
 #[derive(Debug, Clone)]
-pub struct PublicKey(Public);
+pub struct PublicKey(PublicKeyInner);
 
 #[derive(Debug, Clone)]
-enum Public {
+enum PublicKeyInner {
     Rsa(pkcs1v15::VerifyingKey<Sha256>),
     Ec(ecdsa::VerifyingKey),
 }
 
 impl PublicKey {
     /// An RSA key from modulus and exponent, big-endian, as in a JWK (RFC 7518 section 6.3.1).
-    pub fn from_parts(modulus: &[u8], exponent: &[u8]) -> Option<PublicKey> {
+    pub fn from_rsa_parameters(modulus: &[u8], exponent: &[u8]) -> Option<PublicKey> {
         let number = |bytes| BoxedUint::from_be_slice_vartime(bytes);
         let key = RsaPublicKey::new(number(modulus), number(exponent)).ok()?;
-        Some(PublicKey(Public::Rsa(pkcs1v15::VerifyingKey::new(key))))
+        Some(PublicKey(PublicKeyInner::Rsa(pkcs1v15::VerifyingKey::new(key))))
     }
 
     /// An EC key on P-256 from the point's x and y, 32 bytes each, as in a JWK (RFC 7518 section 6.2.1).
-    pub fn from_point(x: &[u8], y: &[u8]) -> Option<PublicKey> {
+    pub fn from_ec_point(x: &[u8], y: &[u8]) -> Option<PublicKey> {
         let (x, y) = (<[u8; 32]>::try_from(x).ok()?, <[u8; 32]>::try_from(y).ok()?);
         // The byte before them says that both are there.
         let point = [&[4], &x[..], &y[..]].concat();
         let key = ecdsa::VerifyingKey::from_sec1_bytes(&point).ok()?;
-        Some(PublicKey(Public::Ec(key)))
+        Some(PublicKey(PublicKeyInner::Ec(key)))
     }
 
     /// The `alg` of what it verifies: `RS256` or `ES256`.
     pub fn algorithm(&self) -> &'static str {
         match self.0 {
-            Public::Rsa(_) => "RS256",
-            Public::Ec(_) => "ES256",
+            PublicKeyInner::Rsa(_) => "RS256",
+            PublicKeyInner::Ec(_) => "ES256",
         }
     }
 
     /// The two numbers of a JWK, big-endian: modulus and exponent without leading zeros, or the point's x and y, 32
     /// bytes each.
-    pub fn parts(&self) -> (Vec<u8>, Vec<u8>) {
+    pub fn jwk_parameters(&self) -> (Vec<u8>, Vec<u8>) {
         match &self.0 {
-            Public::Rsa(verifying) => {
+            PublicKeyInner::Rsa(verifying) => {
                 let key: &RsaPublicKey = verifying.as_ref();
                 (
                     key.n().to_be_bytes_trimmed_vartime().to_vec(),
                     key.e().to_be_bytes_trimmed_vartime().to_vec(),
                 )
             }
-            Public::Ec(verifying) => {
+            PublicKeyInner::Ec(verifying) => {
                 // Behind a byte that says that both are there.
                 let point = verifying.to_sec1_point(false);
                 let (x, y) = point.as_bytes()[1..].split_at(32);
@@ -266,32 +268,32 @@ impl PublicKey {
     /// Whether `signature` over `message` was made with the private half.
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.0 {
-            Public::Rsa(verifying) => pkcs1v15::Signature::try_from(signature)
+            PublicKeyInner::Rsa(verifying) => pkcs1v15::Signature::try_from(signature)
                 .is_ok_and(|signature| verifying.verify(message, &signature).is_ok()),
-            Public::Ec(verifying) => ecdsa::Signature::from_slice(signature)
+            PublicKeyInner::Ec(verifying) => ecdsa::Signature::from_slice(signature)
                 .is_ok_and(|signature| verifying.verify(message, &signature).is_ok()),
         }
     }
 }
 
-enum Label {
+enum PemLabel {
     Pkcs8,
     Pkcs1,
     Sec1,
 }
 
 /// The bytes inside the armour.
-fn der_of(pem: &str, wanted: Wanted) -> Result<(Label, Zeroizing<Vec<u8>>), String> {
+fn decode_pem(pem: &str, accepted: AcceptedKeys) -> Result<(PemLabel, Zeroizing<Vec<u8>>), String> {
     let pem = Zeroizing::new(pem.replace("\\r", "").replace("\\n", "\n"));
     let pem = pem.trim();
     let begin = pem.lines().next().unwrap_or_default().trim();
     let label = match begin {
-        "-----BEGIN PRIVATE KEY-----" => Label::Pkcs8,
-        "-----BEGIN RSA PRIVATE KEY-----" => Label::Pkcs1,
+        "-----BEGIN PRIVATE KEY-----" => PemLabel::Pkcs8,
+        "-----BEGIN RSA PRIVATE KEY-----" => PemLabel::Pkcs1,
         "-----BEGIN ENCRYPTED PRIVATE KEY-----" => return Err("is encrypted".to_owned()),
-        "-----BEGIN EC PRIVATE KEY-----" => match wanted {
-            Wanted::RsaOrEc => Label::Sec1,
-            Wanted::Rsa => return Err("is not an RSA key".to_owned()),
+        "-----BEGIN EC PRIVATE KEY-----" => match accepted {
+            AcceptedKeys::RsaOrEc => PemLabel::Sec1,
+            AcceptedKeys::Rsa => return Err("is not an RSA key".to_owned()),
         },
         "" => return Err("is empty".to_owned()),
         // Only the armour of known kinds is repeated: anything else may be key material.
@@ -302,21 +304,21 @@ fn der_of(pem: &str, wanted: Wanted) -> Result<(Label, Zeroizing<Vec<u8>>), Stri
         _ => return Err("is not a PEM private key".to_owned()),
     };
     let end = match label {
-        Label::Pkcs8 => "-----END PRIVATE KEY-----",
-        Label::Pkcs1 => "-----END RSA PRIVATE KEY-----",
-        Label::Sec1 => "-----END EC PRIVATE KEY-----",
+        PemLabel::Pkcs8 => "-----END PRIVATE KEY-----",
+        PemLabel::Pkcs1 => "-----END RSA PRIVATE KEY-----",
+        PemLabel::Sec1 => "-----END EC PRIVATE KEY-----",
     };
-    let inside = pem[begin.len()..]
+    let body = pem[begin.len()..]
         .trim_end()
         .strip_suffix(end)
         .ok_or_else(|| "is cut off, its END line is missing".to_owned())?;
-    if inside.contains("-----") {
+    if body.contains("-----") {
         return Err("holds more than one PEM block".to_owned());
     }
-    let packed: Zeroizing<String> =
-        Zeroizing::new(inside.chars().filter(|letter| !letter.is_ascii_whitespace()).collect());
+    let encoded: Zeroizing<String> =
+        Zeroizing::new(body.chars().filter(|letter| !letter.is_ascii_whitespace()).collect());
     let der = STANDARD
-        .decode(packed.as_bytes())
+        .decode(encoded.as_bytes())
         .map_err(|_| "has broken base64 between its BEGIN and END lines".to_owned())?;
     Ok((label, Zeroizing::new(der)))
 }
@@ -334,17 +336,17 @@ mod tests {
 
     #[test]
     fn signs_and_verifies() {
-        let key = PrivateKey::from_pem(&sample()).expect("key");
+        let key = PrivateKey::rsa_from_pem(&sample()).expect("key");
         let signature = key.sign(b"message").expect("signature");
-        assert!(key.public().verifies(b"message", &signature));
-        assert!(!key.public().verifies(b"massage", &signature));
-        let (n, e) = key.public().parts();
-        let public = PublicKey::from_parts(&n, &e).expect("public");
+        assert!(key.public_key().verifies(b"message", &signature));
+        assert!(!key.public_key().verifies(b"massage", &signature));
+        let (n, e) = key.public_key().jwk_parameters();
+        let public = PublicKey::from_rsa_parameters(&n, &e).expect("public");
         assert!(public.verifies(b"message", &signature));
     }
 
     #[test]
-    fn every_way_of_writing_the_same_key_is_read() {
+    fn pem_variants_of_the_same_key_are_read() {
         let pem = sample();
         for variant in [
             pem.replace('\n', "\r\n"),
@@ -353,14 +355,14 @@ mod tests {
             format!("\n\n  {}", pem.trim()),
             pem.trim_end().to_owned(),
         ] {
-            assert!(PrivateKey::from_pem(&variant).is_ok(), "{variant:?}");
+            assert!(PrivateKey::rsa_from_pem(&variant).is_ok(), "{variant:?}");
         }
     }
 
     #[test]
-    fn a_key_of_1023_bits_or_a_torn_key_is_refused() {
+    fn malformed_rsa_pem_is_refused() {
         let pem = sample();
-        for (variant, words) in [
+        for (variant, message) in [
             (String::new(), "is empty"),
             ("junk".to_owned(), "not a PEM"),
             (pem.replace("PRIVATE KEY", "CERTIFICATE"), "BEGIN CERTIFICATE"),
@@ -370,8 +372,8 @@ mod tests {
             (pem.replacen("MII", "MIJ", 1), "PKCS#8"),
             (format!("{pem}{pem}"), "more than one"),
         ] {
-            let error = PrivateKey::from_pem(&variant).err().expect("refused");
-            assert!(error.contains(words), "{error}");
+            let error = PrivateKey::rsa_from_pem(&variant).err().expect("refused");
+            assert!(error.contains(message), "{error}");
         }
     }
 
@@ -386,7 +388,7 @@ mod tests {
     #[test]
     fn an_ec_key_signs_and_verifies() {
         let key = PrivateKey::any_from_pem(EC).expect("key");
-        assert_eq!((key.algorithm(), key.bits(), key.is_short()), ("ES256", 256, false));
+        assert_eq!((key.algorithm(), key.bits(), key.is_weak()), ("ES256", 256, false));
         let signature = key.sign(b"message").expect("signature");
         assert_eq!(signature.len(), 64);
         assert_eq!(key.sign(b"message").as_ref(), Ok(&signature), "RFC 6979 has one signature");
@@ -394,16 +396,16 @@ mod tests {
             PrivateKey::any_from_pem(EC_SEC1).expect("key").sign(b"message").as_ref(),
             Ok(&signature)
         );
-        assert!(key.public().verifies(b"message", &signature));
-        assert!(!key.public().verifies(b"massage", &signature));
-        assert!(!key.public().verifies(b"message", &signature[..63]));
-        assert!(!key.public().verifies(b"message", &[0; 64]));
-        let (x, y) = key.public().parts();
+        assert!(key.public_key().verifies(b"message", &signature));
+        assert!(!key.public_key().verifies(b"massage", &signature));
+        assert!(!key.public_key().verifies(b"message", &signature[..63]));
+        assert!(!key.public_key().verifies(b"message", &[0; 64]));
+        let (x, y) = key.public_key().jwk_parameters();
         assert_eq!((x.len(), y.len()), (32, 32));
-        let public = PublicKey::from_point(&x, &y).expect("public");
+        let public = PublicKey::from_ec_point(&x, &y).expect("public");
         assert!(public.verifies(b"message", &signature) && public.algorithm() == "ES256");
-        assert!(PublicKey::from_point(&x, &x).is_none(), "no point of the curve");
-        assert!(PublicKey::from_point(&x[1..], &y).is_none());
+        assert!(PublicKey::from_ec_point(&x, &x).is_none(), "no point of the curve");
+        assert!(PublicKey::from_ec_point(&x[1..], &y).is_none());
     }
 
     /// RFC 6979, appendix A.2.5: curve P-256, SHA-256, message "sample".
@@ -415,41 +417,41 @@ mod tests {
         };
         let secret = bytes("C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721");
         let key = ecdsa::SigningKey::from_slice(&secret).expect("key");
-        let key = PrivateKey(Private::Ec(key));
+        let key = PrivateKey(PrivateKeyInner::Ec(key));
         let r = "EFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716";
         let s = "F7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8";
         assert_eq!(key.sign(b"sample"), Ok(bytes(&format!("{r}{s}"))));
     }
 
     #[test]
-    fn keys_of_both_kinds_are_made_written_and_read_again() {
-        for made in [PrivateKey::generate_ec(), PrivateKey::from_pem(&sample())] {
+    fn generated_keys_survive_a_pem_round_trip() {
+        for made in [PrivateKey::generate_ec(), PrivateKey::rsa_from_pem(&sample())] {
             let made = made.expect("key");
             let pem = made.to_pem().expect("pem");
             assert!(pem.expose().starts_with("-----BEGIN PRIVATE KEY-----\n"));
             let read = PrivateKey::any_from_secret(&pem).expect("key");
             assert_eq!(read.algorithm(), made.algorithm());
-            assert_eq!(read.public().parts(), made.public().parts());
+            assert_eq!(read.public_key().jwk_parameters(), made.public_key().jwk_parameters());
         }
-        let one = PrivateKey::generate_ec().expect("key").public().parts();
-        assert_ne!(one, PrivateKey::generate_ec().expect("key").public().parts());
+        let one = PrivateKey::generate_ec().expect("key").public_key().jwk_parameters();
+        assert_ne!(one, PrivateKey::generate_ec().expect("key").public_key().jwk_parameters());
     }
 
     #[test]
-    fn where_rsa_is_wanted_no_ec_key_will_do() {
+    fn ec_keys_are_refused_where_rsa_is_required() {
         for pem in [EC, EC_SEC1, ED25519, P384, P384_SEC1] {
-            assert_eq!(PrivateKey::from_pem(pem).err().as_deref(), Some("is not an RSA key"));
+            assert_eq!(PrivateKey::rsa_from_pem(pem).err().as_deref(), Some("is not an RSA key"));
         }
     }
 
     #[test]
-    fn what_is_neither_rsa_nor_p_256_is_refused_in_words() {
+    fn keys_that_are_neither_rsa_nor_p_256_are_refused() {
         let rsa = sample();
         let other = PrivateKey::generate_ec().and_then(|key| key.to_pem()).expect("pem");
         let lines = |pem: &str| pem.lines().map(str::to_owned).collect::<Vec<_>>();
         // The private half of one key and the public half of another.
-        let torn = [&lines(EC)[..2], &lines(other.expose())[2..]].concat().join("\n");
-        for (variant, words) in [
+        let mismatched = [&lines(EC)[..2], &lines(other.expose())[2..]].concat().join("\n");
+        for (variant, message) in [
             (String::new(), "is empty"),
             ("junk".to_owned(), "is not a PEM private key"),
             (ED25519.to_owned(), "is neither an RSA key nor an EC key on the curve P-256"),
@@ -467,14 +469,14 @@ mod tests {
             (EC_SEC1.replacen("MHc", "M!c", 1), "has broken base64"),
             (EC_SEC1.replacen("MHc", "MHd", 1), "is not a valid SEC1 key"),
             (format!("{EC}{EC}"), "holds more than one PEM block"),
-            (torn, "is not a valid PKCS#8 EC key"),
+            (mismatched, "is not a valid PKCS#8 EC key"),
             (rsa.replacen("MII", "MIJ", 1), "is not a valid PKCS#8 key"),
             (rsa.replace("PRIVATE", "RSA PRIVATE"), "is not a valid PKCS#1 RSA key"),
         ] {
             let error = PrivateKey::any_from_pem(&variant)
                 .err()
                 .unwrap_or_else(|| panic!("{variant} was read"));
-            assert!(error.contains(words), "{error}: {words}");
+            assert!(error.contains(message), "{error}: {message}");
         }
     }
 }

@@ -7,8 +7,8 @@ use gauth::world::World;
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the command line")]
 fn main() -> ExitCode {
-    gauth::world::guard::memory();
-    let words: Vec<_> = std::env::args_os().collect();
-    let status = cli::run(&words, &World::real());
+    gauth::world::guard::protect_memory();
+    let args: Vec<_> = std::env::args_os().collect();
+    let status = cli::run(&args, &World::real());
     ExitCode::from(status.0)
 }

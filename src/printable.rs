@@ -5,16 +5,16 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 /// Longest piece of server text that is shown, in characters.
-const LONGEST: usize = 500;
+const MAX_SHOWN_CHARS: usize = 500;
 
 /// Text with control, direction and invisible characters as visible escapes, cut at 500 characters.
 pub fn text(raw: &str) -> String {
-    if raw.len() <= LONGEST && raw.bytes().all(|byte| (0x20..=0x7e).contains(&byte)) {
+    if raw.len() <= MAX_SHOWN_CHARS && raw.bytes().all(|byte| (0x20..=0x7e).contains(&byte)) {
         return raw.to_owned();
     }
-    let mut shown = String::with_capacity(raw.len().min(LONGEST * 4));
+    let mut shown = String::with_capacity(raw.len().min(MAX_SHOWN_CHARS * 4));
     for (count, letter) in raw.chars().enumerate() {
-        if count == LONGEST {
+        if count == MAX_SHOWN_CHARS {
             shown.push('…');
             break;
         }
@@ -22,7 +22,7 @@ pub fn text(raw: &str) -> String {
             '\n' => shown.push_str("\\n"),
             '\r' => shown.push_str("\\r"),
             '\t' => shown.push_str("\\t"),
-            _ if invisible(letter) => shown.push_str(&format!("\\u{{{:x}}}", u32::from(letter))),
+            _ if is_invisible(letter) => shown.push_str(&format!("\\u{{{:x}}}", u32::from(letter))),
             _ => shown.push(letter),
         }
     }
@@ -36,7 +36,7 @@ pub fn bytes(raw: &[u8]) -> String {
 
 /// A server's words. They may repeat what was sent: secrets go before the cut, which would leave a part of one
 /// that no filter knows.
-pub fn said(raw: &str) -> String {
+pub fn redacted(raw: &str) -> String {
     text(&crate::secret::redact(raw))
 }
 
@@ -53,11 +53,11 @@ pub fn path(raw: &Path) -> String {
 /// The first line of an answer that is not JSON.
 pub fn first_line(raw: &[u8]) -> String {
     let raw = String::from_utf8_lossy(raw);
-    said(raw.trim().lines().next().unwrap_or_default())
+    redacted(raw.trim().lines().next().unwrap_or_default())
 }
 
 /// Breaks a text between words so that it fits behind `indent` columns.
-pub fn wrapped(text: &str, indent: usize, width: usize) -> String {
+pub fn wrap(text: &str, indent: usize, width: usize) -> String {
     let mut lines = String::new();
     let mut used = indent;
     for word in text.split(' ') {
@@ -80,7 +80,7 @@ pub fn wrapped(text: &str, indent: usize, width: usize) -> String {
 }
 
 /// Control, bidirectional, zero-width and separator characters.
-fn invisible(letter: char) -> bool {
+fn is_invisible(letter: char) -> bool {
     letter.is_control()
         || matches!(
             letter,
@@ -105,7 +105,7 @@ mod tests {
     fn a_secret_across_the_cut_leaves_no_part_of_itself() {
         let secret = crate::secret::Secret::new("hunter2-".repeat(20));
         let words = format!("{}{}", "x".repeat(450), secret.expose());
-        assert!(!said(&words).contains("hunter2"), "{}", said(&words));
+        assert!(!redacted(&words).contains("hunter2"), "{}", redacted(&words));
         assert!(!first_line(words.as_bytes()).contains("hunter2"));
     }
 

@@ -15,123 +15,135 @@ use crate::printable;
 use crate::world::random::{self, Random};
 
 /// How long a pipe that the user named may take, in full.
-const PIPE_LIMIT: Duration = Duration::from_secs(10);
+const PIPE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a file was not read.
 #[derive(Debug)]
-pub enum Fault {
+pub enum PrivateFileError {
     /// There is none.
-    Missing,
+    NotFound,
     /// The operating system says no.
     Io(io::Error),
     /// A folder, device or socket.
-    NotRegular,
+    NotRegularFile,
     /// More than the limit, in bytes.
     TooLarge(usize),
     /// A pipe that did not end in time.
-    TooSlow,
+    TimedOut,
     /// Ours, but others could have written or read it: what is wrong, and the command that mends it.
-    Exposed(&'static str, String),
+    Insecure(&'static str, String),
 }
 
-impl Fault {
+impl PrivateFileError {
     /// The fault as an error about the file the user, or a variable, named.
-    pub fn at(&self, path: &Path, place: &str) -> Error {
+    pub fn to_error(&self, path: &Path, location: &str) -> Error {
         let kind = match self {
-            Fault::Exposed(..) => ErrorKind::Unsafe,
+            PrivateFileError::Insecure(..) => ErrorKind::Unsafe,
             _ => ErrorKind::Malformed,
         };
         let what = match self {
-            Fault::Missing => "there is no such file".to_owned(),
-            Fault::Io(error) => format!("cannot be read, {}", io_reason(error)),
-            Fault::NotRegular => "is not a regular file".to_owned(),
-            Fault::TooLarge(limit) => format!("is larger than {} KiB", limit / 1024),
-            Fault::TooSlow => "did not end within 10 s".to_owned(),
-            Fault::Exposed(what, _) => (*what).to_owned(),
+            PrivateFileError::NotFound => "there is no such file".to_owned(),
+            PrivateFileError::Io(error) => format!("cannot be read, {}", io_reason(error)),
+            PrivateFileError::NotRegularFile => "is not a regular file".to_owned(),
+            PrivateFileError::TooLarge(limit) => format!("is larger than {} KiB", limit / 1024),
+            PrivateFileError::TimedOut => "did not end within 10 s".to_owned(),
+            PrivateFileError::Insecure(what, _) => (*what).to_owned(),
         };
-        let error = Error::new(kind, format!("{place}: {what}"));
+        let error = Error::new(kind, format!("{location}: {what}"));
         let shown = printable::path(path);
         match self {
-            Fault::Missing => error.hint(format!("ls -l {shown}, or name another file")),
-            Fault::Io(_) => error.hint(format!("ls -l {shown}, and let it be read by this user")),
-            Fault::NotRegular | Fault::TooLarge(_) | Fault::TooSlow => {
+            PrivateFileError::NotFound => {
+                error.hint(format!("ls -l {shown}, or name another file"))
+            }
+            PrivateFileError::Io(_) => {
+                error.hint(format!("ls -l {shown}, and let it be read by this user"))
+            }
+            PrivateFileError::NotRegularFile
+            | PrivateFileError::TooLarge(_)
+            | PrivateFileError::TimedOut => {
                 error.hint("name a credential file, as Google's console or gcloud writes it")
             }
-            Fault::Exposed(_, command) => error.hint(command.clone()),
+            PrivateFileError::Insecure(_, command) => error.hint(command.clone()),
         }
     }
 }
 
-impl From<io::Error> for Fault {
-    fn from(error: io::Error) -> Fault {
+impl From<io::Error> for PrivateFileError {
+    fn from(error: io::Error) -> PrivateFileError {
         match error.kind() {
-            io::ErrorKind::NotFound => Fault::Missing,
-            _ => Fault::Io(error),
+            io::ErrorKind::NotFound => PrivateFileError::NotFound,
+            _ => PrivateFileError::Io(error),
         }
     }
 }
 
 /// Whether the way to a file leads through a folder that this user may not enter, or through no folder at all. In
 /// containers `HOME` is often another user's.
-pub fn is_out_of_reach(path: &Path) -> bool {
+pub fn is_unreachable(path: &Path) -> bool {
     use io::ErrorKind::{NotADirectory, PermissionDenied};
     let found = std::fs::symlink_metadata(path);
     found.is_err_and(|error| matches!(error.kind(), NotADirectory | PermissionDenied))
 }
 
 /// Reads a file the user named: a regular file, or a pipe (process substitution) within 10 s.
-pub fn read_named(path: &Path, limit: usize) -> std::result::Result<Zeroizing<Vec<u8>>, Fault> {
+pub fn read_user_file(
+    path: &Path,
+    limit: usize,
+) -> std::result::Result<Zeroizing<Vec<u8>>, PrivateFileError> {
     let file = open(path, false)?;
-    let about = file.metadata()?;
-    if about.is_file() {
-        if about.len() > limit as u64 {
-            return Err(Fault::TooLarge(limit));
+    let metadata = file.metadata()?;
+    if metadata.is_file() {
+        if metadata.len() > limit as u64 {
+            return Err(PrivateFileError::TooLarge(limit));
         }
-        return read_to_end(file, limit, about.len());
+        return read_to_end(file, limit, metadata.len());
     }
-    match is_pipe(&about) {
+    match is_pipe(&metadata) {
         true => read_pipe(file, limit),
-        false => Err(Fault::NotRegular),
+        false => Err(PrivateFileError::NotRegularFile),
     }
 }
 
 /// Reads a file of our own: ours, regular, no link, closed to others.
-pub fn read_own(path: &Path, limit: usize) -> std::result::Result<Zeroizing<Vec<u8>>, Fault> {
+pub fn read_private(
+    path: &Path,
+    limit: usize,
+) -> std::result::Result<Zeroizing<Vec<u8>>, PrivateFileError> {
     let file = open(path, true)?;
-    let about = file.metadata()?;
-    if !about.is_file() {
-        return Err(Fault::NotRegular);
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(PrivateFileError::NotRegularFile);
     }
-    if about.len() > limit as u64 {
-        return Err(Fault::TooLarge(limit));
+    if metadata.len() > limit as u64 {
+        return Err(PrivateFileError::TooLarge(limit));
     }
-    closed_to_others(path, &about)?;
-    read_to_end(file, limit, about.len())
+    check_private(path, &metadata)?;
+    read_to_end(file, limit, metadata.len())
 }
 
 fn read_to_end(
     file: File,
     limit: usize,
-    expected: u64,
-) -> std::result::Result<Zeroizing<Vec<u8>>, Fault> {
+    expected_size: u64,
+) -> std::result::Result<Zeroizing<Vec<u8>>, PrivateFileError> {
     // One byte of room more than expected: the end is seen without another allocation.
-    let room = usize::try_from(expected).unwrap_or(limit).min(limit) + 1;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    let capacity = usize::try_from(expected_size).unwrap_or(limit).min(limit) + 1;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
     file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
     match bytes.len() > limit {
-        true => Err(Fault::TooLarge(limit)),
+        true => Err(PrivateFileError::TooLarge(limit)),
         false => Ok(bytes),
     }
 }
 
 #[cfg(unix)]
-fn open(path: &Path, ours: bool) -> io::Result<File> {
+fn open(path: &Path, own_file: bool) -> io::Result<File> {
     use rustix::fs::OFlags;
     use std::os::unix::fs::OpenOptionsExt;
 
     // Without O_NONBLOCK, opening a FIFO nobody writes to would hang.
     let mut flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    if ours {
+    if own_file {
         flags |= OFlags::NOFOLLOW;
     }
     OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
@@ -143,9 +155,9 @@ fn open(path: &Path, _: bool) -> io::Result<File> {
 }
 
 #[cfg(unix)]
-fn is_pipe(about: &std::fs::Metadata) -> bool {
+fn is_pipe(metadata: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::FileTypeExt;
-    about.file_type().is_fifo()
+    metadata.file_type().is_fifo()
 }
 
 #[cfg(not(unix))]
@@ -154,45 +166,49 @@ fn is_pipe(_: &std::fs::Metadata) -> bool {
 }
 
 #[cfg(unix)]
-fn read_pipe(mut file: File, limit: usize) -> std::result::Result<Zeroizing<Vec<u8>>, Fault> {
+fn read_pipe(
+    mut file: File,
+    limit: usize,
+) -> std::result::Result<Zeroizing<Vec<u8>>, PrivateFileError> {
     let mut bytes = Zeroizing::new(Vec::new());
-    read_patiently(&mut file, &mut bytes, limit, PIPE_LIMIT)?;
+    read_with_timeout(&mut file, &mut bytes, limit, PIPE_TIMEOUT)?;
     match bytes.len() > limit {
-        true => Err(Fault::TooLarge(limit)),
+        true => Err(PrivateFileError::TooLarge(limit)),
         false => Ok(bytes),
     }
 }
 
 #[cfg(not(unix))]
-fn read_pipe(_: File, _: usize) -> std::result::Result<Zeroizing<Vec<u8>>, Fault> {
-    Err(Fault::NotRegular)
+fn read_pipe(_: File, _: usize) -> std::result::Result<Zeroizing<Vec<u8>>, PrivateFileError> {
+    Err(PrivateFileError::NotRegularFile)
 }
 
 /// Reads a descriptor to its end, at most one byte more than `limit`, within `time`.
 ///
 /// A FIFO that nobody has opened for writing yet looks as if it had ended: it is given the same time.
 #[cfg(unix)]
-pub fn read_patiently<F: Read + std::os::fd::AsFd>(
+pub fn read_with_timeout<F: Read + std::os::fd::AsFd>(
     file: &mut F,
     bytes: &mut Vec<u8>,
     limit: usize,
-    time: Duration,
-) -> std::result::Result<(), Fault> {
+    timeout: Duration,
+) -> std::result::Result<(), PrivateFileError> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-    let mut left = time;
+    let mut remaining = timeout;
     let step = Duration::from_millis(50);
     let mut chunk = Zeroizing::new(vec![0; 8192]);
     while bytes.len() <= limit {
-        let wait = Timespec::try_from(step.min(left)).map_err(|_| Fault::TooSlow)?;
+        let wait =
+            Timespec::try_from(step.min(remaining)).map_err(|_| PrivateFileError::TimedOut)?;
         let ready = poll(&mut [PollFd::new(file, PollFlags::IN)], Some(&wait));
         match ready {
-            Ok(0) => left = left.saturating_sub(step),
+            Ok(0) => remaining = remaining.saturating_sub(step),
             Ok(_) => match file.read(&mut chunk) {
                 Ok(0) => return Ok(()),
                 Ok(count) => bytes.extend_from_slice(&chunk[..count]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    left = left.saturating_sub(step);
+                    remaining = remaining.saturating_sub(step);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
@@ -200,34 +216,37 @@ pub fn read_patiently<F: Read + std::os::fd::AsFd>(
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(io::Error::from(error).into()),
         }
-        if left.is_zero() {
-            return Err(Fault::TooSlow);
+        if remaining.is_zero() {
+            return Err(PrivateFileError::TimedOut);
         }
     }
     Ok(())
 }
 
 #[cfg(unix)]
-fn closed_to_others(path: &Path, about: &std::fs::Metadata) -> std::result::Result<(), Fault> {
+fn check_private(
+    path: &Path,
+    metadata: &std::fs::Metadata,
+) -> std::result::Result<(), PrivateFileError> {
     use std::os::unix::fs::MetadataExt;
 
-    let exposed = |what, command: &str| {
-        Err(Fault::Exposed(what, format!("{command} {}", printable::path(path))))
+    let insecure = |what, command: &str| {
+        Err(PrivateFileError::Insecure(what, format!("{command} {}", printable::path(path))))
     };
-    if about.uid() != rustix::process::geteuid().as_raw() {
-        return exposed("belongs to another user", "chown \"$USER\"");
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return insecure("belongs to another user", "chown \"$USER\"");
     }
-    if about.mode() & 0o077 != 0 {
-        return exposed("can be used by others", "chmod 600");
+    if metadata.mode() & 0o077 != 0 {
+        return insecure("can be used by others", "chmod 600");
     }
-    if about.nlink() > 1 {
-        return exposed("has a second name (hard link)", "rm");
+    if metadata.nlink() > 1 {
+        return insecure("has a second name (hard link)", "rm");
     }
     Ok(())
 }
 
 #[cfg(not(unix))]
-fn closed_to_others(_: &Path, _: &std::fs::Metadata) -> std::result::Result<(), Fault> {
+fn check_private(_: &Path, _: &std::fs::Metadata) -> std::result::Result<(), PrivateFileError> {
     Ok(())
 }
 
@@ -235,8 +254,8 @@ fn closed_to_others(_: &Path, _: &std::fs::Metadata) -> std::result::Result<(), 
 ///
 /// # Errors
 /// When it cannot be made, is a link, or others may write to it.
-pub fn make_folder(path: &Path) -> io::Result<()> {
-    if check_folder(path).is_ok() {
+pub fn create_private_folder(path: &Path) -> io::Result<()> {
+    if check_private_folder(path).is_ok() {
         return Ok(());
     }
     let mut builder = std::fs::DirBuilder::new();
@@ -244,21 +263,21 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path)?;
-    check_folder(path)
+    check_private_folder(path)
 }
 
-fn check_folder(path: &Path) -> io::Result<()> {
-    let about = std::fs::symlink_metadata(path)?;
-    if !about.is_dir() {
+fn check_private_folder(path: &Path) -> io::Result<()> {
+    let metadata = std::fs::symlink_metadata(path)?;
+    if !metadata.is_dir() {
         return Err(io::Error::other("not a folder"));
     }
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
-        if about.uid() != rustix::process::geteuid().as_raw() {
+        if metadata.uid() != rustix::process::geteuid().as_raw() {
             return Err(io::Error::other("the folder belongs to another user"));
         }
-        if about.mode() & 0o022 != 0 {
+        if metadata.mode() & 0o022 != 0 {
             return Err(io::Error::other("others may write to the folder"));
         }
     }
@@ -267,7 +286,7 @@ fn check_folder(path: &Path) -> io::Result<()> {
 
 /// What must survive a power failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
+pub enum WriteDurability {
     /// A cache: may be lost, never torn.
     Disposable,
     /// A login: on the disk before anything else happens.
@@ -275,32 +294,32 @@ pub enum Durability {
 }
 
 /// A file being written under a temporary name; dropped before `publish`, it is gone.
-pub struct Draft {
+pub struct PendingFile {
     file: Option<File>,
-    temporary: PathBuf,
-    durability: Durability,
+    temporary_path: PathBuf,
+    durability: WriteDurability,
 }
 
-impl Draft {
+impl PendingFile {
     /// Begins a file in `folder` that will be called `name`.
     ///
     /// # Errors
     /// When nothing can be made there.
-    pub fn begin(
+    pub fn create(
         folder: &Path,
         name: &str,
-        durability: Durability,
+        durability: WriteDurability,
         random: &dyn Random,
-    ) -> io::Result<Draft> {
-        crate::world::guard::file_size();
-        let unique = random::name(random).map_err(io::Error::other)?;
-        let temporary = folder.join(format!(".{name}.{}-{unique}.tmp", std::process::id()));
+    ) -> io::Result<PendingFile> {
+        crate::world::guard::ignore_file_size_signal();
+        let unique = random::hex_name(random).map_err(io::Error::other)?;
+        let temporary_path = folder.join(format!(".{name}.{}-{unique}.tmp", std::process::id()));
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&temporary)?;
-        Ok(Draft { file: Some(file), temporary, durability })
+        let file = options.open(&temporary_path)?;
+        Ok(PendingFile { file: Some(file), temporary_path, durability })
     }
 
     /// Takes room on the disk now, so that a full one is noticed before a server is asked for something
@@ -308,7 +327,7 @@ impl Draft {
     ///
     /// # Errors
     /// When there is no room.
-    pub fn reserve(&mut self, bytes: usize) -> io::Result<()> {
+    pub fn reserve_space(&mut self, bytes: usize) -> io::Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
         file.write_all(&vec![b' '; bytes])?;
         file.sync_data()?;
@@ -319,17 +338,17 @@ impl Draft {
     ///
     /// # Errors
     /// When the disk is full or the like; the old file is then still there.
-    pub fn publish(mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    pub fn commit(mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let Some(mut file) = self.file.take() else { return Ok(()) };
         file.write_all(bytes)?;
         file.set_len(bytes.len() as u64)?;
-        if self.durability == Durability::Durable {
+        if self.durability == WriteDurability::Durable {
             file.sync_all()?;
         }
         drop(file);
-        std::fs::rename(&self.temporary, path)?;
-        self.temporary = PathBuf::new();
-        if self.durability == Durability::Durable
+        std::fs::rename(&self.temporary_path, path)?;
+        self.temporary_path = PathBuf::new();
+        if self.durability == WriteDurability::Durable
             && let Some(folder) = path.parent()
         {
             sync_folder(folder)?;
@@ -338,11 +357,11 @@ impl Draft {
     }
 }
 
-impl Drop for Draft {
+impl Drop for PendingFile {
     fn drop(&mut self) {
-        if !self.temporary.as_os_str().is_empty() {
+        if !self.temporary_path.as_os_str().is_empty() {
             // A temporary file that stays is removed by a later writer.
-            drop(std::fs::remove_file(&self.temporary));
+            drop(std::fs::remove_file(&self.temporary_path));
         }
     }
 }
@@ -351,14 +370,14 @@ impl Drop for Draft {
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn write(
+pub fn write_atomic(
     folder: &Path,
     name: &str,
     bytes: &[u8],
-    durability: Durability,
+    durability: WriteDurability,
     random: &dyn Random,
 ) -> io::Result<()> {
-    Draft::begin(folder, name, durability, random)?.publish(&folder.join(name), bytes)
+    PendingFile::create(folder, name, durability, random)?.commit(&folder.join(name), bytes)
 }
 
 /// Removes a file of ours. Failures do not matter: a later sweep finds it.
@@ -393,7 +412,7 @@ fn sync_folder(_: &Path) -> io::Result<()> {
 }
 
 /// Age at which what lies about is removed.
-pub struct Limits {
+pub struct SweepAgeLimits {
     /// For temporary files of writers that died.
     pub temporary: Duration,
     /// For everything else in the folder; `None`: it stays.
@@ -401,25 +420,25 @@ pub struct Limits {
 }
 
 /// Removes what is too old from a folder. Failures do not matter: the next writer tries again.
-pub fn sweep(folder: &Path, now: i64, limits: &Limits) {
+pub fn remove_stale_files(folder: &Path, now: i64, limits: &SweepAgeLimits) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let temporary = name.starts_with('.') && name.ends_with(".tmp");
-        let Some(limit) = (if temporary { Some(limits.temporary) } else { limits.other }) else {
+        let is_temporary = name.starts_with('.') && name.ends_with(".tmp");
+        let Some(limit) = (if is_temporary { Some(limits.temporary) } else { limits.other }) else {
             continue;
         };
-        if entry.metadata().is_ok_and(|about| age(&about, now) > limit.as_secs()) {
+        if entry.metadata().is_ok_and(|metadata| age_seconds(&metadata, now) > limit.as_secs()) {
             drop(std::fs::remove_file(entry.path()));
         }
     }
 }
 
 /// Seconds since the last change; zero for a change in the future.
-fn age(about: &std::fs::Metadata, now: i64) -> u64 {
-    let changed = about.modified().ok();
-    let changed = changed.and_then(|when| when.duration_since(std::time::UNIX_EPOCH).ok());
+fn age_seconds(metadata: &std::fs::Metadata, now: i64) -> u64 {
+    let modified = metadata.modified().ok();
+    let changed = modified.and_then(|when| when.duration_since(std::time::UNIX_EPOCH).ok());
     let now = u64::try_from(now).unwrap_or(0);
     changed.map_or(0, |since| now.saturating_sub(since.as_secs()))
 }
@@ -428,7 +447,7 @@ fn age(about: &std::fs::Metadata, now: i64) -> u64 {
 ///
 /// # Errors
 /// When it cannot be opened.
-pub fn open_lock(folder: &Path, name: &str) -> io::Result<File> {
+pub fn open_lock_file(folder: &Path, name: &str) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -443,12 +462,12 @@ pub fn open_lock(folder: &Path, name: &str) -> io::Result<File> {
 ///
 /// # Errors
 /// When there is no home, or the folder cannot be made or trusted.
-pub fn subfolder(gauth: Option<&Path>, name: &str) -> io::Result<PathBuf> {
+pub fn create_subfolder(gauth: Option<&Path>, name: &str) -> io::Result<PathBuf> {
     let gauth = gauth.ok_or_else(|| io::Error::other("there is no home folder"))?;
     let folder = gauth.join(name);
-    if check_folder(&folder).is_err() {
-        make_folder(gauth)?;
-        make_folder(&folder)?;
+    if check_private_folder(&folder).is_err() {
+        create_private_folder(gauth)?;
+        create_private_folder(&folder)?;
     }
     Ok(folder)
 }
@@ -465,7 +484,8 @@ mod tests {
     }
 
     fn put(folder: &Path, name: &str, bytes: &[u8]) {
-        write(folder, name, bytes, Durability::Disposable, &random::System).expect("written");
+        write_atomic(folder, name, bytes, WriteDurability::Disposable, &random::SystemRandom)
+            .expect("written");
     }
 
     #[test]
@@ -474,7 +494,7 @@ mod tests {
         put(folder.path(), "x", b"one");
         put(folder.path(), "x", b"two");
         let path = folder.path().join("x");
-        assert_eq!(&**read_own(&path, 10).expect("read"), b"two");
+        assert_eq!(&**read_private(&path, 10).expect("read"), b"two");
         assert_eq!(path.metadata().expect("stat").permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 1);
     }
@@ -485,50 +505,72 @@ mod tests {
         put(folder.path(), "x", b"one");
         let path = folder.path().join("x");
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).expect("mode");
-        assert!(matches!(read_own(&path, 10), Err(Fault::Exposed("can be used by others", _))));
+        assert!(matches!(
+            read_private(&path, 10),
+            Err(PrivateFileError::Insecure("can be used by others", _))
+        ));
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("mode");
         std::fs::hard_link(&path, folder.path().join("y")).expect("link");
-        assert!(matches!(read_own(&path, 10), Err(Fault::Exposed(..))));
+        assert!(matches!(read_private(&path, 10), Err(PrivateFileError::Insecure(..))));
         std::os::unix::fs::symlink(&path, folder.path().join("z")).expect("link");
-        assert!(matches!(read_own(&folder.path().join("z"), 10), Err(Fault::Io(_))));
-        assert!(matches!(read_own(folder.path(), 10), Err(Fault::NotRegular)));
+        assert!(matches!(read_private(&folder.path().join("z"), 10), Err(PrivateFileError::Io(_))));
+        assert!(matches!(read_private(folder.path(), 10), Err(PrivateFileError::NotRegularFile)));
     }
 
     #[test]
     fn large_files_devices_and_folders_are_not_read() {
         let folder = folder();
         put(folder.path(), "x", b"12345678901");
-        assert!(matches!(read_named(&folder.path().join("x"), 10), Err(Fault::TooLarge(10))));
-        assert!(matches!(read_named(Path::new("/dev/zero"), 10), Err(Fault::NotRegular)));
-        assert!(matches!(read_named(folder.path(), 10), Err(Fault::NotRegular)));
-        assert!(matches!(read_named(&folder.path().join("no"), 10), Err(Fault::Missing)));
+        assert!(matches!(
+            read_user_file(&folder.path().join("x"), 10),
+            Err(PrivateFileError::TooLarge(10))
+        ));
+        assert!(matches!(
+            read_user_file(Path::new("/dev/zero"), 10),
+            Err(PrivateFileError::NotRegularFile)
+        ));
+        assert!(matches!(read_user_file(folder.path(), 10), Err(PrivateFileError::NotRegularFile)));
+        assert!(matches!(
+            read_user_file(&folder.path().join("no"), 10),
+            Err(PrivateFileError::NotFound)
+        ));
     }
 
     #[test]
     fn a_draft_that_is_dropped_leaves_nothing() {
         let folder = folder();
-        let draft = Draft::begin(folder.path(), "x", Durability::Durable, &random::System);
-        drop(draft.expect("draft"));
+        let pending = PendingFile::create(
+            folder.path(),
+            "x",
+            WriteDurability::Durable,
+            &random::SystemRandom,
+        );
+        drop(pending.expect("draft"));
         assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 0);
     }
 
     #[test]
     fn a_reserved_draft_is_cut_to_its_content() {
         let folder = folder();
-        let mut draft =
-            Draft::begin(folder.path(), "x", Durability::Durable, &random::System).expect("draft");
-        draft.reserve(4096).expect("room");
-        draft.publish(&folder.path().join("x"), b"short").expect("published");
-        assert_eq!(&**read_own(&folder.path().join("x"), 10).expect("read"), b"short");
+        let mut pending = PendingFile::create(
+            folder.path(),
+            "x",
+            WriteDurability::Durable,
+            &random::SystemRandom,
+        )
+        .expect("draft");
+        pending.reserve_space(4096).expect("room");
+        pending.commit(&folder.path().join("x"), b"short").expect("published");
+        assert_eq!(&**read_private(&folder.path().join("x"), 10).expect("read"), b"short");
     }
 
     #[test]
     fn a_folder_others_may_write_to_is_not_used() {
         let folder = folder();
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o777)).expect("mode");
-        assert!(make_folder(folder.path()).is_err());
+        assert!(create_private_folder(folder.path()).is_err());
         let inside = folder.path().join("a/b");
-        make_folder(&inside).expect("made");
+        create_private_folder(&inside).expect("made");
         assert_eq!(inside.metadata().expect("stat").permissions().mode() & 0o777, 0o700);
     }
 
@@ -539,13 +581,13 @@ mod tests {
             File::create(folder.path().join(name)).expect("file");
         }
         let hour = Duration::from_secs(3600);
-        let limits = Limits { temporary: hour, other: Some(hour * 24) };
+        let limits = SweepAgeLimits { temporary: hour, other: Some(hour * 24) };
         let now = std::time::UNIX_EPOCH.elapsed().expect("now").as_secs().cast_signed();
-        sweep(folder.path(), now, &limits);
+        remove_stale_files(folder.path(), now, &limits);
         assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 2);
-        sweep(folder.path(), now + 7200, &limits);
+        remove_stale_files(folder.path(), now + 7200, &limits);
         assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 1);
-        sweep(folder.path(), now + 172_800, &limits);
+        remove_stale_files(folder.path(), now + 172_800, &limits);
         assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 0);
     }
 }

@@ -12,14 +12,14 @@ use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::proxy::exceptions::Exception;
+use crate::proxy::exceptions::NoProxyRule;
 use crate::secret::Secret;
 use crate::url::{Scheme, Url};
 use crate::world::env::{self, Env, Variable};
 
 /// How a proxy is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ProxyScheme {
     /// HTTP with `CONNECT`.
     Http,
     /// The same inside TLS.
@@ -38,15 +38,15 @@ pub enum Kind {
 #[derive(Debug, Clone)]
 pub struct Proxy {
     /// How it is spoken to.
-    pub kind: Kind,
+    pub scheme: ProxyScheme,
     /// Name or address; an IPv6 address without its brackets.
     pub host: String,
     /// Named or usual.
     pub port: u16,
     /// User name and password.
-    pub login: Option<(String, Secret)>,
+    pub user_info: Option<(String, Secret)>,
     /// The variable or property that named it, for errors.
-    pub named_by: String,
+    pub origin: String,
 }
 
 impl fmt::Display for Proxy {
@@ -60,7 +60,7 @@ impl fmt::Display for Proxy {
 
 /// gcloud's proxy properties, as they stand.
 #[derive(Debug, Clone, Default)]
-pub struct Properties {
+pub struct GcloudProxyProperties {
     /// `proxy/type`.
     pub kind: Option<String>,
     /// `proxy/address`.
@@ -77,41 +77,41 @@ pub struct Properties {
 
 /// What was said about proxies; read, but understood only when a request needs it.
 #[derive(Debug, Clone, Default)]
-pub struct Proxies {
+pub struct ProxyConfig {
     gcloud: Option<Proxy>,
-    https: Option<Setting>,
-    http: Option<Setting>,
-    except: Vec<Exception>,
+    https: Option<ProxyUrl>,
+    http: Option<ProxyUrl>,
+    no_proxy: Vec<NoProxyRule>,
 }
 
 /// The URL of a proxy, which may hold a password.
 #[derive(Clone)]
-struct Setting {
+struct ProxyUrl {
     variable: &'static str,
     url: Zeroizing<String>,
 }
 
-impl fmt::Debug for Setting {
+impl fmt::Debug for ProxyUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.variable)
     }
 }
 
-impl Proxies {
+impl ProxyConfig {
     /// From gcloud's properties, which win, and the environment.
     ///
     /// # Errors
     /// When gcloud's properties are incomplete or make no sense, or a variable is not text.
-    pub fn read(env: &Env, properties: &Properties) -> Result<Proxies> {
+    pub fn load(env: &Env, properties: &GcloudProxyProperties) -> Result<ProxyConfig> {
         let either = |upper: &'static str, lower: &'static str| {
-            first(env, &[lower, upper, "all_proxy", "ALL_PROXY"])
+            first_set(env, &[lower, upper, "all_proxy", "ALL_PROXY"])
         };
-        Ok(Proxies {
-            gcloud: of_gcloud(properties)?,
+        Ok(ProxyConfig {
+            gcloud: gcloud_proxy(properties)?,
             https: either("HTTPS_PROXY", "https_proxy")?,
             // HTTP_PROXY in capitals may be the header `Proxy:` of a request that a web server serves by CGI.
-            http: first(env, &["http_proxy", "all_proxy", "ALL_PROXY"])?,
-            except: exceptions::read(&env.either_case(&env::NO_PROXY)?.unwrap_or_default()),
+            http: first_set(env, &["http_proxy", "all_proxy", "ALL_PROXY"])?,
+            no_proxy: exceptions::parse_list(&env.any_case(&env::NO_PROXY)?.unwrap_or_default()),
         })
     }
 
@@ -119,86 +119,90 @@ impl Proxies {
     ///
     /// # Errors
     /// `Usage`, naming the variable and never its value, when the proxy's URL cannot be understood.
-    pub fn choose(&self, url: &Url) -> Result<Option<Proxy>> {
-        if stays_here(url) || self.except.iter().any(|exception| exception.covers(url)) {
+    pub fn proxy_for(&self, url: &Url) -> Result<Option<Proxy>> {
+        if is_never_proxied(url) || self.no_proxy.iter().any(|exception| exception.matches(url)) {
             return Ok(None);
         }
         if let Some(proxy) = &self.gcloud {
             return Ok(Some(proxy.clone()));
         }
-        let setting = match url.scheme {
+        let proxy_url = match url.scheme {
             Scheme::Https => &self.https,
             Scheme::Http => &self.http,
         };
-        setting.as_ref().map(|setting| parse(setting.variable, &setting.url)).transpose()
+        proxy_url
+            .as_ref()
+            .map(|setting| parse_proxy_url(setting.variable, &setting.url))
+            .transpose()
     }
 }
 
 /// Whether the host is on this machine or this link: no proxy is asked about, or for, these.
-pub fn stays_here(url: &Url) -> bool {
-    let link_local = match url.address() {
+pub fn is_never_proxied(url: &Url) -> bool {
+    let link_local = match url.ip_address() {
         Some(IpAddr::V4(address)) => address.is_link_local(),
         Some(IpAddr::V6(address)) => address.is_unicast_link_local(),
         None => url.host == "localhost" || url.host.ends_with(".localhost"),
     };
-    link_local || url.is_loopback() || url.is_metadata()
+    link_local || url.is_loopback() || url.is_metadata_server()
 }
 
 /// The first of these variables that is set.
-fn first(env: &Env, names: &[&'static str]) -> Result<Option<Setting>> {
+fn first_set(env: &Env, names: &[&'static str]) -> Result<Option<ProxyUrl>> {
     for name in names {
         if let Some(url) = env.text(&Variable { name, about: "" })? {
-            return Ok(Some(Setting { variable: name, url: Zeroizing::new(url) }));
+            return Ok(Some(ProxyUrl { variable: name, url: Zeroizing::new(url) }));
         }
     }
     Ok(None)
 }
 
 /// Reads a proxy's URL: `[scheme://][user[:password]@]host[:port][/]`.
-fn parse(variable: &str, text: &str) -> Result<Proxy> {
-    let wrong = |what: &str| {
+fn parse_proxy_url(variable: &str, text: &str) -> Result<Proxy> {
+    let usage_error = |what: &str| {
         Error::usage(format!("{variable} {what}"))
             .hint(format!("export {variable}=http://HOST:PORT, or unset {variable}"))
     };
     let (scheme, rest) = text.trim().split_once("://").unwrap_or(("http", text.trim()));
-    let (kind, usual_port) = match scheme.to_ascii_lowercase().as_str() {
-        "http" => (Kind::Http, 80),
-        "https" => (Kind::Https, 443),
-        "socks4" => (Kind::Socks4, 1080),
-        "socks4a" => (Kind::Socks4a, 1080),
-        "socks" | "socks5" => (Kind::Socks5, 1080),
-        "socks5h" => (Kind::Socks5h, 1080),
+    let (scheme, default_port) = match scheme.to_ascii_lowercase().as_str() {
+        "http" => (ProxyScheme::Http, 80),
+        "https" => (ProxyScheme::Https, 443),
+        "socks4" => (ProxyScheme::Socks4, 1080),
+        "socks4a" => (ProxyScheme::Socks4a, 1080),
+        "socks" | "socks5" => (ProxyScheme::Socks5, 1080),
+        "socks5h" => (ProxyScheme::Socks5h, 1080),
         _ => {
-            return Err(wrong(
+            return Err(usage_error(
                 "has a scheme that is not http, https, socks4, socks4a, socks5 or socks5h",
             ));
         }
     };
-    let (login, place) = match rest.rsplit_once('@') {
-        Some((login, place)) => (Some(login), place),
+    let (user_info, host_port) = match rest.rsplit_once('@') {
+        Some((user_info, host_port)) => (Some(user_info), host_port),
         None => (None, rest),
     };
-    let place = place.strip_suffix('/').unwrap_or(place);
-    if place.contains(['/', '?', '#']) {
-        return Err(wrong("has a path, which proxies do not have"));
+    let host_port = host_port.strip_suffix('/').unwrap_or(host_port);
+    if host_port.contains(['/', '?', '#']) {
+        return Err(usage_error("has a path, which proxies do not have"));
     }
-    let url = Url::parse(&format!("http://{place}/")).map_err(wrong)?;
-    let named_port = place.rsplit(']').next().is_some_and(|end| end.contains(':'));
+    let url = Url::parse(&format!("http://{host_port}/")).map_err(usage_error)?;
+    let has_port = host_port.rsplit(']').next().is_some_and(|end| end.contains(':'));
     Ok(Proxy {
-        kind,
+        scheme,
         host: url.host,
-        port: if named_port { url.port } else { usual_port },
-        login: login
-            .map(|login| {
-                credentials(login).ok_or_else(|| wrong("has a malformed user name or password"))
+        port: if has_port { url.port } else { default_port },
+        user_info: user_info
+            .map(|user_info| {
+                parse_user_info(user_info)
+                    .ok_or_else(|| usage_error("has a malformed user name or password"))
             })
             .transpose()?,
-        named_by: variable.to_owned(),
+        origin: variable.to_owned(),
     })
 }
 
 /// User name and password, percent-decoded.
-fn credentials(text: &str) -> Option<(String, Secret)> {
+fn parse_user_info(text: &str) -> Option<(String, Secret)> {
     let decoded = |text: &str| {
         let text = percent_decode_str(text).decode_utf8().ok()?;
         (!text.chars().any(char::is_control)).then(|| text.into_owned())
@@ -208,35 +212,39 @@ fn credentials(text: &str) -> Option<(String, Secret)> {
 }
 
 /// gcloud's proxy: type, address and port, all or none.
-fn of_gcloud(properties: &Properties) -> Result<Option<Proxy>> {
-    let wrong = |what: &str| {
+fn gcloud_proxy(properties: &GcloudProxyProperties) -> Result<Option<Proxy>> {
+    let malformed_error = |what: &str| {
         Error::new(ErrorKind::Malformed, format!("gcloud's proxy properties {what}"))
             .hint("gcloud config unset proxy/type, proxy/address and proxy/port, or set all three")
     };
     let (kind, address, port) = match (&properties.kind, &properties.address, &properties.port) {
         (None, None, None) => return Ok(None),
         (Some(kind), Some(address), Some(port)) => (kind, address, port),
-        _ => return Err(wrong("are incomplete")),
+        _ => return Err(malformed_error("are incomplete")),
     };
-    let here = properties.rdns.as_deref().is_some_and(|rdns| !env::is_yes(rdns));
-    let kind = match (kind.as_str(), here) {
+    let resolve_locally = properties.rdns.as_deref().is_some_and(|rdns| !env::is_true_text(rdns));
+    let scheme = match (kind.as_str(), resolve_locally) {
         // Without a tunnel only plain http would differ, which gauth sends to this machine alone.
-        ("http" | "http_no_tunnel", _) => Kind::Http,
-        ("socks4", false) => Kind::Socks4a,
-        ("socks4", true) => Kind::Socks4,
-        ("socks5", false) => Kind::Socks5h,
-        ("socks5", true) => Kind::Socks5,
-        _ => return Err(wrong("have a type that is not http, http_no_tunnel, socks4 or socks5")),
+        ("http" | "http_no_tunnel", _) => ProxyScheme::Http,
+        ("socks4", false) => ProxyScheme::Socks4a,
+        ("socks4", true) => ProxyScheme::Socks4,
+        ("socks5", false) => ProxyScheme::Socks5h,
+        ("socks5", true) => ProxyScheme::Socks5,
+        _ => {
+            return Err(malformed_error(
+                "have a type that is not http, http_no_tunnel, socks4 or socks5",
+            ));
+        }
     };
-    let shown = if address.contains(':') { format!("[{address}]") } else { address.clone() };
-    let url = Url::parse(&format!("http://{shown}:{port}/"))
-        .map_err(|what| wrong(&format!("name an address that {what}")))?;
-    let login = properties
+    let host = if address.contains(':') { format!("[{address}]") } else { address.clone() };
+    let url = Url::parse(&format!("http://{host}:{port}/"))
+        .map_err(|what| malformed_error(&format!("name an address that {what}")))?;
+    let user_info = properties
         .username
         .clone()
         .map(|user| (user, properties.password.clone().unwrap_or_else(|| Secret::new(""))));
-    let named_by = "gcloud's proxy/address".to_owned();
-    Ok(Some(Proxy { kind, host: url.host, port: url.port, login, named_by }))
+    let origin = "gcloud's proxy/address".to_owned();
+    Ok(Some(Proxy { scheme, host: url.host, port: url.port, user_info, origin }))
 }
 
 #[cfg(test)]
@@ -251,15 +259,23 @@ mod tests {
         Env::Fixed(variables.iter().map(pair).collect::<BTreeMap<_, _>>())
     }
 
-    fn chosen(variables: &[(&str, &str)], properties: &Properties, url: &str) -> Option<String> {
-        let proxies = Proxies::read(&env(variables), properties).expect("settings");
-        let proxy = proxies.choose(&Url::parse(url).expect(url)).expect("proxy");
-        proxy.map(|proxy| format!("{:?} {proxy} by {}", proxy.kind, proxy.named_by))
+    fn chosen(
+        variables: &[(&str, &str)],
+        properties: &GcloudProxyProperties,
+        url: &str,
+    ) -> Option<String> {
+        let proxies = ProxyConfig::load(&env(variables), properties).expect("settings");
+        let proxy = proxies.proxy_for(&Url::parse(url).expect(url)).expect("proxy");
+        proxy.map(|proxy| format!("{:?} {proxy} by {}", proxy.scheme, proxy.origin))
     }
 
     #[track_caller]
     fn check(variables: &[(&str, &str)], url: &str, proxy: Option<&str>) {
-        assert_eq!(chosen(variables, &Properties::default(), url).as_deref(), proxy, "{url}");
+        assert_eq!(
+            chosen(variables, &GcloudProxyProperties::default(), url).as_deref(),
+            proxy,
+            "{url}"
+        );
     }
 
     #[test]
@@ -302,14 +318,14 @@ mod tests {
 
     #[test]
     fn gclouds_properties_win_over_the_environment() {
-        let mut properties = Properties {
+        let mut properties = GcloudProxyProperties {
             kind: Some("socks5".to_owned()),
             address: Some("p.corp".to_owned()),
             port: Some("1081".to_owned()),
-            ..Properties::default()
+            ..GcloudProxyProperties::default()
         };
         let variables = [("HTTPS_PROXY", "http://env:1"), ("NO_PROXY", "b.example")];
-        let by = |properties: &Properties, url| chosen(&variables, properties, url);
+        let by = |properties: &GcloudProxyProperties, url| chosen(&variables, properties, url);
         let url = "https://a.example/";
         assert_eq!(
             by(&properties, url).as_deref(),
@@ -334,17 +350,18 @@ mod tests {
         ] {
             properties.kind = kind.map(str::to_owned);
             properties.port = port.map(str::to_owned);
-            let error = Proxies::read(&env(&[]), &properties).expect_err("incomplete");
+            let error = ProxyConfig::load(&env(&[]), &properties).expect_err("incomplete");
             assert_eq!(error.kind(), ErrorKind::Malformed);
         }
     }
 
     #[test]
     fn a_proxys_login_is_decoded_and_kept_secret() {
-        let proxy = parse("HTTPS_PROXY", "http://ada%40corp:p%3A%40ss@p:3128").expect("proxy");
-        let (user, password) = proxy.login.as_ref().expect("login");
+        let proxy =
+            parse_proxy_url("HTTPS_PROXY", "http://ada%40corp:p%3A%40ss@p:3128").expect("proxy");
+        let (user, password) = proxy.user_info.as_ref().expect("login");
         assert_eq!(user, "ada@corp");
-        assert!(password.same_as(&Secret::new("p:@ss")));
+        assert!(password.constant_time_eq(&Secret::new("p:@ss")));
         assert!(!format!("{proxy:?} {proxy}").contains("p:@ss"));
     }
 
@@ -360,9 +377,10 @@ mod tests {
             "http://ada:hunter2hunter2%0d%0a@p",
             "http://ada:hunter2hunter2%ff@p",
         ] {
-            let proxies = Proxies::read(&env(&[("https_proxy", url)]), &Properties::default());
+            let proxies =
+                ProxyConfig::load(&env(&[("https_proxy", url)]), &GcloudProxyProperties::default());
             let target = Url::parse("https://a.example/").expect("url");
-            let error = proxies.expect("settings").choose(&target).expect_err(url);
+            let error = proxies.expect("settings").proxy_for(&target).expect_err(url);
             assert_eq!(error.kind(), ErrorKind::Usage);
             let shown = format!("{error} {:?} {error:?}", error.hint_text());
             assert!(shown.contains("https_proxy") && !shown.contains("hunter2"), "{shown}");

@@ -16,11 +16,11 @@ use crate::error::{self, Error, Result};
 use crate::printable;
 
 /// The largest file of certificates that is read: the largest bundle of any system is a quarter of it.
-const LARGEST: u64 = 4 * 1024 * 1024;
+const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Where systems keep their bundle, the most frequent first.
 #[cfg(not(any(windows, target_os = "macos")))]
-const BUNDLES: &[&str] = &[
+const SYSTEM_BUNDLES: &[&str] = &[
     "/etc/ssl/certs/ca-certificates.crt", // Debian, Ubuntu, Arch, Gentoo, distroless
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", // Fedora, Red Hat
     "/etc/pki/tls/certs/ca-bundle.crt",   // older Fedora, Red Hat
@@ -34,11 +34,11 @@ const BUNDLES: &[&str] = &[
 
 /// What a server's certificate is measured against.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trust {
+pub enum RootCertificates {
     /// A file, and what named it: a flag, variable or property.
     File {
         /// As an error shows it: `--ca-file`.
-        named_by: String,
+        origin: String,
         /// PEM, one certificate or many.
         path: PathBuf,
     },
@@ -47,35 +47,36 @@ pub enum Trust {
 }
 
 /// The first place that names a file. Later places are not asked.
-pub fn choose(
+pub fn select(
     flag: Option<(&str, &Path)>,
     gcloud: impl FnOnce() -> Option<PathBuf>,
     variable: impl FnOnce() -> Option<PathBuf>,
-) -> Trust {
-    let file = |named_by: &str, path: PathBuf| Trust::File { named_by: named_by.to_owned(), path };
-    if let Some((named_by, path)) = flag {
-        return file(named_by, path.to_owned());
+) -> RootCertificates {
+    let file =
+        |origin: &str, path: PathBuf| RootCertificates::File { origin: origin.to_owned(), path };
+    if let Some((origin, path)) = flag {
+        return file(origin, path.to_owned());
     }
     if let Some(path) = gcloud() {
         return file("gcloud's core/custom_ca_certs_file", path);
     }
-    variable().map_or(Trust::System, |path| file("SSL_CERT_FILE", path))
+    variable().map_or(RootCertificates::System, |path| file("SSL_CERT_FILE", path))
 }
 
-impl Trust {
+impl RootCertificates {
     /// Reads the certificates and makes of them what TLS wants.
     ///
     /// # Errors
     /// `Malformed`, naming flag or variable and file, when a named file cannot be used.
-    pub fn client(&self) -> Result<ClientConfig> {
+    pub fn tls_client_config(&self) -> Result<ClientConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| Error::unexpected(format!("TLS cannot be set up, {error}")))?;
         let store = match self {
-            Trust::File { named_by, path } => named(named_by, path)?,
+            RootCertificates::File { origin: named_by, path } => load_file(named_by, path)?,
             #[cfg(any(windows, target_os = "macos"))]
-            Trust::System => {
+            RootCertificates::System => {
                 let verifier =
                     rustls_platform_verifier::Verifier::new(provider).map_err(|error| {
                         Error::unexpected(format!(
@@ -89,19 +90,19 @@ impl Trust {
                     .with_no_client_auth());
             }
             #[cfg(not(any(windows, target_os = "macos")))]
-            Trust::System => system(BUNDLES),
+            RootCertificates::System => load_system(SYSTEM_BUNDLES),
         };
         Ok(builder.with_root_certificates(store).with_no_client_auth())
     }
 }
 
 /// The certificates of a file somebody named.
-fn named(named_by: &str, path: &Path) -> Result<RootCertStore> {
-    let hint = || format!("{named_by}: a PEM file with the certificate of the issuer");
+fn load_file(origin: &str, path: &Path) -> Result<RootCertStore> {
+    let hint = || format!("{origin}: a PEM file with the certificate of the issuer");
     let unusable = |what: &str| {
-        Error::malformed(named_by, format!("{} {what}", printable::path(path))).hint(hint())
+        Error::malformed(origin, format!("{} {what}", printable::path(path))).hint(hint())
     };
-    let bytes = match read(path) {
+    let bytes = match read_regular_file(path) {
         Ok(Some(bytes)) => bytes,
         Ok(None) => return Err(unusable("is not a file of at most 4 MiB")),
         Err(reason) => {
@@ -109,7 +110,7 @@ fn named(named_by: &str, path: &Path) -> Result<RootCertStore> {
             return Err(unusable(&format!("cannot be read, {reason}")));
         }
     };
-    match store(&bytes) {
+    match parse_pem(&bytes) {
         store if store.is_empty() => Err(unusable("holds no certificate")),
         store => Ok(store),
     }
@@ -117,29 +118,29 @@ fn named(named_by: &str, path: &Path) -> Result<RootCertStore> {
 
 /// The system's certificates; what cannot be read is passed over.
 #[cfg(not(any(windows, target_os = "macos")))]
-fn system(bundles: &[&str]) -> RootCertStore {
+fn load_system(bundles: &[&str]) -> RootCertStore {
     bundles
         .iter()
-        .filter_map(|path| read(Path::new(path)).ok().flatten())
-        .map(|bytes| store(&bytes))
+        .filter_map(|path| read_regular_file(Path::new(path)).ok().flatten())
+        .map(|bytes| parse_pem(&bytes))
         .find(|store| !store.is_empty())
         .unwrap_or_else(|| RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
 }
 
 /// The whole of a regular file, `None` where it is none or too large.
-fn read(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
+fn read_regular_file(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
     // Asked before opening: opening a named pipe would wait for its writer.
-    let facts = std::fs::metadata(path)?;
-    if !facts.is_file() || facts.len() > LARGEST {
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
         return Ok(None);
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(facts.len()).unwrap_or_default() + 1);
-    std::fs::File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= LARGEST))
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default() + 1);
+    std::fs::File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= MAX_FILE_BYTES))
 }
 
 /// Every certificate in a PEM text. Bundles hold comments and the odd certificate nobody can parse: both are skipped.
-fn store(pem: &[u8]) -> RootCertStore {
+fn parse_pem(pem: &[u8]) -> RootCertStore {
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(CertificateDer::pem_slice_iter(pem).filter_map(|one| one.ok()));
     store
@@ -157,10 +158,10 @@ mod tests {
     #[track_caller]
     fn check(flag: Option<&str>, gcloud: Option<&str>, variable: Option<&str>, wins: Option<&str>) {
         let flag = flag.map(|flag| ("--ca-file", Path::new(flag)));
-        let chosen = choose(flag, || gcloud.and_then(path), || variable.and_then(path));
+        let chosen = select(flag, || gcloud.and_then(path), || variable.and_then(path));
         match (chosen, wins) {
-            (Trust::System, None) => {}
-            (Trust::File { named_by, path }, Some(wins)) => {
+            (RootCertificates::System, None) => {}
+            (RootCertificates::File { origin: named_by, path }, Some(wins)) => {
                 assert_eq!(format!("{named_by} {}", path.display()), wins);
             }
             (chosen, _) => panic!("{chosen:?}"),
@@ -180,18 +181,19 @@ mod tests {
 
     #[test]
     fn later_places_are_not_asked_when_an_earlier_one_names_a_file() {
-        let chosen = choose(
+        let chosen = select(
             Some(("--ca-file", Path::new("/f"))),
             || panic!("gcloud was asked"),
             || panic!("the variable was asked"),
         );
-        assert_ne!(chosen, Trust::System);
+        assert_ne!(chosen, RootCertificates::System);
     }
 
     #[track_caller]
     fn refused(path: &Path, says: &str) {
-        let trust = Trust::File { named_by: "SSL_CERT_FILE".to_owned(), path: path.to_owned() };
-        let error = trust.client().expect_err("unusable");
+        let trust =
+            RootCertificates::File { origin: "SSL_CERT_FILE".to_owned(), path: path.to_owned() };
+        let error = trust.tls_client_config().expect_err("unusable");
         assert_eq!(error.kind(), ErrorKind::Malformed);
         assert!(error.message().starts_with("SSL_CERT_FILE: "), "{error}");
         assert!(error.message().ends_with(says), "{error}");
@@ -207,7 +209,7 @@ mod tests {
         refused(&empty, "empty.pem holds no certificate");
         refused(folder.path(), "is not a file of at most 4 MiB");
         let large = folder.path().join("large.pem");
-        std::fs::File::create(&large).expect("file").set_len(LARGEST + 1).expect("length");
+        std::fs::File::create(&large).expect("file").set_len(MAX_FILE_BYTES + 1).expect("length");
         refused(&large, "large.pem is not a file of at most 4 MiB");
     }
 
@@ -216,7 +218,7 @@ mod tests {
     fn without_any_bundle_the_compiled_in_certificates_are_used() {
         let folder = tempfile::tempdir().expect("folder");
         let missing = folder.path().join("missing.pem");
-        let store = system(&[missing.to_str().expect("path")]);
+        let store = load_system(&[missing.to_str().expect("path")]);
         assert_eq!(store.len(), webpki_roots::TLS_SERVER_ROOTS.len());
     }
 }

@@ -18,7 +18,7 @@ impl Secret {
     /// Takes a value into custody; the filter knows it from now on.
     pub fn new(value: impl Into<String>) -> Secret {
         let value = Zeroizing::new(value.into());
-        filter::enter(&value);
+        filter::register(&value);
         Secret(value)
     }
 
@@ -33,7 +33,7 @@ impl Secret {
     }
 
     /// What all tokens of its sort begin with: nothing to hide, and a sign of what it is.
-    pub fn beginning(&self) -> &'static str {
+    pub fn known_prefix(&self) -> &'static str {
         ["ya29.", "eyJ", "1//", "GOCSPX-", "-----BEGIN"]
             .into_iter()
             .find(|sort| self.0.starts_with(sort))
@@ -56,7 +56,7 @@ impl Secret {
     }
 
     /// Compares in time that depends on the lengths only.
-    pub fn same_as(&self, other: &Secret) -> bool {
+    pub fn constant_time_eq(&self, other: &Secret) -> bool {
         let (a, b) = (self.0.as_bytes(), other.0.as_bytes());
         a.len() == b.len() && a.iter().zip(b).fold(0, |sum, (x, y)| sum | (x ^ y)) == 0
     }
@@ -81,7 +81,7 @@ pub fn fingerprint(bytes: &[u8]) -> String {
 
 /// Whether a value given on the command line looks like a secret that does not belong there: a token or key, or
 /// the JSON of a credential.
-pub fn looks_secret(value: &str) -> bool {
+pub fn looks_like_secret(value: &str) -> bool {
     let begins_secret = |word: &str| {
         let word = word.trim_start_matches(['"', '\'']);
         ["ya29.", "1//", "eyJ"].iter().any(|prefix| word.starts_with(prefix))
@@ -94,28 +94,30 @@ pub fn looks_secret(value: &str) -> bool {
 
 /// Whether a value that should be the path of a file may be the file's content, perhaps torn or in base64: such a
 /// path is not repeated in an error.
-pub fn looks_like_content(path: &str) -> bool {
+pub fn looks_like_file_content(path: &str) -> bool {
     /// Base64 runs on where names in a path end.
-    const LONGEST_NAME: usize = 80;
-    let of_a_name = |letter: char| letter.is_ascii_alphanumeric() || "+=_-".contains(letter);
-    looks_secret(path)
+    const MAX_PATH_SEGMENT_BYTES: usize = 80;
+    let is_name_char = |letter: char| letter.is_ascii_alphanumeric() || "+=_-".contains(letter);
+    looks_like_secret(path)
         || (path.contains('{') && path.contains('"'))
-        || path.split(|letter| !of_a_name(letter)).any(|name| name.len() > LONGEST_NAME)
+        || path
+            .split(|letter| !is_name_char(letter))
+            .any(|name| name.len() > MAX_PATH_SEGMENT_BYTES)
 }
 
 /// Replaces every live secret in `text`, plain, percent-encoded or base64, by its fingerprint; and what looks like a
 /// token though it was never taken for one, such as a variable that holds it by mistake.
 pub fn redact(text: &str) -> String {
-    filter::clean(&without_lookalikes(text))
+    filter::redact_known(&redact_lookalikes(text))
 }
 
 /// Words of this length that begin like a token are taken for one.
-const SHORTEST_LOOKALIKE: usize = 20;
+const MIN_LOOKALIKE_BYTES: usize = 20;
 
-fn without_lookalikes(text: &str) -> Cow<'_, str> {
+fn redact_lookalikes(text: &str) -> Cow<'_, str> {
     let is_edge = |letter: char| !(letter.is_ascii_alphanumeric() || "._-/+=~".contains(letter));
     let words = text.split(is_edge);
-    let found = words.filter(|word| word.len() >= SHORTEST_LOOKALIKE && looks_secret(word));
+    let found = words.filter(|word| word.len() >= MIN_LOOKALIKE_BYTES && looks_like_secret(word));
     found.fold(Cow::Borrowed(text), |clean, word| {
         let mark = format!("[secret {}]", fingerprint(word.as_bytes()));
         Cow::Owned(clean.replace(word, &mark))
@@ -134,15 +136,15 @@ mod tests {
     #[test]
     fn equality_needs_every_byte() {
         let secret = Secret::new("abcdefgh");
-        assert!(secret.same_as(&Secret::new("abcdefgh")));
-        assert!(!secret.same_as(&Secret::new("abcdefgi")));
-        assert!(!secret.same_as(&Secret::new("abcdefg")));
+        assert!(secret.constant_time_eq(&Secret::new("abcdefgh")));
+        assert!(!secret.constant_time_eq(&Secret::new("abcdefgi")));
+        assert!(!secret.constant_time_eq(&Secret::new("abcdefg")));
     }
 
     #[test]
     fn the_filter_finds_every_spelling() {
         let secret = Secret::new("s3cret/with+odd=chars?");
-        for form in filter::forms(secret.expose()) {
+        for form in filter::encodings(secret.expose()) {
             let line = format!("before {} after", form.as_str());
             let clean = redact(&line);
             assert!(!clean.contains(form.as_str()), "{clean}");
@@ -160,10 +162,16 @@ mod tests {
 
     #[test]
     fn words_are_not_taken_for_secrets() {
-        assert!(looks_secret("ya29.a0Af") && looks_secret("1//0g") && looks_secret("eyJhbGc"));
-        assert!(!looks_secret("ada@example.com") && !looks_secret("/home/ada/key.json"));
-        assert!(looks_secret("'ya29.a0Af'") && looks_secret("{\"refresh_token\": \"x\"}"));
+        assert!(
+            looks_like_secret("ya29.a0Af")
+                && looks_like_secret("1//0g")
+                && looks_like_secret("eyJhbGc")
+        );
+        assert!(!looks_like_secret("ada@example.com") && !looks_like_secret("/home/ada/key.json"));
+        assert!(
+            looks_like_secret("'ya29.a0Af'") && looks_like_secret("{\"refresh_token\": \"x\"}")
+        );
         let path = "/var/lib/jenkins/workspace/nightly-build_main/.secrets/service-account.json";
-        assert!(!looks_like_content(path) && looks_like_content(&"QUJD".repeat(40)));
+        assert!(!looks_like_file_content(path) && looks_like_file_content(&"QUJD".repeat(40)));
     }
 }

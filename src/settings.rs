@@ -6,47 +6,47 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::accounts::vault::{Store, Vaults};
-use crate::broker::{Broker, Policy};
-use crate::call::{self, Caller, Network};
-use crate::credential::Services;
+use crate::accounts::vault::{SecretStore, SecretStores};
+use crate::broker::{Broker, CachePolicy};
+use crate::call::{self, HttpClient, NetworkConfig};
+use crate::credential::EndpointOverrides;
 use crate::credential::external_account::provider;
 use crate::credential::impersonated;
 use crate::error::{Error, Result};
-use crate::flags::{Effort, General, Source, Who, Wish};
-use crate::gcloud::properties::Properties;
-use crate::settings::config::Saved;
-use crate::token::{AccessRequest, scopes};
+use crate::flags::{CacheFlags, CredentialFlags, GeneralFlags, SourceName, TokenFlags};
+use crate::gcloud::properties::GcloudProperties;
+use crate::settings::config::ActiveProfile;
+use crate::token::{AccessTokenRequest, expand_scopes};
 use crate::url::Url;
 use crate::world::World;
 use crate::world::env::{self, Variable};
-use crate::world::terminal::Level;
+use crate::world::terminal::Verbosity;
 use crate::{duration, printable, trust};
 
 pub use config::profile_names;
 
 /// Time for all requests of a run together.
-const BUDGET: Duration = Duration::from_secs(30);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A value and who chose it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chosen<T> {
+pub struct Sourced<T> {
     /// The value.
     pub value: T,
     /// The flag, variable or file.
     pub origin: String,
     /// Whether it was named for this run, and so goes before any variable of Google's.
-    pub named: bool,
+    pub explicit: bool,
 }
 
 /// What holds for this run.
-pub struct Settings {
+pub struct Config {
     /// A credential file, or `-`.
-    pub credentials: Option<Chosen<OsString>>,
+    pub credentials: Option<Sourced<OsString>>,
     /// An account.
-    pub account: Option<Chosen<String>>,
+    pub account: Option<Sourced<String>>,
     /// The only place to look.
-    pub source: Option<Chosen<Source>>,
+    pub source: Option<Sourced<SourceName>>,
     /// The project that pays, over the credential's own.
     pub quota_project: Option<String>,
     /// The universe, over the credential's own.
@@ -58,43 +58,43 @@ pub struct Settings {
     /// The token endpoint of `CLOUDSDK_AUTH_TOKEN_HOST`.
     pub token_host: Option<Url>,
     /// Other services of Google's that variables moved.
-    pub services: Services,
+    pub services: EndpointOverrides,
     /// A provider to federate with, in place of a credential.
-    pub workload: Option<Chosen<Workload>>,
+    pub workload_identity: Option<Sourced<WorkloadIdentity>>,
     /// The service account to act as, and before it those in between.
-    pub impersonate: Option<Chosen<Vec<String>>>,
+    pub impersonation_chain: Option<Sourced<Vec<String>>>,
     /// What the token is to be narrowed to.
-    pub narrow: Option<Narrow>,
+    pub downscoping: Option<Downscoping>,
     /// The profile in use, by its name.
     pub profile: Option<String>,
     /// The OAuth client to sign in with.
-    pub client_id_file: Option<Chosen<PathBuf>>,
+    pub client_id_file: Option<Sourced<PathBuf>>,
     /// Where the secrets of a new login go.
-    pub store: Option<Store>,
+    pub secret_store: Option<SecretStore>,
     /// The way to stores.
-    pub vaults: Vaults,
+    pub secret_stores: SecretStores,
     /// What is asked for.
-    pub wish: AccessRequest,
-    policy: Policy,
-    budget: Duration,
-    ca_file: Option<Chosen<PathBuf>>,
+    pub access_token_request: AccessTokenRequest,
+    policy: CachePolicy,
+    timeout: Duration,
+    ca_file: Option<Sourced<PathBuf>>,
 }
 
 /// Federation without a credential file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Workload {
+pub struct WorkloadIdentity {
     /// The provider, as an STS takes it.
     pub audience: String,
     /// Where the token for it comes from.
-    pub subject: Subject,
+    pub subject_token: SubjectTokenLocation,
 }
 
 /// Where a token for a provider comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Subject {
+pub enum SubjectTokenLocation {
     /// From the CI system this runs in.
     #[default]
-    Found,
+    CiSystem,
     /// From a file.
     File(PathBuf),
     /// From a variable.
@@ -105,7 +105,7 @@ pub enum Subject {
 
 /// What a token is narrowed to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Narrow {
+pub enum Downscoping {
     /// To these rules, `ROLE@BUCKET[/PREFIX]` each.
     Rules(Vec<String>),
     /// To the boundary in this file.
@@ -114,211 +114,238 @@ pub enum Narrow {
 
 /// The groups of flags a command has; those it does not have are at their defaults.
 #[derive(Debug, Default)]
-pub struct Given {
+pub struct Overrides {
     /// Which credential.
-    pub who: Who,
+    pub credential: CredentialFlags,
     /// What for.
-    pub wish: Wish,
+    pub token: TokenFlags,
     /// With what effort.
-    pub effort: Effort,
+    pub cache: CacheFlags,
     /// What holds for every command.
-    pub general: General,
+    pub general: GeneralFlags,
     /// Whether the profile may be one that nobody has made yet: this command does.
-    pub new_profile: bool,
+    pub allow_new_profile: bool,
 }
 
-impl Settings {
+impl Config {
     /// Puts flags, variables and files together, and sets how much is said.
     ///
     /// # Errors
     /// Usage for a flag or variable that makes no sense, malformed for a broken `config.toml`.
-    pub fn resolve(given: &Given, world: &World) -> Result<Settings> {
-        set_level(&given.general, world);
-        world.folders.check()?;
-        let saved = config::saved(given, world)?;
-        let pick = Pick { world, saved: &saved };
-        let profile = &saved.profile;
-        let who = &given.who;
-        let min_ttl = pick
-            .text("--min-ttl", &given.effort.min_ttl, &[env::GAUTH_MIN_TTL], &profile.min_ttl)?
-            .map(|chosen| seconds(&chosen))
+    pub fn resolve(overrides: &Overrides, world: &World) -> Result<Config> {
+        set_log_level(&overrides.general, world);
+        world.folders.check_config_dir()?;
+        let active_profile = config::active_profile(overrides, world)?;
+        let layers = ConfigLayers { world, active_profile: &active_profile };
+        let profile = &active_profile.profile;
+        let credential_flags = &overrides.credential;
+        let min_ttl = layers
+            .text("--min-ttl", &overrides.cache.min_ttl, &[env::GAUTH_MIN_TTL], &profile.min_ttl)?
+            .map(|chosen| parse_seconds(&chosen))
             .transpose()?;
-        let timeout =
-            pick.text("--timeout", &given.effort.timeout, &[env::GAUTH_TIMEOUT], &profile.timeout)?;
-        let source = pick.text(
+        let timeout = layers.text(
+            "--timeout",
+            &overrides.cache.timeout,
+            &[env::GAUTH_TIMEOUT],
+            &profile.timeout,
+        )?;
+        let source = layers.text(
             "--source",
-            &who.source.map(|source| OsString::from(source_name(source))),
+            &credential_flags.source.map(|source| OsString::from(source_name(source))),
             &[env::GAUTH_SOURCE],
             &profile.source,
         )?;
-        let quota_project = pick.text(
+        let quota_project = layers.text(
             "--quota-project",
-            &who.quota_project,
+            &credential_flags.quota_project,
             &[env::GAUTH_QUOTA_PROJECT, env::GOOGLE_CLOUD_QUOTA_PROJECT],
             &profile.quota_project,
         )?;
-        let universe_domain = pick.text(
+        let universe_domain = layers.text(
             "--universe-domain",
-            &who.universe_domain,
+            &credential_flags.universe_domain,
             &[env::GAUTH_UNIVERSE_DOMAIN, env::GOOGLE_CLOUD_UNIVERSE_DOMAIN],
             &profile.universe_domain,
         )?;
-        let ca_file =
-            pick.path("--ca-file", &given.effort.ca_file, &env::GAUTH_CA_FILE, &profile.ca_file);
-        Ok(Settings {
-            credentials: pick.credentials(&who.credentials),
-            account: pick.text(
+        let ca_file = layers.path(
+            "--ca-file",
+            &overrides.cache.ca_file,
+            &env::GAUTH_CA_FILE,
+            &profile.ca_file,
+        );
+        Ok(Config {
+            credentials: layers.credentials(&credential_flags.credentials),
+            account: layers.text(
                 "--account",
-                &who.account,
+                &credential_flags.account,
                 &[env::GAUTH_ACCOUNT],
                 &profile.account,
             )?,
-            source: source.map(read_source).transpose()?,
-            quota_project: quota_project.map(header_value).transpose()?,
-            universe_domain: universe_domain.map(read_universe).transpose()?,
-            allowed_token_hosts: pick.hosts(
+            source: source.map(parse_source).transpose()?,
+            quota_project: quota_project.map(check_header_value).transpose()?,
+            universe_domain: universe_domain.map(parse_universe_domain).transpose()?,
+            allowed_token_hosts: layers.hosts(
                 "--allow-token-host",
-                &who.allow_token_host,
+                &credential_flags.allow_token_host,
                 &env::GAUTH_ALLOW_TOKEN_HOST,
                 profile.allowed_token_hosts.as_deref(),
             )?,
-            allowed_hosts: pick.hosts(
+            allowed_hosts: layers.hosts(
                 "--allow-host",
-                &who.allow_host,
+                &credential_flags.allow_host,
                 &env::GAUTH_ALLOW_HOST,
                 profile.allowed_hosts.as_deref(),
             )?,
-            token_host: moved(world, &env::CLOUDSDK_AUTH_TOKEN_HOST)?,
-            services: services(world)?,
-            workload: pick.workload(who)?,
-            impersonate: pick.impersonate(who)?,
-            narrow: narrow(&given.wish)?,
-            store: match &profile.store {
-                Some(name) => Some(Store::named(name, &format!("{}: store", saved.place))?),
+            token_host: endpoint_override(world, &env::CLOUDSDK_AUTH_TOKEN_HOST)?,
+            services: service_endpoints(world)?,
+            workload_identity: layers.workload_identity(credential_flags)?,
+            impersonation_chain: layers.impersonation_chain(credential_flags)?,
+            downscoping: downscoping(&overrides.token)?,
+            secret_store: match &profile.store {
+                Some(name) => {
+                    Some(SecretStore::parse(name, &format!("{}: store", active_profile.location))?)
+                }
                 None => None,
             },
-            vaults: Vaults::new(saved.store_command.clone(), &saved.place, world),
-            profile: saved.name.clone(),
-            client_id_file: pick.path(
+            secret_stores: SecretStores::new(
+                active_profile.store_command.clone(),
+                &active_profile.location,
+                world,
+            ),
+            profile: active_profile.name.clone(),
+            client_id_file: layers.path(
                 "--client-id-file",
                 &None,
                 &env::GAUTH_CLIENT_ID_FILE,
                 &profile.client_id_file,
             ),
-            wish: pick.wish(&given.wish)?,
-            policy: Policy {
-                no_cache: given.effort.no_cache
-                    || world.env.says_yes(&env::GAUTH_NO_CACHE)
+            access_token_request: layers.access_token_request(&overrides.token)?,
+            policy: CachePolicy {
+                no_cache: overrides.cache.no_cache
+                    || world.env.is_true(&env::GAUTH_NO_CACHE)
                     || (world.env.os(&env::GAUTH_NO_CACHE).is_none()
                         && profile.no_cache == Some(true)),
-                refresh: given.effort.refresh,
+                refresh: overrides.cache.refresh,
                 min_ttl,
             },
-            budget: timeout.map(|chosen| budget(&chosen)).transpose()?.unwrap_or(BUDGET),
+            timeout: timeout
+                .map(|chosen| parse_timeout(&chosen))
+                .transpose()?
+                .unwrap_or(DEFAULT_TIMEOUT),
             ca_file,
         })
     }
 
     /// A broker with the budget and network of this run.
     pub fn broker<'w>(&self, world: &'w World) -> Broker<'w> {
-        let properties = Properties::open(world.folders.gcloud.as_deref(), &world.env);
-        let network = Network {
+        let properties = GcloudProperties::open(world.folders.gcloud.as_deref(), &world.env);
+        let network = NetworkConfig {
             ca_file: self.ca_file.as_ref().map(|file| (file.origin.clone(), file.value.clone())),
-            gcloud: Box::new(move |section, name| {
+            gcloud_property: Box::new(move |section, name| {
                 properties.get(section, name).ok().flatten().map(|property| property.value)
             }),
-            metadata_attempt: metadata_attempt(world),
+            metadata_attempt_timeout: metadata_attempt_timeout(world),
         };
-        Broker::new(world, self.policy, Caller::new(network), self.budget)
+        Broker::new(world, self.policy, HttpClient::new(network), self.timeout)
     }
 }
 
 /// `GCE_METADATA_TIMEOUT` in seconds; what is no number is not obeyed, as in Google's libraries.
-fn metadata_attempt(world: &World) -> Duration {
+fn metadata_attempt_timeout(world: &World) -> Duration {
     let text = world.env.text(&env::GCE_METADATA_TIMEOUT).ok().flatten();
     let seconds = text.and_then(|text| text.trim().parse().ok()).filter(|seconds| *seconds > 0);
-    seconds.map_or(call::METADATA_ATTEMPT, Duration::from_secs)
+    seconds.map_or(call::METADATA_ATTEMPT_TIMEOUT, Duration::from_secs)
 }
 
-fn set_level(general: &General, world: &World) {
-    let logged = world.env.os(&env::GAUTH_LOG).map(|value| value.to_string_lossy().into_owned());
-    let logged = match logged.as_deref() {
+fn set_log_level(general: &GeneralFlags, world: &World) {
+    let env_level = world.env.os(&env::GAUTH_LOG).map(|value| value.to_string_lossy().into_owned());
+    let env_level = match env_level.as_deref() {
         Some("1" | "v" | "info") => 1,
         Some("2" | "vv" | "debug" | "trace") => 2,
         _ => 0,
     };
-    world.terminal.set_level(match (general.quiet, general.verbose.max(logged)) {
-        (true, _) => Level::Quiet,
-        (false, 0) => Level::Usual,
-        (false, 1) => Level::Verbose,
-        (false, _) => Level::Trace,
+    world.terminal.set_verbosity(match (general.quiet, general.verbose.max(env_level)) {
+        (true, _) => Verbosity::Quiet,
+        (false, 0) => Verbosity::Normal,
+        (false, 1) => Verbosity::Verbose,
+        (false, _) => Verbosity::Trace,
     });
 }
 
 /// Looks for a value in the order of precedence.
-struct Pick<'a> {
+struct ConfigLayers<'a> {
     world: &'a World,
-    saved: &'a Saved,
+    active_profile: &'a ActiveProfile,
 }
 
-impl Pick<'_> {
+impl ConfigLayers<'_> {
     fn text(
         &self,
         flag: &str,
-        given: &Option<OsString>,
+        flag_value: &Option<OsString>,
         variables: &[Variable],
-        profile: &Option<String>,
-    ) -> Result<Option<Chosen<String>>> {
-        if let Some(value) = given {
-            let value = text(flag, value)?;
-            return Ok(Some(Chosen { value, origin: flag.to_owned(), named: true }));
+        profile_value: &Option<String>,
+    ) -> Result<Option<Sourced<String>>> {
+        if let Some(value) = flag_value {
+            let value = flag_text(flag, value)?;
+            return Ok(Some(Sourced { value, origin: flag.to_owned(), explicit: true }));
         }
         for variable in variables {
             if let Some(value) = self.world.env.text(variable)? {
-                return Ok(Some(Chosen { value, origin: variable.name.to_owned(), named: true }));
+                return Ok(Some(Sourced {
+                    value,
+                    origin: variable.name.to_owned(),
+                    explicit: true,
+                }));
             }
         }
-        Ok(self.profile(profile))
+        Ok(self.profile_default(profile_value))
     }
 
-    fn profile<T: Clone>(&self, value: &Option<T>) -> Option<Chosen<T>> {
+    fn profile_default<T: Clone>(&self, value: &Option<T>) -> Option<Sourced<T>> {
         let value = value.clone()?;
-        Some(Chosen { value, origin: self.saved.place.clone(), named: self.saved.named })
+        Some(Sourced {
+            value,
+            origin: self.active_profile.location.clone(),
+            explicit: self.active_profile.explicit,
+        })
     }
 
     fn path(
         &self,
         flag: &str,
-        given: &Option<OsString>,
+        flag_value: &Option<OsString>,
         variable: &Variable,
-        profile: &Option<String>,
-    ) -> Option<Chosen<PathBuf>> {
-        let found = |value: OsString, origin: &str| {
-            Some(Chosen { value: PathBuf::from(value), origin: origin.to_owned(), named: true })
+        profile_value: &Option<String>,
+    ) -> Option<Sourced<PathBuf>> {
+        let sourced_path = |value: OsString, origin: &str| {
+            Some(Sourced { value: PathBuf::from(value), origin: origin.to_owned(), explicit: true })
         };
-        match (given, self.world.env.os(variable)) {
-            (Some(value), _) => found(value.clone(), flag),
-            (None, Some(value)) => found(value, variable.name),
-            (None, None) => self.profile(profile).map(|chosen| Chosen {
+        match (flag_value, self.world.env.os(variable)) {
+            (Some(value), _) => sourced_path(value.clone(), flag),
+            (None, Some(value)) => sourced_path(value, variable.name),
+            (None, None) => self.profile_default(profile_value).map(|chosen| Sourced {
                 value: PathBuf::from(chosen.value),
                 origin: chosen.origin,
-                named: chosen.named,
+                explicit: chosen.explicit,
             }),
         }
     }
 
     /// `GAUTH_CREDENTIALS` is not here: it is one of the places where a credential is looked for.
-    fn credentials(&self, given: &Option<OsString>) -> Option<Chosen<OsString>> {
-        match given {
-            Some(value) => Some(Chosen {
+    fn credentials(&self, flag_value: &Option<OsString>) -> Option<Sourced<OsString>> {
+        match flag_value {
+            Some(value) => Some(Sourced {
                 value: value.clone(),
                 origin: "--credentials".to_owned(),
-                named: true,
+                explicit: true,
             }),
-            None => self.profile(&self.saved.profile.credentials).map(|chosen| Chosen {
-                value: OsString::from(chosen.value),
-                origin: chosen.origin,
-                named: chosen.named,
+            None => self.profile_default(&self.active_profile.profile.credentials).map(|chosen| {
+                Sourced {
+                    value: OsString::from(chosen.value),
+                    origin: chosen.origin,
+                    explicit: chosen.explicit,
+                }
             }),
         }
     }
@@ -326,47 +353,48 @@ impl Pick<'_> {
     fn hosts(
         &self,
         flag: &str,
-        given: &[OsString],
+        flag_values: &[OsString],
         variable: &Variable,
-        profile: Option<&[String]>,
+        profile_hosts: Option<&[String]>,
     ) -> Result<Vec<String>> {
         let mut hosts = Vec::new();
-        for value in given {
-            hosts.push(trust::host(&text(flag, value)?, flag)?);
+        for value in flag_values {
+            hosts.push(trust::check_host(&flag_text(flag, value)?, flag)?);
         }
         if let Some(list) = self.world.env.text(variable)? {
             for value in list.split([',', ' ']).filter(|value| !value.is_empty()) {
-                hosts.push(trust::host(value, variable.name)?);
+                hosts.push(trust::check_host(value, variable.name)?);
             }
         }
-        for value in profile.unwrap_or_default() {
-            hosts.push(trust::host(value, &self.saved.place)?);
+        for value in profile_hosts.unwrap_or_default() {
+            hosts.push(trust::check_host(value, &self.active_profile.location)?);
         }
         Ok(hosts)
     }
 
-    fn wish(&self, wish: &Wish) -> Result<AccessRequest> {
+    fn access_token_request(&self, flags: &TokenFlags) -> Result<AccessTokenRequest> {
         let mut written = Vec::new();
-        for value in &wish.scopes {
-            written.push(text("--scopes", value)?);
+        for value in &flags.scopes {
+            written.push(flag_text("--scopes", value)?);
         }
         let mut origin = "--scopes".to_owned();
         if written.is_empty() {
             if let Some(value) = self.world.env.text(&env::GAUTH_SCOPES)? {
                 origin = env::GAUTH_SCOPES.name.to_owned();
                 written.push(value);
-            } else if let Some(list) = &self.saved.profile.scopes {
-                origin = self.saved.place.clone();
+            } else if let Some(list) = &self.active_profile.profile.scopes {
+                origin = self.active_profile.location.clone();
                 written.clone_from(list);
             }
         }
-        let wanted = scopes(written.iter().map(String::as_str));
+        let wanted = expand_scopes(written.iter().map(String::as_str));
         let visible = |scope: &String| scope.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
         if (wanted.is_empty() && !written.is_empty()) || !wanted.iter().all(visible) {
             return Err(Error::usage(format!("{origin} holds no scope that could be asked for"))
                 .hint("--scopes cloud-platform, or a URL as Google's documentation gives it"));
         }
-        let subject = wish.subject.as_deref().map(|value| text("--subject", value)).transpose()?;
+        let subject =
+            flags.subject.as_deref().map(|value| flag_text("--subject", value)).transpose()?;
         if let Some(subject) = &subject
             && (!subject.contains('@')
                 || subject.chars().any(|c| c.is_whitespace() || c.is_control()))
@@ -376,9 +404,11 @@ impl Pick<'_> {
                 .hint("--subject ada@example.com"));
         }
         let lifetime =
-            wish.lifetime.as_deref().map(|value| text("--lifetime", value)).transpose()?;
+            flags.lifetime.as_deref().map(|value| flag_text("--lifetime", value)).transpose()?;
         let lifetime = lifetime
-            .map(|value| seconds(&Chosen { value, origin: "--lifetime".to_owned(), named: true }))
+            .map(|value| {
+                parse_seconds(&Sourced { value, origin: "--lifetime".to_owned(), explicit: true })
+            })
             .transpose()?
             .map(|seconds| {
                 u32::try_from(seconds).ok().filter(|seconds| *seconds > 0).ok_or_else(|| {
@@ -387,42 +417,45 @@ impl Pick<'_> {
                 })
             })
             .transpose()?;
-        Ok(AccessRequest { scopes: wanted, subject, lifetime, for_iam: false })
+        Ok(AccessTokenRequest { scopes: wanted, subject, lifetime, for_iam: false })
     }
 
-    fn workload(&self, who: &Who) -> Result<Option<Chosen<Workload>>> {
+    fn workload_identity(
+        &self,
+        flags: &CredentialFlags,
+    ) -> Result<Option<Sourced<WorkloadIdentity>>> {
         let flag = "--workload-identity-provider";
-        let subject = subject(who)?;
+        let subject_token = subject_token_location(flags)?;
         let chosen = self.text(
             flag,
-            &who.workload_identity_provider,
+            &flags.workload_identity_provider,
             &[env::GAUTH_WORKLOAD_IDENTITY_PROVIDER],
-            &self.saved.profile.workload_identity_provider,
+            &self.active_profile.profile.workload_identity_provider,
         )?;
         let Some(chosen) = chosen else {
-            return match subject {
-                Subject::Found => Ok(None),
+            return match subject_token {
+                SubjectTokenLocation::CiSystem => Ok(None),
                 _ => Err(Error::usage("a token for a provider is named, but no provider")
-                    .hint(format!("{flag} {}", provider::FORM))),
+                    .hint(format!("{flag} {}", provider::PROVIDER_NAME_FORMAT))),
             };
         };
-        let audience = provider::audience(&chosen.value)
+        let audience = provider::audience_of_provider(&chosen.value)
             .map_err(|(what, hint)| Error::usage(format!("{} {what}", chosen.origin)).hint(hint))?;
-        let value = Workload { audience, subject };
-        Ok(Some(Chosen { value, origin: chosen.origin, named: chosen.named }))
+        let value = WorkloadIdentity { audience, subject_token };
+        Ok(Some(Sourced { value, origin: chosen.origin, explicit: chosen.explicit }))
     }
 
-    fn impersonate(&self, who: &Who) -> Result<Option<Chosen<Vec<String>>>> {
+    fn impersonation_chain(&self, flags: &CredentialFlags) -> Result<Option<Sourced<Vec<String>>>> {
         let chosen = self.text(
             "--impersonate-service-account",
-            &who.impersonate_service_account,
+            &flags.impersonate_service_account,
             &[
                 env::GAUTH_IMPERSONATE_SERVICE_ACCOUNT,
                 env::CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT,
             ],
-            &self.saved.profile.impersonate_service_account,
+            &self.active_profile.profile.impersonate_service_account,
         )?;
-        chosen.map(|chosen| accounts_in_order(&chosen)).transpose()
+        chosen.map(|chosen| parse_impersonation_chain(&chosen)).transpose()
     }
 }
 
@@ -430,44 +463,53 @@ impl Pick<'_> {
 ///
 /// # Errors
 /// Usage, naming who asked for it.
-pub fn accounts_in_order(chosen: &Chosen<String>) -> Result<Chosen<Vec<String>>> {
+pub fn parse_impersonation_chain(chosen: &Sourced<String>) -> Result<Sourced<Vec<String>>> {
     let list: Vec<String> = chosen.value.split(',').map(|name| name.trim().to_owned()).collect();
-    if let Some(odd) = list.iter().find(|name| !impersonated::is_account(name)) {
-        let odd = printable::said(odd);
-        return Err(Error::usage(format!("{}: \"{odd}\" is no service account", chosen.origin))
-            .hint("name it by its e-mail address, as in ci@my-project.iam.gserviceaccount.com"));
+    if let Some(invalid) = list.iter().find(|name| !impersonated::is_service_account_name(name)) {
+        let invalid = printable::redacted(invalid);
+        return Err(Error::usage(format!(
+            "{}: \"{invalid}\" is no service account",
+            chosen.origin
+        ))
+        .hint("name it by its e-mail address, as in ci@my-project.iam.gserviceaccount.com"));
     }
-    Ok(Chosen { value: list, origin: chosen.origin.clone(), named: chosen.named })
+    Ok(Sourced { value: list, origin: chosen.origin.clone(), explicit: chosen.explicit })
 }
 
-fn subject(who: &Who) -> Result<Subject> {
-    if let Some(file) = &who.subject_token_file {
-        return Ok(Subject::File(PathBuf::from(file)));
+fn subject_token_location(flags: &CredentialFlags) -> Result<SubjectTokenLocation> {
+    if let Some(file) = &flags.subject_token_file {
+        return Ok(SubjectTokenLocation::File(PathBuf::from(file)));
     }
-    if let Some(name) = &who.subject_token_env {
-        return text("--subject-token-env", name).map(Subject::Variable);
+    if let Some(name) = &flags.subject_token_env {
+        return flag_text("--subject-token-env", name).map(SubjectTokenLocation::Variable);
     }
-    match &who.subject_token_url {
-        Some(url) => text("--subject-token-url", url).map(Subject::Url),
-        None => Ok(Subject::Found),
+    match &flags.subject_token_url {
+        Some(url) => flag_text("--subject-token-url", url).map(SubjectTokenLocation::Url),
+        None => Ok(SubjectTokenLocation::CiSystem),
     }
 }
 
-fn narrow(wish: &Wish) -> Result<Option<Narrow>> {
-    if let Some(file) = &wish.access_boundary {
-        return Ok(Some(Narrow::File(PathBuf::from(file))));
+fn downscoping(flags: &TokenFlags) -> Result<Option<Downscoping>> {
+    if let Some(file) = &flags.access_boundary {
+        return Ok(Some(Downscoping::File(PathBuf::from(file))));
     }
     let rules: Vec<String> =
-        wish.downscope.iter().map(|rule| text("--downscope", rule)).collect::<Result<_>>()?;
-    Ok((!rules.is_empty()).then_some(Narrow::Rules(rules)))
+        flags.downscope.iter().map(|rule| flag_text("--downscope", rule)).collect::<Result<_>>()?;
+    Ok((!rules.is_empty()).then_some(Downscoping::Rules(rules)))
 }
 
 /// Services that gcloud's variables moved.
-fn services(world: &World) -> Result<Services> {
-    Ok(Services {
-        sts: moved(world, &env::CLOUDSDK_API_ENDPOINT_OVERRIDES_STS)?,
-        iam_credentials: moved(world, &env::CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS)?,
-        introspection: moved(world, &env::CLOUDSDK_AUTH_TOKEN_INTROSPECTION_ENDPOINT)?,
+fn service_endpoints(world: &World) -> Result<EndpointOverrides> {
+    Ok(EndpointOverrides {
+        sts: endpoint_override(world, &env::CLOUDSDK_API_ENDPOINT_OVERRIDES_STS)?,
+        iam_credentials: endpoint_override(
+            world,
+            &env::CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS,
+        )?,
+        introspection_endpoint: endpoint_override(
+            world,
+            &env::CLOUDSDK_AUTH_TOKEN_INTROSPECTION_ENDPOINT,
+        )?,
     })
 }
 
@@ -475,16 +517,16 @@ fn services(world: &World) -> Result<Services> {
 ///
 /// # Errors
 /// Usage or unsafe, naming the variable.
-pub fn moved(world: &World, variable: &Variable) -> Result<Option<Url>> {
+pub fn endpoint_override(world: &World, variable: &Variable) -> Result<Option<Url>> {
     let value = world.env.text(variable)?;
-    value.map(|text| trust::chosen_endpoint(&text, variable.name)).transpose()
+    value.map(|text| trust::check_endpoint_override(&text, variable.name)).transpose()
 }
 
 /// A flag's value as text.
 ///
 /// # Errors
 /// Usage, when it is not UTF-8 or is empty.
-pub fn text(flag: &str, value: &OsStr) -> Result<String> {
+pub fn flag_text(flag: &str, value: &OsStr) -> Result<String> {
     match value.to_str() {
         Some("") => Err(Error::usage(format!("{flag} is empty"))
             .hint(format!("give {flag} a value, or leave it away"))),
@@ -494,21 +536,27 @@ pub fn text(flag: &str, value: &OsStr) -> Result<String> {
     }
 }
 
-fn source_name(source: Source) -> &'static str {
+fn source_name(source: SourceName) -> &'static str {
     match source {
-        Source::Env => "env",
-        Source::Login => "login",
-        Source::Adc => "adc",
-        Source::Gcloud => "gcloud",
-        Source::Metadata => "metadata",
+        SourceName::Env => "env",
+        SourceName::Login => "login",
+        SourceName::Adc => "adc",
+        SourceName::Gcloud => "gcloud",
+        SourceName::Metadata => "metadata",
     }
 }
 
-fn read_source(chosen: Chosen<String>) -> Result<Chosen<Source>> {
-    let all = [Source::Env, Source::Login, Source::Adc, Source::Gcloud, Source::Metadata];
+fn parse_source(chosen: Sourced<String>) -> Result<Sourced<SourceName>> {
+    let all = [
+        SourceName::Env,
+        SourceName::Login,
+        SourceName::Adc,
+        SourceName::Gcloud,
+        SourceName::Metadata,
+    ];
     let found = all.into_iter().find(|source| source_name(*source) == chosen.value);
     match found {
-        Some(value) => Ok(Chosen { value, origin: chosen.origin, named: chosen.named }),
+        Some(value) => Ok(Sourced { value, origin: chosen.origin, explicit: chosen.explicit }),
         None => {
             let value = printable::text(&chosen.value);
             Err(Error::usage(format!("{}: there is no source {value}", chosen.origin))
@@ -517,8 +565,8 @@ fn read_source(chosen: Chosen<String>) -> Result<Chosen<Source>> {
     }
 }
 
-fn read_universe(chosen: Chosen<String>) -> Result<String> {
-    trust::universe(&chosen.value).map(|()| chosen.value).map_err(|what| {
+fn parse_universe_domain(chosen: Sourced<String>) -> Result<String> {
+    trust::check_universe_domain(&chosen.value).map(|()| chosen.value).map_err(|what| {
         Error::usage(format!("{} {what}", chosen.origin)).hint(format!(
             "give {} a domain such as {}",
             chosen.origin,
@@ -528,7 +576,7 @@ fn read_universe(chosen: Chosen<String>) -> Result<String> {
 }
 
 /// A value that will stand in a header: visible ASCII.
-fn header_value(chosen: Chosen<String>) -> Result<String> {
+fn check_header_value(chosen: Sourced<String>) -> Result<String> {
     match chosen.value.bytes().all(|byte| (0x21..=0x7e).contains(&byte)) {
         true => Ok(chosen.value),
         false => Err(Error::usage(format!("{} has characters no header can carry", chosen.origin))
@@ -536,15 +584,15 @@ fn header_value(chosen: Chosen<String>) -> Result<String> {
     }
 }
 
-fn seconds(chosen: &Chosen<String>) -> Result<i64> {
-    let span = read_duration(chosen)?;
+fn parse_seconds(chosen: &Sourced<String>) -> Result<i64> {
+    let span = parse_duration(chosen)?;
     i64::try_from(span.as_secs()).map_err(|_| {
         Error::usage(format!("{} is too long", chosen.origin)).hint("give at most 12h")
     })
 }
 
-fn budget(chosen: &Chosen<String>) -> Result<Duration> {
-    let span = read_duration(chosen)?;
+fn parse_timeout(chosen: &Sourced<String>) -> Result<Duration> {
+    let span = parse_duration(chosen)?;
     match span.is_zero() {
         false => Ok(span.min(Duration::from_secs(24 * 3600))),
         true => Err(Error::usage(format!("{} leaves no time at all", chosen.origin))
@@ -552,7 +600,7 @@ fn budget(chosen: &Chosen<String>) -> Result<Duration> {
     }
 }
 
-fn read_duration(chosen: &Chosen<String>) -> Result<Duration> {
+fn parse_duration(chosen: &Sourced<String>) -> Result<Duration> {
     duration::parse(&chosen.value).map_err(|what| {
         let value = printable::text(&chosen.value);
         Error::usage(format!("{} {value} {what}", chosen.origin))

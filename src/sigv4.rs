@@ -25,19 +25,19 @@ const RESERVED_IN_PATH: &AsciiSet = &RESERVED.remove(b'/');
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// The last word of every scope.
-const TERMINATION: &str = "aws4_request";
+const SCOPE_TERMINATOR: &str = "aws4_request";
 
 /// The header with the moment of the signature.
-const DATE: &str = "x-amz-date";
+const DATE_HEADER: &str = "x-amz-date";
 
 /// How AWS writes moments.
-const MOMENT: &str = "%Y%m%dT%H%M%SZ";
+const TIMESTAMP_FORMAT: &str = "%Y%m%dT%H%M%SZ";
 
 /// Binds the signed request to one provider: whoever gets hold of it cannot use it at another.
-pub const TARGET_RESOURCE: &str = "x-goog-cloud-target-resource";
+pub const TARGET_RESOURCE_HEADER: &str = "x-goog-cloud-target-resource";
 
 /// What AWS gave to the caller.
-pub struct Keys {
+pub struct AwsCredentials {
     /// Its public name.
     pub access_key_id: String,
     /// What signs.
@@ -47,7 +47,7 @@ pub struct Keys {
 }
 
 /// Headers by their lower-case name, in the order in which they are signed.
-type Headers = BTreeMap<String, String>;
+type CanonicalHeaders = BTreeMap<String, String>;
 
 /// The subject token: a signed GetCallerIdentity request as percent-encoded JSON. `url` is the file's
 /// `regional_cred_verification_url` with its region filled in, `audience` the provider, `now` Unix seconds.
@@ -57,7 +57,7 @@ type Headers = BTreeMap<String, String>;
 pub fn subject_token(
     url: &Url,
     region: &str,
-    keys: &Keys,
+    credentials: &AwsCredentials,
     audience: &str,
     now: i64,
 ) -> Result<Secret, String> {
@@ -65,81 +65,98 @@ pub fn subject_token(
         return Err(format!("{} is not https", url.without_query()));
     }
     if !is_region(region) {
-        return Err(format!("\"{}\" is not an AWS region", crate::printable::said(region)));
+        return Err(format!("\"{}\" is not an AWS region", crate::printable::redacted(region)));
     }
     let is_id = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric());
-    if !is_id(&keys.access_key_id) {
+    if !is_id(&credentials.access_key_id) {
         return Err("the AWS access key id is not one: letters and digits only".to_owned());
     }
-    let visible = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
-    if !visible(keys.secret_access_key.expose()) {
+    let is_visible_ascii =
+        |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
+    if !is_visible_ascii(credentials.secret_access_key.expose()) {
         return Err("the AWS secret access key has a space or an odd character".to_owned());
     }
-    if keys.session_token.as_ref().is_some_and(|token| !visible(token.expose())) {
+    if credentials.session_token.as_ref().is_some_and(|token| !is_visible_ascii(token.expose())) {
         return Err("the AWS session token has a space or an odd character".to_owned());
     }
-    if !visible(audience) {
+    if !is_visible_ascii(audience) {
         return Err("the audience has a space or an odd character".to_owned());
     }
-    let mut headers = headers(url, keys, now)?;
-    headers.insert(TARGET_RESOURCE.to_owned(), audience.to_owned());
-    let authorization = authorization(url, region, keys, &headers);
-    Ok(packed(url, authorization, headers))
+    let mut headers = headers_to_sign(url, credentials, now)?;
+    headers.insert(TARGET_RESOURCE_HEADER.to_owned(), audience.to_owned());
+    let authorization = authorization(url, region, credentials, &headers);
+    Ok(encode_subject_token(url, authorization, headers))
 }
 
 /// What AWS wants signed.
-fn headers(url: &Url, keys: &Keys, now: i64) -> Result<Headers, String> {
-    let moment = Timestamp::from_second(now).map_err(|_| "the clock is far off".to_owned())?;
-    let mut headers = Headers::from([
+fn headers_to_sign(
+    url: &Url,
+    credentials: &AwsCredentials,
+    now: i64,
+) -> Result<CanonicalHeaders, String> {
+    let timestamp = Timestamp::from_second(now).map_err(|_| "the clock is far off".to_owned())?;
+    let mut headers = CanonicalHeaders::from([
         ("host".to_owned(), url.authority().to_owned()),
-        (DATE.to_owned(), moment.strftime(MOMENT).to_string()),
+        (DATE_HEADER.to_owned(), timestamp.strftime(TIMESTAMP_FORMAT).to_string()),
     ]);
-    if let Some(token) = &keys.session_token {
+    if let Some(token) = &credentials.session_token {
         headers.insert("x-amz-security-token".to_owned(), token.expose().to_owned());
     }
     Ok(headers)
 }
 
 /// The request as STS reads it.
-fn packed(url: &Url, authorization: String, headers: Headers) -> Secret {
+fn encode_subject_token(url: &Url, authorization: String, headers: CanonicalHeaders) -> Secret {
     #[derive(Serialize)]
-    struct Header {
+    struct SignedHeaderJson {
         key: String,
         value: String,
     }
     #[derive(Serialize)]
-    struct Request {
-        headers: Vec<Header>,
+    struct SignedRequestJson {
+        headers: Vec<SignedHeaderJson>,
         method: &'static str,
         url: String,
     }
-    let first = Header { key: "Authorization".to_owned(), value: authorization };
-    let rest = headers.into_iter().map(|(key, value)| Header { key, value });
+    let authorization_header =
+        SignedHeaderJson { key: "Authorization".to_owned(), value: authorization };
+    let other_headers = headers.into_iter().map(|(key, value)| SignedHeaderJson { key, value });
     // Google documents these URLs without the path, which ours always have.
     let url = match url.path_and_query().strip_prefix("/?") {
         Some(query) => format!("https://{}?{query}", url.authority()),
         None => url.as_str().to_owned(),
     };
-    let request =
-        Request { headers: std::iter::once(first).chain(rest).collect(), method: "POST", url };
+    let request = SignedRequestJson {
+        headers: std::iter::once(authorization_header).chain(other_headers).collect(),
+        method: "POST",
+        url,
+    };
     // Texts alone always have a JSON form.
     let json = Zeroizing::new(serde_json::to_string(&request).unwrap_or_default());
     Secret::new(utf8_percent_encode(&json, RESERVED).to_string())
 }
 
 /// The `Authorization` of an empty POST with all of these headers under the signature.
-fn authorization(url: &Url, region: &str, keys: &Keys, headers: &Headers) -> String {
-    let moment = headers.get(DATE).map(String::as_str).unwrap_or_default();
-    let scope = Scope { date: date_of(moment), region, service: service(&url.host) };
+fn authorization(
+    url: &Url,
+    region: &str,
+    credentials: &AwsCredentials,
+    headers: &CanonicalHeaders,
+) -> String {
+    let timestamp = headers.get(DATE_HEADER).map(String::as_str).unwrap_or_default();
+    let scope =
+        CredentialScope { date: date_of(timestamp), region, service: service_of_host(&url.host) };
     let request = canonical_request("POST", url, headers);
-    let signature = signature(&keys.secret_access_key, &scope, moment, &request);
-    let signed = names(headers);
-    let id = &keys.access_key_id;
-    format!("{ALGORITHM} Credential={id}/{scope}, SignedHeaders={signed}, Signature={signature}")
+    let signature = signature(&credentials.secret_access_key, &scope, timestamp, &request);
+    let signed_headers = signed_header_names(headers);
+    let access_key_id = &credentials.access_key_id;
+    format!(
+        "{ALGORITHM} Credential={access_key_id}/{scope}, SignedHeaders={signed_headers}, Signature={signature}"
+    )
 }
 
 /// Method, URL and headers in the one way to write them; the body is empty.
-fn canonical_request(method: &str, url: &Url, headers: &Headers) -> String {
+fn canonical_request(method: &str, url: &Url, headers: &CanonicalHeaders) -> String {
     let path_and_query = url.path_and_query();
     let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
     let path = utf8_percent_encode(path, RESERVED_IN_PATH);
@@ -150,10 +167,10 @@ fn canonical_request(method: &str, url: &Url, headers: &Headers) -> String {
         lines.push_str(&format!("{name}:{}\n", value.join(" ")));
     }
     let body = hex(&Sha256::digest(b""));
-    format!("{method}\n{path}\n{query}\n{lines}\n{}\n{body}", names(headers))
+    format!("{method}\n{path}\n{query}\n{lines}\n{}\n{body}", signed_header_names(headers))
 }
 
-fn names(headers: &Headers) -> String {
+fn signed_header_names(headers: &CanonicalHeaders) -> String {
     headers.keys().map(String::as_str).collect::<Vec<_>>().join(";")
 }
 
@@ -168,49 +185,57 @@ fn canonical_query(query: &str) -> String {
 }
 
 /// `sts` of `sts.eu-west-3.amazonaws.com`, and of the endpoint with FIPS.
-fn service(host: &str) -> &str {
+fn service_of_host(host: &str) -> &str {
     let label = host.split('.').next().unwrap_or_default();
     label.strip_suffix("-fips").unwrap_or(label)
 }
 
 /// What a signing key is good for.
 #[derive(Debug, PartialEq, Eq)]
-struct Scope<'a> {
+struct CredentialScope<'a> {
     date: &'a str,
     region: &'a str,
     service: &'a str,
 }
 
-impl fmt::Display for Scope<'_> {
+impl fmt::Display for CredentialScope<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}/{TERMINATION}", self.date, self.region, self.service)
+        write!(f, "{}/{}/{}/{SCOPE_TERMINATOR}", self.date, self.region, self.service)
     }
 }
 
 /// The day of a moment.
-fn date_of(moment: &str) -> &str {
-    moment.split('T').next().unwrap_or_default()
+fn date_of(timestamp: &str) -> &str {
+    timestamp.split('T').next().unwrap_or_default()
 }
 
-fn string_to_sign(scope: &Scope<'_>, moment: &str, canonical_request: &str) -> String {
+fn string_to_sign(scope: &CredentialScope<'_>, timestamp: &str, canonical_request: &str) -> String {
     let hash = hex(&Sha256::digest(canonical_request.as_bytes()));
-    format!("{ALGORITHM}\n{moment}\n{scope}\n{hash}")
+    format!("{ALGORITHM}\n{timestamp}\n{scope}\n{hash}")
 }
 
-fn signing_key(secret: &Secret, scope: &Scope<'_>) -> Zeroizing<[u8; 32]> {
-    let first = Zeroizing::new(format!("AWS4{}", secret.expose()));
-    let mut key = Zeroizing::new(mac(first.as_bytes(), scope.date));
-    for word in [scope.region, scope.service, TERMINATION] {
-        key = Zeroizing::new(mac(&*key, word));
+fn signing_key(secret_access_key: &Secret, scope: &CredentialScope<'_>) -> Zeroizing<[u8; 32]> {
+    let initial_key = Zeroizing::new(format!("AWS4{}", secret_access_key.expose()));
+    let mut key = Zeroizing::new(hmac_sha256(initial_key.as_bytes(), scope.date));
+    for part in [scope.region, scope.service, SCOPE_TERMINATOR] {
+        key = Zeroizing::new(hmac_sha256(&*key, part));
     }
     key
 }
 
-fn signature(secret: &Secret, scope: &Scope<'_>, moment: &str, request: &str) -> String {
-    hex(&mac(&*signing_key(secret, scope), &string_to_sign(scope, moment, request)))
+fn signature(
+    secret_access_key: &Secret,
+    scope: &CredentialScope<'_>,
+    timestamp: &str,
+    canonical_request: &str,
+) -> String {
+    hex(&hmac_sha256(
+        &*signing_key(secret_access_key, scope),
+        &string_to_sign(scope, timestamp, canonical_request),
+    ))
 }
 
-fn mac(key: &[u8], message: &str) -> [u8; 32] {
+fn hmac_sha256(key: &[u8], message: &str) -> [u8; 32] {
     Hmac::<Sha256>::new_from_slice(key)
         .expect("HMAC takes keys of any length (RFC 2104)")
         .chain_update(message)
@@ -225,12 +250,12 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Whether this could be one of AWS's regions.
 pub fn is_region(text: &str) -> bool {
-    let of_a_region = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    (1..=64).contains(&text.len()) && text.bytes().all(of_a_region)
+    let is_region_byte = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=64).contains(&text.len()) && text.bytes().all(is_region_byte)
 }
 
 /// The region of an availability zone: `us-east-1` of `us-east-1d`. `None` where the text is neither.
-pub fn region_of(zone: &str) -> Option<String> {
+pub fn region_of_zone(zone: &str) -> Option<String> {
     let zone = zone.trim();
     let region = match zone.as_bytes() {
         [.., digit, letter] if digit.is_ascii_digit() && letter.is_ascii_lowercase() => {
@@ -243,35 +268,36 @@ pub fn region_of(zone: &str) -> Option<String> {
 
 /// What a signed request says of itself.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Claim<'a> {
+pub struct AwsAuthorization<'a> {
     /// Whose key signed.
     pub access_key_id: &'a str,
     /// When, in Unix seconds.
     pub signed_at: i64,
     /// Lower-case names of the headers under the signature.
     pub signed_headers: Vec<&'a str>,
-    scope: Scope<'a>,
-    moment: &'a str,
+    credential_scope: CredentialScope<'a>,
+    timestamp: &'a str,
     signature: &'a str,
 }
 
 /// Reads the claim in a request's headers, `None` where there is none. It is proved by [`verify`] only.
-pub fn claim(headers: &[(String, String)]) -> Option<Claim<'_>> {
-    let authorization = header(headers, "authorization")?.strip_prefix(ALGORITHM)?;
+pub fn parse_authorization(headers: &[(String, String)]) -> Option<AwsAuthorization<'_>> {
+    let authorization = single_header(headers, "authorization")?.strip_prefix(ALGORITHM)?;
     let mut fields = authorization.split(',').map(str::trim);
     let credential = fields.next()?.strip_prefix("Credential=")?;
     let signed_headers = fields.next()?.strip_prefix("SignedHeaders=")?.split(';').collect();
     let signature = fields.next()?.strip_prefix("Signature=")?;
     let parts: Vec<&str> = credential.split('/').collect();
-    let [access_key_id, date, region, service, TERMINATION] = parts[..] else { return None };
-    let moment = header(headers, DATE)?;
-    let signed_at = DateTime::strptime(MOMENT, moment).ok()?.to_zoned(TimeZone::UTC).ok()?;
-    Some(Claim {
+    let [access_key_id, date, region, service, SCOPE_TERMINATOR] = parts[..] else { return None };
+    let timestamp = single_header(headers, DATE_HEADER)?;
+    let signed_at =
+        DateTime::strptime(TIMESTAMP_FORMAT, timestamp).ok()?.to_zoned(TimeZone::UTC).ok()?;
+    Some(AwsAuthorization {
         access_key_id,
         signed_at: signed_at.timestamp().as_second(),
         signed_headers,
-        scope: Scope { date, region, service },
-        moment,
+        credential_scope: CredentialScope { date, region, service },
+        timestamp,
         signature,
     })
 }
@@ -280,42 +306,56 @@ pub fn claim(headers: &[(String, String)]) -> Option<Claim<'_>> {
 ///
 /// # Errors
 /// What is wrong with the request, as a sentence.
-pub fn verify(
+pub fn verify_signature(
     method: &str,
     url: &Url,
     headers: &[(String, String)],
     secret_access_key: &Secret,
     region: &str,
 ) -> Result<(), String> {
-    let claim = claim(headers).ok_or("the request is not signed")?;
-    let wanted = Scope { date: date_of(claim.moment), region, service: service(&url.host) };
-    if claim.scope != wanted {
-        return Err(format!("the key is scoped to {}, it should be {wanted}", claim.scope));
+    let authorization = parse_authorization(headers).ok_or("the request is not signed")?;
+    let expected_scope = CredentialScope {
+        date: date_of(authorization.timestamp),
+        region,
+        service: service_of_host(&url.host),
+    };
+    if authorization.credential_scope != expected_scope {
+        return Err(format!(
+            "the key is scoped to {}, it should be {expected_scope}",
+            authorization.credential_scope
+        ));
     }
-    if header(headers, "host") != Some(url.authority()) {
+    if single_header(headers, "host") != Some(url.authority()) {
         return Err("the host header is not the URL's host".to_owned());
     }
     let must_be_signed = |name: &str| name == "host" || name.starts_with("x-amz-");
     let mut names = headers.iter().map(|(name, _)| name.to_ascii_lowercase());
-    if let Some(name) =
-        names.find(|name| must_be_signed(name) && !claim.signed_headers.contains(&name.as_str()))
+    if let Some(name) = names
+        .find(|name| must_be_signed(name) && !authorization.signed_headers.contains(&name.as_str()))
     {
         return Err(format!("{name} is not signed"));
     }
-    let signed = claim.signed_headers.iter().map(|name| {
-        let value =
-            header(headers, name).ok_or_else(|| format!("{name} is signed, but not sent"))?;
+    let signed = authorization.signed_headers.iter().map(|name| {
+        let value = single_header(headers, name)
+            .ok_or_else(|| format!("{name} is signed, but not sent"))?;
         Ok(((*name).to_owned(), value.to_owned()))
     });
-    let request = canonical_request(method, url, &signed.collect::<Result<Headers, String>>()?);
-    match signature(secret_access_key, &claim.scope, claim.moment, &request) == claim.signature {
+    let request =
+        canonical_request(method, url, &signed.collect::<Result<CanonicalHeaders, String>>()?);
+    match signature(
+        secret_access_key,
+        &authorization.credential_scope,
+        authorization.timestamp,
+        &request,
+    ) == authorization.signature
+    {
         true => Ok(()),
         false => Err("the signature does not match".to_owned()),
     }
 }
 
 /// The value of a header that is there once.
-fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+fn single_header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
     let mut found = headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
     let value = found.next()?.1.as_str();
     found.next().is_none().then_some(value)
@@ -336,8 +376,8 @@ mod tests {
         vectors["aws_sigv4"].as_array().expect("cases").clone()
     }
 
-    fn keys(case: &Value) -> Keys {
-        Keys {
+    fn credentials(case: &Value) -> AwsCredentials {
+        AwsCredentials {
             access_key_id: case["access_key_id"].as_str().expect("id").to_owned(),
             secret_access_key: Secret::new(case["secret_access_key"].as_str().expect("key")),
             session_token: case["session_token"].as_str().map(Secret::new),
@@ -350,7 +390,7 @@ mod tests {
     }
 
     /// The request inside a subject token.
-    fn unpacked(token: &Secret) -> (Url, Vec<(String, String)>) {
+    fn decode_subject_token(token: &Secret) -> (Url, Vec<(String, String)>) {
         let json =
             percent_encoding::percent_decode_str(token.expose()).decode_utf8().expect("text");
         let request: Value = serde_json::from_str(&json).expect("json");
@@ -366,28 +406,28 @@ mod tests {
         let cases = cases();
         assert_eq!(cases.len(), 4);
         for case in &cases {
-            let (keys, region) = (keys(case), case["region"].as_str().expect("region"));
+            let (keys, region) = (credentials(case), case["region"].as_str().expect("region"));
             let url = url(region);
             let target_is_signed = case["target_resource_signed"] == true;
-            let mut sent = headers(&url, &keys, NOW).expect("headers");
+            let mut sent = headers_to_sign(&url, &keys, NOW).expect("headers");
             let mut signed = sent.clone();
-            sent.insert(TARGET_RESOURCE.to_owned(), AUDIENCE.to_owned());
+            sent.insert(TARGET_RESOURCE_HEADER.to_owned(), AUDIENCE.to_owned());
             if target_is_signed {
                 signed = sent.clone();
                 let token = subject_token(&url, region, &keys, AUDIENCE, NOW).expect("token");
                 assert_eq!(token.expose(), case["subject_token"]);
             }
-            let scope = Scope { date: "20260102", region, service: "sts" };
+            let scope = CredentialScope { date: "20260102", region, service: "sts" };
             let request = canonical_request("POST", &url, &signed);
             assert_eq!(request, case["canonical_request"]);
             let to_sign = string_to_sign(&scope, "20260102T030405Z", &request);
             assert_eq!(to_sign, case["string_to_sign"]);
             let key = signing_key(&keys.secret_access_key, &scope);
             assert_eq!(hex(&*key), case["signing_key_hex"]);
-            assert_eq!(hex(&mac(&*key, &to_sign)), case["signature"]);
+            assert_eq!(hex(&hmac_sha256(&*key, &to_sign)), case["signature"]);
             let authorization = authorization(&url, region, &keys, &signed);
             assert_eq!(authorization, case["authorization"]);
-            let token = packed(&url, authorization, sent);
+            let token = encode_subject_token(&url, authorization, sent);
             assert_eq!(token.expose(), case["subject_token"]);
             let json = percent_encoding::percent_decode_str(token.expose()).decode_utf8();
             assert_eq!(*json.expect("text"), case["subject_token_json"]);
@@ -397,15 +437,16 @@ mod tests {
     #[test]
     fn what_was_signed_verifies_and_nothing_else_does() {
         for case in &cases() {
-            let (keys, region) = (keys(case), case["region"].as_str().expect("region"));
+            let (keys, region) = (credentials(case), case["region"].as_str().expect("region"));
             let token = subject_token(&url(region), region, &keys, AUDIENCE, NOW).expect("token");
-            let (url, headers) = unpacked(&token);
-            let claim = claim(&headers).expect("claim");
+            let (url, headers) = decode_subject_token(&token);
+            let claim = parse_authorization(&headers).expect("claim");
             assert_eq!((claim.access_key_id, claim.signed_at), ("AKIDEXAMPLE", NOW));
-            assert!(claim.signed_headers.contains(&TARGET_RESOURCE));
+            assert!(claim.signed_headers.contains(&TARGET_RESOURCE_HEADER));
             let secret = &keys.secret_access_key;
-            let check =
-                |headers: &[(String, String)]| verify("POST", &url, headers, secret, region);
+            let check = |headers: &[(String, String)]| {
+                verify_signature("POST", &url, headers, secret, region)
+            };
             assert_eq!(check(&headers), Ok(()));
 
             for at in 0..headers.len() {
@@ -422,13 +463,16 @@ mod tests {
             let mut unsigned = headers.clone();
             unsigned.push(("X-Amz-Expires".to_owned(), "1".to_owned()));
             assert_eq!(check(&unsigned), Err("x-amz-expires is not signed".to_owned()));
-            assert!(verify("GET", &url, &headers, secret, region).is_err());
-            assert!(verify("POST", &url, &headers, &Secret::new("another"), region).is_err());
-            let error = verify("POST", &url, &headers, secret, "us-west-2").expect_err("region");
+            assert!(verify_signature("GET", &url, &headers, secret, region).is_err());
+            assert!(
+                verify_signature("POST", &url, &headers, &Secret::new("another"), region).is_err()
+            );
+            let error =
+                verify_signature("POST", &url, &headers, secret, "us-west-2").expect_err("region");
             assert!(error.contains("it should be 20260102/us-west-2/sts/aws4_request"), "{error}");
             let other = format!("https://{}/?Action=GetSessionToken", url.authority());
             let other = Url::parse(&other).expect("url");
-            assert!(verify("POST", &other, &headers, secret, region).is_err());
+            assert!(verify_signature("POST", &other, &headers, secret, region).is_err());
         }
     }
 
@@ -447,9 +491,9 @@ mod tests {
 
     #[test]
     fn the_service_is_the_first_label_of_the_host() {
-        assert_eq!(service("sts.us-east-1.amazonaws.com"), "sts");
-        assert_eq!(service("sts-fips.us-gov-west-1.amazonaws.com"), "sts");
-        assert_eq!(service("sts.amazonaws.com"), "sts");
+        assert_eq!(service_of_host("sts.us-east-1.amazonaws.com"), "sts");
+        assert_eq!(service_of_host("sts-fips.us-gov-west-1.amazonaws.com"), "sts");
+        assert_eq!(service_of_host("sts.amazonaws.com"), "sts");
     }
 
     #[test]
@@ -465,17 +509,17 @@ mod tests {
             ("us-east-1d\nX", None),
             ("us-east-1é", None),
         ] {
-            assert_eq!(region_of(zone).as_deref(), region, "{zone:?}");
+            assert_eq!(region_of_zone(zone).as_deref(), region, "{zone:?}");
         }
     }
 
     #[test]
     fn odd_values_are_refused_without_being_repeated() {
-        let good = || keys(&cases()[1]);
-        let sign = |keys: &Keys, region: &str, audience: &str| {
+        let good = || credentials(&cases()[1]);
+        let sign = |keys: &AwsCredentials, region: &str, audience: &str| {
             subject_token(&url("us-east-1"), region, keys, audience, NOW).expect_err("refused")
         };
-        let with = |change: fn(&mut Keys)| {
+        let with = |change: fn(&mut AwsCredentials)| {
             let mut keys = good();
             change(&mut keys);
             sign(&keys, "us-east-1", AUDIENCE)
@@ -512,12 +556,15 @@ mod tests {
             "AWS4-HMAC-SHA256 SignedHeaders=host, Credential=A/20260102/r/sts/aws4_request, Signature=0",
         ] {
             let headers = [("Authorization".to_owned(), authorization.to_owned()), date.clone()];
-            assert_eq!(claim(&headers), None, "{authorization}");
+            assert_eq!(parse_authorization(&headers), None, "{authorization}");
         }
         let whole = "AWS4-HMAC-SHA256 Credential=A/20260102/r/sts/aws4_request, SignedHeaders=host, Signature=0";
         let whole = ("authorization".to_owned(), whole.to_owned());
-        assert!(claim(&[whole.clone(), date]).is_some());
-        assert!(claim(std::slice::from_ref(&whole)).is_none());
-        assert!(claim(&[whole, ("x-amz-date".to_owned(), "yesterday".to_owned())]).is_none());
+        assert!(parse_authorization(&[whole.clone(), date]).is_some());
+        assert!(parse_authorization(std::slice::from_ref(&whole)).is_none());
+        assert!(
+            parse_authorization(&[whole, ("x-amz-date".to_owned(), "yesterday".to_owned())])
+                .is_none()
+        );
     }
 }

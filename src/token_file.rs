@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::{Error, Result, io_reason};
-use crate::private_file::{self, Durability, Fault, Limits};
+use crate::private_file::{self, PrivateFileError, SweepAgeLimits, WriteDurability};
 use crate::secret::Secret;
 use crate::token;
 use crate::world::World;
@@ -15,16 +15,16 @@ use crate::world::random;
 use crate::{printable, secret};
 
 /// The folder inside gauth's own for files that nobody gave a path.
-const FOLDER: &str = "exec";
+const AUTO_FOLDER_NAME: &str = "exec";
 
 /// What a process that was killed left behind goes after this long: no token is worth anything by then.
-const LEFT_BEHIND: Duration = Duration::from_secs(2 * 24 * 3600);
+const ABANDONED_FILE_AGE: Duration = Duration::from_secs(2 * 24 * 3600);
 
 /// The file. It is removed when this is dropped.
 pub struct TokenFile {
     folder: PathBuf,
     name: OsString,
-    written: Cell<bool>,
+    has_been_written: Cell<bool>,
 }
 
 impl TokenFile {
@@ -33,7 +33,7 @@ impl TokenFile {
     /// # Errors
     /// Usage for what is no path of a file, unsafe where others could put something in its place, or where the file
     /// is something else.
-    pub fn named(path: &Path) -> Result<TokenFile> {
+    pub fn at_path(path: &Path) -> Result<TokenFile> {
         // The program may go to another folder before it reads the file.
         let absolute = std::path::absolute(path).ok();
         let parts = absolute.as_deref().and_then(|path| Some((path.parent()?, path.file_name()?)));
@@ -41,13 +41,13 @@ impl TokenFile {
             Error::usage(format!("--token-file {}: names no file", printable::path(path)))
                 .hint("--token-file auto")
         })?;
-        check_folder(folder)?;
+        check_folder_is_safe(folder)?;
         let file = TokenFile {
             folder: folder.to_owned(),
             name: name.to_owned(),
-            written: Cell::new(false),
+            has_been_written: Cell::new(false),
         };
-        check_old(&file.path())?;
+        check_existing_file(&file.path())?;
         Ok(file)
     }
 
@@ -55,17 +55,21 @@ impl TokenFile {
     ///
     /// # Errors
     /// When there is none, or it cannot be written.
-    pub fn own(world: &World) -> Result<TokenFile> {
+    pub fn in_gauth_folder(world: &World) -> Result<TokenFile> {
         let folder =
-            private_file::subfolder(world.folders.gauth.as_deref(), FOLDER).map_err(|error| {
-                let reason = io_reason(&error);
-                Error::unexpected(format!("--token-file: gauth's folder cannot be used, {reason}"))
+            private_file::create_subfolder(world.folders.gauth.as_deref(), AUTO_FOLDER_NAME)
+                .map_err(|error| {
+                    let reason = io_reason(&error);
+                    Error::unexpected(format!(
+                        "--token-file: gauth's folder cannot be used, {reason}"
+                    ))
                     .hint("--token-file PATH, in a folder of yours")
-            })?;
-        let limits = Limits { temporary: LEFT_BEHIND, other: Some(LEFT_BEHIND) };
-        private_file::sweep(&folder, world.clock.unix(), &limits);
-        let name = OsString::from(random::name(&*world.random)?);
-        Ok(TokenFile { folder, name, written: Cell::new(false) })
+                })?;
+        let limits =
+            SweepAgeLimits { temporary: ABANDONED_FILE_AGE, other: Some(ABANDONED_FILE_AGE) };
+        private_file::remove_stale_files(&folder, world.clock.unix_seconds(), &limits);
+        let name = OsString::from(random::hex_name(&*world.random)?);
+        Ok(TokenFile { folder, name, has_been_written: Cell::new(false) })
     }
 
     /// Where it is.
@@ -77,41 +81,47 @@ impl TokenFile {
     ///
     /// # Errors
     /// When it cannot be written; the old one is then still there.
-    pub fn put(&self, token: &Secret, world: &World) -> Result<()> {
+    pub fn replace(&self, token: &Secret, world: &World) -> Result<()> {
         let random = &*world.random;
         let name = self.name.to_string_lossy();
-        let draft = private_file::Draft::begin(&self.folder, &name, Durability::Disposable, random);
+        let pending_file = private_file::PendingFile::create(
+            &self.folder,
+            &name,
+            WriteDurability::Disposable,
+            random,
+        );
         // No line end: not every program cuts it off.
-        let done = draft.and_then(|draft| draft.publish(&self.path(), token.expose().as_bytes()));
-        done.map_err(|error| {
+        let published =
+            pending_file.and_then(|draft| draft.commit(&self.path(), token.expose().as_bytes()));
+        published.map_err(|error| {
             let (shown, reason) = (printable::path(&self.path()), io_reason(&error));
             Error::unexpected(format!("--token-file {shown}: cannot be written, {reason}"))
                 .hint(format!("ls -ld {}", printable::path(&self.folder)))
         })?;
-        self.written.set(true);
+        self.has_been_written.set(true);
         Ok(())
     }
 }
 
 impl Drop for TokenFile {
     fn drop(&mut self) {
-        if self.written.get() {
+        if self.has_been_written.get() {
             private_file::remove(&self.path());
         }
     }
 }
 
 /// Who may write to the folder may put another token, or another file, in the place of ours.
-fn check_folder(folder: &Path) -> Result<()> {
+fn check_folder_is_safe(folder: &Path) -> Result<()> {
     let shown = printable::path(folder);
-    let about = std::fs::metadata(folder).map_err(|error| {
+    let metadata = std::fs::metadata(folder).map_err(|error| {
         Error::usage(format!(
             "--token-file: the folder {shown} cannot be used, {}",
             io_reason(&error)
         ))
         .hint(format!("mkdir -m 700 {shown}, or --token-file auto"))
     })?;
-    if !about.is_dir() {
+    if !metadata.is_dir() {
         return Err(
             Error::usage(format!("--token-file: {shown} is no folder")).hint("--token-file auto")
         );
@@ -119,14 +129,14 @@ fn check_folder(folder: &Path) -> Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
-        let us = rustix::process::geteuid().as_raw();
-        if about.mode() & 0o002 != 0 {
+        let own_uid = rustix::process::geteuid().as_raw();
+        if metadata.mode() & 0o002 != 0 {
             return Err(Error::not_safe(format!(
                 "--token-file: everybody may write to the folder {shown}"
             ))
             .hint("--token-file auto, or a path in a folder of yours"));
         }
-        if about.uid() != us && about.uid() != 0 {
+        if metadata.uid() != own_uid && metadata.uid() != 0 {
             return Err(Error::not_safe(format!(
                 "--token-file: the folder {shown} belongs to another user"
             ))
@@ -137,7 +147,7 @@ fn check_folder(folder: &Path) -> Result<()> {
 }
 
 /// What is there is replaced and removed: it must be what an earlier run left, or what `mktemp` made.
-fn check_old(path: &Path) -> Result<()> {
+fn check_existing_file(path: &Path) -> Result<()> {
     let shown = printable::path(path);
     let hint = "--token-file auto, or the path of a file that is not there yet";
     let refused =
@@ -145,15 +155,19 @@ fn check_old(path: &Path) -> Result<()> {
     if std::fs::read_link(path).is_ok() {
         return refused("is a link");
     }
-    match private_file::read_own(path, token::LONGEST_TOKEN + 1) {
-        Err(Fault::Missing) => Ok(()),
-        Err(Fault::Exposed(what, _)) => refused(what),
-        Err(Fault::NotRegular) => refused("is not a regular file"),
-        Err(Fault::Io(error)) => refused(&format!("cannot be read, {}", io_reason(&error))),
-        Err(Fault::TooLarge(_) | Fault::TooSlow) => refused("holds something else than a token"),
+    match private_file::read_private(path, token::MAX_TOKEN_CHARS + 1) {
+        Err(PrivateFileError::NotFound) => Ok(()),
+        Err(PrivateFileError::Insecure(what, _)) => refused(what),
+        Err(PrivateFileError::NotRegularFile) => refused("is not a regular file"),
+        Err(PrivateFileError::Io(error)) => {
+            refused(&format!("cannot be read, {}", io_reason(&error)))
+        }
+        Err(PrivateFileError::TooLarge(_) | PrivateFileError::TimedOut) => {
+            refused("holds something else than a token")
+        }
         Ok(bytes) => match std::str::from_utf8(&bytes).map(str::trim_end) {
             Ok("") => Ok(()),
-            Ok(text) if token::well_formed(text) && secret::looks_secret(text) => Ok(()),
+            Ok(text) if token::is_well_formed(text) && secret::looks_like_secret(text) => Ok(()),
             _ => refused("holds something else than a token"),
         },
     }
@@ -174,7 +188,7 @@ mod tests {
 
     #[track_caller]
     fn refused(path: &Path, kind: ErrorKind, word: &str) {
-        let Err(error) = TokenFile::named(path) else { panic!("{word}: accepted") };
+        let Err(error) = TokenFile::at_path(path) else { panic!("{word}: accepted") };
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.message().contains(word) && error.hint_text().is_some(), "{error}");
     }
@@ -185,7 +199,7 @@ mod tests {
             let folder = folder(mode);
             let path = folder.path().join("token");
             match good {
-                true => assert_eq!(TokenFile::named(&path).expect("good").path(), path),
+                true => assert_eq!(TokenFile::at_path(&path).expect("good").path(), path),
                 false => refused(&path, ErrorKind::Unsafe, "everybody may write"),
             }
         }
@@ -212,7 +226,7 @@ mod tests {
             std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("mode");
             match word {
                 Some(word) => refused(&path, ErrorKind::Unsafe, word),
-                None => drop(TokenFile::named(&path).expect("an old token")),
+                None => drop(TokenFile::at_path(&path).expect("an old token")),
             }
             assert_eq!(std::fs::read(&path).expect("still there"), content);
         }

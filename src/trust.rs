@@ -6,25 +6,25 @@ use crate::url::{Scheme, Url};
 
 /// What an endpoint is for, and so who may be behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Endpoint {
+pub enum EndpointKind {
     /// Gets assertions and refresh tokens.
-    OAuth,
+    OAuthToken,
     /// Gets subject tokens.
     Sts,
     /// Gets access tokens, to make others of them (IAM Service Account Credentials).
-    Iam,
+    IamCredentials,
     /// Gives keys of AWS to its own machines.
     AwsMetadata,
     /// AWS's STS, which a signed request is made for.
     AwsSts,
     /// Gives subject tokens: anybody may.
-    Subject,
+    SubjectToken,
     /// Proves itself with a certificate that the credential names (GDCH).
-    Certified,
+    CustomCa,
 }
 
 /// Hosts that get assertions and refresh tokens.
-const OAUTH: &[&str] = &[
+const OAUTH_HOSTS: &[&str] = &[
     "oauth2.googleapis.com",
     "oauth2.mtls.googleapis.com",
     "accounts.google.com",
@@ -33,7 +33,7 @@ const OAUTH: &[&str] = &[
 
 /// Google's STS below a universe's domain: global, mutual TLS, by region, by private endpoint. `*` is any part of
 /// one label.
-const STS: &[&str] = &[
+const STS_HOST_PATTERNS: &[&str] = &[
     "sts",
     "sts.mtls",
     "sts.*",
@@ -49,7 +49,7 @@ const STS: &[&str] = &[
 ];
 
 /// The same for IAM Service Account Credentials.
-const IAM: &[&str] = &[
+const IAM_CREDENTIALS_HOST_PATTERNS: &[&str] = &[
     "iamcredentials",
     "iamcredentials.*",
     "iamcredentials.*.rep",
@@ -59,10 +59,10 @@ const IAM: &[&str] = &[
 ];
 
 /// Cloud Storage: what stands before these names is somebody's bucket, perhaps one called `sts`.
-const STORAGE: &[&str] = &["storage", "commondatastorage"];
+const STORAGE_HOST_LABELS: &[&str] = &["storage", "commondatastorage"];
 
 /// AWS's STS: global, by region, for federal standards, and in China.
-const AWS_STS: &[&str] = &[
+const AWS_STS_HOST_PATTERNS: &[&str] = &[
     "sts.amazonaws.com",
     "sts.*.amazonaws.com",
     "sts-fips.*.amazonaws.com",
@@ -71,57 +71,58 @@ const AWS_STS: &[&str] = &[
 ];
 
 /// The address of AWS's metadata server, and the other one.
-const AWS_METADATA: &[&str] = &["169.254.169.254", "fd00:ec2::254"];
+const AWS_METADATA_ADDRESSES: &[&str] = &["169.254.169.254", "fd00:ec2::254"];
 
 /// The universe everybody is in unless told otherwise.
 pub const DEFAULT_UNIVERSE: &str = "googleapis.com";
 
 /// What decides whether an endpoint in a credential is acceptable.
 #[derive(Debug, Clone, Copy)]
-pub struct Fence<'a> {
+pub struct EndpointPolicy<'a> {
     /// The file or variable that names it, for errors.
-    pub place: &'a str,
+    pub location: &'a str,
     /// Hosts the user allowed (`--allow-token-host`).
-    pub allowed: &'a [String],
+    pub allowed_hosts: &'a [String],
     /// The universe the user chose.
-    pub chosen: Option<&'a str>,
+    pub trusted_universe: Option<&'a str>,
     /// The universe the credential claims to be of; it is shown in a hint and believed in nothing.
-    pub claimed: Option<&'a str>,
+    pub claimed_universe: Option<&'a str>,
 }
 
-impl Fence<'_> {
+impl EndpointPolicy<'_> {
     /// Checks the endpoint a credential names in `field`.
     ///
     /// # Errors
     /// Malformed for what is no URL; unsafe, naming the way out, for a host that is neither the right one, nor a
     /// loopback address, nor allowed.
-    pub fn endpoint(&self, kind: Endpoint, field: &str, text: &str) -> Result<Url> {
-        let place = self.place;
+    pub fn check_endpoint(&self, kind: EndpointKind, field: &str, text: &str) -> Result<Url> {
+        let location = self.location;
         let url = Url::parse(text).map_err(|what| {
-            Error::malformed(place, format!("{field} {what}"))
+            Error::malformed(location, format!("{field} {what}"))
                 .hint("download or make the credential again, or mend the field")
         })?;
-        if url.is_loopback() || self.is_expected(kind, &url) {
+        if url.is_loopback() || self.is_allowed(kind, &url) {
             return Ok(url);
         }
         let host = printable::text(url.authority());
-        if kind == Endpoint::AwsMetadata {
-            let message = format!("{place}: {field} names {host}, which is not AWS's");
+        if kind == EndpointKind::AwsMetadata {
+            let message = format!("{location}: {field} names {host}, which is not AWS's");
             return Err(Error::not_safe(message).hint(format!(
                 "AWS's metadata server is http://{} and http://[{}]",
-                AWS_METADATA[0], AWS_METADATA[1]
+                AWS_METADATA_ADDRESSES[0], AWS_METADATA_ADDRESSES[1]
             )));
         }
         if url.scheme == Scheme::Http {
-            let message = format!("{place}: {field} sends secrets to {host} without TLS");
+            let message = format!("{location}: {field} sends secrets to {host} without TLS");
             return Err(Error::not_safe(message).hint(format!("use https in {field}")));
         }
         let owner = match kind {
-            Endpoint::AwsSts => "AWS's",
+            EndpointKind::AwsSts => "AWS's",
             _ => "Google's",
         };
-        let error = Error::not_safe(format!("{place}: {field} names {host}, which is not {owner}"));
-        let claimed = self.claimed.filter(|domain| in_universe(kind, &url, domain));
+        let error =
+            Error::not_safe(format!("{location}: {field} names {host}, which is not {owner}"));
+        let claimed = self.claimed_universe.filter(|domain| is_universe_host(kind, &url, domain));
         Err(match claimed {
             Some(domain) => {
                 error.hint(format!("--universe-domain {domain} if you trust that universe"))
@@ -133,45 +134,51 @@ impl Fence<'_> {
         })
     }
 
-    fn is_expected(&self, kind: Endpoint, url: &Url) -> bool {
+    fn is_allowed(&self, kind: EndpointKind, url: &Url) -> bool {
         let host = url.host.as_str();
         match (kind, url.scheme) {
-            (Endpoint::AwsMetadata, _) => AWS_METADATA.contains(&host),
-            (Endpoint::Subject, Scheme::Http) => url.may_be_plain(),
-            (Endpoint::Subject | Endpoint::Certified, Scheme::Https) => true,
+            (EndpointKind::AwsMetadata, _) => AWS_METADATA_ADDRESSES.contains(&host),
+            (EndpointKind::SubjectToken, Scheme::Http) => url.allows_plain_http(),
+            (EndpointKind::SubjectToken | EndpointKind::CustomCa, Scheme::Https) => true,
             (_, Scheme::Http) => false,
             (_, Scheme::Https) => {
-                self.allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(host))
-                    || in_universe(kind, url, DEFAULT_UNIVERSE)
-                    || self.chosen.is_some_and(|domain| in_universe(kind, url, domain))
+                self.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host))
+                    || is_universe_host(kind, url, DEFAULT_UNIVERSE)
+                    || self
+                        .trusted_universe
+                        .is_some_and(|domain| is_universe_host(kind, url, domain))
             }
         }
     }
 }
 
 /// Whether this is the service's host in a universe.
-fn in_universe(kind: Endpoint, url: &Url, domain: &str) -> bool {
+fn is_universe_host(kind: EndpointKind, url: &Url, domain: &str) -> bool {
     let host = url.host.as_str();
-    let below = host.strip_suffix(domain).and_then(|host| host.strip_suffix('.'));
-    let fits = |patterns: &[&str], host: &str| {
-        patterns.iter().any(|pattern| matches(pattern, host))
-            && !host.split('.').any(|label| STORAGE.iter().any(|own| label.starts_with(own)))
+    let subdomain = host.strip_suffix(domain).and_then(|host| host.strip_suffix('.'));
+    let matches_any = |patterns: &[&str], host: &str| {
+        patterns.iter().any(|pattern| matches_pattern(pattern, host))
+            && !host
+                .split('.')
+                .any(|label| STORAGE_HOST_LABELS.iter().any(|own| label.starts_with(own)))
     };
     let known = match kind {
-        Endpoint::OAuth => OAUTH.contains(&host),
-        Endpoint::Sts => below.is_some_and(|host| fits(STS, host)),
-        Endpoint::Iam => below.is_some_and(|host| fits(IAM, host)),
-        Endpoint::AwsSts => fits(AWS_STS, host),
-        Endpoint::AwsMetadata | Endpoint::Subject | Endpoint::Certified => false,
+        EndpointKind::OAuthToken => OAUTH_HOSTS.contains(&host),
+        EndpointKind::Sts => subdomain.is_some_and(|host| matches_any(STS_HOST_PATTERNS, host)),
+        EndpointKind::IamCredentials => {
+            subdomain.is_some_and(|host| matches_any(IAM_CREDENTIALS_HOST_PATTERNS, host))
+        }
+        EndpointKind::AwsSts => matches_any(AWS_STS_HOST_PATTERNS, host),
+        EndpointKind::AwsMetadata | EndpointKind::SubjectToken | EndpointKind::CustomCa => false,
     };
     known && url.scheme == Scheme::Https && url.port == 443
 }
 
 /// Whether a name fits a pattern label by label.
-fn matches(pattern: &str, name: &str) -> bool {
-    let (wanted, labels) = (pattern.split('.'), name.split('.'));
-    wanted.clone().count() == labels.clone().count()
-        && wanted.zip(labels).all(|(wanted, label)| match wanted.split_once('*') {
+fn matches_pattern(pattern: &str, name: &str) -> bool {
+    let (pattern_labels, labels) = (pattern.split('.'), name.split('.'));
+    pattern_labels.clone().count() == labels.clone().count()
+        && pattern_labels.zip(labels).all(|(wanted, label)| match wanted.split_once('*') {
             None => wanted == label,
             Some((before, after)) => {
                 label.len() > before.len() + after.len()
@@ -182,12 +189,12 @@ fn matches(pattern: &str, name: &str) -> bool {
 }
 
 /// Whether this is one of Google's own token endpoints.
-pub fn is_googles(token_endpoint: &Url) -> bool {
-    in_universe(Endpoint::OAuth, token_endpoint, DEFAULT_UNIVERSE)
+pub fn is_google_token_endpoint(token_endpoint: &Url) -> bool {
+    is_universe_host(EndpointKind::OAuthToken, token_endpoint, DEFAULT_UNIVERSE)
 }
 
 /// Hosts besides `*.googleapis.com` that take access tokens; a dot in front: and all below.
-const APIS: &[&str] = &[
+const API_HOSTS: &[&str] = &[
     ".pkg.dev",
     "gcr.io",
     ".gcr.io",
@@ -198,22 +205,22 @@ const APIS: &[&str] = &[
 ];
 
 /// Whether an access token may go there: a Google API, or one of a universe.
-pub fn takes_access_token(url: &Url, universe: &str) -> bool {
-    let below = |domain: &str| {
+pub fn may_receive_access_token(url: &Url, universe: &str) -> bool {
+    let is_below = |domain: &str| {
         let host = url.host.strip_suffix(domain).and_then(|host| host.strip_suffix('.'));
         host.is_some_and(|host| !host.is_empty())
     };
-    let known = below(DEFAULT_UNIVERSE)
-        || below(universe)
-        || APIS.iter().any(|api| match api.strip_prefix('.') {
-            Some(domain) => below(domain),
+    let known = is_below(DEFAULT_UNIVERSE)
+        || is_below(universe)
+        || API_HOSTS.iter().any(|api| match api.strip_prefix('.') {
+            Some(domain) => is_below(domain),
             None => url.host == *api,
         });
-    known && url.scheme == Scheme::Https && url.port == 443 && !is_deployed(&url.host)
+    known && url.scheme == Scheme::Https && url.port == 443 && !is_serverless_host(&url.host)
 }
 
 /// Whether anybody can have a service at such a host: it gets ID tokens, never an access token.
-pub fn is_deployed(host: &str) -> bool {
+pub fn is_serverless_host(host: &str) -> bool {
     ["run.app", "cloudfunctions.net"].iter().any(|domain| {
         host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     })
@@ -223,7 +230,7 @@ pub fn is_deployed(host: &str) -> bool {
 ///
 /// # Errors
 /// Usage for what is no URL, unsafe for plain http to anywhere else.
-pub fn chosen_endpoint(text: &str, origin: &str) -> Result<Url> {
+pub fn check_endpoint_override(text: &str, origin: &str) -> Result<Url> {
     let url = Url::parse(text).map_err(|what| {
         Error::usage(format!("{origin} {what}"))
             .hint(format!("unset {origin}, or set an https URL"))
@@ -240,7 +247,7 @@ pub fn chosen_endpoint(text: &str, origin: &str) -> Result<Url> {
 ///
 /// # Errors
 /// Usage, naming the option or variable.
-pub fn host(text: &str, origin: &str) -> Result<String> {
+pub fn check_host(text: &str, origin: &str) -> Result<String> {
     match Url::parse(&format!("https://{text}/")) {
         Ok(url) if url.path_and_query() == "/" && url.port == 443 => Ok(url.host),
         _ => Err(Error::usage(format!("{origin}: {} is not a host", printable::text(text)))
@@ -252,9 +259,9 @@ pub fn host(text: &str, origin: &str) -> Result<String> {
 ///
 /// # Errors
 /// What is wrong, as the end of a sentence.
-pub fn universe(text: &str) -> std::result::Result<(), &'static str> {
+pub fn check_universe_domain(text: &str) -> std::result::Result<(), &'static str> {
     match Url::parse(&format!("https://{text}/")) {
-        Ok(url) if url.host == text && text.contains('.') && url.address().is_none() => Ok(()),
+        Ok(url) if url.host == text && text.contains('.') && url.ip_address().is_none() => Ok(()),
         _ => Err("is not a domain name in lower case"),
     }
 }
@@ -264,14 +271,19 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
 
-    fn check_as(kind: Endpoint, text: &str) -> std::result::Result<(), ErrorKind> {
+    fn check_as(kind: EndpointKind, text: &str) -> std::result::Result<(), ErrorKind> {
         let allowed = ["sts.example.com".to_owned()];
-        let fence = Fence { place: "key.json", allowed: &allowed, chosen: None, claimed: None };
-        fence.endpoint(kind, "token_uri", text).map(drop).map_err(|error| error.kind())
+        let policy = EndpointPolicy {
+            location: "key.json",
+            allowed_hosts: &allowed,
+            trusted_universe: None,
+            claimed_universe: None,
+        };
+        policy.check_endpoint(kind, "token_uri", text).map(drop).map_err(|error| error.kind())
     }
 
     fn check(text: &str) -> std::result::Result<(), ErrorKind> {
-        check_as(Endpoint::OAuth, text)
+        check_as(EndpointKind::OAuthToken, text)
     }
 
     #[test]
@@ -312,10 +324,18 @@ mod tests {
     #[test]
     fn a_universe_counts_when_the_user_chose_it() {
         let sts = "https://sts.u.example/v1/token";
-        let fence =
-            |chosen| Fence { place: "key.json", allowed: &[], chosen, claimed: Some("u.example") };
-        assert!(fence(Some("u.example")).endpoint(Endpoint::Sts, "token_url", sts).is_ok());
-        let error = fence(None).endpoint(Endpoint::Sts, "token_url", sts).expect_err("unconfirmed");
+        let policy = |chosen| EndpointPolicy {
+            location: "key.json",
+            allowed_hosts: &[],
+            trusted_universe: chosen,
+            claimed_universe: Some("u.example"),
+        };
+        assert!(
+            policy(Some("u.example")).check_endpoint(EndpointKind::Sts, "token_url", sts).is_ok()
+        );
+        let error = policy(None)
+            .check_endpoint(EndpointKind::Sts, "token_url", sts)
+            .expect_err("unconfirmed");
         assert_eq!(
             error.hint_text(),
             Some("--universe-domain u.example if you trust that universe")
@@ -324,20 +344,28 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_a_part_of_one_label() {
-        assert!(matches("sts.*.rep", "sts.us-east1.rep") && matches("*-sts", "us-east1-sts"));
-        assert!(!matches("sts.*.rep", "sts.a.b.rep") && !matches("*-sts", "-sts"));
         assert!(
-            !matches("sts.*", "sts.") && !matches("sts", "stsx") && !matches("sts-*.p", "sts-.p")
+            matches_pattern("sts.*.rep", "sts.us-east1.rep")
+                && matches_pattern("*-sts", "us-east1-sts")
+        );
+        assert!(!matches_pattern("sts.*.rep", "sts.a.b.rep") && !matches_pattern("*-sts", "-sts"));
+        assert!(
+            !matches_pattern("sts.*", "sts.")
+                && !matches_pattern("sts", "stsx")
+                && !matches_pattern("sts-*.p", "sts-.p")
         );
     }
 
     #[test]
     fn a_universe_is_a_domain() {
-        assert!(universe("googleapis.com").is_ok() && universe("u.example").is_ok());
+        assert!(
+            check_universe_domain("googleapis.com").is_ok()
+                && check_universe_domain("u.example").is_ok()
+        );
         for bad in
             ["", "com", "U.example", "u.example/x", "u.example:1", "127.0.0.1", "a b.c", "a@b.c"]
         {
-            assert!(universe(bad).is_err(), "{bad}");
+            assert!(check_universe_domain(bad).is_err(), "{bad}");
         }
     }
 }

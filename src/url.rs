@@ -25,7 +25,7 @@ pub struct Url {
 }
 
 /// The longest URL that is read, in bytes.
-const LONGEST: usize = 2048;
+const MAX_URL_BYTES: usize = 2048;
 
 impl Url {
     /// Reads a URL.
@@ -33,7 +33,7 @@ impl Url {
     /// # Errors
     /// What is wrong with it, as the end of a sentence that begins with the URL's origin: "has a user name".
     pub fn parse(text: &str) -> Result<Url, &'static str> {
-        if text.len() > LONGEST {
+        if text.len() > MAX_URL_BYTES {
             return Err("is longer than 2048 characters");
         }
         if text.bytes().any(|byte| !(0x21..=0x7e).contains(&byte)) {
@@ -57,7 +57,7 @@ impl Url {
             return Err("has a user name");
         }
         let (host, port) = split_port(authority)?;
-        let host = host_name(host)?;
+        let host = parse_host(host)?;
         let default_port = if scheme == Scheme::Https { 443 } else { 80 };
         let port = port.unwrap_or(default_port);
         let shown = if host.contains(':') { format!("[{host}]") } else { host.clone() };
@@ -96,32 +96,32 @@ impl Url {
     ///
     /// # Errors
     /// What is wrong with the result, as for [`Url::parse`].
-    pub fn moved_to(&self, base: &Url) -> Result<Url, &'static str> {
+    pub fn with_base(&self, base: &Url) -> Result<Url, &'static str> {
         let base = base.without_query().trim_end_matches('/');
         Url::parse(&format!("{base}{}", self.path_and_query()))
     }
 
     /// The host as an address, where it is one.
-    pub fn address(&self) -> Option<IpAddr> {
+    pub fn ip_address(&self) -> Option<IpAddr> {
         self.host.parse().ok()
     }
 
     /// Whether the host is a loopback address, written as an address.
     pub fn is_loopback(&self) -> bool {
-        self.address().is_some_and(|address| address.is_loopback())
+        self.ip_address().is_some_and(|address| address.is_loopback())
     }
 
     /// Whether the host is a metadata server of Google's or AWS's.
-    pub fn is_metadata(&self) -> bool {
+    pub fn is_metadata_server(&self) -> bool {
         const GOOGLE: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
         const AWS: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
         self.host == "metadata.google.internal"
-            || matches!(self.address(), Some(IpAddr::V4(GOOGLE)) | Some(IpAddr::V6(AWS)))
+            || matches!(self.ip_address(), Some(IpAddr::V4(GOOGLE)) | Some(IpAddr::V6(AWS)))
     }
 
     /// Whether plain http is acceptable here.
-    pub fn may_be_plain(&self) -> bool {
-        self.is_loopback() || self.is_metadata()
+    pub fn allows_plain_http(&self) -> bool {
+        self.is_loopback() || self.is_metadata_server()
     }
 }
 
@@ -147,7 +147,7 @@ fn split_port(authority: &str) -> Result<(&str, Option<u16>), &'static str> {
     }
 }
 
-fn host_name(host: &str) -> Result<String, &'static str> {
+fn parse_host(host: &str) -> Result<String, &'static str> {
     if let Some(inside) = host.strip_prefix('[') {
         let inside = inside.strip_suffix(']').ok_or("has a broken IPv6 address")?;
         return match inside.parse::<Ipv6Addr>() {
@@ -162,12 +162,12 @@ fn host_name(host: &str) -> Result<String, &'static str> {
     if host.len() > 253 {
         return Err("has a host name that is too long");
     }
-    let letters = |label: &str| {
+    let has_valid_chars = |label: &str| {
         label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
     let well_formed = host.split('.').all(|label| {
         (1..=63).contains(&label.len())
-            && letters(label)
+            && has_valid_chars(label)
             && !label.starts_with('-')
             && !label.ends_with('-')
     });
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn only_literal_addresses_are_loopback() {
-        let plain = |text| Url::parse(text).expect(text).may_be_plain();
+        let plain = |text| Url::parse(text).expect(text).allows_plain_http();
         assert!(
             plain("http://127.0.0.1/") && plain("http://[::1]:1/") && plain("http://127.8.8.8/")
         );

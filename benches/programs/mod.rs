@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// gauth and hello, built by the cargo that built the caller, next to it.
-pub(crate) fn built() -> (PathBuf, PathBuf) {
+pub(crate) fn build_programs() -> (PathBuf, PathBuf) {
     let release = target_folder().join("release");
     let name = |name: &str| format!("{name}{}", std::env::consts::EXE_SUFFIX);
     // Apart: with an example come the features that tests want of the dependencies.

@@ -6,28 +6,29 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::accounts::rotation::ROTATES;
-use crate::accounts::{LARGEST, SHARED, SIGNED_IN, owner};
+use crate::accounts::rotation::ROTATES_FIELD;
+use crate::accounts::{MAX_CREDENTIAL_FILE_BYTES, SHARED_FIELD, SIGNED_IN_AT_FIELD, account_name};
 use crate::error::{Error, Result, io_reason};
 use crate::google::token;
-use crate::private_file::{self, Durability, Fault};
+use crate::private_file::{self, PrivateFileError, WriteDurability};
 use crate::trust::DEFAULT_UNIVERSE;
 use crate::world::World;
 use crate::{gcloud, json, printable};
 
 /// How many old files are kept before it is said that they are too many.
-const MOST_BACKUPS: u32 = 100;
+const MAX_BACKUPS: u32 = 100;
 
 /// What gcloud writes of the login of a user.
-const USER: &[&str] =
+const USER_FIELDS: &[&str] =
     &["client_id", "client_secret", "refresh_token", "type", "universe_domain", "quota_project_id"];
 
 /// What it leaves out of others; and what is ours.
-const LEFT_OUT: &[&str] = &["token", "expiry", "scopes", SIGNED_IN, SHARED, ROTATES];
+const OMITTED_FIELDS: &[&str] =
+    &["token", "expiry", "scopes", SIGNED_IN_AT_FIELD, SHARED_FIELD, ROTATES_FIELD];
 
 /// What was written.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Updated {
+pub struct AdcUpdate {
     /// The file.
     pub path: PathBuf,
     /// Where the one before it is now, if there was one and it was another.
@@ -40,36 +41,36 @@ pub struct Updated {
 /// # Errors
 /// Exit 7 for kinds that gcloud does not write there, 9 where the file is a link or its folder is open to others, 1
 /// when it cannot be written.
-pub fn update_adc(name: &str, login: &Map<String, Value>, world: &World) -> Result<Updated> {
-    belongs_into_adc(name, login)?;
-    let kind = kind(login);
+pub fn update_adc(name: &str, login: &Map<String, Value>, world: &World) -> Result<AdcUpdate> {
+    check_adc_type(name, login)?;
+    let kind = credential_type(login);
     let Some(folder) = &world.folders.gcloud else {
         return Err(Error::unexpected("there is no home folder, and so no ADC file")
             .hint("set HOME, or CLOUDSDK_CONFIG to gcloud's folder"));
     };
     let path = gcloud::adc_path(folder);
-    let old = old(&path)?;
-    let mut shape = shape(name, kind, login);
-    if !shape.contains_key("quota_project_id")
-        && let Some(project) = old.as_ref().and_then(|old| quota_project(old, name))
+    let existing = read_existing(&path)?;
+    let mut fields = adc_fields(name, kind, login);
+    if !fields.contains_key("quota_project_id")
+        && let Some(project) = existing.as_ref().and_then(|old| existing_quota_project(old, name))
     {
-        shape.insert("quota_project_id".to_owned(), Value::from(project));
+        fields.insert("quota_project_id".to_owned(), Value::from(project));
     }
-    let text = written(&shape);
-    private_file::make_folder(folder).map_err(|error| {
+    let text = to_json_bytes(&fields);
+    private_file::create_private_folder(folder).map_err(|error| {
         let shown = printable::path(folder);
         Error::not_safe(format!("{shown} cannot be used, {}", io_reason(&error)))
             .hint(format!("chmod go-w {shown}, or set CLOUDSDK_CONFIG to a folder of yours"))
     })?;
-    let backup = match &old {
-        Some(old) if **old != *text => Some(keep(old, &path, folder, world)?),
+    let backup = match &existing {
+        Some(old) if **old != *text => Some(back_up(old, &path, folder, world)?),
         _ => None,
     };
-    put(folder, &path, &text, world)?;
-    Ok(Updated { path, backup })
+    write_file(folder, &path, &text, world)?;
+    Ok(AdcUpdate { path, backup })
 }
 
-fn kind(login: &Map<String, Value>) -> &str {
+fn credential_type(login: &Map<String, Value>) -> &str {
     login.get("type").and_then(Value::as_str).unwrap_or("authorized_user")
 }
 
@@ -77,21 +78,21 @@ fn kind(login: &Map<String, Value>) -> &str {
 ///
 /// # Errors
 /// Exit 7, where it would not.
-pub fn belongs_into_adc(name: &str, login: &Map<String, Value>) -> Result<()> {
-    let kind = kind(login);
+pub fn check_adc_type(name: &str, login: &Map<String, Value>) -> Result<()> {
+    let kind = credential_type(login);
     if !matches!(kind, "service_account" | "gdch_service_account") {
         return Ok(());
     }
     Err(Error::unsupported(format!(
         "{} is {}, whose key does not belong into the ADC file",
         printable::text(name),
-        crate::credential::kind_in_words(kind)
+        crate::credential::credential_type_name(kind)
     ))
     .hint("set GOOGLE_APPLICATION_CREDENTIALS to its key file"))
 }
 
 /// The file that is there, if it is one that may be replaced.
-fn old(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
+fn read_existing(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
     let shown = printable::path(path);
     if path.symlink_metadata().is_err() {
         return Ok(None);
@@ -100,75 +101,76 @@ fn old(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
         return Err(Error::not_safe(format!("{shown} is a link, which is not written through"))
             .hint(format!("rm {shown}, if what it leads to is not needed there")));
     }
-    match private_file::read_named(path, LARGEST) {
+    match private_file::read_user_file(path, MAX_CREDENTIAL_FILE_BYTES) {
         Ok(bytes) => Ok(Some(bytes)),
-        Err(Fault::Missing) => Ok(None),
-        Err(fault) => Err(fault.at(path, &shown).hint(format!("mv {shown} {shown}.old"))),
+        Err(PrivateFileError::NotFound) => Ok(None),
+        Err(fault) => Err(fault.to_error(path, &shown).hint(format!("mv {shown} {shown}.old"))),
     }
 }
 
 /// The login as gcloud has it there.
-fn shape(name: &str, kind: &str, login: &Map<String, Value>) -> Map<String, Value> {
-    let mut shape = login.clone();
-    shape.retain(|_, value| !value.is_null());
-    shape.insert("type".to_owned(), Value::from(kind));
+fn adc_fields(name: &str, kind: &str, login: &Map<String, Value>) -> Map<String, Value> {
+    let mut fields = login.clone();
+    fields.retain(|_, value| !value.is_null());
+    fields.insert("type".to_owned(), Value::from(kind));
     match kind {
         "authorized_user" => {
             // Only Google's own is meant where none is said.
-            let elsewhere = |value: &Value| value.as_str() != Some(token::ENDPOINT);
-            let elsewhere = shape.get("token_uri").is_some_and(elsewhere);
-            shape.retain(|field, _| {
-                USER.contains(&field.as_str()) || (elsewhere && field == "token_uri")
+            let is_another_endpoint = |value: &Value| value.as_str() != Some(token::ENDPOINT);
+            let keeps_token_uri = fields.get("token_uri").is_some_and(is_another_endpoint);
+            fields.retain(|field, _| {
+                USER_FIELDS.contains(&field.as_str()) || (keeps_token_uri && field == "token_uri")
             });
-            shape.insert("account".to_owned(), Value::from(name));
-            shape.entry("universe_domain").or_insert_with(|| Value::from(DEFAULT_UNIVERSE));
+            fields.insert("account".to_owned(), Value::from(name));
+            fields.entry("universe_domain").or_insert_with(|| Value::from(DEFAULT_UNIVERSE));
         }
-        _ => shape.retain(|field, _| !LEFT_OUT.contains(&field.as_str())),
+        _ => fields.retain(|field, _| !OMITTED_FIELDS.contains(&field.as_str())),
     }
-    shape
+    fields
 }
 
 /// The quota project of the old file, if that was of this account.
-fn quota_project(old: &[u8], name: &str) -> Option<String> {
-    let old = json::object(old).ok()?;
-    let same = owner(&old).is_some_and(|owner| owner.eq_ignore_ascii_case(name));
-    let project = old.get("quota_project_id")?.as_str()?;
+fn existing_quota_project(existing: &[u8], name: &str) -> Option<String> {
+    let existing = json::parse_object(existing).ok()?;
+    let same = account_name(&existing).is_some_and(|owner| owner.eq_ignore_ascii_case(name));
+    let project = existing.get("quota_project_id")?.as_str()?;
     same.then(|| project.to_owned())
 }
 
-fn written(shape: &Map<String, Value>) -> Zeroizing<Vec<u8>> {
+fn to_json_bytes(fields: &Map<String, Value>) -> Zeroizing<Vec<u8>> {
     let mut text = Zeroizing::new(Vec::with_capacity(8 * 1024));
     // Values that were read as JSON can be written as JSON.
-    drop(serde_json::to_writer_pretty(&mut *text, shape));
+    drop(serde_json::to_writer_pretty(&mut *text, fields));
     text
 }
 
 /// Keeps the old file under a name that no other old file has.
-fn keep(old: &[u8], path: &Path, folder: &Path, world: &World) -> Result<PathBuf> {
-    for number in 0..MOST_BACKUPS {
+fn back_up(existing: &[u8], path: &Path, folder: &Path, world: &World) -> Result<PathBuf> {
+    for number in 0..MAX_BACKUPS {
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(".bak");
         if number > 0 {
             name.push(format!(".{number}"));
         }
         let backup = folder.join(name);
-        match private_file::read_own(&backup, LARGEST) {
-            Ok(bytes) if *bytes == old => return Ok(backup),
-            Err(Fault::Missing) => {
-                put(folder, &backup, old, world)?;
+        match private_file::read_private(&backup, MAX_CREDENTIAL_FILE_BYTES) {
+            Ok(bytes) if *bytes == existing => return Ok(backup),
+            Err(PrivateFileError::NotFound) => {
+                write_file(folder, &backup, existing, world)?;
                 return Ok(backup);
             }
             Ok(_) | Err(_) => {}
         }
     }
     let shown = printable::path(path);
-    Err(Error::unexpected(format!("{shown}: there are {MOST_BACKUPS} old files beside it"))
+    Err(Error::unexpected(format!("{shown}: there are {MAX_BACKUPS} old files beside it"))
         .hint(format!("look at {shown}.bak and remove some")))
 }
 
-fn put(folder: &Path, path: &Path, text: &[u8], world: &World) -> Result<()> {
+fn write_file(folder: &Path, path: &Path, text: &[u8], world: &World) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let written = private_file::write(folder, &name, text, Durability::Durable, &*world.random);
+    let written =
+        private_file::write_atomic(folder, &name, text, WriteDurability::Durable, &*world.random);
     written.map_err(|error| {
         let shown = printable::path(path);
         Error::unexpected(format!("{shown} cannot be written, {}", io_reason(&error)))
@@ -257,7 +259,8 @@ mod tests {
         std::fs::DirBuilder::new().create(home.path().join("gcloud")).expect("a folder");
         let write = |text: &str| {
             drop(std::fs::remove_file(&old));
-            put(&home.path().join("gcloud"), &old, text.as_bytes(), &world).expect("written");
+            write_file(&home.path().join("gcloud"), &old, text.as_bytes(), &world)
+                .expect("written");
             update_adc("ada@example.com", &login(json!({})), &world).expect("updated");
             read(&old).contains("\"quota_project_id\": \"payer\"")
         };
@@ -274,7 +277,7 @@ mod tests {
         let refused = update_adc("ci@p", &key, &world).map_err(kind);
         assert_eq!(refused, Err(crate::ErrorKind::Unsupported));
         let folder = home.path().join("gcloud");
-        private_file::make_folder(&folder).expect("a folder");
+        private_file::create_private_folder(&folder).expect("a folder");
         let adc = gcloud::adc_path(&folder);
         std::os::unix::fs::symlink(home.path().join("elsewhere"), &adc).expect("a link");
         let refused = update_adc("ada@example.com", &login(json!({})), &world).map_err(kind);
@@ -292,7 +295,7 @@ mod tests {
             "type": "external_account_authorized_user", "audience": "a", "token_url": "u", "token_info_url": "i",
             "token": "t", "expiry": "e",
         });
-        let shape = shape("x", "external_account_authorized_user", &login(workforce));
+        let shape = adc_fields("x", "external_account_authorized_user", &login(workforce));
         let names: Vec<&str> = shape.keys().map(String::as_str).collect();
         let expected = [
             "audience",

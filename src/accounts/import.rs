@@ -8,19 +8,19 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::accounts::{LARGEST, SHARED};
+use crate::accounts::{MAX_CREDENTIAL_FILE_BYTES, SHARED_FIELD};
 use crate::credential::{self, Credential};
-use crate::discover::{self, Search};
+use crate::discover::{self, Discovery};
 use crate::error::{Error, Result};
 use crate::private_file;
 use crate::{json, printable};
 
 /// How long standard input may take.
-const INPUT_LIMIT: Duration = Duration::from_secs(10);
+const STDIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A credential that can be stored.
 #[derive(Debug)]
-pub struct Imported {
+pub struct ImportedCredential {
     /// The name to store it under: its e-mail address, or what stands for one.
     pub name: String,
     /// Its JSON.
@@ -32,11 +32,15 @@ pub struct Imported {
 ///
 /// # Errors
 /// What is wrong with the file; usage, for an account that is not the file's, or where there is no name at all.
-pub fn from_file(file: &OsStr, account: Option<&str>, search: &Search<'_>) -> Result<Imported> {
-    let (bytes, place) = read(file, search)?;
-    let setting = discover::setting(search, place.clone());
-    let credential = credential::parse(&bytes, &setting)?;
-    let mut json = json::object(&bytes).map_err(|what| setting.malformed(what))?;
+pub fn import_file(
+    file: &OsStr,
+    account: Option<&str>,
+    discovery: &Discovery<'_>,
+) -> Result<ImportedCredential> {
+    let (bytes, location) = read_file_or_stdin(file, discovery)?;
+    let options = discover::parse_options(discovery, location.clone());
+    let credential = credential::parse(&bytes, &options)?;
+    let mut json = json::parse_object(&bytes).map_err(|what| options.malformed(what))?;
     // What Google's quickstarts save says neither.
     json.entry("type").or_insert_with(|| Value::from("authorized_user"));
     if json.contains_key("refresh_token") {
@@ -44,44 +48,47 @@ pub fn from_file(file: &OsStr, account: Option<&str>, search: &Search<'_>) -> Re
             json.remove(saved);
         }
         // The file stays where it is, and whoever reads it refreshes the same login.
-        json.insert(SHARED.to_owned(), Value::Bool(true));
+        json.insert(SHARED_FIELD.to_owned(), Value::Bool(true));
     }
     json.retain(|_, value| !value.is_null());
     if let Ok(folder) = std::env::current_dir() {
-        make_absolute(&mut json, &folder);
+        make_paths_absolute(&mut json, &folder);
     }
-    let name = name(&*credential, file, &place, account, search)?;
-    Ok(Imported { name, json })
+    let name = resolve_account_name(&*credential, file, &location, account, discovery)?;
+    Ok(ImportedCredential { name, json })
 }
 
-fn read(file: &OsStr, search: &Search<'_>) -> Result<(Zeroizing<Vec<u8>>, String)> {
+fn read_file_or_stdin(
+    file: &OsStr,
+    discovery: &Discovery<'_>,
+) -> Result<(Zeroizing<Vec<u8>>, String)> {
     if file == "-" {
-        let place = "standard input".to_owned();
-        let read = search.world().streams.read_input(LARGEST, INPUT_LIMIT);
+        let location = "standard input".to_owned();
+        let read = discovery.world().streams.read_stdin(MAX_CREDENTIAL_FILE_BYTES, STDIN_TIMEOUT);
         return read
-            .map(|bytes| (bytes, place.clone()))
-            .map_err(|fault| fault.at(Path::new("-"), &place));
+            .map(|bytes| (bytes, location.clone()))
+            .map_err(|fault| fault.to_error(Path::new("-"), &location));
     }
     let path = Path::new(file);
-    let place = printable::path(path);
-    let read = private_file::read_named(path, LARGEST);
-    read.map(|bytes| (bytes, place.clone())).map_err(|fault| fault.at(path, &place))
+    let location = printable::path(path);
+    let read = private_file::read_user_file(path, MAX_CREDENTIAL_FILE_BYTES);
+    read.map(|bytes| (bytes, location.clone())).map_err(|fault| fault.to_error(path, &location))
 }
 
 /// Whose it is.
-fn name(
+fn resolve_account_name(
     credential: &dyn Credential,
     file: &OsStr,
-    place: &str,
-    wanted: Option<&str>,
-    search: &Search<'_>,
+    location: &str,
+    requested: Option<&str>,
+    discovery: &Discovery<'_>,
 ) -> Result<String> {
-    let own = credential.describe()?.account;
-    match (own, wanted) {
+    let own = credential.load_info()?.account;
+    match (own, requested) {
         (Some(own), Some(wanted)) if !own.eq_ignore_ascii_case(wanted) => {
             let (own, wanted) = (printable::text(&own), printable::text(wanted));
             return Err(Error::usage(format!(
-                "{place} is a credential of {own}, --account asks for {wanted}"
+                "{location} is a credential of {own}, --account asks for {wanted}"
             ))
             .hint("leave --account away"));
         }
@@ -89,29 +96,29 @@ fn name(
         (None, Some(wanted)) => return Ok(wanted.to_owned()),
         (None, None) => {}
     }
-    let terminal = &search.world().terminal;
-    match credential.ask_about(search.broker).map(|about| about.account) {
+    let terminal = &discovery.world().terminal;
+    match credential.fetch_info(discovery.broker).map(|about| about.account) {
         Ok(Some(name)) => return Ok(name),
         Ok(None) => {}
-        Err(error) => terminal.warn(&format!("whose {place} is could not be asked, {error}")),
+        Err(error) => terminal.warn(&format!("whose {location} is could not be asked, {error}")),
     }
     let stem = Path::new(file).file_stem().and_then(OsStr::to_str).filter(|stem| *stem != "-");
     match stem {
         Some(stem) => Ok(stem.to_owned()),
-        None => Err(Error::usage(format!("{place}: whose it is cannot be told"))
+        None => Err(Error::usage(format!("{location}: whose it is cannot be told"))
             .hint("--account NAME says what it is to be called")),
     }
 }
 
 /// The files that a credential names, wherever it is read from: paths in it count from the current folder.
-fn make_absolute(login: &mut Map<String, Value>, folder: &Path) {
-    const PATHS: [&str; 5] =
+fn make_paths_absolute(login: &mut Map<String, Value>, folder: &Path) {
+    const PATH_FIELDS: [&str; 5] =
         ["file", "certificate_config_location", "trust_chain_path", "output_file", "ca_cert_path"];
-    const INNER: [&str; 4] =
+    const NESTED_FIELDS: [&str; 4] =
         ["source_credentials", "credential_source", "certificate", "executable"];
     for (name, value) in login.iter_mut() {
         match value {
-            Value::String(path) if PATHS.contains(&name.as_str()) && !path.is_empty() => {
+            Value::String(path) if PATH_FIELDS.contains(&name.as_str()) && !path.is_empty() => {
                 *path = folder.join(&*path).to_string_lossy().into_owned();
             }
             // A program is found by its path from here only where it is named by one, and nothing is quoted.
@@ -127,7 +134,9 @@ fn make_absolute(login: &mut Map<String, Value>, folder: &Path) {
                     }
                 }
             }
-            Value::Object(inner) if INNER.contains(&name.as_str()) => make_absolute(inner, folder),
+            Value::Object(inner) if NESTED_FIELDS.contains(&name.as_str()) => {
+                make_paths_absolute(inner, folder)
+            }
             _ => {}
         }
     }
@@ -136,31 +145,31 @@ fn make_absolute(login: &mut Map<String, Value>, folder: &Path) {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use crate::settings::{Given, Settings};
+    use crate::settings::{Config, Overrides};
     use crate::world::World;
     use crate::world::env::Env;
     use crate::world::folders::Folders;
     use serde_json::json;
 
     /// What becomes of a file with this content.
-    fn imported(content: &Value, account: Option<&str>) -> Result<Imported> {
+    fn imported(content: &Value, account: Option<&str>) -> Result<ImportedCredential> {
         let home = tempfile::tempdir().expect("a folder");
         let mut world = World::real();
         world.env = Env::Fixed(std::collections::BTreeMap::new());
         world.folders = Folders { gauth: Some(home.path().join("gauth")), ..Folders::default() };
         let file = home.path().join("my-login.json");
-        let written = private_file::write(
+        let written = private_file::write_atomic(
             home.path(),
             "my-login.json",
             content.to_string().as_bytes(),
-            private_file::Durability::Disposable,
+            private_file::WriteDurability::Disposable,
             &*world.random,
         );
         written.expect("a file");
-        let settings = Settings::resolve(&Given::default(), &world).expect("settings");
+        let settings = Config::resolve(&Overrides::default(), &world).expect("settings");
         let broker = settings.broker(&world);
-        let search = Search { settings: &settings, broker: &broker, may_ask: false };
-        from_file(file.as_os_str(), account, &search)
+        let discovery = Discovery { config: &settings, broker: &broker, allow_network: false };
+        import_file(file.as_os_str(), account, &discovery)
     }
 
     fn user(more: Value) -> Value {
@@ -246,9 +255,9 @@ mod tests {
             })
         };
         let Value::Object(mut login) = source("") else { panic!("an object") };
-        make_absolute(&mut login, Path::new("/home/ada"));
+        make_paths_absolute(&mut login, Path::new("/home/ada"));
         assert_eq!(Value::Object(login.clone()), source("/home/ada/"));
-        make_absolute(&mut login, Path::new("/elsewhere"));
+        make_paths_absolute(&mut login, Path::new("/elsewhere"));
         assert_eq!(Value::Object(login), source("/home/ada/"));
     }
 
@@ -256,7 +265,7 @@ mod tests {
     fn programs_found_by_name_and_quoted_ones_stay() {
         for command in ["give -f ./x", "'bin/give it' x", "/bin/give x"] {
             let Value::Object(mut login) = json!({"command": command}) else { panic!("an object") };
-            make_absolute(&mut login, Path::new("/home/ada"));
+            make_paths_absolute(&mut login, Path::new("/home/ada"));
             assert_eq!(login["command"], command);
         }
     }

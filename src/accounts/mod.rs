@@ -17,39 +17,44 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::accounts::vault::{Kept, Vaults};
+use crate::accounts::vault::{ExternalSecret, SecretStores};
 use crate::error::{Error, Result};
 use crate::json;
 use crate::printable;
-use crate::private_file::{self, Fault, Limits};
+use crate::private_file::{self, PrivateFileError, SweepAgeLimits};
 use crate::world::World;
 
-pub use adc::{Updated, belongs_into_adc, update_adc};
-pub use import::{Imported, from_file};
-pub use mark::refusal_of;
-pub use rotation::{Current, Login, SHARED, Stored, Successor};
-pub use state::{State, active};
-pub use stored::{SIGNED_IN, forget, forget_shadows, keep, room, share};
+pub use adc::{AdcUpdate, check_adc_type, update_adc};
+pub use import::{ImportedCredential, import_file};
+pub use mark::last_rejection_by_key;
+pub use rotation::{
+    CurrentRefreshToken, PendingUpdate, RefreshTokenHandle, SHARED_FIELD, StoredState,
+};
+pub use state::{AccountSelection, active_account};
+pub use stored::{
+    SIGNED_IN_AT_FIELD, check_storage, forget, mark_shared, remove_overlays, store_login,
+};
 
 /// Largest credential file, in bytes.
-pub const LARGEST: usize = 1024 * 1024;
+pub const MAX_CREDENTIAL_FILE_BYTES: usize = 1024 * 1024;
 /// What writers that died have left is removed after an hour, and nothing else ever.
-const LEFT: Limits = Limits { temporary: Duration::from_secs(3600), other: None };
+const STALE_FILE_LIMITS: SweepAgeLimits =
+    SweepAgeLimits { temporary: Duration::from_secs(3600), other: None };
 /// Longest file name made of an account; a longer one becomes a digest.
-const LONGEST_NAME: usize = 120;
+const MAX_FILE_NAME_BYTES: usize = 120;
 
 /// The file name of an account: lower case, percent-encoded, a digest beyond 120 bytes.
 pub fn file_name(account: &str) -> String {
-    const KEPT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
+    const UNESCAPED: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
         .remove(b'@')
         .remove(b'.')
         .remove(b'-')
         .remove(b'_')
         .remove(b'+');
     let name = account.to_lowercase();
-    let name = percent_encoding::utf8_percent_encode(&name, KEPT).to_string();
-    match name.len() > LONGEST_NAME {
-        true => format!("sha256-{}.json", digest(&[&name])),
+    let name = percent_encoding::utf8_percent_encode(&name, UNESCAPED).to_string();
+    match name.len() > MAX_FILE_NAME_BYTES {
+        true => format!("sha256-{}.json", sha256_hex(&[&name])),
         // A name of dots only would be a folder, and one with a leading dot is hidden.
         false if name.starts_with('.') => format!("%2E{}.json", &name[1..]),
         false => format!("{name}.json"),
@@ -62,19 +67,19 @@ pub fn file_name(account: &str) -> String {
 /// When the file is there and cannot be used.
 pub fn load(account: &str, world: &World) -> Result<Option<(PathBuf, Zeroizing<Vec<u8>>)>> {
     let Some(path) = path(account, world) else { return Ok(None) };
-    Ok(read(&path, world)?.map(|bytes| (path, bytes)))
+    Ok(read_file(&path, world)?.map(|bytes| (path, bytes)))
 }
 
 /// The accounts with a stored login, sorted.
 pub fn list(world: &World) -> Vec<String> {
-    let mut names: Vec<String> = files(world).into_iter().map(|(name, _)| name).collect();
+    let mut names: Vec<String> = list_files(world).into_iter().map(|(name, _)| name).collect();
     names.sort();
     names
 }
 
 /// The files with a stored login, and the account each is of, in the order of their names.
-pub fn files(world: &World) -> Vec<(String, PathBuf)> {
-    let Some(folder) = folder(world) else { return Vec::new() };
+pub fn list_files(world: &World) -> Vec<(String, PathBuf)> {
+    let Some(folder) = accounts_folder(world) else { return Vec::new() };
     let Ok(entries) = std::fs::read_dir(&folder) else { return Vec::new() };
     let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
     let mut names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
@@ -84,23 +89,24 @@ pub fn files(world: &World) -> Vec<(String, PathBuf)> {
         let plain = name.strip_suffix(".json")?;
         let plain = percent_encoding::percent_decode_str(plain).decode_utf8_lossy().into_owned();
         // What the file itself says is spelled as people spell it, and not cut down to a digest.
-        let bytes = private_file::read_own(&path, LARGEST).ok();
-        let login = bytes.and_then(|bytes| json::object(&bytes).ok());
-        let spelled = login.as_ref().and_then(owner).filter(|owner| file_name(owner) == name);
+        let bytes = private_file::read_private(&path, MAX_CREDENTIAL_FILE_BYTES).ok();
+        let login = bytes.and_then(|bytes| json::parse_object(&bytes).ok());
+        let spelled =
+            login.as_ref().and_then(account_name).filter(|owner| file_name(owner) == name);
         Some((spelled.map_or(plain, str::to_owned), path))
     };
     names.into_iter().filter_map(account).collect()
 }
 
 /// The account that a login names in its own JSON.
-pub fn owner(login: &Map<String, Value>) -> Option<&str> {
+pub fn account_name(login: &Map<String, Value>) -> Option<&str> {
     let text = |name| login.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     text("account").or_else(|| text("client_email"))
 }
 
 /// Where the login of an account is, or would be; `None` without a home.
 pub fn path(account: &str, world: &World) -> Option<PathBuf> {
-    folder(world).map(|folder| folder.join(file_name(account)))
+    accounts_folder(world).map(|folder| folder.join(file_name(account)))
 }
 
 /// The content of a stored login.
@@ -108,61 +114,63 @@ pub fn path(account: &str, world: &World) -> Option<PathBuf> {
 /// # Errors
 /// When it cannot be used, or is gone.
 pub fn read_stored(path: &Path, world: &World) -> Result<Zeroizing<Vec<u8>>> {
-    let gone = || private_file::Fault::Missing.at(path, &printable::path(path));
-    read(path, world)?.ok_or_else(gone)
+    let gone = || private_file::PrivateFileError::NotFound.to_error(path, &printable::path(path));
+    read_file(path, world)?.ok_or_else(gone)
 }
 
 /// The whole login of a file of ours, wherever its secrets are.
 ///
 /// # Errors
 /// When it is no login, or the store does not give it.
-pub fn whole(
+pub fn resolve_secrets(
     path: &Path,
     account: &str,
     bytes: &[u8],
-    vaults: &Vaults,
+    stores: &SecretStores,
 ) -> Result<Map<String, Value>> {
     let malformed = |what: String| Error::malformed(&printable::path(path), what);
-    let file = json::object(bytes).map_err(malformed)?;
-    match vault::kept::store_of(&file).map_err(malformed)? {
+    let file = json::parse_object(bytes).map_err(malformed)?;
+    match vault::kept::named_store(&file).map_err(malformed)? {
         None => Ok(file),
-        Some(store) => Kept::new(path.to_owned(), account, store, vaults).login(&file),
+        Some(store) => ExternalSecret::new(path.to_owned(), account, store, stores).load(&file),
     }
 }
 
-fn folder(world: &World) -> Option<PathBuf> {
+fn accounts_folder(world: &World) -> Option<PathBuf> {
     world.folders.gauth.as_ref().map(|folder| folder.join("accounts"))
 }
 
 /// Removes what writers that died have left in a folder of logins.
-fn tidy(folder: &Path, world: &World) {
-    private_file::sweep(folder, world.clock.unix(), &LEFT);
+fn remove_stale_files(folder: &Path, world: &World) {
+    private_file::remove_stale_files(folder, world.clock.unix_seconds(), &STALE_FILE_LIMITS);
 }
 
-fn read(path: &Path, world: &World) -> Result<Option<Zeroizing<Vec<u8>>>> {
-    match private_file::read_own(path, LARGEST) {
+fn read_file(path: &Path, world: &World) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    match private_file::read_private(path, MAX_CREDENTIAL_FILE_BYTES) {
         Ok(bytes) => Ok(Some(bytes)),
-        Err(Fault::Missing) => Ok(None),
-        Err(Fault::Io(_)) if private_file::is_out_of_reach(path) => Ok(None),
-        Err(Fault::Exposed(what, _)) if provided_by_root(path) => {
-            world.terminal.note(|| format!("{} {what}, read all the same", printable::path(path)));
-            let read = private_file::read_named(path, LARGEST);
-            read.map(Some).map_err(|fault| fault.at(path, &printable::path(path)))
+        Err(PrivateFileError::NotFound) => Ok(None),
+        Err(PrivateFileError::Io(_)) if private_file::is_unreachable(path) => Ok(None),
+        Err(PrivateFileError::Insecure(problem, _)) if is_owned_by_root(path) => {
+            world
+                .terminal
+                .note(|| format!("{} {problem}, read all the same", printable::path(path)));
+            let read = private_file::read_user_file(path, MAX_CREDENTIAL_FILE_BYTES);
+            read.map(Some).map_err(|fault| fault.to_error(path, &printable::path(path)))
         }
-        Err(fault) => Err(fault.at(path, &printable::path(path))),
+        Err(fault) => Err(fault.to_error(path, &printable::path(path))),
     }
 }
 
 /// Containers mount stores that belong to root; nobody but root can have written those.
 #[cfg(unix)]
-fn provided_by_root(path: &Path) -> bool {
+fn is_owned_by_root(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     !rustix::process::geteuid().is_root()
         && path.metadata().is_ok_and(|about| about.uid() == 0 && about.mode() & 0o022 == 0)
 }
 
 #[cfg(not(unix))]
-fn provided_by_root(_: &Path) -> bool {
+fn is_owned_by_root(_: &Path) -> bool {
     false
 }
 
@@ -170,11 +178,11 @@ fn provided_by_root(_: &Path) -> bool {
 #[derive(Debug, Clone)]
 pub enum Origin {
     /// A file of our own account store.
-    Ours(PathBuf),
+    Own(PathBuf),
     /// A file of our own account store that leaves its secrets to another store.
-    Kept(Rc<Kept>),
+    OwnExternalSecret(Rc<ExternalSecret>),
     /// A file, variable or database that is not ours to write.
-    Foreign,
+    ReadOnly,
 }
 
 /// A name for what may not be named: hex digits of a digest.
@@ -182,14 +190,14 @@ impl Origin {
     /// The file of our own store.
     pub fn file(&self) -> Option<&Path> {
         match self {
-            Origin::Ours(path) => Some(path),
-            Origin::Kept(kept) => Some(&kept.path),
-            Origin::Foreign => None,
+            Origin::Own(path) => Some(path),
+            Origin::OwnExternalSecret(kept) => Some(&kept.path),
+            Origin::ReadOnly => None,
         }
     }
 }
 
-pub(crate) fn digest(parts: &[&str]) -> String {
+pub(crate) fn sha256_hex(parts: &[&str]) -> String {
     let mut digest = Sha256::new();
     for part in parts {
         digest.update((part.len() as u64).to_le_bytes());

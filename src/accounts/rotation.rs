@@ -10,32 +10,32 @@ use std::time::SystemTime;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::accounts::vault::Kept;
-use crate::accounts::vault::kept::STORE;
-use crate::accounts::{Origin, digest, folder, read, tidy};
+use crate::accounts::vault::ExternalSecret;
+use crate::accounts::vault::kept::STORE_FIELD;
+use crate::accounts::{Origin, accounts_folder, read_file, remove_stale_files, sha256_hex};
 use crate::cache::{self, Lock};
 use crate::error::{Error, Result, io_reason};
-use crate::private_file::{self, Draft, Durability};
+use crate::private_file::{self, PendingFile, WriteDurability};
 use crate::secret::Secret;
 use crate::world::World;
 use crate::world::clock::Deadline;
 use crate::{json, printable};
 
 /// Room reserved for a login before a rotating refresh token is spent, in bytes.
-pub(super) const ROOM: usize = 64 * 1024;
+pub(super) const RESERVED_BYTES: usize = 64 * 1024;
 /// Marks a stored login whose server has given it another refresh token, and so will again.
-pub(super) const ROTATES: &str = "refresh_token_rotates";
+pub(super) const ROTATES_FIELD: &str = "refresh_token_rotates";
 
 /// The field of the proof of reauthentication, as Google's libraries have it.
-const RAPT: &str = "rapt_token";
+const RAPT_FIELD: &str = "rapt_token";
 
 /// Marks a login of ours that is a copy of one elsewhere: both then keep what changes beside the original, under the
 /// one lock, or each would spend the refresh tokens of the other.
-pub const SHARED: &str = "refresh_token_shared";
+pub const SHARED_FIELD: &str = "refresh_token_shared";
 
 /// A login whose refresh token may change.
 #[derive(Debug)]
-pub struct Login<'a> {
+pub struct RefreshTokenHandle<'a> {
     /// Where it came from.
     pub origin: &'a Origin,
     /// The OAuth client it was made with.
@@ -47,9 +47,9 @@ pub struct Login<'a> {
 }
 
 /// What the store says of a login now.
-pub enum Stored {
+pub enum StoredState {
     /// It is there.
-    Current(Current),
+    Current(CurrentRefreshToken),
     /// It has been forgotten since it was read.
     Gone,
     /// Another login, made with another OAuth client, has taken its place since it was read.
@@ -57,7 +57,7 @@ pub enum Stored {
 }
 
 /// The refresh token to send, and the place for the next one.
-pub struct Current {
+pub struct CurrentRefreshToken {
     /// The newest refresh token of this login.
     pub refresh_token: Secret,
     /// Whether it has been rotated before, and so will be again.
@@ -67,41 +67,47 @@ pub struct Current {
 }
 
 /// The file for what will change, before that is known.
-pub struct Successor {
-    draft: Draft,
+pub struct PendingUpdate {
+    pending_file: PendingFile,
     path: PathBuf,
-    ours: bool,
-    kept: Option<Rc<Kept>>,
+    is_own: bool,
+    external_secret: Option<Rc<ExternalSecret>>,
     content: Map<String, Value>,
     /// Of the file that `content` was read from.
-    stamp: Stamp,
+    version: FileVersion,
 }
 
 /// What tells one state of a file from the next; nothing, where there is none.
 #[derive(PartialEq, Eq)]
-struct Stamp(Option<(u64, u64, Option<SystemTime>)>);
+struct FileVersion(Option<(u64, u64, Option<SystemTime>)>);
 
-impl Stamp {
-    fn of(path: &Path) -> Stamp {
+impl FileVersion {
+    fn of(path: &Path) -> FileVersion {
         #[cfg(unix)]
         let number = std::os::unix::fs::MetadataExt::ino;
         #[cfg(not(unix))]
         let number = |_: &std::fs::Metadata| 0;
         let about = path.symlink_metadata().ok();
-        Stamp(about.map(|about| (number(&about), about.len(), about.modified().ok())))
+        FileVersion(about.map(|about| (number(&about), about.len(), about.modified().ok())))
     }
 }
 
-impl Successor {
+impl PendingUpdate {
     /// Stores the refresh token that came for the one that was `sent`, durably. A login that has taken its place
     /// meanwhile, or that was forgotten, is left as it is.
     ///
     /// # Errors
     /// When it cannot be stored: the next call will need a new login.
-    pub fn store(self, sent: &Secret, next: &Secret, world: &World) -> io::Result<()> {
-        self.publish(sent, world, |content| {
-            content.insert(ROTATES.to_owned(), Value::Bool(true));
-            holder(content).insert("refresh_token".to_owned(), Value::from(next.expose()));
+    pub fn store_refresh_token(
+        self,
+        sent: &Secret,
+        next: &Secret,
+        world: &World,
+    ) -> io::Result<()> {
+        self.commit(sent, world, |content| {
+            content.insert(ROTATES_FIELD.to_owned(), Value::Bool(true));
+            refresh_token_object(content)
+                .insert("refresh_token".to_owned(), Value::from(next.expose()));
         })
     }
 
@@ -110,12 +116,12 @@ impl Successor {
     /// # Errors
     /// When it cannot be stored: the person will be asked again.
     pub fn store_rapt(self, sent: &Secret, rapt: &Secret, world: &World) -> io::Result<()> {
-        self.publish(sent, world, |content| {
-            content.insert(RAPT.to_owned(), Value::from(rapt.expose()));
+        self.commit(sent, world, |content| {
+            content.insert(RAPT_FIELD.to_owned(), Value::from(rapt.expose()));
         })
     }
 
-    fn publish(
+    fn commit(
         self,
         sent: &Secret,
         world: &World,
@@ -124,27 +130,29 @@ impl Successor {
         // Locks cannot be had everywhere, and people move files: what is there now decides. Only a look, where nothing
         // has changed: whoever is killed between the answer and the rename loses the login.
         let mut content = self.content;
-        let stamp = Stamp::of(&self.path);
-        if self.ours && stamp.0.is_none() {
+        let version = FileVersion::of(&self.path);
+        if self.is_own && version.0.is_none() {
             return Ok(());
         }
-        if stamp != self.stamp {
-            let now = read(&self.path, world).ok().flatten();
-            let now = now.and_then(|bytes| json::object(&bytes).ok());
-            let now = now.and_then(|now| whole(now, self.kept.as_ref()).ok());
+        if version != self.version {
+            let now = read_file(&self.path, world).ok().flatten();
+            let now = now.and_then(|bytes| json::parse_object(&bytes).ok());
+            let now =
+                now.and_then(|now| with_external_secrets(now, self.external_secret.as_ref()).ok());
             content = now.unwrap_or(content);
         }
-        if self.ours && content.is_empty() {
+        if self.is_own && content.is_empty() {
             // Half a login would be in the way of the one that somebody may have a copy of.
             return Err(io::Error::other("its file is damaged"));
         }
-        let is_other = |token: &str| !Secret::new(token).same_as(sent);
-        let there = holder(&mut content).get("refresh_token").and_then(Value::as_str);
-        if self.ours && there.is_some_and(is_other) {
+        let is_another = |token: &str| !Secret::new(token).constant_time_eq(sent);
+        let stored_token =
+            refresh_token_object(&mut content).get("refresh_token").and_then(Value::as_str);
+        if self.is_own && stored_token.is_some_and(is_another) {
             return Ok(());
         }
         change(&mut content);
-        if let Some(kept) = &self.kept {
+        if let Some(kept) = &self.external_secret {
             content = kept.put(&content).unwrap_or_else(|error| {
                 // What the server gave once is kept at any price.
                 world.terminal.warn(&format!(
@@ -155,32 +163,41 @@ impl Successor {
                 content
             });
         }
-        let mut bytes = Zeroizing::new(Vec::with_capacity(ROOM));
+        let mut bytes = Zeroizing::new(Vec::with_capacity(RESERVED_BYTES));
         serde_json::to_writer_pretty(&mut *bytes, &content)?;
         bytes.push(b'\n');
-        let published = self.draft.publish(&self.path, &bytes);
+        let published = self.pending_file.commit(&self.path, &bytes);
         published.or_else(|_| {
             // The draft may be gone: to a clock that was set, or a machine that slept, it looked like one that a writer
             // who died had left.
             let folder = self.path.parent().unwrap_or(Path::new("."));
             let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-            private_file::write(folder, &name, &bytes, Durability::Durable, &*world.random)
+            private_file::write_atomic(
+                folder,
+                &name,
+                &bytes,
+                WriteDurability::Durable,
+                &*world.random,
+            )
         })
     }
 }
 
 /// The whole of a stored login, where a file of ours leaves its secrets to another store.
-fn whole(file: Map<String, Value>, kept: Option<&Rc<Kept>>) -> Result<Map<String, Value>> {
-    match kept {
+fn with_external_secrets(
+    file: Map<String, Value>,
+    external_secret: Option<&Rc<ExternalSecret>>,
+) -> Result<Map<String, Value>> {
+    match external_secret {
         // It may have come back from there.
-        Some(kept) if file.contains_key(STORE) => kept.login(&file),
+        Some(kept) if file.contains_key(STORE_FIELD) => kept.load(&file),
         _ => Ok(file),
     }
 }
 
 /// The part of a stored login that holds its refresh token: that of another provider stands where the proof of an
 /// external account does.
-fn holder(content: &mut Map<String, Value>) -> &mut Map<String, Value> {
+fn refresh_token_object(content: &mut Map<String, Value>) -> &mut Map<String, Value> {
     let is_nested = content
         .get("credential_source")
         .and_then(|source| source.get("openid"))
@@ -191,7 +208,7 @@ fn holder(content: &mut Map<String, Value>) -> &mut Map<String, Value> {
     }
 }
 
-impl Login<'_> {
+impl RefreshTokenHandle<'_> {
     /// Takes the lock of this login, whatever scopes are asked for: a refresh token that rotates may be
     /// spent once only.
     ///
@@ -206,8 +223,8 @@ impl Login<'_> {
     ///
     /// # Errors
     /// `NoAnswer` when another process is at it for ten minutes.
-    pub fn turn(&self, world: &World) -> Result<Option<Lock>> {
-        cache::turn(world, &self.lock_name())
+    pub fn lock_prompt(&self, world: &World) -> Result<Option<Lock>> {
+        cache::lock_prompt(world, &self.lock_name())
     }
 
     fn lock_name(&self) -> String {
@@ -218,48 +235,52 @@ impl Login<'_> {
     ///
     /// # Errors
     /// When a store of ours cannot be used.
-    pub fn current(&self, world: &World) -> Result<Stored> {
+    pub fn stored_state(&self, world: &World) -> Result<StoredState> {
         let bytes = match self.path(world) {
-            Some(path) => read(&path, world)?,
+            Some(path) => read_file(&path, world)?,
             None => None,
         };
-        if bytes.is_none() && self.is_ours() {
-            return Ok(Stored::Gone);
+        if bytes.is_none() && self.is_own() {
+            return Ok(StoredState::Gone);
         }
         // A file that is damaged says nothing; one of ours was whole when it was read.
-        let stored = bytes.and_then(|bytes| json::object(&bytes).ok()).unwrap_or_default();
-        let mut stored = whole(stored, self.kept())?;
-        let marked = stored.get(ROTATES) == Some(&Value::Bool(true));
-        let mut stored = json::Fields::new(std::mem::take(holder(&mut stored)));
+        let stored = bytes.and_then(|bytes| json::parse_object(&bytes).ok()).unwrap_or_default();
+        let mut stored = with_external_secrets(stored, self.external_secret())?;
+        let is_marked = stored.get(ROTATES_FIELD) == Some(&Value::Bool(true));
+        let mut stored = json::JsonFields::new(std::mem::take(refresh_token_object(&mut stored)));
         let client_id = stored.text("client_id").ok().flatten();
-        if self.is_ours() && client_id.is_some_and(|client_id| client_id != self.client_id) {
-            return Ok(Stored::Replaced);
+        if self.is_own() && client_id.is_some_and(|client_id| client_id != self.client_id) {
+            return Ok(StoredState::Replaced);
         }
         let mut secret = |name| stored.secret(name).ok().flatten().filter(|text| !text.is_empty());
-        let (newer, rapt) = (secret("refresh_token"), secret(RAPT));
+        let (stored_token, rapt) = (secret("refresh_token"), secret(RAPT_FIELD));
         // A proof of somebody else's keeping, which may be the newest, goes first; ours was read again just now.
-        let given = self.rapt.filter(|_| !self.is_ours()).cloned();
-        let mut rapts: Vec<Secret> = given.into_iter().chain(rapt).collect();
-        rapts.dedup_by(|a, b| a.same_as(b));
-        let current = match newer {
-            Some(token) => Current {
-                rotates: marked || !token.same_as(self.refresh_token) || !self.is_ours(),
+        let read_only_rapt = self.rapt.filter(|_| !self.is_own()).cloned();
+        let mut rapts: Vec<Secret> = read_only_rapt.into_iter().chain(rapt).collect();
+        rapts.dedup_by(|a, b| a.constant_time_eq(b));
+        let current = match stored_token {
+            Some(token) => CurrentRefreshToken {
+                rotates: is_marked || !token.constant_time_eq(self.refresh_token) || !self.is_own(),
                 refresh_token: token,
                 rapts,
             },
-            None => Current { refresh_token: self.refresh_token.clone(), rotates: false, rapts },
+            None => CurrentRefreshToken {
+                refresh_token: self.refresh_token.clone(),
+                rotates: false,
+                rapts,
+            },
         };
-        Ok(Stored::Current(current))
+        Ok(StoredState::Current(current))
     }
 
     /// The newest refresh token, or the one that was read where the login is no longer there.
     ///
     /// # Errors
     /// When a store of ours cannot be used.
-    pub fn newest(&self, world: &World) -> Result<Secret> {
-        Ok(match self.current(world)? {
-            Stored::Current(current) => current.refresh_token,
-            Stored::Gone | Stored::Replaced => self.refresh_token.clone(),
+    pub fn newest_refresh_token(&self, world: &World) -> Result<Secret> {
+        Ok(match self.stored_state(world)? {
+            StoredState::Current(current) => current.refresh_token,
+            StoredState::Gone | StoredState::Replaced => self.refresh_token.clone(),
         })
     }
 
@@ -268,58 +289,64 @@ impl Login<'_> {
     ///
     /// # Errors
     /// When there is no folder or no room, or the stored login cannot be read.
-    pub fn draft(&self, world: &World) -> Result<Successor> {
+    pub fn pending_update(&self, world: &World) -> Result<PendingUpdate> {
         let failed = |error: io::Error| Error::unexpected(io_reason(&error));
         let path = self.path(world).ok_or_else(|| Error::unexpected("there is no home folder"))?;
-        let stamp = Stamp::of(&path);
-        let content = match read(&path, world) {
-            Ok(bytes) => bytes.and_then(|bytes| json::object(&bytes).ok()).unwrap_or_default(),
-            Err(error) if self.is_ours() => return Err(error),
+        let version = FileVersion::of(&path);
+        let content = match read_file(&path, world) {
+            Ok(bytes) => {
+                bytes.and_then(|bytes| json::parse_object(&bytes).ok()).unwrap_or_default()
+            }
+            Err(error) if self.is_own() => return Err(error),
             Err(_) => Map::new(),
         };
-        let content = whole(content, self.kept())?;
-        private_file::subfolder(world.folders.gauth.as_deref(), "accounts").map_err(failed)?;
+        let content = with_external_secrets(content, self.external_secret())?;
+        private_file::create_subfolder(world.folders.gauth.as_deref(), "accounts")
+            .map_err(failed)?;
         let folder = path.parent().unwrap_or(Path::new("."));
-        private_file::make_folder(folder).map_err(failed)?;
-        tidy(folder, world);
+        private_file::create_private_folder(folder).map_err(failed)?;
+        remove_stale_files(folder, world);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let mut draft =
-            Draft::begin(folder, &name, Durability::Durable, &*world.random).map_err(failed)?;
-        draft.reserve(ROOM).map_err(failed)?;
-        let (ours, kept) = (self.is_ours(), self.kept().cloned());
-        Ok(Successor { draft, path, ours, kept, content, stamp })
+        let mut pending_file =
+            PendingFile::create(folder, &name, WriteDurability::Durable, &*world.random)
+                .map_err(failed)?;
+        pending_file.reserve_space(RESERVED_BYTES).map_err(failed)?;
+        let (is_own, external_secret) = (self.is_own(), self.external_secret().cloned());
+        Ok(PendingUpdate { pending_file, path, is_own, external_secret, content, version })
     }
 
     /// Removes what was kept beside a login that is not ours.
-    pub(super) fn remove_shadow(&self, world: &World) {
-        if let (Origin::Foreign, Some(path)) = (self.origin, self.path(world)) {
+    pub(super) fn remove_overlay(&self, world: &World) {
+        if let (Origin::ReadOnly, Some(path)) = (self.origin, self.path(world)) {
             private_file::remove(&path);
         }
     }
 
-    fn is_ours(&self) -> bool {
+    fn is_own(&self) -> bool {
         self.origin.file().is_some()
     }
 
-    fn kept(&self) -> Option<&Rc<Kept>> {
+    fn external_secret(&self) -> Option<&Rc<ExternalSecret>> {
         match self.origin {
-            Origin::Kept(kept) => Some(kept),
-            Origin::Ours(_) | Origin::Foreign => None,
+            Origin::OwnExternalSecret(kept) => Some(kept),
+            Origin::Own(_) | Origin::ReadOnly => None,
         }
     }
 
     fn path(&self, world: &World) -> Option<PathBuf> {
         match self.origin.file() {
             Some(path) => Some(path.to_owned()),
-            None => Some(folder(world)?.join("shadow").join(format!("{}.json", self.digest()))),
+            None => {
+                Some(accounts_folder(world)?.join("shadow").join(format!("{}.json", self.digest())))
+            }
         }
     }
 
     /// Names the login without telling anything: of a foreign one the original refresh token decides.
     fn digest(&self) -> String {
         match self.origin.file() {
-            Some(path) => digest(&[&path.to_string_lossy()]),
-            None => digest(&[self.client_id, self.refresh_token.expose()]),
+            Some(path) => sha256_hex(&[&path.to_string_lossy()]),
+            None => sha256_hex(&[self.client_id, self.refresh_token.expose()]),
         }
     }
 }

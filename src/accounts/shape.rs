@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::accounts::vault::kept;
-use crate::accounts::{Login, Origin, SIGNED_IN, Stored, rotation};
+use crate::accounts::{Origin, RefreshTokenHandle, SIGNED_IN_AT_FIELD, StoredState, rotation};
 use crate::error::{Error, Result};
 use crate::google::token;
 use crate::secret::Secret;
@@ -13,11 +13,17 @@ use crate::trust::DEFAULT_UNIVERSE;
 use crate::world::World;
 
 /// What is ours in a login's JSON, and nobody else's.
-const OURS: &[&str] =
-    &[kept::STORE, kept::SECRETS, kept::MARK, SIGNED_IN, rotation::ROTATES, rotation::SHARED];
+const GAUTH_FIELDS: &[&str] = &[
+    kept::STORE_FIELD,
+    kept::SECRETS_DIGEST_FIELD,
+    kept::REJECTION_KEY_FIELD,
+    SIGNED_IN_AT_FIELD,
+    rotation::ROTATES_FIELD,
+    rotation::SHARED_FIELD,
+];
 
 /// As google-auth's `to_json` writes the login of a user, and what that leaves out behind it.
-const USER: &[&str] = &[
+const USER_FIELDS: &[&str] = &[
     "token",
     "refresh_token",
     "token_uri",
@@ -33,7 +39,7 @@ const USER: &[&str] = &[
 ];
 
 /// The same of a workforce login, which is read with its account too.
-const WORKFORCE: &[&str] = &[
+const WORKFORCE_FIELDS: &[&str] = &[
     "audience",
     "refresh_token",
     "token_url",
@@ -51,7 +57,7 @@ const WORKFORCE: &[&str] = &[
 ];
 
 /// As Google's console writes the key of a service account.
-const SERVICE_ACCOUNT: &[&str] = &[
+const SERVICE_ACCOUNT_FIELDS: &[&str] = &[
     "type",
     "project_id",
     "private_key_id",
@@ -66,7 +72,7 @@ const SERVICE_ACCOUNT: &[&str] = &[
 ];
 
 /// Fields whose values are no secrets. Whatever is not among them is hidden.
-const PUBLIC: &[&str] = &[
+const PUBLIC_FIELDS: &[&str] = &[
     "type",
     "account",
     "audience",
@@ -121,56 +127,60 @@ const PUBLIC: &[&str] = &[
 
 /// Whether anybody may see the value of this field.
 pub fn is_public(field: &str) -> bool {
-    PUBLIC.contains(&field)
+    PUBLIC_FIELDS.contains(&field)
 }
 
 /// A login as it is handed to other programs.
-pub struct Exported(Vec<(String, Value)>);
+pub struct ExportedCredential(Vec<(String, Value)>);
 
-impl Exported {
+impl ExportedCredential {
     /// Of a login's own JSON, without the fields named in `without`.
     ///
     /// # Errors
     /// Usage, for a field that no such login has.
-    pub fn of(login: &Map<String, Value>, without: &[String]) -> Result<Exported> {
+    pub fn new(
+        login: &Map<String, Value>,
+        omitted_fields: &[String],
+    ) -> Result<ExportedCredential> {
         let kind = login.get("type").and_then(Value::as_str);
         let order = match kind {
-            Some("authorized_user") | None => USER,
-            Some("external_account_authorized_user") => WORKFORCE,
-            Some("service_account") => SERVICE_ACCOUNT,
+            Some("authorized_user") | None => USER_FIELDS,
+            Some("external_account_authorized_user") => WORKFORCE_FIELDS,
+            Some("service_account") => SERVICE_ACCOUNT_FIELDS,
             Some(_) => &["type"],
         };
         let mut login = login.clone();
-        login.retain(|name, value| !value.is_null() && !OURS.contains(&name.as_str()));
-        let closed = matches!(order, USER | WORKFORCE);
-        if order == USER {
+        login.retain(|name, value| !value.is_null() && !GAUTH_FIELDS.contains(&name.as_str()));
+        let drops_unknown_fields = matches!(order, USER_FIELDS | WORKFORCE_FIELDS);
+        if order == USER_FIELDS {
             let defaults = [
                 ("token_uri", token::ENDPOINT),
                 ("universe_domain", DEFAULT_UNIVERSE),
                 ("type", "authorized_user"),
             ];
-            for (name, usual) in defaults {
-                login.entry(name).or_insert_with(|| Value::from(usual));
+            for (name, default) in defaults {
+                login.entry(name).or_insert_with(|| Value::from(default));
             }
         }
-        if let Some(odd) = without
+        if let Some(unknown) = omitted_fields
             .iter()
             .find(|name| !order.contains(&name.as_str()) && !login.contains_key(name.as_str()))
         {
-            let odd = crate::printable::text(odd);
-            return Err(Error::usage(format!("--strip: such a login has no field {odd}"))
-                .hint(format!("name some of {}", names(order, &login).join(", "))));
+            let unknown = crate::printable::text(unknown);
+            return Err(Error::usage(format!("--strip: such a login has no field {unknown}"))
+                .hint(format!("name some of {}", ordered_field_names(order, &login).join(", "))));
         }
-        let kept = names(order, &login)
-            .into_iter()
-            .filter(|name| !without.contains(name) && (!closed || order.contains(&name.as_str())));
-        Ok(Exported(
-            kept.filter_map(|name| login.remove(&name).map(|value| (name, value))).collect(),
+        let included = ordered_field_names(order, &login).into_iter().filter(|name| {
+            !omitted_fields.contains(name)
+                && (!drops_unknown_fields || order.contains(&name.as_str()))
+        });
+        Ok(ExportedCredential(
+            included.filter_map(|name| login.remove(&name).map(|value| (name, value))).collect(),
         ))
     }
 
     /// Its text.
-    pub fn text(&self) -> Zeroizing<Vec<u8>> {
+    pub fn to_json_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut text = Zeroizing::new(Vec::with_capacity(8 * 1024));
         // Values that were read as JSON can be written as JSON.
         drop(serde_json::to_writer_pretty(&mut *text, self));
@@ -179,9 +189,9 @@ impl Exported {
     }
 }
 
-impl Serialize for Exported {
-    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut map = to.serialize_map(Some(self.0.len()))?;
+impl Serialize for ExportedCredential {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (name, value) in &self.0 {
             map.serialize_entry(name, value)?;
         }
@@ -190,7 +200,7 @@ impl Serialize for Exported {
 }
 
 /// The fields that are there: in this order, and then those that it does not have.
-fn names(order: &[&str], login: &Map<String, Value>) -> Vec<String> {
+fn ordered_field_names(order: &[&str], login: &Map<String, Value>) -> Vec<String> {
     let known =
         order.iter().filter(|name| login.contains_key(**name)).map(|name| (*name).to_owned());
     let others = login.keys().filter(|name| !order.contains(&name.as_str())).cloned();
@@ -201,20 +211,26 @@ fn names(order: &[&str], login: &Map<String, Value>) -> Vec<String> {
 ///
 /// # Errors
 /// When a store of ours cannot be used.
-pub fn newest(mut login: Map<String, Value>, world: &World) -> Result<Map<String, Value>> {
+pub fn with_newest_refresh_token(
+    mut login: Map<String, Value>,
+    world: &World,
+) -> Result<Map<String, Value>> {
     if let Some(Value::Object(source)) = login.remove("source_credentials") {
-        login.insert("source_credentials".to_owned(), Value::Object(newest(source, world)?));
+        login.insert(
+            "source_credentials".to_owned(),
+            Value::Object(with_newest_refresh_token(source, world)?),
+        );
     }
     let text = |name: &str| login.get(name).and_then(Value::as_str).map(str::to_owned);
     if let (Some(client_id), Some(found)) = (text("client_id"), text("refresh_token")) {
         let refresh_token = Secret::new(found);
-        let known = Login {
-            origin: &Origin::Foreign,
+        let handle = RefreshTokenHandle {
+            origin: &Origin::ReadOnly,
             client_id: &client_id,
             refresh_token: &refresh_token,
             rapt: None,
         };
-        if let Stored::Current(current) = known.current(world)? {
+        if let StoredState::Current(current) = handle.stored_state(world)? {
             let newest = current.refresh_token.expose();
             login.insert("refresh_token".to_owned(), Value::from(newest));
             if let Some(rapt) = current.rapts.last() {
@@ -239,7 +255,7 @@ mod tests {
 
     fn fields(login: Value, without: &[&str]) -> Vec<String> {
         let without: Vec<String> = without.iter().map(|name| (*name).to_owned()).collect();
-        let exported = Exported::of(&map(login), &without).expect("exported");
+        let exported = ExportedCredential::new(&map(login), &without).expect("exported");
         exported.0.into_iter().map(|(name, _)| name).collect()
     }
 
@@ -275,7 +291,7 @@ mod tests {
                 "account"
             ]
         );
-        let text = Exported::of(&map(user()), &[]).expect("exported").text();
+        let text = ExportedCredential::new(&map(user()), &[]).expect("exported").to_json_bytes();
         assert!(text.starts_with(b"{\n  \"refresh_token\": \"r\",\n  \"token_uri\": \"https://oauth2.googleapis.com/token\",\n"));
     }
 
@@ -289,7 +305,9 @@ mod tests {
 
     #[test]
     fn a_field_that_no_login_has_cannot_be_left_out() {
-        let odd = Exported::of(&map(user()), &["refreshtoken".to_owned()]).err().expect("refused");
+        let odd = ExportedCredential::new(&map(user()), &["refreshtoken".to_owned()])
+            .err()
+            .expect("refused");
         assert!(odd.message().contains("no field refreshtoken"), "{odd}");
         assert!(odd.hint_text().expect("hint").contains("refresh_token, token_uri"), "{odd}");
     }

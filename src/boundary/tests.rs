@@ -19,32 +19,32 @@ fn rule() -> Value {
     })
 }
 
-fn file(rules: Value) -> Vec<u8> {
+fn boundary_file(rules: Value) -> Vec<u8> {
     json!({"accessBoundary": {"accessBoundaryRules": rules}}).to_string().into_bytes()
 }
 
 /// A file with one rule, a field of which is another.
-fn with(field: &str, value: Value) -> Vec<u8> {
+fn file_with_field(field: &str, value: Value) -> Vec<u8> {
     let mut rule = rule();
     rule[field] = value;
-    file(json!([rule]))
+    boundary_file(json!([rule]))
 }
 
-fn without(field: &str) -> Vec<u8> {
+fn file_without_field(field: &str) -> Vec<u8> {
     let mut rule = rule();
     rule.as_object_mut().expect("object").remove(field);
-    file(json!([rule]))
+    boundary_file(json!([rule]))
 }
 
-fn of_flags(flags: &[&str]) -> Result<Boundary> {
-    Boundary::of_flags(&flags.iter().map(|flag| (*flag).to_owned()).collect::<Vec<_>>())
+fn boundary_from_flags(flags: &[&str]) -> Result<AccessBoundary> {
+    AccessBoundary::from_flags(&flags.iter().map(|flag| (*flag).to_owned()).collect::<Vec<_>>())
 }
 
 /// The rules that were made of flags.
 #[track_caller]
-fn rules(flags: &[&str]) -> Vec<Value> {
-    let boundary = of_flags(flags).expect("a boundary");
-    let options: Value = serde_json::from_str(boundary.options()).expect("json");
+fn rules_from_flags(flags: &[&str]) -> Vec<Value> {
+    let boundary = boundary_from_flags(flags).expect("a boundary");
+    let options: Value = serde_json::from_str(boundary.options_json()).expect("json");
     options["accessBoundary"]["accessBoundaryRules"].as_array().expect("rules").clone()
 }
 
@@ -53,26 +53,27 @@ fn the_published_options_come_out_byte_for_byte() {
     let vectors: Value =
         serde_json::from_str(include_str!("../../tests/data/vectors.json")).expect("vectors");
     let case = &vectors["sts_options"];
-    let boundary = Boundary::parse(SAMPLE, "boundary.json").expect("boundary");
-    assert_eq!(boundary.options(), case["options_json"]);
-    let form: String = form_urlencoded::byte_serialize(boundary.options().as_bytes()).collect();
+    let boundary = AccessBoundary::parse(SAMPLE, "boundary.json").expect("boundary");
+    assert_eq!(boundary.options_json(), case["options_json"]);
+    let form: String =
+        form_urlencoded::byte_serialize(boundary.options_json().as_bytes()).collect();
     assert_eq!(form, case["form_value"]);
 }
 
 #[test]
 fn files_that_say_the_same_are_the_same() {
-    let one = Boundary::parse(&file(json!([rule()])), "x").expect("boundary");
+    let one = AccessBoundary::parse(&boundary_file(json!([rule()])), "x").expect("boundary");
     let spaced =
         serde_json::to_vec_pretty(&json!({"accessBoundary": {"accessBoundaryRules": [rule()]}}));
-    assert_eq!(Boundary::parse(&spaced.expect("json"), "x").expect("boundary"), one);
-    assert_eq!(Boundary::parse(one.options().as_bytes(), "x").expect("boundary"), one);
-    assert_eq!(of_flags(&["objectViewer@example-bucket"]).expect("boundary"), one);
-    let key = |boundary: &Boundary| {
-        let mut digest = KeyDigest::new("test");
-        boundary.identify(&mut digest);
-        digest.finish().as_str().to_owned()
+    assert_eq!(AccessBoundary::parse(&spaced.expect("json"), "x").expect("boundary"), one);
+    assert_eq!(AccessBoundary::parse(one.options_json().as_bytes(), "x").expect("boundary"), one);
+    assert_eq!(boundary_from_flags(&["objectViewer@example-bucket"]).expect("boundary"), one);
+    let key = |boundary: &AccessBoundary| {
+        let mut hasher = CacheKeyHasher::new("test");
+        boundary.hash_cache_key(&mut hasher);
+        hasher.finish().as_str().to_owned()
     };
-    let other = of_flags(&["objectViewer@example-bucket/x"]).expect("boundary");
+    let other = boundary_from_flags(&["objectViewer@example-bucket/x"]).expect("boundary");
     assert_ne!(key(&one), key(&other));
     assert_eq!(key(&one), key(&one.clone()));
 }
@@ -80,19 +81,25 @@ fn files_that_say_the_same_are_the_same() {
 #[test]
 fn what_google_takes_is_taken() {
     for bytes in [
-        file(json!(vec![rule(); 10])),
-        with("availableResource", json!(resource("a.b_c-9"))),
-        with("availableResource", json!(resource(&format!("{0}.{0}", "x".repeat(63))))),
-        with("availablePermissions", json!(["inRole:organizations/123456/roles/my.Role_1"])),
-        with("availablePermissions", json!(["inRole:projects/example.com:p-1/roles/r"])),
-        with(
+        boundary_file(json!(vec![rule(); 10])),
+        file_with_field("availableResource", json!(resource("a.b_c-9"))),
+        file_with_field("availableResource", json!(resource(&format!("{0}.{0}", "x".repeat(63))))),
+        file_with_field(
+            "availablePermissions",
+            json!(["inRole:organizations/123456/roles/my.Role_1"]),
+        ),
+        file_with_field("availablePermissions", json!(["inRole:projects/example.com:p-1/roles/r"])),
+        file_with_field(
             "availablePermissions",
             json!(["inRole:roles/storage.objectViewer", "inRole:roles/storage.objectCreator"]),
         ),
-        with("availabilityCondition", json!({"expression": "true\n|| false", "title": ""})),
-        [b"\xef\xbb\xbf".to_vec(), file(json!([rule()]))].concat(),
+        file_with_field(
+            "availabilityCondition",
+            json!({"expression": "true\n|| false", "title": ""}),
+        ),
+        [b"\xef\xbb\xbf".to_vec(), boundary_file(json!([rule()]))].concat(),
     ] {
-        let read = Boundary::parse(&bytes, "boundary.json");
+        let read = AccessBoundary::parse(&bytes, "boundary.json");
         assert!(read.is_ok(), "{}: {read:?}", String::from_utf8_lossy(&bytes));
     }
 }
@@ -105,9 +112,9 @@ fn bad_files_are_refused_and_the_field_is_named() {
     let permissions_at = |what: &str| first(&format!(".availablePermissions{what}"));
     let condition_at = |what: &str| first(&format!(".availabilityCondition{what}"));
     let of = |text: &str| text.as_bytes().to_vec();
-    let resource_is = |value: Value| with("availableResource", value);
-    let permissions_are = |value: Value| with("availablePermissions", value);
-    let condition_is = |value: Value| with("availabilityCondition", value);
+    let resource_is = |value: Value| file_with_field("availableResource", value);
+    let permissions_are = |value: Value| file_with_field("availablePermissions", value);
+    let condition_is = |value: Value| file_with_field("availabilityCondition", value);
     let expression_of = |length: usize| condition_is(json!({"expression": "x".repeat(length)}));
     let mut third = vec![rule(), rule(), rule()];
     third[2]["availablePermissions"] = json!("inRole:roles/storage.objectViewer");
@@ -132,25 +139,40 @@ fn bad_files_are_refused_and_the_field_is_named() {
             of("{\"accessBoundary\":{\"accessBoundaryRules\":[],\"rules\":[]}}"),
             "accessBoundary.rules is unknown".to_owned(),
         ),
-        (file(json!(null)), "accessBoundary.accessBoundaryRules is null where a list".to_owned()),
-        (file(rule()), "accessBoundary.accessBoundaryRules is an object where a list".to_owned()),
-        (file(json!([])), "accessBoundary.accessBoundaryRules has no rule".to_owned()),
         (
-            file(json!(vec![rule(); 11])),
+            boundary_file(json!(null)),
+            "accessBoundary.accessBoundaryRules is null where a list".to_owned(),
+        ),
+        (
+            boundary_file(rule()),
+            "accessBoundary.accessBoundaryRules is an object where a list".to_owned(),
+        ),
+        (boundary_file(json!([])), "accessBoundary.accessBoundaryRules has no rule".to_owned()),
+        (
+            boundary_file(json!(vec![rule(); 11])),
             "accessBoundary.accessBoundaryRules has 11 rules, 10 at most".to_owned(),
         ),
-        (file(json!([null])), first(" is null where an object is needed")),
-        (file(json!([[]])), first(" is a list where an object is needed")),
-        (file(json!([rule(), 7])), "accessBoundaryRules[1] is a number".to_owned()),
+        (boundary_file(json!([null])), first(" is null where an object is needed")),
+        (boundary_file(json!([[]])), first(" is a list where an object is needed")),
+        (boundary_file(json!([rule(), 7])), "accessBoundaryRules[1] is a number".to_owned()),
         (
-            file(json!(third)),
+            boundary_file(json!(third)),
             "accessBoundaryRules[2].availablePermissions is a string where a list".to_owned(),
         ),
-        (file(json!([{}])), permissions_at(" is missing")),
-        (with("availableConditions", json!({})), first(".availableConditions is unknown")),
-        (with("available_resource", json!("x")), first(".available_resource is unknown")),
-        (with("condition", json!(null)), first(".condition is unknown, it would be ignored")),
-        (without("availablePermissions"), permissions_at(" is missing")),
+        (boundary_file(json!([{}])), permissions_at(" is missing")),
+        (
+            file_with_field("availableConditions", json!({})),
+            first(".availableConditions is unknown"),
+        ),
+        (
+            file_with_field("available_resource", json!("x")),
+            first(".available_resource is unknown"),
+        ),
+        (
+            file_with_field("condition", json!(null)),
+            first(".condition is unknown, it would be ignored"),
+        ),
+        (file_without_field("availablePermissions"), permissions_at(" is missing")),
         (permissions_are(json!(null)), permissions_at(" is null where a list is needed")),
         (permissions_are(json!({})), permissions_at(" is an object where a list is needed")),
         (permissions_are(json!([])), permissions_at(" is empty")),
@@ -166,7 +188,7 @@ fn bad_files_are_refused_and_the_field_is_named() {
         (permissions_are(json!(["inRole:roles/"])), permissions_at("[0]: \"roles/\" is not")),
         (permissions_are(json!(["inRole:projects//roles/x"])), permissions_at("[0]: ")),
         (permissions_are(json!(["inRole:folders/1/roles/x"])), permissions_at("[0]: ")),
-        (without("availableResource"), resource_at(" is missing")),
+        (file_without_field("availableResource"), resource_at(" is missing")),
         (resource_is(json!(null)), resource_at(" is null where a string is needed")),
         (resource_is(json!(["x"])), resource_at(" is a list where a string is needed")),
         (resource_is(json!("")), resource_at(" does not begin with //storage.googleapis.com/")),
@@ -206,7 +228,7 @@ fn bad_files_are_refused_and_the_field_is_named() {
     assert!(cases.len() >= 40, "{}", cases.len());
     for (bytes, words) in cases {
         let file = String::from_utf8_lossy(&bytes).into_owned();
-        let error = Boundary::parse(&bytes, "boundary.json").expect_err(&file);
+        let error = AccessBoundary::parse(&bytes, "boundary.json").expect_err(&file);
         assert_eq!(error.kind(), ErrorKind::Malformed);
         assert!(error.message().starts_with("boundary.json: "), "{error}");
         assert!(error.message().contains(&words), "{error}\nwithout {words}\nfor {file}");
@@ -217,22 +239,31 @@ fn bad_files_are_refused_and_the_field_is_named() {
 #[test]
 fn the_examples_in_hints_are_right() {
     let file = FILE_EXAMPLE.replace("BUCKET", "example-bucket");
-    assert!(Boundary::parse(file.as_bytes(), "hint").is_ok());
+    assert!(AccessBoundary::parse(file.as_bytes(), "hint").is_ok());
     let flag = FLAG_EXAMPLE.replace("BUCKET", "example-bucket");
     let flag = flag.strip_prefix("--downscope ").expect("a flag");
-    assert!(of_flags(&[flag]).is_ok());
+    assert!(boundary_from_flags(&[flag]).is_ok());
 }
 
 #[test]
 fn a_length_of_2048_characters_is_the_last_that_is_taken() {
-    let fixed = Boundary::parse(&with("availabilityCondition", json!({"expression": "x"})), "x");
-    let fixed = fixed.expect("boundary").options().chars().count() - 1;
+    let fixed = AccessBoundary::parse(
+        &file_with_field("availabilityCondition", json!({"expression": "x"})),
+        "x",
+    );
+    let fixed = fixed.expect("boundary").options_json().chars().count() - 1;
     let of = |length: usize| {
         let expression = "ä".repeat(length - fixed);
-        Boundary::parse(&with("availabilityCondition", json!({"expression": expression})), "x")
+        AccessBoundary::parse(
+            &file_with_field("availabilityCondition", json!({"expression": expression})),
+            "x",
+        )
     };
-    assert_eq!(of(LONGEST).expect("boundary").options().chars().count(), LONGEST);
-    let error = of(LONGEST + 1).expect_err("too long");
+    assert_eq!(
+        of(MAX_LENGTH_CHARS).expect("boundary").options_json().chars().count(),
+        MAX_LENGTH_CHARS
+    );
+    let error = of(MAX_LENGTH_CHARS + 1).expect_err("too long");
     assert_eq!(error.message(), "x: accessBoundary is 2049 characters long, 2048 at most");
 }
 
@@ -246,7 +277,7 @@ fn roles_are_named_in_full_or_in_short() {
         ("projects/example.com:p/roles/reader", "projects/example.com:p/roles/reader"),
         ("organizations/123/roles/my.reader", "organizations/123/roles/my.reader"),
     ] {
-        let rules = rules(&[&format!("{role}@example-bucket")]);
+        let rules = rules_from_flags(&[&format!("{role}@example-bucket")]);
         assert_eq!(
             rules,
             [json!({
@@ -259,7 +290,7 @@ fn roles_are_named_in_full_or_in_short() {
 
 #[test]
 fn a_prefix_limits_objects_and_lists_of_objects() {
-    let rules = rules(&["objectViewer@example-bucket/customer-a/x"]);
+    let rules = rules_from_flags(&["objectViewer@example-bucket/customer-a/x"]);
     assert_eq!(
         rules[0]["availabilityCondition"],
         json!({"expression": "resource.name.startsWith('projects/_/buckets/example-bucket/objects/customer-a/x') || api.getAttribute('storage.googleapis.com/objectListPrefix', '').startsWith('customer-a/x')"})
@@ -268,16 +299,16 @@ fn a_prefix_limits_objects_and_lists_of_objects() {
 
 #[test]
 fn several_flags_are_a_union_of_rules() {
-    let rules = rules(&["objectViewer@one", "objectCreator@two/x", "objectViewer@one"]);
+    let rules = rules_from_flags(&["objectViewer@one", "objectCreator@two/x", "objectViewer@one"]);
     let resources: Vec<&Value> = rules.iter().map(|rule| &rule["availableResource"]).collect();
     assert_eq!(resources, [&resource("one"), &resource("two"), &resource("one")]);
     assert!(rules[0].get("availabilityCondition").is_none());
     assert!(rules[1].get("availabilityCondition").is_some());
-    assert!(of_flags(&["objectViewer@example-bucket"; 10]).is_ok());
+    assert!(boundary_from_flags(&["objectViewer@example-bucket"; 10]).is_ok());
 }
 
 /// Reads the string literals of an expression as CEL does.
-fn literals(expression: &str) -> Vec<String> {
+fn cel_literals(expression: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut letters = expression.chars();
     while letters.any(|letter| letter == '\'') {
@@ -312,11 +343,11 @@ fn no_prefix_breaks_out_of_its_literal() {
         "\u{2028}\u{202e}",
         "\\u0027\\x27\\047",
     ] {
-        let rules = rules(&[&format!("objectViewer@example-bucket/{prefix}")]);
+        let rules = rules_from_flags(&[&format!("objectViewer@example-bucket/{prefix}")]);
         let expression = rules[0]["availabilityCondition"]["expression"].as_str().expect("text");
         let object = format!("projects/_/buckets/example-bucket/objects/{prefix}");
         let attribute = "storage.googleapis.com/objectListPrefix";
-        assert_eq!(literals(expression), [object.as_str(), attribute, "", prefix]);
+        assert_eq!(cel_literals(expression), [object.as_str(), attribute, "", prefix]);
     }
 }
 
@@ -366,15 +397,15 @@ fn bad_flags_are_refused_and_repeated() {
         ("objectViewer@example-bucket/a\u{85}b", "control character"),
         (&prefix, "characters long, 2048 at most"),
     ] {
-        let error = of_flags(&["objectViewer@example-bucket", flag]).expect_err(flag);
+        let error = boundary_from_flags(&["objectViewer@example-bucket", flag]).expect_err(flag);
         assert_eq!(error.kind(), ErrorKind::Usage);
         assert!(error.message().starts_with("--downscope"), "{error}");
         assert!(error.message().contains(words), "{error}\nwithout {words}");
         assert!(!error.message().contains(char::is_control), "{error}");
         assert_eq!(error.hint_text(), Some(FLAG_EXAMPLE));
     }
-    let error = of_flags(&["objectViewer@example-bucket"; 11]).expect_err("too many");
+    let error = boundary_from_flags(&["objectViewer@example-bucket"; 11]).expect_err("too many");
     let words = "--downscope: accessBoundary.accessBoundaryRules has 11 rules, 10 at most";
     assert_eq!(error.message(), words);
-    assert!(of_flags(&[]).is_err());
+    assert!(boundary_from_flags(&[]).is_err());
 }

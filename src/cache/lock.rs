@@ -14,17 +14,17 @@ use crate::world::World;
 use crate::world::clock::Deadline;
 
 /// The longest that anybody waits for a person whom another process is asking.
-const LONGEST_FOR_A_PERSON: Duration = Duration::from_secs(600);
+const MAX_PROMPT_WAIT: Duration = Duration::from_secs(600);
 
 /// How long it may take to put up a sign: those who look for one hold it for a moment.
-const SIGNING: Duration = Duration::from_secs(1);
+const PROMPT_MARKER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Holds one of the lock files until dropped. The kernel frees it at any death.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
     /// How much of the wait for it was for a person: that is not taken from anybody's budget.
-    pub for_a_person: Duration,
+    pub prompt_wait: Duration,
 }
 
 /// Takes one of the lock files in `locks/`. `None`: this system or folder has no locks.
@@ -32,42 +32,42 @@ pub struct Lock {
 /// # Errors
 /// `NoAnswer` when the time is up; `LoginRequired` where its holder is asking a person all the while.
 pub fn lock(world: &World, name: &str, deadline: Deadline) -> Result<Option<Lock>> {
-    take(world, name, deadline, |folder| is_signed(folder, name))
+    acquire(world, name, deadline, |folder| is_prompting(folder, name))
 }
 
 /// Shows those who wait for this lock, which the caller holds, that a person is being asked, until dropped.
-pub fn sign(world: &World, name: &str) -> Option<Lock> {
-    let deadline = Deadline::after(&*world.clock, SIGNING);
-    take(world, &beside(name), deadline, |_| false).ok().flatten()
+pub fn mark_prompting(world: &World, name: &str) -> Option<Lock> {
+    let deadline = Deadline::after(&*world.clock, PROMPT_MARKER_TIMEOUT);
+    acquire(world, &prompt_lock_name(name), deadline, |_| false).ok().flatten()
 }
 
 /// Waits until nobody else is asking a person about this, and keeps others from it until dropped.
 ///
 /// # Errors
 /// `NoAnswer` when somebody is asked for longer than ten minutes.
-pub fn turn(world: &World, name: &str) -> Result<Option<Lock>> {
-    let deadline = Deadline::after(&*world.clock, LONGEST_FOR_A_PERSON);
-    take(world, &beside(name), deadline, |_| false)
+pub fn lock_prompt(world: &World, name: &str) -> Result<Option<Lock>> {
+    let deadline = Deadline::after(&*world.clock, MAX_PROMPT_WAIT);
+    acquire(world, &prompt_lock_name(name), deadline, |_| false)
 }
 
 /// The file of the sign beside a lock.
-fn beside(name: &str) -> String {
+fn prompt_lock_name(name: &str) -> String {
     format!("{name}-asks")
 }
 
-fn is_signed(folder: &Path, name: &str) -> bool {
-    let sign = private_file::open_lock(folder, &beside(name));
-    sign.is_ok_and(|sign| matches!(sign.try_lock_shared(), Err(TryLockError::WouldBlock)))
+fn is_prompting(folder: &Path, name: &str) -> bool {
+    let prompt_lock = private_file::open_lock_file(folder, &prompt_lock_name(name));
+    prompt_lock.is_ok_and(|sign| matches!(sign.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
-fn take(
+fn acquire(
     world: &World,
     name: &str,
     mut deadline: Deadline,
-    is_signed: impl Fn(&Path) -> bool,
+    is_prompting: impl Fn(&Path) -> bool,
 ) -> Result<Option<Lock>> {
-    let opened = private_file::subfolder(world.folders.gauth.as_deref(), "locks")
-        .and_then(|folder| Ok((private_file::open_lock(&folder, name)?, folder)));
+    let opened = private_file::create_subfolder(world.folders.gauth.as_deref(), "locks")
+        .and_then(|folder| Ok((private_file::open_lock_file(&folder, name)?, folder)));
     let (file, folder) = match opened {
         Ok(opened) => opened,
         Err(error) => {
@@ -76,36 +76,36 @@ fn take(
         }
     };
     let mut pauses = [2, 5, 10, 20].into_iter().map(Duration::from_millis);
-    let mut for_a_person = Duration::ZERO;
+    let mut prompt_wait = Duration::ZERO;
     loop {
         match file.try_lock() {
-            Ok(()) => return Ok(Some(Lock { _file: file, for_a_person })),
+            Ok(()) => return Ok(Some(Lock { _file: file, prompt_wait })),
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(error)) => {
                 world.terminal.note(|| format!("no lock is taken, {}", io_reason(&error)));
                 return Ok(None);
             }
         }
-        let signed = is_signed(&folder);
-        let left = deadline.left(&*world.clock);
-        if left.is_zero() {
-            return Err(late(signed));
+        let prompting = is_prompting(&folder);
+        let remaining = deadline.remaining(&*world.clock);
+        if remaining.is_zero() {
+            return Err(timeout_error(prompting));
         }
-        let began = world.clock.elapsed();
-        world.clock.sleep(pauses.next().unwrap_or(Duration::from_millis(50)).min(left));
-        if signed && world.is_attended() && for_a_person < LONGEST_FOR_A_PERSON {
-            if for_a_person.is_zero() {
+        let started = world.clock.elapsed();
+        world.clock.sleep(pauses.next().unwrap_or(Duration::from_millis(50)).min(remaining));
+        if prompting && world.is_interactive() && prompt_wait < MAX_PROMPT_WAIT {
+            if prompt_wait.is_zero() {
                 world.terminal.note(|| "waiting: another gauth is asking a person".to_owned());
             }
-            let took = world.clock.elapsed().saturating_sub(began);
-            deadline = deadline.later(took);
-            for_a_person += took;
+            let elapsed = world.clock.elapsed().saturating_sub(started);
+            deadline = deadline.extended_by(elapsed);
+            prompt_wait += elapsed;
         }
     }
 }
 
-fn late(signed: bool) -> Error {
-    match signed {
+fn timeout_error(prompting: bool) -> Error {
+    match prompting {
         true => Error::new(
             ErrorKind::LoginRequired,
             "another gauth is asking a person for this token, and nobody has answered",

@@ -4,13 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::Result;
-use crate::http::{HttpRequest, HttpResponse, Value};
+use crate::http::{HttpHeaderValue, HttpRequest, HttpResponse};
 use crate::printable;
 use crate::proxy::Proxy;
 use crate::secret;
 
 /// The words that make a field or header secret.
-const SECRET_WORDS: &[&str] = &[
+const SECRET_NAME_PARTS: &[&str] = &[
     "assertion",
     "secret",
     "token",
@@ -25,73 +25,76 @@ const SECRET_WORDS: &[&str] = &[
 ];
 
 /// One line about a request, put into words only if somebody reads it.
-pub(super) enum Line<'a> {
+pub(super) enum TraceLine<'a> {
     Request(&'a HttpRequest, Option<&'a Proxy>),
-    Header(&'a str, &'a Value),
+    Header(&'a str, &'a HttpHeaderValue),
     Form(&'a [u8]),
 }
 
 /// The lines about a request.
-pub(super) fn request<'a>(
+pub(super) fn request_lines<'a>(
     request: &'a HttpRequest,
     proxy: Option<&'a Proxy>,
-) -> impl Iterator<Item = Line<'a>> {
+) -> impl Iterator<Item = TraceLine<'a>> {
     let is_form = request.headers.iter().any(|(name, value)| {
-        let Value::Plain(value) = value else { return false };
+        let HttpHeaderValue::Plain(value) = value else { return false };
         name == "content-type" && value.starts_with("application/x-www-form-urlencoded")
     });
-    let form = request.body.as_ref().filter(|_| is_form).map(|body| Line::Form(body));
-    std::iter::once(Line::Request(request, proxy))
-        .chain(request.headers.iter().map(|(name, value)| Line::Header(name, value)))
+    let form = request.body.as_ref().filter(|_| is_form).map(|body| TraceLine::Form(body));
+    std::iter::once(TraceLine::Request(request, proxy))
+        .chain(request.headers.iter().map(|(name, value)| TraceLine::Header(name, value)))
         .chain(form)
 }
 
 /// The line about an answer, or about there being none.
-pub(super) fn outcome(outcome: &Result<HttpResponse>, took: Duration) -> String {
-    let took = took.as_millis();
+pub(super) fn outcome_line(outcome: &Result<HttpResponse>, elapsed: Duration) -> String {
+    let elapsed_millis = elapsed.as_millis();
     match outcome {
-        Ok(response) => format!("< {}, {} bytes, {took} ms", response.status, response.body.len()),
-        Err(error) => format!("< no answer, {took} ms: {error}"),
+        Ok(response) => {
+            format!("< {}, {} bytes, {elapsed_millis} ms", response.status, response.body.len())
+        }
+        Err(error) => format!("< no answer, {elapsed_millis} ms: {error}"),
     }
 }
 
-impl fmt::Display for Line<'_> {
+impl fmt::Display for TraceLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Line::Request(request, proxy) => {
+            TraceLine::Request(request, proxy) => {
                 write!(f, "> {} {}", request.method.as_str(), request.url.without_query())?;
                 if let Some((_, query)) = request.url.as_str().split_once('?') {
-                    write!(f, "?{}", fields(query.as_bytes()))?;
+                    write!(f, "?{}", redacted_fields(query.as_bytes()))?;
                 }
                 if let Some(proxy) = proxy {
                     write!(f, " through {proxy}")?;
                 }
                 request.body.as_ref().map_or(Ok(()), |body| write!(f, " ({} bytes)", body.len()))
             }
-            Line::Header(name, Value::Secret(secret)) => {
+            TraceLine::Header(name, HttpHeaderValue::Secret(secret)) => {
                 write!(f, "> {name}: [secret {}]", secret.fingerprint())
             }
-            Line::Header(name, Value::Plain(value)) => {
-                write!(f, "> {name}: {}", shown(name, value))
+            TraceLine::Header(name, HttpHeaderValue::Plain(value)) => {
+                write!(f, "> {name}: {}", redacted_value(name, value))
             }
-            Line::Form(body) => write!(f, "> {}", fields(body)),
+            TraceLine::Form(body) => write!(f, "> {}", redacted_fields(body)),
         }
     }
 }
 
 /// The fields of a form or query, in order.
-fn fields(text: &[u8]) -> String {
+fn redacted_fields(text: &[u8]) -> String {
     let field = |(name, value): (std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)| {
-        format!("{}={}", printable::text(&name), shown(&name, &value))
+        format!("{}={}", printable::text(&name), redacted_value(&name, &value))
     };
     form_urlencoded::parse(text).map(field).collect::<Vec<_>>().join("&")
 }
 
 /// A value, or its fingerprint where its name says that it is secret.
-fn shown(name: &str, value: &str) -> String {
+fn redacted_value(name: &str, value: &str) -> String {
     let name = name.to_ascii_lowercase();
     // `subject_token_type` and its kind say what a token is, not which.
-    let secret = !name.ends_with("_type") && SECRET_WORDS.iter().any(|word| name.contains(word));
+    let secret =
+        !name.ends_with("_type") && SECRET_NAME_PARTS.iter().any(|word| name.contains(word));
     match secret && !value.is_empty() {
         true => format!("[secret {}]", secret::fingerprint(value.as_bytes())),
         false => printable::text(value),
@@ -106,7 +109,7 @@ mod tests {
     use crate::url::Url;
 
     fn lines(request: &HttpRequest) -> Vec<String> {
-        super::request(request, None).map(|line| line.to_string()).collect()
+        super::request_lines(request, None).map(|line| line.to_string()).collect()
     }
 
     #[test]
@@ -144,7 +147,7 @@ mod tests {
         let url =
             Url::parse("http://127.0.0.1/x?recursive=true&token=hunter2hunter2").expect("url");
         let mut request = HttpRequest::get(url).header("metadata-flavor", "Google");
-        let bearer = Value::Secret(Secret::new("Bearer hunter2hunter2"));
+        let bearer = HttpHeaderValue::Secret(Secret::new("Bearer hunter2hunter2"));
         request.headers.push(("authorization".into(), bearer));
         request = request.header("x-aws-ec2-metadata-token", "hunter2hunter2");
         let shown = lines(&request);
@@ -160,9 +163,9 @@ mod tests {
             body: b"secret".to_vec().into(),
             ..HttpResponse::default()
         };
-        assert_eq!(outcome(&Ok(response), Duration::from_millis(12)), "< 200, 6 bytes, 12 ms");
+        assert_eq!(outcome_line(&Ok(response), Duration::from_millis(12)), "< 200, 6 bytes, 12 ms");
         let error = Err(Error::no_answer("a.example: connection refused"));
-        let shown = outcome(&error, Duration::from_millis(3));
+        let shown = outcome_line(&error, Duration::from_millis(3));
         assert_eq!(shown, "< no answer, 3 ms: a.example: connection refused");
     }
 }

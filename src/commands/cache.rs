@@ -3,15 +3,15 @@
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use crate::cache::{Cache, Entry};
-use crate::commands::{Example, Group, Spec, Status, Words};
-use crate::flags::{General, Report, ReportFormat};
-use crate::settings::{Given, Settings};
+use crate::cache::{Cache, CacheEntry};
+use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
+use crate::flags::{GeneralFlags, ReportFlags, ReportFormat};
+use crate::settings::{Config, Overrides};
 use crate::world::World;
 use crate::{duration, printable};
 
 /// The command.
-pub const SPEC: Spec = Spec {
+pub const SPEC: CommandSpec = CommandSpec {
     name: "cache",
     aliases: &[],
     about: "look at cached tokens, or drop them",
@@ -19,27 +19,27 @@ pub const SPEC: Spec = Spec {
         Example("gauth cache list", "whose tokens, and how long they last"),
         Example("gauth cache clear", "drop them all; the next call asks anew"),
     ],
-    more: "\
+    description: "\
 The cache holds one private file per token in the folder tokens of gauth's own folder. The tokens themselves are \
 never shown. Dropping them does no harm: the next call asks Google again.",
-    group: Group::Look,
-    flags: Flags::augment_args,
+    group: CommandGroup::Look,
+    flags: CacheCommandFlags::augment_args,
     run,
 };
 
 #[derive(Debug, Default, Args)]
-pub(super) struct Flags {
+pub(super) struct CacheCommandFlags {
     /// list (if nothing is said) or clear
     #[arg(value_name = "ACTION", default_value = "list", hide_default_value = true)]
-    action: Action,
+    action: CacheAction,
     #[command(flatten)]
-    report: Report,
+    report: ReportFlags,
     #[command(flatten)]
-    general: General,
+    general: GeneralFlags,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum Action {
+enum CacheAction {
     /// One line per token
     #[default]
     List,
@@ -48,7 +48,7 @@ enum Action {
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct CachedTokenJson<'a> {
     account: Option<&'a str>,
     kind: &'a str,
     scopes: Option<&'a [String]>,
@@ -58,26 +58,30 @@ struct Row<'a> {
     file: &'a str,
 }
 
-fn run(words: Words, world: &World) -> anyhow::Result<Status> {
-    let flags: Flags = words.flags()?;
-    Settings::resolve(&Given { general: flags.general.clone(), ..Given::default() }, world)?;
+fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
+    let flags: CacheCommandFlags = args.flags()?;
+    Config::resolve(&Overrides { general: flags.general.clone(), ..Overrides::default() }, world)?;
     let cache = Cache::new(world);
     let text = match (flags.action, flags.report.format.unwrap_or_default()) {
-        (Action::Clear, format) => {
+        (CacheAction::Clear, format) => {
             let dropped = cache.clear()?;
             match format {
-                ReportFormat::Text => format!("{}\n", counted(dropped)),
+                ReportFormat::Text => format!("{}\n", dropped_message(dropped)),
                 ReportFormat::Json => format!("{{\"dropped\": {dropped}}}\n"),
             }
         }
-        (Action::List, ReportFormat::Text) => table(&cache.list(), world.clock.unix()),
-        (Action::List, ReportFormat::Json) => json(&cache.list(), world.clock.unix())?,
+        (CacheAction::List, ReportFormat::Text) => {
+            render_table(&cache.list(), world.clock.unix_seconds())
+        }
+        (CacheAction::List, ReportFormat::Json) => {
+            render_json(&cache.list(), world.clock.unix_seconds())?
+        }
     };
-    world.streams.result(text.as_bytes())?;
-    Ok(Status::DONE)
+    world.streams.write_result(text.as_bytes())?;
+    Ok(ExitStatus::SUCCESS)
 }
 
-fn counted(count: usize) -> String {
+fn dropped_message(count: usize) -> String {
     match count {
         0 => "no tokens were cached".to_owned(),
         1 => "1 token dropped".to_owned(),
@@ -85,38 +89,39 @@ fn counted(count: usize) -> String {
     }
 }
 
-fn table(entries: &[(String, Entry)], now: i64) -> String {
+fn render_table(entries: &[(String, CacheEntry)], now: i64) -> String {
     if entries.is_empty() {
         return "no tokens are cached\n".to_owned();
     }
-    let name = |entry: &Entry| {
+    let name = |entry: &CacheEntry| {
         entry.token.account.as_deref().map_or_else(|| "(unnamed)".to_owned(), printable::text)
     };
-    let longest = |width: usize, text: &str| width.max(text.chars().count());
-    let wide = entries.iter().fold(7, |width, (_, entry)| longest(width, &name(entry)));
-    let kinds = entries.iter().fold(4, |width, (_, entry)| longest(width, &entry.token.kind));
+    let wider = |width: usize, text: &str| width.max(text.chars().count());
+    let wide = entries.iter().fold(7, |width, (_, entry)| wider(width, &name(entry)));
+    let kinds =
+        entries.iter().fold(4, |width, (_, entry)| wider(width, &entry.token.credential_type));
     let mut text = format!("{:wide$}  {:kinds$}  STATE\n", "ACCOUNT", "KIND");
     for (_, entry) in entries {
-        let state = match entry.token.left(now) {
+        let state = match entry.token.seconds_left(now) {
             Some(0) => "expired".to_owned(),
-            Some(left) => format!("{} left", duration::in_words(left)),
+            Some(left) => format!("{} left", duration::humanize(left)),
             None => "no end known".to_owned(),
         };
-        let kind = &entry.token.kind;
+        let kind = &entry.token.credential_type;
         text.push_str(&format!("{:wide$}  {kind:kinds$}  {state}\n", name(entry)));
     }
     text
 }
 
-fn json(entries: &[(String, Entry)], now: i64) -> anyhow::Result<String> {
-    let rows: Vec<Row<'_>> = entries
+fn render_json(entries: &[(String, CacheEntry)], now: i64) -> anyhow::Result<String> {
+    let rows: Vec<CachedTokenJson<'_>> = entries
         .iter()
-        .map(|(file, entry)| Row {
+        .map(|(file, entry)| CachedTokenJson {
             account: entry.token.account.as_deref(),
-            kind: &entry.token.kind,
+            kind: &entry.token.credential_type,
             scopes: entry.token.scopes.as_deref(),
             expires_at: entry.token.expires_at.map(duration::rfc3339),
-            expires_in: entry.token.left(now),
+            expires_in: entry.token.seconds_left(now),
             fingerprint: entry.token.secret.fingerprint(),
             file,
         })

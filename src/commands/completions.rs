@@ -2,14 +2,14 @@
 
 use clap::Args;
 
-use crate::commands::{Example, Group, Spec, Status, Words};
+use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
 use crate::complete;
 use crate::error::Error;
-use crate::flags::General;
+use crate::flags::GeneralFlags;
 use crate::world::World;
 
 /// The command.
-pub const SPEC: Spec = Spec {
+pub const SPEC: CommandSpec = CommandSpec {
     name: "completions",
     aliases: &[],
     about: "the completion script of a shell",
@@ -18,29 +18,29 @@ pub const SPEC: Spec = Spec {
         Example("gauth completions zsh > ~/.zfunc/_gauth", "in a folder of $fpath"),
         Example("gauth completions fish > ~/.config/fish/completions/gauth.fish", ""),
     ],
-    more: "\
+    description: "\
 The script asks gauth itself for candidates, so accounts and profiles complete too, and it needs no update when \
 gauth gets one. For PowerShell: gauth completions powershell | Out-String | Invoke-Expression. \
 For elvish: eval (gauth completions elvish | slurp).",
-    group: Group::More,
-    flags: Flags::augment_args,
+    group: CommandGroup::More,
+    flags: CompletionsFlags::augment_args,
     run,
 };
 
 #[derive(Debug, Default, Args)]
-pub(super) struct Flags {
+pub(super) struct CompletionsFlags {
     /// bash, zsh, fish, powershell or elvish
-    #[arg(value_name = "SHELL", value_parser = complete::SHELLS.iter().map(|(shell, _)| *shell).collect::<Vec<_>>(), hide_possible_values = true)]
+    #[arg(value_name = "SHELL", value_parser = complete::SHELL_SCRIPTS.iter().map(|(shell, _)| *shell).collect::<Vec<_>>(), hide_possible_values = true)]
     shell: Option<String>,
     #[command(flatten)]
-    general: General,
+    general: GeneralFlags,
 }
 
-fn run(words: Words, world: &World) -> anyhow::Result<Status> {
-    let flags: Flags = words.flags()?;
+fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
+    let flags: CompletionsFlags = args.flags()?;
     let shell = flags.shell.ok_or_else(|| {
         Error::usage("no shell is named").hint("gauth completions bash|zsh|fish|powershell|elvish")
     })?;
-    world.streams.result(&complete::script(&shell)?)?;
-    Ok(Status::DONE)
+    world.streams.write_result(&complete::registration_script(&shell)?)?;
+    Ok(ExitStatus::SUCCESS)
 }

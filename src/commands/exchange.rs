@@ -10,28 +10,28 @@ mod send;
 use std::rc::Rc;
 
 use crate::broker::Broker;
-use crate::commands::{Example, Group, Spec, Status, Words};
-use crate::credential::ready::Ready;
-use crate::credential::{About, Credential, impersonated};
+use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
+use crate::credential::ready::StaticToken;
+use crate::credential::{Credential, CredentialInfo, impersonated};
 use crate::discover;
 use crate::error::{Error, Result};
-use crate::flags::Format;
-use crate::google::sts::ACCESS_TOKEN;
-use crate::google::token::Granted;
-use crate::output::{self, Issued};
-use crate::settings::{Chosen, Settings};
+use crate::flags::OutputFormat;
+use crate::google::sts::ACCESS_TOKEN_TYPE;
+use crate::google::token::TokenResponse;
+use crate::output::{self, IssuedTokenDetails};
+use crate::settings::{Config, Sourced};
 use crate::token::Token;
 use crate::world::World;
 
-pub(super) use flags::Flags;
-use plan::Plan;
-use send::Exchanged;
+pub(super) use flags::ExchangeFlags;
+use plan::ExchangePlan;
+use send::ExchangeResult;
 
 /// What an exchange is called in the output, as kind and as source.
-const KIND: &str = "exchange";
+const EXCHANGE_KIND: &str = "exchange";
 
 /// The command.
-pub const SPEC: Spec = Spec {
+pub const SPEC: CommandSpec = CommandSpec {
     name: "exchange",
     aliases: &[],
     about: "one token for another (RFC 8693), or refresh one",
@@ -49,7 +49,7 @@ pub const SPEC: Spec = Spec {
             "a refresh token for an access token",
         ),
     ],
-    more: "\
+    description: "\
 Sends one request to a token endpoint and prints the token it gives. The endpoint is Google's, \
 https://sts.googleapis.com/v1/token, or the one of --universe-domain; with --endpoint it is any other one that \
 speaks RFC 8693. Nothing is kept: every call is an exchange.\n\n\
@@ -71,53 +71,53 @@ With --refresh-token alone, the refresh grant is sent, at Google's to /v1/oautht
 refresh token and void the old one: --format json prints it, the other formats warn.\n\n\
 --format json adds issued_token_type and, where the server sent one, refresh_token. A token whose token_type is not \
 Bearer, such as N_A, is printed as text or json only.",
-    group: Group::Tokens,
-    flags: <Flags as clap::Args>::augment_args,
+    group: CommandGroup::Tokens,
+    flags: <ExchangeFlags as clap::Args>::augment_args,
     run,
 };
 
-fn run(words: Words, world: &World) -> anyhow::Result<Status> {
-    let flags: Flags = words.flags()?;
-    let plan = Plan::of(&flags)?;
+fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
+    let flags: ExchangeFlags = args.flags()?;
+    let plan = ExchangePlan::from_flags(&flags)?;
     let format = flags.output.format.unwrap_or_default();
-    let mut settings = Settings::resolve(&flags.given(), world)?;
+    let mut settings = Config::resolve(&flags.overrides(), world)?;
     // The flag is about what is exchanged; a variable is about the credential that may be exchanged.
-    let chain = settings.impersonate.take_if(|chain| chain.origin.starts_with("--"));
+    let chain = settings.impersonation_chain.take_if(|chain| chain.origin.starts_with("--"));
     if chain.is_some() {
         // Known before a token that can be used once is used.
-        impersonated::life(settings.wish.lifetime)?;
+        impersonated::check_lifetime(settings.access_token_request.lifetime)?;
     }
     let broker = settings.broker(world);
-    let exchanged = send::carry_out(&plan, &settings, chain.is_some(), &broker)?;
-    let has_new_login = exchanged.has_new_login;
+    let exchanged = send::execute(&plan, &settings, chain.is_some(), &broker)?;
+    let has_new_refresh_token = exchanged.has_new_refresh_token;
     let printed = print(exchanged, chain, &settings, &broker, format);
     // One that is not printed is lost, and the one that was sent may be void.
-    if has_new_login && (format != Format::Json || printed.is_err()) {
+    if has_new_refresh_token && (format != OutputFormat::Json || printed.is_err()) {
         world.terminal.warn(
             "the server gave a new refresh token, which is not printed; only --format json prints it",
         );
     }
     printed?;
-    Ok(Status::DONE)
+    Ok(ExitStatus::SUCCESS)
 }
 
 fn print(
-    exchanged: Exchanged,
-    chain: Option<Chosen<Vec<String>>>,
-    settings: &Settings,
+    exchanged: ExchangeResult,
+    chain: Option<Sourced<Vec<String>>>,
+    settings: &Config,
     broker: &Broker<'_>,
-    format: Format,
+    format: OutputFormat,
 ) -> Result<()> {
     let (mut token, issued) = match chain {
-        None => plain(exchanged),
-        Some(chain) => acting_as(exchanged, &chain.value, settings, broker)?,
+        None => token_from_response(exchanged),
+        Some(chain) => impersonated_token(exchanged, &chain.value, settings, broker)?,
     };
     token.quota_project = settings.quota_project.clone().or(token.quota_project);
-    output::issued(&broker.lasting(token)?, &issued, format, broker.world)
+    output::print_issued_token(&broker.require_min_ttl(token)?, &issued, format, broker.world)
 }
 
-fn plain(exchanged: Exchanged) -> (Token, Issued) {
-    let Granted {
+fn token_from_response(exchanged: ExchangeResult) -> (Token, IssuedTokenDetails) {
+    let TokenResponse {
         access_token,
         expires_at,
         scopes,
@@ -125,21 +125,21 @@ fn plain(exchanged: Exchanged) -> (Token, Issued) {
         token_type,
         issued_token_type,
         ..
-    } = exchanged.granted;
-    let mut token = Token::new(access_token, KIND, expires_at);
+    } = exchanged.token_response;
+    let mut token = Token::new(access_token, EXCHANGE_KIND, expires_at);
     token.scopes = scopes;
-    token.universe_domain = exchanged.universe;
-    (token, Issued { token_type, issued_token_type, refresh_token })
+    token.universe_domain = exchanged.universe_domain;
+    (token, IssuedTokenDetails { token_type, issued_token_type, refresh_token })
 }
 
 /// A token of the last of these service accounts, got with the one that was exchanged.
-fn acting_as(
-    exchanged: Exchanged,
+fn impersonated_token(
+    exchanged: ExchangeResult,
     chain: &[String],
-    settings: &Settings,
+    settings: &Config,
     broker: &Broker<'_>,
-) -> Result<(Token, Issued)> {
-    let (source, issued) = plain(exchanged);
+) -> Result<(Token, IssuedTokenDetails)> {
+    let (source, issued) = token_from_response(exchanged);
     if !issued.token_type.eq_ignore_ascii_case("bearer") {
         let message = format!(
             "the exchange gave a token of type {}, which cannot impersonate a service account",
@@ -149,16 +149,17 @@ fn acting_as(
             "--requested-token-type access_token, or leave --impersonate-service-account away",
         ));
     }
-    let about = About {
-        kind: KIND.to_owned(),
-        place: "the exchanged token".to_owned(),
+    let info = CredentialInfo {
+        credential_type: EXCHANGE_KIND.to_owned(),
+        location: "the exchanged token".to_owned(),
         universe_domain: source.universe_domain,
-        ..About::default()
+        ..CredentialInfo::default()
     };
-    let source: Rc<dyn Credential> = Rc::new(Ready::known(source.secret, about));
+    let source: Rc<dyn Credential> = Rc::new(StaticToken::from_token(source.secret, info));
     // Not by way of the cache: what is explicit is done.
-    let token =
-        discover::acting_as(source, chain, settings)?.access_token(&settings.wish, broker)?;
-    let issued = Issued { issued_token_type: Some(ACCESS_TOKEN.to_owned()), ..issued };
+    let token = discover::apply_impersonation(source, chain, settings)?
+        .access_token(&settings.access_token_request, broker)?;
+    let issued =
+        IssuedTokenDetails { issued_token_type: Some(ACCESS_TOKEN_TYPE.to_owned()), ..issued };
     Ok((token, issued))
 }

@@ -8,22 +8,22 @@ use clap::{Args, ValueHint};
 
 use crate::broker::Broker;
 use crate::cli;
-use crate::commands::print_identity_token::audience;
-use crate::commands::{Example, Group, Spec, Status, Words};
+use crate::commands::print_identity_token::parse_audience;
+use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
 use crate::credential::Credential;
-use crate::discover::{self, Search};
+use crate::discover::{self, Discovery};
 use crate::error::{Error, Result};
-use crate::flags::{Effort, General, Who, Wish};
-use crate::secret::{Secret, looks_like_content};
-use crate::settings::{self, Given, Settings};
-use crate::token::{IdentityRequest, Token, TokenRequest};
+use crate::flags::{CacheFlags, CredentialFlags, GeneralFlags, TokenFlags};
+use crate::secret::{Secret, looks_like_file_content};
+use crate::settings::{self, Config, Overrides};
+use crate::token::{IdTokenRequest, Token, TokenRequest};
 use crate::token_file::TokenFile;
 use crate::world::World;
 use crate::world::env::{self, Env};
-use crate::world::exec::{self, Change, Signals};
+use crate::world::exec::{self, EnvChange, TerminationSignals};
 
 /// The command.
-pub const SPEC: Spec = Spec {
+pub const SPEC: CommandSpec = CommandSpec {
     name: "exec",
     aliases: &[],
     about: "run a program with token variables set",
@@ -33,7 +33,7 @@ pub const SPEC: Spec = Spec {
         Example("gauth exec --token-file auto -- ./long-job", "fresh as long as it runs"),
         Example("gauth exec --id-token --audiences URL -- ./probe", "GAUTH_ID_TOKEN"),
     ],
-    more: "\
+    description: "\
 The program finds an access token in CLOUDSDK_AUTH_ACCESS_TOKEN (gcloud, bq, gsutil) and GOOGLE_OAUTH_ACCESS_TOKEN \
 (terraform), an ID token in GAUTH_ID_TOKEN; --env chooses other names. gauth becomes the program: streams, signals \
 and status are its own. A variable is what it was at the start, and a token ends within the hour.\n\n\
@@ -42,15 +42,15 @@ or GAUTH_ID_TOKEN_FILE, holds the path of a private file; gauth stays, puts a ne
 one ends, hands signals on, and removes the file. auto is a path in gauth's own folder.\n\n\
 A program that is not there gives status 127, one that cannot be run 126, one that a signal killed 128 and its \
 number.",
-    group: Group::Use,
-    flags: Flags::augment_args,
+    group: CommandGroup::Use,
+    flags: ExecFlags::augment_args,
     run,
 };
 
 /// What is written on the command line.
 #[derive(Debug, Default, Args)]
 #[group(skip)]
-pub(super) struct Flags {
+pub(super) struct ExecFlags {
     /// An ID token, not an access token
     #[arg(long)]
     id_token: bool,
@@ -59,85 +59,86 @@ pub(super) struct Flags {
     audiences: Option<OsString>,
     /// The variable to set, not the usual ones
     #[arg(long = "env", value_name = "NAME")]
-    names: Vec<OsString>,
+    variable_names: Vec<OsString>,
     /// A file kept fresh, or auto
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     token_file: Option<OsString>,
     #[command(flatten)]
-    wish: Wish,
+    token: TokenFlags,
     #[command(flatten)]
-    who: Who,
+    credential: CredentialFlags,
     #[command(flatten)]
-    effort: Effort,
+    cache: CacheFlags,
     #[command(flatten)]
-    general: General,
+    general: GeneralFlags,
     /// What to run, behind --
     #[arg(last = true, num_args = 0.., value_name = "CMD")]
     command: Vec<OsString>,
 }
 
 /// The longest between two looks at the clock: a machine that slept is behind its own timers.
-const LOOK: Duration = Duration::from_secs(30);
+const MAX_CHECK_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How much earlier than its margin a token is renewed, in seconds.
-const EARLY: i64 = 60;
+const EARLY_RENEWAL_SECONDS: i64 = 60;
 
-fn run(words: Words, world: &World) -> anyhow::Result<Status> {
-    let flags: Flags = words.flags()?;
-    if let Err(not) = exec::program(&flags.command) {
-        return Err(not.error.into());
+fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
+    let flags: ExecFlags = args.flags()?;
+    if let Err(failure) = exec::split_program(&flags.command) {
+        return Err(failure.error.into());
     }
-    let names = flags.names()?;
-    let identity = flags.identity()?;
-    let settings = Settings::resolve(&flags.given(), world)?;
-    let request = match identity {
-        Some(identity) => TokenRequest::Identity(identity),
-        None => TokenRequest::Access(settings.wish.clone()),
+    let names = flags.variable_names()?;
+    let id_token_request = flags.id_token_request()?;
+    let config = Config::resolve(&flags.overrides(), world)?;
+    let request = match id_token_request {
+        Some(id_token) => TokenRequest::IdToken(id_token),
+        None => TokenRequest::AccessToken(config.access_token_request.clone()),
     };
     let file = flags.token_file.as_deref().map(|path| match path == "auto" {
-        true => TokenFile::own(world),
-        false => TokenFile::named(Path::new(path)),
+        true => TokenFile::in_gauth_folder(world),
+        false => TokenFile::at_path(Path::new(path)),
     });
     let file = file.transpose()?;
-    let broker = settings.broker(world);
-    let search = Search { settings: &settings, broker: &broker, may_ask: true };
+    let broker = config.broker(world);
+    let search = Discovery { config: &config, broker: &broker, allow_network: true };
     let credential = discover::credential(&search)?.credential;
     let token = broker.token(&*credential, &request)?;
-    world.mask(&token.secret);
-    let ended = match file {
+    world.mask_in_ci_log(&token.secret);
+    let outcome = match file {
         None => {
-            let changes = changes(&names, &value(&token.secret), &world.env);
-            exec::replace(&flags.command, &changes)
+            let changes = environment_changes(&names, &token_value(&token.secret), &world.env);
+            exec::replace_process(&flags.command, &changes)
         }
         Some(file) => {
-            let changes = changes(&names, file.path().as_os_str(), &world.env);
-            let signals = Signals::caught()?;
-            file.put(&token.secret, world)?;
-            let keeper = Keeper { settings: &settings, credential: &*credential, request, world };
+            let changes = environment_changes(&names, file.path().as_os_str(), &world.env);
+            let signals = TerminationSignals::catch()?;
+            file.replace(&token.secret, world)?;
+            let refresher =
+                TokenFileRefresher { config: &config, credential: &*credential, request, world };
             let mut token = token;
-            let mut due = keeper.due(&token);
-            exec::run_beside(&flags.command, &changes, signals, || {
-                keeper.tend(&mut token, &mut due, &file)
+            let mut renewal_due = refresher.renewal_due_millis(&token);
+            exec::run_with_periodic_task(&flags.command, &changes, signals, || {
+                refresher.refresh_if_due(&mut token, &mut renewal_due, &file)
             })
         }
     };
-    Ok(ended.map_or_else(|not| cli::not_started(&not, world), Status))
+    Ok(outcome.map_or_else(|failure| cli::report_not_started(&failure, world), ExitStatus))
 }
 
-impl Flags {
-    fn given(&self) -> Given {
-        Given {
-            who: self.who.clone(),
-            wish: self.wish.clone(),
-            effort: self.effort.clone(),
+impl ExecFlags {
+    fn overrides(&self) -> Overrides {
+        Overrides {
+            credential: self.credential.clone(),
+            token: self.token.clone(),
+            cache: self.cache.clone(),
             general: self.general.clone(),
-            ..Given::default()
+            ..Overrides::default()
         }
     }
 
     /// What an ID token is to be, if one is wanted.
-    fn identity(&self) -> Result<Option<IdentityRequest>> {
-        let audience = self.audiences.as_deref().map(audience).transpose()?;
+    fn id_token_request(&self) -> Result<Option<IdTokenRequest>> {
+        let audience = self.audiences.as_deref().map(parse_audience).transpose()?;
         if !self.id_token {
             return match audience {
                 None => Ok(None),
@@ -145,26 +146,26 @@ impl Flags {
                     .hint("add --id-token, or leave --audiences away")),
             };
         }
-        let wish = &self.wish;
-        let given = [
-            ("--scopes", !wish.scopes.is_empty()),
-            ("--subject", wish.subject.is_some()),
-            ("--lifetime", wish.lifetime.is_some()),
-            ("--downscope", !wish.downscope.is_empty()),
-            ("--access-boundary", wish.access_boundary.is_some()),
+        let token_flags = &self.token;
+        let access_token_flags = [
+            ("--scopes", !token_flags.scopes.is_empty()),
+            ("--subject", token_flags.subject.is_some()),
+            ("--lifetime", token_flags.lifetime.is_some()),
+            ("--downscope", !token_flags.downscope.is_empty()),
+            ("--access-boundary", token_flags.access_boundary.is_some()),
         ];
-        match given.iter().find(|(_, given)| *given) {
+        match access_token_flags.iter().find(|(_, is_given)| *is_given) {
             Some((flag, _)) => {
                 Err(Error::usage(format!("{flag} and --id-token do not go together"))
                     .hint("leave one of the two away"))
             }
-            None => Ok(Some(IdentityRequest { audience, ..IdentityRequest::default() })),
+            None => Ok(Some(IdTokenRequest { audience, ..IdTokenRequest::default() })),
         }
     }
 
     /// The variables to set.
-    fn names(&self) -> Result<Vec<String>> {
-        let usual: &[&str] = match (self.id_token, self.token_file.is_some()) {
+    fn variable_names(&self) -> Result<Vec<String>> {
+        let default_names: &[&str] = match (self.id_token, self.token_file.is_some()) {
             (false, false) => {
                 &[env::CLOUDSDK_AUTH_ACCESS_TOKEN.name, env::GOOGLE_OAUTH_ACCESS_TOKEN.name]
             }
@@ -172,15 +173,15 @@ impl Flags {
             (true, false) => &["GAUTH_ID_TOKEN"],
             (true, true) => &["GAUTH_ID_TOKEN_FILE"],
         };
-        match self.names.is_empty() {
-            true => Ok(usual.iter().map(|name| (*name).to_owned()).collect()),
-            false => self.names.iter().map(|name| variable_name(name)).collect(),
+        match self.variable_names.is_empty() {
+            true => Ok(default_names.iter().map(|name| (*name).to_owned()).collect()),
+            false => self.variable_names.iter().map(|name| variable_name(name)).collect(),
         }
     }
 }
 
 /// Names that decide what is run and how, in any case and with whatever follows a `*`.
-const NOT_FOR_TOKENS: &[&str] = &[
+const RESERVED_VARIABLES: &[&str] = &[
     "PATH",
     "HOME",
     "PWD",
@@ -212,8 +213,8 @@ const NOT_FOR_TOKENS: &[&str] = &[
 
 /// A name that a shell could use, and whose variable means nothing to the system.
 fn variable_name(name: &OsStr) -> Result<String> {
-    let text = settings::text("--env", name)?;
-    let shown = crate::printable::said(&text);
+    let text = settings::flag_text("--env", name)?;
+    let shown = crate::printable::redacted(&text);
     let hint = "--env GOOGLE_OAUTH_ACCESS_TOKEN";
     let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if !text.bytes().all(good) || text.starts_with(|first: char| first.is_ascii_digit()) {
@@ -223,7 +224,7 @@ fn variable_name(name: &OsStr) -> Result<String> {
         .hint(hint));
     }
     let upper = text.to_ascii_uppercase();
-    let taken = NOT_FOR_TOKENS.iter().any(|taken| match taken.strip_suffix('*') {
+    let taken = RESERVED_VARIABLES.iter().any(|taken| match taken.strip_suffix('*') {
         Some(start) => upper.starts_with(start),
         None => upper == *taken,
     });
@@ -235,18 +236,18 @@ fn variable_name(name: &OsStr) -> Result<String> {
 }
 
 /// The token as the value of a variable: what this command is for.
-fn value(token: &Secret) -> OsString {
+fn token_value(token: &Secret) -> OsString {
     OsString::from(token.expose())
 }
 
 /// What the child's environment has that ours has not, and the other way round.
-fn changes<'n>(names: &'n [String], value: &OsStr, env: &Env) -> Vec<Change<'n>> {
-    let mut changes: Vec<Change<'n>> =
+fn environment_changes<'n>(names: &'n [String], value: &OsStr, env: &Env) -> Vec<EnvChange<'n>> {
+    let mut changes: Vec<EnvChange<'n>> =
         names.iter().map(|name| (name.as_str(), Some(value.to_owned()))).collect();
     let own = env::GAUTH_CREDENTIALS.name;
     let holds_credential = env
         .raw(&env::GAUTH_CREDENTIALS)
-        .is_some_and(|value| looks_like_content(&value.to_string_lossy()));
+        .is_some_and(|value| looks_like_file_content(&value.to_string_lossy()));
     if holds_credential && !names.iter().any(|name| name == own) {
         changes.push((own, None));
     }
@@ -267,59 +268,64 @@ fn changes<'n>(names: &'n [String], value: &OsStr, env: &Env) -> Vec<Change<'n>>
 }
 
 /// Keeps a file fresh.
-struct Keeper<'a> {
-    settings: &'a Settings,
+struct TokenFileRefresher<'a> {
+    config: &'a Config,
     credential: &'a dyn Credential,
     request: TokenRequest,
     world: &'a World,
 }
 
-impl Keeper<'_> {
+impl TokenFileRefresher<'_> {
     /// Renews the token if it is time to, and says when to look again.
-    fn tend(&self, token: &mut Token, due: &mut Option<i64>, file: &TokenFile) -> Duration {
+    fn refresh_if_due(
+        &self,
+        token: &mut Token,
+        renewal_due: &mut Option<i64>,
+        file: &TokenFile,
+    ) -> Duration {
         let now = self.world.clock.unix_millis();
-        if due.is_some_and(|due| due <= now) {
-            match self.renewed(token, file) {
+        if renewal_due.is_some_and(|due| due <= now) {
+            match self.renew(token, file) {
                 Ok(new) => *token = new,
                 Err(error) => {
                     self.world.terminal.warn(&format!("the token file is not renewed: {error}"));
                 }
             }
-            *due = self.due(token);
+            *renewal_due = self.renewal_due_millis(token);
         }
         let now = self.world.clock.unix_millis();
-        let left = due.map(|due| u64::try_from(due.saturating_sub(now)).unwrap_or(0));
-        left.map_or(LOOK, |left| Duration::from_millis(left).min(LOOK))
+        let left = renewal_due.map(|due| u64::try_from(due.saturating_sub(now)).unwrap_or(0));
+        left.map_or(MAX_CHECK_INTERVAL, |left| Duration::from_millis(left).min(MAX_CHECK_INTERVAL))
     }
 
     /// A token that lasts longer than the one there is, in the file.
-    fn renewed(&self, old: &Token, file: &TokenFile) -> Result<Token> {
-        let broker: Broker<'_> = self.settings.broker(self.world);
-        let left = old.left(self.world.clock.unix()).unwrap_or(0);
-        let token = broker.renewing(left).token(self.credential, &self.request)?;
+    fn renew(&self, old: &Token, file: &TokenFile) -> Result<Token> {
+        let broker: Broker<'_> = self.config.broker(self.world);
+        let left = old.seconds_left(self.world.clock.unix_seconds()).unwrap_or(0);
+        let token = broker.for_renewal(left).token(self.credential, &self.request)?;
         if token.expires_at > old.expires_at {
-            self.world.mask(&token.secret);
-            file.put(&token.secret, self.world)?;
+            self.world.mask_in_ci_log(&token.secret);
+            file.replace(&token.secret, self.world)?;
             self.world.terminal.note(|| "the token file holds a new token".to_owned());
         }
         Ok(token)
     }
 
     /// When a token is to be renewed, in Unix milliseconds; `None`: never, nobody knows when it ends.
-    fn due(&self, token: &Token) -> Option<i64> {
+    fn renewal_due_millis(&self, token: &Token) -> Option<i64> {
         let now = self.world.clock.unix_millis();
         let left = token.expires_at?.saturating_mul(1000).saturating_sub(now);
-        Some(now.saturating_add(pause(left, self.credential.margin())))
+        Some(now.saturating_add(renewal_delay_millis(left, self.credential.refresh_margin())))
     }
 }
 
 /// How long a token with so many milliseconds left is good enough: until shortly before its margin, in seconds; of
 /// one that is short already, half of what is left, but not a moment.
-fn pause(left: i64, margin: i64) -> i64 {
-    let early = margin.saturating_add(EARLY).saturating_mul(1000);
-    match left > early.saturating_mul(2) {
-        true => left - early,
-        false => (left / 2).clamp(1000, 30_000.max(left)),
+fn renewal_delay_millis(millis_left: i64, margin_seconds: i64) -> i64 {
+    let early_millis = margin_seconds.saturating_add(EARLY_RENEWAL_SECONDS).saturating_mul(1000);
+    match millis_left > early_millis.saturating_mul(2) {
+        true => millis_left - early_millis,
+        false => (millis_left / 2).clamp(1000, 30_000.max(millis_left)),
     }
 }
 
@@ -376,7 +382,7 @@ mod tests {
             (0, 300, 1_000),
             (-3_600_000, 300, 1_000),
         ] {
-            assert_eq!(pause(left, margin), expected, "{left}");
+            assert_eq!(renewal_delay_millis(left, margin), expected, "{left}");
         }
     }
 
@@ -384,7 +390,7 @@ mod tests {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), value.into()));
         let env = Env::Fixed(variables.collect());
-        let changes = changes(&names, "T".as_ref(), &env);
+        let changes = environment_changes(&names, "T".as_ref(), &env);
         let text = |value: OsString| value.to_string_lossy().into_owned();
         changes.into_iter().map(|(name, value)| (name.to_owned(), value.map(text))).collect()
     }

@@ -6,19 +6,19 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::accounts;
-use crate::commands::{Example, Group, Spec, Status, Words};
+use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
 use crate::complete;
-use crate::credential::{Revocation, kind_in_words};
-use crate::discover::logins::{self, Keeper, Login};
-use crate::discover::{self, Search};
+use crate::credential::{Revocation, credential_type_name};
+use crate::discover::logins::{self, LoginStore, StoredLogin};
+use crate::discover::{self, Discovery};
 use crate::error::{Error, ErrorKind, Result};
-use crate::flags::{General, Network, Report, ReportFormat};
+use crate::flags::{GeneralFlags, NetworkFlags, ReportFlags, ReportFormat};
 use crate::printable;
-use crate::settings::{Given, Settings, text};
+use crate::settings::{Config, Overrides, flag_text};
 use crate::world::World;
 
 /// The command.
-pub const SPEC: Spec = Spec {
+pub const SPEC: CommandSpec = CommandSpec {
     name: "logout",
     aliases: &[],
     about: "end a login at the server, then forget it",
@@ -27,18 +27,18 @@ pub const SPEC: Spec = Spec {
         Example("gauth logout ada@example.com", "this one"),
         Example("gauth logout --all --keep-remote", "forget all here, tell nobody"),
     ],
-    more: "\
+    description: "\
 The server that gave the login is told first, so that no copy of it is of any use; then the login, what was chosen of \
 it and its cached tokens are removed here. A login that the server does not take back is kept, and said; with \
 --keep-remote nobody is asked. Keys of service accounts and files of federated identities are only forgotten: they \
 end where they were made. gcloud's logins are gcloud's to end: gcloud auth revoke.",
-    group: Group::SignIn,
-    flags: Flags::augment_args,
+    group: CommandGroup::SignIn,
+    flags: LogoutFlags::augment_args,
     run,
 };
 
 #[derive(Debug, Default, Args)]
-pub(super) struct Flags {
+pub(super) struct LogoutFlags {
     /// Whose login; the active account if none is named
     #[arg(value_name = "ACCOUNT", add = complete::accounts(), conflicts_with = "all")]
     account: Option<OsString>,
@@ -49,53 +49,56 @@ pub(super) struct Flags {
     #[arg(long)]
     keep_remote: bool,
     #[command(flatten)]
-    network: Network,
+    network: NetworkFlags,
     #[command(flatten)]
-    report: Report,
+    report: ReportFlags,
     #[command(flatten)]
-    general: General,
+    general: GeneralFlags,
 }
 
 /// A login that is forgotten here.
 #[derive(Serialize)]
-struct Ended {
+struct LogoutResult {
     account: String,
     /// Whether it ended at its server too.
     revoked: bool,
 }
 
-fn run(words: Words, world: &World) -> anyhow::Result<Status> {
-    let flags: Flags = words.flags()?;
-    let settings = Settings::resolve(&flags.given(), world)?;
+fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
+    let flags: LogoutFlags = args.flags()?;
+    let settings = Config::resolve(&flags.overrides(), world)?;
     let broker = settings.broker(world);
-    let search = Search { settings: &settings, broker: &broker, may_ask: false };
+    let discovery = Discovery { config: &settings, broker: &broker, allow_network: false };
     let ended = match flags.all {
-        true => end_all(&search, flags.keep_remote)?,
+        true => logout_all(&discovery, flags.keep_remote)?,
         false => {
-            let account = flags.account.as_deref().map(|name| text("ACCOUNT", name)).transpose()?;
-            vec![end(one(account, &search)?, &search, flags.keep_remote)?]
+            let account =
+                flags.account.as_deref().map(|name| flag_text("ACCOUNT", name)).transpose()?;
+            vec![logout(find_login(account, &discovery)?, &discovery, flags.keep_remote)?]
         }
     };
-    world.streams.result(told(&ended, flags.report.format.unwrap_or_default()).as_bytes())?;
-    Ok(Status::DONE)
+    world
+        .streams
+        .write_result(render(&ended, flags.report.format.unwrap_or_default()).as_bytes())?;
+    Ok(ExitStatus::SUCCESS)
 }
 
-impl Flags {
-    fn given(&self) -> Given {
-        Given {
-            who: self.network.who(),
-            effort: self.network.effort(),
+impl LogoutFlags {
+    fn overrides(&self) -> Overrides {
+        Overrides {
+            credential: self.network.credential_flags(),
+            cache: self.network.cache_flags(),
             general: self.general.clone(),
-            ..Given::default()
+            ..Overrides::default()
         }
     }
 }
 
 /// The login that is meant.
-fn one(account: Option<String>, search: &Search<'_>) -> Result<Login> {
+fn find_login(account: Option<String>, discovery: &Discovery<'_>) -> Result<StoredLogin> {
     let name = match account {
         Some(name) => name,
-        None => match logins::active(search)? {
+        None => match logins::active_account(discovery)? {
             Some((name, _)) => name,
             None => {
                 let error = Error::new(ErrorKind::NoCredential, "no account is active");
@@ -103,21 +106,21 @@ fn one(account: Option<String>, search: &Search<'_>) -> Result<Login> {
             }
         },
     };
-    let same = |login: &Login| login.account.eq_ignore_ascii_case(&name);
-    if let Some(login) = logins::own(search).into_iter().find(same) {
+    let is_same_account = |login: &StoredLogin| login.account.eq_ignore_ascii_case(&name);
+    if let Some(login) = logins::gauth_logins(discovery).into_iter().find(is_same_account) {
         return Ok(login);
     }
-    let logins = logins::all(search);
-    match logins.all.into_iter().find(same) {
-        Some(login) if login.keeper == Keeper::Gcloud => {
+    let logins = logins::all(discovery);
+    match logins.all.into_iter().find(is_same_account) {
+        Some(login) if login.store == LoginStore::Gcloud => {
             let shown = printable::text(&login.account);
             Err(Error::unsupported(format!(
                 "{shown} is a login of gcloud's, which gauth only reads"
             ))
             .hint(format!("gcloud auth revoke {shown}")))
         }
-        _ => Err(logins.trouble.unwrap_or_else(|| {
-            discover::no_login(&name, search.world())
+        _ => Err(logins.gcloud_error.unwrap_or_else(|| {
+            discover::no_login_error(&name, discovery.world())
                 .hint("gauth accounts lists the logins there are")
         })),
     }
@@ -127,37 +130,41 @@ fn one(account: Option<String>, search: &Search<'_>) -> Result<Login> {
 ///
 /// # Errors
 /// When the server does not take it back, or it cannot be forgotten: it is then kept.
-fn end(login: Login, search: &Search<'_>, keep_remote: bool) -> Result<Ended> {
-    let world = search.world();
+fn logout(
+    login: StoredLogin,
+    discovery: &Discovery<'_>,
+    keep_remote: bool,
+) -> Result<LogoutResult> {
+    let world = discovery.world();
     let shown = printable::text(&login.account);
     let mut revoked = false;
-    accounts::forget(&login.account, &search.settings.vaults, world, || {
+    accounts::forget(&login.account, &discovery.config.secret_stores, world, || {
         if keep_remote {
             return Ok(());
         }
-        let asked = match &login.credential {
-            Some(credential) => credential.revoke(&search.settings.broker(world)),
-            None => login.content(search).map(|_| Revocation::Impossible),
+        let revocation = match &login.credential {
+            Some(credential) => credential.revoke(&discovery.config.broker(world)),
+            None => login.json_with_secrets(discovery).map(|_| Revocation::Unsupported),
         };
         let only_here = format!("gauth logout {shown} --keep-remote forgets it here");
-        match asked.map_err(|error| kept(&error, &shown, &only_here))? {
-            Revocation::Done | Revocation::Before => revoked = true,
-            Revocation::Impossible => world.terminal.warn(&format!(
+        match revocation.map_err(|error| kept_error(&error, &shown, &only_here))? {
+            Revocation::Revoked | Revocation::AlreadyRevoked => revoked = true,
+            Revocation::Unsupported => world.terminal.warn(&format!(
                 "{shown} is {}, which no server takes back: it is only forgotten here",
-                kind_in_words(login.kind().unwrap_or("a login"))
+                credential_type_name(login.kind().unwrap_or("a login"))
             )),
         }
         Ok(())
     })?;
     // What a copy elsewhere needs stays, as long as that is good for anything.
     if let (true, Ok(json)) = (revoked, &login.json) {
-        accounts::forget_shadows(json, world);
+        accounts::remove_overlays(json, world);
     }
-    Ok(Ended { account: login.account, revoked })
+    Ok(LogoutResult { account: login.account, revoked })
 }
 
 /// A login that is kept, because it may still be good elsewhere.
-fn kept(error: &Error, shown: &str, only_here: &str) -> Error {
+fn kept_error(error: &Error, shown: &str, only_here: &str) -> Error {
     let hint = match error.kind() {
         ErrorKind::NoAnswer => format!("the same again later; {only_here}"),
         _ => only_here.to_owned(),
@@ -170,14 +177,14 @@ fn kept(error: &Error, shown: &str, only_here: &str) -> Error {
 ///
 /// # Errors
 /// The first of those that could not.
-fn end_all(search: &Search<'_>, keep_remote: bool) -> Result<Vec<Ended>> {
+fn logout_all(discovery: &Discovery<'_>, keep_remote: bool) -> Result<Vec<LogoutResult>> {
     let mut ended = Vec::new();
     let mut failed = None;
-    for login in logins::own(search) {
-        match end(login, search, keep_remote) {
+    for login in logins::gauth_logins(discovery) {
+        match logout(login, discovery, keep_remote) {
             Ok(done) => ended.push(done),
             Err(error) if failed.is_none() => failed = Some(error),
-            Err(error) => search.world().terminal.warn(error.message()),
+            Err(error) => discovery.world().terminal.warn(error.message()),
         }
     }
     match failed {
@@ -193,7 +200,7 @@ fn end_all(search: &Search<'_>, keep_remote: bool) -> Result<Vec<Ended>> {
     }
 }
 
-fn told(ended: &[Ended], format: ReportFormat) -> String {
+fn render(ended: &[LogoutResult], format: ReportFormat) -> String {
     match format {
         ReportFormat::Json => {
             format!("{}\n", serde_json::to_string_pretty(ended).unwrap_or_default())

@@ -5,17 +5,17 @@ use std::path::Path;
 
 use clap::{Args, ValueHint};
 
-use crate::commands::{COMMANDS, Example, Group, Spec, Status, Words};
-use crate::error::{self, KINDS};
-use crate::flags::General;
+use crate::commands::{COMMANDS, CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
+use crate::error::{self, ERROR_KINDS};
+use crate::flags::GeneralFlags;
 use crate::help;
-use crate::help::flags::{self, Entry};
+use crate::help::flags::{self, FlagEntry};
 use crate::server::sandbox::faults::FAULTS;
 use crate::world::World;
 use crate::world::env::VARIABLES;
 
 /// The command.
-pub const SPEC: Spec = Spec {
+pub const SPEC: CommandSpec = CommandSpec {
     name: "man",
     aliases: &[],
     about: "the manual as man pages",
@@ -23,35 +23,35 @@ pub const SPEC: Spec = Spec {
         Example("gauth man | man -l -", "read it"),
         Example("gauth man ~/.local/share/man/man1", "write all pages into a folder"),
     ],
-    more: "Without a folder the page gauth(1) goes to standard output.",
-    group: Group::More,
-    flags: Flags::augment_args,
+    description: "Without a folder the page gauth(1) goes to standard output.",
+    group: CommandGroup::More,
+    flags: ManFlags::augment_args,
     run,
 };
 
 /// The date on the pages: that of the release, so that the same source gives the same pages.
-const DATE: &str = "2026-11-22";
+const RELEASE_DATE: &str = "2026-11-22";
 
 #[derive(Debug, Default, Args)]
-pub(super) struct Flags {
+pub(super) struct ManFlags {
     /// The folder for the pages; without it gauth(1) is shown
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     folder: Option<OsString>,
     #[command(flatten)]
-    general: General,
+    general: GeneralFlags,
 }
 
-fn run(words: Words, world: &World) -> anyhow::Result<Status> {
-    let flags: Flags = words.flags()?;
+fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
+    let flags: ManFlags = args.flags()?;
     match &flags.folder {
-        None => world.streams.result(&overview())?,
+        None => world.streams.write_result(&overview())?,
         Some(folder) => {
             for (name, page) in pages() {
                 write_page(&Path::new(folder).join(name), &page)?;
             }
         }
     }
-    Ok(Status::DONE)
+    Ok(ExitStatus::SUCCESS)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a path the user named, and nothing secret")]
@@ -68,17 +68,17 @@ fn write_page(path: &Path, page: &[u8]) -> crate::Result<()> {
 pub fn pages() -> Vec<(String, Vec<u8>)> {
     let mut pages = vec![("gauth.1".to_owned(), overview())];
     for spec in COMMANDS {
-        pages.push((format!("gauth-{}.1", spec.name), page(spec)));
+        pages.push((format!("gauth-{}.1", spec.name), command_page(spec)));
     }
     pages
 }
 
-fn page(spec: &'static Spec) -> Vec<u8> {
-    let mut page = Roff::new(&format!("gauth-{}", spec.name), spec.about);
+fn command_page(spec: &'static CommandSpec) -> Vec<u8> {
+    let mut page = RoffPage::new(&format!("gauth-{}", spec.name), spec.about);
     page.section("SYNOPSIS");
     page.bold_then(&format!("gauth {}", spec.short_name()), &flags::usage(spec));
     page.section("DESCRIPTION");
-    page.paragraphs(spec.more);
+    page.paragraphs(spec.description);
     let others: Vec<&str> = spec.names().filter(|name| *name != spec.short_name()).collect();
     if !others.is_empty() {
         page.paragraphs(&format!("It is also called gauth {}.", others.join(", gauth ")));
@@ -89,14 +89,14 @@ fn page(spec: &'static Spec) -> Vec<u8> {
             page.subsection(&heading);
         }
         for entry in entries {
-            page.entry(&entry.term, &in_full(&entry));
+            page.entry(&entry.term, &full_description(&entry));
         }
     }
     if spec.name == "sandbox" {
         page.section("FAULTS");
         page.paragraphs(help::FAULTS_INTRODUCTION);
         for fault in FAULTS {
-            page.entry(fault.name, &sentence(fault.about));
+            page.entry(fault.name, &sentence(fault.description));
         }
     }
     page.section("EXAMPLES");
@@ -111,7 +111,7 @@ fn page(spec: &'static Spec) -> Vec<u8> {
 }
 
 /// What the help has no room for.
-fn in_full(entry: &Entry) -> String {
+fn full_description(entry: &FlagEntry) -> String {
     // What stands behind the colon comes again, with its meaning.
     let short = entry.about.split(": ").next().filter(|_| !entry.values.is_empty());
     let mut text = sentence(short.unwrap_or(&entry.about));
@@ -142,7 +142,7 @@ fn sentence(line: &str) -> String {
 }
 
 fn overview() -> Vec<u8> {
-    let mut page = Roff::new("gauth", "Google tokens for scripts");
+    let mut page = RoffPage::new("gauth", "Google tokens for scripts");
     page.section("SYNOPSIS");
     page.bold_then("gauth", "COMMAND [FLAGS]");
     page.section("DESCRIPTION");
@@ -165,15 +165,15 @@ fn overview() -> Vec<u8> {
         page.entry(variable.name, &sentence(variable.about));
     }
     page.section("FILES");
-    page.paragraphs(help::FOLDER);
+    page.paragraphs(help::FILES_INTRODUCTION);
     for (file, about) in help::FILES {
         page.entry(file, &sentence(about));
     }
     page.paragraphs("config.toml, with every key there is:");
-    page.verbatim(help::CONFIG);
+    page.verbatim(help::CONFIG_EXAMPLE);
     page.section("EXIT STATUS");
     page.entry("0", "Done.");
-    for (kind, _, about) in KINDS {
+    for (kind, _, about) in ERROR_KINDS {
         page.entry(&kind.exit_code().to_string(), &sentence(about));
     }
     page.entry("128+n", "Ended by signal n.");
@@ -202,15 +202,16 @@ Folders are 0700, files 0600. Secrets go to https only, or to loopback addresses
 Google's hosts unless --allow-token-host names another.";
 
 /// A page in the language of man.
-struct Roff(String);
+struct RoffPage(String);
 
-impl Roff {
-    fn new(name: &str, about: &str) -> Roff {
+impl RoffPage {
+    fn new(name: &str, about: &str) -> RoffPage {
         let title = name.to_uppercase();
         let source = concat!("gauth ", env!("CARGO_PKG_VERSION"));
-        let mut page = Roff(format!(".TH {title} 1 {DATE} \"{source}\" \"gauth manual\"\n"));
+        let mut page =
+            RoffPage(format!(".TH {title} 1 {RELEASE_DATE} \"{source}\" \"gauth manual\"\n"));
         page.section("NAME");
-        page.0.push_str(&format!("{} \\- {}\n", escaped(name), escaped(about)));
+        page.0.push_str(&format!("{} \\- {}\n", escape_roff(name), escape_roff(about)));
         page
     }
 
@@ -228,7 +229,7 @@ impl Roff {
 
     fn bold_then(&mut self, bold: &str, roman: &str) {
         let space = if roman.starts_with('(') { "" } else { " " };
-        self.0.push_str(&format!("\\fB{}\\fR{space}{}\n", escaped(bold), escaped(roman)));
+        self.0.push_str(&format!("\\fB{}\\fR{space}{}\n", escape_roff(bold), escape_roff(roman)));
     }
 
     fn paragraphs(&mut self, text: &str) {
@@ -238,16 +239,20 @@ impl Roff {
             if index > 0 || !headed {
                 self.0.push_str(".PP\n");
             }
-            self.0.push_str(&escaped(&paragraph.replace('\n', " ")));
+            self.0.push_str(&escape_roff(&paragraph.replace('\n', " ")));
             self.0.push('\n');
         }
     }
 
     fn entry(&mut self, term: &str, about: &str) {
         match about {
-            "" => self.0.push_str(&format!(".PP\n\\fB{}\\fR\n", escaped(term))),
+            "" => self.0.push_str(&format!(".PP\n\\fB{}\\fR\n", escape_roff(term))),
             about => {
-                self.0.push_str(&format!(".TP\n\\fB{}\\fR\n{}\n", escaped(term), escaped(about)));
+                self.0.push_str(&format!(
+                    ".TP\n\\fB{}\\fR\n{}\n",
+                    escape_roff(term),
+                    escape_roff(about)
+                ));
             }
         }
     }
@@ -255,7 +260,7 @@ impl Roff {
     fn verbatim(&mut self, text: &str) {
         self.0.push_str(".PP\n.RS 4\n.nf\n");
         for line in text.lines() {
-            let line = escaped(line);
+            let line = escape_roff(line);
             self.0.push_str(if line.is_empty() { "\\&" } else { &line });
             self.0.push('\n');
         }
@@ -264,7 +269,7 @@ impl Roff {
 }
 
 /// Plain text, safe from roff: what is typed must come out as it can be typed.
-fn escaped(text: &str) -> String {
+fn escape_roff(text: &str) -> String {
     let mut out = String::new();
     if text.starts_with(['.', '\'']) {
         out.push_str("\\&");
@@ -290,8 +295,11 @@ mod tests {
 
     #[test]
     fn what_is_typed_survives_roff() {
-        assert_eq!(escaped("it's --a `b` ~/c \\n"), "it\\(aqs \\-\\-a \\(gab\\(ga \\(ti/c \\en");
-        assert_eq!(escaped(".netrc"), "\\&.netrc");
+        assert_eq!(
+            escape_roff("it's --a `b` ~/c \\n"),
+            "it\\(aqs \\-\\-a \\(gab\\(ga \\(ti/c \\en"
+        );
+        assert_eq!(escape_roff(".netrc"), "\\&.netrc");
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::flags;
 use crate::world::World;
 
 /// Every command, in the order of the manual. Parser, help, completion and man pages all walk this.
-pub const COMMANDS: &[Spec] = &[
+pub const COMMANDS: &[CommandSpec] = &[
     print_access_token::SPEC,
     print_identity_token::SPEC,
     exchange::SPEC,
@@ -41,20 +41,20 @@ pub const COMMANDS: &[Spec] = &[
 
 /// What the process ends with when a command succeeds: 0, the status of the child it ran, or what it found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Status(pub u8);
+pub struct ExitStatus(pub u8);
 
-impl Status {
+impl ExitStatus {
     /// Done.
-    pub const DONE: Status = Status(0);
+    pub const SUCCESS: ExitStatus = ExitStatus(0);
 
     /// The status that stands for this kind, of a command that did its work and says so in its result.
-    pub fn of(kind: ErrorKind) -> Status {
-        Status(kind.exit_code())
+    pub fn from_kind(kind: ErrorKind) -> ExitStatus {
+        ExitStatus(kind.exit_code())
     }
 }
 
 /// A command: what it is called, what it says of itself, how it runs.
-pub struct Spec {
+pub struct CommandSpec {
     /// As typed.
     pub name: &'static str,
     /// Other names.
@@ -64,20 +64,20 @@ pub struct Spec {
     /// Two to four lines that open `--help`.
     pub examples: &'static [Example],
     /// What the manual adds, in paragraphs.
-    pub more: &'static str,
+    pub description: &'static str,
     /// Under which heading the overview lists it.
-    pub group: Group,
+    pub group: CommandGroup,
     /// Adds the flags.
     pub flags: fn(Command) -> Command,
     /// Does it.
-    pub run: fn(Words, &World) -> anyhow::Result<Status>,
+    pub run: fn(ParsedArgs, &World) -> anyhow::Result<ExitStatus>,
 }
 
 /// The words behind a command, understood. Where there are none, nothing had to be built to understand them:
 /// `gauth token` alone is what most scripts call. Every command can therefore do without.
-pub struct Words(pub Option<ArgMatches>);
+pub struct ParsedArgs(pub Option<ArgMatches>);
 
-impl Words {
+impl ParsedArgs {
     /// The flags they stand for.
     ///
     /// # Errors
@@ -90,7 +90,7 @@ impl Words {
     }
 }
 
-impl Spec {
+impl CommandSpec {
     /// The name people type: the first alias where that is shorter, or else the full name.
     pub fn short_name(&self) -> &'static str {
         self.aliases.first().filter(|alias| alias.len() < self.name.len()).unwrap_or(&self.name)
@@ -107,7 +107,7 @@ pub struct Example(pub &'static str, pub &'static str);
 
 /// The headings of the overview.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Group {
+pub enum CommandGroup {
     /// Tokens.
     Tokens,
     /// Use.
@@ -122,10 +122,10 @@ pub enum Group {
 
 /// The flags that may stand before the command, because all commands that ask Google share them.
 pub fn shared_flags(command: Command) -> Command {
-    let command = flags::Who::augment_args(command);
-    let command = flags::Effort::augment_args(command);
-    let command = flags::Output::augment_args(command);
-    flags::General::augment_args(command)
+    let command = flags::CredentialFlags::augment_args(command);
+    let command = flags::CacheFlags::augment_args(command);
+    let command = flags::OutputFlags::augment_args(command);
+    flags::GeneralFlags::augment_args(command)
 }
 
 #[cfg(test)]
@@ -133,27 +133,27 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn agree<F: Args + Default + std::fmt::Debug>() {
+    fn assert_same_defaults<F: Args + Default + std::fmt::Debug>() {
         let matches = F::augment_args(Command::new("x")).get_matches_from(["x"]);
         let parsed = F::from_arg_matches(&matches).expect("flags");
         assert_eq!(format!("{parsed:?}"), format!("{:?}", F::default()));
     }
 
     #[test]
-    fn no_words_mean_the_same_whether_they_are_parsed_or_not() {
-        agree::<print_access_token::Flags>();
-        agree::<print_identity_token::Flags>();
-        agree::<exchange::Flags>();
-        agree::<curl::Flags>();
-        agree::<inspect::Flags>();
-        agree::<exec::Flags>();
-        agree::<login::Flags>();
-        agree::<accounts::Flags>();
-        agree::<logout::Flags>();
-        agree::<status::Flags>();
-        agree::<cache::Flags>();
-        agree::<sandbox::Flags>();
-        agree::<completions::Flags>();
-        agree::<man::Flags>();
+    fn no_arguments_mean_the_same_whether_they_are_parsed_or_not() {
+        assert_same_defaults::<print_access_token::PrintAccessTokenFlags>();
+        assert_same_defaults::<print_identity_token::PrintIdentityTokenFlags>();
+        assert_same_defaults::<exchange::ExchangeFlags>();
+        assert_same_defaults::<curl::CurlFlags>();
+        assert_same_defaults::<inspect::InspectFlags>();
+        assert_same_defaults::<exec::ExecFlags>();
+        assert_same_defaults::<login::LoginFlags>();
+        assert_same_defaults::<accounts::AccountsFlags>();
+        assert_same_defaults::<logout::LogoutFlags>();
+        assert_same_defaults::<status::StatusFlags>();
+        assert_same_defaults::<cache::CacheCommandFlags>();
+        assert_same_defaults::<sandbox::SandboxFlags>();
+        assert_same_defaults::<completions::CompletionsFlags>();
+        assert_same_defaults::<man::ManFlags>();
     }
 }

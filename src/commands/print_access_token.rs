@@ -4,17 +4,17 @@ use std::ffi::OsString;
 
 use clap::Args;
 
-use crate::commands::{Example, Group, Spec, Status, Words};
-use crate::discover::{self, Search};
+use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
+use crate::discover::{self, Discovery};
 use crate::error::{Error, Result};
-use crate::flags::{Effort, General, Output, Who, Wish};
-use crate::settings::{self, Given, Settings};
+use crate::flags::{CacheFlags, CredentialFlags, GeneralFlags, OutputFlags, TokenFlags};
+use crate::settings::{self, Config, Overrides};
 use crate::token::{SelfSignedRequest, SelfSignedTarget, TokenRequest};
 use crate::world::World;
 use crate::{complete, output};
 
 /// The command.
-pub const SPEC: Spec = Spec {
+pub const SPEC: CommandSpec = CommandSpec {
     name: "print-access-token",
     aliases: &["token"],
     about: "an access token for the chosen credential",
@@ -24,25 +24,25 @@ pub const SPEC: Spec = Spec {
         Example("gauth token --credentials key.json --scopes pubsub", "a file, a narrower scope"),
         Example("gauth token --format json", "with expiry and account"),
     ],
-    more: "\
+    description: "\
 Finds a credential, takes its token from the cache if that lasts long enough, and asks Google for a new one \
 otherwise. Standard output holds the token and a newline, or nothing.\n\n\
 A service account can sign its own token without asking anybody: for one service with --audience, or with the \
 scopes and --self-signed. Most Google APIs accept such a token.",
-    group: Group::Tokens,
-    flags: Flags::augment_args,
+    group: CommandGroup::Tokens,
+    flags: PrintAccessTokenFlags::augment_args,
     run,
 };
 
 /// What is written on the command line.
 #[derive(Debug, Default, Args)]
 #[group(skip)]
-pub(super) struct Flags {
+pub(super) struct PrintAccessTokenFlags {
     /// A login, as --account
     #[arg(value_name = "ACCOUNT", add = complete::accounts())]
-    positional: Option<OsString>,
+    positional_account: Option<OsString>,
     #[command(flatten)]
-    wish: Wish,
+    token: TokenFlags,
     /// For this URL alone: signed here, or GDCH's
     #[arg(long, value_name = "URL", conflicts_with = "scopes")]
     audience: Option<OsString>,
@@ -50,55 +50,55 @@ pub(super) struct Flags {
     #[arg(long)]
     self_signed: bool,
     #[command(flatten)]
-    who: Who,
+    credential: CredentialFlags,
     #[command(flatten)]
-    effort: Effort,
+    cache: CacheFlags,
     #[command(flatten)]
-    output: Output,
+    output: OutputFlags,
     #[command(flatten)]
-    general: General,
+    general: GeneralFlags,
 }
 
-fn run(words: Words, world: &World) -> anyhow::Result<Status> {
-    let flags: Flags = words.flags()?;
+fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
+    let flags: PrintAccessTokenFlags = args.flags()?;
     let format = flags.output.format.unwrap_or_default();
-    let settings = Settings::resolve(&flags.given()?, world)?;
-    let request = flags.request(&settings)?;
-    let broker = settings.broker(world);
-    let search = Search { settings: &settings, broker: &broker, may_ask: true };
+    let config = Config::resolve(&flags.overrides()?, world)?;
+    let request = flags.request(&config)?;
+    let broker = config.broker(world);
+    let search = Discovery { config: &config, broker: &broker, allow_network: true };
     let found = discover::credential(&search)?;
     let mut token = broker.token(&*found.credential, &request)?;
-    token.quota_project = settings.quota_project.or(token.quota_project);
-    output::token(&token, found.source, format, world)?;
+    token.quota_project = config.quota_project.or(token.quota_project);
+    output::print_token(&token, found.source, format, world)?;
     // The process ends, and the system wipes its memory: wiping the credential's text first would cost a thirtieth of
     // the time a cached token takes.
     std::mem::forget((found, token));
-    Ok(Status::DONE)
+    Ok(ExitStatus::SUCCESS)
 }
 
-impl Flags {
+impl PrintAccessTokenFlags {
     /// The groups all commands share, with the positional account among them.
-    fn given(&self) -> Result<Given> {
-        let who = self.who.with_positional(self.positional.as_ref())?;
-        Ok(Given {
-            who,
-            wish: self.wish.clone(),
-            effort: self.effort.clone(),
+    fn overrides(&self) -> Result<Overrides> {
+        let credential = self.credential.with_positional(self.positional_account.as_ref())?;
+        Ok(Overrides {
+            credential,
+            token: self.token.clone(),
+            cache: self.cache.clone(),
             general: self.general.clone(),
-            ..Given::default()
+            ..Overrides::default()
         })
     }
 
     /// What is wanted.
-    fn request(&self, settings: &Settings) -> Result<TokenRequest> {
-        let access = &settings.wish;
+    fn request(&self, config: &Config) -> Result<TokenRequest> {
+        let access_token_request = &config.access_token_request;
         let audience = self
             .audience
             .as_deref()
-            .map(|value| settings::text("--audience", value))
+            .map(|value| settings::flag_text("--audience", value))
             .transpose()?;
         let target = match (audience, self.self_signed) {
-            (None, false) => return Ok(TokenRequest::Access(access.clone())),
+            (None, false) => return Ok(TokenRequest::AccessToken(access_token_request.clone())),
             (Some(audience), _)
                 if audience.chars().any(|c| c.is_whitespace() || c.is_control()) =>
             {
@@ -106,12 +106,15 @@ impl Flags {
                     .hint("--audience https://pubsub.googleapis.com/"));
             }
             (Some(audience), _) => SelfSignedTarget::Audience(audience),
-            (None, true) => SelfSignedTarget::Scopes(access.scopes.clone()),
+            (None, true) => SelfSignedTarget::Scopes(access_token_request.scopes.clone()),
         };
-        if access.subject.is_some() {
+        if access_token_request.subject.is_some() {
             return Err(Error::usage("a self-signed token cannot act for a user (--subject)")
                 .hint("leave --subject away, or --audience and --self-signed"));
         }
-        Ok(TokenRequest::SelfSigned(SelfSignedRequest { target, lifetime: access.lifetime }))
+        Ok(TokenRequest::SelfSignedJwt(SelfSignedRequest {
+            target,
+            lifetime: access_token_request.lifetime,
+        }))
     }
 }

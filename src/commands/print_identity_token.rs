@@ -4,18 +4,18 @@ use std::ffi::OsString;
 
 use clap::Args;
 
-use crate::commands::{Example, Group, Spec, Status, Words};
+use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
 use crate::credential::Credential;
-use crate::discover::{self, Search};
+use crate::discover::{self, Discovery};
 use crate::error::{Error, Result};
-use crate::flags::{Effort, General, Output, Who};
-use crate::settings::{self, Given, Settings};
-use crate::token::{IdentityRequest, Token, TokenRequest};
+use crate::flags::{CacheFlags, CredentialFlags, GeneralFlags, OutputFlags};
+use crate::settings::{self, Config, Overrides};
+use crate::token::{IdTokenRequest, Token, TokenRequest};
 use crate::world::World;
 use crate::{complete, output, printable};
 
 /// The command.
-pub const SPEC: Spec = Spec {
+pub const SPEC: CommandSpec = CommandSpec {
     name: "print-identity-token",
     aliases: &["id-token"],
     about: "an OpenID Connect ID token",
@@ -27,29 +27,29 @@ pub const SPEC: Spec = Spec {
         ),
         Example("gauth id-token --audiences URL | gauth inspect", "what is in it"),
     ],
-    more: "\
+    description: "\
 Service accounts give ID tokens for any audience: with their key, on a machine of Google's, or impersonated. Google \
 gives those of a user login to its own OAuth client only: with --impersonate-service-account a person gets one for any \
 audience. Cloud Run and Cloud Functions want the URL of the service for an audience, IAP the ID of its OAuth client.\n\n\
 With several audiences one token a line is printed; --format json then prints a list.",
-    group: Group::Tokens,
-    flags: Flags::augment_args,
+    group: CommandGroup::Tokens,
+    flags: PrintIdentityTokenFlags::augment_args,
     run,
 };
 
 /// What is written on the command line.
 #[derive(Debug, Default, Args)]
 #[group(skip)]
-pub(super) struct Flags {
+pub(super) struct PrintIdentityTokenFlags {
     /// A login, as --account
     #[arg(value_name = "ACCOUNT", add = complete::accounts())]
-    positional: Option<OsString>,
+    positional_account: Option<OsString>,
     /// Whom it is for: a URL or a client ID
     #[arg(long, value_name = "A,…", visible_alias = "audience", value_delimiter = ',')]
     audiences: Vec<OsString>,
     /// Of Compute Engine: standard or full
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
-    token_format: Option<TokenFormat>,
+    token_format: Option<MetadataTokenFormat>,
     /// Of Compute Engine, if full: with licences
     #[arg(long)]
     include_license: bool,
@@ -57,76 +57,76 @@ pub(super) struct Flags {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     include_email: Option<bool>,
     #[command(flatten)]
-    who: Who,
+    credential: CredentialFlags,
     #[command(flatten)]
-    effort: Effort,
+    cache: CacheFlags,
     #[command(flatten)]
-    output: Output,
+    output: OutputFlags,
     #[command(flatten)]
-    general: General,
+    general: GeneralFlags,
 }
 
 /// How much the metadata server tells of its machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum TokenFormat {
+enum MetadataTokenFormat {
     /// Who it is
     Standard,
     /// And on which machine
     Full,
 }
 
-fn run(words: Words, world: &World) -> anyhow::Result<Status> {
-    let flags: Flags = words.flags()?;
+fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
+    let flags: PrintIdentityTokenFlags = args.flags()?;
     let format = flags.output.format.unwrap_or_default();
     let requests = flags.requests()?;
     if requests.len() > 1 {
-        output::check_several(format)?;
+        output::check_allows_several(format)?;
     }
-    let settings = Settings::resolve(&flags.given()?, world)?;
-    let broker = settings.broker(world);
-    let search = Search { settings: &settings, broker: &broker, may_ask: true };
+    let config = Config::resolve(&flags.overrides()?, world)?;
+    let broker = config.broker(world);
+    let search = Discovery { config: &config, broker: &broker, allow_network: true };
     let found = discover::credential(&search)?;
-    let ask = |request: IdentityRequest| -> Result<Token> {
+    let fetch_token = |request: IdTokenRequest| -> Result<Token> {
         let credential: &dyn Credential = &*found.credential;
-        let mut token = broker.token(credential, &TokenRequest::Identity(request))?;
-        token.quota_project = settings.quota_project.clone().or(token.quota_project);
+        let mut token = broker.token(credential, &TokenRequest::IdToken(request))?;
+        token.quota_project = config.quota_project.clone().or(token.quota_project);
         Ok(token)
     };
-    let tokens: Vec<Token> = requests.into_iter().map(ask).collect::<Result<_>>()?;
-    output::identities(&tokens, found.source, format, world)?;
-    Ok(Status::DONE)
+    let tokens: Vec<Token> = requests.into_iter().map(fetch_token).collect::<Result<_>>()?;
+    output::print_id_tokens(&tokens, found.source, format, world)?;
+    Ok(ExitStatus::SUCCESS)
 }
 
-impl Flags {
+impl PrintIdentityTokenFlags {
     /// The groups all commands share, with the positional account among them.
-    fn given(&self) -> Result<Given> {
-        Ok(Given {
-            who: self.who.with_positional(self.positional.as_ref())?,
-            effort: self.effort.clone(),
+    fn overrides(&self) -> Result<Overrides> {
+        Ok(Overrides {
+            credential: self.credential.with_positional(self.positional_account.as_ref())?,
+            cache: self.cache.clone(),
             general: self.general.clone(),
-            ..Given::default()
+            ..Overrides::default()
         })
     }
 
     /// One request for each audience.
-    fn requests(&self) -> Result<Vec<IdentityRequest>> {
-        let full = self.token_format.map(|format| format == TokenFormat::Full);
+    fn requests(&self) -> Result<Vec<IdTokenRequest>> {
+        let full = self.token_format.map(|format| format == MetadataTokenFormat::Full);
         if self.include_license && full != Some(true) {
             return Err(Error::usage("--include-license asks for what only a full token has")
                 .hint("--token-format full --include-license"));
         }
-        let request = IdentityRequest {
+        let request = IdTokenRequest {
             audience: None,
-            full,
-            licenses: self.include_license,
-            email: self.include_email,
+            full_format: full,
+            include_licenses: self.include_license,
+            include_email: self.include_email,
         };
         if self.audiences.is_empty() {
             return Ok(vec![request]);
         }
-        let audiences = self.audiences.iter().map(|value| audience(value));
+        let audiences = self.audiences.iter().map(|value| parse_audience(value));
         audiences
-            .map(|audience| Ok(IdentityRequest { audience: Some(audience?), ..request.clone() }))
+            .map(|audience| Ok(IdTokenRequest { audience: Some(audience?), ..request.clone() }))
             .collect()
     }
 }
@@ -135,11 +135,11 @@ impl Flags {
 ///
 /// # Errors
 /// Usage, when it is empty, too long, or has what no claim should have.
-pub fn audience(value: &std::ffi::OsStr) -> Result<String> {
-    let text = settings::text("--audiences", value)?;
+pub fn parse_audience(value: &std::ffi::OsStr) -> Result<String> {
+    let text = settings::flag_text("--audiences", value)?;
     let hint = "--audiences https://SERVICE-HASH-REGION.a.run.app";
     if text.chars().any(|letter| letter.is_whitespace() || letter.is_control()) {
-        let text = printable::said(&text);
+        let text = printable::redacted(&text);
         return Err(Error::usage(format!(
             "--audiences: \"{text}\" has spaces or control characters"
         ))

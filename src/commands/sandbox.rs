@@ -7,19 +7,19 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 
 use crate::cli;
-use crate::commands::{Example, Group, Spec, Status, Words};
+use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
 use crate::error::{Error, Result};
-use crate::server::sandbox::environment::{Caller, First};
+use crate::server::sandbox::environment::{DefaultCredential, HostEnvironment};
 use crate::server::sandbox::faults::Fault;
-use crate::server::sandbox::guest::Guest;
-use crate::server::sandbox::{Options, Running, Sandbox, shell_quoted};
+use crate::server::sandbox::guest::AdmittedCredential;
+use crate::server::sandbox::{RunningSandbox, Sandbox, SandboxOptions, shell_quoted};
 use crate::world::World;
 use crate::world::env;
-use crate::world::exec::{self, Change, Signals};
+use crate::world::exec::{self, EnvChange, TerminationSignals};
 use crate::{duration, printable};
 
 /// The command.
-pub const SPEC: Spec = Spec {
+pub const SPEC: CommandSpec = CommandSpec {
     name: "sandbox",
     aliases: &[],
     about: "an offline fake Google with throw-away credentials",
@@ -29,7 +29,7 @@ pub const SPEC: Spec = Spec {
         Example("gauth sandbox --fault token=503x2 -- gauth token", "the same on a bad day"),
         Example("gauth sandbox --as metadata -- python app.py", "as on a virtual machine"),
     ],
-    more: "The sandbox listens on 127.0.0.1 and has a token endpoint, a metadata server, tokeninfo, userinfo, \
+    description: "The sandbox listens on 127.0.0.1 and has a token endpoint, a metadata server, tokeninfo, userinfo, \
         revocation and the keys of its ID tokens; STS with introspection, IAM Credentials, the metadata server of \
         AWS, an OIDC issuer, and the identity service of a distributed cloud. People sign in at its pages, as \
         ada@example.com or bob@example.com: at Google's, the workforce pool's (login_config.json), those of \
@@ -51,13 +51,13 @@ pub const SPEC: Spec = Spec {
         your tests bring is let in with --admit. Without a command the \
         variables are printed for a shell, and the sandbox serves until Ctrl-C: \
         eval \"$(gauth sandbox &)\" takes them over, kill $GAUTH_SANDBOX_PID ends it.",
-    group: Group::More,
-    flags: Flags::augment_args,
+    group: CommandGroup::More,
+    flags: SandboxFlags::augment_args,
     run,
 };
 
 #[derive(Debug, Default, Args)]
-pub(super) struct Flags {
+pub(super) struct SandboxFlags {
     /// Misbehave, N times with xN; see gauth help faults
     #[arg(long = "fault", value_name = "ROUTE=WHAT[xN]")]
     faults: Vec<String>,
@@ -72,64 +72,73 @@ pub(super) struct Flags {
     admit: Vec<PathBuf>,
     /// Act as user, metadata, aws …; the manual has them all
     #[arg(long = "as", value_name = "WHO", value_enum, default_value = "service-account")]
-    first: First,
+    default_credential: DefaultCredential,
     /// What to run inside, behind --
     #[arg(last = true, num_args = 0.., value_name = "CMD")]
     command: Vec<OsString>,
 }
 
-fn run(words: Words, world: &World) -> anyhow::Result<Status> {
-    let flags: Flags = words.flags()?;
+fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
+    let flags: SandboxFlags = args.flags()?;
     let options = options(&flags, world)?;
     let sandbox = Sandbox::start(options)?;
-    let changes = sandbox.environment(&Caller::of(&world.env)?)?;
+    let changes = sandbox.environment(&HostEnvironment::from_env(&world.env)?)?;
     match flags.command.is_empty() {
         true => serve(&sandbox, &changes, world),
-        false => Ok(inside(&flags.command, &changes, world)),
+        false => Ok(run_inside(&flags.command, &changes, world)),
     }
 }
 
-fn options(flags: &Flags, world: &World) -> Result<Options> {
+fn options(flags: &SandboxFlags, world: &World) -> Result<SandboxOptions> {
     let faults = flags.faults.iter().map(|text| Fault::parse(text)).collect::<Result<_>>()?;
-    let latency = flags.latency.as_deref().map(latency).transpose()?.unwrap_or_default();
+    let latency = flags.latency.as_deref().map(parse_latency).transpose()?.unwrap_or_default();
     let parent = world.env.os(&env::TMPDIR).map(PathBuf::from);
-    Ok(Options {
+    Ok(SandboxOptions {
         clock: std::sync::Arc::clone(&world.clock),
         faults,
         latency,
         port: flags.port,
-        guests: flags.admit.iter().map(|file| Guest::read(file)).collect::<Result<_>>()?,
-        first: flags.first,
-        parent: parent.unwrap_or_else(std::env::temp_dir),
-        program: std::env::current_exe().ok(),
-        ..Options::default()
+        admitted: flags
+            .admit
+            .iter()
+            .map(|file| AdmittedCredential::read(file))
+            .collect::<Result<_>>()?,
+        default_credential: flags.default_credential,
+        parent_folder: parent.unwrap_or_else(std::env::temp_dir),
+        gauth_program: std::env::current_exe().ok(),
+        ..SandboxOptions::default()
     })
 }
 
 /// Runs the command; its status is ours.
-fn inside(command: &[OsString], changes: &[Change<'_>], world: &World) -> Status {
-    exec::run(command, changes).map_or_else(|not| cli::not_started(&not, world), Status)
+fn run_inside(command: &[OsString], changes: &[EnvChange<'_>], world: &World) -> ExitStatus {
+    exec::run(command, changes)
+        .map_or_else(|failure| cli::report_not_started(&failure, world), ExitStatus)
 }
 
 /// Prints the variables and waits for a signal; the folder goes with the sandbox.
-fn serve(sandbox: &Running, changes: &[Change<'_>], world: &World) -> anyhow::Result<Status> {
+fn serve(
+    sandbox: &RunningSandbox,
+    changes: &[EnvChange<'_>],
+    world: &World,
+) -> anyhow::Result<ExitStatus> {
     // Caught before anyone can know that we are here.
-    let signals = Signals::caught()?;
+    let signals = TerminationSignals::catch()?;
     let folder = printable::path(sandbox.folder());
-    world.terminal.tell(&format!(
+    world.terminal.info(&format!(
         "an offline Google on {} and {}, throw-away credentials in {folder}",
         sandbox.url(),
         sandbox.tls_url()
     ));
-    world.streams.result(exports(changes).as_bytes())?;
+    world.streams.write_result(shell_exports(changes).as_bytes())?;
     // A shell that reads the variables with $(…) waits for the end of the output.
-    world.streams.let_go();
-    world.terminal.tell("Ctrl-C ends it and removes the folder");
-    Ok(Status(128 + signals.wait()))
+    world.streams.close_stdout();
+    world.terminal.info("Ctrl-C ends it and removes the folder");
+    Ok(ExitStatus(128 + signals.wait()))
 }
 
 /// The changes in the words of a shell.
-fn exports(changes: &[Change<'_>]) -> String {
+fn shell_exports(changes: &[EnvChange<'_>]) -> String {
     let mut text = String::new();
     for (name, value) in changes {
         if let Some(value) = value {
@@ -143,7 +152,7 @@ fn exports(changes: &[Change<'_>]) -> String {
     text
 }
 
-fn latency(text: &str) -> Result<Duration> {
+fn parse_latency(text: &str) -> Result<Duration> {
     duration::parse(text).map_err(|what| {
         let shown = printable::text(text);
         Error::usage(format!("--latency {shown} {what}")).hint("--latency 50ms")
@@ -157,7 +166,7 @@ mod tests {
     #[test]
     fn exports_survive_a_shell() {
         let changes = [("A", Some(OsString::from("it's $x"))), ("B", None), ("C", None)];
-        let text = exports(&changes);
+        let text = shell_exports(&changes);
         assert!(text.starts_with("export A='it'\\''s $x'\n"), "{text}");
         assert!(text.ends_with("unset B C\n"), "{text}");
     }

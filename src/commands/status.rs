@@ -5,20 +5,22 @@ use std::path::Path;
 use clap::Args;
 use serde::Serialize;
 
-use crate::commands::{Example, Group, Spec, Status, Words};
-use crate::credential::{About, kind_in_words};
-use crate::discover::{self, Found, Looked, Row, Search, one_line};
-use crate::flags::{Effort, General, Report, ReportFormat, Who, Wish};
-use crate::gcloud::properties::Properties;
-use crate::settings::{Given, Settings};
+use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
+use crate::credential::{CredentialInfo, credential_type_name};
+use crate::discover::{self, Discovery, FoundCredential, Lookup, SourceReport, one_line_summary};
+use crate::flags::{
+    CacheFlags, CredentialFlags, GeneralFlags, ReportFlags, ReportFormat, TokenFlags,
+};
+use crate::gcloud::properties::GcloudProperties;
+use crate::settings::{Config, Overrides};
 use crate::token::{Token, TokenRequest};
 use crate::world::World;
 use crate::world::env;
-use crate::world::terminal::Paint;
+use crate::world::terminal::TextStyle;
 use crate::{duration, gcloud, printable, trust};
 
 /// The command.
-pub const SPEC: Spec = Spec {
+pub const SPEC: CommandSpec = CommandSpec {
     name: "status",
     aliases: &["whoami"],
     about: "which credential would be used, and why",
@@ -27,111 +29,114 @@ pub const SPEC: Spec = Spec {
         Example("gauth status --check", "ask for a token too"),
         Example("gauth status --format json", "for programs"),
     ],
-    more: "\
+    description: "\
 Shows what would be used, for which account, project, quota project and universe, the state of its cached token, \
 and every place in the order in which they are looked at, with the reason where one is skipped. It reads files and \
 variables only; with --check it asks the servers.",
-    group: Group::Look,
-    flags: Flags::augment_args,
+    group: CommandGroup::Look,
+    flags: StatusFlags::augment_args,
     run,
 };
 
 #[derive(Debug, Default, Args)]
-pub(super) struct Flags {
+pub(super) struct StatusFlags {
     /// Ask servers: for a token, the account
     #[arg(long)]
     check: bool,
     #[command(flatten)]
-    wish: Wish,
+    token: TokenFlags,
     #[command(flatten)]
-    who: Who,
+    credential: CredentialFlags,
     #[command(flatten)]
-    effort: Effort,
+    cache: CacheFlags,
     #[command(flatten)]
-    report: Report,
+    report: ReportFlags,
     #[command(flatten)]
-    general: General,
+    general: GeneralFlags,
 }
 
 /// What the report says.
-struct Picture {
-    used: Option<Used>,
-    rows: Vec<Row>,
+struct StatusReport {
+    selected: Option<SelectedCredential>,
+    sources: Vec<SourceReport>,
     note: Option<String>,
 }
 
 /// The credential that would be used.
-struct Used {
-    about: About,
+struct SelectedCredential {
+    info: CredentialInfo,
     source: &'static str,
     token: Option<Token>,
     project: Option<(String, String)>,
     quota_project: Option<(String, String)>,
     /// Whether its server has refused the login, as far as is remembered.
-    refused: bool,
+    is_rejected: bool,
 }
 
-fn run(words: Words, world: &World) -> anyhow::Result<Status> {
-    let flags: Flags = words.flags()?;
-    let settings = Settings::resolve(&flags.given(), world)?;
-    let broker = settings.broker(world);
-    let search = Search { settings: &settings, broker: &broker, may_ask: flags.check };
-    let rows = discover::survey(&search);
-    let chosen = discover::would_be_used(&search, &rows)?;
-    let request = TokenRequest::Access(settings.wish.clone());
-    let used = match &chosen {
+fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
+    let flags: StatusFlags = args.flags()?;
+    let config = Config::resolve(&flags.overrides(), world)?;
+    let broker = config.broker(world);
+    let search = Discovery { config: &config, broker: &broker, allow_network: flags.check };
+    let reports = discover::probe_all(&search);
+    let selection = discover::credential_from_reports(&search, &reports)?;
+    let request = TokenRequest::AccessToken(config.access_token_request.clone());
+    let selected = match &selection {
         None => None,
         Some(found) => {
             let token = match flags.check {
                 true => Some(broker.token(&*found.credential, &request)?),
-                false => broker.peek(&*found.credential, &request),
+                false => broker.peek_cached_token(&*found.credential, &request),
             };
-            let about = match flags.check {
-                true => found.credential.ask_about(&broker)?,
-                false => found.credential.describe()?,
+            let info = match flags.check {
+                true => found.credential.fetch_info(&broker)?,
+                false => found.credential.load_info()?,
             };
-            let refused = found.credential.refusal(world).is_some();
-            Some(Used { refused, ..used(about, found.source, token, &settings, world)? })
+            let is_rejected = found.credential.last_rejection(world).is_some();
+            Some(SelectedCredential {
+                is_rejected,
+                ..selected_credential(info, found.source, token, &config, world)?
+            })
         }
     };
-    let note = two_people(&rows);
-    let picture = Picture { used, rows, note };
+    let note = gcloud_account_note(&reports);
+    let report = StatusReport { selected, sources: reports, note };
     let text = match flags.report.format.unwrap_or_default() {
-        ReportFormat::Text => text(&picture, world),
-        ReportFormat::Json => json(&picture, world)?,
+        ReportFormat::Text => render_text(&report, world),
+        ReportFormat::Json => render_json(&report, world)?,
     };
-    world.streams.result(text.as_bytes())?;
-    Ok(Status::DONE)
+    world.streams.write_result(text.as_bytes())?;
+    Ok(ExitStatus::SUCCESS)
 }
 
-impl Flags {
-    fn given(&self) -> Given {
-        Given {
-            who: self.who.clone(),
-            wish: self.wish.clone(),
-            effort: self.effort.clone(),
+impl StatusFlags {
+    fn overrides(&self) -> Overrides {
+        Overrides {
+            credential: self.credential.clone(),
+            token: self.token.clone(),
+            cache: self.cache.clone(),
             general: self.general.clone(),
-            ..Given::default()
+            ..Overrides::default()
         }
     }
 }
 
-fn used(
-    about: About,
+fn selected_credential(
+    info: CredentialInfo,
     source: &'static str,
     token: Option<Token>,
-    settings: &Settings,
+    config: &Config,
     world: &World,
-) -> crate::Result<Used> {
+) -> crate::Result<SelectedCredential> {
     let in_file = "in the credential".to_owned();
-    let quota_project = match (&settings.quota_project, &about.quota_project) {
+    let quota_project = match (&config.quota_project, &info.quota_project) {
         (Some(chosen), _) => Some((chosen.clone(), "chosen".to_owned())),
         (None, Some(own)) => Some((own.clone(), in_file.clone())),
         (None, None) => None,
     };
-    let own = about.project.clone().map(|own| (own, in_file));
+    let own = info.project.clone().map(|own| (own, in_file));
     let project = project(own, world)?;
-    Ok(Used { about, source, token, project, quota_project, refused: false })
+    Ok(SelectedCredential { info, source, token, project, quota_project, is_rejected: false })
 }
 
 /// The project and who says so: variable, credential, gcloud's configuration.
@@ -147,7 +152,7 @@ fn project(
     if own.is_some() {
         return Ok(own);
     }
-    let properties = Properties::open(world.folders.gcloud.as_deref(), &world.env);
+    let properties = GcloudProperties::open(world.folders.gcloud.as_deref(), &world.env);
     // A broken gcloud configuration is a line of its own in the table.
     let Ok(Some(property)) = gcloud::project(&properties) else { return Ok(None) };
     let origin = match property.origin.starts_with("CLOUDSDK_") {
@@ -161,10 +166,10 @@ fn project(
 }
 
 /// gcloud may act as somebody else than the ADC file says: worth a line.
-fn two_people(rows: &[Row]) -> Option<String> {
+fn gcloud_account_note(reports: &[SourceReport]) -> Option<String> {
     let account = |wanted: u8| {
-        rows.iter().filter(|row| row.place.number == wanted).find_map(|row| match &row.looked {
-            Some(Looked::Found(found)) => found.credential.about().account.clone(),
+        reports.iter().filter(|row| row.source.number == wanted).find_map(|row| match &row.lookup {
+            Some(Lookup::Found(found)) => found.credential.info().account.clone(),
             _ => None,
         })
     };
@@ -176,67 +181,72 @@ fn two_people(rows: &[Row]) -> Option<String> {
     }
 }
 
-fn text(picture: &Picture, world: &World) -> String {
-    let paint = world.terminal.paint(world.streams.out_is_terminal);
+fn render_text(report: &StatusReport, world: &World) -> String {
+    let paint = world.terminal.text_style(world.streams.stdout_is_terminal);
     let mut text = String::new();
-    match &picture.used {
+    match &report.selected {
         None => {
             let broken =
-                picture.rows.iter().any(|row| matches!(row.looked, Some(Looked::Broken(_))));
+                report.sources.iter().any(|row| matches!(row.lookup, Some(Lookup::Broken(_))));
             let why = if broken {
                 "a credential is there but cannot be used"
             } else {
                 "no credential found"
             };
-            text.push_str(&format!("using    {}\n", paint.wrong(&format!("nothing, {why}"))));
+            text.push_str(&format!("using    {}\n", paint.failure(&format!("nothing, {why}"))));
             if !broken {
                 text.push_str(&format!(
                     "try      {}\n",
-                    printable::wrapped(&discover::hint(world), 9, world.terminal.width)
+                    printable::wrap(&discover::no_credential_hint(world), 9, world.terminal.width)
                 ));
             }
         }
-        Some(used) => summary(&mut text, used, paint, world),
+        Some(selected) => write_summary(&mut text, selected, paint, world),
     }
     text.push('\n');
-    table(&mut text, picture, paint, world);
-    if let Some(note) = &picture.note {
-        text.push_str(&format!("\n{}\n", paint.notable(&format!("note: {note}"))));
+    write_table(&mut text, report, paint, world);
+    if let Some(note) = &report.note {
+        text.push_str(&format!("\n{}\n", paint.warning(&format!("note: {note}"))));
     }
     text
 }
 
-fn summary(text: &mut String, used: &Used, paint: Paint, world: &World) {
-    let (now, width) = (world.clock.unix(), world.terminal.width);
-    let about = &used.about;
-    let kind = kind_in_words(&about.kind);
+fn write_summary(
+    text: &mut String,
+    selected: &SelectedCredential,
+    paint: TextStyle,
+    world: &World,
+) {
+    let (now, width) = (world.clock.unix_seconds(), world.terminal.width);
+    let info = &selected.info;
+    let kind = credential_type_name(&info.credential_type);
     let articles = ["a ", "an ", "the "];
     let kind = articles.iter().find_map(|article| kind.strip_prefix(article)).unwrap_or(kind);
     let home = world.folders.home.as_deref();
-    let place = printable::home_path(Path::new(&about.place), home);
-    let using = match &about.account {
-        Some(who) => format!("{}, {kind}, from {place}", printable::text(who)),
+    let location = printable::home_path(Path::new(&info.location), home);
+    let using = match &info.account {
+        Some(account) => format!("{}, {kind}, from {location}", printable::text(account)),
         // A CI system's job is known by its system.
-        None if used.source == "workload" => format!("{kind} of {place}"),
-        None => format!("an account without a name, {kind}, from {place}"),
+        None if selected.source == "workload" => format!("{kind} of {location}"),
+        None => format!("an account without a name, {kind}, from {location}"),
     };
-    text.push_str(&format!("using    {}\n", paint.good(&printable::wrapped(&using, 9, width))));
-    if let Some(through) = &about.through {
+    text.push_str(&format!("using    {}\n", paint.success(&printable::wrap(&using, 9, width))));
+    if let Some(through) = &info.derived_from {
         text.push_str(&format!(
             "through  {}\n",
-            printable::wrapped(&printable::text(through), 9, width)
+            printable::wrap(&printable::text(through), 9, width)
         ));
     }
-    let mut token = token_state(used.token.as_ref(), now, &about.kind);
-    if used.refused {
-        token.push_str(&format!(", and {SIGN_IN}: the server has refused this login"));
+    let mut token = token_state(selected.token.as_ref(), now, &info.credential_type);
+    if selected.is_rejected {
+        token.push_str(&format!(", and {MUST_SIGN_IN}: the server has refused this login"));
     }
-    text.push_str(&format!("token    {}\n", printable::wrapped(&token, 9, width)));
-    let project = match &used.project {
+    text.push_str(&format!("token    {}\n", printable::wrap(&token, 9, width)));
+    let project = match &selected.project {
         Some((project, origin)) => format!("{} ({origin})", printable::text(project)),
         None => "not known".to_owned(),
     };
-    let quota = match &used.quota_project {
+    let quota = match &selected.quota_project {
         Some((project, origin)) => {
             format!(", quota project {} ({origin})", printable::text(project))
         }
@@ -244,9 +254,9 @@ fn summary(text: &mut String, used: &Used, paint: Paint, world: &World) {
     };
     text.push_str(&format!(
         "project  {}\n",
-        printable::wrapped(&format!("{project}{quota}"), 9, width)
+        printable::wrap(&format!("{project}{quota}"), 9, width)
     ));
-    match about.universe_domain.as_deref() {
+    match info.universe_domain.as_deref() {
         None | Some(trust::DEFAULT_UNIVERSE) => {}
         Some(other) => text.push_str(&format!("universe {}\n", printable::text(other))),
     }
@@ -259,13 +269,13 @@ fn token_state(token: Option<&Token>, now: i64, kind: &str) -> String {
             _ => "not cached, the next call asks for one".to_owned(),
         };
     };
-    let cached = if token.cached { "cached" } else { "new" };
-    let state = match (token.left(now), token.expires_at) {
+    let cached = if token.from_cache { "cached" } else { "new" };
+    let state = match (token.seconds_left(now), token.expires_at) {
         (Some(0), Some(end)) => format!("cached, expired ({})", duration::rfc3339(end)),
         (Some(left), Some(end)) => {
             format!(
                 "{cached}, {} left (expires {})",
-                duration::in_words(left),
+                duration::humanize(left),
                 duration::rfc3339(end)
             )
         }
@@ -283,38 +293,38 @@ fn token_state(token: Option<&Token>, now: i64, kind: &str) -> String {
     }
 }
 
-fn table(text: &mut String, picture: &Picture, paint: Paint, world: &World) {
+fn write_table(text: &mut String, report: &StatusReport, paint: TextStyle, world: &World) {
     let width = world.terminal.width;
-    let labels: Vec<String> = picture.rows.iter().map(|row| (row.place.label)(world)).collect();
+    let labels: Vec<String> = report.sources.iter().map(|row| (row.source.label)(world)).collect();
     let longest = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0);
     let wide = longest.min(if width < 100 { 39 } else { 47 }).min(width - 4);
     text.push_str(&paint.heading(&format!("   {:wide$}  found", "looked at")));
     text.push('\n');
-    let used_row = used_row(picture);
+    let selected_index = selected_index(report);
     let mut last = 0;
-    for (index, row) in picture.rows.iter().enumerate() {
-        let used = Some(index) == used_row;
-        let repeated = row.place.number == last;
-        last = row.place.number;
+    for (index, row) in report.sources.iter().enumerate() {
+        let is_used = Some(index) == selected_index;
+        let repeated = row.source.number == last;
+        last = row.source.number;
         let number = if repeated { " ".to_owned() } else { last.to_string() };
         let label = shorten(&labels[index], wide);
-        let mut found = match &row.looked {
-            Some(Looked::Found(found)) => says(found, world),
-            Some(Looked::Broken(error)) => error.message().to_owned(),
-            Some(Looked::Nothing(reason)) => reason.clone(),
+        let mut found = match &row.lookup {
+            Some(Lookup::Found(found)) => describe_found(found, world),
+            Some(Lookup::Broken(error)) => error.message().to_owned(),
+            Some(Lookup::NotFound(reason)) => reason.clone(),
             None => "not asked".to_owned(),
         };
-        if used {
+        if is_used {
             found.push_str("   ← used");
         }
         // What does not fit beside its label goes below it.
         let fits = wide + 5 + found.chars().count() <= width;
-        let found = if fits { found } else { printable::wrapped(&found, 5, width) };
-        let found = match &row.looked {
-            Some(Looked::Found(_)) if used => paint.good(&found),
-            Some(Looked::Found(_)) => found,
-            Some(Looked::Broken(_)) => paint.wrong(&found),
-            Some(Looked::Nothing(_)) | None => paint.dim(&found),
+        let found = if fits { found } else { printable::wrap(&found, 5, width) };
+        let found = match &row.lookup {
+            Some(Lookup::Found(_)) if is_used => paint.success(&found),
+            Some(Lookup::Found(_)) => found,
+            Some(Lookup::Broken(_)) => paint.failure(&found),
+            Some(Lookup::NotFound(_)) | None => paint.dim(&found),
         };
         match fits {
             true => text.push_str(&format!("{number}  {label:wide$}  {found}\n")),
@@ -324,25 +334,26 @@ fn table(text: &mut String, picture: &Picture, paint: Paint, world: &World) {
 }
 
 /// The row that is used; none when the command line named something else.
-fn used_row(picture: &Picture) -> Option<usize> {
-    let used = picture.used.as_ref()?;
-    picture.rows.iter().position(|row| match &row.looked {
-        Some(Looked::Found(found)) => {
-            found.source == used.source && found.credential.about().place == used.about.place
+fn selected_index(report: &StatusReport) -> Option<usize> {
+    let selected = report.selected.as_ref()?;
+    report.sources.iter().position(|row| match &row.lookup {
+        Some(Lookup::Found(found)) => {
+            found.source == selected.source
+                && found.credential.info().location == selected.info.location
         }
         _ => false,
     })
 }
 
 /// What is known of a login whose server has refused it.
-const SIGN_IN: &str = "must sign in again";
+const MUST_SIGN_IN: &str = "must sign in again";
 
-fn says(found: &Found, world: &World) -> String {
-    match found.credential.describe() {
-        Ok(about) if found.credential.refusal(world).is_some() => {
-            format!("{}, {SIGN_IN}", one_line(&about))
+fn describe_found(found: &FoundCredential, world: &World) -> String {
+    match found.credential.load_info() {
+        Ok(info) if found.credential.last_rejection(world).is_some() => {
+            format!("{}, {MUST_SIGN_IN}", one_line_summary(&info))
         }
-        Ok(about) => one_line(&about),
+        Ok(info) => one_line_summary(&info),
         Err(error) => error.message().to_owned(),
     }
 }
@@ -360,14 +371,14 @@ fn shorten(label: &str, width: usize) -> String {
 }
 
 #[derive(Serialize)]
-struct JsonReport<'a> {
-    using: Option<JsonUsed<'a>>,
-    looked_at: Vec<JsonRow>,
+struct StatusJson<'a> {
+    using: Option<SelectedCredentialJson<'a>>,
+    looked_at: Vec<SourceJson>,
     note: Option<&'a str>,
 }
 
 #[derive(Serialize)]
-struct JsonUsed<'a> {
+struct SelectedCredentialJson<'a> {
     account: Option<&'a str>,
     kind: &'a str,
     source: &'a str,
@@ -376,12 +387,12 @@ struct JsonUsed<'a> {
     project: Option<&'a str>,
     quota_project: Option<&'a str>,
     universe_domain: Option<&'a str>,
-    token: Option<JsonToken<'a>>,
+    token: Option<SelectedTokenJson<'a>>,
     must_sign_in_again: bool,
 }
 
 #[derive(Serialize)]
-struct JsonToken<'a> {
+struct SelectedTokenJson<'a> {
     cached: bool,
     expires_at: Option<String>,
     expires_in: Option<i64>,
@@ -389,7 +400,7 @@ struct JsonToken<'a> {
 }
 
 #[derive(Serialize)]
-struct JsonRow {
+struct SourceJson {
     number: u8,
     place: String,
     state: &'static str,
@@ -399,50 +410,50 @@ struct JsonRow {
     used: bool,
 }
 
-fn json(picture: &Picture, world: &World) -> anyhow::Result<String> {
-    let now = world.clock.unix();
-    let used_row = used_row(picture);
-    let rows = picture.rows.iter().enumerate().map(|(index, row)| {
-        let about = match &row.looked {
-            Some(Looked::Found(found)) => found.credential.describe().ok(),
+fn render_json(report: &StatusReport, world: &World) -> anyhow::Result<String> {
+    let now = world.clock.unix_seconds();
+    let selected_index = selected_index(report);
+    let rows = report.sources.iter().enumerate().map(|(index, row)| {
+        let info = match &row.lookup {
+            Some(Lookup::Found(found)) => found.credential.load_info().ok(),
             _ => None,
         };
-        let (state, detail) = match &row.looked {
-            Some(Looked::Found(_)) => ("found", None),
-            Some(Looked::Nothing(reason)) => ("nothing", Some(reason.clone())),
-            Some(Looked::Broken(error)) => ("broken", Some(error.message().to_owned())),
+        let (state, detail) = match &row.lookup {
+            Some(Lookup::Found(_)) => ("found", None),
+            Some(Lookup::NotFound(reason)) => ("nothing", Some(reason.clone())),
+            Some(Lookup::Broken(error)) => ("broken", Some(error.message().to_owned())),
             None => ("not_asked", None),
         };
-        JsonRow {
-            number: row.place.number,
-            place: (row.place.label)(world),
+        SourceJson {
+            number: row.source.number,
+            place: (row.source.label)(world),
             state,
             detail,
-            account: about.as_ref().and_then(|about| about.account.clone()),
-            kind: about.map(|about| about.kind),
-            used: Some(index) == used_row,
+            account: info.as_ref().and_then(|info| info.account.clone()),
+            kind: info.map(|info| info.credential_type),
+            used: Some(index) == selected_index,
         }
     });
-    let report = JsonReport {
-        using: picture.used.as_ref().map(|used| JsonUsed {
-            account: used.about.account.as_deref(),
-            kind: &used.about.kind,
-            source: used.source,
-            place: &used.about.place,
-            through: used.about.through.as_deref(),
-            project: used.project.as_ref().map(|(project, _)| project.as_str()),
-            quota_project: used.quota_project.as_ref().map(|(project, _)| project.as_str()),
-            universe_domain: used.about.universe_domain.as_deref(),
-            token: used.token.as_ref().map(|token| JsonToken {
-                cached: token.cached,
+    let status = StatusJson {
+        using: report.selected.as_ref().map(|selected| SelectedCredentialJson {
+            account: selected.info.account.as_deref(),
+            kind: &selected.info.credential_type,
+            source: selected.source,
+            place: &selected.info.location,
+            through: selected.info.derived_from.as_deref(),
+            project: selected.project.as_ref().map(|(project, _)| project.as_str()),
+            quota_project: selected.quota_project.as_ref().map(|(project, _)| project.as_str()),
+            universe_domain: selected.info.universe_domain.as_deref(),
+            token: selected.token.as_ref().map(|token| SelectedTokenJson {
+                cached: token.from_cache,
                 expires_at: token.expires_at.map(duration::rfc3339),
-                expires_in: token.left(now),
+                expires_in: token.seconds_left(now),
                 scopes: token.scopes.as_deref(),
             }),
-            must_sign_in_again: used.refused,
+            must_sign_in_again: selected.is_rejected,
         }),
         looked_at: rows.collect(),
-        note: picture.note.as_deref(),
+        note: report.note.as_deref(),
     };
-    Ok(format!("{}\n", serde_json::to_string_pretty(&report)?))
+    Ok(format!("{}\n", serde_json::to_string_pretty(&status)?))
 }

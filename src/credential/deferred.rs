@@ -8,102 +8,108 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::accounts::vault::{Kept, kept};
+use crate::accounts::vault::{ExternalSecret, kept};
 use crate::accounts::{self, Origin};
-use crate::cache::KeyDigest;
-use crate::credential::lazy::{Closed, Lazy};
-use crate::credential::{self, AGAIN, About, Credential, Setting};
+use crate::cache::CacheKeyHasher;
+use crate::credential::lazy::{LazyCredential, UnparsedCredential};
+use crate::credential::{self, BROKEN_CREDENTIAL_HINT, Credential, CredentialInfo, ParseOptions};
 use crate::error::Result;
 use crate::json;
 use crate::world::World;
 
 /// The JSON of a credential.
-pub struct Deferred {
+pub struct DeferredFile {
     text: Zeroizing<Vec<u8>>,
-    setting: Setting,
-    about: About,
+    parse_options: ParseOptions,
+    info: CredentialInfo,
 }
 
-impl Deferred {
+impl DeferredFile {
     /// The credential in this text.
-    pub fn new(text: Zeroizing<Vec<u8>>, setting: Setting) -> Lazy<Deferred> {
-        let about = About {
-            kind: "credential".to_owned(),
-            place: setting.place.clone(),
-            account: setting.account.clone(),
-            ..About::default()
+    pub fn new(
+        text: Zeroizing<Vec<u8>>,
+        parse_options: ParseOptions,
+    ) -> LazyCredential<DeferredFile> {
+        let info = CredentialInfo {
+            credential_type: "credential".to_owned(),
+            location: parse_options.location.clone(),
+            account: parse_options.account.clone(),
+            ..CredentialInfo::default()
         };
-        Lazy::new(Deferred { text, setting, about })
+        LazyCredential::new(DeferredFile { text, parse_options, info })
     }
 }
 
-impl Deferred {
+impl DeferredFile {
     /// The file and the way to its secrets, where it leaves them to another store.
-    fn kept(&self) -> Result<Option<(Map<String, Value>, Kept)>> {
-        let (Origin::Ours(path), Some(vaults)) = (&self.setting.origin, &self.setting.vaults)
+    fn external_secret(&self) -> Result<Option<(Map<String, Value>, ExternalSecret)>> {
+        let (Origin::Own(path), Some(secret_stores)) =
+            (&self.parse_options.origin, &self.parse_options.secret_stores)
         else {
             return Ok(None);
         };
-        let mark = kept::STORE.as_bytes();
-        if !self.text.windows(mark.len()).any(|word| word == mark) {
+        let marker = kept::STORE_FIELD.as_bytes();
+        if !self.text.windows(marker.len()).any(|word| word == marker) {
             return Ok(None);
         }
-        let malformed = |what: String| self.setting.malformed(what).hint(AGAIN);
-        let file = json::object(&self.text).map_err(malformed)?;
-        let store = kept::store_of(&file).map_err(malformed)?;
-        let account = self.setting.account.as_deref().unwrap_or_default();
-        Ok(store.map(|store| (file, Kept::new(path.clone(), account, store, vaults))))
+        let malformed =
+            |what: String| self.parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
+        let file = json::parse_object(&self.text).map_err(malformed)?;
+        let store = kept::named_store(&file).map_err(malformed)?;
+        let account = self.parse_options.account.as_deref().unwrap_or_default();
+        Ok(store
+            .map(|store| (file, ExternalSecret::new(path.clone(), account, store, secret_stores))))
     }
 }
 
-impl Closed for Deferred {
-    fn about(&self) -> &About {
-        &self.about
+impl UnparsedCredential for DeferredFile {
+    fn info(&self) -> &CredentialInfo {
+        &self.info
     }
 
-    fn identify(&self, digest: &mut KeyDigest) {
-        let own;
-        let text: &[u8] = match self.setting.origin.file() {
+    fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
+        let stable_text;
+        let text: &[u8] = match self.parse_options.origin.file() {
             None => {
-                digest.field("text");
+                hasher.add_text("text");
                 &self.text
             }
             // Our own file changes when its refresh token does, and its access tokens stay good.
             Some(path) => {
-                digest.field("own");
-                digest.field(&path.to_string_lossy());
-                own = lasting(&self.text);
-                &own
+                hasher.add_text("own");
+                hasher.add_text(&path.to_string_lossy());
+                stable_text = without_rotating_fields(&self.text);
+                &stable_text
             }
         };
-        digest.number(text.len() as u64);
-        for half in checksum(text) {
-            digest.number(half);
+        hasher.add_number(text.len() as u64);
+        for hash in hash_content(text) {
+            hasher.add_number(hash);
         }
-        self.setting.identify(digest);
+        self.parse_options.hash_cache_key(hasher);
     }
 
-    fn open(&self) -> Result<Box<dyn Credential>> {
-        let Some((file, kept)) = self.kept()? else {
-            return credential::parse(&self.text, &self.setting);
+    fn load(&self) -> Result<Box<dyn Credential>> {
+        let Some((file, external_secret)) = self.external_secret()? else {
+            return credential::parse(&self.text, &self.parse_options);
         };
-        let login = kept.login(&file)?;
-        let origin = Origin::Kept(Rc::new(kept));
-        credential::read(login, &Setting { origin, ..self.setting.clone() })
+        let login = external_secret.load(&file)?;
+        let origin = Origin::OwnExternalSecret(Rc::new(external_secret));
+        credential::parse_object(login, &ParseOptions { origin, ..self.parse_options.clone() })
     }
 
-    fn refusal(&self, world: &World) -> Option<String> {
-        let (file, _) = self.kept().ok()??;
-        accounts::refusal_of(file.get(kept::MARK)?.as_str()?, world)
+    fn last_rejection(&self, world: &World) -> Option<String> {
+        let (file, _) = self.external_secret().ok()??;
+        accounts::last_rejection_by_key(file.get(kept::REJECTION_KEY_FIELD)?.as_str()?, world)
     }
 
     /// A store is opened for a token, not to look at what it is for: the file has all but the secrets.
-    fn outline(&self) -> Option<Result<About>> {
-        match self.kept() {
+    fn info_without_secrets(&self) -> Option<Result<CredentialInfo>> {
+        match self.external_secret() {
             Ok(None) => None,
             Ok(Some((file, _))) => {
-                let seen = credential::read(file, &self.setting);
-                Some(seen.map(|seen| seen.about().clone()))
+                let credential = credential::parse_object(file, &self.parse_options);
+                Some(credential.map(|seen| seen.info().clone()))
             }
             Err(error) => Some(Err(error)),
         }
@@ -112,7 +118,7 @@ impl Closed for Deferred {
 
 /// Two SipHashes of a text that holds a secret nobody can aim at: as good a name as a SHA-256 of two kilobytes,
 /// at a tenth of its cost on each run.
-fn checksum(text: &[u8]) -> [u64; 2] {
+fn hash_content(text: &[u8]) -> [u64; 2] {
     [1, 2].map(|seed| {
         let mut hasher = DefaultHasher::new();
         hasher.write_u8(seed);
@@ -122,7 +128,7 @@ fn checksum(text: &[u8]) -> [u64; 2] {
 }
 
 /// The fields of our own files that a server changes.
-const CHANGING: &[&[u8]] = &[
+const ROTATING_FIELDS: &[&[u8]] = &[
     b"\"refresh_token\"",
     b"\"refresh_token_rotates\"",
     b"\"refresh_token_shared\"",
@@ -134,29 +140,29 @@ const CHANGING: &[&[u8]] = &[
 
 /// What lasts of a login: its JSON without the values that a server changes, and however it is laid out. It need not
 /// be JSON: what is none is told apart as well.
-fn lasting(text: &[u8]) -> Zeroizing<Vec<u8>> {
-    let mut kept = Zeroizing::new(Vec::with_capacity(2 * text.len()));
+fn without_rotating_fields(text: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut stable = Zeroizing::new(Vec::with_capacity(2 * text.len()));
     let mut rest = text;
-    while let Some((word, behind)) = next_word(rest) {
-        rest = behind;
-        match (CHANGING.contains(&word), next_word(rest)) {
-            (true, Some((b":", behind))) => {
-                rest = next_word(behind).map_or(&[], |(_, behind)| behind);
+    while let Some((token, remaining)) = next_json_token(rest) {
+        rest = remaining;
+        match (ROTATING_FIELDS.contains(&token), next_json_token(rest)) {
+            (true, Some((b":", remaining))) => {
+                rest = next_json_token(remaining).map_or(&[], |(_, behind)| behind);
             }
             _ => {
-                kept.extend_from_slice(word);
-                kept.push(b' ');
+                stable.extend_from_slice(token);
+                stable.push(b' ');
             }
         }
     }
-    kept
+    stable
 }
 
 /// The next text, sign, or run of anything else, and what is behind it. Commas are passed over as white space is: a
 /// field that is left out takes its own along.
-fn next_word(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let between = |byte: &u8| byte.is_ascii_whitespace() || *byte == b',';
-    let start = text.iter().position(|byte| !between(byte))?;
+fn next_json_token(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let is_separator = |byte: &u8| byte.is_ascii_whitespace() || *byte == b',';
+    let start = text.iter().position(|byte| !is_separator(byte))?;
     let text = &text[start..];
     let length = match text[0] {
         b'"' => {
@@ -170,7 +176,7 @@ fn next_word(text: &[u8]) -> Option<(&[u8], &[u8])> {
         }
         b'{' | b'}' | b'[' | b']' | b':' => 1,
         _ => {
-            let ends = |byte: &u8| between(byte) || b"\"{}[]:".contains(byte);
+            let ends = |byte: &u8| is_separator(byte) || b"\"{}[]:".contains(byte);
             text.iter().position(ends).unwrap_or(text.len())
         }
     };
@@ -181,8 +187,8 @@ fn next_word(text: &[u8]) -> Option<(&[u8], &[u8])> {
 mod tests {
     use super::*;
 
-    fn same(one: &str, other: &str) -> bool {
-        lasting(one.as_bytes()) == lasting(other.as_bytes())
+    fn is_same_login(one: &str, other: &str) -> bool {
+        without_rotating_fields(one.as_bytes()) == without_rotating_fields(other.as_bytes())
     }
 
     #[test]
@@ -194,7 +200,7 @@ mod tests {
             r#"{"client_id":"c","rapt_token":"r","type":"authorized_user"}"#,
             r#"{"client_id":"c","refresh_token":"x","id_token":"y","type":"authorized_user"}"#,
         ] {
-            assert!(same(login, other), "{other}");
+            assert!(is_same_login(login, other), "{other}");
         }
     }
 
@@ -212,7 +218,7 @@ mod tests {
             "\"refresh_token",
             "\"refresh_token\":",
         ] {
-            assert!(!same(login, other), "{other}");
+            assert!(!is_same_login(login, other), "{other}");
         }
     }
 }

@@ -2,105 +2,111 @@
 
 use std::rc::Rc;
 
-use crate::boundary::Boundary;
+use crate::boundary::AccessBoundary;
 use crate::broker::Broker;
-use crate::cache::KeyDigest;
-use crate::credential::source::Source;
-use crate::credential::{About, Credential, Services};
+use crate::cache::CacheKeyHasher;
+use crate::credential::source::SourceCredential;
+use crate::credential::{Credential, CredentialInfo, EndpointOverrides};
 use crate::error::{Error, ErrorKind, Result};
-use crate::google::sts::{self, ACCESS_TOKEN, Exchange};
+use crate::google::sts::{self, ACCESS_TOKEN_TYPE, TokenExchangeRequest};
 use crate::google::token as oauth;
-use crate::token::{AccessRequest, IdentityRequest, Token, TokenRequest};
+use crate::token::{AccessTokenRequest, IdTokenRequest, Token, TokenRequest};
 use crate::url::Url;
 use crate::world::World;
 
 /// A credential whose tokens are narrowed.
-pub struct Downscoped {
-    source: Source,
-    boundary: Boundary,
-    services: Services,
-    universe: Option<String>,
+pub struct DownscopedCredential {
+    source: SourceCredential,
+    access_boundary: AccessBoundary,
+    endpoint_overrides: EndpointOverrides,
+    chosen_universe: Option<String>,
 }
 
-impl Downscoped {
+impl DownscopedCredential {
     /// `source` within a boundary, its tokens exchanged in the universe the user chose, or its own.
     pub fn new(
         source: Rc<dyn Credential>,
-        boundary: Boundary,
-        services: Services,
-        universe: Option<String>,
-    ) -> Downscoped {
-        Downscoped { source: Source::as_wanted(source), boundary, services, universe }
+        access_boundary: AccessBoundary,
+        endpoint_overrides: EndpointOverrides,
+        chosen_universe: Option<String>,
+    ) -> DownscopedCredential {
+        DownscopedCredential {
+            source: SourceCredential::forwarding_requests(source),
+            access_boundary,
+            endpoint_overrides,
+            chosen_universe,
+        }
     }
 }
 
-impl Credential for Downscoped {
-    fn about(&self) -> &About {
-        self.source.about()
+impl Credential for DownscopedCredential {
+    fn info(&self) -> &CredentialInfo {
+        self.source.info()
     }
 
-    fn describe(&self) -> Result<About> {
-        self.source.describe()
+    fn load_info(&self) -> Result<CredentialInfo> {
+        self.source.load_info()
     }
 
-    fn refusal(&self, world: &World) -> Option<String> {
-        self.source.refusal(world)
+    fn last_rejection(&self, world: &World) -> Option<String> {
+        self.source.last_rejection(world)
     }
 
-    fn ask_about(&self, broker: &Broker<'_>) -> Result<About> {
-        self.source.ask_about(broker)
+    fn fetch_info(&self, broker: &Broker<'_>) -> Result<CredentialInfo> {
+        self.source.fetch_info(broker)
     }
 
-    fn identify(&self, digest: &mut KeyDigest) {
-        digest.field("downscoped");
-        self.source.identify(digest);
-        self.boundary.identify(digest);
-        digest.optional(self.services.sts.as_ref().map(Url::as_str));
-        digest.optional(self.universe.as_deref());
+    fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
+        hasher.add_text("downscoped");
+        self.source.hash_cache_key(hasher);
+        self.access_boundary.hash_cache_key(hasher);
+        hasher.add_optional(self.endpoint_overrides.sts.as_ref().map(Url::as_str));
+        hasher.add_optional(self.chosen_universe.as_deref());
     }
 
     fn prepare(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<()> {
         match request {
-            TokenRequest::Access(_) => self.source.prepare(request, broker),
-            TokenRequest::SelfSigned(_) | TokenRequest::Identity(_) => Ok(()),
+            TokenRequest::AccessToken(_) => self.source.prepare(request, broker),
+            TokenRequest::SelfSignedJwt(_) | TokenRequest::IdToken(_) => Ok(()),
         }
     }
 
-    fn identity_token(&self, _: &IdentityRequest, _: &Broker<'_>) -> Result<Token> {
+    fn id_token(&self, _: &IdTokenRequest, _: &Broker<'_>) -> Result<Token> {
         let error = Error::usage("an ID token cannot be narrowed: it opens no bucket");
         Err(error.hint("leave --downscope and --access-boundary away"))
     }
 
-    fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token> {
-        let source = self.source.token(&TokenRequest::Access(request.clone()), broker)?;
-        let wish = Exchange {
-            requested_token_type: Some(ACCESS_TOKEN),
-            subject: Some((&source.secret, ACCESS_TOKEN)),
-            options: Some(self.boundary.options()),
-            ..Exchange::default()
+    fn access_token(&self, request: &AccessTokenRequest, broker: &Broker<'_>) -> Result<Token> {
+        let source_token =
+            self.source.token(&TokenRequest::AccessToken(request.clone()), broker)?;
+        let exchange_request = TokenExchangeRequest {
+            requested_token_type: Some(ACCESS_TOKEN_TYPE),
+            subject_token: Some((&source_token.secret, ACCESS_TOKEN_TYPE)),
+            options: Some(self.access_boundary.options_json()),
+            ..TokenExchangeRequest::default()
         };
-        let universe = self.source.universe(self.universe.as_deref())?;
-        let url = self.services.exchange(&universe)?;
+        let universe = self.source.universe_domain(self.chosen_universe.as_deref())?;
+        let url = self.endpoint_overrides.token_exchange_url(&universe)?;
         let now = broker.now();
-        let response = broker.send(&sts::exchange(&url, &wish))?;
-        let who = self.about().name();
-        let granted = oauth::read(&response, url.authority(), now).map_err(|error| {
+        let response = broker.send(&sts::token_exchange_request(&url, &exchange_request))?;
+        let source_name = self.info().display_name();
+        let granted = oauth::read_bearer_response(&response, url.authority(), now).map_err(|error| {
             if error.kind() != ErrorKind::Refused {
                 return error;
             }
             error.hint_if_none(|| {
                 format!(
-                    "check the boundary, and that the token of {who} has the scope cloud-platform"
+                    "check the boundary, and that the token of {source_name} has the scope cloud-platform"
                 )
             })
         })?;
         // It never outlives the token it was made of; of a user's token the server does not say more.
-        let end = match (granted.expires_at, source.expires_at) {
-            (Some(own), Some(its)) => Some(own.min(its)),
-            (own, its) => own.or(its),
+        let end = match (granted.expires_at, source_token.expires_at) {
+            (Some(own_expiry), Some(source_expiry)) => Some(own_expiry.min(source_expiry)),
+            (own_expiry, source_expiry) => own_expiry.or(source_expiry),
         };
-        let mut token = Token::new(granted.access_token, &source.kind, end);
-        token.scopes.clone_from(&source.scopes);
-        Ok(self.source.about().stamp(token))
+        let mut token = Token::new(granted.access_token, &source_token.credential_type, end);
+        token.scopes.clone_from(&source_token.scopes);
+        Ok(self.source.info().annotate(token))
     }
 }

@@ -1,40 +1,43 @@
 //! Workforce logins: people of another identity provider, with a refresh token of Google's STS. Each refresh may
 //! bring the next refresh token.
 
-use crate::accounts::{Login, Origin};
+use crate::accounts::{Origin, RefreshTokenHandle};
 use crate::broker::Broker;
-use crate::cache::KeyDigest;
-use crate::credential::external_account::{check_client, introspection};
-use crate::credential::login::{self, Held, Saved, Whose};
-use crate::credential::{AGAIN, About, Credential, Revocation, Setting, USUAL_LOGIN};
+use crate::cache::CacheKeyHasher;
+use crate::credential::external_account::{check_oauth_client, introspection_endpoint};
+use crate::credential::login::{self, LockedLogin, LoginContext, SavedAccessToken};
+use crate::credential::{
+    BROKEN_CREDENTIAL_HINT, Credential, CredentialInfo, DEFAULT_SIGN_IN_HINT, ParseOptions,
+    Revocation,
+};
 use crate::error::{Error, ErrorKind, Result};
-use crate::google::sts::{self, ClientAuth, Exchange};
-use crate::google::token::Granted;
+use crate::google::sts::{self, ClientAuthentication, TokenExchangeRequest};
+use crate::google::token::TokenResponse;
 use crate::google::{answer, revoke, token};
-use crate::http::Patience;
-use crate::json::Fields;
+use crate::http::RetryPolicy;
+use crate::json::JsonFields;
 use crate::secret::Secret;
-use crate::token::{AccessRequest, Token};
-use crate::trust::Endpoint;
+use crate::token::{AccessTokenRequest, Token};
+use crate::trust::EndpointKind;
 use crate::url::Url;
 use crate::world::World;
 
-const KIND: &str = "external_account_authorized_user";
+const CREDENTIAL_TYPE: &str = "external_account_authorized_user";
 
 /// A person's workforce login.
 struct WorkforceLogin {
-    about: About,
-    refresh: Option<Refresh>,
+    info: CredentialInfo,
+    refresh_grant: Option<WorkforceRefreshGrant>,
     token_info_url: Option<Url>,
     /// Looked at only where it is used.
     revoke_url: Result<Option<Url>>,
-    saved: Option<Saved>,
+    saved_access_token: Option<SavedAccessToken>,
     origin: Origin,
-    login_hint: String,
+    sign_in_hint: String,
 }
 
 /// What it takes to get another token.
-struct Refresh {
+struct WorkforceRefreshGrant {
     client_id: String,
     client_secret: Secret,
     refresh_token: Secret,
@@ -45,210 +48,252 @@ struct Refresh {
 ///
 /// # Errors
 /// Malformed or unsafe, naming the field.
-pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential>> {
-    let malformed = |what: String| setting.malformed(what).hint(AGAIN);
+pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box<dyn Credential>> {
+    let malformed = |what: String| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
     let own_universe = fields.text("universe_domain").map_err(malformed)?;
     let own_universe = own_universe.filter(|domain| !domain.is_empty());
-    let universe = setting.universe(own_universe.clone())?;
-    let claimed = own_universe.as_deref();
-    let scopes = fields.words("scopes").map_err(malformed)?;
-    let saved = Saved::read(&mut fields, scopes).map_err(malformed)?;
-    let refresh = match fields.has("refresh_token") || saved.is_none() {
-        true => Some(refresh(&mut fields, &universe, setting, claimed)?),
+    let universe = parse_options.resolve_universe_domain(own_universe.clone())?;
+    let claimed_universe = own_universe.as_deref();
+    let scopes = fields.string_list("scopes").map_err(malformed)?;
+    let saved_access_token = SavedAccessToken::read(&mut fields, scopes).map_err(malformed)?;
+    let refresh_grant = match fields.has("refresh_token") || saved_access_token.is_none() {
+        true => Some(parse_refresh_grant(&mut fields, &universe, parse_options, claimed_universe)?),
         false => None,
     };
     let token_info_url = fields.text("token_info_url").map_err(malformed)?;
-    let token_info_url = introspection(token_info_url, setting, claimed)?;
+    let token_info_url = introspection_endpoint(token_info_url, parse_options, claimed_universe)?;
     let revoke_url = fields.text("revoke_url").map_err(malformed)?.filter(|url| !url.is_empty());
     let revoke_url = revoke_url
-        .map(|url| setting.trusted(Endpoint::Sts, "revoke_url", &url, claimed))
+        .map(|url| {
+            parse_options.checked_endpoint(EndpointKind::Sts, "revoke_url", &url, claimed_universe)
+        })
         .transpose();
     let audience = fields.text("audience").map_err(malformed)?;
     let account = fields.text("account").map_err(malformed)?.filter(|name| !name.is_empty());
-    let about = About {
-        kind: KIND.to_owned(),
-        place: setting.place.clone(),
-        account: account.or_else(|| setting.account.clone()),
-        quota_project: setting.quota_project(&mut fields)?,
+    let info = CredentialInfo {
+        credential_type: CREDENTIAL_TYPE.to_owned(),
+        location: parse_options.location.clone(),
+        account: account.or_else(|| parse_options.account.clone()),
+        quota_project: parse_options.read_quota_project(&mut fields)?,
         universe_domain: Some(universe),
-        through: audience
+        derived_from: audience
             .as_deref()
-            .and_then(pool)
+            .and_then(workforce_pool_name)
             .map(|pool| format!("the workforce pool {pool}")),
-        ..About::default()
+        ..CredentialInfo::default()
     };
     // The hints for people of Google's own are of no use to those of another provider.
-    let login_hint = match (&setting.origin, setting.login_hint == USUAL_LOGIN) {
-        (Origin::Ours(_) | Origin::Kept(_), _) => "gauth login --login-config FILE".to_owned(),
-        (Origin::Foreign, true) => "gauth login --login-config FILE, or gcloud auth \
+    let sign_in_hint =
+        match (&parse_options.origin, parse_options.sign_in_hint == DEFAULT_SIGN_IN_HINT) {
+            (Origin::Own(_) | Origin::OwnExternalSecret(_), _) => {
+                "gauth login --login-config FILE".to_owned()
+            }
+            (Origin::ReadOnly, true) => "gauth login --login-config FILE, or gcloud auth \
              application-default login --login-config FILE"
-            .to_owned(),
-        (Origin::Foreign, false) => setting.login_hint.clone(),
-    };
-    let origin = login::origin(&mut fields, setting);
+                .to_owned(),
+            (Origin::ReadOnly, false) => parse_options.sign_in_hint.clone(),
+        };
+    let origin = login::storage_origin(&mut fields, parse_options);
     Ok(Box::new(WorkforceLogin {
-        about,
-        refresh,
+        info,
+        refresh_grant,
         token_info_url,
         revoke_url,
-        saved,
+        saved_access_token,
         origin,
-        login_hint,
+        sign_in_hint,
     }))
 }
 
-fn refresh(
-    fields: &mut Fields,
-    universe: &str,
-    setting: &Setting,
-    claimed: Option<&str>,
-) -> Result<Refresh> {
-    let malformed = |what: String| setting.malformed(what).hint(AGAIN);
-    let client_id = fields.needed("client_id").map_err(malformed)?;
-    let client_secret = fields.needed("client_secret").map_err(malformed)?;
-    check_client(&client_id, &client_secret).map_err(malformed)?;
-    let refresh_token = fields.needed("refresh_token").map_err(malformed)?;
+fn parse_refresh_grant(
+    fields: &mut JsonFields,
+    universe_domain: &str,
+    parse_options: &ParseOptions,
+    claimed_universe: Option<&str>,
+) -> Result<WorkforceRefreshGrant> {
+    let malformed = |what: String| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
+    let client_id = fields.required("client_id").map_err(malformed)?;
+    let client_secret = fields.required("client_secret").map_err(malformed)?;
+    check_oauth_client(&client_id, &client_secret).map_err(malformed)?;
+    let refresh_token = fields.required("refresh_token").map_err(malformed)?;
     if refresh_token.chars().any(char::is_control) {
         return Err(malformed("refresh_token has a control character".to_owned()));
     }
     let token_url = fields.text("token_url").map_err(malformed)?.filter(|url| !url.is_empty());
-    let token_url = token_url.unwrap_or_else(|| format!("https://sts.{universe}/v1/oauthtoken"));
-    Ok(Refresh {
+    let token_url =
+        token_url.unwrap_or_else(|| format!("https://sts.{universe_domain}/v1/oauthtoken"));
+    Ok(WorkforceRefreshGrant {
         client_id,
         client_secret: Secret::new(client_secret),
         refresh_token: Secret::new(refresh_token),
-        token_url: setting.trusted(Endpoint::Sts, "token_url", &token_url, claimed)?,
+        token_url: parse_options.checked_endpoint(
+            EndpointKind::Sts,
+            "token_url",
+            &token_url,
+            claimed_universe,
+        )?,
     })
 }
 
 /// The pool in the name of a provider.
-fn pool(audience: &str) -> Option<String> {
+fn workforce_pool_name(audience: &str) -> Option<String> {
     let pool = audience.split_once("/workforcePools/")?.1.split('/').next()?;
     Some(crate::printable::text(pool))
 }
 
 impl Credential for WorkforceLogin {
-    fn about(&self) -> &About {
-        &self.about
+    fn info(&self) -> &CredentialInfo {
+        &self.info
     }
 
-    fn identify(&self, digest: &mut KeyDigest) {
-        digest.field(KIND);
-        if let Some(refresh) = &self.refresh {
-            digest.field(&refresh.client_id);
-            digest.field(refresh.token_url.as_str());
-            login::identify(&self.origin, &refresh.refresh_token, digest);
+    fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
+        hasher.add_text(CREDENTIAL_TYPE);
+        if let Some(refresh_grant) = &self.refresh_grant {
+            hasher.add_text(&refresh_grant.client_id);
+            hasher.add_text(refresh_grant.token_url.as_str());
+            login::hash_cache_key(&self.origin, &refresh_grant.refresh_token, hasher);
         }
-        Saved::identify(self.saved.as_ref(), digest);
+        SavedAccessToken::hash_cache_key(self.saved_access_token.as_ref(), hasher);
     }
 
-    fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token> {
-        self.check(request)?;
-        if let Some(token) =
-            self.saved.as_ref().and_then(|saved| saved.token(KIND, self.margin(), broker))
+    fn access_token(&self, request: &AccessTokenRequest, broker: &Broker<'_>) -> Result<Token> {
+        self.check_supported(request)?;
+        if let Some(token) = self
+            .saved_access_token
+            .as_ref()
+            .and_then(|saved| saved.usable_token(CREDENTIAL_TYPE, self.refresh_margin(), broker))
         {
             broker
                 .world
                 .terminal
-                .note(|| format!("the token saved in {} is used", self.about.place));
-            return Ok(self.about.stamp(token));
+                .note(|| format!("the token saved in {} is used", self.info.location));
+            return Ok(self.info.annotate(token));
         }
-        let name = self.about.name();
-        let Some(refresh) = &self.refresh else {
+        let name = self.info.display_name();
+        let Some(refresh_grant) = &self.refresh_grant else {
             let why = "the saved token is over, and there is no refresh token";
-            return Err(Error::login_required(name, why, &self.login_hint));
+            return Err(Error::login_required(name, why, &self.sign_in_hint));
         };
-        let login = self.login(refresh);
-        let whose = Whose { name, hint: &self.login_hint, rotates: true };
-        let granted = Held::take(&login, whose, broker)?
-            .ask(|refresh_token, patience| self.ask(refresh, refresh_token, patience, broker))?;
-        let mut token = Token::new(granted.access_token, KIND, granted.expires_at);
+        let handle = self.refresh_token_handle(refresh_grant);
+        let context =
+            LoginContext { name, sign_in_hint: &self.sign_in_hint, rotates_refresh_tokens: true };
+        let granted = LockedLogin::acquire(&handle, context, broker)?.refresh_and_store(
+            |refresh_token, retry_policy| {
+                self.send_refresh(refresh_grant, refresh_token, retry_policy, broker)
+            },
+        )?;
+        let mut token = Token::new(granted.access_token, CREDENTIAL_TYPE, granted.expires_at);
         token.scopes = granted.scopes;
-        Ok(self.about.stamp(token))
+        Ok(self.info.annotate(token))
     }
 
-    fn refusal(&self, world: &World) -> Option<String> {
-        self.login(self.refresh.as_ref()?).refusal(world)
+    fn last_rejection(&self, world: &World) -> Option<String> {
+        self.refresh_token_handle(self.refresh_grant.as_ref()?).last_rejection(world)
     }
 
     fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
-        let Some(refresh) = &self.refresh else { return Ok(Revocation::Impossible) };
-        let newest = self.login(refresh).newest(broker.world)?;
+        let Some(refresh_grant) = &self.refresh_grant else { return Ok(Revocation::Unsupported) };
+        let refresh_token =
+            self.refresh_token_handle(refresh_grant).newest_refresh_token(broker.world)?;
         let url = match self.revoke_url.clone()? {
             Some(url) => url,
-            None => revoke::beside(&refresh.token_url).map_err(|what| {
-                Error::malformed(&self.about.place, format!("token_url {what}")).hint(AGAIN)
+            None => revoke::endpoint_beside(&refresh_grant.token_url).map_err(|what| {
+                Error::malformed(&self.info.location, format!("token_url {what}"))
+                    .hint(BROKEN_CREDENTIAL_HINT)
             })?,
         };
-        let client = ClientAuth::Basic(&refresh.client_id, &refresh.client_secret);
-        let answer = broker.send(&revoke::login_of_client(&url, &newest, client))?;
-        Ok(Revocation::told(revoke::read(&answer, url.authority())?))
+        let client = ClientAuthentication::ClientSecretBasicUnencoded(
+            &refresh_grant.client_id,
+            &refresh_grant.client_secret,
+        );
+        let response = broker.send(&revoke::revocation_request(&url, &refresh_token, client))?;
+        Ok(Revocation::from_newly_revoked(revoke::read_google_revocation(
+            &response,
+            url.authority(),
+        )?))
     }
 
-    fn ask_about(&self, broker: &Broker<'_>) -> Result<About> {
-        let mut about = self.about.clone();
-        let (Some(url), None) = (&self.token_info_url, &about.account) else { return Ok(about) };
+    fn fetch_info(&self, broker: &Broker<'_>) -> Result<CredentialInfo> {
+        let mut info = self.info.clone();
+        let (Some(url), None) = (&self.token_info_url, &info.account) else { return Ok(info) };
         let token = broker.source_token(self)?;
-        let client = self.refresh.as_ref();
-        let client = client.map(|known| ClientAuth::Basic(&known.client_id, &known.client_secret));
+        let client = self.refresh_grant.as_ref();
+        let client = client.map(|known| {
+            ClientAuthentication::ClientSecretBasicUnencoded(&known.client_id, &known.client_secret)
+        });
         // Google tells it to its own clients only: not being told is no failure.
-        let told = broker.send(&sts::introspect(url, &token.secret, client));
-        let told = told.and_then(|told| sts::read_principal(&told, url.authority()));
-        about.account = told.ok().flatten();
-        Ok(about)
+        let response = broker.send(&sts::introspection_request(url, &token.secret, client));
+        let principal = response
+            .and_then(|response| sts::read_introspected_username(&response, url.authority()));
+        info.account = principal.ok().flatten();
+        Ok(info)
     }
 }
 
 impl WorkforceLogin {
-    fn login<'a>(&'a self, refresh: &'a Refresh) -> Login<'a> {
-        Login {
+    fn refresh_token_handle<'a>(
+        &'a self,
+        refresh_grant: &'a WorkforceRefreshGrant,
+    ) -> RefreshTokenHandle<'a> {
+        RefreshTokenHandle {
             origin: &self.origin,
-            client_id: &refresh.client_id,
-            refresh_token: &refresh.refresh_token,
+            client_id: &refresh_grant.client_id,
+            refresh_token: &refresh_grant.refresh_token,
             rapt: None,
         }
     }
 
-    fn check(&self, request: &AccessRequest) -> Result<()> {
-        for (given, what) in [
+    fn check_supported(&self, request: &AccessTokenRequest) -> Result<()> {
+        for (is_set, action) in [
             (request.subject.is_some(), "act for another user (--subject)"),
             (request.lifetime.is_some(), "choose how long its tokens live (--lifetime)"),
             (!request.scopes.is_empty(), "choose scopes (--scopes): they were chosen at the login"),
         ] {
-            if given {
+            if is_set {
                 let hint = "leave the flag away, or name a service account with --impersonate-service-account";
-                return Err(self.about.cannot(what).hint(hint));
+                return Err(self.info.unsupported_error(action).hint(hint));
             }
         }
         Ok(())
     }
 
-    fn ask(
+    fn send_refresh(
         &self,
-        refresh: &Refresh,
+        refresh_grant: &WorkforceRefreshGrant,
         refresh_token: &Secret,
-        patience: Patience,
+        retry_policy: RetryPolicy,
         broker: &Broker<'_>,
-    ) -> Result<Granted> {
-        let wish = Exchange {
-            grant_type: Some(sts::REFRESH),
+    ) -> Result<TokenResponse> {
+        let token_request = TokenExchangeRequest {
+            grant_type: Some(sts::REFRESH_TOKEN_GRANT_TYPE),
             refresh_token: Some(refresh_token),
-            client: Some(ClientAuth::Basic(&refresh.client_id, &refresh.client_secret)),
-            ..Exchange::default()
+            client_authentication: Some(ClientAuthentication::ClientSecretBasicUnencoded(
+                &refresh_grant.client_id,
+                &refresh_grant.client_secret,
+            )),
+            ..TokenExchangeRequest::default()
         };
         let now = broker.now();
-        let response = broker.send(&sts::exchange(&refresh.token_url, &wish).patience(patience))?;
-        token::read(&response, refresh.token_url.authority(), now).map_err(|error| {
-            match answer::server_error(&response) {
-                Some(said)
-                    if error.kind() == ErrorKind::Refused && said.code == "invalid_grant" =>
+        let response = broker.send(
+            &sts::token_exchange_request(&refresh_grant.token_url, &token_request)
+                .retry_policy(retry_policy),
+        )?;
+        token::read_bearer_response(&response, refresh_grant.token_url.authority(), now).map_err(
+            |error| match answer::server_error(&response) {
+                Some(server_error)
+                    if error.kind() == ErrorKind::Refused
+                        && server_error.code == "invalid_grant" =>
                 {
-                    Error::login_required(self.about.name(), &said.to_string(), &self.login_hint)
+                    Error::login_required(
+                        self.info.display_name(),
+                        &server_error.to_string(),
+                        &self.sign_in_hint,
+                    )
                 }
                 _ => error.hint_if_none(|| {
-                    format!("check client_id and client_secret in {}", self.about.place)
+                    format!("check client_id and client_secret in {}", self.info.location)
                 }),
-            }
-        })
+            },
+        )
     }
 }

@@ -6,27 +6,27 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::cache::KeyDigest;
-use crate::credential::lazy::{Closed, Lazy};
-use crate::credential::metadata::Metadata;
-use crate::credential::{self, About, Credential, Setting};
+use crate::cache::CacheKeyHasher;
+use crate::credential::lazy::{LazyCredential, UnparsedCredential};
+use crate::credential::metadata::MetadataServerCredential;
+use crate::credential::{self, Credential, CredentialInfo, ParseOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gcloud::accounts;
 use crate::{json, printable};
 
 /// How long gcloud may keep its database locked, as gcloud itself waits.
-const PATIENCE: Duration = Duration::from_secs(5);
+const DATABASE_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An account of gcloud's.
 pub struct GcloudAccount {
-    about: About,
+    info: CredentialInfo,
     folder: PathBuf,
     name: String,
     universe: Option<String>,
-    stamp: accounts::Stamp,
-    setting: Setting,
+    database_version: accounts::CredentialsDbFingerprint,
+    parse_options: ParseOptions,
     /// Host of the metadata server, for accounts gcloud found there.
-    metadata: String,
+    metadata_authority: String,
 }
 
 impl GcloudAccount {
@@ -35,29 +35,37 @@ impl GcloudAccount {
         folder: PathBuf,
         name: String,
         universe: Option<String>,
-        setting: Setting,
-        metadata: String,
-    ) -> Option<Lazy<GcloudAccount>> {
-        let stamp = accounts::stamp(&folder)?;
-        let about = About {
-            kind: "gcloud".to_owned(),
-            place: setting.place.clone(),
+        parse_options: ParseOptions,
+        metadata_authority: String,
+    ) -> Option<LazyCredential<GcloudAccount>> {
+        let database_version = accounts::fingerprint(&folder)?;
+        let info = CredentialInfo {
+            credential_type: "gcloud".to_owned(),
+            location: parse_options.location.clone(),
             account: Some(name.clone()),
             universe_domain: universe.clone(),
-            ..About::default()
+            ..CredentialInfo::default()
         };
-        let account = GcloudAccount { about, folder, name, universe, stamp, setting, metadata };
-        Some(Lazy::new(account))
+        let account = GcloudAccount {
+            info,
+            folder,
+            name,
+            universe,
+            database_version,
+            parse_options,
+            metadata_authority,
+        };
+        Some(LazyCredential::new(account))
     }
 }
 
-impl Lazy<GcloudAccount> {
+impl LazyCredential<GcloudAccount> {
     /// Whether gcloud has a login for this account.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub fn exists(&self) -> Result<bool> {
-        match self.inner() {
+        match self.load() {
             Ok(_) => Ok(true),
             Err(error) if error.kind() == ErrorKind::NoCredential => Ok(false),
             Err(error) => Err(error),
@@ -65,35 +73,50 @@ impl Lazy<GcloudAccount> {
     }
 }
 
-impl Closed for GcloudAccount {
-    fn about(&self) -> &About {
-        &self.about
+impl UnparsedCredential for GcloudAccount {
+    fn info(&self) -> &CredentialInfo {
+        &self.info
     }
 
-    fn identify(&self, digest: &mut KeyDigest) {
-        digest.field("gcloud");
-        digest.field(self.stamp.as_str());
-        digest.field(&self.name);
-        digest.optional(self.universe.as_deref());
-        self.setting.identify(digest);
-        digest.field(&self.metadata);
+    fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
+        hasher.add_text("gcloud");
+        hasher.add_text(self.database_version.as_str());
+        hasher.add_text(&self.name);
+        hasher.add_optional(self.universe.as_deref());
+        self.parse_options.hash_cache_key(hasher);
+        hasher.add_text(&self.metadata_authority);
     }
 
-    fn open(&self) -> Result<Box<dyn Credential>> {
-        let found = accounts::find(&self.folder, &self.name, self.universe.as_deref(), PATIENCE)?;
+    fn load(&self) -> Result<Box<dyn Credential>> {
+        let found = accounts::find(
+            &self.folder,
+            &self.name,
+            self.universe.as_deref(),
+            DATABASE_LOCK_TIMEOUT,
+        )?;
         let Some(row) = found else {
             let name = printable::text(&self.name);
-            let message = format!("gcloud's account {name} has no login in {}", self.setting.place);
+            let message =
+                format!("gcloud's account {name} has no login in {}", self.parse_options.location);
             return Err(Error::new(ErrorKind::NoCredential, message)
                 .hint(format!("gcloud auth login {name}, or choose another with --account")));
         };
-        if row.account.kind == "gce" {
+        if row.account.credential_type == "gce" {
             let universe = self.universe.clone();
             let account = Some(row.account.name.as_str());
-            return Ok(Box::new(Metadata::new(self.metadata.clone(), account, None, universe)));
+            return Ok(Box::new(MetadataServerCredential::new(
+                self.metadata_authority.clone(),
+                account,
+                None,
+                universe,
+            )));
         }
-        let malformed = |what| self.setting.malformed(what).hint(&*self.setting.login_hint);
-        credential::read(completed(&self.folder, &row).map_err(malformed)?, &self.setting)
+        let malformed =
+            |what| self.parse_options.malformed(what).hint(&*self.parse_options.sign_in_hint);
+        credential::parse_object(
+            json_with_rapt(&self.folder, &row).map_err(malformed)?,
+            &self.parse_options,
+        )
     }
 }
 
@@ -101,31 +124,31 @@ impl Closed for GcloudAccount {
 ///
 /// # Errors
 /// When the database cannot be read, or does not have the account any more.
-pub fn stored(
+pub fn account_json(
     folder: &Path,
     name: &str,
     universe: &str,
-    patience: Duration,
+    lock_timeout: Duration,
 ) -> Result<Map<String, Value>> {
-    let place = printable::path(&folder.join("credentials.db"));
+    let location = printable::path(&folder.join("credentials.db"));
     let shown = printable::text(name);
-    match accounts::find(folder, name, Some(universe), patience)? {
-        Some(row) => completed(folder, &row)
-            .map_err(|what| Error::malformed(&place, format!("the login of {shown} {what}"))),
+    match accounts::find(folder, name, Some(universe), lock_timeout)? {
+        Some(row) => json_with_rapt(folder, &row)
+            .map_err(|what| Error::malformed(&location, format!("the login of {shown} {what}"))),
         None => {
-            let message = format!("gcloud's account {shown} has no login in {place}");
+            let message = format!("gcloud's account {shown} has no login in {location}");
             Err(Error::new(ErrorKind::NoCredential, message)
                 .hint(format!("gcloud auth login {shown}")))
         }
     }
 }
 
-fn completed(
+fn json_with_rapt(
     folder: &Path,
-    row: &accounts::Row,
+    row: &accounts::StoredGcloudCredential,
 ) -> std::result::Result<Map<String, Value>, String> {
-    let mut map = json::object(row.json.expose().as_bytes())?;
-    if row.account.kind == "authorized_user"
+    let mut map = json::parse_object(row.json.expose().as_bytes())?;
+    if row.account.credential_type == "authorized_user"
         && let Some(rapt) = accounts::rapt(folder, &row.account.name)
     {
         map.insert("rapt_token".to_owned(), Value::from(rapt.expose()));

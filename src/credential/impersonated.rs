@@ -4,32 +4,36 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 
 use crate::broker::Broker;
-use crate::cache::KeyDigest;
+use crate::cache::CacheKeyHasher;
 use crate::credential::gdch_service_account;
-use crate::credential::source::Source;
+use crate::credential::source::SourceCredential;
 use crate::credential::{
-    self, AGAIN, About, Credential, Revocation, Services, Setting, kind_in_words,
+    self, BROKEN_CREDENTIAL_HINT, Credential, CredentialInfo, EndpointOverrides, ParseOptions,
+    Revocation, credential_type_name,
 };
 use crate::error::{Error, Result};
-use crate::google::iam::{self, LONGEST_LIFE, SHORTEST_LIFE, Target, USUAL_LIFE};
+use crate::google::iam::{
+    self, DEFAULT_LIFETIME_SECONDS, MAX_LIFETIME_SECONDS, MIN_LIFETIME_SECONDS,
+    TargetServiceAccount,
+};
 use crate::google::token as oauth;
-use crate::json::Fields;
-use crate::jwt::{self, BACKDATED, Claims};
+use crate::json::JsonFields;
+use crate::jwt::{self, Claims, IAT_BACKDATE_SECONDS};
 use crate::printable;
-use crate::token::{AccessRequest, IdentityRequest, Token, TokenRequest};
-use crate::trust::{DEFAULT_UNIVERSE, Endpoint};
+use crate::token::{AccessTokenRequest, IdTokenRequest, Token, TokenRequest};
+use crate::trust::{DEFAULT_UNIVERSE, EndpointKind};
 use crate::url::Url;
 use crate::world::World;
 
 /// The kind, also where it is made of flags.
-pub const KIND: &str = "impersonated_service_account";
+pub const CREDENTIAL_TYPE: &str = "impersonated_service_account";
 
 /// What another credential acts as.
-pub struct Role {
+pub struct ImpersonationConfig {
     /// The service account.
     pub account: String,
     /// Where it is.
-    pub server: Server,
+    pub iam_endpoint: IamEndpoint,
     /// Accounts between the source and the target, in order, as [`iam::delegate`] names them.
     pub delegates: Vec<String>,
     /// Scopes when nobody asks for others.
@@ -41,92 +45,116 @@ pub struct Role {
 }
 
 /// Where IAM is asked for a service account.
-pub enum Server {
+pub enum IamEndpoint {
     /// At the URL a file names.
-    Url(Target),
+    Url(TargetServiceAccount),
     /// In the universe of the source, or the one the user chose.
-    Universe(Services, Option<String>),
+    Universe(EndpointOverrides, Option<String>),
 }
 
 /// An impersonated service account.
-pub struct Impersonated {
-    source: Source,
-    role: Role,
-    about: OnceCell<About>,
+pub struct ImpersonatedServiceAccount {
+    source: SourceCredential,
+    config: ImpersonationConfig,
+    info: OnceCell<CredentialInfo>,
     /// What the credential's own file says of it; without one only its kind is known.
-    own: About,
+    own_info: CredentialInfo,
 }
 
-impl Impersonated {
+impl ImpersonatedServiceAccount {
     /// `source` acting in a role.
-    pub fn new(source: Rc<dyn Credential>, role: Role) -> Impersonated {
-        let own = About { kind: KIND.to_owned(), ..About::default() };
-        Impersonated::of_file(source, role, own)
+    pub fn new(
+        source: Rc<dyn Credential>,
+        config: ImpersonationConfig,
+    ) -> ImpersonatedServiceAccount {
+        let own_info = CredentialInfo {
+            credential_type: CREDENTIAL_TYPE.to_owned(),
+            ..CredentialInfo::default()
+        };
+        ImpersonatedServiceAccount::from_file(source, config, own_info)
     }
 
     /// The same as a file has it, with what that says of it.
-    pub(crate) fn of_file(source: Rc<dyn Credential>, role: Role, own: About) -> Impersonated {
-        Impersonated { source: Source::for_iam(source), role, about: OnceCell::new(), own }
+    pub(crate) fn from_file(
+        source: Rc<dyn Credential>,
+        config: ImpersonationConfig,
+        own_info: CredentialInfo,
+    ) -> ImpersonatedServiceAccount {
+        ImpersonatedServiceAccount {
+            source: SourceCredential::for_iam(source),
+            config,
+            info: OnceCell::new(),
+            own_info,
+        }
     }
 
     /// What is known, made of what is known of the source.
-    fn made_of(&self, source: &About) -> About {
-        let own = self.own.clone();
-        let kind = kind_in_words(&source.kind);
-        let mut through = match &source.account {
-            Some(account) => format!("{account}, {kind}"),
-            None => kind.to_owned(),
+    fn info_with_source(&self, source_info: &CredentialInfo) -> CredentialInfo {
+        let own_info = self.own_info.clone();
+        let source_type = credential_type_name(&source_info.credential_type);
+        let mut derived_from = match &source_info.account {
+            Some(account) => format!("{account}, {source_type}"),
+            None => source_type.to_owned(),
         };
-        if let Some(more) = &source.through {
-            through.push_str(&format!(", by {more}"));
+        if let Some(source_derived_from) = &source_info.derived_from {
+            derived_from.push_str(&format!(", by {source_derived_from}"));
         }
-        for delegate in &self.role.delegates {
-            through
+        for delegate in &self.config.delegates {
+            derived_from
                 .push_str(&format!(", then {}", delegate.rsplit('/').next().unwrap_or(delegate)));
         }
-        About {
-            kind: own.kind,
-            place: if own.place.is_empty() { source.place.clone() } else { own.place },
-            account: Some(self.role.account.clone()),
-            project: project_of(&self.role.account),
-            quota_project: own.quota_project,
-            universe_domain: own.universe_domain.or_else(|| source.universe_domain.clone()),
-            through: Some(through),
+        CredentialInfo {
+            credential_type: own_info.credential_type,
+            location: if own_info.location.is_empty() {
+                source_info.location.clone()
+            } else {
+                own_info.location
+            },
+            account: Some(self.config.account.clone()),
+            project: project_of_account(&self.config.account),
+            quota_project: own_info.quota_project,
+            universe_domain: own_info
+                .universe_domain
+                .or_else(|| source_info.universe_domain.clone()),
+            derived_from: Some(derived_from),
         }
     }
 
     /// The service account at its server. A source may have to be opened to know its universe.
-    fn target(&self) -> Result<Target> {
-        match &self.role.server {
-            Server::Url(target) => Ok(target.clone()),
-            Server::Universe(services, chosen) => {
-                let universe = self.source.universe(chosen.as_deref())?;
-                Ok(Target::at(&services.iam_credentials(&universe), &self.role.account))
+    fn iam_target(&self) -> Result<TargetServiceAccount> {
+        match &self.config.iam_endpoint {
+            IamEndpoint::Url(target) => Ok(target.clone()),
+            IamEndpoint::Universe(services, chosen_universe) => {
+                let universe = self.source.universe_domain(chosen_universe.as_deref())?;
+                Ok(TargetServiceAccount::new(
+                    &services.iam_credentials_url(&universe),
+                    &self.config.account,
+                ))
             }
         }
     }
 
     /// Whom an ID token is for, if it is one that IAM gives.
-    fn audience<'a>(&self, request: &'a IdentityRequest) -> Result<&'a str> {
-        let about = self.about();
-        about.plain_identity(&IdentityRequest { email: None, ..request.clone() })?;
-        request.audience.as_deref().ok_or_else(|| about.needs_audience())
+    fn id_token_audience<'a>(&self, request: &'a IdTokenRequest) -> Result<&'a str> {
+        let info = self.info();
+        info.check_id_token_options(&IdTokenRequest { include_email: None, ..request.clone() })?;
+        request.audience.as_deref().ok_or_else(|| info.missing_audience_error())
     }
 
-    fn lifetime(&self, request: &AccessRequest) -> Result<u32> {
-        life(request.lifetime.or(self.role.lifetime))
+    fn lifetime(&self, request: &AccessTokenRequest) -> Result<u32> {
+        check_lifetime(request.lifetime.or(self.config.lifetime))
     }
 
     /// A JWT that the service account signs at IAM, exchanged as one signed with its own key would be.
-    fn for_subject(
+    fn access_token_for_subject(
         &self,
         subject: &str,
         scopes: &[String],
-        request: &AccessRequest,
+        request: &AccessTokenRequest,
         broker: &Broker<'_>,
     ) -> Result<Token> {
-        let account = self.role.account.as_str();
-        if let Some(universe) = self.describe()?.universe_domain.as_deref()
+        let account = self.config.account.as_str();
+        if let Some(universe) = self.load_info()?.universe_domain.as_deref()
             && universe != DEFAULT_UNIVERSE
         {
             let error = Error::unsupported(format!(
@@ -134,9 +162,11 @@ impl Impersonated {
             ));
             return Err(error.hint("leave --subject away"));
         }
-        let life = match request.lifetime {
-            None => jwt::LONGEST_LIFE,
-            Some(seconds) if i64::from(seconds) <= jwt::LONGEST_LIFE => i64::from(seconds),
+        let lifetime = match request.lifetime {
+            None => jwt::MAX_ASSERTION_LIFETIME_SECONDS,
+            Some(seconds) if i64::from(seconds) <= jwt::MAX_ASSERTION_LIFETIME_SECONDS => {
+                i64::from(seconds)
+            }
             Some(seconds) => {
                 return Err(Error::usage(format!(
                     "--lifetime {seconds}s is too long with --subject"
@@ -145,124 +175,150 @@ impl Impersonated {
             }
         };
         let now = broker.now();
-        let iat = now - BACKDATED;
+        let iat = now - IAT_BACKDATE_SECONDS;
         let scope = scopes.join(" ");
         let claims = Claims {
             iss: account,
             sub: Some(subject),
             scope: Some(&scope),
-            aud: Some(self.role.token_uri.as_str()),
+            aud: Some(self.config.token_uri.as_str()),
             iat,
-            exp: iat + life,
+            exp: iat + lifetime,
             ..Claims::default()
         };
         let claims = serde_json::to_string(&claims)
             .map_err(|error| Error::unexpected(format!("the claims cannot be written, {error}")))?;
-        let source = self.source.token(&TokenRequest::Access(request.clone()), broker)?;
-        let mut asked = iam::sign_jwt(&self.target()?, &source, &self.role.delegates, &claims)?;
-        asked.identity = self.source.identity(broker.world)?;
-        let response = broker.send(&asked)?;
-        let assertion = iam::read_signed_jwt(&response, asked.url.authority())
-            .map_err(|error| self.explained(error, &response))?;
-        let response = broker.send(&oauth::jwt_grant(&self.role.token_uri, &assertion))?;
-        let granted = oauth::read(&response, self.role.token_uri.authority(), now)
-            .map_err(|error| oauth::explain_assertion(error, &response, broker.now(), account))?;
-        Ok(Token::new(granted.access_token, &self.own.kind, granted.expires_at))
+        let source_token =
+            self.source.token(&TokenRequest::AccessToken(request.clone()), broker)?;
+        let mut http_request = iam::sign_jwt_request(
+            &self.iam_target()?,
+            &source_token,
+            &self.config.delegates,
+            &claims,
+        )?;
+        http_request.client_certificate = self.source.identity(broker.world)?;
+        let response = broker.send(&http_request)?;
+        let assertion = iam::read_signed_jwt(&response, http_request.url.authority())
+            .map_err(|error| self.explain_error(error, &response))?;
+        let response =
+            broker.send(&oauth::jwt_bearer_request(&self.config.token_uri, &assertion))?;
+        let granted =
+            oauth::read_bearer_response(&response, self.config.token_uri.authority(), now)
+                .map_err(|error| {
+                    oauth::add_assertion_hint(error, &response, broker.now(), account)
+                })?;
+        Ok(Token::new(granted.access_token, &self.own_info.credential_type, granted.expires_at))
     }
 
-    fn explained(&self, error: Error, response: &crate::http::HttpResponse) -> Error {
+    fn explain_error(&self, error: Error, response: &crate::http::HttpResponse) -> Error {
         // Whoever stands nearest to the account in the chain is the one who may not.
-        iam::explain(error, response, self.source.about().name(), &self.role.account)
+        iam::explain_refusal(
+            error,
+            response,
+            self.source.info().display_name(),
+            &self.config.account,
+        )
     }
 }
 
-impl Credential for Impersonated {
-    fn about(&self) -> &About {
-        self.about.get_or_init(|| self.made_of(self.source.about()))
+impl Credential for ImpersonatedServiceAccount {
+    fn info(&self) -> &CredentialInfo {
+        self.info.get_or_init(|| self.info_with_source(self.source.info()))
     }
 
-    fn describe(&self) -> Result<About> {
-        Ok(self.made_of(&self.source.describe()?))
+    fn load_info(&self) -> Result<CredentialInfo> {
+        Ok(self.info_with_source(&self.source.load_info()?))
     }
 
-    fn refusal(&self, world: &World) -> Option<String> {
-        self.source.refusal(world)
+    fn last_rejection(&self, world: &World) -> Option<String> {
+        self.source.last_rejection(world)
     }
 
     fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
         self.source.revoke(broker)
     }
 
-    fn identify(&self, digest: &mut KeyDigest) {
-        digest.field(KIND);
-        self.source.identify(digest);
-        match &self.role.server {
-            Server::Url(target) => digest.field(target.as_str()),
-            Server::Universe(services, chosen) => {
-                digest.field(&self.role.account);
-                digest.optional(services.iam_credentials.as_ref().map(Url::as_str));
-                digest.optional(chosen.as_deref());
+    fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
+        hasher.add_text(CREDENTIAL_TYPE);
+        self.source.hash_cache_key(hasher);
+        match &self.config.iam_endpoint {
+            IamEndpoint::Url(target) => hasher.add_text(target.base_url()),
+            IamEndpoint::Universe(services, chosen_universe) => {
+                hasher.add_text(&self.config.account);
+                hasher.add_optional(services.iam_credentials.as_ref().map(Url::as_str));
+                hasher.add_optional(chosen_universe.as_deref());
             }
         }
-        for list in [&self.role.delegates, &self.role.scopes] {
-            digest.number(list.len() as u64);
-            list.iter().for_each(|item| digest.field(item));
+        for list in [&self.config.delegates, &self.config.scopes] {
+            hasher.add_number(list.len() as u64);
+            list.iter().for_each(|item| hasher.add_text(item));
         }
-        digest.optional(self.role.lifetime.map(|seconds| seconds.to_string()).as_deref());
+        hasher.add_optional(self.config.lifetime.map(|seconds| seconds.to_string()).as_deref());
     }
 
     fn prepare(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<()> {
         match request {
-            TokenRequest::Access(access) => {
+            TokenRequest::AccessToken(access) => {
                 self.lifetime(access)?;
                 self.source.prepare(request, broker)
             }
-            TokenRequest::Identity(identity) => {
-                self.audience(identity)?;
+            TokenRequest::IdToken(id_token) => {
+                self.id_token_audience(id_token)?;
                 self.source.prepare(request, broker)
             }
-            TokenRequest::SelfSigned(_) => Ok(()),
+            TokenRequest::SelfSignedJwt(_) => Ok(()),
         }
     }
 
-    fn identity_token(&self, request: &IdentityRequest, broker: &Broker<'_>) -> Result<Token> {
-        let about = self.about();
-        let audience = self.audience(request)?;
-        let source = self.source.token(&TokenRequest::Identity(request.clone()), broker)?;
-        let email = request.email.unwrap_or(true);
-        let mut asked =
-            iam::id_token(&self.target()?, &source, &self.role.delegates, audience, email)?;
-        asked.identity = self.source.identity(broker.world)?;
-        let response = broker.send(&asked)?;
-        let token = iam::read_id_token(&response, asked.url.authority())
-            .map_err(|error| self.explained(error, &response))?;
-        Ok(about.stamp(Token::identity(token, &self.own.kind)))
+    fn id_token(&self, request: &IdTokenRequest, broker: &Broker<'_>) -> Result<Token> {
+        let info = self.info();
+        let audience = self.id_token_audience(request)?;
+        let source_token = self.source.token(&TokenRequest::IdToken(request.clone()), broker)?;
+        let include_email = request.include_email.unwrap_or(true);
+        let mut http_request = iam::generate_id_token_request(
+            &self.iam_target()?,
+            &source_token,
+            &self.config.delegates,
+            audience,
+            include_email,
+        )?;
+        http_request.client_certificate = self.source.identity(broker.world)?;
+        let response = broker.send(&http_request)?;
+        let token = iam::read_id_token(&response, http_request.url.authority())
+            .map_err(|error| self.explain_error(error, &response))?;
+        Ok(info.annotate(Token::from_id_token(token, &self.own_info.credential_type)))
     }
 
-    fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token> {
+    fn access_token(&self, request: &AccessTokenRequest, broker: &Broker<'_>) -> Result<Token> {
         let lifetime = self.lifetime(request)?;
-        let scopes = match (request.scopes.is_empty(), self.role.scopes.is_empty()) {
+        let scopes = match (request.scopes.is_empty(), self.config.scopes.is_empty()) {
             (false, _) => request.scopes.clone(),
-            (true, false) if !request.for_iam => self.role.scopes.clone(),
+            (true, false) if !request.for_iam => self.config.scopes.clone(),
             (true, _) => request.scopes_or_default(),
         };
         let mut token = match &request.subject {
-            Some(subject) => self.for_subject(subject, &scopes, request, broker)?,
+            Some(subject) => self.access_token_for_subject(subject, &scopes, request, broker)?,
             None => {
-                let (role, wanted) = (&self.role, TokenRequest::Access(request.clone()));
-                let source = self.source.token(&wanted, broker)?;
-                let target = self.target()?;
-                let mut asked =
-                    iam::access_token(&target, &source, &role.delegates, &scopes, lifetime)?;
-                asked.identity = self.source.identity(broker.world)?;
-                let response = broker.send(&asked)?;
-                let (token, end) = iam::read_access_token(&response, asked.url.authority())
-                    .map_err(|error| self.explained(error, &response))?;
-                Token::new(token, &self.own.kind, end)
+                let (config, token_request) =
+                    (&self.config, TokenRequest::AccessToken(request.clone()));
+                let source_token = self.source.token(&token_request, broker)?;
+                let target = self.iam_target()?;
+                let mut http_request = iam::generate_access_token_request(
+                    &target,
+                    &source_token,
+                    &config.delegates,
+                    &scopes,
+                    lifetime,
+                )?;
+                http_request.client_certificate = self.source.identity(broker.world)?;
+                let response = broker.send(&http_request)?;
+                let (token, end) = iam::read_access_token(&response, http_request.url.authority())
+                    .map_err(|error| self.explain_error(error, &response))?;
+                Token::new(token, &self.own_info.credential_type, end)
             }
         };
         token.scopes = Some(scopes);
-        Ok(self.about().stamp(token))
+        Ok(self.info().annotate(token))
     }
 }
 
@@ -270,9 +326,9 @@ impl Credential for Impersonated {
 ///
 /// # Errors
 /// Usage, when none lives that long.
-pub fn life(wanted: Option<u32>) -> Result<u32> {
-    match wanted.unwrap_or(USUAL_LIFE) {
-        seconds @ SHORTEST_LIFE..=LONGEST_LIFE => Ok(seconds),
+pub fn check_lifetime(lifetime: Option<u32>) -> Result<u32> {
+    match lifetime.unwrap_or(DEFAULT_LIFETIME_SECONDS) {
+        seconds @ MIN_LIFETIME_SECONDS..=MAX_LIFETIME_SECONDS => Ok(seconds),
         seconds => Err(Error::usage(format!(
             "--lifetime {seconds}s is out of range for an impersonated service account"
         ))
@@ -281,7 +337,7 @@ pub fn life(wanted: Option<u32>) -> Result<u32> {
 }
 
 /// The project in the name of a service account.
-fn project_of(account: &str) -> Option<String> {
+fn project_of_account(account: &str) -> Option<String> {
     let domain = account.split_once('@')?.1;
     domain.strip_suffix(".iam.gserviceaccount.com").map(str::to_owned)
 }
@@ -290,116 +346,127 @@ fn project_of(account: &str) -> Option<String> {
 ///
 /// # Errors
 /// Malformed or unsafe, naming the field.
-pub fn parse(mut fields: Fields, setting: &Setting) -> Result<Box<dyn Credential>> {
-    let malformed = |what: String| setting.malformed(what).hint(AGAIN);
+pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box<dyn Credential>> {
+    let malformed = |what: String| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
     let universe = fields.text("universe_domain").map_err(malformed)?;
     let universe = universe.filter(|domain| !domain.is_empty());
     let field = "service_account_impersonation_url";
-    let url = fields.needed(field).map_err(malformed)?;
-    let target = target(&url, field, setting, universe.as_deref())?;
-    let delegates = fields.words("delegates").map_err(malformed)?.unwrap_or_default();
+    let url = fields.required(field).map_err(malformed)?;
+    let target = parse_impersonation_url(&url, field, parse_options, universe.as_deref())?;
+    let delegates = fields.string_list("delegates").map_err(malformed)?.unwrap_or_default();
     for delegate in &delegates {
-        check_delegate(delegate)
+        check_delegate_name(delegate)
             .map_err(|what| malformed(format!("an item of delegates {what}")))?;
     }
-    let scopes = scopes(&mut fields).map_err(malformed)?;
-    let quota_project = setting.quota_project(&mut fields)?;
-    let source = source(&mut fields, setting)?;
+    let scopes = parse_scopes(&mut fields).map_err(malformed)?;
+    let quota_project = parse_options.read_quota_project(&mut fields)?;
+    let source = parse_source_credential(&mut fields, parse_options)?;
     let universe_domain = match universe {
-        Some(_) => Some(setting.universe(universe)?),
+        Some(_) => Some(parse_options.resolve_universe_domain(universe)?),
         None => None,
     };
-    let own = About {
-        kind: KIND.to_owned(),
-        place: setting.place.clone(),
+    let own_info = CredentialInfo {
+        credential_type: CREDENTIAL_TYPE.to_owned(),
+        location: parse_options.location.clone(),
         quota_project,
         universe_domain,
-        ..About::default()
+        ..CredentialInfo::default()
     };
-    let token_uri = setting.endpoint(None)?;
+    let token_uri = parse_options.token_endpoint(None)?;
     let account = target.account.clone();
-    let server = Server::Url(target);
-    let role = Role { account, server, delegates, scopes, lifetime: None, token_uri };
-    Ok(Box::new(Impersonated::of_file(source, role, own)))
+    let iam_endpoint = IamEndpoint::Url(target);
+    let config =
+        ImpersonationConfig { account, iam_endpoint, delegates, scopes, lifetime: None, token_uri };
+    Ok(Box::new(ImpersonatedServiceAccount::from_file(source, config, own_info)))
 }
 
 /// The account an impersonation URL of a credential stands for.
 ///
 /// # Errors
 /// Malformed or unsafe, naming the field.
-pub(crate) fn target(
+pub(crate) fn parse_impersonation_url(
     url: &str,
     field: &str,
-    setting: &Setting,
-    claimed: Option<&str>,
-) -> Result<Target> {
-    let url = setting.trusted(Endpoint::Iam, field, url, claimed)?;
-    Target::of_url(&url).ok_or_else(|| {
-        setting
+    parse_options: &ParseOptions,
+    claimed_universe: Option<&str>,
+) -> Result<TargetServiceAccount> {
+    let url = parse_options.checked_endpoint(
+        EndpointKind::IamCredentials,
+        field,
+        url,
+        claimed_universe,
+    )?;
+    TargetServiceAccount::from_url(&url).ok_or_else(|| {
+        parse_options
             .malformed(format!("{field} does not end in serviceAccounts/EMAIL:generateAccessToken"))
-            .hint(AGAIN)
+            .hint(BROKEN_CREDENTIAL_HINT)
     })
 }
 
 /// A list of scopes of a file, made whole and sorted as those of a flag are.
-pub(crate) fn scopes(fields: &mut Fields) -> std::result::Result<Vec<String>, String> {
-    let words = fields.words("scopes")?.unwrap_or_default();
-    let scopes = crate::token::scopes(words.iter().map(String::as_str));
+pub(crate) fn parse_scopes(fields: &mut JsonFields) -> std::result::Result<Vec<String>, String> {
+    let written = fields.string_list("scopes")?.unwrap_or_default();
+    let scopes = crate::token::expand_scopes(written.iter().map(String::as_str));
     match scopes.iter().all(|scope| scope.bytes().all(|byte| (0x21..=0x7e).contains(&byte))) {
         true => Ok(scopes),
         false => Err("scopes holds a character no scope has".to_owned()),
     }
 }
 
-fn check_delegate(delegate: &str) -> std::result::Result<(), String> {
+fn check_delegate_name(delegate: &str) -> std::result::Result<(), String> {
     let account = delegate.strip_prefix("projects/-/serviceAccounts/");
-    match account.is_some_and(is_account) {
+    match account.is_some_and(is_service_account_name) {
         true => Ok(()),
-        false => {
-            Err(format!("is {}, not projects/-/serviceAccounts/EMAIL", printable::said(delegate)))
-        }
+        false => Err(format!(
+            "is {}, not projects/-/serviceAccounts/EMAIL",
+            printable::redacted(delegate)
+        )),
     }
 }
 
 /// Whether this names a service account: an e-mail address, or the account's number.
-pub fn is_account(name: &str) -> bool {
-    let visible = |letter: char| letter.is_ascii_alphanumeric() || "@.-_:".contains(letter);
-    let number = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
+pub fn is_service_account_name(name: &str) -> bool {
+    let is_name_character =
+        |letter: char| letter.is_ascii_alphanumeric() || "@.-_:".contains(letter);
+    let is_number = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
     let parts = name.split_once('@');
-    let mail = parts.is_some_and(|(user, domain)| {
+    let is_email = parts.is_some_and(|(user, domain)| {
         !user.is_empty() && domain.contains('.') && !domain.contains('@')
     });
-    name.len() <= 256 && name.chars().all(visible) && (number || mail)
+    name.len() <= 256 && name.chars().all(is_name_character) && (is_number || is_email)
 }
 
 /// The credential inside the credential: any kind but this one, for which there are delegates.
-fn source(fields: &mut Fields, setting: &Setting) -> Result<Rc<dyn Credential>> {
-    let malformed = |what: &str| setting.malformed(what).hint(AGAIN);
-    let map = match fields.any("source_credentials") {
+fn parse_source_credential(
+    fields: &mut JsonFields,
+    parse_options: &ParseOptions,
+) -> Result<Rc<dyn Credential>> {
+    let malformed = |what: &str| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
+    let map = match fields.value("source_credentials") {
         Some(serde_json::Value::Object(map)) => map,
         Some(_) => return Err(malformed("source_credentials is not an object")),
         None => return Err(malformed("source_credentials is missing")),
     };
-    if map.get("type").is_some_and(|kind| kind == KIND) {
-        return Err(setting
+    if map.get("type").is_some_and(|kind| kind == CREDENTIAL_TYPE) {
+        return Err(parse_options
             .malformed("source_credentials is itself an impersonated_service_account")
             .hint("name the accounts between source and target in delegates"));
     }
-    if map.get("type").is_some_and(|kind| kind == gdch_service_account::KIND) {
+    if map.get("type").is_some_and(|kind| kind == gdch_service_account::CREDENTIAL_TYPE) {
         let what =
             "source_credentials is of Google Distributed Cloud, whose tokens IAM does not take";
-        return Err(Error::unsupported(format!("{}: {what}", setting.place)).hint(
+        return Err(Error::unsupported(format!("{}: {what}", parse_options.location)).hint(
             "gauth token --audience https://SERVICE with the file of source_credentials alone",
         ));
     }
-    let inner = Setting {
-        place: format!("{}: source_credentials", setting.place),
+    let source_options = ParseOptions {
+        location: format!("{}: source_credentials", parse_options.location),
         quota_project: None,
         account: None,
-        origin: crate::accounts::Origin::Foreign,
-        ..setting.clone()
+        origin: crate::accounts::Origin::ReadOnly,
+        ..parse_options.clone()
     };
-    credential::read(map, &inner).map(Rc::from)
+    credential::parse_object(map, &source_options).map(Rc::from)
 }
 
 #[cfg(test)]
@@ -409,18 +476,18 @@ mod tests {
     #[test]
     fn accounts_are_addresses_or_numbers() {
         for good in ["ci@p.iam.gserviceaccount.com", "100000000000000000001", "a.b@x.example.com"] {
-            assert!(is_account(good), "{good}");
+            assert!(is_service_account_name(good), "{good}");
         }
         for bad in
             ["", "ci", "@p.example", "a@b", "a b@c.d", "a@b.c/d", "a@b@c.d", "ä@b.c", "a@b.c?x"]
         {
-            assert!(!is_account(bad), "{bad}");
+            assert!(!is_service_account_name(bad), "{bad}");
         }
     }
 
     #[test]
     fn the_project_is_in_the_name() {
-        assert_eq!(project_of("ci@p.iam.gserviceaccount.com").as_deref(), Some("p"));
-        assert_eq!(project_of("1-compute@developer.gserviceaccount.com"), None);
+        assert_eq!(project_of_account("ci@p.iam.gserviceaccount.com").as_deref(), Some("p"));
+        assert_eq!(project_of_account("1-compute@developer.gserviceaccount.com"), None);
     }
 }

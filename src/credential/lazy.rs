@@ -3,118 +3,118 @@
 use std::cell::OnceCell;
 
 use crate::broker::Broker;
-use crate::cache::KeyDigest;
-use crate::credential::{About, Credential, Revocation};
+use crate::cache::CacheKeyHasher;
+use crate::credential::{Credential, CredentialInfo, Revocation};
 use crate::error::Result;
-use crate::http::Identity;
-use crate::token::{AccessRequest, IdentityRequest, SelfSignedRequest, Token, TokenRequest};
+use crate::http::ClientCertificate;
+use crate::token::{AccessTokenRequest, IdTokenRequest, SelfSignedRequest, Token, TokenRequest};
 use crate::world::World;
 
 /// A credential that has been found and not been looked into.
-pub trait Closed {
+pub trait UnparsedCredential {
     /// What is known from outside.
-    fn about(&self) -> &About;
+    fn info(&self) -> &CredentialInfo;
 
     /// Adds what decides its tokens, as far as it can be told from outside.
-    fn identify(&self, digest: &mut KeyDigest);
+    fn hash_cache_key(&self, hasher: &mut CacheKeyHasher);
 
     /// Looks into it.
     ///
     /// # Errors
     /// When it turns out to be unusable.
-    fn open(&self) -> Result<Box<dyn Credential>>;
+    fn load(&self) -> Result<Box<dyn Credential>>;
 
     /// What can be told of it without opening it, where opening it costs a person something.
-    fn outline(&self) -> Option<Result<About>> {
+    fn info_without_secrets(&self) -> Option<Result<CredentialInfo>> {
         None
     }
 
     /// The same of its server's last refusal.
-    fn refusal(&self, _: &World) -> Option<String> {
+    fn last_rejection(&self, _: &World) -> Option<String> {
         None
     }
 }
 
 /// A closed credential, opened at the first question that needs it, and once.
-pub struct Lazy<C> {
-    closed: C,
-    inner: OnceCell<Box<dyn Credential>>,
+pub struct LazyCredential<C> {
+    unparsed: C,
+    loaded: OnceCell<Box<dyn Credential>>,
 }
 
-impl<C: Closed> Lazy<C> {
+impl<C: UnparsedCredential> LazyCredential<C> {
     /// Not opened yet.
-    pub fn new(closed: C) -> Lazy<C> {
-        Lazy { closed, inner: OnceCell::new() }
+    pub fn new(unparsed: C) -> LazyCredential<C> {
+        LazyCredential { unparsed, loaded: OnceCell::new() }
     }
 
     /// What is in it.
     ///
     /// # Errors
     /// When it turns out to be unusable.
-    pub fn inner(&self) -> Result<&dyn Credential> {
-        if let Some(inner) = self.inner.get() {
-            return Ok(&**inner);
+    pub fn load(&self) -> Result<&dyn Credential> {
+        if let Some(loaded) = self.loaded.get() {
+            return Ok(&**loaded);
         }
-        let inner = self.closed.open()?;
-        Ok(&**self.inner.get_or_init(|| inner))
+        let loaded = self.unparsed.load()?;
+        Ok(&**self.loaded.get_or_init(|| loaded))
     }
 }
 
-impl<C: Closed> Lazy<C> {
+impl<C: UnparsedCredential> LazyCredential<C> {
     /// The same for somebody who asks servers: what opening it takes is not taken from their time.
-    fn opened(&self, broker: &Broker<'_>) -> Result<&dyn Credential> {
-        broker.outside(|| self.inner())
+    fn load_outside_deadline(&self, broker: &Broker<'_>) -> Result<&dyn Credential> {
+        broker.pause_deadline(|| self.load())
     }
 }
 
-impl<C: Closed> Credential for Lazy<C> {
-    fn about(&self) -> &About {
-        self.inner.get().map_or_else(|| self.closed.about(), |inner| inner.about())
+impl<C: UnparsedCredential> Credential for LazyCredential<C> {
+    fn info(&self) -> &CredentialInfo {
+        self.loaded.get().map_or_else(|| self.unparsed.info(), |inner| inner.info())
     }
 
-    fn describe(&self) -> Result<About> {
-        match self.inner.get().is_none().then(|| self.closed.outline()).flatten() {
-            Some(outline) => outline,
-            None => self.inner().map(|inner| inner.about().clone()),
+    fn load_info(&self) -> Result<CredentialInfo> {
+        match self.loaded.get().is_none().then(|| self.unparsed.info_without_secrets()).flatten() {
+            Some(info) => info,
+            None => self.load().map(|inner| inner.info().clone()),
         }
     }
 
-    fn identify(&self, digest: &mut KeyDigest) {
-        self.closed.identify(digest);
+    fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
+        self.unparsed.hash_cache_key(hasher);
     }
 
-    fn refusal(&self, world: &World) -> Option<String> {
-        match self.inner.get().is_none() && self.closed.outline().is_some() {
-            true => self.closed.refusal(world),
-            false => self.inner().ok()?.refusal(world),
+    fn last_rejection(&self, world: &World) -> Option<String> {
+        match self.loaded.get().is_none() && self.unparsed.info_without_secrets().is_some() {
+            true => self.unparsed.last_rejection(world),
+            false => self.load().ok()?.last_rejection(world),
         }
     }
 
     fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
-        self.opened(broker)?.revoke(broker)
+        self.load_outside_deadline(broker)?.revoke(broker)
     }
 
-    fn access_token(&self, request: &AccessRequest, broker: &Broker<'_>) -> Result<Token> {
-        self.opened(broker)?.access_token(request, broker)
+    fn access_token(&self, request: &AccessTokenRequest, broker: &Broker<'_>) -> Result<Token> {
+        self.load_outside_deadline(broker)?.access_token(request, broker)
     }
 
     fn prepare(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<()> {
-        self.opened(broker)?.prepare(request, broker)
+        self.load_outside_deadline(broker)?.prepare(request, broker)
     }
 
-    fn identity(&self, world: &World) -> Result<Option<Identity>> {
-        self.inner()?.identity(world)
+    fn client_certificate(&self, world: &World) -> Result<Option<ClientCertificate>> {
+        self.load()?.client_certificate(world)
     }
 
-    fn ask_about(&self, broker: &Broker<'_>) -> Result<About> {
-        self.opened(broker)?.ask_about(broker)
+    fn fetch_info(&self, broker: &Broker<'_>) -> Result<CredentialInfo> {
+        self.load_outside_deadline(broker)?.fetch_info(broker)
     }
 
-    fn identity_token(&self, request: &IdentityRequest, broker: &Broker<'_>) -> Result<Token> {
-        self.opened(broker)?.identity_token(request, broker)
+    fn id_token(&self, request: &IdTokenRequest, broker: &Broker<'_>) -> Result<Token> {
+        self.load_outside_deadline(broker)?.id_token(request, broker)
     }
 
-    fn self_signed(&self, request: &SelfSignedRequest, broker: &Broker<'_>) -> Result<Token> {
-        self.opened(broker)?.self_signed(request, broker)
+    fn self_signed_jwt(&self, request: &SelfSignedRequest, broker: &Broker<'_>) -> Result<Token> {
+        self.load_outside_deadline(broker)?.self_signed_jwt(request, broker)
     }
 }

@@ -2,122 +2,127 @@
 
 use serde_json::Value;
 
-use crate::accounts::{Current, Login, Origin, SHARED, Stored};
+use crate::accounts::{CurrentRefreshToken, Origin, RefreshTokenHandle, SHARED_FIELD, StoredState};
 use crate::broker::Broker;
-use crate::cache::{KeyDigest, Lock};
-use crate::credential::Setting;
+use crate::cache::{CacheKeyHasher, Lock};
+use crate::credential::ParseOptions;
 use crate::error::{Error, ErrorKind, Result, io_reason};
-use crate::google::token::{self, Granted};
-use crate::http::Patience;
-use crate::json::Fields;
+use crate::google::token::{self, TokenResponse};
+use crate::http::RetryPolicy;
+use crate::json::JsonFields;
 use crate::secret::Secret;
 use crate::token::Token;
 
 /// An access token kept beside the login.
-pub(super) struct Saved {
+pub(super) struct SavedAccessToken {
     token: Secret,
     expires_at: i64,
     scopes: Option<Vec<String>>,
 }
 
-impl Saved {
+impl SavedAccessToken {
     /// Reads `token` and `expiry`; `None` where one is missing, or the token could not be sent.
     pub(super) fn read(
-        fields: &mut Fields,
+        fields: &mut JsonFields,
         scopes: Option<Vec<String>>,
-    ) -> std::result::Result<Option<Saved>, String> {
+    ) -> std::result::Result<Option<SavedAccessToken>, String> {
         let token = fields.secret("token")?.filter(|token| !token.is_empty());
         let expires_at = match fields.text("expiry")? {
             None => None,
             Some(text) => {
-                Some(unix(&text).ok_or("expiry is not a time like 2026-01-02T03:04:05Z")?)
+                Some(parse_expiry(&text).ok_or("expiry is not a time like 2026-01-02T03:04:05Z")?)
             }
         };
-        let token = token.filter(token::can_be_sent);
-        Ok(token.zip(expires_at).map(|(token, expires_at)| Saved {
+        let token = token.filter(token::is_well_formed);
+        Ok(token.zip(expires_at).map(|(token, expires_at)| SavedAccessToken {
             token,
             expires_at,
-            scopes: scopes.map(sorted),
+            scopes: scopes.map(sorted_and_deduplicated),
         }))
     }
 
     /// The token, while it lasts and nobody asked for a longer one.
-    pub(super) fn token(&self, kind: &str, margin: i64, broker: &Broker<'_>) -> Option<Token> {
-        let mut token = Token::new(self.token.clone(), kind, Some(self.expires_at));
+    pub(super) fn usable_token(
+        &self,
+        credential_type: &str,
+        refresh_margin: i64,
+        broker: &Broker<'_>,
+    ) -> Option<Token> {
+        let mut token = Token::new(self.token.clone(), credential_type, Some(self.expires_at));
         token.scopes.clone_from(&self.scopes);
-        broker.settles_for(&token, margin).then_some(token)
+        broker.is_sufficient(&token, refresh_margin).then_some(token)
     }
 
-    pub(super) fn identify(saved: Option<&Saved>, digest: &mut KeyDigest) {
+    pub(super) fn hash_cache_key(saved: Option<&SavedAccessToken>, hasher: &mut CacheKeyHasher) {
         match saved {
-            Some(saved) => digest.secret(&saved.token),
-            None => digest.field("no saved token"),
+            Some(saved) => hasher.add_secret(&saved.token),
+            None => hasher.add_text("no saved token"),
         }
     }
 }
 
 /// Where what changes of a login is kept: where it came from, but for one that has another copy.
-pub(super) fn origin(fields: &mut Fields, setting: &Setting) -> Origin {
-    match fields.any(SHARED) {
-        Some(Value::Bool(true)) => Origin::Foreign,
-        _ => setting.origin.clone(),
+pub(super) fn storage_origin(fields: &mut JsonFields, parse_options: &ParseOptions) -> Origin {
+    match fields.value(SHARED_FIELD) {
+        Some(Value::Bool(true)) => Origin::ReadOnly,
+        _ => parse_options.origin.clone(),
     }
 }
 
 /// Adds what tells one login from the next.
-pub(super) fn identify(origin: &Origin, refresh_token: &Secret, digest: &mut KeyDigest) {
+pub(super) fn hash_cache_key(origin: &Origin, refresh_token: &Secret, hasher: &mut CacheKeyHasher) {
     match origin.file() {
         // Our own file changes when its refresh token rotates, and the token stays good.
-        Some(path) => digest.field(&path.to_string_lossy()),
-        None => digest.secret(refresh_token),
+        Some(path) => hasher.add_text(&path.to_string_lossy()),
+        None => hasher.add_secret(refresh_token),
     }
 }
 
 /// What a server may give along with its answer.
-pub(super) trait Brings {
+pub(super) trait HasRefreshToken {
     /// The refresh token to use from now on.
-    fn next(&self) -> Option<&Secret>;
+    fn new_refresh_token(&self) -> Option<&Secret>;
 }
 
-impl Brings for Granted {
-    fn next(&self) -> Option<&Secret> {
+impl HasRefreshToken for TokenResponse {
+    fn new_refresh_token(&self) -> Option<&Secret> {
         self.refresh_token.as_ref()
     }
 }
 
 /// A login that nobody else refreshes meanwhile.
-pub(super) struct Held<'a, 'w> {
-    login: &'a Login<'a>,
-    whose: Whose<'a>,
+pub(super) struct LockedLogin<'a, 'w> {
+    handle: &'a RefreshTokenHandle<'a>,
+    context: LoginContext<'a>,
     broker: &'a Broker<'w>,
     lock: Option<Lock>,
-    current: Current,
+    current: CurrentRefreshToken,
 }
 
 /// Whose login it is, and what is known of its kind.
 #[derive(Clone, Copy)]
-pub(super) struct Whose<'a> {
+pub(super) struct LoginContext<'a> {
     /// Its name, for errors.
     pub(super) name: &'a str,
     /// What to do when its person has to sign in again.
-    pub(super) hint: &'a str,
+    pub(super) sign_in_hint: &'a str,
     /// Whether each answer may bring the next refresh token.
-    pub(super) rotates: bool,
+    pub(super) rotates_refresh_tokens: bool,
 }
 
-impl<'a, 'w> Held<'a, 'w> {
+impl<'a, 'w> LockedLogin<'a, 'w> {
     /// Waits for the login's lock, and reads what is stored now.
     ///
     /// # Errors
     /// `NoAnswer` when the time is up, or when the login was replaced meanwhile; `LoginRequired` when it is gone.
-    pub(super) fn take(
-        login: &'a Login<'a>,
-        whose: Whose<'a>,
+    pub(super) fn acquire(
+        handle: &'a RefreshTokenHandle<'a>,
+        context: LoginContext<'a>,
         broker: &'a Broker<'w>,
-    ) -> Result<Held<'a, 'w>> {
-        let lock = login.lock(broker.world, broker.deadline())?;
-        let current = current(login, whose, broker)?;
-        Ok(Held { login, whose, broker, lock, current })
+    ) -> Result<LockedLogin<'a, 'w>> {
+        let lock = handle.lock(broker.world, broker.deadline())?;
+        let current = read_current(handle, context, broker)?;
+        Ok(LockedLogin { handle, context, broker, lock, current })
     }
 
     /// Lets others use the login.
@@ -129,9 +134,9 @@ impl<'a, 'w> Held<'a, 'w> {
     ///
     /// # Errors
     /// As [`Held::take`].
-    pub(super) fn retake(&mut self) -> Result<()> {
-        self.lock = self.login.lock(self.broker.world, self.broker.deadline())?;
-        self.current = current(self.login, self.whose, self.broker)?;
+    pub(super) fn reacquire(&mut self) -> Result<()> {
+        self.lock = self.handle.lock(self.broker.world, self.broker.deadline())?;
+        self.current = read_current(self.handle, self.context, self.broker)?;
         Ok(())
     }
 
@@ -139,8 +144,8 @@ impl<'a, 'w> Held<'a, 'w> {
     ///
     /// # Errors
     /// `NoAnswer` when another process is at it for ten minutes.
-    pub(super) fn turn(&self) -> Result<Option<Lock>> {
-        self.broker.outside(|| self.login.turn(self.broker.world))
+    pub(super) fn lock_prompt(&self) -> Result<Option<Lock>> {
+        self.broker.pause_deadline(|| self.handle.lock_prompt(self.broker.world))
     }
 
     /// The proofs of reauthentication that there are.
@@ -154,14 +159,14 @@ impl<'a, 'w> Held<'a, 'w> {
     }
 
     /// Keeps a proof of reauthentication with the login.
-    pub(super) fn keep_rapt(&self, rapt: &Secret) {
+    pub(super) fn store_rapt(&self, rapt: &Secret) {
         let world = self.broker.world;
-        let stored = self.login.draft(world).and_then(|successor| {
-            let stored = successor.store_rapt(&self.current.refresh_token, rapt, world);
+        let stored = self.handle.pending_update(world).and_then(|update| {
+            let stored = update.store_rapt(&self.current.refresh_token, rapt, world);
             stored.map_err(|error| Error::unexpected(io_reason(&error)))
         });
         if let Err(error) = stored {
-            let name = self.whose.name;
+            let name = self.context.name;
             world.terminal.warn(&format!(
                 "the proof of reauthentication of {name} cannot be stored, {error}: the next run will ask again"
             ));
@@ -173,36 +178,39 @@ impl<'a, 'w> Held<'a, 'w> {
     ///
     /// # Errors
     /// Those of `ask`, or that the next refresh token could not be stored.
-    pub(super) fn ask<T: Brings>(
+    pub(super) fn refresh_and_store<T: HasRefreshToken>(
         &mut self,
-        ask: impl Fn(&Secret, Patience) -> Result<T>,
+        send_refresh: impl Fn(&Secret, RetryPolicy) -> Result<T>,
     ) -> Result<T> {
-        let (login, name, world) = (self.login, self.whose.name, self.broker.world);
+        let (handle, name, world) = (self.handle, self.context.name, self.broker.world);
         // A refresh token that rotates is spent by asking: have the file for its successor ready.
-        let rotates = self.whose.rotates || self.current.rotates;
-        let draft = rotates.then(|| login.draft(world));
-        if let Some(Err(error)) = &draft {
+        let rotates = self.context.rotates_refresh_tokens || self.current.rotates;
+        let pending_update = rotates.then(|| handle.pending_update(world));
+        if let Some(Err(error)) = &pending_update {
             return Err(Error::unexpected(format!(
                 "the next refresh token of {name} could not be stored, {error}"
             ))
             .hint("make room, or set GAUTH_CONFIG_DIR to a folder of your own"));
         }
-        let patience = if rotates { Patience::SingleUse } else { Patience::Usual };
-        let mut asked = ask(&self.current.refresh_token, patience);
-        if asked.as_ref().is_err_and(|error| error.kind() == ErrorKind::LoginRequired) {
-            let newer = current(login, self.whose, self.broker)?;
-            if !newer.refresh_token.same_as(&self.current.refresh_token) {
+        let retry_policy = if rotates { RetryPolicy::OnlyIfUnsent } else { RetryPolicy::Standard };
+        let mut result = send_refresh(&self.current.refresh_token, retry_policy);
+        if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::LoginRequired) {
+            let newer = read_current(handle, self.context, self.broker)?;
+            if !newer.refresh_token.constant_time_eq(&self.current.refresh_token) {
                 self.current = newer;
-                asked = ask(&self.current.refresh_token, Patience::SingleUse);
+                result = send_refresh(&self.current.refresh_token, RetryPolicy::OnlyIfUnsent);
             }
         }
-        login.remember(&self.current.refresh_token, asked.as_ref().err(), world);
-        let answer = asked?;
-        let sent = &self.current.refresh_token;
-        if let Some(next) = answer.next().filter(|next| !next.same_as(sent)) {
-            let draft = draft.unwrap_or_else(|| login.draft(world));
-            let stored = draft.and_then(|successor| {
-                let stored = successor.store(sent, next, world);
+        handle.record_outcome(&self.current.refresh_token, result.as_ref().err(), world);
+        let response = result?;
+        let sent_refresh_token = &self.current.refresh_token;
+        if let Some(new_refresh_token) =
+            response.new_refresh_token().filter(|next| !next.constant_time_eq(sent_refresh_token))
+        {
+            let pending_update = pending_update.unwrap_or_else(|| handle.pending_update(world));
+            let stored = pending_update.and_then(|update| {
+                let stored =
+                    update.store_refresh_token(sent_refresh_token, new_refresh_token, world);
                 stored.map_err(|error| Error::unexpected(io_reason(&error)))
             });
             if let Err(error) = stored {
@@ -211,36 +219,40 @@ impl<'a, 'w> Held<'a, 'w> {
                     "the new refresh token of {name} cannot be stored, {error}: the next run may need a new login",
                 ));
             }
-            self.current.refresh_token = next.clone();
+            self.current.refresh_token = new_refresh_token.clone();
             self.current.rotates = true;
         }
-        Ok(answer)
+        Ok(response)
     }
 }
 
-fn current(login: &Login<'_>, whose: Whose<'_>, broker: &Broker<'_>) -> Result<Current> {
-    let name = whose.name;
-    match login.current(broker.world)? {
-        Stored::Current(current) => Ok(current),
-        Stored::Gone => {
+fn read_current(
+    handle: &RefreshTokenHandle<'_>,
+    context: LoginContext<'_>,
+    broker: &Broker<'_>,
+) -> Result<CurrentRefreshToken> {
+    let name = context.name;
+    match handle.stored_state(broker.world)? {
+        StoredState::Current(current) => Ok(current),
+        StoredState::Gone => {
             let why = "another gauth has signed out meanwhile";
-            Err(Error::login_required(name, why, whose.hint))
+            Err(Error::login_required(name, why, context.sign_in_hint))
         }
-        Stored::Replaced => {
+        StoredState::Replaced => {
             let what = format!("{name} was signed in anew while its old login was being used");
             Err(Error::no_answer(what).hint("the same again, which uses the new login"))
         }
     }
 }
 
-fn sorted(mut scopes: Vec<String>) -> Vec<String> {
+fn sorted_and_deduplicated(mut scopes: Vec<String>) -> Vec<String> {
     scopes.sort();
     scopes.dedup();
     scopes
 }
 
 /// A saved expiry in Unix seconds: UTC unless it has an offset, fractions ignored.
-fn unix(text: &str) -> Option<i64> {
+fn parse_expiry(text: &str) -> Option<i64> {
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
         return Some(time.as_second());
     }
@@ -258,9 +270,9 @@ mod tests {
             serde_json::from_str(include_str!("../../tests/data/vectors.json")).expect("vectors");
         for case in vectors["expiry_parse"].as_array().expect("cases") {
             let text = case["in"].as_str().expect("text");
-            assert_eq!(unix(text), case["unix"].as_i64(), "{text}");
+            assert_eq!(parse_expiry(text), case["unix"].as_i64(), "{text}");
         }
-        assert_eq!(unix("2026-01-02T05:04:04+01:00"), unix("2026-01-02T04:04:04Z"));
-        assert_eq!(unix("yesterday"), None);
+        assert_eq!(parse_expiry("2026-01-02T05:04:04+01:00"), parse_expiry("2026-01-02T04:04:04Z"));
+        assert_eq!(parse_expiry("yesterday"), None);
     }
 }

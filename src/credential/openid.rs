@@ -1,93 +1,120 @@
 //! A login at somebody else's OpenID provider: an ID token that was kept, and a refresh token that gets the next one.
 
-use crate::accounts::{Login, Origin};
+use crate::accounts::{Origin, RefreshTokenHandle};
 use crate::broker::Broker;
-use crate::cache::KeyDigest;
-use crate::credential::external_account::check_client;
-use crate::credential::login::{self, Held, Whose};
-use crate::credential::{AGAIN, Revocation, Setting};
+use crate::cache::CacheKeyHasher;
+use crate::credential::external_account::check_oauth_client;
+use crate::credential::login::{self, LockedLogin, LoginContext};
+use crate::credential::{BROKEN_CREDENTIAL_HINT, ParseOptions, Revocation};
 use crate::error::{Error, ErrorKind, Result};
-use crate::google::sts::{self, ClientAuth, Exchange};
-use crate::google::token::{self, Granted};
+use crate::google::sts::{self, ClientAuthentication, TokenExchangeRequest};
+use crate::google::token::{self, TokenResponse};
 use crate::google::{answer, revoke};
-use crate::http::Patience;
-use crate::json::Fields;
-use crate::login::provider::Auth;
+use crate::http::RetryPolicy;
+use crate::json::JsonFields;
+use crate::login::provider::ClientAuthMethod;
 use crate::printable;
 use crate::secret::Secret;
 use crate::token::Token;
-use crate::trust::Endpoint;
+use crate::trust::EndpointKind;
 use crate::url::Url;
 use crate::world::World;
 
 /// The kind of a login that gives ID tokens only.
-pub const KIND: &str = "openid_login";
+pub const CREDENTIAL_TYPE: &str = "openid_login";
 
 /// A kept ID token with less left, in seconds, is not used: it has a way to go yet.
-const MARGIN: i64 = 60;
+const MIN_ID_TOKEN_SECONDS: i64 = 60;
 
 /// The ways of proving who the client is, by the names of OpenID Connect Discovery.
-const AUTH: &[(&str, Auth)] =
-    &[("client_secret_basic", Auth::EncodedBasic), ("client_secret_post", Auth::Body)];
+const CLIENT_AUTH_METHODS: &[(&str, ClientAuthMethod)] = &[
+    ("client_secret_basic", ClientAuthMethod::ClientSecretBasic),
+    ("client_secret_post", ClientAuthMethod::ClientSecretPost),
+];
 
 /// The name of a way to prove who the client is.
-pub fn auth_name(auth: Auth) -> &'static str {
-    AUTH.iter().find(|(_, known)| *known == auth).map_or(AUTH[0].0, |(name, _)| name)
+pub fn client_auth_method_name(method: ClientAuthMethod) -> &'static str {
+    CLIENT_AUTH_METHODS
+        .iter()
+        .find(|(_, known)| *known == method)
+        .map_or(CLIENT_AUTH_METHODS[0].0, |(name, _)| name)
 }
 
 /// Such a login.
-pub struct Session {
+pub struct OidcSession {
     /// What the provider calls itself.
     issuer: String,
     token_uri: Url,
     /// The OAuth client of the login, which its ID tokens are for.
     pub client_id: String,
     client_secret: Option<Secret>,
-    auth: Auth,
+    client_auth_method: ClientAuthMethod,
     /// Where it takes its tokens back.
     revoke_url: Option<Url>,
     refresh_token: Option<Secret>,
     id_token: Option<Secret>,
     origin: Origin,
     /// Whose login it is, for errors.
-    name: String,
-    login_hint: String,
+    display_name: String,
+    sign_in_hint: String,
 }
 
-impl Session {
+impl OidcSession {
     /// Reads the fields. `within` is what names them in errors, such as `credential_source.openid`.
     ///
     /// # Errors
     /// Malformed or unsafe, naming the field.
-    pub fn parse(fields: &mut Fields, within: &str, setting: &Setting) -> Result<Session> {
-        let named = |name: &str| match within {
+    pub fn parse(
+        fields: &mut JsonFields,
+        field_prefix: &str,
+        parse_options: &ParseOptions,
+    ) -> Result<OidcSession> {
+        let full_name = |name: &str| match field_prefix {
             "" => name.to_owned(),
-            within => format!("{within}.{name}"),
+            field_prefix => format!("{field_prefix}.{name}"),
         };
-        let malformed = |what: String| setting.malformed(named(&what)).hint(AGAIN);
-        let issuer = fields.needed("issuer").map_err(malformed)?;
-        let token_uri = fields.needed("token_uri").map_err(malformed)?;
+        let malformed =
+            |what: String| parse_options.malformed(full_name(&what)).hint(BROKEN_CREDENTIAL_HINT);
+        let issuer = fields.required("issuer").map_err(malformed)?;
+        let token_uri = fields.required("token_uri").map_err(malformed)?;
         // The file's own refresh token goes to the file's own provider, whoever that is.
-        let token_uri =
-            setting.trusted(Endpoint::Subject, &named("token_uri"), &token_uri, None)?;
+        let token_uri = parse_options.checked_endpoint(
+            EndpointKind::SubjectToken,
+            &full_name("token_uri"),
+            &token_uri,
+            None,
+        )?;
         let revoke_url = fields.text("revoke_url").map_err(malformed)?;
         let revoke_url = revoke_url
             .filter(|url| !url.is_empty())
-            .map(|url| setting.trusted(Endpoint::Subject, &named("revoke_url"), &url, None))
+            .map(|url| {
+                parse_options.checked_endpoint(
+                    EndpointKind::SubjectToken,
+                    &full_name("revoke_url"),
+                    &url,
+                    None,
+                )
+            })
             .transpose()?;
-        let client_id = fields.needed("client_id").map_err(malformed)?;
-        let secret = |token: &Secret| !token.is_empty();
-        let client_secret = fields.secret("client_secret").map_err(malformed)?.filter(secret);
-        let auth = fields.text("client_auth").map_err(malformed)?;
-        let auth = auth.as_deref().filter(|auth| !auth.is_empty()).unwrap_or(AUTH[0].0);
-        let known = AUTH.iter().find(|(name, _)| *name == auth).map(|(_, auth)| *auth);
-        let auth = known.ok_or_else(|| {
-            let names: Vec<&str> = AUTH.iter().map(|(name, _)| *name).collect();
+        let client_id = fields.required("client_id").map_err(malformed)?;
+        let is_not_empty = |token: &Secret| !token.is_empty();
+        let client_secret = fields.secret("client_secret").map_err(malformed)?.filter(is_not_empty);
+        let method_name = fields.text("client_auth").map_err(malformed)?;
+        let method_name = method_name
+            .as_deref()
+            .filter(|auth| !auth.is_empty())
+            .unwrap_or(CLIENT_AUTH_METHODS[0].0);
+        let method = CLIENT_AUTH_METHODS
+            .iter()
+            .find(|(name, _)| *name == method_name)
+            .map(|(_, auth)| *auth);
+        let client_auth_method = method.ok_or_else(|| {
+            let names: Vec<&str> = CLIENT_AUTH_METHODS.iter().map(|(name, _)| *name).collect();
             malformed(format!("client_auth is none of {}", names.join(", ")))
         })?;
-        let refresh_token = fields.secret("refresh_token").map_err(malformed)?.filter(secret);
-        let id_token = fields.secret("id_token").map_err(malformed)?.filter(secret);
-        check_client(&client_id, "").map_err(malformed)?;
+        let refresh_token = fields.secret("refresh_token").map_err(malformed)?.filter(is_not_empty);
+        let id_token = fields.secret("id_token").map_err(malformed)?.filter(is_not_empty);
+        check_oauth_client(&client_id, "").map_err(malformed)?;
         for (name, value) in [("client_secret", &client_secret), ("refresh_token", &refresh_token)]
         {
             if value.as_ref().is_some_and(|value| !value.is_one_line()) {
@@ -97,40 +124,43 @@ impl Session {
         if refresh_token.is_none() && id_token.is_none() {
             return Err(malformed("refresh_token is missing, and id_token too".to_owned()));
         }
-        let issuer_shown = printable::text(&issuer);
-        Ok(Session {
+        let shown_issuer = printable::text(&issuer);
+        Ok(OidcSession {
             issuer,
             token_uri,
             client_id,
             client_secret,
-            auth,
+            client_auth_method,
             revoke_url,
             refresh_token,
-            id_token: id_token.filter(token::is_id_token),
-            origin: setting.origin.clone(),
-            name: setting.account.clone().unwrap_or_else(|| setting.place.clone()),
-            login_hint: format!("gauth login --issuer {issuer_shown} --client-id-file FILE"),
+            id_token: id_token.filter(token::is_well_formed_jwt),
+            origin: parse_options.origin.clone(),
+            display_name: parse_options
+                .account
+                .clone()
+                .unwrap_or_else(|| parse_options.location.clone()),
+            sign_in_hint: format!("gauth login --issuer {shown_issuer} --client-id-file FILE"),
         })
     }
 
     /// Names whose login it is, where the file does.
-    pub fn of(self, account: Option<&str>) -> Session {
-        Session { name: account.map_or(self.name, str::to_owned), ..self }
+    pub fn with_account(self, account: Option<&str>) -> OidcSession {
+        OidcSession { display_name: account.map_or(self.display_name, str::to_owned), ..self }
     }
 
     /// The provider, for errors.
-    pub fn place(&self) -> String {
+    pub fn location(&self) -> String {
         format!("the login at {}", printable::text(&self.issuer))
     }
 
     /// Adds what tells this login from the next.
-    pub fn identify(&self, digest: &mut KeyDigest) {
-        digest.field(&self.issuer);
-        digest.field(self.token_uri.as_str());
-        digest.field(&self.client_id);
-        let proof = self.refresh_token.as_ref().or(self.id_token.as_ref());
-        if let Some(proof) = proof {
-            login::identify(&self.origin, proof, digest);
+    pub fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
+        hasher.add_text(&self.issuer);
+        hasher.add_text(self.token_uri.as_str());
+        hasher.add_text(&self.client_id);
+        let key_token = self.refresh_token.as_ref().or(self.id_token.as_ref());
+        if let Some(key_token) = key_token {
+            login::hash_cache_key(&self.origin, key_token, hasher);
         }
     }
 
@@ -139,28 +169,38 @@ impl Session {
     /// # Errors
     /// `LoginRequired` when the person has to sign in again.
     pub fn id_token(&self, broker: &Broker<'_>) -> Result<Secret> {
-        if let Some(kept) = self.id_token.as_ref().filter(|token| self.will_do(token, broker)) {
-            broker.world.terminal.note(|| format!("the ID token kept for {} is used", self.name));
-            return Ok(kept.clone());
+        if let Some(stored_token) =
+            self.id_token.as_ref().filter(|token| self.is_usable(token, broker))
+        {
+            broker
+                .world
+                .terminal
+                .note(|| format!("the ID token kept for {} is used", self.display_name));
+            return Ok(stored_token.clone());
         }
         let Some(refresh_token) = &self.refresh_token else {
             let why = "its ID token is over, and there is no refresh token";
-            return Err(Error::login_required(&self.name, why, &self.login_hint));
+            return Err(Error::login_required(&self.display_name, why, &self.sign_in_hint));
         };
-        let login = self.login(refresh_token);
-        let whose = Whose { name: &self.name, hint: &self.login_hint, rotates: true };
-        let granted = Held::take(&login, whose, broker)?
-            .ask(|token, patience| self.ask(token, patience, broker))?;
-        granted.id_token.filter(token::is_id_token).ok_or_else(|| {
+        let handle = self.refresh_token_handle(refresh_token);
+        let context = LoginContext {
+            name: &self.display_name,
+            sign_in_hint: &self.sign_in_hint,
+            rotates_refresh_tokens: true,
+        };
+        let granted = LockedLogin::acquire(&handle, context, broker)?.refresh_and_store(
+            |token, retry_policy| self.send_refresh(token, retry_policy, broker),
+        )?;
+        granted.id_token.filter(token::is_well_formed_jwt).ok_or_else(|| {
             let host = self.token_uri.authority();
             let why = format!("{host} gives no ID token without a new sign-in");
-            Error::login_required(&self.name, &why, &self.login_hint)
+            Error::login_required(&self.display_name, &why, &self.sign_in_hint)
         })
     }
 
     /// In what words the provider refused this very login, as far as that is remembered.
-    pub fn refusal(&self, world: &World) -> Option<String> {
-        self.login(self.refresh_token.as_ref()?).refusal(world)
+    pub fn last_rejection(&self, world: &World) -> Option<String> {
+        self.refresh_token_handle(self.refresh_token.as_ref()?).last_rejection(world)
     }
 
     /// Ends the login at the provider.
@@ -169,59 +209,83 @@ impl Session {
     /// When it does not answer, or refuses.
     pub fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
         let (Some(url), Some(refresh_token)) = (&self.revoke_url, &self.refresh_token) else {
-            return Ok(Revocation::Impossible);
+            return Ok(Revocation::Unsupported);
         };
-        let newest = self.login(refresh_token).newest(broker.world)?;
-        let answer = broker.send(&revoke::login_of_client(url, &newest, self.client()))?;
-        Ok(Revocation::told(revoke::read_of("the provider", &answer, url.authority())?))
+        let refresh_token =
+            self.refresh_token_handle(refresh_token).newest_refresh_token(broker.world)?;
+        let response = broker.send(&revoke::revocation_request(
+            url,
+            &refresh_token,
+            self.client_authentication(),
+        ))?;
+        Ok(Revocation::from_newly_revoked(revoke::read_revocation(
+            "the provider",
+            &response,
+            url.authority(),
+        )?))
     }
 
-    fn login<'a>(&'a self, refresh_token: &'a Secret) -> Login<'a> {
-        Login { origin: &self.origin, client_id: &self.client_id, refresh_token, rapt: None }
+    fn refresh_token_handle<'a>(&'a self, refresh_token: &'a Secret) -> RefreshTokenHandle<'a> {
+        RefreshTokenHandle {
+            origin: &self.origin,
+            client_id: &self.client_id,
+            refresh_token,
+            rapt: None,
+        }
     }
 
     /// Whether the ID token that is kept is the one to use. Where it cannot be renewed, it is for as long as it lasts.
-    fn will_do(&self, kept: &Secret, broker: &Broker<'_>) -> bool {
-        let token = Token::identity(kept.clone(), KIND);
-        let lasts = token.expires_at.is_some() && token.fresh(broker.now(), MARGIN);
-        lasts && (self.refresh_token.is_none() || broker.settles_for(&token, MARGIN))
+    fn is_usable(&self, id_token: &Secret, broker: &Broker<'_>) -> bool {
+        let token = Token::from_id_token(id_token.clone(), CREDENTIAL_TYPE);
+        let is_valid =
+            token.expires_at.is_some() && token.is_fresh(broker.now(), MIN_ID_TOKEN_SECONDS);
+        is_valid
+            && (self.refresh_token.is_none() || broker.is_sufficient(&token, MIN_ID_TOKEN_SECONDS))
     }
 
-    fn client(&self) -> ClientAuth<'_> {
-        match (&self.client_secret, self.auth) {
-            (None, _) => ClientAuth::Id(&self.client_id),
-            (Some(secret), Auth::Body) => ClientAuth::Body(&self.client_id, secret),
-            (Some(secret), Auth::Basic | Auth::EncodedBasic) => {
-                ClientAuth::EncodedBasic(&self.client_id, secret)
+    fn client_authentication(&self) -> ClientAuthentication<'_> {
+        match (&self.client_secret, self.client_auth_method) {
+            (None, _) => ClientAuthentication::ClientIdOnly(&self.client_id),
+            (Some(secret), ClientAuthMethod::ClientSecretPost) => {
+                ClientAuthentication::ClientSecretPost(&self.client_id, secret)
             }
+            (
+                Some(secret),
+                ClientAuthMethod::ClientSecretBasicUnencoded | ClientAuthMethod::ClientSecretBasic,
+            ) => ClientAuthentication::ClientSecretBasic(&self.client_id, secret),
         }
     }
 
-    fn ask(
+    fn send_refresh(
         &self,
         refresh_token: &Secret,
-        patience: Patience,
+        retry_policy: RetryPolicy,
         broker: &Broker<'_>,
-    ) -> Result<Granted> {
-        let wish = Exchange {
-            grant_type: Some(sts::REFRESH),
+    ) -> Result<TokenResponse> {
+        let token_request = TokenExchangeRequest {
+            grant_type: Some(sts::REFRESH_TOKEN_GRANT_TYPE),
             refresh_token: Some(refresh_token),
-            client: Some(self.client()),
-            ..Exchange::default()
+            client_authentication: Some(self.client_authentication()),
+            ..TokenExchangeRequest::default()
         };
         let now = broker.now();
         let host = self.token_uri.authority();
-        let response = broker.send(&sts::exchange(&self.token_uri, &wish).patience(patience))?;
+        let response = broker.send(
+            &sts::token_exchange_request(&self.token_uri, &token_request)
+                .retry_policy(retry_policy),
+        )?;
         if response.status == 200 {
-            return token::read(&response, host, now);
+            return token::read_bearer_response(&response, host, now);
         }
-        let error = answer::failure_of("the provider", &response, host);
+        let error = answer::status_error("the provider", &response, host);
         match answer::server_error(&response) {
-            Some(said) if error.kind() == ErrorKind::Refused && said.code == "invalid_grant" => {
-                let why = format!("{host} says {}", said.words());
-                Err(Error::login_required(&self.name, &why, &self.login_hint))
+            Some(server_error)
+                if error.kind() == ErrorKind::Refused && server_error.code == "invalid_grant" =>
+            {
+                let why = format!("{host} says {}", server_error.message());
+                Err(Error::login_required(&self.display_name, &why, &self.sign_in_hint))
             }
-            _ => Err(error.hint_if_none(|| self.login_hint.clone())),
+            _ => Err(error.hint_if_none(|| self.sign_in_hint.clone())),
         }
     }
 }

@@ -1,27 +1,27 @@
 //! A ready access token from a variable or a file: used as it is, its life unknown.
 
 use crate::broker::Broker;
-use crate::cache::KeyDigest;
-use crate::credential::{About, Credential};
+use crate::cache::CacheKeyHasher;
+use crate::credential::{Credential, CredentialInfo};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
-use crate::token::{self, AccessRequest, Token};
+use crate::token::{self, AccessTokenRequest, Token};
 
 /// A token somebody else minted.
-pub struct Ready {
+pub struct StaticToken {
     token: Secret,
-    about: About,
+    info: CredentialInfo,
 }
 
-impl Ready {
+impl StaticToken {
     /// Takes a token found at `place`; white space around it is dropped, as gcloud does.
     ///
     /// # Errors
     /// Malformed, when it is empty or cannot be a token.
-    pub fn new(raw: &[u8], place: &str) -> Result<Ready> {
+    pub fn new(raw: &[u8], location: &str) -> Result<StaticToken> {
         let malformed = |what| {
-            Error::malformed(place, what)
-                .hint(format!("put an access token there, or take {place} away"))
+            Error::malformed(location, what)
+                .hint(format!("put an access token there, or take {location} away"))
         };
         let text = std::str::from_utf8(raw).map_err(|_| malformed("is not UTF-8 text"))?;
         let text = text.trim();
@@ -32,47 +32,50 @@ impl Ready {
         if text.starts_with('{') {
             return Err(malformed("holds JSON where a bare token belongs"));
         }
-        if !token::well_formed(text) {
+        if !token::is_well_formed(text) {
             return Err(malformed("holds no token: it has spaces or is too long"));
         }
-        let about =
-            About { kind: "access_token".to_owned(), place: place.to_owned(), ..About::default() };
-        Ok(Ready { token, about })
+        let info = CredentialInfo {
+            credential_type: "access_token".to_owned(),
+            location: location.to_owned(),
+            ..CredentialInfo::default()
+        };
+        Ok(StaticToken { token, info })
     }
 
     /// Takes a token that gauth itself has got.
-    pub fn known(token: Secret, about: About) -> Ready {
-        Ready { token, about }
+    pub fn from_token(token: Secret, info: CredentialInfo) -> StaticToken {
+        StaticToken { token, info }
     }
 }
 
-impl Credential for Ready {
-    fn about(&self) -> &About {
-        &self.about
+impl Credential for StaticToken {
+    fn info(&self) -> &CredentialInfo {
+        &self.info
     }
 
-    fn identify(&self, digest: &mut KeyDigest) {
-        digest.field("access_token");
-        digest.secret(&self.token);
+    fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
+        hasher.add_text("access_token");
+        hasher.add_secret(&self.token);
     }
 
-    fn cacheable(&self) -> bool {
+    fn is_cacheable(&self) -> bool {
         false
     }
 
-    fn access_token(&self, request: &AccessRequest, _: &Broker<'_>) -> Result<Token> {
-        let wish = [
+    fn access_token(&self, request: &AccessTokenRequest, _: &Broker<'_>) -> Result<Token> {
+        let unsupported_flags = [
             ("--scopes", !request.scopes.is_empty()),
             ("--lifetime", request.lifetime.is_some()),
             ("--subject", request.subject.is_some()),
         ];
-        if let Some((flag, _)) = wish.iter().find(|(_, given)| *given) {
+        if let Some((flag, _)) = unsupported_flags.iter().find(|(_, is_set)| *is_set) {
             return Err(Error::unsupported(format!(
                 "{} holds a ready token, which {flag} cannot change",
-                self.about.place
+                self.info.location
             ))
-            .hint(format!("leave {flag} away, or unset {}", self.about.place)));
+            .hint(format!("leave {flag} away, or unset {}", self.info.location)));
         }
-        Ok(self.about.stamp(Token::new(self.token.clone(), "access_token", None)))
+        Ok(self.info.annotate(Token::new(self.token.clone(), "access_token", None)))
     }
 }

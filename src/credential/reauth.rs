@@ -4,11 +4,13 @@
 use std::time::Duration;
 
 use crate::broker::Broker;
-use crate::credential::login::{Brings, Held};
+use crate::credential::login::{HasRefreshToken, LockedLogin};
 use crate::error::{Error, ErrorKind, Result};
-use crate::google::reauth::{self, Challenge, Kind, Next, ROUNDS, SCOPE};
-use crate::google::token::Granted;
-use crate::http::{HttpRequest, Patience};
+use crate::google::reauth::{
+    self, ChallengeType, MAX_CHALLENGES, REAUTH_SCOPE, ReauthChallenge, ReauthSessionState,
+};
+use crate::google::token::TokenResponse;
+use crate::http::{HttpRequest, RetryPolicy};
 use crate::printable;
 use crate::secret::Secret;
 use crate::url::Url;
@@ -16,246 +18,292 @@ use crate::world::clock::Deadline;
 use crate::world::prompt;
 
 /// How long a person may take for one answer, as at a login.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PASSWORD_PROMPT_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// What a refresh is asked with.
-pub(super) struct Wish<'a> {
+pub(super) struct RefreshRequest<'a> {
     pub(super) refresh_token: &'a Secret,
     pub(super) scopes: &'a [String],
     pub(super) rapt: Option<&'a Secret>,
-    pub(super) patience: Patience,
+    pub(super) retry_policy: RetryPolicy,
 }
 
 /// What came of a refresh, other than an error.
-pub(super) enum Said {
-    Granted(Box<Granted>),
+pub(super) enum ReauthOutcome {
+    Granted(Box<TokenResponse>),
     /// The login is good, but a proof is missing or no longer good.
-    WantsProof,
+    ReauthRequired,
 }
 
-impl Brings for Said {
-    fn next(&self) -> Option<&Secret> {
+impl HasRefreshToken for ReauthOutcome {
+    fn new_refresh_token(&self) -> Option<&Secret> {
         match self {
-            Said::Granted(granted) => granted.next(),
-            Said::WantsProof => None,
+            ReauthOutcome::Granted(granted) => granted.new_refresh_token(),
+            ReauthOutcome::ReauthRequired => None,
         }
     }
 }
 
-type Ask<'a> = dyn Fn(&Wish<'_>) -> Result<Said> + 'a;
+type SendRefresh<'a> = dyn Fn(&RefreshRequest<'_>) -> Result<ReauthOutcome> + 'a;
 
 /// Whom to ask, and where.
-pub(super) struct Person<'a> {
+pub(super) struct ReauthUser<'a> {
     pub(super) name: &'a str,
-    pub(super) login_hint: &'a str,
+    pub(super) sign_in_hint: &'a str,
     /// Whether the login is of our own store.
-    pub(super) is_ours: bool,
+    pub(super) is_own_login: bool,
     pub(super) token_endpoint: &'a Url,
     /// What the token is wanted for: the organisation's rules go by it.
     pub(super) scopes: &'a [String],
 }
 
-impl Person<'_> {
+impl ReauthUser<'_> {
     /// What `ask` is granted, with a proof if that is what it takes.
     ///
     /// # Errors
     /// Those of `ask`; `LoginRequired` where nobody can be asked, or has no answer that is taken.
-    pub(super) fn granted(
+    pub(super) fn refresh_with_reauth(
         &self,
-        held: &mut Held<'_, '_>,
+        locked_login: &mut LockedLogin<'_, '_>,
         scopes: &[String],
-        ask: &Ask<'_>,
+        send_refresh: &SendRefresh<'_>,
         broker: &Broker<'_>,
-    ) -> Result<Granted> {
-        let tried = (held.refresh_token().clone(), held.rapts().to_vec());
-        if let Some(granted) = with_known_proofs(held, scopes, ask)? {
+    ) -> Result<TokenResponse> {
+        let tried_tokens = (locked_login.refresh_token().clone(), locked_login.rapts().to_vec());
+        if let Some(granted) = refresh_with_known_rapts(locked_login, scopes, send_refresh)? {
             return Ok(granted);
         }
-        if !broker.may_ask() {
-            return Err(self.required());
+        if !broker.can_prompt() {
+            return Err(self.reauth_required_error());
         }
-        let Some(server) = reauth::server(self.token_endpoint) else {
+        let Some(server) = reauth::server_for_token_endpoint(self.token_endpoint) else {
             let host = self.token_endpoint.authority();
-            return Err(
-                self.login(&format!("{host} wants a reauthentication, which only Google has"))
-            );
+            return Err(self.login_required_error(&format!(
+                "{host} wants a reauthentication, which only Google has"
+            )));
         };
         // Whoever waits for the person's answer holds nothing that a new login would have to wait for.
-        held.release();
-        let _sign = broker.asking();
-        let _turn = held.turn()?;
-        held.retake()?;
+        locked_login.release();
+        let _prompt_marker = broker.mark_prompting();
+        let _prompt_lock = locked_login.lock_prompt()?;
+        locked_login.reacquire()?;
         // Somebody else may have asked meanwhile.
-        if has_changed(held, &tried)
-            && let Some(granted) = with_known_proofs(held, scopes, ask)?
+        if has_new_tokens(locked_login, &tried_tokens)
+            && let Some(granted) = refresh_with_known_rapts(locked_login, scopes, send_refresh)?
         {
             return Ok(granted);
         }
-        let token = self.token_for_this(held, ask)?;
-        held.release();
-        let proof = self.converse(&server, &token, broker)?;
-        held.retake()?;
-        held.keep_rapt(&proof);
-        match with_proof(held, scopes, Some(&proof), ask)? {
-            Said::Granted(granted) => Ok(*granted),
-            Said::WantsProof => Err(self.login("Google does not take the proof it has just given")),
+        let reauth_token = self.reauth_scoped_token(locked_login, send_refresh)?;
+        locked_login.release();
+        let rapt = self.answer_challenges(&server, &reauth_token, broker)?;
+        locked_login.reacquire()?;
+        locked_login.store_rapt(&rapt);
+        match refresh_with_rapt(locked_login, scopes, Some(&rapt), send_refresh)? {
+            ReauthOutcome::Granted(granted) => Ok(*granted),
+            ReauthOutcome::ReauthRequired => {
+                Err(self.login_required_error("Google does not take the proof it has just given"))
+            }
         }
     }
 
     /// An access token that is good for nothing but the questions.
-    fn token_for_this(&self, held: &mut Held<'_, '_>, ask: &Ask<'_>) -> Result<Secret> {
-        let never = || {
-            let error =
-                self.login("its login cannot be asked again (accounts.reauth was left out)");
-            match self.is_ours {
+    fn reauth_scoped_token(
+        &self,
+        locked_login: &mut LockedLogin<'_, '_>,
+        send_refresh: &SendRefresh<'_>,
+    ) -> Result<Secret> {
+        let scope_missing_error = || {
+            let error = self.login_required_error(
+                "its login cannot be asked again (accounts.reauth was left out)",
+            );
+            match self.is_own_login {
                 true => error
-                    .hint(format!("{} --scopes cloud-platform,accounts.reauth", self.login_hint)),
+                    .hint(format!("{} --scopes cloud-platform,accounts.reauth", self.sign_in_hint)),
                 false => error,
             }
         };
-        match with_proof(held, &[SCOPE.to_owned()], None, ask) {
-            Ok(Said::Granted(granted)) => match &granted.scopes {
-                Some(scopes) if !scopes.iter().any(|scope| scope == SCOPE) => Err(never()),
+        match refresh_with_rapt(locked_login, &[REAUTH_SCOPE.to_owned()], None, send_refresh) {
+            Ok(ReauthOutcome::Granted(granted)) => match &granted.scopes {
+                Some(scopes) if !scopes.iter().any(|scope| scope == REAUTH_SCOPE) => {
+                    Err(scope_missing_error())
+                }
                 _ => Ok(granted.access_token),
             },
-            Ok(Said::WantsProof) => Err(never()),
-            Err(error) if error.kind() == ErrorKind::Refused => Err(never()),
+            Ok(ReauthOutcome::ReauthRequired) => Err(scope_missing_error()),
+            Err(error) if error.kind() == ErrorKind::Refused => Err(scope_missing_error()),
             Err(error) => Err(error),
         }
     }
 
     /// Answers what the server asks, until it gives the proof.
-    fn converse(&self, server: &Url, token: &Secret, broker: &Broker<'_>) -> Result<Secret> {
-        let mut next = self.send(&reauth::start(server, token, self.scopes)?, server, broker)?;
-        let mut answered = None;
-        for _ in 0..ROUNDS {
+    fn answer_challenges(
+        &self,
+        server: &Url,
+        token: &Secret,
+        broker: &Broker<'_>,
+    ) -> Result<Secret> {
+        let mut next =
+            self.send(&reauth::start_session_request(server, token, self.scopes)?, server, broker)?;
+        let mut answered_challenge = None;
+        for _ in 0..MAX_CHALLENGES {
             let (session, challenges, pending) = match next {
-                Next::Asked { session, challenges, pending } => (session, challenges, pending),
-                Next::Proof(proof) => return Ok(proof),
-                Next::Over(status) => return Err(self.over(&status)),
+                ReauthSessionState::ChallengeRequired {
+                    session_id: session,
+                    challenges,
+                    pending,
+                } => (session, challenges, pending),
+                ReauthSessionState::Authenticated(proof) => return Ok(proof),
+                ReauthSessionState::Ended(status) => return Err(self.ended_error(&status)),
             };
-            let challenge = self.answerable(&challenges)?;
+            let challenge = self.supported_challenge(&challenges)?;
             // The same once more: the answer was wrong.
-            let again =
-                answered.as_ref().is_some_and(|answered| !pending || *answered == challenge.id);
-            let password = self.password(again, server, broker)?;
-            let request = reauth::respond(server, token, &session, &challenge.id, &password)?;
+            let is_retry = answered_challenge
+                .as_ref()
+                .is_some_and(|answered| !pending || *answered == challenge.id);
+            let password = self.prompt_password(is_retry, server, broker)?;
+            let request = reauth::continue_session_request(
+                server,
+                token,
+                &session,
+                &challenge.id,
+                &password,
+            )?;
             let host = server.authority();
             next = self
                 .send(&request, server, broker)
-                .map_err(|error| reauth::without_password(error, &password, host))?;
-            answered = Some(challenge.id.clone());
+                .map_err(|error| reauth::without_password_echo(error, &password, host))?;
+            answered_challenge = Some(challenge.id.clone());
         }
         match next {
-            Next::Proof(proof) => Ok(proof),
-            Next::Over(status) => Err(self.over(&status)),
-            Next::Asked { .. } => Err(self.login(&format!("{ROUNDS} answers were not enough"))),
+            ReauthSessionState::Authenticated(proof) => Ok(proof),
+            ReauthSessionState::Ended(status) => Err(self.ended_error(&status)),
+            ReauthSessionState::ChallengeRequired { .. } => {
+                Err(self.login_required_error(&format!("{MAX_CHALLENGES} answers were not enough")))
+            }
         }
     }
 
-    fn send(&self, request: &HttpRequest, server: &Url, broker: &Broker<'_>) -> Result<Next> {
+    fn send(
+        &self,
+        request: &HttpRequest,
+        server: &Url,
+        broker: &Broker<'_>,
+    ) -> Result<ReauthSessionState> {
         let response = broker.send(request)?;
-        reauth::read(&response, server.authority())
-            .map_err(|error| error.hint_if_none(|| self.login_hint.to_owned()))
+        reauth::read_session(&response, server.authority())
+            .map_err(|error| error.hint_if_none(|| self.sign_in_hint.to_owned()))
     }
 
     /// The first challenge that can be answered here.
-    fn answerable<'c>(&self, challenges: &'c [Challenge]) -> Result<&'c Challenge> {
-        let password = challenges.iter().find(|challenge| challenge.kind == Kind::Password);
+    fn supported_challenge<'c>(
+        &self,
+        challenges: &'c [ReauthChallenge],
+    ) -> Result<&'c ReauthChallenge> {
+        let password =
+            challenges.iter().find(|challenge| challenge.challenge_type == ChallengeType::Password);
         password.ok_or_else(|| {
-            let kinds = challenges.iter().map(|challenge| challenge.kind.words());
+            let kinds = challenges.iter().map(|challenge| challenge.challenge_type.description());
             let asks = "the organisation asks for";
-            match challenges.first().map(|challenge| &challenge.kind) {
-                None => self.login("Google names nothing that could be answered now"),
-                Some(Kind::SecurityKey) => self
-                    .login(&format!("{asks} a security key, which only a browser can use"))
+            match challenges.first().map(|challenge| &challenge.challenge_type) {
+                None => self.login_required_error("Google names nothing that could be answered now"),
+                Some(ChallengeType::SecurityKey) => self
+                    .login_required_error(&format!("{asks} a security key, which only a browser can use"))
                     .hint(format!(
                         "{} in a browser; for machines a service account (--impersonate-service-account)",
-                        self.login_hint
+                        self.sign_in_hint
                     )),
-                Some(Kind::Saml) => self.login(&format!("{asks} {}", Kind::Saml.words())),
+                Some(ChallengeType::Saml) => self.login_required_error(&format!("{asks} {}", ChallengeType::Saml.description())),
                 Some(_) => {
                     let kinds: Vec<String> = kinds.collect();
-                    self.login(&format!("{asks} {}, which gauth does not know", kinds.join(" or ")))
+                    self.login_required_error(&format!("{asks} {}, which gauth does not know", kinds.join(" or ")))
                 }
             }
         })
     }
 
-    fn password(&self, again: bool, server: &Url, broker: &Broker<'_>) -> Result<Secret> {
+    fn prompt_password(&self, is_retry: bool, server: &Url, broker: &Broker<'_>) -> Result<Secret> {
         let name = printable::text(self.name);
-        let place = if server.is_loopback() { server.authority() } else { "Google" };
-        let why = match again {
+        let server_name = if server.is_loopback() { server.authority() } else { "Google" };
+        let why = match is_retry {
             false => format!("the organisation asks {name} for the password again"),
             true => format!("{name}: this was not the password"),
         };
-        let question = format!("{why}\nthe password, for {place} (not shown): ");
+        let question = format!("{why}\nthe password, for {server_name} (not shown): ");
         let world = broker.world;
-        let until = Deadline::after(&*world.clock, PATIENCE);
-        let typed = broker.outside(|| prompt::hidden_until(&question, until, world));
-        let typed = typed.map_err(|error| match error.kind() {
+        let deadline = Deadline::after(&*world.clock, PASSWORD_PROMPT_TIMEOUT);
+        let password =
+            broker.pause_deadline(|| prompt::ask_secret_until(&question, deadline, world));
+        let password = password.map_err(|error| match error.kind() {
             ErrorKind::NoAnswer => {
-                let minutes = PATIENCE.as_secs() / 60;
+                let minutes = PASSWORD_PROMPT_TIMEOUT.as_secs() / 60;
                 let why = format!("nobody has typed the password for {minutes} minutes");
-                self.login(&why).hint("the same again")
+                self.login_required_error(&why).hint("the same again")
             }
             _ => error,
         })?;
-        Ok(Secret::new(typed.as_str()))
+        Ok(Secret::new(password.as_str()))
     }
 
-    fn over(&self, status: &str) -> Error {
-        self.login(&format!("the reauthentication ended, Google says {status}"))
+    fn ended_error(&self, status: &str) -> Error {
+        self.login_required_error(&format!("the reauthentication ended, Google says {status}"))
     }
 
-    fn login(&self, why: &str) -> Error {
-        Error::login_required(self.name, why, self.login_hint)
+    fn login_required_error(&self, why: &str) -> Error {
+        Error::login_required(self.name, why, self.sign_in_hint)
     }
 
     /// Nobody is there to be asked.
-    fn required(&self) -> Error {
+    fn reauth_required_error(&self) -> Error {
         let why = "the organisation asks for the password or key again (reauthentication)";
-        let hint = match self.is_ours {
+        let hint = match self.is_own_login {
             true => format!(
                 "gauth token --account {} at a terminal, which asks for it",
                 printable::text(self.name)
             ),
-            false => format!("{}, or the same at a terminal, which asks for it", self.login_hint),
+            false => format!("{}, or the same at a terminal, which asks for it", self.sign_in_hint),
         };
-        self.login(why).hint(hint)
+        self.login_required_error(why).hint(hint)
     }
 }
 
 /// Tries the proofs there are, or none where there is none.
-fn with_known_proofs(
-    held: &mut Held<'_, '_>,
+fn refresh_with_known_rapts(
+    locked_login: &mut LockedLogin<'_, '_>,
     scopes: &[String],
-    ask: &Ask<'_>,
-) -> Result<Option<Granted>> {
-    let known = held.rapts().to_vec();
-    let mut known = known.iter().map(Some).collect::<Vec<_>>();
-    if known.is_empty() {
-        known.push(None);
+    send_refresh: &SendRefresh<'_>,
+) -> Result<Option<TokenResponse>> {
+    let known_rapts = locked_login.rapts().to_vec();
+    let mut candidates = known_rapts.iter().map(Some).collect::<Vec<_>>();
+    if candidates.is_empty() {
+        candidates.push(None);
     }
-    for proof in known {
-        if let Said::Granted(granted) = with_proof(held, scopes, proof, ask)? {
+    for rapt in candidates {
+        if let ReauthOutcome::Granted(granted) =
+            refresh_with_rapt(locked_login, scopes, rapt, send_refresh)?
+        {
             return Ok(Some(*granted));
         }
     }
     Ok(None)
 }
 
-fn with_proof(
-    held: &mut Held<'_, '_>,
+fn refresh_with_rapt(
+    locked_login: &mut LockedLogin<'_, '_>,
     scopes: &[String],
     rapt: Option<&Secret>,
-    ask: &Ask<'_>,
-) -> Result<Said> {
-    held.ask(|refresh_token, patience| ask(&Wish { refresh_token, scopes, rapt, patience }))
+    send_refresh: &SendRefresh<'_>,
+) -> Result<ReauthOutcome> {
+    locked_login.refresh_and_store(|refresh_token, retry_policy| {
+        send_refresh(&RefreshRequest { refresh_token, scopes, rapt, retry_policy })
+    })
 }
 
-fn has_changed(held: &Held<'_, '_>, tried: &(Secret, Vec<Secret>)) -> bool {
-    let (refresh_token, rapts) = tried;
-    let is_new = |rapt: &Secret| !rapts.iter().any(|known| known.same_as(rapt));
-    !held.refresh_token().same_as(refresh_token) || held.rapts().iter().any(is_new)
+fn has_new_tokens(
+    locked_login: &LockedLogin<'_, '_>,
+    tried_tokens: &(Secret, Vec<Secret>),
+) -> bool {
+    let (refresh_token, rapts) = tried_tokens;
+    let is_new = |rapt: &Secret| !rapts.iter().any(|known| known.constant_time_eq(rapt));
+    !locked_login.refresh_token().constant_time_eq(refresh_token)
+        || locked_login.rapts().iter().any(is_new)
 }

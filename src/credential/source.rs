@@ -4,65 +4,65 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::broker::Broker;
-use crate::cache::KeyDigest;
-use crate::credential::{About, Credential, Revocation};
+use crate::cache::CacheKeyHasher;
+use crate::credential::{Credential, CredentialInfo, Revocation};
 use crate::error::Result;
-use crate::http::Identity;
+use crate::http::ClientCertificate;
 use crate::token::{Token, TokenRequest};
 use crate::trust::DEFAULT_UNIVERSE;
 use crate::world::World;
 
 /// What a token must have left to be used once more, in seconds.
-const LEAST: i64 = 60;
+const MIN_SOURCE_TOKEN_SECONDS: i64 = 60;
 
 /// A credential, and its token once there is one.
-pub struct Source {
+pub struct SourceCredential {
     credential: Rc<dyn Credential>,
     /// `None`: the token is for IAM only. Otherwise it is asked for as the wanted one is.
-    as_wanted: bool,
+    forwards_request: bool,
     token: RefCell<Option<Rc<Token>>>,
 }
 
-impl Source {
+impl SourceCredential {
     /// A source whose token gets another one from IAM.
-    pub fn for_iam(credential: Rc<dyn Credential>) -> Source {
-        Source { credential, as_wanted: false, token: RefCell::default() }
+    pub fn for_iam(credential: Rc<dyn Credential>) -> SourceCredential {
+        SourceCredential { credential, forwards_request: false, token: RefCell::default() }
     }
 
     /// A source that is asked for the very token that is wanted.
-    pub fn as_wanted(credential: Rc<dyn Credential>) -> Source {
-        Source { credential, as_wanted: true, token: RefCell::default() }
+    pub fn forwarding_requests(credential: Rc<dyn Credential>) -> SourceCredential {
+        SourceCredential { credential, forwards_request: true, token: RefCell::default() }
     }
 
     /// What is known of it.
-    pub fn about(&self) -> &About {
-        self.credential.about()
+    pub fn info(&self) -> &CredentialInfo {
+        self.credential.info()
     }
 
     /// What files tell of it.
     ///
     /// # Errors
     /// When it turns out to be unusable.
-    pub fn describe(&self) -> Result<About> {
-        self.credential.describe()
+    pub fn load_info(&self) -> Result<CredentialInfo> {
+        self.credential.load_info()
     }
 
     /// The universe of the user's choice, or its own.
     ///
     /// # Errors
     /// When it turns out to be unusable.
-    pub fn universe(&self, chosen: Option<&str>) -> Result<String> {
-        match chosen {
+    pub fn universe_domain(&self, chosen_universe: Option<&str>) -> Result<String> {
+        match chosen_universe {
             Some(chosen) => Ok(chosen.to_owned()),
             None => {
-                Ok(self.describe()?.universe_domain.unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned()))
+                Ok(self.load_info()?.universe_domain.unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned()))
             }
         }
     }
 
     /// In what words its server refused it, as far as that is remembered.
-    pub fn refusal(&self, world: &World) -> Option<String> {
-        self.credential.refusal(world)
+    pub fn last_rejection(&self, world: &World) -> Option<String> {
+        self.credential.last_rejection(world)
     }
 
     /// Ends its login at its server.
@@ -77,21 +77,21 @@ impl Source {
     ///
     /// # Errors
     /// When the server does not answer.
-    pub fn ask_about(&self, broker: &Broker<'_>) -> Result<About> {
-        self.credential.ask_about(broker)
+    pub fn fetch_info(&self, broker: &Broker<'_>) -> Result<CredentialInfo> {
+        self.credential.fetch_info(broker)
     }
 
     /// What servers are shown in its name (mutual TLS).
     ///
     /// # Errors
     /// When certificate and key cannot be used.
-    pub fn identity(&self, world: &World) -> Result<Option<Identity>> {
-        self.credential.identity(world)
+    pub fn identity(&self, world: &World) -> Result<Option<ClientCertificate>> {
+        self.credential.client_certificate(world)
     }
 
     /// Adds what decides its tokens.
-    pub fn identify(&self, digest: &mut KeyDigest) {
-        self.credential.identify(digest);
+    pub fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
+        self.credential.hash_cache_key(hasher);
     }
 
     /// Gets its token, unless the one at hand lasts: a program that lives longer than a token comes here again.
@@ -99,10 +99,12 @@ impl Source {
     /// # Errors
     /// Why there is none.
     pub fn prepare(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<()> {
-        let held = self.token.borrow().clone();
-        match held.is_some_and(|token| token.fresh(broker.now(), LEAST)) {
+        let known_token = self.token.borrow().clone();
+        match known_token
+            .is_some_and(|token| token.is_fresh(broker.now(), MIN_SOURCE_TOKEN_SECONDS))
+        {
             true => Ok(()),
-            false => self.get(request, broker).map(drop),
+            false => self.fetch_token(request, broker).map(drop),
         }
     }
 
@@ -112,12 +114,12 @@ impl Source {
     /// # Errors
     /// Why there is none.
     pub fn token(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<Rc<Token>> {
-        let held = self.token.borrow().clone();
-        held.map_or_else(|| self.get(request, broker), Ok)
+        let known_token = self.token.borrow().clone();
+        known_token.map_or_else(|| self.fetch_token(request, broker), Ok)
     }
 
-    fn get(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<Rc<Token>> {
-        let token = Rc::new(match self.as_wanted {
+    fn fetch_token(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<Rc<Token>> {
+        let token = Rc::new(match self.forwards_request {
             true => broker.token(&*self.credential, request)?,
             false => broker.source_token(&*self.credential)?,
         });

@@ -2,47 +2,47 @@
 
 use std::ffi::{OsStr, OsString};
 
-use crate::curl::destination::destination;
-use crate::curl::options::{self, CurlOption, Meaning};
+use crate::curl::destination::parse_destination;
+use crate::curl::options::{self, CurlOption, OptionEffect};
 use crate::error::{Error, Result};
 use crate::printable;
 use crate::url::{Scheme, Url};
 
 /// More groups than this are no command line that somebody means.
-const MOST_GROUPS: usize = 100;
+const MAX_GROUPS: usize = 100;
 
 /// What curl is asked to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Call {
+pub struct CurlInvocation {
     /// What stands between one `--next` and the other.
-    pub groups: Vec<Group>,
+    pub groups: Vec<RequestGroup>,
     /// Whether the headers of requests are printed (`-v`).
     pub verbose: bool,
     /// Whether an error of the server is one of curl's (`-f`).
-    pub fails: bool,
+    pub fails_on_http_error: bool,
     /// Whether standard input is sent.
-    pub reads_input: bool,
+    pub reads_stdin: bool,
 }
 
 /// URLs, and the options that hold for them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Group {
+pub struct RequestGroup {
     /// Where its first word stands.
-    pub start: usize,
+    pub first_arg: usize,
     /// As written.
     pub urls: Vec<String>,
     /// Where they lead.
-    pub hosts: Vec<Url>,
+    pub destinations: Vec<Url>,
     /// The user's own headers.
     pub headers: Vec<String>,
     /// The method by name.
     pub method: Option<String>,
     /// The method by what is sent: `POST`, `PUT`, `HEAD`, `GET`.
-    pub implied: Option<&'static str>,
-    proxy: bool,
+    pub implied_method: Option<&'static str>,
+    uses_proxy: bool,
 }
 
-impl Group {
+impl RequestGroup {
     /// Whether the user gives a header of this name.
     pub fn has_header(&self, name: &str) -> bool {
         self.headers.iter().any(|header| header_name(header).eq_ignore_ascii_case(name))
@@ -50,19 +50,19 @@ impl Group {
 
     /// The method of its requests.
     pub fn method(&self) -> &str {
-        self.method.as_deref().or(self.implied).unwrap_or("GET")
+        self.method.as_deref().or(self.implied_method).unwrap_or("GET")
     }
 }
 
-impl Call {
+impl CurlInvocation {
     /// Where the requests go, one for each URL.
-    pub fn hosts(&self) -> impl Iterator<Item = &Url> {
-        self.groups.iter().flat_map(|group| &group.hosts)
+    pub fn destinations(&self) -> impl Iterator<Item = &Url> {
+        self.groups.iter().flat_map(|group| &group.destinations)
     }
 
     /// Whether any of it goes without TLS.
-    pub fn is_plain(&self) -> bool {
-        self.hosts().any(|url| url.scheme == Scheme::Http)
+    pub fn uses_plain_http(&self) -> bool {
+        self.destinations().any(|url| url.scheme == Scheme::Http)
     }
 }
 
@@ -76,38 +76,39 @@ fn header_name(header: &str) -> &str {
 /// # Errors
 /// Unsafe, naming the way out, for what leads a token where it was not meant to go; usage for what curl would not
 /// understand either.
-pub fn read(words: &[OsString]) -> Result<Call> {
-    let mut call = Call { groups: vec![Group::default()], ..Call::default() };
+pub fn parse_args(args: &[OsString]) -> Result<CurlInvocation> {
+    let mut call =
+        CurlInvocation { groups: vec![RequestGroup::default()], ..CurlInvocation::default() };
     let mut only_urls = false;
     let mut at = 0;
-    while let Some(word) = words.get(at) {
+    while let Some(arg) = args.get(at) {
         at += 1;
-        let text = word.to_string_lossy();
+        let text = arg.to_string_lossy();
         if only_urls || !text.starts_with('-') {
-            call.url(word)?;
+            call.add_url(arg)?;
         } else if text == "--" {
             only_urls = true;
         } else if let Some(name) = text.strip_prefix("--") {
-            let option = options::long(name).ok_or_else(|| unknown(name))?;
+            let option = options::by_long_name(name).ok_or_else(|| unknown_option(name))?;
             let value = match option.takes_value {
-                true => Some(value(words, &mut at, &text)?),
+                true => Some(next_value(args, &mut at, &text)?),
                 false => None,
             };
-            call.option(option, &text, value.as_deref(), at)?;
+            call.apply_option(option, &text, value.as_deref(), at)?;
         } else {
-            call.letters(&text[1..], words, &mut at)?;
+            call.parse_short_options(&text[1..], args, &mut at)?;
         }
     }
-    if call.groups.len() > MOST_GROUPS {
+    if call.groups.len() > MAX_GROUPS {
         let hint = "more than one gauth curl";
-        return Err(Error::usage(format!("more than {MOST_GROUPS} times --next")).hint(hint));
+        return Err(Error::usage(format!("more than {MAX_GROUPS} times --next")).hint(hint));
     }
-    call.groups.iter().try_for_each(check)?;
+    call.groups.iter().try_for_each(check_proxy)?;
     Ok(call)
 }
 
-fn value(words: &[OsString], at: &mut usize, option: &str) -> Result<OsString> {
-    let value = words.get(*at).cloned();
+fn next_value(args: &[OsString], at: &mut usize, option: &str) -> Result<OsString> {
+    let value = args.get(*at).cloned();
     *at += 1;
     value.ok_or_else(|| {
         let option = printable::text(option);
@@ -115,92 +116,101 @@ fn value(words: &[OsString], at: &mut usize, option: &str) -> Result<OsString> {
     })
 }
 
-impl Call {
-    fn group(&mut self) -> Option<&mut Group> {
+impl CurlInvocation {
+    fn current_group(&mut self) -> Option<&mut RequestGroup> {
         self.groups.last_mut()
     }
 
-    fn url(&mut self, word: &OsStr) -> Result<()> {
-        let text = word.to_string_lossy();
-        let host = destination(&text)?;
-        if let Some(group) = self.group() {
+    fn add_url(&mut self, arg: &OsStr) -> Result<()> {
+        let text = arg.to_string_lossy();
+        let host = parse_destination(&text)?;
+        if let Some(group) = self.current_group() {
             group.urls.push(text.into_owned());
-            group.hosts.push(host);
+            group.destinations.push(host);
         }
         Ok(())
     }
 
     /// Letters behind one dash; the first that takes a value has the rest for it, or the next word.
-    fn letters(&mut self, letters: &str, words: &[OsString], at: &mut usize) -> Result<()> {
+    fn parse_short_options(
+        &mut self,
+        letters: &str,
+        args: &[OsString],
+        at: &mut usize,
+    ) -> Result<()> {
         if letters.matches('v').count() > 2 && letters.bytes().all(|byte| byte == b'v') {
             return Err(Error::not_safe("from -vvv on, curl prints the token in pieces")
                 .hint("-v, where gauth hides it"));
         }
         for (index, letter) in letters.char_indices() {
             let shown = format!("-{letter}");
-            let option = options::short(letter)
-                .filter(|option| option.meaning != Meaning::Next || letters.len() == 1)
-                .ok_or_else(|| unknown(&letters[index..]))?;
+            let option = options::by_letter(letter)
+                .filter(|option| option.effect != OptionEffect::NextGroup || letters.len() == 1)
+                .ok_or_else(|| unknown_option(&letters[index..]))?;
             if !option.takes_value {
-                self.option(option, &shown, None, *at)?;
+                self.apply_option(option, &shown, None, *at)?;
                 continue;
             }
             let rest = &letters[index + letter.len_utf8()..];
             let value = match rest.is_empty() {
-                true => value(words, at, &shown)?,
+                true => next_value(args, at, &shown)?,
                 false => OsString::from(rest),
             };
-            return self.option(option, &shown, Some(&value), *at);
+            return self.apply_option(option, &shown, Some(&value), *at);
         }
         match letters.is_empty() {
-            true => Err(unknown("")),
+            true => Err(unknown_option("")),
             false => Ok(()),
         }
     }
 
     /// `next` is where the word behind the option and its value stands.
-    fn option(
+    fn apply_option(
         &mut self,
         option: CurlOption,
         name: &str,
         value: Option<&OsStr>,
-        next: usize,
+        next_arg: usize,
     ) -> Result<()> {
         let text = value.unwrap_or_default().to_string_lossy();
-        match option.meaning {
-            Meaning::Url => return self.url(value.unwrap_or_default()),
-            Meaning::Next => self.groups.push(Group { start: next, ..Group::default() }),
-            Meaning::Verbose => self.verbose = true,
-            Meaning::Fail => self.fails = true,
-            Meaning::Body => self.reads_input |= text.ends_with("@-") || text.ends_with("=<-"),
-            Meaning::Upload => self.reads_input |= text == "-" || text == ".",
+        match option.effect {
+            OptionEffect::Url => return self.add_url(value.unwrap_or_default()),
+            OptionEffect::NextGroup => {
+                self.groups.push(RequestGroup { first_arg: next_arg, ..RequestGroup::default() })
+            }
+            OptionEffect::Verbose => self.verbose = true,
+            OptionEffect::FailOnHttpError => self.fails_on_http_error = true,
+            OptionEffect::Body => self.reads_stdin |= text.ends_with("@-") || text.ends_with("=<-"),
+            OptionEffect::Upload => self.reads_stdin |= text == "-" || text == ".",
             _ => {}
         }
-        if matches!(option.meaning, Meaning::Line | Meaning::Method | Meaning::Target)
-            && text.chars().any(char::is_control)
+        if matches!(
+            option.effect,
+            OptionEffect::HeaderText | OptionEffect::Method | OptionEffect::RequestTarget
+        ) && text.chars().any(char::is_control)
         {
             return Err(Error::not_safe(format!(
                 "{name} has a line end or another control character"
             ))
             .hint("look at the variable it came from"));
         }
-        let Some(group) = self.group() else { return Ok(()) };
-        match option.meaning {
-            Meaning::Header => {
+        let Some(group) = self.current_group() else { return Ok(()) };
+        match option.effect {
+            OptionEffect::Header => {
                 check_header(&text)?;
                 group.headers.push(text.into_owned());
             }
-            Meaning::Method => group.method = Some(text.into_owned()),
-            Meaning::Body => group.implied = group.implied.or(Some("POST")),
-            Meaning::Upload => group.implied = Some("PUT"),
-            Meaning::Head => group.implied = Some("HEAD"),
-            Meaning::Get => group.implied = Some("GET"),
-            Meaning::Target if !text.starts_with('/') && text != "*" => {
+            OptionEffect::Method => group.method = Some(text.into_owned()),
+            OptionEffect::Body => group.implied_method = group.implied_method.or(Some("POST")),
+            OptionEffect::Upload => group.implied_method = Some("PUT"),
+            OptionEffect::Head => group.implied_method = Some("HEAD"),
+            OptionEffect::Get => group.implied_method = Some("GET"),
+            OptionEffect::RequestTarget if !text.starts_with('/') && text != "*" => {
                 return Err(Error::not_safe(format!("{name} names another place than the URL"))
                     .hint(format!("a path for {name}, as in {name} /path")));
             }
-            Meaning::Proxy => {
-                group.proxy = true;
+            OptionEffect::Proxy => {
+                group.uses_proxy = true;
                 if text.contains('@') {
                     return Err(Error::not_safe(format!(
                         "{name} with a password is seen by all who can list processes"
@@ -208,42 +218,42 @@ impl Call {
                     .hint("export https_proxy=http://USER:PASSWORD@HOST:PORT"));
                 }
             }
-            Meaning::Password if text.contains(':') => {
+            OptionEffect::ProxyUser if text.contains(':') => {
                 return Err(Error::not_safe(format!(
                     "{name} with a password is seen by all who can list processes"
                 ))
                 .hint("export https_proxy=http://USER:PASSWORD@HOST:PORT"));
             }
-            meaning => return refused(meaning, name),
+            effect => return refuse_unsafe(effect, name),
         }
         Ok(())
     }
 }
 
 /// What is never done with a token.
-fn refused(meaning: Meaning, name: &str) -> Result<()> {
-    let (what, hint) = match meaning {
-        Meaning::Config => (
+fn refuse_unsafe(effect: OptionEffect, name: &str) -> Result<()> {
+    let (what, hint) = match effect {
+        OptionEffect::ConfigFile => (
             format!("{name} reads options that gauth does not see"),
             "write them on the command line, or curl -H @<(gauth token --format header) …",
         ),
-        Meaning::Moved => (
+        OptionEffect::OtherHost => (
             format!("{name} sends the token elsewhere than the URL says"),
             "name the place in the URL, with --allow-host if it is not Google's",
         ),
-        Meaning::Unverified => (
+        OptionEffect::UnverifiedTls => (
             format!("{name} sends the token to whoever answers"),
             "--cacert FILE, the certificate that signed the server's",
         ),
-        Meaning::Trusting => (
+        OptionEffect::TokenOnRedirect => (
             format!("{name} hands the token to whomever a redirect names"),
             "-L, which follows without it",
         ),
-        Meaning::Own => (
+        OptionEffect::AuthorizationHeader => (
             format!("{name} makes an Authorization header, and gauth sends one"),
             "curl without gauth, or leave it away",
         ),
-        Meaning::Recorded => {
+        OptionEffect::TokenInFile => {
             (format!("{name} writes the token to a file"), "-v 2> FILE, where gauth hides it")
         }
         _ => return Ok(()),
@@ -276,9 +286,9 @@ fn check_header(header: &str) -> Result<()> {
 }
 
 /// A proxy sees what is sent without TLS.
-fn check(group: &Group) -> Result<()> {
-    let plain = group.hosts.iter().find(|url| url.scheme == Scheme::Http);
-    match plain.filter(|_| group.proxy) {
+fn check_proxy(group: &RequestGroup) -> Result<()> {
+    let plain_http_url = group.destinations.iter().find(|url| url.scheme == Scheme::Http);
+    match plain_http_url.filter(|_| group.uses_proxy) {
         Some(url) => Err(Error::not_safe(format!(
             "{}://{} through a proxy shows the token to it",
             "http",
@@ -289,14 +299,14 @@ fn check(group: &Group) -> Result<()> {
     }
 }
 
-fn unknown(name: &str) -> Error {
+fn unknown_option(name: &str) -> Error {
     let short = name.split('=').next().unwrap_or_default();
     let shown = printable::text(short);
-    if name.contains('=') && options::long(short).is_some_and(|option| option.takes_value) {
+    if name.contains('=') && options::by_long_name(short).is_some_and(|option| option.takes_value) {
         return Error::usage(format!("--{shown}=… is not how curl takes a value"))
             .hint(format!("--{shown} VALUE, in two words"));
     }
-    let hint = match options::completed(short) {
+    let hint = match options::expand_abbreviation(short) {
         Some(full) => format!("--{full}, spelled out"),
         None => "gauth curl --help for gauth's flags, curl --help all for curl's".to_owned(),
     };

@@ -7,18 +7,18 @@ use crate::url::{Scheme, Url};
 
 /// Which token a call is to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+pub enum CurlTokenKind {
     /// An access token.
-    Access,
+    AccessToken,
     /// An ID token for this audience.
-    Identity(String),
+    IdToken(String),
 }
 
 /// Where a URL leads: its scheme, host and port. curl understands more than is taken here.
 ///
 /// # Errors
 /// Unsafe, for what is not https to a plain host name, or http to a loopback address.
-pub fn destination(text: &str) -> Result<Url> {
+pub fn parse_destination(text: &str) -> Result<Url> {
     let shown = printable::text(text.split(['?', '#']).next().unwrap_or_default());
     let Some((scheme, rest)) = text.split_once("://") else {
         let error = Error::not_safe(format!(
@@ -31,7 +31,7 @@ pub fn destination(text: &str) -> Result<Url> {
         return Err(Error::not_safe("a URL has a user name or password, and gauth sends a token")
             .hint("leave away what stands before the @ in the URL"));
     }
-    if authority.contains(['{', '}']) || bracketed(authority) {
+    if authority.contains(['{', '}']) || has_glob_brackets(authority) {
         return Err(Error::not_safe(format!("{shown}: curl puts the name of the host together"))
             .hint("write each URL out; {…} and […] may stand in its path"));
     }
@@ -55,7 +55,7 @@ pub fn destination(text: &str) -> Result<Url> {
 }
 
 /// Whether brackets are more than those of an IPv6 address.
-fn bracketed(authority: &str) -> bool {
+fn has_glob_brackets(authority: &str) -> bool {
     let inside = authority.strip_prefix('[').and_then(|rest| rest.split_once(']'));
     match inside {
         Some((address, rest)) => !address.contains(':') || rest.contains(['[', ']']),
@@ -67,15 +67,20 @@ fn bracketed(authority: &str) -> bool {
 ///
 /// # Errors
 /// Unsafe, when one token would have to serve two audiences.
-pub fn kind(hosts: &[&Url], audience: Option<String>, id_token: bool) -> Result<Kind> {
+pub fn choose_token_kind(
+    hosts: &[&Url],
+    audience: Option<String>,
+    id_token: bool,
+) -> Result<CurlTokenKind> {
     if let Some(audience) = audience {
-        return Ok(Kind::Identity(audience));
+        return Ok(CurlTokenKind::IdToken(audience));
     }
-    let Some(first) = hosts.iter().find(|url| id_token || trust::is_deployed(&url.host)) else {
-        return Ok(Kind::Access);
+    let Some(first) = hosts.iter().find(|url| id_token || trust::is_serverless_host(&url.host))
+    else {
+        return Ok(CurlTokenKind::AccessToken);
     };
     match hosts.iter().find(|url| url.as_str() != first.as_str()) {
-        None => Ok(Kind::Identity(first.as_str().trim_end_matches('/').to_owned())),
+        None => Ok(CurlTokenKind::IdToken(first.as_str().trim_end_matches('/').to_owned())),
         Some(other) => Err(Error::not_safe(format!(
             "{} and {} are named, and an ID token is for one of them",
             first.authority(),
@@ -87,7 +92,7 @@ pub fn kind(hosts: &[&Url], audience: Option<String>, id_token: bool) -> Result<
 
 /// Who may get a token.
 #[derive(Debug, Clone, Copy)]
-pub struct Rules<'a> {
+pub struct DestinationPolicy<'a> {
     /// Hosts the user allowed (`--allow-host`).
     pub allowed: &'a [String],
     /// The universe of the credential.
@@ -96,15 +101,17 @@ pub struct Rules<'a> {
     pub account: Option<&'a str>,
 }
 
-impl Rules<'_> {
+impl DestinationPolicy<'_> {
     /// Checks where a token is about to be sent.
     ///
     /// # Errors
     /// Unsafe, naming the host and the way.
-    pub fn check(&self, kind: &Kind, hosts: &[&Url]) -> Result<()> {
-        match kind {
-            Kind::Access => hosts.iter().try_for_each(|url| self.access(url)),
-            Kind::Identity(audience) => self.identity(audience, hosts),
+    pub fn check(&self, token_kind: &CurlTokenKind, hosts: &[&Url]) -> Result<()> {
+        match token_kind {
+            CurlTokenKind::AccessToken => {
+                hosts.iter().try_for_each(|url| self.check_access_token(url))
+            }
+            CurlTokenKind::IdToken(audience) => self.check_id_token(audience, hosts),
         }
     }
 
@@ -112,17 +119,17 @@ impl Rules<'_> {
         url.is_loopback() || self.allowed.iter().any(|host| host.eq_ignore_ascii_case(&url.host))
     }
 
-    fn access(&self, url: &Url) -> Result<()> {
+    fn check_access_token(&self, url: &Url) -> Result<()> {
         let universe = self.universe.unwrap_or(DEFAULT_UNIVERSE);
-        if self.allows(url) || trust::takes_access_token(url, universe) {
+        if self.allows(url) || trust::may_receive_access_token(url, universe) {
             return Ok(());
         }
         let host = printable::text(url.authority());
-        let whose = self
+        let owner = self
             .account
             .map_or_else(String::new, |account| format!(" of {}", printable::text(account)));
         let error = Error::not_safe(format!(
-            "{host} is not a Google API, the access token{whose} was not sent"
+            "{host} is not a Google API, the access token{owner} was not sent"
         ));
         Err(error.hint(format!(
             "gauth curl --allow-host {} …, or --audience for an ID token",
@@ -131,15 +138,17 @@ impl Rules<'_> {
     }
 
     /// To the host of the audience, or to the one host of the call.
-    fn identity(&self, audience: &str, hosts: &[&Url]) -> Result<()> {
-        let own = Url::parse(audience).ok();
-        let strangers: Vec<&&Url> = hosts
+    fn check_id_token(&self, audience: &str, hosts: &[&Url]) -> Result<()> {
+        let audience_url = Url::parse(audience).ok();
+        let other_hosts: Vec<&&Url> = hosts
             .iter()
-            .filter(|url| !self.allows(url) && own.as_ref().is_none_or(|own| own.host != url.host))
+            .filter(|url| {
+                !self.allows(url) && audience_url.as_ref().is_none_or(|own| own.host != url.host)
+            })
             .collect();
-        let Some((first, others)) = strangers.split_first() else { return Ok(()) };
-        let other = match own.as_ref().filter(|_| strangers.len() < hosts.len()) {
-            Some(own) => Some(own),
+        let Some((first, others)) = other_hosts.split_first() else { return Ok(()) };
+        let other = match audience_url.as_ref().filter(|_| other_hosts.len() < hosts.len()) {
+            Some(audience_url) => Some(audience_url),
             None => others.iter().map(|url| **url).find(|url| url.host != first.host),
         };
         match other {

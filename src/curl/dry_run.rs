@@ -1,22 +1,32 @@
 //! What would be sent, for people to read.
 
-use crate::curl::call::Call;
-use crate::curl::destination::Kind;
+use crate::curl::call::CurlInvocation;
+use crate::curl::destination::CurlTokenKind;
 use crate::duration;
 use crate::token::Token;
 use crate::{printable, secret};
 
 /// One paragraph for each URL: method, URL, headers; the token as a fingerprint.
-pub fn dry_run(call: &Call, kind: &Kind, token: &Token, now: i64) -> String {
-    let begin = token.secret.beginning();
-    let mut about = vec![match (kind, &token.account) {
-        (Kind::Access, Some(account)) => format!("access token of {}", printable::text(account)),
-        (Kind::Access, None) => "access token".to_owned(),
-        (Kind::Identity(audience), _) => format!("ID token for {}", printable::text(audience)),
+pub fn dry_run(
+    call: &CurlInvocation,
+    token_kind: &CurlTokenKind,
+    token: &Token,
+    now: i64,
+) -> String {
+    let prefix = token.secret.known_prefix();
+    let mut details = vec![match (token_kind, &token.account) {
+        (CurlTokenKind::AccessToken, Some(account)) => {
+            format!("access token of {}", printable::text(account))
+        }
+        (CurlTokenKind::AccessToken, None) => "access token".to_owned(),
+        (CurlTokenKind::IdToken(audience), _) => {
+            format!("ID token for {}", printable::text(audience))
+        }
     }];
-    about.extend(token.left(now).map(|left| format!("{} left", duration::in_words(left))));
-    about.push(format!("fingerprint {}", token.secret.fingerprint()));
-    let authorization = format!("authorization: Bearer {begin}… ({})", about.join(", "));
+    details
+        .extend(token.seconds_left(now).map(|left| format!("{} left", duration::humanize(left))));
+    details.push(format!("fingerprint {}", token.secret.fingerprint()));
+    let authorization = format!("authorization: Bearer {prefix}… ({})", details.join(", "));
     let mut paragraphs = Vec::new();
     for group in &call.groups {
         for url in &group.urls {
@@ -24,8 +34,10 @@ pub fn dry_run(call: &Call, kind: &Kind, token: &Token, now: i64) -> String {
                 format!("{} {}", printable::text(group.method()), printable::text(url)),
                 authorization.clone(),
             ];
-            if let (Some(project), false) = (&token.quota_project, group.has_header(PROJECT)) {
-                lines.push(format!("{PROJECT}: {}", printable::text(project)));
+            if let (Some(project), false) =
+                (&token.quota_project, group.has_header(QUOTA_PROJECT_HEADER))
+            {
+                lines.push(format!("{QUOTA_PROJECT_HEADER}: {}", printable::text(project)));
             }
             lines.extend(group.headers.iter().map(|header| printable::text(header)));
             paragraphs.push(secret::redact(&lines.join("\n")) + "\n");
@@ -35,4 +47,4 @@ pub fn dry_run(call: &Call, kind: &Kind, token: &Token, now: i64) -> String {
 }
 
 /// The header that names the project which pays.
-pub const PROJECT: &str = "x-goog-user-project";
+pub const QUOTA_PROJECT_HEADER: &str = "x-goog-user-project";

@@ -4,20 +4,22 @@ use crate::secret;
 
 /// Reads curl's standard error line by line.
 #[derive(Debug, Default)]
-pub struct Filter {
-    rest: Vec<u8>,
+pub struct StderrFilter {
+    unfinished_line: Vec<u8>,
     /// Whether a server said 401.
-    pub unauthorized: bool,
+    pub saw_unauthorized: bool,
 }
 
-impl Filter {
+impl StderrFilter {
     /// Takes what came and gives what may be shown: whole lines. A progress meter ends its lines with CR.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut shown = Vec::new();
-        self.rest.extend_from_slice(bytes);
-        while let Some(end) = self.rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
-            let line: Vec<u8> = self.rest.drain(..=end).collect();
-            self.line(&line, &mut shown);
+        self.unfinished_line.extend_from_slice(bytes);
+        while let Some(end) =
+            self.unfinished_line.iter().position(|byte| matches!(byte, b'\n' | b'\r'))
+        {
+            let line: Vec<u8> = self.unfinished_line.drain(..=end).collect();
+            self.filter_line(&line, &mut shown);
         }
         shown
     }
@@ -25,25 +27,25 @@ impl Filter {
     /// The last line, if it has no end.
     pub fn finish(&mut self) -> Vec<u8> {
         let mut shown = Vec::new();
-        let line = std::mem::take(&mut self.rest);
-        self.line(&line, &mut shown);
+        let line = std::mem::take(&mut self.unfinished_line);
+        self.filter_line(&line, &mut shown);
         shown
     }
 
-    fn line(&mut self, line: &[u8], shown: &mut Vec<u8>) {
+    fn filter_line(&mut self, line: &[u8], output: &mut Vec<u8>) {
         let text = String::from_utf8_lossy(line);
-        self.unauthorized |= says_401(&text);
-        let clean = without_bearer(&secret::redact(&text));
+        self.saw_unauthorized |= is_unauthorized_status(&text);
+        let clean = redact_bearer(&secret::redact(&text));
         // Untouched where there is nothing to hide, whatever its encoding.
         match clean == text {
-            true => shown.extend_from_slice(line),
-            false => shown.extend_from_slice(clean.as_bytes()),
+            true => output.extend_from_slice(line),
+            false => output.extend_from_slice(clean.as_bytes()),
         }
     }
 }
 
 /// `< HTTP/2 401` of -v, or what curl says with -f.
-fn says_401(line: &str) -> bool {
+fn is_unauthorized_status(line: &str) -> bool {
     let status = line.strip_prefix("< HTTP/").and_then(|rest| rest.split_whitespace().nth(1));
     status == Some("401")
         || line
@@ -52,12 +54,14 @@ fn says_401(line: &str) -> bool {
 }
 
 /// curl cuts long lines: half a token is no token, but it is not shown either.
-fn without_bearer(line: &str) -> String {
-    const MARK: &str = "bearer ";
+fn redact_bearer(line: &str) -> String {
+    const BEARER: &str = "bearer ";
     let lower = line.to_ascii_lowercase();
-    let Some(start) = lower.find(MARK).map(|at| at + MARK.len()) else { return line.to_owned() };
-    let named = lower[..start].contains("authorization");
-    if !named || line[start..].starts_with("[secret ") {
+    let Some(start) = lower.find(BEARER).map(|at| at + BEARER.len()) else {
+        return line.to_owned();
+    };
+    let is_authorization = lower[..start].contains("authorization");
+    if !is_authorization || line[start..].starts_with("[secret ") {
         return line.to_owned();
     }
     let end = line[start..].find([' ', '\r', '\n', ']', '"']).map_or(line.len(), |at| start + at);
@@ -70,12 +74,12 @@ mod tests {
     use crate::secret::Secret;
 
     fn filtered(text: &str) -> (String, bool) {
-        let mut filter = Filter::default();
+        let mut filter = StderrFilter::default();
         // In pieces, as they come through a pipe.
         let mut shown: Vec<u8> =
             text.as_bytes().chunks(7).flat_map(|part| filter.push(part)).collect();
         shown.extend(filter.finish());
-        (String::from_utf8(shown).expect("text"), filter.unauthorized)
+        (String::from_utf8(shown).expect("text"), filter.saw_unauthorized)
     }
 
     #[test]
@@ -93,12 +97,12 @@ mod tests {
 
     #[test]
     fn everything_else_passes_as_it_is() {
-        let mut filter = Filter::default();
+        let mut filter = StderrFilter::default();
         let bytes = b"\r  0 100\rabc\xff\xfe\n> X: bearer of news\nend";
         let mut shown = filter.push(bytes);
         shown.extend(filter.finish());
         assert_eq!(shown, bytes);
-        assert!(!filter.unauthorized);
+        assert!(!filter.saw_unauthorized);
     }
 
     #[test]

@@ -7,11 +7,11 @@ mod filter;
 pub mod options;
 mod words;
 
-pub use call::{Call, Group, read};
-pub use destination::{Kind, Rules, destination, kind};
-pub use dry_run::{PROJECT, dry_run};
-pub use filter::Filter;
-pub use words::split;
+pub use call::{CurlInvocation, RequestGroup, parse_args};
+pub use destination::{CurlTokenKind, DestinationPolicy, choose_token_kind, parse_destination};
+pub use dry_run::{QUOTA_PROJECT_HEADER, dry_run};
+pub use filter::StderrFilter;
+pub use words::separate_curl_args;
 
 #[cfg(test)]
 mod tests;

@@ -2,10 +2,10 @@
 
 use std::ffi::OsString;
 
-use crate::curl::{Kind, Rules, kind, read};
+use crate::curl::{CurlTokenKind, DestinationPolicy, choose_token_kind, parse_args};
 use crate::error::{Error, ErrorKind};
 
-fn words(line: &str) -> Vec<OsString> {
+fn split_args(line: &str) -> Vec<OsString> {
     line.split(' ').map(OsString::from).collect()
 }
 
@@ -15,22 +15,22 @@ fn outcome(
     audience: Option<&str>,
     allowed: &[&str],
     universe: Option<&str>,
-) -> Result<Kind, Error> {
-    let call = read(&words(line))?;
-    let hosts: Vec<_> = call.hosts().collect();
-    let kind = kind(&hosts, audience.map(str::to_owned), false)?;
+) -> Result<CurlTokenKind, Error> {
+    let call = parse_args(&split_args(line))?;
+    let hosts: Vec<_> = call.destinations().collect();
+    let kind = choose_token_kind(&hosts, audience.map(str::to_owned), false)?;
     let allowed: Vec<String> = allowed.iter().map(|&host| host.to_owned()).collect();
-    Rules { allowed: &allowed, universe, account: None }.check(&kind, &hosts)?;
+    DestinationPolicy { allowed: &allowed, universe, account: None }.check(&kind, &hosts)?;
     Ok(kind)
 }
 
 #[track_caller]
-fn access(line: &str) {
-    assert_eq!(outcome(line, None, &[], None).ok(), Some(Kind::Access), "{line}");
+fn assert_access_token(line: &str) {
+    assert_eq!(outcome(line, None, &[], None).ok(), Some(CurlTokenKind::AccessToken), "{line}");
 }
 
 #[track_caller]
-fn refused(line: &str) -> Error {
+fn assert_refused(line: &str) -> Error {
     let error = outcome(line, None, &[], None).expect_err(line);
     assert_eq!(error.kind(), ErrorKind::Unsafe, "{line}: {error}");
     let hint = error.hint_text().unwrap_or_default();
@@ -66,13 +66,13 @@ fn googles_apis_get_an_access_token() {
         "https://storage.googleapis.com/\u{fc}",
         "https://storage.googleapis.com/a\\b",
     ] {
-        access(url);
+        assert_access_token(url);
     }
-    access(&format!("{API}/{}", "x".repeat(5000)));
+    assert_access_token(&format!("{API}/{}", "x".repeat(5000)));
 }
 
 #[test]
-fn other_places_get_nothing() {
+fn other_hosts_get_no_token() {
     for url in [
         "https://example.com/",
         "https://googleapis.com/",
@@ -127,14 +127,14 @@ fn other_places_get_nothing() {
         "",
         "-",
     ] {
-        refused(url);
-        refused(&format!("-s {API} --url {url}"));
-        refused(&format!("{API} --next -d x -- {url}"));
+        assert_refused(url);
+        assert_refused(&format!("-s {API} --url {url}"));
+        assert_refused(&format!("{API} --next -d x -- {url}"));
     }
 }
 
 #[test]
-fn curls_ordinary_options_are_its_own() {
+fn harmless_curl_options_are_accepted() {
     for options in [
         "-s",
         "-sS",
@@ -227,14 +227,14 @@ fn curls_ordinary_options_are_its_own() {
         "-o --",
         "-A --insecure",
     ] {
-        access(&format!("{options} {API}"));
-        access(&format!("{API} {options}"));
-        access(&format!("{API} --next {options} --url {API}"));
+        assert_access_token(&format!("{options} {API}"));
+        assert_access_token(&format!("{API} {options}"));
+        assert_access_token(&format!("{API} --next {options} --url {API}"));
     }
 }
 
 #[test]
-fn what_leads_the_token_away_or_shows_it_is_refused() {
+fn options_that_redirect_or_reveal_the_token_are_refused() {
     for options in [
         "-K file",
         "-Kfile",
@@ -305,32 +305,36 @@ fn what_leads_the_token_away_or_shows_it_is_refused() {
         "-s:",
         "-",
     ] {
-        refused(&format!("{options} {API}"));
-        refused(&format!("{API} {options}"));
-        refused(&format!("-s {API} --next {options} {API}"));
+        assert_refused(&format!("{options} {API}"));
+        assert_refused(&format!("{API} {options}"));
+        assert_refused(&format!("-s {API} --next {options} {API}"));
     }
 }
 
 #[test]
-fn a_header_that_is_split_by_a_space_is_still_a_header() {
+fn an_authorization_header_with_a_space_is_refused() {
     let line = ["-H", "Authorization: Bearer x", API].map(OsString::from);
-    assert_eq!(read(&line).expect_err("refused").kind(), ErrorKind::Unsafe);
+    assert_eq!(parse_args(&line).expect_err("refused").kind(), ErrorKind::Unsafe);
 }
 
 #[test]
-fn what_curl_would_not_take_is_a_mistake() {
+fn invalid_curl_arguments_are_usage_errors() {
     for line in ["-o", "--header", "-sd", "--url=https://storage.googleapis.com/", "--data=x URL"] {
-        assert_eq!(read(&words(line)).expect_err(line).kind(), ErrorKind::Usage, "{line}");
+        assert_eq!(
+            parse_args(&split_args(line)).expect_err(line).kind(),
+            ErrorKind::Usage,
+            "{line}"
+        );
     }
     let many = vec![API; 102].join(" --next ");
-    assert_eq!(read(&words(&many)).expect_err("too many").kind(), ErrorKind::Usage);
+    assert_eq!(parse_args(&split_args(&many)).expect_err("too many").kind(), ErrorKind::Usage);
 }
 
 #[test]
 fn a_proxy_sees_no_token_without_tls() {
-    refused("-x http://proxy.example http://127.0.0.1:1/");
-    refused("--socks5 proxy.example http://127.0.0.1:1/");
-    access(&format!("-x http://proxy.example {API} --next http://127.0.0.1:1/"));
+    assert_refused("-x http://proxy.example http://127.0.0.1:1/");
+    assert_refused("--socks5 proxy.example http://127.0.0.1:1/");
+    assert_access_token(&format!("-x http://proxy.example {API} --next http://127.0.0.1:1/"));
 }
 
 #[test]
@@ -340,16 +344,16 @@ fn services_that_anybody_can_deploy_get_an_id_token_for_themselves() {
         ("-s https://svc-abc.run.app --next https://svc-abc.run.app/b", "https://svc-abc.run.app"),
         ("https://us-east1-p.cloudfunctions.net/f", "https://us-east1-p.cloudfunctions.net"),
     ] {
-        let expected = Some(Kind::Identity(audience.to_owned()));
+        let expected = Some(CurlTokenKind::IdToken(audience.to_owned()));
         assert_eq!(outcome(line, None, &[], None).ok(), expected, "{line}");
         // Not even a host that is allowed gets an access token there.
         assert_eq!(outcome(line, None, &["svc-abc.run.app"], None).ok(), expected, "{line}");
     }
-    refused("https://a.run.app/ https://b.run.app/");
-    refused("https://a.run.app/ https://storage.googleapis.com/");
-    refused("https://storage.googleapis.com/ --next https://a.run.app/");
-    refused("http://a.run.app/");
-    refused("https://a.run.app.evil.example/");
+    assert_refused("https://a.run.app/ https://b.run.app/");
+    assert_refused("https://a.run.app/ https://storage.googleapis.com/");
+    assert_refused("https://storage.googleapis.com/ --next https://a.run.app/");
+    assert_refused("http://a.run.app/");
+    assert_refused("https://a.run.app.evil.example/");
 }
 
 #[test]
@@ -364,7 +368,7 @@ fn an_audience_sends_an_id_token_to_one_host() {
     ] {
         assert_eq!(
             to(line, audience, &[]).ok(),
-            Some(Kind::Identity(audience.to_owned())),
+            Some(CurlTokenKind::IdToken(audience.to_owned())),
             "{line}"
         );
     }
@@ -381,8 +385,8 @@ fn an_audience_sends_an_id_token_to_one_host() {
 #[test]
 fn a_host_is_allowed_by_its_name_and_with_tls() {
     let to = |line| outcome(line, None, &["api.example.com"], None).map_err(|error| error.kind());
-    assert_eq!(to("https://api.example.com/"), Ok(Kind::Access));
-    assert_eq!(to("https://API.example.com:8443/"), Ok(Kind::Access));
+    assert_eq!(to("https://api.example.com/"), Ok(CurlTokenKind::AccessToken));
+    assert_eq!(to("https://API.example.com:8443/"), Ok(CurlTokenKind::AccessToken));
     for line in [
         "http://api.example.com/",
         "https://x.api.example.com/",
@@ -404,7 +408,7 @@ fn a_universe_has_its_own_apis() {
 }
 
 #[test]
-fn a_refusal_names_the_way() {
+fn a_refusal_hints_at_the_remedy() {
     for (line, message, hint) in [
         (
             "https://example.com/",
@@ -427,13 +431,13 @@ fn a_refusal_names_the_way() {
             "--insecure, spelled out",
         ),
     ] {
-        let error = refused(line);
+        let error = assert_refused(line);
         assert_eq!((error.message(), error.hint_text()), (message, Some(hint)));
     }
 }
 
 #[test]
-fn the_method_is_what_curl_would_make_of_it() {
+fn the_method_follows_curls_options() {
     for (line, method) in [
         ("URL", "GET"),
         ("-d x URL", "POST"),
@@ -445,16 +449,16 @@ fn the_method_is_what_curl_would_make_of_it() {
         ("-d x -G URL", "GET"),
         ("-X PATCH -d x URL", "PATCH"),
     ] {
-        let call = read(&words(&line.replace("URL", API))).expect(line);
+        let call = parse_args(&split_args(&line.replace("URL", API))).expect(line);
         assert_eq!(call.groups[0].method(), method, "{line}");
     }
 }
 
 #[test]
 fn groups_begin_behind_next() {
-    let call =
-        read(&words(&format!("-s {API} --next -d @- {API} -: -H a:b {API}"))).expect("a call");
-    let starts: Vec<usize> = call.groups.iter().map(|group| group.start).collect();
+    let call = parse_args(&split_args(&format!("-s {API} --next -d @- {API} -: -H a:b {API}")))
+        .expect("a call");
+    let starts: Vec<usize> = call.groups.iter().map(|group| group.first_arg).collect();
     assert_eq!(starts, [0, 3, 7]);
-    assert!(call.reads_input && !call.verbose && call.groups[2].has_header("A"));
+    assert!(call.reads_stdin && !call.verbose && call.groups[2].has_header("A"));
 }

@@ -12,31 +12,33 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// Usage, when a flag of gauth's stands among curl's words.
-pub fn split(command: &Command, words: &[OsString]) -> Result<Vec<OsString>> {
+pub fn separate_curl_args(command: &Command, args: &[OsString]) -> Result<Vec<OsString>> {
     let mut at = 1;
-    while let Some(word) = words.get(at) {
-        if word == "--" {
-            return Ok(words.to_vec());
+    while let Some(arg) = args.get(at) {
+        if arg == "--" {
+            return Ok(args.to_vec());
         }
-        let text = word.to_string_lossy();
-        let Some(takes_value) = text.strip_prefix("--").and_then(|flag| own(command, flag)) else {
+        let text = arg.to_string_lossy();
+        let Some(takes_value) =
+            text.strip_prefix("--").and_then(|flag| flag_takes_value(command, flag))
+        else {
             break;
         };
         at += 1 + usize::from(takes_value && !text.contains('='));
     }
-    let at = at.min(words.len());
-    let (ours, curls) = words.split_at(at);
-    misplaced(command, curls)?;
-    let mut split = ours.to_vec();
-    if !curls.is_empty() {
-        split.push("--".into());
-        split.extend_from_slice(curls);
+    let at = at.min(args.len());
+    let (gauth_args, curl_args) = args.split_at(at);
+    check_misplaced_flags(command, curl_args)?;
+    let mut separated = gauth_args.to_vec();
+    if !curl_args.is_empty() {
+        separated.push("--".into());
+        separated.extend_from_slice(curl_args);
     }
-    Ok(split)
+    Ok(separated)
 }
 
 /// Whether a flag of gauth's, named without its dashes, takes the next word; `None`: it is not gauth's.
-fn own(command: &Command, flag: &str) -> Option<bool> {
+fn flag_takes_value(command: &Command, flag: &str) -> Option<bool> {
     let name = flag.split('=').next().unwrap_or_default();
     let named = |arg: &&clap::Arg| {
         arg.get_long() == Some(name) || arg.get_all_aliases().unwrap_or_default().contains(&name)
@@ -46,24 +48,24 @@ fn own(command: &Command, flag: &str) -> Option<bool> {
 }
 
 /// What curl has as well is curl's there.
-fn misplaced(command: &Command, curls: &[OsString]) -> Result<()> {
-    let mut words = curls.iter();
-    while let Some(word) = words.next() {
-        let text = word.to_string_lossy();
+fn check_misplaced_flags(command: &Command, curl_args: &[OsString]) -> Result<()> {
+    let mut args = curl_args.iter();
+    while let Some(arg) = args.next() {
+        let text = arg.to_string_lossy();
         if text == "--" {
             return Ok(());
         }
         let Some(flag) = text.strip_prefix("--") else {
             // A value may look like a flag; that of a letter is its rest, or the next word.
-            if last_letter_takes_next_word(&text) {
-                words.next();
+            if last_letter_takes_next_arg(&text) {
+                args.next();
             }
             continue;
         };
-        match options::long(flag) {
-            Some(option) if option.takes_value => drop(words.next()),
+        match options::by_long_name(flag) {
+            Some(option) if option.takes_value => drop(args.next()),
             Some(_) => {}
-            None if own(command, flag).is_some() => {
+            None if flag_takes_value(command, flag).is_some() => {
                 let name = flag.split('=').next().unwrap_or_default();
                 return Err(Error::usage(format!(
                     "--{name} is gauth's and stands among curl's words"
@@ -76,9 +78,9 @@ fn misplaced(command: &Command, curls: &[OsString]) -> Result<()> {
     Ok(())
 }
 
-fn last_letter_takes_next_word(word: &str) -> bool {
-    let Some(letters) = word.strip_prefix('-') else { return false };
-    let valued = |letter: char| options::short(letter).is_some_and(|option| option.takes_value);
+fn last_letter_takes_next_arg(arg: &str) -> bool {
+    let Some(letters) = arg.strip_prefix('-') else { return false };
+    let valued = |letter: char| options::by_letter(letter).is_some_and(|option| option.takes_value);
     letters.find(valued).is_some_and(|at| letters[at..].chars().count() == 1)
 }
 
@@ -88,14 +90,16 @@ mod tests {
     use crate::cli;
 
     fn split_line(line: &str) -> std::result::Result<String, String> {
-        let spec = cli::spec("curl".as_ref()).expect("the command");
-        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        let spec = cli::find_command("curl".as_ref()).expect("the command");
+        let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
         let joined = |words: Vec<OsString>| words.join(" ".as_ref()).to_string_lossy().into_owned();
-        split(&cli::command(spec), &words).map(joined).map_err(|error| error.message().to_owned())
+        separate_curl_args(&cli::clap_command(spec), &args)
+            .map(joined)
+            .map_err(|error| error.message().to_owned())
     }
 
     #[test]
-    fn curls_words_begin_at_the_first_that_is_no_flag_of_gauths() {
+    fn curl_args_begin_at_the_first_that_is_no_gauth_flag() {
         for (line, expected) in [
             ("curl URL", "curl -- URL"),
             ("curl -s URL", "curl -- -s URL"),
@@ -125,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_of_gauths_among_curls_words_is_shown_its_place() {
+    fn a_gauth_flag_among_curl_args_is_an_error() {
         for line in [
             "curl -s --audience X URL",
             "curl URL --audience=X",

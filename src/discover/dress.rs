@@ -4,54 +4,56 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use crate::boundary::Boundary;
+use crate::boundary::AccessBoundary;
 use crate::credential::Credential;
-use crate::credential::downscoped::Downscoped;
-use crate::credential::impersonated::{Impersonated, Role, Server};
-use crate::discover::Found;
+use crate::credential::downscoped::DownscopedCredential;
+use crate::credential::impersonated::{
+    IamEndpoint, ImpersonatedServiceAccount, ImpersonationConfig,
+};
+use crate::discover::FoundCredential;
 use crate::error::{Error, Result};
 use crate::google::iam;
 use crate::google::token;
-use crate::settings::{Narrow, Settings};
+use crate::settings::{Config, Downscoping};
 use crate::url::Url;
 use crate::{printable, private_file};
 
 /// Largest file of an access boundary, in bytes.
-const LARGEST: usize = 64 * 1024;
+const MAX_BOUNDARY_BYTES: usize = 64 * 1024;
 
 /// What the flags put around a credential. It is read before a credential is looked for: a mistake in it is no
 /// reason to look.
-pub(super) struct Dress<'a> {
-    settings: &'a Settings,
-    boundary: Option<Boundary>,
+pub(super) struct Decorations<'a> {
+    config: &'a Config,
+    boundary: Option<AccessBoundary>,
 }
 
-impl<'a> Dress<'a> {
+impl<'a> Decorations<'a> {
     /// What these settings ask for.
     ///
     /// # Errors
     /// When what they name cannot be used.
-    pub(super) fn of(settings: &'a Settings) -> Result<Dress<'a>> {
-        let boundary = settings.narrow.as_ref().map(boundary).transpose()?;
-        Ok(Dress { settings, boundary })
+    pub(super) fn from_config(config: &'a Config) -> Result<Decorations<'a>> {
+        let boundary = config.downscoping.as_ref().map(load_boundary).transpose()?;
+        Ok(Decorations { config, boundary })
     }
 
     /// The credential as the settings want it.
     ///
     /// # Errors
     /// When the names of service accounts do not make a URL.
-    pub(super) fn around(self, found: Found) -> Result<Found> {
-        let Found { mut credential, source } = found;
-        let settings = self.settings;
-        if let Some(chain) = &settings.impersonate {
-            credential = acting_as(credential, &chain.value, settings)?;
+    pub(super) fn apply(self, found: FoundCredential) -> Result<FoundCredential> {
+        let FoundCredential { mut credential, source } = found;
+        let config = self.config;
+        if let Some(chain) = &config.impersonation_chain {
+            credential = apply_impersonation(credential, &chain.value, config)?;
         }
         if let Some(boundary) = self.boundary {
-            let (services, universe) =
-                (settings.services.clone(), settings.universe_domain.clone());
-            credential = Rc::new(Downscoped::new(credential, boundary, services, universe));
+            let (services, universe) = (config.services.clone(), config.universe_domain.clone());
+            credential =
+                Rc::new(DownscopedCredential::new(credential, boundary, services, universe));
         }
-        Ok(Found { credential, source })
+        Ok(FoundCredential { credential, source })
     }
 }
 
@@ -59,42 +61,42 @@ impl<'a> Dress<'a> {
 ///
 /// # Errors
 /// When their names do not make a URL.
-pub fn acting_as(
+pub fn apply_impersonation(
     credential: Rc<dyn Credential>,
     chain: &[String],
-    settings: &Settings,
+    config: &Config,
 ) -> Result<Rc<dyn Credential>> {
     let Some((target, delegates)) = chain.split_last() else { return Ok(credential) };
-    let token_uri = match &settings.token_host {
+    let token_uri = match &config.token_host {
         Some(chosen) => chosen.clone(),
         None => Url::parse(token::ENDPOINT)
             .map_err(|what| Error::unexpected(format!("{} {what}", token::ENDPOINT)))?,
     };
-    let server = Server::Universe(settings.services.clone(), settings.universe_domain.clone());
-    let role = Role {
+    let endpoint = IamEndpoint::Universe(config.services.clone(), config.universe_domain.clone());
+    let impersonation = ImpersonationConfig {
         account: target.clone(),
-        server,
-        delegates: delegates.iter().map(|account| iam::delegate(account)).collect(),
+        iam_endpoint: endpoint,
+        delegates: delegates.iter().map(|account| iam::delegate_resource_name(account)).collect(),
         scopes: Vec::new(),
         lifetime: None,
         token_uri,
     };
-    Ok(Rc::new(Impersonated::new(credential, role)))
+    Ok(Rc::new(ImpersonatedServiceAccount::new(credential, impersonation)))
 }
 
-fn boundary(narrow: &Narrow) -> Result<Boundary> {
-    match narrow {
-        Narrow::Rules(rules) => Boundary::of_flags(rules),
-        Narrow::File(path) => {
-            let place = format!("{} (--access-boundary)", printable::path(path));
-            let bytes = read(path, &place)?;
-            Boundary::parse(&bytes, &place)
+fn load_boundary(downscoping: &Downscoping) -> Result<AccessBoundary> {
+    match downscoping {
+        Downscoping::Rules(rules) => AccessBoundary::from_flags(rules),
+        Downscoping::File(path) => {
+            let location = format!("{} (--access-boundary)", printable::path(path));
+            let bytes = read_boundary_file(path, &location)?;
+            AccessBoundary::parse(&bytes, &location)
         }
     }
 }
 
-fn read(path: &Path, place: &str) -> Result<zeroize::Zeroizing<Vec<u8>>> {
-    private_file::read_named(path, LARGEST).map_err(|fault| {
-        fault.at(path, place).hint("a JSON file with accessBoundary.accessBoundaryRules")
+fn read_boundary_file(path: &Path, location: &str) -> Result<zeroize::Zeroizing<Vec<u8>>> {
+    private_file::read_user_file(path, MAX_BOUNDARY_BYTES).map_err(|error| {
+        error.to_error(path, location).hint("a JSON file with accessBoundary.accessBoundaryRules")
     })
 }

@@ -9,55 +9,55 @@ use serde_json::{Map, Value};
 use crate::accounts;
 use crate::broker::Broker;
 use crate::credential::gcloud;
-use crate::credential::{About, Credential};
-use crate::discover::{Search, places};
+use crate::credential::{Credential, CredentialInfo};
+use crate::discover::{Discovery, places};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gcloud::accounts as stored;
-use crate::gcloud::properties::Properties;
+use crate::gcloud::properties::GcloudProperties;
 use crate::json;
 use crate::printable;
-use crate::token::{AccessRequest, TokenRequest};
+use crate::token::{AccessTokenRequest, TokenRequest};
 use crate::world::World;
 
 /// How long gcloud may keep its database locked before a list goes without it.
-const PATIENCE: Duration = Duration::from_secs(2);
+const DATABASE_LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Whose store a login is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keeper {
+pub enum LoginStore {
     /// gauth's own folder.
     Gauth,
     /// gcloud's database.
     Gcloud,
 }
 
-impl Keeper {
+impl LoginStore {
     /// As lists name it.
     pub fn name(self) -> &'static str {
         match self {
-            Keeper::Gauth => "gauth",
-            Keeper::Gcloud => "gcloud",
+            LoginStore::Gauth => "gauth",
+            LoginStore::Gcloud => "gcloud",
         }
     }
 }
 
 /// A stored login.
-pub struct Login {
+pub struct StoredLogin {
     /// Whose it is.
     pub account: String,
     /// Who keeps it.
-    pub keeper: Keeper,
+    pub store: LoginStore,
     /// The file it is in.
     pub file: PathBuf,
     /// The universe that gcloud has it for.
-    pub universe: Option<String>,
+    pub universe_domain: Option<String>,
     /// What can mint its tokens; it has not been looked into.
     pub credential: Option<Rc<dyn Credential>>,
     /// Its own JSON, or why that cannot be read.
     pub json: Result<Map<String, Value>>,
 }
 
-impl Login {
+impl StoredLogin {
     /// Its `type`, even where the rest cannot be understood.
     pub fn kind(&self) -> Option<&str> {
         let map = self.json.as_ref().ok()?;
@@ -70,13 +70,18 @@ impl Login {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn content(&self, search: &Search<'_>) -> Result<Map<String, Value>> {
+    pub fn json_with_secrets(&self, search: &Discovery<'_>) -> Result<Map<String, Value>> {
         let json = self.json.clone()?;
-        match self.keeper {
-            Keeper::Gcloud => Ok(json),
-            Keeper::Gauth => {
+        match self.store {
+            LoginStore::Gcloud => Ok(json),
+            LoginStore::Gauth => {
                 let bytes = accounts::read_stored(&self.file, search.world())?;
-                accounts::whole(&self.file, &self.account, &bytes, &search.settings.vaults)
+                accounts::resolve_secrets(
+                    &self.file,
+                    &self.account,
+                    &bytes,
+                    &search.config.secret_stores,
+                )
             }
         }
     }
@@ -85,57 +90,61 @@ impl Login {
     ///
     /// # Errors
     /// When it turns out to be unusable.
-    pub fn describe(&self) -> Result<About> {
+    pub fn load_info(&self) -> Result<CredentialInfo> {
         match &self.credential {
-            Some(credential) => credential.describe(),
-            None => Ok(About { account: Some(self.account.clone()), ..About::default() }),
+            Some(credential) => credential.load_info(),
+            None => Ok(CredentialInfo {
+                account: Some(self.account.clone()),
+                ..CredentialInfo::default()
+            }),
         }
     }
 }
 
 /// How a login is, as far as that is known.
 #[derive(Debug)]
-pub enum Condition {
+pub enum LoginState {
     /// Nothing is known against it.
-    Good,
+    Usable,
     /// Its server has refused it, in these words.
-    MustSignIn(String),
+    LoginRequired(String),
     /// It cannot be understood: why, as the end of a sentence that begins with its file.
-    Broken(String),
+    Unreadable(String),
     /// It could not be told, or something else stands against it.
-    Failed(Error),
+    CheckFailed(Error),
 }
 
-impl Login {
+impl StoredLogin {
     /// How it is, without asking anybody.
-    pub fn condition(&self, world: &World) -> Condition {
-        let error = match (&self.json, self.describe()) {
+    pub fn local_state(&self, world: &World) -> LoginState {
+        let error = match (&self.json, self.load_info()) {
             (Err(error), _) => error.message().to_owned(),
             (_, Err(error)) => error.message().to_owned(),
             (Ok(_), Ok(_)) => {
-                let refusal = self.credential.as_ref().and_then(|known| known.refusal(world));
-                return refusal.map_or(Condition::Good, Condition::MustSignIn);
+                let refusal =
+                    self.credential.as_ref().and_then(|known| known.last_rejection(world));
+                return refusal.map_or(LoginState::Usable, LoginState::LoginRequired);
             }
         };
         let file = format!("{}: ", printable::path(&self.file));
-        Condition::Broken(error.strip_prefix(&file).unwrap_or(&error).to_owned())
+        LoginState::Unreadable(error.strip_prefix(&file).unwrap_or(&error).to_owned())
     }
 
     /// How it is, by its server's word: a new token is asked for.
-    pub fn check(&self, broker: &Broker<'_>) -> Condition {
-        let known = self.condition(broker.world);
-        let (Condition::Good | Condition::MustSignIn(_), Some(credential)) =
+    pub fn check_with_server(&self, broker: &Broker<'_>) -> LoginState {
+        let known = self.local_state(broker.world);
+        let (LoginState::Usable | LoginState::LoginRequired(_), Some(credential)) =
             (&known, &self.credential)
         else {
             return known;
         };
-        let wish = TokenRequest::Access(AccessRequest::default());
-        match broker.token(&**credential, &wish) {
-            Ok(_) => Condition::Good,
+        let request = TokenRequest::AccessToken(AccessTokenRequest::default());
+        match broker.token(&**credential, &request) {
+            Ok(_) => LoginState::Usable,
             Err(error) if error.kind() == ErrorKind::LoginRequired => {
-                Condition::MustSignIn(error.message().to_owned())
+                LoginState::LoginRequired(error.message().to_owned())
             }
-            Err(error) => Condition::Failed(error),
+            Err(error) => LoginState::CheckFailed(error),
         }
     }
 }
@@ -143,58 +152,58 @@ impl Login {
 /// What could not be listed, and the logins that could.
 pub struct Logins {
     /// gauth's first, each keeper's in the order of its store.
-    pub all: Vec<Login>,
+    pub all: Vec<StoredLogin>,
     /// Why gcloud's are missing, if they are.
-    pub trouble: Option<Error>,
+    pub gcloud_error: Option<Error>,
 }
 
 /// All of them.
-pub fn all(search: &Search<'_>) -> Logins {
-    let mut all = own(search);
-    let trouble = match in_gcloud(search) {
+pub fn all(search: &Discovery<'_>) -> Logins {
+    let mut all = gauth_logins(search);
+    let gcloud_error = match gcloud_logins(search) {
         Ok(more) => {
             all.extend(more);
             None
         }
         Err(error) => Some(error),
     };
-    Logins { all, trouble }
+    Logins { all, gcloud_error }
 }
 
 /// gauth's own.
-pub fn own(search: &Search<'_>) -> Vec<Login> {
-    let files = accounts::files(search.world()).into_iter();
-    files.map(|(account, file)| own_login(search, account, file)).collect()
+pub fn gauth_logins(search: &Discovery<'_>) -> Vec<StoredLogin> {
+    let files = accounts::list_files(search.world()).into_iter();
+    files.map(|(account, file)| read_gauth_login(search, account, file)).collect()
 }
 
-fn own_login(search: &Search<'_>, account: String, file: PathBuf) -> Login {
-    let place = printable::path(&file);
+fn read_gauth_login(search: &Discovery<'_>, account: String, file: PathBuf) -> StoredLogin {
+    let location = printable::path(&file);
     let (credential, json) = match accounts::read_stored(&file, search.world()) {
         Ok(bytes) => {
-            let json = json::object(&bytes).map_err(|what| Error::malformed(&place, what));
-            (Some(places::own_login(search, &account, file.clone(), bytes)), json)
+            let json = json::parse_object(&bytes).map_err(|what| Error::malformed(&location, what));
+            (Some(places::gauth_login(search, &account, file.clone(), bytes)), json)
         }
         Err(error) => (None, Err(error)),
     };
-    Login { account, keeper: Keeper::Gauth, file, universe: None, credential, json }
+    StoredLogin { account, store: LoginStore::Gauth, file, universe_domain: None, credential, json }
 }
 
 /// gcloud's.
 ///
 /// # Errors
 /// When its database is there and cannot be read.
-fn in_gcloud(search: &Search<'_>) -> Result<Vec<Login>> {
+fn gcloud_logins(search: &Discovery<'_>) -> Result<Vec<StoredLogin>> {
     let Some(folder) = &search.world().folders.gcloud else { return Ok(Vec::new()) };
     let mut logins = Vec::new();
-    for account in stored::list(folder, PATIENCE)? {
-        let (name, universe) = (account.name, account.universe);
-        let login = places::gcloud_login_of(search, &name, Some(universe.clone()))?;
-        logins.push(Login {
-            json: gcloud::stored(folder, &name, &universe, PATIENCE),
+    for account in stored::list(folder, DATABASE_LOCK_TIMEOUT)? {
+        let (name, universe_domain) = (account.name, account.universe_domain);
+        let login = places::gcloud_login_in_universe(search, &name, Some(universe_domain.clone()))?;
+        logins.push(StoredLogin {
+            json: gcloud::account_json(folder, &name, &universe_domain, DATABASE_LOCK_TIMEOUT),
             account: name,
-            keeper: Keeper::Gcloud,
+            store: LoginStore::Gcloud,
             file: folder.join("credentials.db"),
-            universe: Some(universe),
+            universe_domain: Some(universe_domain),
             credential: login.map(|login| Rc::new(login) as Rc<dyn Credential>),
         });
     }
@@ -206,26 +215,26 @@ fn in_gcloud(search: &Search<'_>) -> Result<Vec<Login>> {
 ///
 /// # Errors
 /// When what is chosen cannot be read.
-pub fn active(search: &Search<'_>) -> Result<Option<(String, Keeper)>> {
+pub fn active_account(search: &Discovery<'_>) -> Result<Option<(String, LoginStore)>> {
     let world = search.world();
-    let own = match &search.settings.account {
+    let own = match &search.config.account {
         Some(chosen) => Some(chosen.value.clone()),
-        None => accounts::active(world)?,
+        None => accounts::active_account(world)?,
     };
     if let Some(name) = own {
-        let keeper = match is_own(&name, world) {
-            true => Keeper::Gauth,
-            false => Keeper::Gcloud,
+        let store = match has_gauth_login(&name, world) {
+            true => LoginStore::Gauth,
+            false => LoginStore::Gcloud,
         };
-        return Ok(Some((name, keeper)));
+        return Ok(Some((name, store)));
     }
-    let properties = Properties::open(world.folders.gcloud.as_deref(), &world.env);
+    let properties = GcloudProperties::open(world.folders.gcloud.as_deref(), &world.env);
     // A broken configuration of gcloud's is said where it is used.
     let account = crate::gcloud::active_account(&properties).ok().flatten();
-    Ok(account.map(|account| (account.value, Keeper::Gcloud)))
+    Ok(account.map(|account| (account.value, LoginStore::Gcloud)))
 }
 
 /// Whether gauth has a login of this account.
-pub fn is_own(name: &str, world: &World) -> bool {
+pub fn has_gauth_login(name: &str, world: &World) -> bool {
     accounts::path(name, world).is_some_and(|path| path.symlink_metadata().is_ok())
 }

@@ -10,19 +10,19 @@ use std::rc::Rc;
 use crate::accounts;
 use crate::broker::Broker;
 use crate::credential::external_account::{ci, provider, workload};
-use crate::credential::metadata::Metadata;
-use crate::credential::{self, About, Credential};
-use crate::discover::dress::Dress;
-pub use crate::discover::dress::acting_as;
+use crate::credential::metadata::MetadataServerCredential;
+use crate::credential::{self, Credential, CredentialInfo};
+use crate::discover::dress::Decorations;
+pub use crate::discover::dress::apply_impersonation;
 use crate::error::{Error, ErrorKind, Result};
-use crate::flags::Source;
+use crate::flags::SourceName;
 use crate::printable;
-use crate::settings::{Chosen, Settings, Workload};
+use crate::settings::{Config, Sourced, WorkloadIdentity};
 use crate::world::World;
 
 /// A credential and where it was found.
 #[derive(Clone)]
-pub struct Found {
+pub struct FoundCredential {
     /// It.
     pub credential: Rc<dyn Credential>,
     /// The place, as `--source` and the JSON output name it.
@@ -30,26 +30,26 @@ pub struct Found {
 }
 
 /// What one place had.
-pub enum Looked {
+pub enum Lookup {
     /// Nothing, and why.
-    Nothing(String),
+    NotFound(String),
     /// A credential.
-    Found(Found),
+    Found(FoundCredential),
     /// Something that was meant to be one: an error, never a reason to look further.
     Broken(Error),
 }
 
 /// What is needed to look.
-pub struct Search<'a> {
+pub struct Discovery<'a> {
     /// What holds for this run.
-    pub settings: &'a Settings,
+    pub config: &'a Config,
     /// The outside, and those who ask servers.
     pub broker: &'a Broker<'a>,
     /// Whether a server may be asked; `status` looks without.
-    pub may_ask: bool,
+    pub allow_network: bool,
 }
 
-impl Search<'_> {
+impl Discovery<'_> {
     /// The outside.
     pub fn world(&self) -> &World {
         self.broker.world
@@ -57,89 +57,93 @@ impl Search<'_> {
 }
 
 /// One of the places, in the order in which they are looked at.
-pub struct Place {
+pub struct CredentialSource {
     /// Its number in the manual.
     pub number: u8,
     /// The group it belongs to.
-    pub source: Source,
+    pub group: SourceName,
     /// What it is called.
     pub label: fn(&World) -> String,
     /// Looks.
-    look: fn(&Search<'_>) -> Looked,
+    probe: fn(&Discovery<'_>) -> Lookup,
 }
 
 /// The places, in order.
-pub use places::{PLACES, setting};
+pub use places::{SOURCES, parse_options};
 
 /// A line of `status`: a place, and what it had.
-pub struct Row {
+pub struct SourceReport {
     /// The place.
-    pub place: &'static Place,
+    pub source: &'static CredentialSource,
     /// `None`: not looked at, because an earlier one had a credential and this one would have to be asked.
-    pub looked: Option<Looked>,
+    pub lookup: Option<Lookup>,
 }
 
 /// The credential for this run, acting as whom the flags say and narrowed to what they say.
 ///
 /// # Errors
 /// `NoCredential` when there is none, or whatever is wrong with what was named.
-pub fn credential(search: &Search<'_>) -> Result<Found> {
-    let dress = Dress::of(search.settings)?;
-    dress.around(bare(search)?)
+pub fn credential(search: &Discovery<'_>) -> Result<FoundCredential> {
+    let decorations = Decorations::from_config(search.config)?;
+    decorations.apply(undecorated_credential(search)?)
 }
 
 /// The credential itself.
-fn bare(search: &Search<'_>) -> Result<Found> {
-    if let Some(found) = named(search)? {
+fn undecorated_credential(search: &Discovery<'_>) -> Result<FoundCredential> {
+    if let Some(found) = explicit_credential(search)? {
         return Ok(found);
     }
     let mut reasons = Vec::new();
-    for (index, place) in PLACES.iter().enumerate() {
-        let looked = match within(search.settings, place) {
-            true => (place.look)(search),
-            false => Looked::Nothing("not looked at (--source)".to_owned()),
+    for (index, source) in SOURCES.iter().enumerate() {
+        let lookup = match is_selected(search.config, source) {
+            true => (source.probe)(search),
+            false => Lookup::NotFound("not looked at (--source)".to_owned()),
         };
-        match looked {
-            Looked::Found(found) => return Ok(noted(found, place, search)),
-            Looked::Broken(error) => return Err(error),
-            Looked::Nothing(reason) => {
+        match lookup {
+            Lookup::Found(found) => return Ok(log_used(found, source, search)),
+            Lookup::Broken(error) => return Err(error),
+            Lookup::NotFound(reason) => {
                 // A file with defaults speaks after the variables.
-                if let Some(found) = default_of_file(search, index)? {
+                if let Some(found) = config_file_default(search, index)? {
                     return Ok(found);
                 }
-                if within(search.settings, place) {
-                    let label = (place.label)(search.world());
+                if is_selected(search.config, source) {
+                    let label = (source.label)(search.world());
                     search.world().terminal.note(|| format!("{label}: {reason}"));
                     reasons.push(format!("{label}: {reason}"));
                 }
             }
         }
     }
-    Err(nothing_found(search, &reasons))
+    Err(no_credential_error(search, &reasons))
 }
 
-fn noted(found: Found, place: &Place, search: &Search<'_>) -> Found {
+fn log_used(
+    found: FoundCredential,
+    source: &CredentialSource,
+    search: &Discovery<'_>,
+) -> FoundCredential {
     search.world().terminal.note(|| {
-        let about = found.credential.about();
+        let info = found.credential.info();
         format!(
             "{} from {} is used",
-            credential::kind_in_words(&about.kind),
-            (place.label)(search.world())
+            credential::credential_type_name(&info.credential_type),
+            (source.label)(search.world())
         )
     });
     found
 }
 
-fn within(settings: &Settings, place: &Place) -> bool {
-    settings.source.as_ref().is_none_or(|source| source.value == place.source)
+fn is_selected(config: &Config, source: &CredentialSource) -> bool {
+    config.source.as_ref().is_none_or(|chosen| chosen.value == source.group)
 }
 
 /// What to do when there is no credential.
-pub fn hint(world: &World) -> String {
-    match ci::recognised(world) {
+pub fn no_credential_hint(world: &World) -> String {
+    match ci::detect_ci_system(world) {
         Some(system) => format!(
             "--workload-identity-provider {}, with the token of {}",
-            provider::FORM,
+            provider::PROVIDER_NAME_FORMAT,
             system.name
         ),
         None => {
@@ -148,8 +152,8 @@ pub fn hint(world: &World) -> String {
     }
 }
 
-fn nothing_found(search: &Search<'_>, reasons: &[String]) -> Error {
-    match (&search.settings.source, reasons) {
+fn no_credential_error(search: &Discovery<'_>, reasons: &[String]) -> Error {
+    match (&search.config.source, reasons) {
         (Some(_), [.., reason]) => {
             Error::new(ErrorKind::NoCredential, format!("no credential found, {reason}"))
                 .hint("leave --source away, or gauth status to see what there is")
@@ -158,29 +162,30 @@ fn nothing_found(search: &Search<'_>, reasons: &[String]) -> Error {
             ErrorKind::NoCredential,
             "no credential found in any of the 6 places that gauth status lists",
         )
-        .hint(hint(search.world())),
+        .hint(no_credential_hint(search.world())),
     }
 }
 
 /// Every place and what it had; stops asking servers once something was found.
-pub fn survey(search: &Search<'_>) -> Vec<Row> {
+pub fn probe_all(search: &Discovery<'_>) -> Vec<SourceReport> {
     let mut found = false;
     let mut rows = Vec::new();
-    for place in PLACES {
-        let skip = found && place.source == Source::Metadata;
-        let looked = (!skip && within(search.settings, place)).then(|| read(place, search));
-        found |= matches!(looked, Some(Looked::Found(_) | Looked::Broken(_)));
-        rows.push(Row { place, looked });
+    for source in SOURCES {
+        let skip = found && source.group == SourceName::Metadata;
+        let lookup =
+            (!skip && is_selected(search.config, source)).then(|| probe_and_load(source, search));
+        found |= matches!(lookup, Some(Lookup::Found(_) | Lookup::Broken(_)));
+        rows.push(SourceReport { source, lookup });
     }
     rows
 }
 
 /// Looks, and reads what was found: a credential may turn out to be none.
-fn read(place: &Place, search: &Search<'_>) -> Looked {
-    match (place.look)(search) {
-        Looked::Found(found) => match found.credential.describe() {
-            Ok(_) => Looked::Found(found),
-            Err(error) => Looked::Broken(error),
+fn probe_and_load(source: &CredentialSource, search: &Discovery<'_>) -> Lookup {
+    match (source.probe)(search) {
+        Lookup::Found(found) => match found.credential.load_info() {
+            Ok(_) => Lookup::Found(found),
+            Err(error) => Lookup::Broken(error),
         },
         other => other,
     }
@@ -191,22 +196,28 @@ fn read(place: &Place, search: &Search<'_>) -> Looked {
 ///
 /// # Errors
 /// Whatever is wrong with what was named.
-pub fn would_be_used(search: &Search<'_>, rows: &[Row]) -> Result<Option<Found>> {
-    let dress = Dress::of(search.settings)?;
-    let bare = would_be_found(search, rows)?;
-    bare.map(|found| dress.around(found)).transpose()
+pub fn credential_from_reports(
+    search: &Discovery<'_>,
+    reports: &[SourceReport],
+) -> Result<Option<FoundCredential>> {
+    let decorations = Decorations::from_config(search.config)?;
+    let undecorated = undecorated_from_reports(search, reports)?;
+    undecorated.map(|found| decorations.apply(found)).transpose()
 }
 
-fn would_be_found(search: &Search<'_>, rows: &[Row]) -> Result<Option<Found>> {
-    if let Some(found) = named(search)? {
+fn undecorated_from_reports(
+    search: &Discovery<'_>,
+    reports: &[SourceReport],
+) -> Result<Option<FoundCredential>> {
+    if let Some(found) = explicit_credential(search)? {
         return Ok(Some(found));
     }
-    for (index, row) in rows.iter().enumerate() {
-        match &row.looked {
-            Some(Looked::Found(found)) => return Ok(Some(found.clone())),
-            Some(Looked::Broken(_)) => return Ok(None),
-            Some(Looked::Nothing(_)) | None => {
-                if let Some(found) = default_of_file(search, index)? {
+    for (index, report) in reports.iter().enumerate() {
+        match &report.lookup {
+            Some(Lookup::Found(found)) => return Ok(Some(found.clone())),
+            Some(Lookup::Broken(_)) => return Ok(None),
+            Some(Lookup::NotFound(_)) | None => {
+                if let Some(found) = config_file_default(search, index)? {
                     return Ok(Some(found));
                 }
             }
@@ -219,15 +230,15 @@ fn would_be_found(search: &Search<'_>, rows: &[Row]) -> Result<Option<Found>> {
 ///
 /// # Errors
 /// Whatever is wrong with it.
-pub fn named(search: &Search<'_>) -> Result<Option<Found>> {
-    let settings = search.settings;
-    if let Some(workload) = settings.workload.as_ref().filter(|chosen| chosen.named) {
-        let flagged = |origin: &str| origin.starts_with("--");
-        let credentials = settings.credentials.as_ref().map(|chosen| chosen.origin.as_str());
-        let account = settings.account.as_ref().map(|chosen| chosen.origin.as_str());
-        match [credentials, account].into_iter().flatten().find(|origin| flagged(origin)) {
-            None => return federated(search, workload).map(Some),
-            Some(other) if flagged(&workload.origin) => {
+pub fn explicit_credential(search: &Discovery<'_>) -> Result<Option<FoundCredential>> {
+    let config = search.config;
+    if let Some(workload) = config.workload_identity.as_ref().filter(|chosen| chosen.explicit) {
+        let is_flag = |origin: &str| origin.starts_with("--");
+        let credentials = config.credentials.as_ref().map(|chosen| chosen.origin.as_str());
+        let account = config.account.as_ref().map(|chosen| chosen.origin.as_str());
+        match [credentials, account].into_iter().flatten().find(|origin| is_flag(origin)) {
+            None => return federated_credential(search, workload).map(Some),
+            Some(other) if is_flag(&workload.origin) => {
                 return Err(Error::usage(format!(
                     "{} and {other} do not go together",
                     workload.origin
@@ -238,20 +249,24 @@ pub fn named(search: &Search<'_>) -> Result<Option<Found>> {
             Some(_) => {}
         }
     }
-    let credentials = settings.credentials.as_ref().filter(|chosen| chosen.named);
-    let account = settings.account.as_ref().filter(|chosen| chosen.named);
-    choose(search, credentials, account)
+    let credentials = config.credentials.as_ref().filter(|chosen| chosen.explicit);
+    let account = config.account.as_ref().filter(|chosen| chosen.explicit);
+    credential_from_file_or_account(search, credentials, account)
 }
 
 /// The defaults of `config.toml` come after Google's variables, which are the places 1 and 2.
-fn default_of_file(search: &Search<'_>, index: usize) -> Result<Option<Found>> {
-    let last_variable = PLACES.iter().rposition(|place| place.source == Source::Env);
+fn config_file_default(search: &Discovery<'_>, index: usize) -> Result<Option<FoundCredential>> {
+    let last_variable = SOURCES.iter().rposition(|source| source.group == SourceName::Env);
     match last_variable == Some(index) {
-        true => match &search.settings.workload {
-            Some(workload) => federated(search, workload).map(Some),
+        true => match &search.config.workload_identity {
+            Some(workload) => federated_credential(search, workload).map(Some),
             None => {
-                let settings = search.settings;
-                choose(search, settings.credentials.as_ref(), settings.account.as_ref())
+                let config = search.config;
+                credential_from_file_or_account(
+                    search,
+                    config.credentials.as_ref(),
+                    config.account.as_ref(),
+                )
             }
         },
         false => Ok(None),
@@ -259,34 +274,37 @@ fn default_of_file(search: &Search<'_>, index: usize) -> Result<Option<Found>> {
 }
 
 /// The identity a CI system gives to this job.
-fn federated(search: &Search<'_>, workload: &Chosen<Workload>) -> Result<Found> {
-    let chain = search.settings.impersonate.as_ref();
+fn federated_credential(
+    search: &Discovery<'_>,
+    workload: &Sourced<WorkloadIdentity>,
+) -> Result<FoundCredential> {
+    let chain = search.config.impersonation_chain.as_ref();
     let target = chain.and_then(|chain| chain.value.last().cloned());
-    let setting = places::setting(search, workload.origin.clone());
-    let credential = workload::credential(&workload.value, target, &setting, search.world())?;
-    Ok(Found { credential: Rc::new(credential), source: "workload" })
+    let options = places::parse_options(search, workload.origin.clone());
+    let credential = workload::external_account(&workload.value, target, &options, search.world())?;
+    Ok(FoundCredential { credential: Rc::new(credential), source: "workload" })
 }
 
-fn choose(
-    search: &Search<'_>,
-    credentials: Option<&Chosen<std::ffi::OsString>>,
-    account: Option<&Chosen<String>>,
-) -> Result<Option<Found>> {
+fn credential_from_file_or_account(
+    search: &Discovery<'_>,
+    credentials: Option<&Sourced<std::ffi::OsString>>,
+    account: Option<&Sourced<String>>,
+) -> Result<Option<FoundCredential>> {
     match (credentials, account) {
         (None, None) => Ok(None),
-        (None, Some(account)) => by_account(search, account).map(Some),
+        (None, Some(account)) => find_by_account(search, account).map(Some),
         (Some(file), account) => {
-            let credential = places::named_file(search, file)?;
+            let credential = places::explicit_credential_file(search, file)?;
             if let Some(account) = account {
-                must_match(&*credential, &account.value, &file.origin)?;
+                check_account_matches(&*credential, &account.value, &file.origin)?;
             }
-            Ok(Some(Found { credential, source: "file" }))
+            Ok(Some(FoundCredential { credential, source: "file" }))
         }
     }
 }
 
-fn must_match(credential: &dyn Credential, account: &str, origin: &str) -> Result<()> {
-    match credential.describe()?.account {
+fn check_account_matches(credential: &dyn Credential, account: &str, origin: &str) -> Result<()> {
+    match credential.load_info()?.account {
         Some(found) if !found.eq_ignore_ascii_case(account) => Err(Error::usage(format!(
             "{origin} is a credential of {}, --account asks for {}",
             printable::text(&found),
@@ -299,45 +317,47 @@ fn must_match(credential: &dyn Credential, account: &str, origin: &str) -> Resul
 
 /// A login of gauth, else of gcloud, else the credential file if its e-mail matches, else of the metadata
 /// server: it comes last because it is the only one that has to be asked.
-fn by_account(search: &Search<'_>, account: &Chosen<String>) -> Result<Found> {
+fn find_by_account(search: &Discovery<'_>, account: &Sourced<String>) -> Result<FoundCredential> {
     let name = account.value.as_str();
-    let wanted = |source| search.settings.source.as_ref().is_none_or(|only| only.value == source);
-    if wanted(Source::Login)
+    let is_allowed = |source| search.config.source.as_ref().is_none_or(|only| only.value == source);
+    if is_allowed(SourceName::Login)
         && let Some((path, bytes)) = accounts::load(name, search.world())?
     {
-        let credential = places::own_login(search, name, path, bytes);
-        return Ok(Found { credential, source: "login" });
+        let credential = places::gauth_login(search, name, path, bytes);
+        return Ok(FoundCredential { credential, source: "login" });
     }
-    if wanted(Source::Gcloud)
+    if is_allowed(SourceName::Gcloud)
         && let Some(login) = places::gcloud_login(search, name)?
         && login.exists()?
     {
-        return Ok(Found { credential: Rc::new(login), source: "gcloud" });
+        return Ok(FoundCredential { credential: Rc::new(login), source: "gcloud" });
     }
-    for (source, place) in [(Source::Env, "env"), (Source::Adc, "adc")] {
-        for found in PLACES.iter().filter(|place| place.source == source && wanted(source)) {
-            if let Looked::Found(found) = (found.look)(search)
-                && owner(&found).is_some_and(|owner| owner.eq_ignore_ascii_case(name))
+    for (source, label) in [(SourceName::Env, "env"), (SourceName::Adc, "adc")] {
+        for candidate in
+            SOURCES.iter().filter(|candidate| candidate.group == source && is_allowed(source))
+        {
+            if let Lookup::Found(found) = (candidate.probe)(search)
+                && account_of(&found).is_some_and(|owner| owner.eq_ignore_ascii_case(name))
             {
-                return Ok(Found { credential: found.credential, source: place });
+                return Ok(FoundCredential { credential: found.credential, source: label });
             }
         }
     }
-    if wanted(Source::Metadata) && is_on_google(search) {
+    if is_allowed(SourceName::Metadata) && has_metadata_server(search) {
         let world = search.world();
-        let credential = Metadata::new(
+        let credential = MetadataServerCredential::new(
             detect::host(world)?,
             Some(name),
             world.folders.boot_id(),
-            search.settings.universe_domain.clone(),
+            search.config.universe_domain.clone(),
         );
-        return Ok(Found { credential: Rc::new(credential), source: "metadata" });
+        return Ok(FoundCredential { credential: Rc::new(credential), source: "metadata" });
     }
-    Err(no_login(name, search.world()))
+    Err(no_login_error(name, search.world()))
 }
 
 /// An account that nobody has.
-pub fn no_login(name: &str, world: &World) -> Error {
+pub fn no_login_error(name: &str, world: &World) -> Error {
     let known = account_names(world);
     let name = printable::text(name);
     let error =
@@ -351,15 +371,17 @@ pub fn no_login(name: &str, world: &World) -> Error {
     }
 }
 
-fn owner(found: &Found) -> Option<String> {
-    found.credential.describe().ok()?.account
+fn account_of(found: &FoundCredential) -> Option<String> {
+    found.credential.load_info().ok()?.account
 }
 
-fn is_on_google(search: &Search<'_>) -> bool {
-    match detect::guess(search.world()) {
-        detect::Guess::Yes(_) => true,
-        detect::Guess::No(_) => false,
-        detect::Guess::Unknown => search.may_ask && detect::ping(search.broker).is_ok(),
+fn has_metadata_server(search: &Discovery<'_>) -> bool {
+    match detect::infer_presence(search.world()) {
+        detect::MetadataPresence::Present(_) => true,
+        detect::MetadataPresence::Absent(_) => false,
+        detect::MetadataPresence::Unknown => {
+            search.allow_network && detect::ping(search.broker).is_ok()
+        }
     }
 }
 
@@ -376,9 +398,9 @@ pub fn account_names(world: &World) -> Vec<String> {
 }
 
 /// How a credential is called in one line: `ada@example.com, authorized_user`.
-pub fn one_line(about: &About) -> String {
-    match &about.account {
-        Some(account) => format!("{}, {}", printable::text(account), about.kind),
-        None => about.kind.clone(),
+pub fn one_line_summary(info: &CredentialInfo) -> String {
+    match &info.account {
+        Some(account) => format!("{}, {}", printable::text(account), info.credential_type),
+        None => info.credential_type.clone(),
     }
 }

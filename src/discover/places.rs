@@ -10,189 +10,192 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use crate::accounts::{self, Origin};
-use crate::credential::deferred::Deferred;
+use crate::credential::deferred::DeferredFile;
 use crate::credential::gcloud::GcloudAccount;
-use crate::credential::lazy::Lazy;
-use crate::credential::metadata::Metadata;
-use crate::credential::ready::Ready;
-use crate::credential::{self, Credential, Setting};
-use crate::discover::detect::{self, Guess};
-use crate::discover::{Found, Looked, Place, Search, dress};
+use crate::credential::lazy::LazyCredential;
+use crate::credential::metadata::MetadataServerCredential;
+use crate::credential::ready::StaticToken;
+use crate::credential::{self, Credential, ParseOptions};
+use crate::discover::detect::{self, MetadataPresence};
+use crate::discover::{CredentialSource, Discovery, FoundCredential, Lookup, dress};
 use crate::error::{Error, Result};
-use crate::flags::Source;
+use crate::flags::SourceName;
 use crate::gcloud;
-use crate::gcloud::properties::Properties;
-use crate::private_file::{self, Fault};
-use crate::settings::{self, Chosen};
+use crate::gcloud::properties::GcloudProperties;
+use crate::private_file::{self, PrivateFileError};
+use crate::settings::{self, Sourced};
 use crate::world::World;
 use crate::world::env::{self, Variable};
 use crate::{printable, trust};
 
 /// The places, in order.
-pub const PLACES: &[Place] = &[
-    Place {
+pub const SOURCES: &[CredentialSource] = &[
+    CredentialSource {
         number: 1,
-        source: Source::Env,
+        group: SourceName::Env,
         label: |_| "CLOUDSDK_AUTH_ACCESS_TOKEN and the like".to_owned(),
-        look: ready_token,
+        probe: access_token_variables,
     },
-    Place {
+    CredentialSource {
         number: 2,
-        source: Source::Env,
+        group: SourceName::Env,
         label: |_| env::GAUTH_CREDENTIALS.name.to_owned(),
-        look: gauth_variable,
+        probe: gauth_credentials_variable,
     },
-    Place {
+    CredentialSource {
         number: 2,
-        source: Source::Env,
+        group: SourceName::Env,
         label: |_| env::GOOGLE_APPLICATION_CREDENTIALS.name.to_owned(),
-        look: google_variable,
+        probe: application_credentials_variable,
     },
-    Place {
+    CredentialSource {
         number: 3,
-        source: Source::Login,
+        group: SourceName::Login,
         label: |_| "gauth's active account".to_owned(),
-        look: active_login,
+        probe: active_gauth_login,
     },
-    Place { number: 4, source: Source::Adc, label: adc_label, look: adc_file },
-    Place {
+    CredentialSource { number: 4, group: SourceName::Adc, label: adc_label, probe: adc_file },
+    CredentialSource {
         number: 5,
-        source: Source::Gcloud,
+        group: SourceName::Gcloud,
         label: |_| "gcloud's account".to_owned(),
-        look: gcloud_account,
+        probe: gcloud_account,
     },
-    Place {
+    CredentialSource {
         number: 6,
-        source: Source::Metadata,
+        group: SourceName::Metadata,
         label: |_| "metadata server".to_owned(),
-        look: metadata_server,
+        probe: metadata_server,
     },
 ];
 
 /// Longest ready token file, in bytes.
-const LARGEST_TOKEN_FILE: usize = 64 * 1024;
+const MAX_TOKEN_FILE_BYTES: usize = 64 * 1024;
 
 /// Turns a result into what was looked at: found or broken.
-fn looked(source: &'static str, result: Result<Rc<dyn Credential>>) -> Looked {
+fn lookup_from(source: &'static str, result: Result<Rc<dyn Credential>>) -> Lookup {
     match result {
-        Ok(credential) => Looked::Found(Found { credential, source }),
-        Err(error) => Looked::Broken(error),
+        Ok(credential) => Lookup::Found(FoundCredential { credential, source }),
+        Err(error) => Lookup::Broken(error),
     }
 }
 
-fn ready_token(search: &Search<'_>) -> Looked {
+fn access_token_variables(search: &Discovery<'_>) -> Lookup {
     let env = &search.world().env;
-    let in_variable = |variable: &Variable| {
+    let from_variable = |variable: &Variable| {
         let value = Zeroizing::new(env.os(variable)?.into_encoded_bytes());
-        Some(ready(&value, variable.name))
+        Some(static_token(&value, variable.name))
     };
-    let in_file = |variable: &Variable| Some(token_file(&env.os(variable)?, variable.name));
-    let found = in_variable(&env::CLOUDSDK_AUTH_ACCESS_TOKEN)
-        .or_else(|| in_file(&env::CLOUDSDK_AUTH_ACCESS_TOKEN_FILE))
-        .or_else(|| in_variable(&env::GOOGLE_OAUTH_ACCESS_TOKEN));
+    let from_file =
+        |variable: &Variable| Some(static_token_file(&env.os(variable)?, variable.name));
+    let found = from_variable(&env::CLOUDSDK_AUTH_ACCESS_TOKEN)
+        .or_else(|| from_file(&env::CLOUDSDK_AUTH_ACCESS_TOKEN_FILE))
+        .or_else(|| from_variable(&env::GOOGLE_OAUTH_ACCESS_TOKEN));
     match found {
-        Some(found) => looked("env", found),
-        None => Looked::Nothing("not set".to_owned()),
+        Some(found) => lookup_from("env", found),
+        None => Lookup::NotFound("not set".to_owned()),
     }
 }
 
-fn ready(raw: &[u8], place: &str) -> Result<Rc<dyn Credential>> {
-    Ready::new(raw, place).map(|ready| Rc::new(ready) as Rc<dyn Credential>)
+fn static_token(raw: &[u8], location: &str) -> Result<Rc<dyn Credential>> {
+    StaticToken::new(raw, location).map(|token| Rc::new(token) as Rc<dyn Credential>)
 }
 
-fn token_file(path: &std::ffi::OsStr, origin: &str) -> Result<Rc<dyn Credential>> {
+fn static_token_file(path: &std::ffi::OsStr, origin: &str) -> Result<Rc<dyn Credential>> {
     let path = Path::new(path);
-    let place = place(path, Some(origin));
-    let bytes = private_file::read_named(path, LARGEST_TOKEN_FILE)
-        .map_err(|fault| unreadable(&fault, path, &place, origin))?;
-    ready(&bytes, &place)
+    let location = describe_location(path, Some(origin));
+    let bytes = private_file::read_user_file(path, MAX_TOKEN_FILE_BYTES)
+        .map_err(|error| file_error(&error, path, &location, origin))?;
+    static_token(&bytes, &location)
 }
 
 /// An error about a file, or about what was put where its path belongs: that is not repeated.
-fn unreadable(fault: &Fault, path: &Path, place: &str, origin: &str) -> Error {
-    match crate::secret::looks_like_content(&path.to_string_lossy()) {
+fn file_error(error: &PrivateFileError, path: &Path, location: &str, origin: &str) -> Error {
+    match crate::secret::looks_like_file_content(&path.to_string_lossy()) {
         true => Error::malformed(origin, "holds no path of a file that is there, and is not shown")
             .hint(format!("write it to a file and give the path of that in {origin}")),
-        false => fault.at(path, place),
+        false => error.to_error(path, location),
     }
 }
 
 /// JSON, base64 of JSON, or the path of a file.
-fn gauth_variable(search: &Search<'_>) -> Looked {
+fn gauth_credentials_variable(search: &Discovery<'_>) -> Lookup {
     let variable = env::GAUTH_CREDENTIALS;
     let Some(value) = search.world().env.os(&variable) else {
-        return Looked::Nothing("not set".to_owned());
+        return Lookup::NotFound("not set".to_owned());
     };
-    looked("env", in_variable(search, &variable, value))
+    lookup_from("env", parse_credential_variable(search, &variable, value))
 }
 
-fn in_variable(
-    search: &Search<'_>,
+fn parse_credential_variable(
+    search: &Discovery<'_>,
     variable: &Variable,
     value: OsString,
 ) -> Result<Rc<dyn Credential>> {
     let raw = Zeroizing::new(value.clone().into_encoded_bytes());
-    let setting = || setting(search, variable.name.to_owned());
+    let options = || parse_options(search, variable.name.to_owned());
     if raw.trim_ascii_start().starts_with(b"{") {
-        return credential::parse(&raw, &setting()).map(Rc::from);
+        return credential::parse(&raw, &options()).map(Rc::from);
     }
-    let packed: Zeroizing<Vec<u8>> =
+    let base64_text: Zeroizing<Vec<u8>> =
         Zeroizing::new(raw.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect());
     // "{" in base64 begins with "e"; a path may as well, but is then no base64 of an object.
-    if let Ok(json) = STANDARD.decode(&*packed).map(Zeroizing::new)
+    if let Ok(json) = STANDARD.decode(&*base64_text).map(Zeroizing::new)
         && json.trim_ascii_start().starts_with(b"{")
     {
-        return credential::parse(&json, &setting()).map(Rc::from);
+        return credential::parse(&json, &options()).map(Rc::from);
     }
-    if crate::secret::looks_secret(&value.to_string_lossy()) {
+    if crate::secret::looks_like_secret(&value.to_string_lossy()) {
         return Err(Error::malformed(
             variable.name,
             "holds a token or key where a credential belongs",
         )
         .hint("put the JSON of a credential there, or the path of its file"));
     }
-    file(search, Path::new(&value), Some(variable.name))
+    credential_file(search, Path::new(&value), Some(variable.name))
 }
 
-fn google_variable(search: &Search<'_>) -> Looked {
+fn application_credentials_variable(search: &Discovery<'_>) -> Lookup {
     let variable = env::GOOGLE_APPLICATION_CREDENTIALS;
     match search.world().env.os(&variable) {
-        None => Looked::Nothing("not set".to_owned()),
-        Some(path) => looked("env", file(search, Path::new(&path), Some(variable.name))),
+        None => Lookup::NotFound("not set".to_owned()),
+        Some(path) => {
+            lookup_from("env", credential_file(search, Path::new(&path), Some(variable.name)))
+        }
     }
 }
 
-fn active_login(search: &Search<'_>) -> Looked {
+fn active_gauth_login(search: &Discovery<'_>) -> Lookup {
     let load = || -> Result<Option<Rc<dyn Credential>>> {
-        let Some(name) = accounts::active(search.world())? else { return Ok(None) };
+        let Some(name) = accounts::active_account(search.world())? else { return Ok(None) };
         let Some((path, bytes)) = accounts::load(&name, search.world())? else {
             let name = printable::text(&name);
             let message = format!("gauth's active account {name} has no stored login");
             return Err(Error::new(crate::ErrorKind::NoCredential, message)
                 .hint(format!("gauth login --account {name}, or gauth accounts use ACCOUNT")));
         };
-        Ok(Some(own_login(search, &name, path, bytes)))
+        Ok(Some(gauth_login(search, &name, path, bytes)))
     };
     match load() {
-        Ok(None) => Looked::Nothing("none".to_owned()),
-        Ok(Some(credential)) => Looked::Found(Found { credential, source: "login" }),
-        Err(error) => Looked::Broken(error),
+        Ok(None) => Lookup::NotFound("none".to_owned()),
+        Ok(Some(credential)) => Lookup::Found(FoundCredential { credential, source: "login" }),
+        Err(error) => Lookup::Broken(error),
     }
 }
 
 /// A login of gauth's own store.
-pub(super) fn own_login(
-    search: &Search<'_>,
+pub(super) fn gauth_login(
+    search: &Discovery<'_>,
     name: &str,
     path: PathBuf,
     text: Zeroizing<Vec<u8>>,
 ) -> Rc<dyn Credential> {
-    let mut setting = setting(search, printable::path(&path));
-    setting.origin = Origin::Ours(path);
-    setting.vaults = Some(search.settings.vaults.clone());
-    setting.account = Some(name.to_owned());
-    setting.login_hint = format!("gauth login --account {}", printable::text(name));
-    Rc::new(Deferred::new(text, setting))
+    let mut options = parse_options(search, printable::path(&path));
+    options.origin = Origin::Own(path);
+    options.secret_stores = Some(search.config.secret_stores.clone());
+    options.account = Some(name.to_owned());
+    options.sign_in_hint = format!("gauth login --account {}", printable::text(name));
+    Rc::new(DeferredFile::new(text, options))
 }
 
 fn adc_label(world: &World) -> String {
@@ -205,14 +208,14 @@ fn adc_label(world: &World) -> String {
     }
 }
 
-fn adc_file(search: &Search<'_>) -> Looked {
+fn adc_file(search: &Discovery<'_>) -> Lookup {
     let Some(folder) = &search.world().folders.gcloud else {
-        return Looked::Nothing("there is no home folder".to_owned());
+        return Lookup::NotFound("there is no home folder".to_owned());
     };
     let path = gcloud::adc_path(folder);
     match std::fs::symlink_metadata(&path) {
-        Err(error) if is_absent(&error) => Looked::Nothing("not there".to_owned()),
-        _ => looked("adc", file(search, &path, None)),
+        Err(error) if is_absent(&error) => Lookup::NotFound("not there".to_owned()),
+        _ => lookup_from("adc", credential_file(search, &path, None)),
     }
 }
 
@@ -222,51 +225,53 @@ fn is_absent(error: &std::io::Error) -> bool {
     matches!(error.kind(), NotFound | NotADirectory | PermissionDenied)
 }
 
-fn gcloud_account(search: &Search<'_>) -> Looked {
-    match in_gcloud(search) {
-        Ok(Ok(credential)) => Looked::Found(Found { credential, source: "gcloud" }),
-        Ok(Err(reason)) => Looked::Nothing(reason),
-        Err(error) => Looked::Broken(error),
+fn gcloud_account(search: &Discovery<'_>) -> Lookup {
+    match find_gcloud_credential(search) {
+        Ok(Ok(credential)) => Lookup::Found(FoundCredential { credential, source: "gcloud" }),
+        Ok(Err(reason)) => Lookup::NotFound(reason),
+        Err(error) => Lookup::Broken(error),
     }
 }
 
-fn properties(search: &Search<'_>) -> Properties {
-    Properties::open(search.world().folders.gcloud.as_deref(), &search.world().env)
+fn gcloud_properties(search: &Discovery<'_>) -> GcloudProperties {
+    GcloudProperties::open(search.world().folders.gcloud.as_deref(), &search.world().env)
 }
 
 /// gcloud's own order: a token file, a credential file in place of the account, the account.
-fn in_gcloud(search: &Search<'_>) -> Result<std::result::Result<Rc<dyn Credential>, String>> {
-    let properties = properties(search);
-    let found = in_properties(search, &properties)?;
+fn find_gcloud_credential(
+    search: &Discovery<'_>,
+) -> Result<std::result::Result<Rc<dyn Credential>, String>> {
+    let properties = gcloud_properties(search);
+    let found = credential_from_properties(search, &properties)?;
     // The variable of this property holds for all places, and a flag goes before both.
     let target = properties.get("auth", "impersonate_service_account")?;
-    match (found, target.filter(|_| search.settings.impersonate.is_none())) {
+    match (found, target.filter(|_| search.config.impersonation_chain.is_none())) {
         (Ok(credential), Some(target)) if !target.value.trim().is_empty() => {
-            let chosen = Chosen { value: target.value, origin: target.origin, named: false };
-            let chain = settings::accounts_in_order(&chosen)?;
-            dress::acting_as(credential, &chain.value, search.settings).map(Ok)
+            let chosen = Sourced { value: target.value, origin: target.origin, explicit: false };
+            let chain = settings::parse_impersonation_chain(&chosen)?;
+            dress::apply_impersonation(credential, &chain.value, search.config).map(Ok)
         }
         (found, _) => Ok(found),
     }
 }
 
-fn in_properties(
-    search: &Search<'_>,
-    properties: &Properties,
+fn credential_from_properties(
+    search: &Discovery<'_>,
+    properties: &GcloudProperties,
 ) -> Result<std::result::Result<Rc<dyn Credential>, String>> {
-    let set = |section, name| -> Result<Option<gcloud::properties::Property>> {
+    let non_empty = |section, name| -> Result<Option<gcloud::properties::GcloudProperty>> {
         Ok(properties.get(section, name)?.filter(|property| !property.value.trim().is_empty()))
     };
-    if let Some(path) = set("auth", "access_token_file")? {
-        return token_file(path.value.as_ref(), &path.origin).map(Ok);
+    if let Some(path) = non_empty("auth", "access_token_file")? {
+        return static_token_file(path.value.as_ref(), &path.origin).map(Ok);
     }
-    if let Some(path) = set("auth", "credential_file_override")? {
-        return file(search, Path::new(&path.value), Some(&path.origin)).map(Ok);
+    if let Some(path) = non_empty("auth", "credential_file_override")? {
+        return credential_file(search, Path::new(&path.value), Some(&path.origin)).map(Ok);
     }
-    let Some(account) = set("core", "account")? else {
+    let Some(account) = non_empty("core", "account")? else {
         return Ok(Err("no account is set".to_owned()));
     };
-    match gcloud_login_with(search, properties, &account.value, None)? {
+    match gcloud_login_with_properties(search, properties, &account.value, None)? {
         Some(login) => Ok(Ok(Rc::new(login))),
         None => {
             let name = printable::text(&account.value);
@@ -276,94 +281,103 @@ fn in_properties(
 }
 
 /// An account of gcloud's, by name; `None` when gcloud has stored nothing at all.
-pub(super) fn gcloud_login(search: &Search<'_>, name: &str) -> Result<Option<Lazy<GcloudAccount>>> {
-    gcloud_login_of(search, name, None)
+pub(super) fn gcloud_login(
+    search: &Discovery<'_>,
+    name: &str,
+) -> Result<Option<LazyCredential<GcloudAccount>>> {
+    gcloud_login_in_universe(search, name, None)
 }
 
 /// The same in this universe.
-pub(super) fn gcloud_login_of(
-    search: &Search<'_>,
+pub(super) fn gcloud_login_in_universe(
+    search: &Discovery<'_>,
     name: &str,
     universe: Option<String>,
-) -> Result<Option<Lazy<GcloudAccount>>> {
-    gcloud_login_with(search, &properties(search), name, universe)
+) -> Result<Option<LazyCredential<GcloudAccount>>> {
+    gcloud_login_with_properties(search, &gcloud_properties(search), name, universe)
 }
 
-fn gcloud_login_with(
-    search: &Search<'_>,
-    properties: &Properties,
+fn gcloud_login_with_properties(
+    search: &Discovery<'_>,
+    properties: &GcloudProperties,
     name: &str,
     universe: Option<String>,
-) -> Result<Option<Lazy<GcloudAccount>>> {
+) -> Result<Option<LazyCredential<GcloudAccount>>> {
     let Some(folder) = search.world().folders.gcloud.clone() else { return Ok(None) };
-    let mut setting = setting(search, printable::path(&folder.join("credentials.db")));
-    setting.account = Some(name.to_owned());
-    setting.login_hint = format!("gcloud auth login {}", printable::text(name));
-    setting.self_signed =
-        properties.is_on("auth", "service_account_use_self_signed_jwt")?.unwrap_or(false);
-    if setting.token_host.is_none()
+    let mut options = parse_options(search, printable::path(&folder.join("credentials.db")));
+    options.account = Some(name.to_owned());
+    options.sign_in_hint = format!("gcloud auth login {}", printable::text(name));
+    options.use_self_signed_jwt =
+        properties.get_bool("auth", "service_account_use_self_signed_jwt")?.unwrap_or(false);
+    if options.token_endpoint_override.is_none()
         && let Some(host) = properties.get("auth", "token_host")?
     {
-        setting.token_host = Some(trust::chosen_endpoint(&host.value, "auth/token_host")?);
+        options.token_endpoint_override =
+            Some(trust::check_endpoint_override(&host.value, "auth/token_host")?);
     }
-    setting.quota_project = gcloud::quota_project(properties)?.map(|property| property.value);
-    let universe = match universe.or_else(|| search.settings.universe_domain.clone()) {
+    options.quota_project = gcloud::quota_project(properties)?.map(|property| property.value);
+    let universe = match universe.or_else(|| search.config.universe_domain.clone()) {
         Some(universe) => Some(universe),
-        None => gcloud::universe(properties)?.map(|property| property.value),
+        None => gcloud::universe_domain(properties)?.map(|property| property.value),
     };
     let metadata = detect::host(search.world())?;
-    Ok(GcloudAccount::new(folder, name.to_owned(), universe, setting, metadata))
+    Ok(GcloudAccount::new(folder, name.to_owned(), universe, options, metadata))
 }
 
-fn metadata_server(search: &Search<'_>) -> Looked {
-    match detect::guess(search.world()) {
-        Guess::No(reason) => return Looked::Nothing(reason),
-        Guess::Unknown if !search.may_ask => {
-            return Looked::Nothing("not asked (gauth status --check asks)".to_owned());
+fn metadata_server(search: &Discovery<'_>) -> Lookup {
+    match detect::infer_presence(search.world()) {
+        MetadataPresence::Absent(reason) => return Lookup::NotFound(reason),
+        MetadataPresence::Unknown if !search.allow_network => {
+            return Lookup::NotFound("not asked (gauth status --check asks)".to_owned());
         }
-        Guess::Unknown => {
+        MetadataPresence::Unknown => {
             if let Err(reason) = detect::ping(search.broker) {
-                return Looked::Nothing(reason);
+                return Lookup::NotFound(reason);
             }
         }
-        Guess::Yes(_) => {}
+        MetadataPresence::Present(_) => {}
     }
     let world = search.world();
-    let universe = search.settings.universe_domain.clone();
-    looked(
+    let universe = search.config.universe_domain.clone();
+    lookup_from(
         "metadata",
         detect::host(world).map(|host| {
-            let metadata = Metadata::new(host, None, world.folders.boot_id(), universe);
+            let metadata =
+                MetadataServerCredential::new(host, None, world.folders.boot_id(), universe);
             Rc::new(metadata) as Rc<dyn Credential>
         }),
     )
 }
 
 /// The file of `--credentials`, or standard input.
-pub(super) fn named_file(
-    search: &Search<'_>,
-    named: &Chosen<OsString>,
+pub(super) fn explicit_credential_file(
+    search: &Discovery<'_>,
+    file: &Sourced<OsString>,
 ) -> Result<Rc<dyn Credential>> {
-    if named.value != "-" {
-        let from_file = (named.origin != "--credentials").then_some(named.origin.as_str());
-        return file(search, Path::new(&named.value), from_file);
+    if file.value != "-" {
+        let origin = (file.origin != "--credentials").then_some(file.origin.as_str());
+        return credential_file(search, Path::new(&file.value), origin);
     }
     let input = &search.world().streams;
     let bytes = input
-        .read_input(accounts::LARGEST, Duration::from_secs(10))
-        .map_err(|fault| fault.at(Path::new("-"), "standard input"))?;
-    credential::parse(&bytes, &setting(search, "standard input".to_owned())).map(Rc::from)
+        .read_stdin(accounts::MAX_CREDENTIAL_FILE_BYTES, Duration::from_secs(10))
+        .map_err(|error| error.to_error(Path::new("-"), "standard input"))?;
+    credential::parse(&bytes, &parse_options(search, "standard input".to_owned())).map(Rc::from)
 }
 
-fn file(search: &Search<'_>, path: &Path, origin: Option<&str>) -> Result<Rc<dyn Credential>> {
-    let place = place(path, origin);
-    let text = private_file::read_named(path, accounts::LARGEST)
-        .map_err(|fault| unreadable(&fault, path, &place, origin.unwrap_or("--credentials")))?;
-    Ok(Rc::new(Deferred::new(text, setting(search, place))))
+fn credential_file(
+    search: &Discovery<'_>,
+    path: &Path,
+    origin: Option<&str>,
+) -> Result<Rc<dyn Credential>> {
+    let location = describe_location(path, origin);
+    let text = private_file::read_user_file(path, accounts::MAX_CREDENTIAL_FILE_BYTES)
+        .map_err(|error| file_error(&error, path, &location, origin.unwrap_or("--credentials")))?;
+    Ok(Rc::new(DeferredFile::new(text, parse_options(search, location))))
 }
 
 /// A path, and the variable or property that led there.
-fn place(path: &Path, origin: Option<&str>) -> String {
+fn describe_location(path: &Path, origin: Option<&str>) -> String {
     let shown = printable::path(path);
     match origin {
         Some(origin) => format!("{shown} ({origin})"),
@@ -372,14 +386,14 @@ fn place(path: &Path, origin: Option<&str>) -> String {
 }
 
 /// What decides how a credential found at `place` is understood.
-pub fn setting(search: &Search<'_>, place: String) -> Setting {
-    let settings = search.settings;
-    Setting {
-        token_host: settings.token_host.clone(),
-        services: settings.services.clone(),
-        surroundings: search.world().env.text(&env::AWS_ACCESS_KEY_ID).ok().flatten(),
-        allowed_hosts: settings.allowed_token_hosts.clone(),
-        universe_domain: settings.universe_domain.clone(),
-        ..Setting::at(place)
+pub fn parse_options(search: &Discovery<'_>, location: String) -> ParseOptions {
+    let config = search.config;
+    ParseOptions {
+        token_endpoint_override: config.token_host.clone(),
+        endpoint_overrides: config.services.clone(),
+        aws_access_key_id: search.world().env.text(&env::AWS_ACCESS_KEY_ID).ok().flatten(),
+        allowed_hosts: config.allowed_token_hosts.clone(),
+        universe_domain: config.universe_domain.clone(),
+        ..ParseOptions::new(location)
     }
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::gcloud::store::Store;
+use crate::gcloud::store::GcloudDatabase;
 use crate::printable;
 use crate::secret::Secret;
 
@@ -18,14 +18,14 @@ use crate::secret::Secret;
 const DEFAULT_UNIVERSE: &str = "googleapis.com";
 
 /// A `rapt` spares a person a question; it is not worth a wait for whoever has the database.
-const RAPT_PATIENCE: Duration = Duration::from_millis(50);
+const RAPT_LOCK_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// Which state of `credentials.db` this is, learnt without opening it: a token kept under this stamp is still
 /// of the credential it was made from. Change times are left out, since every run of gcloud sets the mode anew.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Stamp(String);
+pub struct CredentialsDbFingerprint(String);
 
-impl Stamp {
+impl CredentialsDbFingerprint {
     /// The stamp as text, for a cache key.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -34,44 +34,44 @@ impl Stamp {
 
 /// An account in gcloud's list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
+pub struct GcloudAccountEntry {
     /// Its name, mostly an e-mail address.
     pub name: String,
     /// Its universe domain.
-    pub universe: String,
+    pub universe_domain: String,
     /// The `type` in its JSON, or `unknown`.
-    pub kind: String,
+    pub credential_type: String,
 }
 
 /// A stored credential.
 #[derive(Debug, Clone)]
-pub struct Row {
+pub struct StoredGcloudCredential {
     /// Whose it is, as gcloud spells it.
-    pub account: Account,
+    pub account: GcloudAccountEntry,
     /// The credential, as gcloud stored it.
     pub json: Secret,
 }
 
 /// The state of the accounts in gcloud's folder. `None`: there is no database.
-pub fn stamp(folder: &Path) -> Option<Stamp> {
-    let database = identity(&folder.join("credentials.db"))?;
+pub fn fingerprint(folder: &Path) -> Option<CredentialsDbFingerprint> {
+    let db_fingerprint = file_fingerprint(&folder.join("credentials.db"))?;
     // gcloud has no write-ahead log, but whoever copies or converts the file may give it one.
-    let log = identity(&folder.join("credentials.db-wal")).unwrap_or_default();
-    Some(Stamp(format!("{database}/{log}")))
+    let wal_fingerprint = file_fingerprint(&folder.join("credentials.db-wal")).unwrap_or_default();
+    Some(CredentialsDbFingerprint(format!("{db_fingerprint}/{wal_fingerprint}")))
 }
 
 /// All accounts, in the order in which they were added. No database is no account.
 ///
 /// # Errors
 /// When the database is there and cannot be read (exit 8), or when this gauth cannot read databases (exit 7).
-pub fn list(folder: &Path, patience: Duration) -> Result<Vec<Account>> {
-    let Some(store) = Store::open(&folder.join("credentials.db"), patience)? else {
+pub fn list(folder: &Path, lock_timeout: Duration) -> Result<Vec<GcloudAccountEntry>> {
+    let Some(store) = GcloudDatabase::open(&folder.join("credentials.db"), lock_timeout)? else {
         return Ok(Vec::new());
     };
     let mut accounts = Vec::new();
-    for key in store.texts("SELECT account_id FROM credentials ORDER BY rowid", None)? {
-        if let Some(json) = value(&store, &key)? {
-            accounts.push(account(&key, &json));
+    for key in store.query_strings("SELECT account_id FROM credentials ORDER BY rowid", None)? {
+        if let Some(json) = credential_json(&store, &key)? {
+            accounts.push(parse_account(&key, &json));
         }
     }
     Ok(accounts)
@@ -86,31 +86,32 @@ pub fn find(
     folder: &Path,
     name: &str,
     universe: Option<&str>,
-    patience: Duration,
-) -> Result<Option<Row>> {
-    let Some(store) = Store::open(&folder.join("credentials.db"), patience)? else {
+    lock_timeout: Duration,
+) -> Result<Option<StoredGcloudCredential>> {
+    let Some(store) = GcloudDatabase::open(&folder.join("credentials.db"), lock_timeout)? else {
         return Ok(None);
     };
     let wanted = universe.unwrap_or(DEFAULT_UNIVERSE);
-    let mut elsewhere = Vec::new();
-    for key in
-        matching(store.texts("SELECT account_id FROM credentials ORDER BY rowid", None)?, name)
-    {
-        let Some(json) = value(&store, &key)? else { continue };
-        let account = account(&key, &json);
-        if account.universe == wanted {
-            return Ok(Some(Row { account, json: Secret::new(json.as_str()) }));
+    let mut other_universes = Vec::new();
+    for key in matching_keys(
+        store.query_strings("SELECT account_id FROM credentials ORDER BY rowid", None)?,
+        name,
+    ) {
+        let Some(json) = credential_json(&store, &key)? else { continue };
+        let account = parse_account(&key, &json);
+        if account.universe_domain == wanted {
+            return Ok(Some(StoredGcloudCredential { account, json: Secret::new(json.as_str()) }));
         }
-        elsewhere.push(account.universe);
+        other_universes.push(account.universe_domain);
     }
-    match elsewhere.first() {
+    match other_universes.first() {
         None => Ok(None),
         Some(first) => Err(Error::new(
             ErrorKind::NoCredential,
             format!(
                 "gcloud's account {} is in the universe {}, not in {}",
                 printable::text(name),
-                printable::text(&elsewhere.join(", ")),
+                printable::text(&other_universes.join(", ")),
                 printable::text(wanted)
             ),
         )
@@ -120,70 +121,74 @@ pub fn find(
 
 /// The proof of a recent reauthentication that gcloud keeps for this account, if it can be had at once.
 pub fn rapt(folder: &Path, name: &str) -> Option<Secret> {
-    let store = Store::open(&folder.join("access_tokens.db"), RAPT_PATIENCE).ok()??;
+    let store =
+        GcloudDatabase::open(&folder.join("access_tokens.db"), RAPT_LOCK_TIMEOUT).ok()??;
     let sql = "SELECT rapt_token FROM access_tokens WHERE account_id = ?1";
-    let token = store.texts(sql, Some(name)).ok()?.pop()?;
+    let token = store.query_strings(sql, Some(name)).ok()?.pop()?;
     (!token.is_empty()).then(|| Secret::new(token))
 }
 
 /// The keys of this account, by its exact name or else by its name in another case, if that is one account.
-fn matching(keys: Vec<String>, name: &str) -> Vec<String> {
-    let exact: Vec<_> = keys.iter().filter(|key| split(key).0 == name).cloned().collect();
+fn matching_keys(keys: Vec<String>, name: &str) -> Vec<String> {
+    let exact: Vec<_> = keys.iter().filter(|key| split_key(key).0 == name).cloned().collect();
     if !exact.is_empty() {
         return exact;
     }
     let lower = name.to_lowercase();
-    let near: Vec<_> =
-        keys.into_iter().filter(|key| split(key).0.to_lowercase() == lower).collect();
-    let one = near.windows(2).all(|pair| split(&pair[0]).0 == split(&pair[1]).0);
-    if one { near } else { Vec::new() }
+    let case_insensitive_matches: Vec<_> =
+        keys.into_iter().filter(|key| split_key(key).0.to_lowercase() == lower).collect();
+    let is_one_account = case_insensitive_matches
+        .windows(2)
+        .all(|pair| split_key(&pair[0]).0 == split_key(&pair[1]).0);
+    if is_one_account { case_insensitive_matches } else { Vec::new() }
 }
 
 /// The JSON under a key. It becomes a `Secret` when its account is the one asked for.
-fn value(store: &Store, key: &str) -> Result<Option<Zeroizing<String>>> {
-    let values = store.texts("SELECT value FROM credentials WHERE account_id = ?1", Some(key))?;
+fn credential_json(store: &GcloudDatabase, key: &str) -> Result<Option<Zeroizing<String>>> {
+    let values =
+        store.query_strings("SELECT value FROM credentials WHERE account_id = ?1", Some(key))?;
     Ok(values.into_iter().next().map(Zeroizing::new))
 }
 
 /// What key and JSON say of an account. Stores from before universes have keys without one, also for accounts
 /// whose JSON names another.
-fn account(key: &str, json: &str) -> Account {
+fn parse_account(key: &str, json: &str) -> GcloudAccountEntry {
     #[derive(Default, Deserialize)]
-    struct Head {
+    struct GcloudCredentialHead {
         #[serde(rename = "type")]
-        kind: Option<String>,
+        credential_type: Option<String>,
         universe_domain: Option<String>,
     }
-    let head: Head = serde_json::from_str(json).unwrap_or_default();
-    let (name, universe) = split(key);
+    let head: GcloudCredentialHead = serde_json::from_str(json).unwrap_or_default();
+    let (name, universe) = split_key(key);
     let universe = universe.map(str::to_owned).or(head.universe_domain);
-    Account {
+    GcloudAccountEntry {
         name: name.to_owned(),
-        universe: universe
+        universe_domain: universe
             .filter(|universe| !universe.is_empty())
             .unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned()),
-        kind: head.kind.unwrap_or_else(|| "unknown".to_owned()),
+        credential_type: head.credential_type.unwrap_or_else(|| "unknown".to_owned()),
     }
 }
 
 /// Account and universe of a key; gcloud drops what follows a second `#`.
-fn split(key: &str) -> (&str, Option<&str>) {
+fn split_key(key: &str) -> (&str, Option<&str>) {
     let mut parts = key.split('#');
     (parts.next().unwrap_or_default(), parts.next())
 }
 
 /// What tells one state of a file from another.
-fn identity(path: &Path) -> Option<String> {
+fn file_fingerprint(path: &Path) -> Option<String> {
     let metadata = std::fs::metadata(path).ok()?;
     let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     #[cfg(unix)]
-    let place = {
+    let file_id = {
         use std::os::unix::fs::MetadataExt;
         format!("{}.{}", metadata.dev(), metadata.ino())
     };
     #[cfg(not(unix))]
-    let place = printable::path(path);
-    Some(format!("{place}.{}.{}", metadata.len(), changed.as_nanos()))
+    let file_id = printable::path(path);
+    Some(format!("{file_id}.{}.{}", metadata.len(), changed.as_nanos()))
 }
 
 #[cfg(all(test, feature = "gcloud-store"))]

@@ -9,10 +9,10 @@ use std::collections::HashMap;
 use configparser::ini::IniDefault;
 
 /// Holds what stands before the first section. No line can spell it.
-const BEFORE_SECTIONS: &str = "\n";
+const NO_SECTION: &str = "\n";
 
 /// Python's name for the section behind all others.
-const BEHIND_ALL: &str = "DEFAULT";
+const DEFAULT_SECTION: &str = "DEFAULT";
 
 /// Section, key in lower case, value with its percent signs still doubled.
 pub(crate) struct Ini(HashMap<String, HashMap<String, String>>);
@@ -21,52 +21,56 @@ impl Ini {
     /// Reads the text. What is wrong with it is said without quoting it: it may hold a proxy's password.
     pub(crate) fn parse(text: &str) -> Result<Ini, String> {
         let mut rules = IniDefault::default();
-        rules.default_section = BEFORE_SECTIONS.to_owned();
+        rules.default_section = NO_SECTION.to_owned();
         rules.enable_inline_comments = false;
         rules.multiline = true;
         rules.case_sensitive = true;
         // Python ends a line at a lone carriage return, too.
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         let sections = configparser::ini::Ini::new_from_defaults(rules).read(text)?;
-        if sections.contains_key(BEFORE_SECTIONS) {
+        if sections.contains_key(NO_SECTION) {
             return Err("has a line before its first [section]".to_owned());
         }
         let mut values = HashMap::with_capacity(sections.len());
         for (section, keys) in sections {
-            values.insert(section, lower(keys)?);
+            values.insert(section, lowercase_keys(keys)?);
         }
         Ok(Ini(values))
     }
 
     /// The value as gcloud sees it.
     pub(crate) fn get(&self, section: &str, name: &str) -> Result<Option<String>, String> {
-        let within = |section: &str| self.0.get(section)?.get(name);
+        let value_in = |section: &str| self.0.get(section)?.get(name);
         // `[DEFAULT]` alone brings no section into being.
-        let raw = within(section).or_else(|| {
+        let raw = value_in(section).or_else(|| {
             self.0.get(section)?;
-            within(BEHIND_ALL)
+            value_in(DEFAULT_SECTION)
         });
-        raw.map(|raw| percent(raw)).transpose().map_err(|what| format!("{section}/{name} {what}"))
+        raw.map(|raw| unescape_percent(raw))
+            .transpose()
+            .map_err(|what| format!("{section}/{name} {what}"))
     }
 }
 
 /// Keys in lower case, every one with a value.
-fn lower(keys: HashMap<String, Option<String>>) -> Result<HashMap<String, String>, String> {
-    let mut lower = HashMap::with_capacity(keys.len());
+fn lowercase_keys(
+    keys: HashMap<String, Option<String>>,
+) -> Result<HashMap<String, String>, String> {
+    let mut lowercased = HashMap::with_capacity(keys.len());
     for (key, value) in keys {
         let Some(value) = value else { return Err("has a line without = or :".to_owned()) };
         // On Windows the crate joins the lines of a value with a carriage return, Python does not.
         let value = value.replace('\r', "");
         // The order of the two is lost, so neither can be the last word.
-        if lower.insert(key.to_lowercase(), value).is_some() {
+        if lowercased.insert(key.to_lowercase(), value).is_some() {
             return Err("has a key twice, in different case".to_owned());
         }
     }
-    Ok(lower)
+    Ok(lowercased)
 }
 
 /// `%%` is a percent sign. gcloud writes nothing else; by hand, one could also refer to another key.
-fn percent(raw: &str) -> Result<String, &'static str> {
+fn unescape_percent(raw: &str) -> Result<String, &'static str> {
     let mut pieces = raw.split('%');
     let mut value = pieces.next().unwrap_or_default().to_owned();
     while let Some(between) = pieces.next() {
@@ -128,7 +132,7 @@ mod tests {
 
     /// gcloud does not start with these.
     #[test]
-    fn what_is_said_twice_counts_the_second_time() {
+    fn the_last_of_duplicate_keys_and_sections_wins() {
         check("[core]\naccount = a\n[core]\nproject = p\n", Some("a"), Some("p"));
         check("[core]\naccount = a\naccount = b\n", Some("b"), None);
     }
@@ -149,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_percent_sign_spoils_its_own_value_only() {
+    fn a_lone_percent_sign_invalidates_only_its_own_value() {
         let ini =
             Ini::parse("[core]\naccount = a\n[proxy]\npassword = a%b\nusername = %(password)s")
                 .expect("sections");

@@ -13,11 +13,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::error::{self, Error, Result};
-use crate::gcloud::properties::{Properties, Property};
+use crate::gcloud::properties::{GcloudProperties, GcloudProperty};
 use crate::printable;
 
 /// Largest text file read here. gcloud's own are below 1 KiB.
-const LARGEST: u64 = 1 << 20;
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// Where gcloud and the client libraries keep application default credentials.
 pub fn adc_path(folder: &Path) -> PathBuf {
@@ -33,24 +33,24 @@ pub fn certificate_config_path(folder: &Path) -> PathBuf {
 ///
 /// # Errors
 /// Those of [`Properties::get`].
-pub fn active_account(properties: &Properties) -> Result<Option<Property>> {
-    filled(properties, "core", "account")
+pub fn active_account(properties: &GcloudProperties) -> Result<Option<GcloudProperty>> {
+    non_empty_property(properties, "core", "account")
 }
 
 /// gcloud's project: `core/project`.
 ///
 /// # Errors
 /// Those of [`Properties::get`].
-pub fn project(properties: &Properties) -> Result<Option<Property>> {
-    filled(properties, "core", "project")
+pub fn project(properties: &GcloudProperties) -> Result<Option<GcloudProperty>> {
+    non_empty_property(properties, "core", "project")
 }
 
 /// The universe of gcloud's account: `core/universe_domain`. `None`: googleapis.com.
 ///
 /// # Errors
 /// Those of [`Properties::get`].
-pub fn universe(properties: &Properties) -> Result<Option<Property>> {
-    filled(properties, "core", "universe_domain")
+pub fn universe_domain(properties: &GcloudProperties) -> Result<Option<GcloudProperty>> {
+    non_empty_property(properties, "core", "universe_domain")
 }
 
 /// The project that pays, where `billing/quota_project` names one. gcloud's three words for "whichever project
@@ -58,28 +58,33 @@ pub fn universe(properties: &Properties) -> Result<Option<Property>> {
 ///
 /// # Errors
 /// Those of [`Properties::get`].
-pub fn quota_project(properties: &Properties) -> Result<Option<Property>> {
-    const WORDS: [&str; 3] = ["CURRENT_PROJECT", "CURRENT_PROJECT_WITH_FALLBACK", "LEGACY"];
-    let named = filled(properties, "billing", "quota_project")?;
-    Ok(named.filter(|property| !WORDS.contains(&property.value.as_str())))
+pub fn quota_project(properties: &GcloudProperties) -> Result<Option<GcloudProperty>> {
+    const CURRENT_PROJECT_VALUES: [&str; 3] =
+        ["CURRENT_PROJECT", "CURRENT_PROJECT_WITH_FALLBACK", "LEGACY"];
+    let property = non_empty_property(properties, "billing", "quota_project")?;
+    Ok(property.filter(|property| !CURRENT_PROJECT_VALUES.contains(&property.value.as_str())))
 }
 
-fn filled(properties: &Properties, section: &str, name: &str) -> Result<Option<Property>> {
+fn non_empty_property(
+    properties: &GcloudProperties,
+    section: &str,
+    name: &str,
+) -> Result<Option<GcloudProperty>> {
     Ok(properties.get(section, name)?.filter(|property| !property.value.is_empty()))
 }
 
 /// The bytes of a file of ordinary size; `None` where there is no such file.
-fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+fn read_file(path: &Path) -> Result<Option<Vec<u8>>> {
     // Asked before opening: opening a named pipe would wait for somebody to write to it.
     if !is_file(path)? {
         return Ok(None);
     }
     let file = std::fs::File::open(path).map_err(|error| error::io("read", path, &error))?;
     let mut bytes = Vec::new();
-    file.take(LARGEST + 1)
+    file.take(MAX_FILE_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| error::io("read", path, &error))?;
-    if bytes.len() as u64 > LARGEST {
+    if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(Error::malformed(&printable::path(path), "is larger than 1 MiB"));
     }
     Ok(Some(bytes))
@@ -92,7 +97,7 @@ fn is_file(path: &Path) -> Result<bool> {
         Ok(metadata) if metadata.is_file() => Ok(true),
         Ok(_) => Err(Error::malformed(&printable::path(path), "is not a regular file")),
         Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(false),
-        Err(_) if crate::private_file::is_out_of_reach(path) => Ok(false),
+        Err(_) if crate::private_file::is_unreachable(path) => Ok(false),
         Err(error) => Err(error::io("read", path, &error)),
     }
 }
@@ -105,41 +110,48 @@ mod tests {
     use super::*;
     use crate::world::env::Env;
 
-    fn value(
+    fn property_value(
         variables: &[(&str, &str)],
-        ask: fn(&Properties) -> Result<Option<Property>>,
+        getter: fn(&GcloudProperties) -> Result<Option<GcloudProperty>>,
     ) -> Option<String> {
         let variables: BTreeMap<_, _> = variables
             .iter()
             .map(|(name, value)| ((*name).to_owned(), OsString::from(value)))
             .collect();
-        let properties = Properties::open(None, &Env::Fixed(variables));
-        ask(&properties).expect("no files involved").map(|property| property.value)
+        let properties = GcloudProperties::open(None, &Env::Fixed(variables));
+        getter(&properties).expect("no files involved").map(|property| property.value)
     }
 
     #[test]
     fn an_account_set_to_nothing_is_no_account() {
-        assert_eq!(value(&[("CLOUDSDK_CORE_ACCOUNT", "")], active_account), None);
+        assert_eq!(property_value(&[("CLOUDSDK_CORE_ACCOUNT", "")], active_account), None);
         assert_eq!(
-            value(&[("CLOUDSDK_CORE_ACCOUNT", "ada@example.com")], active_account).as_deref(),
+            property_value(&[("CLOUDSDK_CORE_ACCOUNT", "ada@example.com")], active_account)
+                .as_deref(),
             Some("ada@example.com")
         );
     }
 
     #[test]
-    fn gclouds_words_for_the_current_project_are_no_project() {
+    fn the_special_values_for_the_current_project_name_no_project() {
         for word in ["CURRENT_PROJECT", "CURRENT_PROJECT_WITH_FALLBACK", "LEGACY", ""] {
-            assert_eq!(value(&[("CLOUDSDK_BILLING_QUOTA_PROJECT", word)], quota_project), None);
+            assert_eq!(
+                property_value(&[("CLOUDSDK_BILLING_QUOTA_PROJECT", word)], quota_project),
+                None
+            );
         }
         let named = [("CLOUDSDK_BILLING_QUOTA_PROJECT", "payer")];
-        assert_eq!(value(&named, quota_project).as_deref(), Some("payer"));
+        assert_eq!(property_value(&named, quota_project).as_deref(), Some("payer"));
     }
 
     #[test]
     fn project_and_universe_are_plain_properties() {
-        assert_eq!(value(&[("CLOUDSDK_CORE_PROJECT", "p")], project).as_deref(), Some("p"));
+        assert_eq!(
+            property_value(&[("CLOUDSDK_CORE_PROJECT", "p")], project).as_deref(),
+            Some("p")
+        );
         let set = [("CLOUDSDK_CORE_UNIVERSE_DOMAIN", "example.goog")];
-        assert_eq!(value(&set, universe).as_deref(), Some("example.goog"));
+        assert_eq!(property_value(&set, universe_domain).as_deref(), Some("example.goog"));
     }
 
     #[test]
@@ -147,10 +159,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("large");
         let file = std::fs::File::create(&path).expect("a file");
-        file.set_len(LARGEST + 1).expect("room");
-        assert!(read(&path).unwrap_err().message().ends_with("large: is larger than 1 MiB"));
-        assert!(read(folder.path()).unwrap_err().message().ends_with("is not a regular file"));
-        assert_eq!(read(&path.join("below a file")).expect("absent"), None);
-        assert_eq!(read(&folder.path().join("absent")).expect("absent"), None);
+        file.set_len(MAX_FILE_BYTES + 1).expect("room");
+        assert!(read_file(&path).unwrap_err().message().ends_with("large: is larger than 1 MiB"));
+        assert!(read_file(folder.path()).unwrap_err().message().ends_with("is not a regular file"));
+        assert_eq!(read_file(&path.join("below a file")).expect("absent"), None);
+        assert_eq!(read_file(&folder.path().join("absent")).expect("absent"), None);
     }
 }

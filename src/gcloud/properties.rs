@@ -10,22 +10,22 @@ use crate::printable;
 use crate::world::env::{self, Env};
 
 /// The configuration that exists without being made.
-const DEFAULT: &str = "default";
+const DEFAULT_CONFIGURATION: &str = "default";
 
 /// The reserved name of the configuration that has no properties.
-const NONE: &str = "NONE";
+const EMPTY_CONFIGURATION: &str = "NONE";
 
 /// gcloud's properties. Nothing is read before the first question, and nothing twice.
-pub struct Properties {
+pub struct GcloudProperties {
     folder: Option<PathBuf>,
     env: Env,
-    configuration: OnceCell<Configuration>,
-    values: OnceCell<Option<Values>>,
+    configuration: OnceCell<ActiveConfiguration>,
+    configuration_file: OnceCell<Option<ConfigurationFile>>,
 }
 
 /// Which set of properties is in use, and who said so.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Configuration {
+pub struct ActiveConfiguration {
     /// Its name.
     pub name: String,
     /// The variable or file that names it.
@@ -34,7 +34,7 @@ pub struct Configuration {
 
 /// A property that is set, perhaps to the empty text.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Property {
+pub struct GcloudProperty {
     /// Its value.
     pub value: String,
     /// The variable or file that holds it.
@@ -42,26 +42,26 @@ pub struct Property {
 }
 
 /// Without the value: some properties are passwords.
-impl fmt::Debug for Property {
+impl fmt::Debug for GcloudProperty {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Property").field("origin", &self.origin).finish_non_exhaustive()
     }
 }
 
 /// The file of the active configuration.
-struct Values {
-    file: String,
+struct ConfigurationFile {
+    display_path: String,
     ini: Ini,
 }
 
-impl Properties {
+impl GcloudProperties {
     /// The properties in gcloud's folder; without one, those of the environment alone.
-    pub fn open(folder: Option<&Path>, env: &Env) -> Properties {
-        Properties {
+    pub fn open(folder: Option<&Path>, env: &Env) -> GcloudProperties {
+        GcloudProperties {
             folder: folder.map(Path::to_owned),
             env: env.clone(),
             configuration: OnceCell::new(),
-            values: OnceCell::new(),
+            configuration_file: OnceCell::new(),
         }
     }
 
@@ -69,11 +69,11 @@ impl Properties {
     ///
     /// # Errors
     /// When the variable is not UTF-8, or the file that names it is there and cannot be read.
-    pub fn configuration(&self) -> Result<&Configuration> {
+    pub fn configuration(&self) -> Result<&ActiveConfiguration> {
         if let Some(known) = self.configuration.get() {
             return Ok(known);
         }
-        let found = self.find_configuration()?;
+        let found = self.find_active_configuration()?;
         Ok(self.configuration.get_or_init(|| found))
     }
 
@@ -83,76 +83,84 @@ impl Properties {
     /// # Errors
     /// When the file of the configuration cannot be read or is not what gcloud could read (exit 8), or when the
     /// variable is not UTF-8 (exit 2).
-    pub fn get(&self, section: &str, name: &str) -> Result<Option<Property>> {
-        if let Some(value) = self.env.property(section, name) {
-            let origin = env::property_name(section, name);
+    pub fn get(&self, section: &str, name: &str) -> Result<Option<GcloudProperty>> {
+        if let Some(value) = self.env.gcloud_property(section, name) {
+            let origin = env::gcloud_property_variable(section, name);
             return match value.into_string() {
-                Ok(value) => Ok(Some(Property { value, origin })),
+                Ok(value) => Ok(Some(GcloudProperty { value, origin })),
                 Err(_) => Err(Error::usage(format!("{origin} is not valid UTF-8"))
                     .hint(format!("unset {origin}"))),
             };
         }
-        let Some(Values { file, ini }) = self.values()? else { return Ok(None) };
+        let Some(ConfigurationFile { display_path: file, ini }) = self.configuration_file()? else {
+            return Ok(None);
+        };
         let value = ini.get(section, name).map_err(|what| {
             Error::malformed(file, what).hint(format!("gcloud config set {section}/{name} VALUE"))
         })?;
-        Ok(value.map(|value| Property { value, origin: file.clone() }))
+        Ok(value.map(|value| GcloudProperty { value, origin: file.clone() }))
     }
 
     /// A property that is true or false; `none` counts as not set, as it does for gcloud.
     ///
     /// # Errors
     /// Those of [`Properties::get`].
-    pub fn is_on(&self, section: &str, name: &str) -> Result<Option<bool>> {
+    pub fn get_bool(&self, section: &str, name: &str) -> Result<Option<bool>> {
         let property = self.get(section, name)?;
-        let said = property.filter(|property| !property.value.eq_ignore_ascii_case("none"));
-        Ok(said.map(|property| env::is_yes(&property.value)))
+        let property_set = property.filter(|property| !property.value.eq_ignore_ascii_case("none"));
+        Ok(property_set.map(|property| env::is_true_text(&property.value)))
     }
 
-    fn find_configuration(&self) -> Result<Configuration> {
+    fn find_active_configuration(&self) -> Result<ActiveConfiguration> {
         if let Some(name) = self.env.text(&env::CLOUDSDK_ACTIVE_CONFIG_NAME)? {
-            return Ok(Configuration {
+            return Ok(ActiveConfiguration {
                 name,
                 origin: env::CLOUDSDK_ACTIVE_CONFIG_NAME.name.to_owned(),
             });
         }
         if let Some(path) = self.folder.as_ref().map(|folder| folder.join("active_config"))
-            && let Some(bytes) = gcloud::read(&path)?
+            && let Some(bytes) = gcloud::read_file(&path)?
             && let Ok(name) = String::from_utf8(bytes)
             // gcloud writes no newline, and takes one for part of the name; a person's `echo` does not mean it.
             && let name = name.trim_end_matches(['\r', '\n'])
             // Anything else in this file is deleted by gcloud, which then goes on with the default.
-            && (name == NONE || is_name(name))
+            && (name == EMPTY_CONFIGURATION || is_configuration_name(name))
         {
-            return Ok(Configuration { name: name.to_owned(), origin: printable::path(&path) });
+            return Ok(ActiveConfiguration {
+                name: name.to_owned(),
+                origin: printable::path(&path),
+            });
         }
-        Ok(Configuration { name: DEFAULT.to_owned(), origin: "gcloud's default".to_owned() })
+        Ok(ActiveConfiguration {
+            name: DEFAULT_CONFIGURATION.to_owned(),
+            origin: "gcloud's default".to_owned(),
+        })
     }
 
-    fn values(&self) -> Result<Option<&Values>> {
-        if let Some(known) = self.values.get() {
+    fn configuration_file(&self) -> Result<Option<&ConfigurationFile>> {
+        if let Some(known) = self.configuration_file.get() {
             return Ok(known.as_ref());
         }
-        let read = self.read_values()?;
-        Ok(self.values.get_or_init(|| read).as_ref())
+        let read = self.read_configuration_file()?;
+        Ok(self.configuration_file.get_or_init(|| read).as_ref())
     }
 
-    fn read_values(&self) -> Result<Option<Values>> {
+    fn read_configuration_file(&self) -> Result<Option<ConfigurationFile>> {
         let Some(folder) = &self.folder else { return Ok(None) };
         let name = &self.configuration()?.name;
         // `NONE` is no name in this sense, and neither is one that would leave the folder.
-        if !is_name(name) {
+        if !is_configuration_name(name) {
             return Ok(None);
         }
         let path = folder.join("configurations").join(format!("config_{name}"));
-        let Some(bytes) = gcloud::read(&path)? else { return Ok(None) };
+        let Some(bytes) = gcloud::read_file(&path)? else { return Ok(None) };
         let file = printable::path(&path);
         let parsed = match std::str::from_utf8(&bytes) {
             Ok(text) => Ini::parse(text),
             Err(_) => Err("is not valid UTF-8".to_owned()),
         };
         match parsed {
-            Ok(ini) => Ok(Some(Values { file, ini })),
+            Ok(ini) => Ok(Some(ConfigurationFile { display_path: file, ini })),
             Err(what) => Err(Error::malformed(&file, what)
                 .hint("CLOUDSDK_ACTIVE_CONFIG_NAME=NONE, to go without that file")),
         }
@@ -160,7 +168,7 @@ impl Properties {
 }
 
 /// gcloud's rule for names of configurations.
-fn is_name(text: &str) -> bool {
+fn is_configuration_name(text: &str) -> bool {
     text.starts_with(|letter: char| letter.is_ascii_lowercase())
         && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
@@ -195,25 +203,25 @@ mod tests {
         folder
     }
 
-    fn open(folder: &TempDir, variables: &[(&str, &str)]) -> Properties {
+    fn open(folder: &TempDir, variables: &[(&str, &str)]) -> GcloudProperties {
         let variables: BTreeMap<_, _> = variables
             .iter()
             .map(|(name, value)| ((*name).to_owned(), OsString::from(value)))
             .collect();
-        Properties::open(Some(folder.path()), &Env::Fixed(variables))
+        GcloudProperties::open(Some(folder.path()), &Env::Fixed(variables))
     }
 
-    fn two() -> [(&'static str, &'static [u8]); 2] {
+    fn two_configurations() -> [(&'static str, &'static [u8]); 2] {
         [("work", WORK.as_bytes()), ("default", b"[core]\naccount = default@example.com\n")]
     }
 
-    fn account(properties: &Properties) -> Option<String> {
+    fn account(properties: &GcloudProperties) -> Option<String> {
         properties.get("core", "account").expect("readable").map(|property| property.value)
     }
 
     #[test]
     fn the_active_configuration_is_found_as_gcloud_finds_it() {
-        for (active, variable, name, account_there) in [
+        for (active, variable, name, expected_account) in [
             (Some("work"), "", "work", Some("ünï@exämple.com")),
             (Some("work\n"), "", "work", Some("ünï@exämple.com")),
             (Some("work"), "default", "default", Some("default@example.com")),
@@ -227,16 +235,16 @@ mod tests {
             (Some("NONE"), "", "NONE", None),
             (Some("nosuch"), "", "nosuch", None),
         ] {
-            let folder = folder(active.map(str::as_bytes), &two());
+            let folder = folder(active.map(str::as_bytes), &two_configurations());
             let properties = open(&folder, &[("CLOUDSDK_ACTIVE_CONFIG_NAME", variable)]);
             assert_eq!(properties.configuration().expect("readable").name, name, "{active:?}");
-            assert_eq!(account(&properties).as_deref(), account_there, "{active:?} {variable}");
+            assert_eq!(account(&properties).as_deref(), expected_account, "{active:?} {variable}");
         }
     }
 
     #[test]
     fn the_environment_comes_first_even_when_empty() {
-        let folder = folder(Some(b"work"), &two());
+        let folder = folder(Some(b"work"), &two_configurations());
         let properties = open(&folder, &[("CLOUDSDK_CORE_ACCOUNT", "")]);
         let found = properties.get("core", "account").expect("set").expect("set");
         assert_eq!((found.value.as_str(), found.origin.as_str()), ("", "CLOUDSDK_CORE_ACCOUNT"));
@@ -248,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn truth_is_what_gcloud_takes_for_it() {
+    fn booleans_are_read_as_gcloud_reads_them() {
         let text = b"[a]\nyes = Y\nno = off\nodd = maybe\nnone = None\nempty =\n";
         let folder = folder(None, &[("default", text)]);
         for (name, truth) in [
@@ -259,13 +267,13 @@ mod tests {
             ("none", None),
             ("absent", None),
         ] {
-            assert_eq!(open(&folder, &[]).is_on("a", name).expect("read"), truth, "{name}");
+            assert_eq!(open(&folder, &[]).get_bool("a", name).expect("read"), truth, "{name}");
         }
     }
 
     #[test]
     fn nothing_there_is_an_empty_set() {
-        assert_eq!(account(&Properties::open(None, &Env::Fixed(BTreeMap::new()))), None);
+        assert_eq!(account(&GcloudProperties::open(None, &Env::Fixed(BTreeMap::new()))), None);
         assert_eq!(account(&open(&tempfile::tempdir().expect("a folder"), &[])), None);
     }
 

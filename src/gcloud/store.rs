@@ -16,47 +16,47 @@ use crate::gcloud;
 use crate::printable;
 
 /// How long gcloud itself waits for a locked database.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const MAX_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Largest value read. A service-account key has 3 KiB.
-const LARGEST: usize = 1 << 20;
+const MAX_VALUE_BYTES: usize = 1 << 20;
 
 /// The first bytes of every SQLite database that is not empty.
-const MAGIC: &[u8] = b"SQLite format 3\0";
+const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 
 /// Which byte of the header says that changes go to a write-ahead log, and how
 /// (<https://www.sqlite.org/fileformat2.html>, 1.3.3).
-const LOGGED: (usize, u8) = (19, 2);
+const WAL_VERSION_BYTE: (usize, u8) = (19, 2);
 
 /// An open database.
-pub(super) struct Store {
+pub(super) struct GcloudDatabase {
     path: PathBuf,
     connection: Connection,
-    patience: Duration,
+    lock_timeout: Duration,
 }
 
-impl Store {
+impl GcloudDatabase {
     /// Opens a database for reading; `None` where there is none.
-    pub(super) fn open(path: &Path, patience: Duration) -> Result<Option<Store>> {
+    pub(super) fn open(path: &Path, lock_timeout: Duration) -> Result<Option<GcloudDatabase>> {
         if !gcloud::is_file(path)? {
             return Ok(None);
         }
         // SQLite follows links, and looks for the log beside what they lead to.
         let path = path.canonicalize().map_err(|error| error::io("read", path, &error))?;
-        let options = options(&path)?;
+        let options = read_only_options(&path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_URI;
-        let patience = patience.min(LONGEST_WAIT);
-        let explain = |error: &rusqlite::Error| explain(&path, patience, error);
+        let lock_timeout = lock_timeout.min(MAX_LOCK_TIMEOUT);
+        let explain = |error: &rusqlite::Error| sqlite_error(&path, lock_timeout, error);
         let connection = Connection::open_with_flags(uri(&path, options), flags)
             .map_err(|error| explain(&error))?;
-        connection.busy_timeout(patience).map_err(|error| explain(&error))?;
-        Ok(Some(Store { path, connection, patience }))
+        connection.busy_timeout(lock_timeout).map_err(|error| explain(&error))?;
+        Ok(Some(GcloudDatabase { path, connection, lock_timeout }))
     }
 
     /// The first column of every row, as text. Values that are neither text nor bytes are passed over.
-    pub(super) fn texts(&self, sql: &str, parameter: Option<&str>) -> Result<Vec<String>> {
+    pub(super) fn query_strings(&self, sql: &str, parameter: Option<&str>) -> Result<Vec<String>> {
         let query = || -> rusqlite::Result<std::result::Result<Vec<String>, &'static str>> {
             let mut statement = self.connection.prepare(sql)?;
             let mut rows = statement.query(rusqlite::params_from_iter(parameter))?;
@@ -65,7 +65,7 @@ impl Store {
                 let (ValueRef::Text(bytes) | ValueRef::Blob(bytes)) = row.get_ref(0)? else {
                     continue;
                 };
-                if bytes.len() > LARGEST {
+                if bytes.len() > MAX_VALUE_BYTES {
                     return Ok(Err("holds a value larger than 1 MiB"));
                 }
                 match std::str::from_utf8(bytes) {
@@ -77,32 +77,32 @@ impl Store {
         };
         match query() {
             Ok(Ok(texts)) => Ok(texts),
-            Ok(Err(what)) => Err(broken(&self.path, what)),
-            Err(error) => Err(explain(&self.path, self.patience, &error)),
+            Ok(Err(what)) => Err(unusable_database_error(&self.path, what)),
+            Err(error) => Err(sqlite_error(&self.path, self.lock_timeout, &error)),
         }
     }
 }
 
 /// How this database can be read without making files beside it.
-fn options(path: &Path) -> Result<&'static str> {
+fn read_only_options(path: &Path) -> Result<&'static str> {
     let mut header = Vec::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(100).read_to_end(&mut header))
         .map_err(|error| error::io("read", path, &error))?;
     // An empty file is a database without tables, to SQLite.
-    if !header.is_empty() && !header.starts_with(MAGIC) {
-        return Err(broken(path, "is not a database"));
+    if !header.is_empty() && !header.starts_with(SQLITE_MAGIC) {
+        return Err(unusable_database_error(path, "is not a database"));
     }
-    let (place, mark) = LOGGED;
-    if header.get(place) != Some(&mark) {
+    let (offset, wal_version) = WAL_VERSION_BYTE;
+    if header.get(offset) != Some(&wal_version) {
         return Ok("mode=ro");
     }
-    let beside = |ending: &str| {
+    let sibling_file_len = |ending: &str| {
         let mut name = path.as_os_str().to_owned();
         name.push(ending);
         std::fs::metadata(name).map_or(0, |metadata| metadata.len())
     };
-    match (beside("-wal"), beside("-shm")) {
+    match (sibling_file_len("-wal"), sibling_file_len("-shm")) {
         // All is in the database itself, and can be read as if it never changed.
         (0, _) => Ok("mode=ro&immutable=1"),
         (_, 0) => Err(Error::malformed(
@@ -141,18 +141,18 @@ fn uri(path: &Path, options: &str) -> String {
 }
 
 /// SQLite's reason in words of ours.
-fn explain(path: &Path, patience: Duration, error: &rusqlite::Error) -> Error {
+fn sqlite_error(path: &Path, lock_timeout: Duration, error: &rusqlite::Error) -> Error {
     const SQLITE_READONLY_ROLLBACK: i32 = 776;
     let name = printable::path(path);
     let code = error.sqlite_error();
     match code.map(|error| error.code) {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            let waited = patience.as_secs_f32();
+            let waited = lock_timeout.as_secs_f32();
             Error::malformed(&name, format!("is locked by another program, waited {waited} s"))
                 .hint("the same command, once gcloud has ended")
         }
-        Some(ErrorCode::NotADatabase) => broken(path, "is not a database"),
-        Some(ErrorCode::DatabaseCorrupt) => broken(path, "is damaged"),
+        Some(ErrorCode::NotADatabase) => unusable_database_error(path, "is not a database"),
+        Some(ErrorCode::DatabaseCorrupt) => unusable_database_error(path, "is damaged"),
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             Error::malformed(&name, "cannot be opened as a database").hint("gcloud auth list")
         }
@@ -164,12 +164,15 @@ fn explain(path: &Path, patience: Duration, error: &rusqlite::Error) -> Error {
             Error::malformed(&name, "is not a database of gcloud's, a table is missing")
                 .hint("gcloud auth login")
         }
-        _ => broken(path, &format!("cannot be read, {}", printable::text(&error.to_string()))),
+        _ => unusable_database_error(
+            path,
+            &format!("cannot be read, {}", printable::text(&error.to_string())),
+        ),
     }
 }
 
 /// An error about a file that gcloud cannot use either.
-fn broken(path: &Path, what: &str) -> Error {
+fn unusable_database_error(path: &Path, what: &str) -> Error {
     Error::malformed(&printable::path(path), what)
         .hint("gcloud auth login, after moving that file away")
 }

@@ -8,11 +8,11 @@ use crate::gcloud;
 use crate::printable;
 
 /// A database that cannot be opened.
-pub(super) enum Store {}
+pub(super) enum GcloudDatabase {}
 
-impl Store {
+impl GcloudDatabase {
     /// Says that this gauth cannot read the database, if there is one.
-    pub(super) fn open(path: &Path, _: Duration) -> Result<Option<Store>> {
+    pub(super) fn open(path: &Path, _: Duration) -> Result<Option<GcloudDatabase>> {
         if !gcloud::is_file(path)? {
             return Ok(None);
         }
@@ -24,7 +24,7 @@ impl Store {
     }
 
     /// Never called.
-    pub(super) fn texts(&self, _: &str, _: Option<&str>) -> Result<Vec<String>> {
+    pub(super) fn query_strings(&self, _: &str, _: Option<&str>) -> Result<Vec<String>> {
         match *self {}
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::error::{Again, Error, Result};
+use crate::error::{Error, Result, Retryable};
 use crate::http::HttpResponse;
 use crate::{json, printable};
 
@@ -24,27 +24,27 @@ pub struct ServerError {
 
 impl ServerError {
     /// Whether a person has to prove again who they are before their login is good for anything.
-    pub fn wants_reauthentication(&self) -> bool {
+    pub fn is_reauth_required(&self) -> bool {
         let subtype = self.subtype.as_deref();
         self.code == "invalid_grant" && matches!(subtype, Some("invalid_rapt" | "rapt_required"))
     }
 
     /// Code, description, reason and URI, whoever says so.
-    pub fn words(&self) -> String {
-        let mut words = self.code.clone();
+    pub fn message(&self) -> String {
+        let mut message = self.code.clone();
         if let Some(description) = &self.description {
-            words.push_str(&format!(": \"{description}\""));
+            message.push_str(&format!(": \"{description}\""));
         }
         for more in [&self.reason, &self.uri].into_iter().flatten() {
-            words.push_str(&format!(" ({more})"));
+            message.push_str(&format!(" ({more})"));
         }
-        words
+        message
     }
 }
 
 impl std::fmt::Display for ServerError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Google says {}", self.words())
+        write!(f, "Google says {}", self.message())
     }
 }
 
@@ -52,60 +52,66 @@ impl std::fmt::Display for ServerError {
 ///
 /// # Errors
 /// `NoAnswer` for another status than 200 that is no refusal, or for a body that is no JSON object.
-pub fn object(response: &HttpResponse, host: &str) -> Result<Map<String, Value>> {
+pub fn json_object(response: &HttpResponse, host: &str) -> Result<Map<String, Value>> {
     if response.status != 200 {
-        return Err(failure(response, host));
+        return Err(google_status_error(response, host));
     }
-    json::object(&response.body).map_err(|what| unusable(response, host, &what))
+    json::parse_object(&response.body).map_err(|what| invalid_response(response, host, &what))
 }
 
 /// An answer with a good status that cannot be used.
-pub fn unusable(response: &HttpResponse, host: &str, what: &str) -> Error {
+pub fn invalid_response(response: &HttpResponse, host: &str, what: &str) -> Error {
     let error = Error::no_answer(format!("{host}: the answer {what}")).with_status(response.status);
-    match looks_like_html(response) {
-        true => error.hint(PORTAL),
+    match is_html(response) {
+        true => error.hint(CAPTIVE_PORTAL_HINT),
         false => error.hint("try again later; gauth -vv shows the exchange"),
     }
 }
 
-const PORTAL: &str = "open any web page: a captive portal or a proxy answers in place of Google";
+const CAPTIVE_PORTAL_HINT: &str =
+    "open any web page: a captive portal or a proxy answers in place of Google";
 
 /// An answer with a bad status: 4xx is a refusal, anything else is no usable answer.
-pub fn failure(response: &HttpResponse, host: &str) -> Error {
-    failure_of("Google", response, host)
+pub fn google_status_error(response: &HttpResponse, host: &str) -> Error {
+    status_error("Google", response, host)
 }
 
 /// The same of somebody else's server: `who` says it.
-pub fn failure_of(who: &str, response: &HttpResponse, host: &str) -> Error {
+pub fn status_error(server_name: &str, response: &HttpResponse, host: &str) -> Error {
     let status = response.status;
-    let said = match server_error(response) {
-        Some(error) => format!("{who} says {}", error.words()),
+    let reason_text = match server_error(response) {
+        Some(error) => format!("{server_name} says {}", error.message()),
         None if response.body.is_empty() => format!("status {status}"),
-        None if looks_like_html(response) => format!("status {status} and a web page"),
+        None if is_html(response) => format!("status {status} and a web page"),
         None => format!("status {status}: \"{}\"", printable::first_line(&response.body)),
     };
-    let message = format!("{host}: {said}");
+    let message = format!("{host}: {reason_text}");
     let error = match status {
-        408 | 429 => Error::no_answer(message).again(Again::Later).hint("try again later"),
+        408 | 429 => Error::no_answer(message)
+            .with_retryable(Retryable::IfIdempotent)
+            .hint("try again later"),
         407 => Error::no_answer(message).hint("check HTTPS_PROXY, its user name and password"),
         400..=499 => Error::refused(message),
-        500..=599 => Error::no_answer(message).again(Again::Later).hint("try again later"),
+        500..=599 => Error::no_answer(message)
+            .with_retryable(Retryable::IfIdempotent)
+            .hint("try again later"),
         _ => Error::no_answer(format!("{host}: an answer of status {status} where 200 is due")),
     };
     let error = error.with_status(status);
-    match looks_like_html(response) {
-        true => error.hint(PORTAL),
+    match is_html(response) {
+        true => error.hint(CAPTIVE_PORTAL_HINT),
         false => error,
     }
 }
 
 /// The server's own words, if the body has them in one of the two shapes.
 pub fn server_error(response: &HttpResponse) -> Option<ServerError> {
-    let mut map = json::object(&response.body).ok()?;
-    let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(printable::said);
+    let mut map = json::parse_object(&response.body).ok()?;
+    let text =
+        |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(printable::redacted);
     match map.remove("error")? {
         Value::String(code) => Some(ServerError {
-            code: printable::said(&code),
+            code: printable::redacted(&code),
             description: map.get("error_description").and_then(text),
             subtype: map.get("error_subtype").and_then(text),
             uri: map.get("error_uri").and_then(text),
@@ -119,27 +125,29 @@ pub fn server_error(response: &HttpResponse) -> Option<ServerError> {
             description: error.get("message").and_then(text),
             subtype: None,
             uri: None,
-            reason: reason(&error),
+            reason: error_reason(&error),
         }),
         _ => None,
     }
 }
 
 /// Reason and domain of an error in Google's API style (`google.rpc.ErrorInfo`).
-fn reason(error: &Map<String, Value>) -> Option<String> {
+fn error_reason(error: &Map<String, Value>) -> Option<String> {
     let details = error.get("details")?.as_array()?;
     let is_info = |detail: &&Value| {
         detail["@type"].as_str().is_some_and(|kind| kind.ends_with("/google.rpc.ErrorInfo"))
     };
     let info = details.iter().find(is_info)?;
-    let reason = printable::said(info["reason"].as_str().filter(|reason| !reason.is_empty())?);
+    let reason = printable::redacted(info["reason"].as_str().filter(|reason| !reason.is_empty())?);
     Some(match info["domain"].as_str() {
-        Some(domain) if !domain.is_empty() => format!("{reason} of {}", printable::said(domain)),
+        Some(domain) if !domain.is_empty() => {
+            format!("{reason} of {}", printable::redacted(domain))
+        }
         _ => reason,
     })
 }
 
-pub(super) fn looks_like_html(response: &HttpResponse) -> bool {
+pub(super) fn is_html(response: &HttpResponse) -> bool {
     let media_type = response.header("content-type").unwrap_or_default();
     let start = String::from_utf8_lossy(&response.body[..response.body.len().min(64)]);
     let start = start.trim_start().to_ascii_lowercase();
@@ -154,13 +162,13 @@ mod tests {
     use crate::error::ErrorKind;
     use zeroize::Zeroizing;
 
-    fn answer(status: u16, body: &str) -> HttpResponse {
+    fn response(status: u16, body: &str) -> HttpResponse {
         HttpResponse { status, headers: Vec::new(), body: Zeroizing::new(body.as_bytes().to_vec()) }
     }
 
     #[test]
     fn both_shapes_of_errors_are_understood() {
-        let oauth = answer(
+        let oauth = response(
             400,
             r#"{"error":"invalid_grant","error_description":"Bad\nRequest","error_subtype":"invalid_rapt"}"#,
         );
@@ -168,21 +176,21 @@ mod tests {
         assert_eq!(error.to_string(), "Google says invalid_grant: \"Bad\\nRequest\"");
         assert_eq!(error.subtype.as_deref(), Some("invalid_rapt"));
         let api =
-            answer(403, r#"{"error":{"code":403,"message":"No.","status":"PERMISSION_DENIED"}}"#);
+            response(403, r#"{"error":{"code":403,"message":"No.","status":"PERMISSION_DENIED"}}"#);
         let error = server_error(&api).expect("error");
         assert_eq!(error.to_string(), "Google says PERMISSION_DENIED: \"No.\"");
     }
 
     #[test]
-    fn the_reason_of_an_error_is_told_with_the_service_that_has_it() {
+    fn an_error_info_reason_is_shown_with_its_domain() {
         let shown = |details: &str| {
             let body = format!(r#"{{"error":{{"status":"S","message":"M","details":{details}}}}}"#);
-            server_error(&answer(403, &body)).expect("error").to_string()
+            server_error(&response(403, &body)).expect("error").to_string()
         };
         let info = r#"{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"R\u0007","domain":"iam.googleapis.com"}"#;
         let other = r#"{"@type":"type.googleapis.com/google.rpc.Help","reason":"X"}"#;
-        let told = "Google says S: \"M\" (R\\u{7} of iam.googleapis.com)";
-        assert_eq!(shown(&format!("[{other},5,{info}]")), told);
+        let expected = "Google says S: \"M\" (R\\u{7} of iam.googleapis.com)";
+        assert_eq!(shown(&format!("[{other},5,{info}]")), expected);
         for nothing in ["[]", "5", "{}", "[null]", &format!("[{other}]"), r#"[{"@type":5}]"#] {
             assert_eq!(shown(nothing), "Google says S: \"M\"", "{nothing}");
         }
@@ -200,7 +208,7 @@ mod tests {
             (200, "<!DOCTYPE html>", ErrorKind::NoAnswer),
             (200, "[]", ErrorKind::NoAnswer),
         ] {
-            let error = object(&answer(status, body), "host").expect_err(body);
+            let error = json_object(&response(status, body), "host").expect_err(body);
             assert_eq!(error.kind(), kind, "{status} {body}");
             assert!(error.message().starts_with("host: "));
         }
@@ -208,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_web_page_in_place_of_an_answer_points_at_the_portal() {
-        let error = object(&answer(200, "<html>log in</html>"), "host").expect_err("html");
+        let error = json_object(&response(200, "<html>log in</html>"), "host").expect_err("html");
         assert!(error.hint_text().expect("hint").contains("captive portal"));
     }
 }

@@ -3,13 +3,13 @@
 
 use serde::Serialize;
 
-use crate::google::sts::ACCESS_TOKEN;
+use crate::google::sts::ACCESS_TOKEN_TYPE;
 use crate::http::HttpRequest;
 use crate::secret::Secret;
 use crate::url::Url;
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct GdchTokenExchangeRequest<'a> {
     grant_type: &'a str,
     audience: &'a str,
     requested_token_type: &'a str,
@@ -18,11 +18,11 @@ struct Body<'a> {
 }
 
 /// Asks for a token for `audience` with a signed assertion.
-pub fn exchange(url: &Url, audience: &str, assertion: &Secret) -> HttpRequest {
-    let body = Body {
+pub fn token_exchange_request(url: &Url, audience: &str, assertion: &Secret) -> HttpRequest {
+    let body = GdchTokenExchangeRequest {
         grant_type: "urn:ietf:params:oauth:token-type:token-exchange",
         audience,
-        requested_token_type: ACCESS_TOKEN,
+        requested_token_type: ACCESS_TOKEN_TYPE,
         subject_token: assertion.expose(),
         subject_token_type: "urn:k8s:params:oauth:token-type:serviceaccount",
     };
@@ -36,9 +36,9 @@ mod tests {
     #[test]
     fn the_request_is_that_of_googles_libraries() {
         let url = Url::parse("https://service-identity.example.com/authenticate").expect("url");
-        let asked = exchange(&url, "https://api.example.com", &Secret::new("JWT"));
+        let request = token_exchange_request(&url, "https://api.example.com", &Secret::new("JWT"));
         let body: serde_json::Value =
-            serde_json::from_slice(asked.body.as_ref().expect("body")).expect("json");
+            serde_json::from_slice(request.body.as_ref().expect("body")).expect("json");
         let expected = serde_json::json!({
             "grant_type": "urn:ietf:params:oauth:token-type:token-exchange",
             "audience": "https://api.example.com",

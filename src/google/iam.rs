@@ -3,27 +3,27 @@
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::google::{answer, bearer, metrics, token};
+use crate::google::{answer, bearer_authorization, metrics_header, token};
 use crate::http::{HttpRequest, HttpResponse};
-use crate::json::Fields;
+use crate::json::JsonFields;
 use crate::printable;
 use crate::secret::Secret;
-use crate::token::{Token, well_formed};
+use crate::token::{Token, is_well_formed};
 use crate::url::Url;
 
 /// Where the service is, in the default universe.
 pub const HOST: &str = "iamcredentials.googleapis.com";
 
 /// The shortest life of a token that may be asked for, in seconds.
-pub const SHORTEST_LIFE: u32 = 600;
+pub const MIN_LIFETIME_SECONDS: u32 = 600;
 /// The longest, in seconds; above an hour an organisation's policy must allow it.
-pub const LONGEST_LIFE: u32 = 43_200;
+pub const MAX_LIFETIME_SECONDS: u32 = 43_200;
 /// What is asked for when nobody says, in seconds.
-pub const USUAL_LIFE: u32 = 3600;
+pub const DEFAULT_LIFETIME_SECONDS: u32 = 3600;
 
 /// What a service account is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
+pub enum IamCredentialsMethod {
     /// An access token.
     GenerateAccessToken,
     /// A signature over claims.
@@ -32,49 +32,51 @@ pub enum Method {
     GenerateIdToken,
 }
 
-impl Method {
+impl IamCredentialsMethod {
     /// As it stands behind the colon.
     pub fn as_str(self) -> &'static str {
         match self {
-            Method::GenerateAccessToken => "generateAccessToken",
-            Method::SignJwt => "signJwt",
-            Method::GenerateIdToken => "generateIdToken",
+            IamCredentialsMethod::GenerateAccessToken => "generateAccessToken",
+            IamCredentialsMethod::SignJwt => "signJwt",
+            IamCredentialsMethod::GenerateIdToken => "generateIdToken",
         }
     }
 }
 
 /// A service account at its URL, without the method: `…/v1/projects/-/serviceAccounts/EMAIL`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    base: String,
+pub struct TargetServiceAccount {
+    base_url: String,
     /// The account: an e-mail address or a number.
     pub account: String,
 }
 
-impl Target {
+impl TargetServiceAccount {
     /// The account an impersonation URL names: between its last `/` and `:generateAccessToken`.
-    pub fn of_url(url: &Url) -> Option<Target> {
+    pub fn from_url(url: &Url) -> Option<TargetServiceAccount> {
         let (base, method) = url.as_str().rsplit_once(':')?;
         let account = base.rsplit('/').next().filter(|account| !account.is_empty())?;
         // Google's own libraries write the one, Node's reads the other as well.
         let known = ["generateAccessToken", "generateIdToken"].contains(&method);
-        (known && !account.contains('?'))
-            .then(|| Target { base: base.to_owned(), account: account.to_owned() })
+        (known && !account.contains('?')).then(|| TargetServiceAccount {
+            base_url: base.to_owned(),
+            account: account.to_owned(),
+        })
     }
 
     /// An account at a server, as in `https://iamcredentials.googleapis.com`.
-    pub fn at(server: &str, account: &str) -> Target {
+    pub fn new(server: &str, account: &str) -> TargetServiceAccount {
         let server = server.trim_end_matches('/');
         let base = format!("{server}/v1/projects/-/serviceAccounts/{account}");
-        Target { base, account: account.to_owned() }
+        TargetServiceAccount { base_url: base, account: account.to_owned() }
     }
 
     /// The URL of a method.
     ///
     /// # Errors
     /// Usage, when the account does not fit into one.
-    pub fn url(&self, method: Method) -> Result<Url> {
-        Url::parse(&format!("{}:{}", self.base, method.as_str())).map_err(|what| {
+    pub fn url(&self, method: IamCredentialsMethod) -> Result<Url> {
+        Url::parse(&format!("{}:{}", self.base_url, method.as_str())).map_err(|what| {
             let account = printable::text(&self.account);
             Error::usage(format!("the URL of the service account {account} {what}"))
                 .hint("name it by its e-mail address, as in ci@my-project.iam.gserviceaccount.com")
@@ -82,13 +84,13 @@ impl Target {
     }
 
     /// What decides which account it is, and where.
-    pub fn as_str(&self) -> &str {
-        &self.base
+    pub fn base_url(&self) -> &str {
+        &self.base_url
     }
 }
 
 #[derive(Serialize)]
-struct AccessBody<'a> {
+struct GenerateAccessTokenBody<'a> {
     delegates: Option<&'a [String]>,
     scope: &'a [String],
     lifetime: String,
@@ -96,14 +98,14 @@ struct AccessBody<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct IdBody<'a> {
+struct GenerateIdTokenBody<'a> {
     audience: &'a str,
     delegates: Option<&'a [String]>,
     include_email: bool,
 }
 
 #[derive(Serialize)]
-struct SignBody<'a> {
+struct SignJwtBody<'a> {
     delegates: Option<&'a [String]>,
     payload: &'a str,
 }
@@ -112,59 +114,70 @@ struct SignBody<'a> {
 ///
 /// # Errors
 /// As [`Target::url`].
-pub fn access_token(
-    target: &Target,
+pub fn generate_access_token_request(
+    target: &TargetServiceAccount,
     source: &Token,
     delegates: &[String],
     scopes: &[String],
     lifetime: u32,
 ) -> Result<HttpRequest> {
-    let body =
-        AccessBody { delegates: some(delegates), scope: scopes, lifetime: format!("{lifetime}s") };
-    Ok(signed(HttpRequest::json(target.url(Method::GenerateAccessToken)?, &body), source, "at"))
+    let body = GenerateAccessTokenBody {
+        delegates: non_empty(delegates),
+        scope: scopes,
+        lifetime: format!("{lifetime}s"),
+    };
+    Ok(with_source_token(
+        HttpRequest::json(target.url(IamCredentialsMethod::GenerateAccessToken)?, &body),
+        source,
+        "at",
+    ))
 }
 
 /// Asks for an ID token for `audience`, with the account's address or without.
 ///
 /// # Errors
 /// As [`Target::url`].
-pub fn id_token(
-    target: &Target,
+pub fn generate_id_token_request(
+    target: &TargetServiceAccount,
     source: &Token,
     delegates: &[String],
     audience: &str,
-    email: bool,
+    include_email: bool,
 ) -> Result<HttpRequest> {
-    let body = IdBody { audience, delegates: some(delegates), include_email: email };
-    let url = target.url(Method::GenerateIdToken)?;
-    Ok(signed(HttpRequest::json(url, &body), source, "it"))
+    let body = GenerateIdTokenBody { audience, delegates: non_empty(delegates), include_email };
+    let url = target.url(IamCredentialsMethod::GenerateIdToken)?;
+    Ok(with_source_token(HttpRequest::json(url, &body), source, "it"))
 }
 
 /// Asks for a signature over claims, which are JSON.
 ///
 /// # Errors
 /// As [`Target::url`].
-pub fn sign_jwt(
-    target: &Target,
+pub fn sign_jwt_request(
+    target: &TargetServiceAccount,
     source: &Token,
     delegates: &[String],
     claims: &str,
 ) -> Result<HttpRequest> {
-    let body = SignBody { delegates: some(delegates), payload: claims };
-    Ok(signed(HttpRequest::json(target.url(Method::SignJwt)?, &body), source, "at"))
+    let body = SignJwtBody { delegates: non_empty(delegates), payload: claims };
+    Ok(with_source_token(
+        HttpRequest::json(target.url(IamCredentialsMethod::SignJwt)?, &body),
+        source,
+        "at",
+    ))
 }
 
-fn some(delegates: &[String]) -> Option<&[String]> {
+fn non_empty(delegates: &[String]) -> Option<&[String]> {
     Some(delegates).filter(|delegates| !delegates.is_empty())
 }
 
 /// With the source's token, the project that pays for the source's requests, and what Google counts by: signatures
 /// are asked for on the way to an access token, too.
-fn signed(request: HttpRequest, source: &Token, counted_as: &str) -> HttpRequest {
-    let suffix = format!("auth-request-type/{counted_as} cred-type/imp");
+fn with_source_token(request: HttpRequest, source: &Token, request_type: &str) -> HttpRequest {
+    let suffix = format!("auth-request-type/{request_type} cred-type/imp");
     let request = request
-        .secret_header("authorization", bearer(&source.secret))
-        .header("x-goog-api-client", metrics(&suffix));
+        .secret_header("authorization", bearer_authorization(&source.secret))
+        .header("x-goog-api-client", metrics_header(&suffix));
     match &source.quota_project {
         Some(project) => request.header("x-goog-user-project", project.clone()),
         None => request,
@@ -172,7 +185,7 @@ fn signed(request: HttpRequest, source: &Token, counted_as: &str) -> HttpRequest
 }
 
 /// An account as a link of a chain of delegation.
-pub fn delegate(account: &str) -> String {
+pub fn delegate_resource_name(account: &str) -> String {
     format!("projects/-/serviceAccounts/{account}")
 }
 
@@ -181,21 +194,22 @@ pub fn delegate(account: &str) -> String {
 /// # Errors
 /// As for any answer.
 pub fn read_access_token(response: &HttpResponse, host: &str) -> Result<(Secret, Option<i64>)> {
-    let mut fields = Fields::new(answer::object(response, host)?);
-    let in_answer =
-        |what: String| answer::unusable(response, host, &format!("is not understood, {what}"));
-    let token = fields.needed_secret("accessToken").map_err(in_answer)?;
-    if !well_formed(token.expose()) {
+    let mut fields = JsonFields::new(answer::json_object(response, host)?);
+    let in_answer = |what: String| {
+        answer::invalid_response(response, host, &format!("is not understood, {what}"))
+    };
+    let token = fields.required_secret("accessToken").map_err(in_answer)?;
+    if !is_well_formed(token.expose()) {
         let what = "holds an accessToken that no header can carry";
-        return Err(answer::unusable(response, host, what));
+        return Err(answer::invalid_response(response, host, what));
     }
-    let end = match fields.text("expireTime").map_err(in_answer)? {
+    let expires_at = match fields.text("expireTime").map_err(in_answer)? {
         None => None,
         Some(text) => Some(text.parse::<jiff::Timestamp>().map_err(|_| {
             in_answer("expireTime is not a time like 2026-01-02T03:04:05Z".to_owned())
         })?),
     };
-    Ok((token, end.map(jiff::Timestamp::as_second)))
+    Ok((token, expires_at.map(jiff::Timestamp::as_second)))
 }
 
 /// An ID token.
@@ -204,9 +218,11 @@ pub fn read_access_token(response: &HttpResponse, host: &str) -> Result<(Secret,
 /// As for any answer.
 pub fn read_id_token(response: &HttpResponse, host: &str) -> Result<Secret> {
     let token = read_jwt(response, host, "token")?;
-    match token::is_id_token(&token) {
+    match token::is_well_formed_jwt(&token) {
         true => Ok(token),
-        false => Err(answer::unusable(response, host, "is not understood, token is no JWT")),
+        false => {
+            Err(answer::invalid_response(response, host, "is not understood, token is no JWT"))
+        }
     }
 }
 
@@ -219,29 +235,35 @@ pub fn read_signed_jwt(response: &HttpResponse, host: &str) -> Result<Secret> {
 }
 
 fn read_jwt(response: &HttpResponse, host: &str, field: &str) -> Result<Secret> {
-    let mut fields = Fields::new(answer::object(response, host)?);
-    let in_answer =
-        |what: String| answer::unusable(response, host, &format!("is not understood, {what}"));
-    let token = fields.needed_secret(field).map_err(in_answer)?;
-    match well_formed(token.expose()) {
+    let mut fields = JsonFields::new(answer::json_object(response, host)?);
+    let in_answer = |what: String| {
+        answer::invalid_response(response, host, &format!("is not understood, {what}"))
+    };
+    let token = fields.required_secret(field).map_err(in_answer)?;
+    match is_well_formed(token.expose()) {
         true => Ok(token),
         false => Err(in_answer(format!("{field} is no JWT"))),
     }
 }
 
 /// What a refusal means: `who` asked for a token of `account`.
-pub fn explain(error: Error, response: &HttpResponse, who: &str, account: &str) -> Error {
+pub fn explain_refusal(
+    error: Error,
+    response: &HttpResponse,
+    source_principal: &str,
+    account: &str,
+) -> Error {
     if error.kind() != ErrorKind::Refused {
         return error;
     }
     // What is not in IAM's own words comes from somebody in between.
-    let Some(said) = answer::server_error(response) else {
+    let Some(server_error) = answer::server_error(response) else {
         return error.hint_if_none(|| "check the name of the account and the network".to_owned());
     };
-    let text = said.description.as_deref().unwrap_or_default();
-    let (who, account) = (printable::text(who), printable::text(account));
+    let text = server_error.description.as_deref().unwrap_or_default();
+    let (source_principal, account) = (printable::text(source_principal), printable::text(account));
     let refused = |hint: String| {
-        Error::refused(format!("{who} may not act as {account}, {said}"))
+        Error::refused(format!("{source_principal} may not act as {account}, {server_error}"))
             .with_status(response.status)
             .hint(hint)
     };
@@ -251,12 +273,14 @@ pub fn explain(error: Error, response: &HttpResponse, who: &str, account: &str) 
                 .to_owned(),
         ),
         403 => refused(format!(
-            "grant roles/iam.serviceAccountTokenCreator on that service account to {who}, and wait a minute"
+            "grant roles/iam.serviceAccountTokenCreator on that service account to {source_principal}, and wait a minute"
         )),
         404 => refused(format!(
             "check the name {account} and those of its delegates: one does not exist"
         )),
-        401 => refused(format!("gauth token --refresh: the token of {who} is no longer accepted")),
+        401 => refused(format!(
+            "gauth token --refresh: the token of {source_principal} is no longer accepted"
+        )),
         400 if text.to_lowercase().contains("lifetime") => error.hint(
             "ask for at most 1h with --lifetime, or have the organisation policy \
              constraints/iam.allowServiceAccountCredentialLifetimeExtension name the account",
@@ -269,14 +293,14 @@ pub fn explain(error: Error, response: &HttpResponse, who: &str, account: &str) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Value;
+    use crate::http::HttpHeaderValue;
     use zeroize::Zeroizing;
 
-    fn text(request: &HttpRequest) -> &str {
+    fn body_text(request: &HttpRequest) -> &str {
         std::str::from_utf8(request.body.as_ref().expect("body")).expect("text")
     }
 
-    fn answered(status: u16, body: &str) -> HttpResponse {
+    fn response(status: u16, body: &str) -> HttpResponse {
         let body = Zeroizing::new(body.as_bytes().to_vec());
         HttpResponse { status, headers: Vec::new(), body }
     }
@@ -287,38 +311,42 @@ mod tests {
             serde_json::from_str(include_str!("../../tests/data/vectors.json")).expect("vectors");
         for case in vectors["impersonation_url"].as_array().expect("cases") {
             let url = Url::parse(case["in"].as_str().expect("text")).expect("url");
-            let target = Target::of_url(&url);
+            let target = TargetServiceAccount::from_url(&url);
             assert_eq!(
                 target.as_ref().map(|t| t.account.as_str()),
                 case["principal"].as_str(),
                 "{url}"
             );
             if let Some(target) = target {
-                assert_eq!(target.url(Method::GenerateAccessToken).expect("url"), url);
+                assert_eq!(
+                    target.url(IamCredentialsMethod::GenerateAccessToken).expect("url"),
+                    url
+                );
             }
         }
     }
 
     #[test]
     fn requests_are_those_of_googles_libraries() {
-        let target = Target::at("https://iamcredentials.googleapis.com", "T");
+        let target = TargetServiceAccount::new("https://iamcredentials.googleapis.com", "T");
         let mut source = Token::new(Secret::new("ACCESS"), "authorized_user", None);
         source.quota_project = Some("qp".to_owned());
-        let delegates = [delegate("D")];
+        let delegates = [delegate_resource_name("D")];
         let scopes = ["a".to_owned(), "b".to_owned()];
-        let request = access_token(&target, &source, &delegates, &scopes, 600).expect("request");
+        let request = generate_access_token_request(&target, &source, &delegates, &scopes, 600)
+            .expect("request");
         assert_eq!(
-            text(&request),
+            body_text(&request),
             r#"{"delegates":["projects/-/serviceAccounts/D"],"scope":["a","b"],"lifetime":"600s"}"#
         );
         assert!(request.headers.iter().any(|(name, _)| name == "x-goog-user-project"));
-        let request = sign_jwt(&target, &source, &[], "{\"iss\":\"T\"}").expect("request");
-        assert_eq!(text(&request), r#"{"delegates":null,"payload":"{\"iss\":\"T\"}"}"#);
+        let request = sign_jwt_request(&target, &source, &[], "{\"iss\":\"T\"}").expect("request");
+        assert_eq!(body_text(&request), r#"{"delegates":null,"payload":"{\"iss\":\"T\"}"}"#);
         assert!(request.url.as_str().ends_with("/v1/projects/-/serviceAccounts/T:signJwt"));
         let metrics = request.headers.iter().find(|(name, _)| name == "x-goog-api-client");
         let suffix = "auth-request-type/at cred-type/imp";
         assert!(metrics.is_some_and(
-            |(_, value)| matches!(value, Value::Plain(text) if text.ends_with(suffix))
+            |(_, value)| matches!(value, HttpHeaderValue::Plain(text) if text.ends_with(suffix))
         ));
     }
 
@@ -333,24 +361,24 @@ mod tests {
             ("", None),
         ] {
             let body = format!("{{\"accessToken\":\"ya29.c\",\"expireTime\":\"{time}\"}}");
-            let read = read_access_token(&answered(200, &body), "host");
+            let read = read_access_token(&response(200, &body), "host");
             assert_eq!(read.ok().and_then(|(_, end)| end), end, "{time}");
         }
         for body in ["{}", "{\"accessToken\":\"a b\",\"expireTime\":\"2026-01-02T04:04:05Z\"}"] {
             assert_eq!(
-                read_access_token(&answered(200, body), "host").expect_err(body).kind(),
+                read_access_token(&response(200, body), "host").expect_err(body).kind(),
                 ErrorKind::NoAnswer
             );
         }
     }
 
     #[test]
-    fn a_refusal_says_who_may_not_act_as_whom() {
+    fn a_refusal_names_the_source_principal_and_the_target_account() {
         let body =
             r#"{"error":{"code":403,"message":"Permission denied","status":"PERMISSION_DENIED"}}"#;
-        let response = answered(403, body);
+        let response = response(403, body);
         let error = read_access_token(&response, "host").expect_err("refused");
-        let error = explain(error, &response, "ada@example.com", "ci@p");
+        let error = explain_refusal(error, &response, "ada@example.com", "ci@p");
         assert_eq!(
             error.message(),
             "ada@example.com may not act as ci@p, Google says PERMISSION_DENIED: \"Permission denied\""

@@ -1,78 +1,82 @@
 //! The metadata server of Compute Engine, GKE, Cloud Run and the like.
 
 use crate::error::{Error, Result};
-use crate::google::{answer, metrics, token};
-use crate::http::{HttpRequest, HttpResponse, Patience};
+use crate::google::{answer, metrics_header, token};
+use crate::http::{HttpRequest, HttpResponse, RetryPolicy};
 use crate::secret::Secret;
 use crate::url::Url;
 
 /// Where the server is when no variable says otherwise.
 pub const HOST: &str = "metadata.google.internal";
 /// Its address, for the ping: a name would first have to be looked up.
-pub const ADDRESS: &str = "169.254.169.254";
+pub const IP_ADDRESS: &str = "169.254.169.254";
 
 /// Asks whether there is a metadata server.
-pub fn ping(url: &Url) -> HttpRequest {
-    let request = flavoured(url).header("x-goog-api-client", metrics("auth-request-type/mds"));
-    request.patience(Patience::Once)
+pub fn ping_request(url: &Url) -> HttpRequest {
+    let request =
+        metadata_request(url).header("x-goog-api-client", metrics_header("auth-request-type/mds"));
+    request.retry_policy(RetryPolicy::SingleAttempt)
 }
 
 /// Asks for an access token of `account` (`default`, or an e-mail).
 ///
 /// # Errors
 /// When account or scopes do not make a URL.
-pub fn access_token(base: &str, account: &str, scopes: &[String]) -> Result<HttpRequest> {
-    let mut path = format!("instance/service-accounts/{}/token", path_part(account));
+pub fn access_token_request(host: &str, account: &str, scopes: &[String]) -> Result<HttpRequest> {
+    let mut path = format!("instance/service-accounts/{}/token", encode_path_segment(account));
     if !scopes.is_empty() {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("scopes", &scopes.join(","));
         path = format!("{path}?{}", query.finish());
     }
-    let request = flavoured(&url(base, &path)?);
-    Ok(request.header("x-goog-api-client", metrics("auth-request-type/at cred-type/mds")))
+    let request = metadata_request(&metadata_url(host, &path)?);
+    Ok(request.header("x-goog-api-client", metrics_header("auth-request-type/at cred-type/mds")))
 }
 
 /// Asks for an ID token of `account` for `audience`, with claims about the machine and the licences of its images.
 ///
 /// # Errors
 /// When account or audience do not make a URL.
-pub fn identity(
-    base: &str,
+pub fn id_token_request(
+    host: &str,
     account: &str,
     audience: &str,
-    full: bool,
+    full_format: bool,
     licenses: bool,
 ) -> Result<HttpRequest> {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("audience", audience);
-    if full {
+    if full_format {
         query.append_pair("format", "full");
     }
     if licenses {
         query.append_pair("licenses", "TRUE");
     }
-    let path =
-        format!("instance/service-accounts/{}/identity?{}", path_part(account), query.finish());
-    let request = flavoured(&url(base, &path)?);
-    Ok(request.header("x-goog-api-client", metrics("auth-request-type/it cred-type/mds")))
+    let path = format!(
+        "instance/service-accounts/{}/identity?{}",
+        encode_path_segment(account),
+        query.finish()
+    );
+    let request = metadata_request(&metadata_url(host, &path)?);
+    Ok(request.header("x-goog-api-client", metrics_header("auth-request-type/it cred-type/mds")))
 }
 
 /// Reads an ID token, which is the whole answer.
 ///
 /// # Errors
 /// As for any token.
-pub fn read_identity(response: &HttpResponse, host: &str) -> Result<Secret> {
-    check_flavour(response, host)?;
+pub fn read_id_token(response: &HttpResponse, host: &str) -> Result<Secret> {
+    check_metadata_flavor(response, host)?;
     if response.status != 200 {
-        return Err(answer::failure(response, host).hint_if_none(|| {
+        return Err(answer::google_status_error(response, host).hint_if_none(|| {
             "attach a service account to this machine, or choose one it has with --account"
                 .to_owned()
         }));
     }
     let token = Secret::new(String::from_utf8_lossy(&response.body).trim());
-    match token::is_id_token(&token) {
+    match token::is_well_formed_jwt(&token) {
         true => Ok(token),
-        false => Err(answer::unusable(response, host, "is no ID token")),
+        false => Err(answer::invalid_response(response, host, "is no ID token")),
     }
 }
 
@@ -80,20 +84,20 @@ pub fn read_identity(response: &HttpResponse, host: &str) -> Result<Secret> {
 ///
 /// # Errors
 /// When base and path do not make a URL.
-pub fn value(base: &str, path: &str) -> Result<HttpRequest> {
-    Ok(flavoured(&url(base, path)?))
+pub fn value_request(host: &str, path: &str) -> Result<HttpRequest> {
+    Ok(metadata_request(&metadata_url(host, path)?))
 }
 
 /// The path of an account's e-mail.
 pub fn email_path(account: &str) -> String {
-    format!("instance/service-accounts/{}/email", path_part(account))
+    format!("instance/service-accounts/{}/email", encode_path_segment(account))
 }
 
 /// The URL of a path under the server's root.
 ///
 /// # Errors
 /// Usage, when the host in the variable is none.
-pub fn url(host: &str, path: &str) -> Result<Url> {
+pub fn metadata_url(host: &str, path: &str) -> Result<Url> {
     Url::parse(&format!("http://{host}/computeMetadata/v1/{path}")).map_err(|what| {
         let host = crate::printable::text(host);
         Error::usage(format!("the metadata server's address {host} {what}"))
@@ -105,9 +109,13 @@ pub fn url(host: &str, path: &str) -> Result<Url> {
 ///
 /// # Errors
 /// As for any token endpoint, with what a status means here.
-pub fn read_token(response: &HttpResponse, host: &str, now: i64) -> Result<token::Granted> {
-    check_flavour(response, host)?;
-    token::read(response, host, now).map_err(|error| match response.status {
+pub fn read_access_token(
+    response: &HttpResponse,
+    host: &str,
+    now: i64,
+) -> Result<token::TokenResponse> {
+    check_metadata_flavor(response, host)?;
+    token::read_bearer_response(response, host, now).map_err(|error| match response.status {
         404 => error
             .hint("attach a service account to this machine, or choose one it has with --account"),
         403 => error.hint("allow access scopes on this machine, or ask for fewer with --scopes"),
@@ -120,43 +128,43 @@ pub fn read_token(response: &HttpResponse, host: &str, now: i64) -> Result<token
 /// # Errors
 /// When the answer is no value.
 pub fn read_value(response: &HttpResponse, host: &str) -> Result<Option<String>> {
-    check_flavour(response, host)?;
+    check_metadata_flavor(response, host)?;
     match response.status {
         404 => Ok(None),
         200 => {
             let text = String::from_utf8_lossy(&response.body);
             Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
         }
-        _ => Err(crate::google::answer::failure(response, host)),
+        _ => Err(crate::google::answer::google_status_error(response, host)),
     }
 }
 
 /// Whether an answer comes from a metadata server at all.
-pub fn is_flavoured(response: &HttpResponse) -> bool {
-    response.header("metadata-flavor").is_some_and(|flavour| flavour == "Google")
+pub fn has_metadata_flavor(response: &HttpResponse) -> bool {
+    response.header("metadata-flavor").is_some_and(|flavor| flavor == "Google")
 }
 
-fn check_flavour(response: &HttpResponse, host: &str) -> Result<()> {
+fn check_metadata_flavor(response: &HttpResponse, host: &str) -> Result<()> {
     // Errors of proxies in front of it come without the header; their status says enough.
-    if response.status != 200 || is_flavoured(response) {
+    if response.status != 200 || has_metadata_flavor(response) {
         return Ok(());
     }
     let message = format!("{host}: the answer is not from a metadata server (no Metadata-Flavor)");
     Err(Error::no_answer(message).hint("set NO_GCE_CHECK=true if this is no Google machine"))
 }
 
-fn flavoured(url: &Url) -> HttpRequest {
+fn metadata_request(url: &Url) -> HttpRequest {
     let mut request = HttpRequest::get(url.clone()).header("metadata-flavor", "Google");
-    request.patience = Patience::Metadata;
-    request.proxy = false;
+    request.retry_policy = RetryPolicy::MetadataServer;
+    request.allow_proxy = false;
     request
 }
 
 /// An account as one segment of a path.
-fn path_part(account: &str) -> String {
-    const KEPT: &percent_encoding::AsciiSet =
+fn encode_path_segment(account: &str) -> String {
+    const UNRESERVED: &percent_encoding::AsciiSet =
         &percent_encoding::NON_ALPHANUMERIC.remove(b'@').remove(b'.').remove(b'-').remove(b'_');
-    percent_encoding::utf8_percent_encode(account, KEPT).to_string()
+    percent_encoding::utf8_percent_encode(account, UNRESERVED).to_string()
 }
 
 #[cfg(test)]
@@ -167,17 +175,17 @@ mod tests {
     fn scopes_are_joined_by_commas_and_encoded() {
         let scopes = ["a".to_owned(), "b".to_owned()];
         let request =
-            access_token("metadata.google.internal", "default", &scopes).expect("request");
+            access_token_request("metadata.google.internal", "default", &scopes).expect("request");
         assert_eq!(
             request.url.as_str(),
             "http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default/token?scopes=a%2Cb"
         );
-        let request = access_token("127.0.0.1:81", "x/../y@z", &[]).expect("request");
+        let request = access_token_request("127.0.0.1:81", "x/../y@z", &[]).expect("request");
         assert!(request.url.as_str().ends_with("/x%2F..%2Fy@z/token"), "{}", request.url);
     }
 
     #[test]
-    fn an_answer_without_the_flavour_is_not_believed() {
+    fn a_response_without_metadata_flavor_is_rejected() {
         let response = HttpResponse { status: 200, ..HttpResponse::default() };
         assert!(read_value(&response, "host").is_err());
         let missing = HttpResponse { status: 404, ..HttpResponse::default() };

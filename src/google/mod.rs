@@ -15,13 +15,13 @@ pub mod tokeninfo;
 use crate::secret::Secret;
 
 /// What an `Authorization` header says of a token (RFC 6750, 2.1).
-pub fn bearer(token: &Secret) -> Secret {
+pub fn bearer_authorization(token: &Secret) -> Secret {
     Secret::new(format!("Bearer {}", token.expose()))
 }
 
 /// The metrics header Google's libraries send: language, library, and what is asked with which kind.
 /// Nothing else about the user or the machine is sent.
-pub fn metrics(suffix: &str) -> String {
+pub fn metrics_header(suffix: &str) -> String {
     let rust = env!("CARGO_PKG_RUST_VERSION");
     let version = env!("CARGO_PKG_VERSION");
     format!("gl-rust/{rust} auth/{version} {suffix}")

@@ -9,76 +9,76 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
-use crate::google::{answer, bearer, metrics, token};
-use crate::http::{HttpRequest, HttpResponse, Patience};
-use crate::json::Fields;
+use crate::google::{answer, bearer_authorization, metrics_header, token};
+use crate::http::{HttpRequest, HttpResponse, RetryPolicy};
+use crate::json::JsonFields;
 use crate::printable;
 use crate::secret::Secret;
 use crate::trust;
 use crate::url::Url;
 
 /// Where Google asks.
-pub const SERVER: &str = "https://reauth.googleapis.com";
+pub const DEFAULT_SERVER: &str = "https://reauth.googleapis.com";
 
 /// What a login must have been made with, so that its person can be asked at all.
-pub const SCOPE: &str = "https://www.googleapis.com/auth/accounts.reauth";
+pub const REAUTH_SCOPE: &str = "https://www.googleapis.com/auth/accounts.reauth";
 
 /// How many challenges of one session are answered.
-pub const ROUNDS: usize = 5;
+pub const MAX_CHALLENGES: usize = 5;
 
 /// What Google may ask for. The last two are named to the person, who has other ways.
-const SUPPORTED: [&str; 3] = ["PASSWORD", "SECURITY_KEY", "SAML"];
+const SUPPORTED_CHALLENGE_TYPES: [&str; 3] = ["PASSWORD", "SECURITY_KEY", "SAML"];
 
 /// The longest name of a session or challenge, in bytes.
-const LONGEST_NAME: usize = 1024;
+const MAX_ID_BYTES: usize = 1024;
 
 /// What a path does not have as it is (RFC 3986, 2.3).
-const IN_PATH: &percent_encoding::AsciiSet =
+const PATH_SEGMENT_ENCODE_SET: &percent_encoding::AsciiSet =
     &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The server that asks the people who get their tokens at `token_endpoint`: Google's, or the one on this machine
 /// that stands for it. `None`: whoever gives the tokens is not Google, and nobody there is to see a password.
-pub fn server(token_endpoint: &Url) -> Option<Url> {
+pub fn server_for_token_endpoint(token_endpoint: &Url) -> Option<Url> {
     match token_endpoint.is_loopback() {
         true => {
             let origin = token_endpoint.as_str().strip_suffix(token_endpoint.path_and_query())?;
             Url::parse(origin).ok()
         }
-        false if trust::is_googles(token_endpoint) => Url::parse(SERVER).ok(),
+        false if trust::is_google_token_endpoint(token_endpoint) => Url::parse(DEFAULT_SERVER).ok(),
         false => None,
     }
 }
 
 /// What a session says.
 #[derive(Debug)]
-pub enum Next {
+pub enum ReauthSessionState {
     /// The person has proved it.
-    Proof(Secret),
+    Authenticated(Secret),
     /// One of these is to be answered.
-    Asked {
+    ChallengeRequired {
         /// The session's name.
-        session: String,
+        session_id: String,
         /// What can be answered now, in the server's order.
-        challenges: Vec<Challenge>,
+        challenges: Vec<ReauthChallenge>,
         /// Whether it goes on from a good answer, as far as the server tells.
         pending: bool,
     },
     /// It has ended without a proof, in the server's word.
-    Over(String),
+    Ended(String),
 }
 
 /// One way to prove it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Challenge {
+pub struct ReauthChallenge {
     /// Its name within the session: a text, or a number that has to go back as one.
     pub id: Value,
     /// What is wanted.
-    pub kind: Kind,
+    pub challenge_type: ChallengeType,
 }
 
 /// What a challenge wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+pub enum ChallengeType {
     /// The account's password.
     Password,
     /// A security key, by WebAuthn or U2F.
@@ -89,21 +89,21 @@ pub enum Kind {
     Other(String),
 }
 
-impl Kind {
+impl ChallengeType {
     /// As people say it.
-    pub fn words(&self) -> String {
+    pub fn description(&self) -> String {
         match self {
-            Kind::Password => "the password".to_owned(),
-            Kind::SecurityKey => "a security key".to_owned(),
-            Kind::Saml => "a sign-in in the browser (SAML)".to_owned(),
-            Kind::Other(name) => format!("\"{name}\""),
+            ChallengeType::Password => "the password".to_owned(),
+            ChallengeType::SecurityKey => "a security key".to_owned(),
+            ChallengeType::Saml => "a sign-in in the browser (SAML)".to_owned(),
+            ChallengeType::Other(name) => format!("\"{name}\""),
         }
     }
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Start<'a> {
+struct StartSessionBody<'a> {
     supported_challenge_types: [&'a str; 3],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     oauth_scopes_for_domain_policy_lookup: &'a [String],
@@ -111,15 +111,15 @@ struct Start<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer<'a> {
+struct ContinueSessionBody<'a> {
     session_id: &'a str,
     challenge_id: &'a Value,
     action: &'a str,
-    proposal_response: Proposal<'a>,
+    proposal_response: ProposalResponseBody<'a>,
 }
 
 #[derive(Serialize)]
-struct Proposal<'a> {
+struct ProposalResponseBody<'a> {
     credential: &'a str,
 }
 
@@ -127,50 +127,54 @@ struct Proposal<'a> {
 ///
 /// # Errors
 /// What is wrong with the URL, as for [`Url::parse`].
-pub fn start(server: &Url, token: &Secret, scopes: &[String]) -> Result<HttpRequest> {
-    let wish = Start {
-        supported_challenge_types: SUPPORTED,
+pub fn start_session_request(
+    server: &Url,
+    token: &Secret,
+    scopes: &[String],
+) -> Result<HttpRequest> {
+    let body = StartSessionBody {
+        supported_challenge_types: SUPPORTED_CHALLENGE_TYPES,
         oauth_scopes_for_domain_policy_lookup: scopes,
     };
-    Ok(HttpRequest::json(below(server, "/v2/sessions:start")?, &wish)
-        .secret_header("authorization", bearer(token))
-        .header("x-goog-api-client", metrics("auth-request-type/re-start")))
+    Ok(HttpRequest::json(session_url(server, "/v2/sessions:start")?, &body)
+        .secret_header("authorization", bearer_authorization(token))
+        .header("x-goog-api-client", metrics_header("auth-request-type/re-start")))
 }
 
 /// Answers a challenge with a password; an empty one is sent as one space, as the server wants it.
 ///
 /// # Errors
 /// As [`start`].
-pub fn respond(
+pub fn continue_session_request(
     server: &Url,
     token: &Secret,
-    session: &str,
-    challenge: &Value,
+    session_id: &str,
+    challenge_id: &Value,
     password: &Secret,
 ) -> Result<HttpRequest> {
     let credential = if password.is_empty() { " " } else { password.expose() };
-    let answer = Answer {
-        session_id: session,
-        challenge_id: challenge,
+    let session_body = ContinueSessionBody {
+        session_id,
+        challenge_id,
         action: "RESPOND",
-        proposal_response: Proposal { credential },
+        proposal_response: ProposalResponseBody { credential },
     };
-    let name = percent_encoding::utf8_percent_encode(session, IN_PATH);
-    let url = below(server, &format!("/v2/sessions/{name}:continue"))?;
+    let name = percent_encoding::utf8_percent_encode(session_id, PATH_SEGMENT_ENCODE_SET);
+    let url = session_url(server, &format!("/v2/sessions/{name}:continue"))?;
     // With room for all of it: no copy of the password is left behind by growing. A letter takes six bytes at most.
-    let room = 6 * (credential.len() + session.len() + LONGEST_NAME);
-    let mut body = Zeroizing::new(Vec::with_capacity(room));
-    let written = serde_json::to_writer(&mut *body, &answer);
+    let capacity = 6 * (credential.len() + session_id.len() + MAX_ID_BYTES);
+    let mut body = Zeroizing::new(Vec::with_capacity(capacity));
+    let written = serde_json::to_writer(&mut *body, &session_body);
     written.map_err(|_| Error::unexpected("the answer to a challenge cannot be written"))?;
     // A wrong answer counts: it is not sent twice.
-    let mut request = HttpRequest::json(url, &()).patience(Patience::SingleUse);
+    let mut request = HttpRequest::json(url, &()).retry_policy(RetryPolicy::OnlyIfUnsent);
     request.body = Some(body);
     Ok(request
-        .secret_header("authorization", bearer(token))
-        .header("x-goog-api-client", metrics("auth-request-type/re-cont")))
+        .secret_header("authorization", bearer_authorization(token))
+        .header("x-goog-api-client", metrics_header("auth-request-type/re-cont")))
 }
 
-fn below(server: &Url, path: &str) -> Result<Url> {
+fn session_url(server: &Url, path: &str) -> Result<Url> {
     let server = server.as_str().trim_end_matches('/');
     Url::parse(&format!("{server}{path}")).map_err(|what| {
         Error::no_answer(format!("{server}: the URL of the session {what}"))
@@ -182,82 +186,85 @@ fn below(server: &Url, path: &str) -> Result<Url> {
 ///
 /// # Errors
 /// `Refused` in the server's words; `NoAnswer`, naming what is wrong.
-pub fn read(response: &HttpResponse, host: &str) -> Result<Next> {
-    let unusable = |what: String| answer::unusable(response, host, &what);
+pub fn read_session(response: &HttpResponse, host: &str) -> Result<ReauthSessionState> {
+    let unusable = |what: String| answer::invalid_response(response, host, &what);
     let in_answer = |what: String| unusable(format!("is not understood, {what}"));
-    let mut fields = Fields::new(answer::object(response, host)?);
-    let status = fields.needed("status").map_err(in_answer)?;
+    let mut fields = JsonFields::new(answer::json_object(response, host)?);
+    let status = fields.required("status").map_err(in_answer)?;
     match status.as_str() {
         "AUTHENTICATED" => {
-            let proof = fields.needed_secret("encodedProofOfReauthToken").map_err(in_answer)?;
-            match token::can_be_sent(&proof) {
-                true => Ok(Next::Proof(proof)),
+            let rapt = fields.required_secret("encodedProofOfReauthToken").map_err(in_answer)?;
+            match token::is_well_formed(&rapt) {
+                true => Ok(ReauthSessionState::Authenticated(rapt)),
                 false => Err(unusable("holds a proof that no form can carry".to_owned())),
             }
         }
         "CHALLENGE_REQUIRED" | "CHALLENGE_PENDING" => {
-            let session = name(&mut fields, "sessionId").map_err(in_answer)?;
-            let challenges = match fields.any("challenges") {
+            let session_id = read_id(&mut fields, "sessionId").map_err(in_answer)?;
+            let challenges = match fields.value("challenges") {
                 None | Some(Value::Null) => Vec::new(),
-                Some(Value::Array(items)) => ready(items).map_err(in_answer)?,
+                Some(Value::Array(items)) => ready_challenges(items).map_err(in_answer)?,
                 Some(_) => return Err(in_answer("challenges is not a list".to_owned())),
             };
             let pending = status == "CHALLENGE_PENDING";
-            Ok(Next::Asked { session, challenges, pending })
+            Ok(ReauthSessionState::ChallengeRequired { session_id, challenges, pending })
         }
-        other => Ok(Next::Over(printable::said(other))),
+        other => Ok(ReauthSessionState::Ended(printable::redacted(other))),
     }
 }
 
 /// The challenges that wait for an answer.
-fn ready(items: Vec<Value>) -> std::result::Result<Vec<Challenge>, String> {
-    let mut ready = Vec::new();
+fn ready_challenges(items: Vec<Value>) -> std::result::Result<Vec<ReauthChallenge>, String> {
+    let mut ready_challenges = Vec::new();
     for item in items {
         let Value::Object(item) = item else {
             return Err("an item of challenges is not an object".to_owned());
         };
-        let mut fields = Fields::new(item);
+        let mut fields = JsonFields::new(item);
         if fields.text("status")?.as_deref() != Some("READY") {
             continue;
         }
-        let kind = match fields.needed("challengeType")?.as_str() {
-            "PASSWORD" => Kind::Password,
-            "SECURITY_KEY" => Kind::SecurityKey,
-            "SAML" => Kind::Saml,
-            other => Kind::Other(printable::said(other)),
+        let challenge_type = match fields.required("challengeType")?.as_str() {
+            "PASSWORD" => ChallengeType::Password,
+            "SECURITY_KEY" => ChallengeType::SecurityKey,
+            "SAML" => ChallengeType::Saml,
+            other => ChallengeType::Other(printable::redacted(other)),
         };
-        let id = match fields.rest().get("challengeId") {
+        let id = match fields.remaining().get("challengeId") {
             Some(Value::Number(number)) => Value::from(number.clone()),
-            _ => Value::from(name(&mut fields, "challengeId")?),
+            _ => Value::from(read_id(&mut fields, "challengeId")?),
         };
-        ready.push(Challenge { id, kind });
+        ready_challenges.push(ReauthChallenge { id, challenge_type });
     }
-    Ok(ready)
+    Ok(ready_challenges)
 }
 
-fn name(fields: &mut Fields, field: &str) -> std::result::Result<String, String> {
-    let name = fields.needed(field)?;
-    match name.len() <= LONGEST_NAME && name.bytes().all(|byte| byte.is_ascii_graphic()) {
-        true => Ok(name),
+fn read_id(fields: &mut JsonFields, field: &str) -> std::result::Result<String, String> {
+    let id = fields.required(field)?;
+    match id.len() <= MAX_ID_BYTES && id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(id),
         false => Err(format!("{field} is no name")),
     }
 }
 
 /// An error about an answer that may repeat the password: the filter does not know one of less than eight letters, so
 /// then the server's words are left out.
-pub fn without_password(error: Error, password: &Secret, host: &str) -> Error {
-    let said = [Some(error.message()), error.hint_text()];
-    if password.is_empty() || !said.into_iter().flatten().any(|said| repeats(said, password)) {
+pub fn without_password_echo(error: Error, password: &Secret, host: &str) -> Error {
+    let messages = [Some(error.message()), error.hint_text()];
+    if password.is_empty()
+        || !messages.into_iter().flatten().any(|message| contains_password(message, password))
+    {
         return error;
     }
-    let status = error.http_status().map_or(String::new(), |status| format!(" (status {status})"));
-    Error::new(error.kind(), format!("{host}: the answer{status} repeats the password"))
+    let status_text =
+        error.http_status().map_or(String::new(), |status| format!(" (status {status})"));
+    Error::new(error.kind(), format!("{host}: the answer{status_text} repeats the password"))
         .hint("gauth -vv shows the exchange without it")
 }
 
-fn repeats(said: &str, password: &Secret) -> bool {
+fn contains_password(message: &str, password: &Secret) -> bool {
     let shown = printable::text(password.expose());
-    said.contains(password.expose()) || said.contains(&shown)
+    message.contains(password.expose()) || message.contains(&shown)
 }
 
 #[cfg(test)]
@@ -270,9 +277,9 @@ mod tests {
         Url::parse(text).expect("a URL")
     }
 
-    fn said(status: u16, body: &str) -> Result<Next> {
+    fn session_state(status: u16, body: &str) -> Result<ReauthSessionState> {
         let body = Zeroizing::new(body.as_bytes().to_vec());
-        read(&HttpResponse { status, headers: Vec::new(), body }, "host")
+        read_session(&HttpResponse { status, headers: Vec::new(), body }, "host")
     }
 
     fn body(request: &HttpRequest) -> Value {
@@ -280,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn only_google_and_what_stands_for_it_here_may_see_a_password() {
+    fn a_password_is_sent_only_to_google_or_a_loopback_server() {
         for (endpoint, expected) in [
             (token::ENDPOINT, Some("https://reauth.googleapis.com/")),
             ("https://oauth2.mtls.googleapis.com/token", Some("https://reauth.googleapis.com/")),
@@ -291,7 +298,7 @@ mod tests {
             ("http://localhost:8080/token", None),
             ("https://svc.run.app/token", None),
         ] {
-            let server = server(&url(endpoint));
+            let server = server_for_token_endpoint(&url(endpoint));
             assert_eq!(server.as_ref().map(Url::as_str), expected, "{endpoint}");
         }
     }
@@ -300,14 +307,15 @@ mod tests {
     fn a_session_is_started_with_the_scopes_that_are_wanted() {
         let token = Secret::new("ya29.for-this-alone");
         let server = url("https://reauth.googleapis.com/");
-        let asked = start(&server, &token, &["openid".to_owned()]).expect("a request");
-        assert_eq!(asked.url.as_str(), "https://reauth.googleapis.com/v2/sessions:start");
+        let request =
+            start_session_request(&server, &token, &["openid".to_owned()]).expect("a request");
+        assert_eq!(request.url.as_str(), "https://reauth.googleapis.com/v2/sessions:start");
         let types = json!(["PASSWORD", "SECURITY_KEY", "SAML"]);
         let lookup = "oauthScopesForDomainPolicyLookup";
         let expected = json!({"supportedChallengeTypes": types, lookup: ["openid"]});
-        assert_eq!(body(&asked), expected);
-        let asked = start(&server, &token, &[]).expect("a request");
-        assert_eq!(body(&asked), json!({"supportedChallengeTypes": types}));
+        assert_eq!(body(&request), expected);
+        let request = start_session_request(&server, &token, &[]).expect("a request");
+        assert_eq!(body(&request), json!({"supportedChallengeTypes": types}));
     }
 
     #[test]
@@ -318,21 +326,25 @@ mod tests {
             for (typed, sent) in [("hunter2", "hunter2"), ("", " "), ("\"\u{1}ä", "\"\u{1}ä")] {
                 let password = Secret::new(typed);
                 let id = json!(7);
-                let asked = respond(&server, &token, session, &id, &password).expect("a request");
+                let request = continue_session_request(&server, &token, session, &id, &password)
+                    .expect("a request");
                 let expected = format!("http://127.0.0.1/v2/sessions/{path}:continue");
-                assert_eq!(asked.url.as_str(), expected);
-                assert_eq!(asked.patience, Patience::SingleUse);
+                assert_eq!(request.url.as_str(), expected);
+                assert_eq!(request.retry_policy, RetryPolicy::OnlyIfUnsent);
                 let expected = json!({"sessionId": session, "challengeId": 7, "action": "RESPOND",
                     "proposalResponse": {"credential": sent}});
-                assert_eq!(body(&asked), expected);
+                assert_eq!(body(&request), expected);
             }
         }
     }
 
     #[test]
-    fn every_state_of_a_session_is_told_from_the_others() {
-        let proof = said(200, r#"{"status":"AUTHENTICATED","encodedProofOfReauthToken":"p"}"#);
-        assert!(matches!(proof, Ok(Next::Proof(proof)) if proof.expose() == "p"));
+    fn every_session_state_is_distinguished() {
+        let rapt =
+            session_state(200, r#"{"status":"AUTHENTICATED","encodedProofOfReauthToken":"p"}"#);
+        assert!(
+            matches!(rapt, Ok(ReauthSessionState::Authenticated(proof)) if proof.expose() == "p")
+        );
         for status in ["CHALLENGE_REQUIRED", "CHALLENGE_PENDING"] {
             let body = json!({"status": status, "sessionId": "s", "challenges": [
                 {"status": "PROPOSED", "challengeId": 1, "challengeType": "SAML"},
@@ -341,27 +353,33 @@ mod tests {
                 {"status": "READY", "challengeId": "x", "challengeType": "PASSWORD"},
                 {"status": "READY", "challengeId": 4, "challengeType": "FAX\u{7}"},
             ]});
-            let Ok(Next::Asked { session, challenges, pending }) = said(200, &body.to_string())
+            let Ok(ReauthSessionState::ChallengeRequired {
+                session_id: session,
+                challenges,
+                pending,
+            }) = session_state(200, &body.to_string())
             else {
                 panic!("{status}")
             };
             assert_eq!((session.as_str(), pending), ("s", status.ends_with("PENDING")));
-            let challenge = |id, kind| Challenge { id, kind };
+            let challenge = |id, kind| ReauthChallenge { id, challenge_type: kind };
             let expected = [
-                challenge(json!(2), Kind::SecurityKey),
-                challenge(json!("x"), Kind::Password),
-                challenge(json!(4), Kind::Other("FAX\\u{7}".to_owned())),
+                challenge(json!(2), ChallengeType::SecurityKey),
+                challenge(json!("x"), ChallengeType::Password),
+                challenge(json!(4), ChallengeType::Other("FAX\\u{7}".to_owned())),
             ];
             assert_eq!(challenges, expected);
         }
-        let over = said(200, r#"{"status":"LOCKED\n"}"#);
-        assert!(matches!(over, Ok(Next::Over(status)) if status == "LOCKED\\n"));
-        let none = said(200, r#"{"status":"CHALLENGE_PENDING","sessionId":"s"}"#);
-        assert!(matches!(none, Ok(Next::Asked { challenges, .. }) if challenges.is_empty()));
+        let over = session_state(200, r#"{"status":"LOCKED\n"}"#);
+        assert!(matches!(over, Ok(ReauthSessionState::Ended(status)) if status == "LOCKED\\n"));
+        let none = session_state(200, r#"{"status":"CHALLENGE_PENDING","sessionId":"s"}"#);
+        assert!(
+            matches!(none, Ok(ReauthSessionState::ChallengeRequired { challenges, .. }) if challenges.is_empty())
+        );
     }
 
     #[test]
-    fn what_is_no_session_is_no_answer() {
+    fn an_invalid_session_is_an_invalid_response() {
         for (status, body) in [
             (200, "<html>"),
             (200, "[]"),
@@ -385,10 +403,11 @@ mod tests {
             (503, "{}"),
             (204, ""),
         ] {
-            let error = said(status, body).expect_err(body);
+            let error = session_state(status, body).expect_err(body);
             assert_eq!(error.kind(), ErrorKind::NoAnswer, "{body}");
         }
-        let refused = said(401, r#"{"error":{"status":"UNAUTHENTICATED","message":"no"}}"#);
+        let refused =
+            session_state(401, r#"{"error":{"status":"UNAUTHENTICATED","message":"no"}}"#);
         assert_eq!(refused.expect_err("refused").kind(), ErrorKind::Refused);
     }
 
@@ -396,7 +415,7 @@ mod tests {
     fn a_server_that_repeats_the_password_is_not_repeated() {
         let refused = |password: &str, message: &str| {
             let error = Error::refused(message).with_status(400);
-            without_password(error, &Secret::new(password), "host").message().to_owned()
+            without_password_echo(error, &Secret::new(password), "host").message().to_owned()
         };
         assert_eq!(refused("pw", "no"), "no");
         assert_eq!(refused("", "no"), "no");

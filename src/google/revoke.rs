@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::google::answer;
-use crate::google::sts::{self, ClientAuth};
+use crate::google::sts::{self, ClientAuthentication};
 use crate::http::{HttpRequest, HttpResponse};
 use crate::secret::Secret;
 use crate::url::Url;
@@ -11,15 +11,19 @@ use crate::url::Url;
 pub const ENDPOINT: &str = "https://oauth2.googleapis.com/revoke";
 
 /// Ends a login of Google's own, which needs no client for that.
-pub fn login(url: &Url, refresh_token: &Secret) -> HttpRequest {
+pub fn google_revocation_request(url: &Url, refresh_token: &Secret) -> HttpRequest {
     HttpRequest::form(url.clone(), &[("token", refresh_token.expose())])
 }
 
 /// Ends a login at the STS, or at any other server that wants to know the client.
-pub fn login_of_client(url: &Url, refresh_token: &Secret, client: ClientAuth<'_>) -> HttpRequest {
+pub fn revocation_request(
+    url: &Url,
+    refresh_token: &Secret,
+    client: ClientAuthentication<'_>,
+) -> HttpRequest {
     let mut fields = vec![("token", refresh_token.expose()), ("token_type_hint", "refresh_token")];
-    fields.extend(sts::client_fields(client));
-    sts::authenticated(HttpRequest::form(url.clone(), &fields), Some(client))
+    fields.extend(sts::client_authentication_fields(client));
+    sts::with_client_authentication(HttpRequest::form(url.clone(), &fields), Some(client))
 }
 
 /// Whether the login ended now; `false`: the server did not know it any more. The body of a good answer means nothing
@@ -27,22 +31,22 @@ pub fn login_of_client(url: &Url, refresh_token: &Secret, client: ClientAuth<'_>
 ///
 /// # Errors
 /// `Refused` in the server's words, or `NoAnswer`.
-pub fn read(response: &HttpResponse, host: &str) -> Result<bool> {
-    read_of("Google", response, host)
+pub fn read_google_revocation(response: &HttpResponse, host: &str) -> Result<bool> {
+    read_revocation("Google", response, host)
 }
 
 /// The same of somebody else's server: `who` says it.
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_of(who: &str, response: &HttpResponse, host: &str) -> Result<bool> {
-    let said = answer::server_error(response);
+pub fn read_revocation(server_name: &str, response: &HttpResponse, host: &str) -> Result<bool> {
+    let server_error = answer::server_error(response);
     match response.status {
         // A web page is no answer, whatever its status: something stands between us and the server.
-        200 if !answer::looks_like_html(response) => Ok(true),
-        200 => Err(answer::unusable(response, host, "is a web page")),
-        400 if said.is_some_and(|said| said.code == "invalid_token") => Ok(false),
-        _ => Err(answer::failure_of(who, response, host)),
+        200 if !answer::is_html(response) => Ok(true),
+        200 => Err(answer::invalid_response(response, host, "is a web page")),
+        400 if server_error.is_some_and(|error| error.code == "invalid_token") => Ok(false),
+        _ => Err(answer::status_error(server_name, response, host)),
     }
 }
 
@@ -50,7 +54,7 @@ pub fn read_of(who: &str, response: &HttpResponse, host: &str) -> Result<bool> {
 ///
 /// # Errors
 /// What is wrong with the result, as for [`Url::parse`].
-pub fn beside(token_endpoint: &Url) -> std::result::Result<Url, &'static str> {
+pub fn endpoint_beside(token_endpoint: &Url) -> std::result::Result<Url, &'static str> {
     let whole = token_endpoint.without_query();
     let folder = whole.rsplit_once('/').map_or(whole, |(folder, _)| folder);
     Url::parse(&format!("{folder}/revoke"))
@@ -60,12 +64,12 @@ pub fn beside(token_endpoint: &Url) -> std::result::Result<Url, &'static str> {
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
-    use crate::http::Value;
+    use crate::http::HttpHeaderValue;
     use zeroize::Zeroizing;
 
-    fn answered(status: u16, body: &str) -> Result<bool> {
+    fn read_response(status: u16, body: &str) -> Result<bool> {
         let body = Zeroizing::new(body.as_bytes().to_vec());
-        read(&HttpResponse { status, headers: Vec::new(), body }, "host")
+        read_google_revocation(&HttpResponse { status, headers: Vec::new(), body }, "host")
     }
 
     fn body(request: &HttpRequest) -> &str {
@@ -75,32 +79,40 @@ mod tests {
     #[test]
     fn the_token_is_in_the_form_and_nowhere_else() {
         let (url, token) = (Url::parse(ENDPOINT).expect("url"), Secret::new("1//0a+b"));
-        let request = login(&url, &token);
+        let request = google_revocation_request(&url, &token);
         assert_eq!((request.url.as_str(), body(&request)), (ENDPOINT, "token=1%2F%2F0a%2Bb"));
         assert!(request.headers.iter().all(|(name, _)| name == "content-type"));
     }
 
     #[test]
-    fn a_client_proves_itself_where_it_is_asked_to() {
+    fn a_client_authenticates_with_the_chosen_method() {
         let (url, token) = (Url::parse(ENDPOINT).expect("url"), Secret::new("RT"));
         let secret = Secret::new("CS");
-        let basic = login_of_client(&url, &token, ClientAuth::Basic("CID", &secret));
+        let basic = revocation_request(
+            &url,
+            &token,
+            ClientAuthentication::ClientSecretBasicUnencoded("CID", &secret),
+        );
         assert_eq!(body(&basic), "token=RT&token_type_hint=refresh_token");
         let sent = basic.headers.iter().find(|(name, _)| name == "authorization");
         assert!(
-            matches!(sent, Some((_, Value::Secret(sent))) if sent.expose() == "Basic Q0lEOkNT")
+            matches!(sent, Some((_, HttpHeaderValue::Secret(sent))) if sent.expose() == "Basic Q0lEOkNT")
         );
-        let posted = login_of_client(&url, &token, ClientAuth::Body("CID", &secret));
+        let posted = revocation_request(
+            &url,
+            &token,
+            ClientAuthentication::ClientSecretPost("CID", &secret),
+        );
         let fields = "token=RT&token_type_hint=refresh_token&client_id=CID&client_secret=CS";
         assert_eq!(body(&posted), fields);
-        let public = login_of_client(&url, &token, ClientAuth::Id("CID"));
+        let public = revocation_request(&url, &token, ClientAuthentication::ClientIdOnly("CID"));
         assert_eq!(body(&public), "token=RT&token_type_hint=refresh_token&client_id=CID");
     }
 
     #[test]
-    fn what_is_gone_already_is_told_from_a_refusal() {
-        assert!(answered(200, "").expect("done") && answered(200, "{}").expect("done"));
-        assert!(!answered(400, r#"{"error":"invalid_token"}"#).expect("gone"));
+    fn a_token_that_is_already_invalid_is_distinguished_from_a_refusal() {
+        assert!(read_response(200, "").expect("done") && read_response(200, "{}").expect("done"));
+        assert!(!read_response(400, r#"{"error":"invalid_token"}"#).expect("gone"));
         for (status, body, kind) in [
             (400, r#"{"error":"invalid_request"}"#, ErrorKind::Refused),
             (401, r#"{"error":"invalid_client"}"#, ErrorKind::Refused),
@@ -109,17 +121,24 @@ mod tests {
             (204, "", ErrorKind::NoAnswer),
             (503, "", ErrorKind::NoAnswer),
         ] {
-            assert_eq!(answered(status, body).expect_err(body).kind(), kind, "{status} {body}");
+            assert_eq!(
+                read_response(status, body).expect_err(body).kind(),
+                kind,
+                "{status} {body}"
+            );
         }
     }
 
     #[test]
-    fn a_moved_server_takes_back_where_it_gives() {
+    fn the_revocation_endpoint_is_beside_an_overridden_token_endpoint() {
         for (token, revoke) in [
             ("http://127.0.0.1:8080/token", "http://127.0.0.1:8080/revoke"),
             ("https://a.example/v1/oauthtoken?x=/y", "https://a.example/v1/revoke"),
         ] {
-            assert_eq!(beside(&Url::parse(token).expect("url")).expect("url").as_str(), revoke);
+            assert_eq!(
+                endpoint_beside(&Url::parse(token).expect("url")).expect("url").as_str(),
+                revoke
+            );
         }
     }
 }

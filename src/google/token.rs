@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::google::{answer, metrics};
+use crate::google::{answer, metrics_header};
 use crate::http::{HttpRequest, HttpResponse};
-use crate::json::Fields;
+use crate::json::JsonFields;
 use crate::secret::Secret;
 use crate::url::Url;
 use crate::{jwt, printable, token};
@@ -14,18 +14,18 @@ use crate::{jwt, printable, token};
 pub const ENDPOINT: &str = "https://oauth2.googleapis.com/token";
 
 /// Asks for an access token with a signed assertion.
-pub fn jwt_grant(url: &Url, assertion: &Secret) -> HttpRequest {
-    assertion_form(url, assertion)
-        .header("x-goog-api-client", metrics("auth-request-type/at cred-type/sa"))
+pub fn jwt_bearer_request(url: &Url, assertion: &Secret) -> HttpRequest {
+    assertion_request(url, assertion)
+        .header("x-goog-api-client", metrics_header("auth-request-type/at cred-type/sa"))
 }
 
 /// Asks for an ID token with a signed assertion that names its audience.
-pub fn identity_grant(url: &Url, assertion: &Secret) -> HttpRequest {
-    assertion_form(url, assertion)
-        .header("x-goog-api-client", metrics("auth-request-type/it cred-type/sa"))
+pub fn id_token_request(url: &Url, assertion: &Secret) -> HttpRequest {
+    assertion_request(url, assertion)
+        .header("x-goog-api-client", metrics_header("auth-request-type/it cred-type/sa"))
 }
 
-fn assertion_form(url: &Url, assertion: &Secret) -> HttpRequest {
+fn assertion_request(url: &Url, assertion: &Secret) -> HttpRequest {
     let fields = [
         ("assertion", assertion.expose()),
         ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
@@ -38,20 +38,23 @@ fn assertion_form(url: &Url, assertion: &Secret) -> HttpRequest {
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_identity(response: &HttpResponse, host: &str) -> Result<Option<Secret>> {
-    let mut fields = Fields::new(answer::object(response, host)?);
-    let in_answer =
-        |what: String| answer::unusable(response, host, &format!("is not understood, {what}"));
+pub fn read_id_token(response: &HttpResponse, host: &str) -> Result<Option<Secret>> {
+    let mut fields = JsonFields::new(answer::json_object(response, host)?);
+    let in_answer = |what: String| {
+        answer::invalid_response(response, host, &format!("is not understood, {what}"))
+    };
     let token = fields.secret("id_token").map_err(in_answer)?.filter(|token| !token.is_empty());
     match &token {
-        Some(token) if !is_id_token(token) => Err(in_answer("id_token is no JWT".to_owned())),
+        Some(token) if !is_well_formed_jwt(token) => {
+            Err(in_answer("id_token is no JWT".to_owned()))
+        }
         _ => Ok(token),
     }
 }
 
 /// What a refresh is made of.
 #[derive(Debug)]
-pub struct Refresh<'a> {
+pub struct RefreshTokenGrant<'a> {
     /// The OAuth client the login was made with.
     pub client_id: &'a str,
     /// Its secret.
@@ -65,26 +68,27 @@ pub struct Refresh<'a> {
 }
 
 /// Asks for an access token with a refresh token.
-pub fn refresh(url: &Url, refresh: &Refresh<'_>) -> HttpRequest {
-    let scopes = refresh.scopes.join(" ");
+pub fn refresh_request(url: &Url, grant: &RefreshTokenGrant<'_>) -> HttpRequest {
+    let scopes = grant.scopes.join(" ");
     let mut fields = vec![
         ("grant_type", "refresh_token"),
-        ("client_id", refresh.client_id),
-        ("client_secret", refresh.client_secret.expose()),
-        ("refresh_token", refresh.refresh_token.expose()),
+        ("client_id", grant.client_id),
+        ("client_secret", grant.client_secret.expose()),
+        ("refresh_token", grant.refresh_token.expose()),
     ];
     if !scopes.is_empty() {
         fields.push(("scope", &scopes));
     }
-    if let Some(rapt) = refresh.rapt {
+    if let Some(rapt) = grant.rapt {
         fields.push(("rapt", rapt.expose()));
     }
-    HttpRequest::form(url.clone(), &fields).header("x-goog-api-client", metrics("cred-type/u"))
+    HttpRequest::form(url.clone(), &fields)
+        .header("x-goog-api-client", metrics_header("cred-type/u"))
 }
 
 /// What the endpoint gave.
 #[derive(Debug)]
-pub struct Granted {
+pub struct TokenResponse {
     /// The token.
     pub access_token: Secret,
     /// When it ends, in Unix seconds; `None` where the server did not say, or said nonsense.
@@ -105,13 +109,17 @@ pub struct Granted {
 ///
 /// # Errors
 /// `Refused` in the server's words, or `NoAnswer` naming the field at fault.
-pub fn read(response: &HttpResponse, host: &str, now: i64) -> Result<Granted> {
-    let granted = read_any(response, host, now)?;
+pub fn read_bearer_response(
+    response: &HttpResponse,
+    host: &str,
+    now: i64,
+) -> Result<TokenResponse> {
+    let granted = read_token_response(response, host, now)?;
     match granted.token_type.eq_ignore_ascii_case("bearer") {
         true => Ok(granted),
         false => {
             let what = format!("holds a token of type {}, not Bearer", granted.token_type);
-            Err(answer::unusable(response, host, &what))
+            Err(answer::invalid_response(response, host, &what))
         }
     }
 }
@@ -120,47 +128,48 @@ pub fn read(response: &HttpResponse, host: &str, now: i64) -> Result<Granted> {
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_any(response: &HttpResponse, host: &str, now: i64) -> Result<Granted> {
-    let mut fields = Fields::new(answer::object(response, host)?);
-    let unusable = |what: String| answer::unusable(response, host, &what);
+pub fn read_token_response(response: &HttpResponse, host: &str, now: i64) -> Result<TokenResponse> {
+    let mut fields = JsonFields::new(answer::json_object(response, host)?);
+    let unusable = |what: String| answer::invalid_response(response, host, &what);
     let in_answer = |what: String| unusable(format!("is not understood, {what}"));
-    let access_token = fields.needed_secret("access_token").map_err(in_answer)?;
-    if !can_be_sent(&access_token) {
+    let access_token = fields.required_secret("access_token").map_err(in_answer)?;
+    if !is_well_formed(&access_token) {
         return Err(unusable("holds an access_token that no header can carry".to_owned()));
     }
     let token_type = fields.text("token_type").map_err(in_answer)?;
-    let issued = fields.text("issued_token_type").map_err(in_answer)?;
-    let life = expires_in(fields.any("expires_in")).map_err(in_answer)?;
-    let mut scopes = fields.words("scope").map_err(in_answer)?;
+    let issued_token_type = fields.text("issued_token_type").map_err(in_answer)?;
+    let lifetime = parse_expires_in(fields.value("expires_in")).map_err(in_answer)?;
+    let mut scopes = fields.string_list("scope").map_err(in_answer)?;
     if let Some(scopes) = &mut scopes {
         scopes.sort();
         scopes.dedup();
     }
     let refresh_token = fields.secret("refresh_token").map_err(in_answer)?;
     let id_token = fields.secret("id_token").map_err(in_answer)?;
-    Ok(Granted {
+    Ok(TokenResponse {
         access_token,
-        expires_at: life.map(|life| now.saturating_add(life)),
+        expires_at: lifetime.map(|life| now.saturating_add(life)),
         scopes: scopes.filter(|scopes| !scopes.is_empty()),
         refresh_token: refresh_token.filter(|token| !token.is_empty()),
-        token_type: token_type.map_or_else(|| "Bearer".to_owned(), |kind| printable::said(&kind)),
-        issued_token_type: issued.map(|kind| printable::said(&kind)),
-        id_token: id_token.filter(can_be_sent),
+        token_type: token_type
+            .map_or_else(|| "Bearer".to_owned(), |kind| printable::redacted(&kind)),
+        issued_token_type: issued_token_type.map(|kind| printable::redacted(&kind)),
+        id_token: id_token.filter(is_well_formed),
     })
 }
 
 /// Whether a token can stand in a header.
-pub fn can_be_sent(token: &Secret) -> bool {
-    token::well_formed(token.expose())
+pub fn is_well_formed(token: &Secret) -> bool {
+    token::is_well_formed(token.expose())
 }
 
 /// Whether it is a JWT that can stand in a header, as every ID token is.
-pub fn is_id_token(token: &Secret) -> bool {
-    can_be_sent(token) && jwt::parts(token.expose()).is_ok()
+pub fn is_well_formed_jwt(token: &Secret) -> bool {
+    is_well_formed(token) && jwt::decode(token.expose()).is_ok()
 }
 
 /// `expires_in` in seconds: a number, or a decimal number as text. Zero or less is unknown.
-fn expires_in(value: Option<Value>) -> std::result::Result<Option<i64>, String> {
+fn parse_expires_in(value: Option<Value>) -> std::result::Result<Option<i64>, String> {
     let number = match &value {
         None => return Ok(None),
         Some(Value::Number(number)) => number.as_f64(),
@@ -184,16 +193,16 @@ fn is_decimal(text: &str) -> bool {
 }
 
 /// What a refusal of an assertion usually means. `here` and `there` are the two clocks in Unix seconds.
-pub fn explain_assertion(
+pub fn add_assertion_hint(
     error: Error,
     response: &HttpResponse,
-    here: i64,
+    local_time: i64,
     key_file: &str,
 ) -> Error {
-    let Some(said) = answer::server_error(response) else { return error };
-    let description = said.description.as_deref().unwrap_or_default();
-    let skew = response.date().map_or(0, |there| there.saturating_sub(here));
-    match said.code.as_str() {
+    let Some(server_error) = answer::server_error(response) else { return error };
+    let description = server_error.description.as_deref().unwrap_or_default();
+    let skew = response.date().map_or(0, |server_time| server_time.saturating_sub(local_time));
+    match server_error.code.as_str() {
         "invalid_grant" if skew.abs() > 60 => {
             let direction = if skew > 0 { "behind" } else { "ahead of" };
             error.hint(format!(
@@ -221,36 +230,36 @@ mod tests {
     use crate::error::ErrorKind;
     use zeroize::Zeroizing;
 
-    fn read_body(body: &str) -> Result<Granted> {
+    fn read_response_body(body: &str) -> Result<TokenResponse> {
         let response = HttpResponse {
             status: 200,
             headers: Vec::new(),
             body: Zeroizing::new(body.as_bytes().to_vec()),
         };
-        read(&response, "host", 1000)
+        read_bearer_response(&response, "host", 1000)
     }
 
     #[test]
     fn a_refresh_sends_its_fields_in_googles_order() {
         let url = Url::parse(ENDPOINT).expect("url");
         let (secret, login, rapt) = (Secret::new("CS"), Secret::new("RT"), Secret::new("RAPT"));
-        let mut wish = Refresh {
+        let mut grant = RefreshTokenGrant {
             client_id: "CID",
             client_secret: &secret,
             refresh_token: &login,
             scopes: &[],
             rapt: None,
         };
-        let body = |wish: &Refresh<'_>| {
-            let body = refresh(&url, wish).body.expect("body");
+        let body = |grant: &RefreshTokenGrant<'_>| {
+            let body = refresh_request(&url, grant).body.expect("body");
             String::from_utf8(body.to_vec()).expect("text")
         };
         let plain = "grant_type=refresh_token&client_id=CID&client_secret=CS&refresh_token=RT";
-        assert_eq!(body(&wish), plain);
+        assert_eq!(body(&grant), plain);
         let scopes = ["a".to_owned(), "b".to_owned()];
-        wish.scopes = &scopes;
-        wish.rapt = Some(&rapt);
-        assert_eq!(body(&wish), format!("{plain}&scope=a+b&rapt=RAPT"));
+        grant.scopes = &scopes;
+        grant.rapt = Some(&rapt);
+        assert_eq!(body(&grant), format!("{plain}&scope=a+b&rapt=RAPT"));
     }
 
     #[test]
@@ -275,7 +284,7 @@ mod tests {
             ("{}", None),
         ] {
             let body = format!("{{\"access_token\":\"t\",\"expires_in\":{written}}}");
-            let read = read_body(&body);
+            let read = read_response_body(&body);
             match expected {
                 Some(end) => assert_eq!(read.expect(written).expires_at, end, "{written}"),
                 None => {
@@ -301,7 +310,11 @@ mod tests {
             "{\"access_token\":\"a\",\"token_type\":\"mac\"}",
             long.as_str(),
         ] {
-            assert_eq!(read_body(body).expect_err(body).kind(), ErrorKind::NoAnswer, "{body}");
+            assert_eq!(
+                read_response_body(body).expect_err(body).kind(),
+                ErrorKind::NoAnswer,
+                "{body}"
+            );
         }
     }
 }

@@ -6,15 +6,15 @@ use crate::error::{Error, Result};
 use crate::google::answer;
 use crate::http::{HttpRequest, HttpResponse};
 use crate::secret::Secret;
-use crate::token::scopes;
+use crate::token::expand_scopes;
 use crate::url::Url;
 
 /// Where it is.
-pub const URL: &str = "https://oauth2.googleapis.com/tokeninfo";
+pub const ENDPOINT: &str = "https://oauth2.googleapis.com/tokeninfo";
 
 /// What is known of a token that is good.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Info {
+pub struct TokenInfo {
     /// Whose it is, where its scopes tell.
     pub account: Option<String>,
     /// The account's number.
@@ -30,7 +30,7 @@ pub struct Info {
 }
 
 /// Whether this is a token of the Security Token Service, which tokeninfo does not know.
-pub fn is_federated(token: &Secret) -> bool {
+pub fn is_federated_token(token: &Secret) -> bool {
     ["ya29.d.", "ya29.dr."].iter().any(|start| token.expose().starts_with(start))
 }
 
@@ -40,7 +40,7 @@ pub fn is_refresh_token(token: &Secret) -> bool {
 }
 
 /// Asks about a token.
-pub fn ask(url: &Url, token: &Secret) -> HttpRequest {
+pub fn token_info_request(url: &Url, token: &Secret) -> HttpRequest {
     HttpRequest::form(url.clone(), &[("access_token", token.expose())])
 }
 
@@ -48,40 +48,40 @@ pub fn ask(url: &Url, token: &Secret) -> HttpRequest {
 ///
 /// # Errors
 /// As for any answer, when it says neither.
-pub fn read(
+pub fn read_token_info(
     response: &HttpResponse,
     host: &str,
     now: i64,
-) -> Result<std::result::Result<Info, String>> {
-    if let (400 | 401, Some(said)) = (response.status, answer::server_error(response))
-        && matches!(said.code.as_str(), "invalid_token" | "invalid_request")
+) -> Result<std::result::Result<TokenInfo, String>> {
+    if let (400 | 401, Some(server_error)) = (response.status, answer::server_error(response))
+        && matches!(server_error.code.as_str(), "invalid_token" | "invalid_request")
     {
-        return Ok(Err(said.to_string()));
+        return Ok(Err(server_error.to_string()));
     }
-    let told = answer::object(response, host)?;
-    let text = |name: &str| told.get(name).and_then(Value::as_str).map(str::to_owned);
-    let expires_at =
-        number(&told, "exp").or_else(|| Some(now.saturating_add(number(&told, "expires_in")?)));
-    let info = Info {
+    let fields = answer::json_object(response, host)?;
+    let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
+    let expires_at = integer_field(&fields, "exp")
+        .or_else(|| Some(now.saturating_add(integer_field(&fields, "expires_in")?)));
+    let info = TokenInfo {
         account: text("email"),
         subject: text("sub"),
         audience: text("aud"),
-        scopes: scopes(text("scope").iter().map(String::as_str)),
+        scopes: expand_scopes(text("scope").iter().map(String::as_str)),
         expires_at,
         access_type: text("access_type"),
     };
     if info.expires_at.is_none() && info.audience.is_none() {
-        return Err(unknown(response, host));
+        return Err(no_token_info(response, host));
     }
     Ok(Ok(info))
 }
 
-fn unknown(response: &HttpResponse, host: &str) -> Error {
-    answer::unusable(response, host, "says nothing about the token")
+fn no_token_info(response: &HttpResponse, host: &str) -> Error {
+    answer::invalid_response(response, host, "says nothing about the token")
 }
 
-fn number(told: &Map<String, Value>, name: &str) -> Option<i64> {
-    match told.get(name)? {
+fn integer_field(fields: &Map<String, Value>, name: &str) -> Option<i64> {
+    match fields.get(name)? {
         Value::String(text) => text.parse().ok(),
         other => other.as_i64(),
     }
@@ -91,7 +91,7 @@ fn number(told: &Map<String, Value>, name: &str) -> Option<i64> {
 ///
 /// # Errors
 /// What is wrong with the result, as for [`Url::parse`].
-pub fn beside(token_endpoint: &Url) -> std::result::Result<Url, &'static str> {
+pub fn endpoint_beside(token_endpoint: &Url) -> std::result::Result<Url, &'static str> {
     let whole = token_endpoint.without_query();
     let folder = whole.rsplit_once('/').map_or(whole, |(folder, _)| folder);
     Url::parse(&format!("{folder}/tokeninfo"))
@@ -102,22 +102,22 @@ mod tests {
     use super::*;
     use zeroize::Zeroizing;
 
-    fn told(status: u16, body: &str) -> Result<std::result::Result<Info, String>> {
+    fn read_body(status: u16, body: &str) -> Result<std::result::Result<TokenInfo, String>> {
         let body = Zeroizing::new(body.as_bytes().to_vec());
-        read(&HttpResponse { status, headers: Vec::new(), body }, "host", 1_000)
+        read_token_info(&HttpResponse { status, headers: Vec::new(), body }, "host", 1_000)
     }
 
     #[test]
     fn the_token_is_asked_about_in_a_form() {
-        let url = Url::parse(URL).expect("url");
-        let request = ask(&url, &Secret::new("ya29.a+b"));
-        assert_eq!(request.url.as_str(), URL);
+        let url = Url::parse(ENDPOINT).expect("url");
+        let request = token_info_request(&url, &Secret::new("ya29.a+b"));
+        assert_eq!(request.url.as_str(), ENDPOINT);
         assert_eq!(&**request.body.as_ref().expect("body"), b"access_token=ya29.a%2Bb");
     }
 
     #[test]
     fn numbers_are_read_as_text_and_as_numbers() {
-        let info = Info {
+        let info = TokenInfo {
             account: Some("ada@example.com".to_owned()),
             subject: Some("1".to_owned()),
             audience: Some("client".to_owned()),
@@ -130,13 +130,14 @@ mod tests {
                 r#"{{"aud":"client","azp":"client","sub":"1","scope":"openid email",{times},
                 "email":"ada@example.com","email_verified":"true","access_type":"online"}}"#
             );
-            assert_eq!(told(200, &body).expect("answer"), Ok(info.clone()), "{times}");
+            assert_eq!(read_body(200, &body).expect("answer"), Ok(info.clone()), "{times}");
         }
     }
 
     #[test]
     fn a_refusal_is_a_verdict_and_anything_else_is_none() {
-        let refused = told(400, r#"{"error":"invalid_token","error_description":"Invalid Value"}"#);
+        let refused =
+            read_body(400, r#"{"error":"invalid_token","error_description":"Invalid Value"}"#);
         assert!(refused.expect("answer").expect_err("invalid").contains("Invalid Value"));
         for (status, body) in [
             (400, r#"{"error":"unauthorized_client"}"#),
@@ -146,7 +147,7 @@ mod tests {
             (200, "<html>"),
             (200, r#"{"exp":"soon"}"#),
         ] {
-            assert!(told(status, body).is_err(), "{status} {body}");
+            assert!(read_body(status, body).is_err(), "{status} {body}");
         }
     }
 
@@ -158,15 +159,17 @@ mod tests {
             ("https://a.example", "https://a.example/tokeninfo"),
         ] {
             let endpoint = Url::parse(endpoint).expect("url");
-            assert_eq!(beside(&endpoint).expect("url").as_str(), info);
+            assert_eq!(endpoint_beside(&endpoint).expect("url").as_str(), info);
         }
     }
 
     #[test]
     fn tokens_that_tokeninfo_does_not_know_are_told_apart() {
         let token = |text: &str| Secret::new(text);
-        assert!(is_federated(&token("ya29.d.x")) && is_federated(&token("ya29.dr.x")));
-        assert!(!is_federated(&token("ya29.c.d.x")) && !is_federated(&token("ya29.a0d")));
+        assert!(is_federated_token(&token("ya29.d.x")) && is_federated_token(&token("ya29.dr.x")));
+        assert!(
+            !is_federated_token(&token("ya29.c.d.x")) && !is_federated_token(&token("ya29.a0d"))
+        );
         assert!(is_refresh_token(&token("1//0x")) && !is_refresh_token(&token("ya29.1//")));
     }
 }

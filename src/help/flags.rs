@@ -4,13 +4,13 @@ use clap::builder::PossibleValue;
 use clap::{Arg, ArgAction, Command};
 
 use crate::cli;
-use crate::commands::Spec;
+use crate::commands::CommandSpec;
 
 /// The heading of a command's own words.
-const OWN: &str = "Flags";
+const COMMAND_HEADING: &str = "Flags";
 
 /// A flag or positional word.
-pub struct Entry {
+pub struct FlagEntry {
     /// As typed: `-q, --quiet`, `--scopes SCOPE,…`, `ACCOUNT`.
     pub term: String,
     /// What it does.
@@ -24,33 +24,34 @@ pub struct Entry {
     /// Whether it may be given more than once.
     pub repeatable: bool,
     /// Whether only the manual has it: a page of help is one screen.
-    pub rare: bool,
+    pub manual_only: bool,
 }
 
 /// The entries under their headings; a command's own come first.
-pub fn sections(spec: &'static Spec) -> Vec<(String, Vec<Entry>)> {
-    let mut command = cli::command(spec);
+pub fn sections(spec: &'static CommandSpec) -> Vec<(String, Vec<FlagEntry>)> {
+    let mut command = cli::clap_command(spec);
     command.build();
-    let mut sections: Vec<(String, Vec<Entry>)> = vec![(OWN.to_owned(), Vec::new())];
-    for arg in shown(&command) {
-        let heading = arg.get_help_heading().unwrap_or(OWN);
+    let mut sections: Vec<(String, Vec<FlagEntry>)> =
+        vec![(COMMAND_HEADING.to_owned(), Vec::new())];
+    for arg in visible_args(&command) {
+        let heading = arg.get_help_heading().unwrap_or(COMMAND_HEADING);
         match sections.iter_mut().find(|(known, _)| known == heading) {
-            Some((_, entries)) => entries.push(entry(arg)),
-            None => sections.push((heading.to_owned(), vec![entry(arg)])),
+            Some((_, entries)) => entries.push(flag_entry(arg)),
+            None => sections.push((heading.to_owned(), vec![flag_entry(arg)])),
         }
     }
     sections.retain(|(_, entries)| !entries.is_empty());
     // Clap lists --help first; what holds for every command comes last.
-    sections.sort_by_key(|(heading, _)| heading == cli::GENERAL);
+    sections.sort_by_key(|(heading, _)| heading == cli::GENERAL_HEADING);
     sections
 }
 
 /// Behind the command's name in its usage line.
-pub fn usage(spec: &'static Spec) -> String {
-    let mut command = cli::command(spec);
+pub fn usage(spec: &'static CommandSpec) -> String {
+    let mut command = cli::clap_command(spec);
     command.build();
     let mut usage = "[FLAGS]".to_owned();
-    for arg in shown(&command).filter(|arg| arg.is_positional()) {
+    for arg in visible_args(&command).filter(|arg| arg.is_positional()) {
         let name = value_name(arg);
         usage.push_str(&match (arg.is_last_set(), arg.is_required_set()) {
             (true, _) => format!(" [-- {name} ARGS…]"),
@@ -61,7 +62,7 @@ pub fn usage(spec: &'static Spec) -> String {
     usage
 }
 
-fn shown(command: &Command) -> impl Iterator<Item = &Arg> {
+fn visible_args(command: &Command) -> impl Iterator<Item = &Arg> {
     // Words without a dash come first.
     let args = || command.get_arguments().filter(|arg| !arg.is_hide_set());
     args().filter(|arg| arg.is_positional()).chain(args().filter(|arg| !arg.is_positional()))
@@ -71,7 +72,7 @@ fn value_name(arg: &Arg) -> String {
     arg.get_value_names().and_then(<[_]>::first).map_or_else(String::new, ToString::to_string)
 }
 
-fn entry(arg: &Arg) -> Entry {
+fn flag_entry(arg: &Arg) -> FlagEntry {
     let takes_value = arg.get_action().takes_values();
     let dashed = match (arg.get_short(), arg.get_long()) {
         (Some(short), Some(long)) => format!("-{short}, --{long}"),
@@ -83,28 +84,28 @@ fn entry(arg: &Arg) -> Entry {
     let about = arg.get_help().map(ToString::to_string).unwrap_or_default();
     let values = arg.get_possible_values().into_iter().filter(|_| takes_value);
     let default = arg.get_default_values().first().filter(|_| takes_value);
-    Entry {
+    FlagEntry {
         term: [dashed, value].join(" ").trim().to_owned(),
-        about: lower_case(&about),
-        aliases: arg.get_visible_aliases().unwrap_or_default().into_iter().map(long).collect(),
-        values: values.filter(|value| !value.is_hide_set()).filter_map(meaning).collect(),
+        about: lowercase_first(&about),
+        aliases: arg.get_visible_aliases().unwrap_or_default().into_iter().map(long_flag).collect(),
+        values: values.filter(|value| !value.is_hide_set()).filter_map(value_meaning).collect(),
         default: default.map(|value| value.to_string_lossy().into_owned()),
         repeatable: matches!(arg.get_action(), ArgAction::Append) && !arg.is_positional(),
-        rare: arg.is_hide_short_help_set(),
+        manual_only: arg.is_hide_short_help_set(),
     }
 }
 
-fn long(name: &str) -> String {
+fn long_flag(name: &str) -> String {
     format!("--{name}")
 }
 
-fn meaning(value: PossibleValue) -> Option<(String, String)> {
+fn value_meaning(value: PossibleValue) -> Option<(String, String)> {
     let about = value.get_help()?.to_string();
-    Some((value.get_name().to_owned(), lower_case(&about)))
+    Some((value.get_name().to_owned(), lowercase_first(&about)))
 }
 
 /// The first letter small, unless the word is a name in capitals.
-fn lower_case(text: &str) -> String {
+fn lowercase_first(text: &str) -> String {
     let mut letters = text.chars();
     match (letters.next(), letters.clone().next()) {
         (Some(first), Some(second)) if !second.is_uppercase() => {

@@ -1,19 +1,19 @@
 //! A page of text within a width: paragraphs, tables, and lines that are left as they are.
 
 /// A table whose first column would be wider puts those rows on lines of their own.
-const WIDEST_TERM: usize = 34;
+const MAX_TERM_COLUMNS: usize = 34;
 /// Below this width there is no room for two columns.
-const NARROW: usize = 60;
+const MIN_TWO_COLUMN_WIDTH: usize = 60;
 
 /// Text that grows downwards.
-pub(super) struct Page {
+pub(super) struct HelpPage {
     text: String,
     width: usize,
 }
 
-impl Page {
-    pub(super) fn new(width: usize) -> Page {
-        Page { text: String::new(), width }
+impl HelpPage {
+    pub(super) fn new(width: usize) -> HelpPage {
+        HelpPage { text: String::new(), width }
     }
 
     pub(super) fn width(&self) -> usize {
@@ -31,8 +31,8 @@ impl Page {
     }
 
     /// Words, as many on a line as fit.
-    pub(super) fn paragraph(&mut self, words: &str) {
-        for line in wrapped(words, self.width) {
+    pub(super) fn paragraph(&mut self, text: &str) {
+        for line in wrap_words(text, self.width) {
             self.line(&line);
         }
     }
@@ -40,16 +40,16 @@ impl Page {
     /// Terms and what they mean, in two columns where there is room.
     pub(super) fn table(&mut self, rows: &[(String, String)]) {
         let wide = rows.iter().map(|(term, _)| term.chars().count());
-        let wide = wide.filter(|wide| *wide <= WIDEST_TERM).max().unwrap_or(WIDEST_TERM);
-        let column = if self.width < NARROW { 6 } else { wide + 4 };
+        let wide = wide.filter(|wide| *wide <= MAX_TERM_COLUMNS).max().unwrap_or(MAX_TERM_COLUMNS);
+        let column = if self.width < MIN_TWO_COLUMN_WIDTH { 6 } else { wide + 4 };
         for (term, meaning) in rows {
-            let beside = self.width >= NARROW && term.chars().count() <= wide;
-            let mut lines = wrapped(meaning, self.width - column).into_iter();
-            match lines.next().filter(|_| beside) {
+            let fits_beside = self.width >= MIN_TWO_COLUMN_WIDTH && term.chars().count() <= wide;
+            let mut lines = wrap_words(meaning, self.width - column).into_iter();
+            match lines.next().filter(|_| fits_beside) {
                 Some(first) => self.line(&format!("  {term:wide$}  {first}")),
                 None => {
                     self.line(&format!("  {term}"));
-                    lines = wrapped(meaning, self.width - column).into_iter();
+                    lines = wrap_words(meaning, self.width - column).into_iter();
                 }
             }
             for line in lines {
@@ -60,9 +60,9 @@ impl Page {
 }
 
 /// Breaks between words; a word that is too long stands alone.
-fn wrapped(words: &str, width: usize) -> Vec<String> {
+fn wrap_words(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for word in words.split_whitespace() {
+    for word in text.split_whitespace() {
         match lines.last_mut() {
             Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
                 line.push(' ');
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     fn table(width: usize) -> String {
-        let mut page = Page::new(width);
+        let mut page = HelpPage::new(width);
         let row = |term: &str, meaning: &str| (term.to_owned(), meaning.to_owned());
         page.table(&[
             row("one", "short"),
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_paragraph_breaks_between_words() {
-        assert_eq!(wrapped("a bb  ccc\ndddddddd", 6), ["a bb", "ccc", "dddddddd"]);
-        assert!(wrapped(" ", 6).is_empty());
+        assert_eq!(wrap_words("a bb  ccc\ndddddddd", 6), ["a bb", "ccc", "dddddddd"]);
+        assert!(wrap_words(" ", 6).is_empty());
     }
 }

@@ -7,13 +7,13 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
-use crate::login::Plan;
+use crate::login::LoginRequest;
 use crate::secret::Secret;
 use crate::world::random::Random;
 
 /// What is asked for.
 #[derive(Debug, Clone, Default)]
-pub struct Wish {
+pub struct AuthorizationRequest {
     /// What the login is to allow.
     pub scopes: Vec<String>,
     /// Whose login it is to be.
@@ -21,15 +21,15 @@ pub struct Wish {
     /// What the server is to ask the person (`prompt`), separated by spaces.
     pub prompt: Option<String>,
     /// The organisation whose accounts are offered (`hd`).
-    pub domain: Option<String>,
+    pub hosted_domain: Option<String>,
     /// Whether what was granted before is to be had as well.
-    pub include_granted: bool,
+    pub include_granted_scopes: bool,
     /// Further parameters.
-    pub more: Vec<(String, String)>,
+    pub extra_parameters: Vec<(String, String)>,
 }
 
 /// Parameters that are gauth's to choose.
-const OURS: &[&str] = &[
+const RESERVED_PARAMETERS: &[&str] = &[
     "client_id",
     "redirect_uri",
     "response_type",
@@ -48,65 +48,66 @@ const OURS: &[&str] = &[
     "request_uri",
 ];
 
-impl Wish {
+impl AuthorizationRequest {
     /// Adds a parameter, written `NAME=VALUE`.
     ///
     /// # Errors
     /// Usage, for what is none, or is gauth's own to choose.
-    pub fn add(&mut self, written: &str) -> Result<()> {
-        let wrong = |what: &str| {
-            Error::usage(format!("--parameter {} {what}", crate::printable::text(written)))
+    pub fn add_parameter(&mut self, parameter: &str) -> Result<()> {
+        let invalid = |what: &str| {
+            Error::usage(format!("--parameter {} {what}", crate::printable::text(parameter)))
                 .hint("--parameter NAME=VALUE; scopes, prompt, account and domain have flags of their own")
         };
-        let (name, value) = written.split_once('=').ok_or_else(|| wrong("is not NAME=VALUE"))?;
-        let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-        if name.is_empty() || !name.bytes().all(letters) {
-            return Err(wrong("has no proper name"));
+        let (name, value) =
+            parameter.split_once('=').ok_or_else(|| invalid("is not NAME=VALUE"))?;
+        let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+        if name.is_empty() || !name.bytes().all(is_name_byte) {
+            return Err(invalid("has no proper name"));
         }
-        if OURS.contains(&name) {
-            return Err(wrong("names what is chosen elsewhere"));
+        if RESERVED_PARAMETERS.contains(&name) {
+            return Err(invalid("names what is chosen elsewhere"));
         }
-        if self.more.iter().any(|(known, _)| known == name) {
-            return Err(wrong("is given twice"));
+        if self.extra_parameters.iter().any(|(known, _)| known == name) {
+            return Err(invalid("is given twice"));
         }
-        self.more.push((name.to_owned(), value.to_owned()));
+        self.extra_parameters.push((name.to_owned(), value.to_owned()));
         Ok(())
     }
 }
 
 /// What only this login knows.
-pub struct Challenge {
+pub struct AuthorizationSession {
     /// Comes back with the answer (RFC 6749, 10.12). 128 bits. Whoever sees the URL sees it, so it is no [`Secret`].
     pub state: String,
     /// Proves that who puts the code in is who asked for it (RFC 7636, 4.1).
-    pub verifier: Secret,
+    pub code_verifier: Secret,
     /// Stands in the ID token (OpenID Connect Core, 3.1.2.1).
     pub nonce: String,
 }
 
-impl Challenge {
+impl AuthorizationSession {
     /// A new one.
     ///
     /// # Errors
     /// When the system has no randomness.
-    pub fn new(random: &dyn Random) -> Result<Challenge> {
-        Ok(Challenge {
-            state: unguessable::<16>(random)?,
+    pub fn new(random: &dyn Random) -> Result<AuthorizationSession> {
+        Ok(AuthorizationSession {
+            state: random_token::<16>(random)?,
             // 43 characters, as many as the hash that hides it.
-            verifier: Secret::new(unguessable::<32>(random)?),
-            nonce: unguessable::<16>(random)?,
+            code_verifier: Secret::new(random_token::<32>(random)?),
+            nonce: random_token::<16>(random)?,
         })
     }
 }
 
-fn unguessable<const BYTES: usize>(random: &dyn Random) -> Result<String> {
+fn random_token<const BYTES: usize>(random: &dyn Random) -> Result<String> {
     let mut bytes = Zeroizing::new([0; BYTES]);
     random.fill(&mut *bytes)?;
     Ok(URL_SAFE_NO_PAD.encode(*bytes))
 }
 
 /// The challenge of a verifier, S256 (RFC 7636, 4.2).
-pub fn s256(verifier: &Secret) -> String {
+pub fn s256_code_challenge(verifier: &Secret) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.expose()))
 }
 
@@ -114,38 +115,46 @@ pub fn s256(verifier: &Secret) -> String {
 ///
 /// # Errors
 /// When the whole is too long for a browser.
-pub fn url(plan: &Plan, redirect_uri: &str, challenge: &Challenge) -> Result<String> {
-    let Plan { provider, client, wish, .. } = plan;
+pub fn authorization_url(
+    login_request: &LoginRequest,
+    redirect_uri: &str,
+    session: &AuthorizationSession,
+) -> Result<String> {
+    let LoginRequest { provider, client, authorization, .. } = login_request;
     let mut query = form_urlencoded::Serializer::new(String::new());
     query
         .append_pair("client_id", &client.id)
         .append_pair("redirect_uri", redirect_uri)
         .append_pair("response_type", "code")
-        .append_pair("scope", &wish.scopes.join(" "))
-        .append_pair("state", &challenge.state)
-        .append_pair("code_challenge", &s256(&challenge.verifier))
+        .append_pair("scope", &authorization.scopes.join(" "))
+        .append_pair("state", &session.state)
+        .append_pair("code_challenge", &s256_code_challenge(&session.code_verifier))
         .append_pair("code_challenge_method", "S256");
-    if wish.scopes.iter().any(|scope| scope == "openid") {
-        query.append_pair("nonce", &challenge.nonce);
+    if authorization.scopes.iter().any(|scope| scope == "openid") {
+        query.append_pair("nonce", &session.nonce);
     }
-    if provider.google {
+    if provider.is_google {
         query.append_pair("access_type", "offline");
     }
-    if wish.include_granted {
+    if authorization.include_granted_scopes {
         query.append_pair("include_granted_scopes", "true");
     }
-    let optional = [("prompt", &wish.prompt), ("login_hint", &wish.account), ("hd", &wish.domain)];
+    let optional = [
+        ("prompt", &authorization.prompt),
+        ("login_hint", &authorization.account),
+        ("hd", &authorization.hosted_domain),
+    ];
     for (name, value) in optional {
         if let Some(value) = value {
             query.append_pair(name, value);
         }
     }
-    query.extend_pairs(provider.own.iter().chain(&wish.more));
-    let base = provider.authorization.as_str();
-    let between = if base.contains('?') { '&' } else { '?' };
+    query.extend_pairs(provider.extra_parameters.iter().chain(&authorization.extra_parameters));
+    let base = provider.authorization_endpoint.as_str();
+    let separator = if base.contains('?') { '&' } else { '?' };
     // Browsers write a space as %20 themselves, and some servers read + as a plus.
-    let url = format!("{base}{between}{}", query.finish().replace('+', "%20"));
-    match url.len() <= LONGEST {
+    let url = format!("{base}{separator}{}", query.finish().replace('+', "%20"));
+    match url.len() <= MAX_URL_BYTES {
         true => Ok(url),
         false => {
             Err(Error::usage(format!("the URL of this login is {} characters long", url.len()))
@@ -155,45 +164,45 @@ pub fn url(plan: &Plan, redirect_uri: &str, challenge: &Challenge) -> Result<Str
 }
 
 /// Longer URLs are cut by some browsers and servers.
-const LONGEST: usize = 8000;
+const MAX_URL_BYTES: usize = 8000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::login::client::Client;
-    use crate::login::provider::{AUTHORIZATION, Auth, Provider};
+    use crate::login::client::OAuthClient;
+    use crate::login::provider::{AUTHORIZATION_ENDPOINT, ClientAuthMethod, LoginProvider};
     use crate::url::Url;
-    use crate::world::clock::{Deadline, System};
+    use crate::world::clock::{Deadline, SystemClock};
     use std::time::Duration;
 
-    fn plan(wish: Wish, google: bool) -> Plan {
+    fn login_request(authorization: AuthorizationRequest, is_google: bool) -> LoginRequest {
         let endpoint = |text: &str| Url::parse(text).expect("url");
         let client =
-            Client::parse(br#"{"installed":{"client_id":"CID"}}"#, "c.json").expect("client");
-        Plan {
-            provider: Provider {
+            OAuthClient::parse(br#"{"installed":{"client_id":"CID"}}"#, "c.json").expect("client");
+        LoginRequest {
+            provider: LoginProvider {
                 name: "Google".to_owned(),
                 issuer: None,
-                says_issuer: false,
-                authorization: endpoint(AUTHORIZATION),
-                token: endpoint("https://oauth2.googleapis.com/token"),
-                device: None,
-                userinfo: None,
-                auth: Auth::Body,
-                own: Vec::new(),
-                google,
+                sends_issuer: false,
+                authorization_endpoint: endpoint(AUTHORIZATION_ENDPOINT),
+                token_endpoint: endpoint("https://oauth2.googleapis.com/token"),
+                device_authorization_endpoint: None,
+                userinfo_endpoint: None,
+                client_auth_method: ClientAuthMethod::ClientSecretPost,
+                extra_parameters: Vec::new(),
+                is_google,
             },
             client,
-            wish,
-            until: Deadline::after(&System::new(), Duration::from_secs(1)),
-            makes: crate::login::Makes::User,
+            authorization,
+            deadline: Deadline::after(&SystemClock::new(), Duration::from_secs(1)),
+            kind: crate::login::LoginKind::User,
         }
     }
 
-    fn challenge() -> Challenge {
-        Challenge {
+    fn session() -> AuthorizationSession {
+        AuthorizationSession {
             state: "STATE".to_owned(),
-            verifier: Secret::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+            code_verifier: Secret::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
             nonce: "NONCE".to_owned(),
         }
     }
@@ -201,20 +210,29 @@ mod tests {
     #[test]
     fn the_challenge_is_that_of_the_standard() {
         // RFC 7636, appendix B.
-        assert_eq!(s256(&challenge().verifier), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+        assert_eq!(
+            s256_code_challenge(&session().code_verifier),
+            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+        );
         let vectors: serde_json::Value =
             serde_json::from_str(include_str!("../../tests/data/vectors.json")).expect("vectors");
         let text = |name: &str| vectors["pkce"][name].as_str().expect("a text").to_owned();
         let verifier = Secret::new(text("code_verifier"));
-        assert_eq!(s256(&verifier), text("code_challenge"));
+        assert_eq!(s256_code_challenge(&verifier), text("code_challenge"));
     }
 
     #[test]
     fn the_question_holds_what_was_asked_for_and_no_more() {
         let scopes = vec!["openid".to_owned(), "https://www.googleapis.com/auth/x y".to_owned()];
-        let plain = Wish { scopes: scopes.clone(), ..Wish::default() };
-        let url = |wish: Wish, google| {
-            super::url(&plan(wish, google), "http://127.0.0.1:9/", &challenge()).expect("a URL")
+        let plain =
+            AuthorizationRequest { scopes: scopes.clone(), ..AuthorizationRequest::default() };
+        let url = |request: AuthorizationRequest, google| {
+            super::authorization_url(
+                &login_request(request, google),
+                "http://127.0.0.1:9/",
+                &session(),
+            )
+            .expect("a URL")
         };
         let common = "https://accounts.google.com/o/oauth2/v2/auth?client_id=CID\
             &redirect_uri=http%3A%2F%2F127.0.0.1%3A9%2F&response_type=code\
@@ -223,36 +241,39 @@ mod tests {
             &nonce=NONCE";
         assert_eq!(url(plain.clone(), false), common);
         assert_eq!(url(plain, true), format!("{common}&access_type=offline"));
-        let mut wish = Wish {
+        let mut request = AuthorizationRequest {
             scopes,
             account: Some("ada+x@example.com".to_owned()),
             prompt: Some("select_account consent".to_owned()),
-            domain: Some("example.com".to_owned()),
-            include_granted: true,
-            more: Vec::new(),
+            hosted_domain: Some("example.com".to_owned()),
+            include_granted_scopes: true,
+            extra_parameters: Vec::new(),
         };
-        wish.add("ui_locales=de&at").expect("a parameter");
+        request.add_parameter("ui_locales=de&at").expect("a parameter");
         let more = "&access_type=offline&include_granted_scopes=true&prompt=select_account%20consent\
             &login_hint=ada%2Bx%40example.com&hd=example.com&ui_locales=de%26at";
-        assert_eq!(url(wish, true), format!("{common}{more}"));
+        assert_eq!(url(request, true), format!("{common}{more}"));
     }
 
     #[test]
     fn parameters_that_are_chosen_elsewhere_are_refused() {
-        let mut wish = Wish::default();
-        wish.add("acr_values=a=b").expect("a parameter");
+        let mut request = AuthorizationRequest::default();
+        request.add_parameter("acr_values=a=b").expect("a parameter");
         for written in ["state=x", "redirect_uri=x", "scope=x", "x", "=x", "a b=c", "acr_values=c"]
         {
-            assert_eq!(wish.add(written).expect_err(written).kind().exit_code(), 2);
+            assert_eq!(request.add_parameter(written).expect_err(written).kind().exit_code(), 2);
         }
-        assert_eq!(wish.more, [("acr_values".to_owned(), "a=b".to_owned())]);
+        assert_eq!(request.extra_parameters, [("acr_values".to_owned(), "a=b".to_owned())]);
     }
 
     #[test]
     fn no_two_logins_are_alike() {
-        let new = || Challenge::new(&crate::world::random::System).expect("randomness");
+        let new =
+            || AuthorizationSession::new(&crate::world::random::SystemRandom).expect("randomness");
         let (one, other) = (new(), new());
-        assert!(one.state != other.state && !one.verifier.same_as(&other.verifier));
-        assert!(one.state.len() >= 22 && one.verifier.len() >= 43);
+        assert!(
+            one.state != other.state && !one.code_verifier.constant_time_eq(&other.code_verifier)
+        );
+        assert!(one.state.len() >= 22 && one.code_verifier.len() >= 43);
     }
 }

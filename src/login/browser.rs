@@ -8,53 +8,53 @@ use crate::world::env::{self, Env};
 
 /// What there is to open a URL with.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Choice {
+pub enum BrowserChoice {
     /// The first of these that works; empty: whatever the system has.
     Open(Vec<Vec<OsString>>),
     /// Nothing, and why.
-    Not(&'static str),
+    Unavailable(&'static str),
 }
 
 /// Where a URL goes among the words of `BROWSER`.
-const PLACE: &str = "%s";
+const URL_PLACEHOLDER: &str = "%s";
 
 /// Chooses. `wanted` is false with `--no-launch-browser`.
 ///
 /// # Errors
 /// Usage, when `BROWSER` is no text.
-pub fn choose(url: &str, wanted: bool, world: &World) -> Result<Choice> {
+pub fn choose(url: &str, may_launch: bool, world: &World) -> Result<BrowserChoice> {
     let env = &world.env;
-    let set = |variable| env.os(variable).is_some();
-    if !wanted {
-        return Ok(Choice::Not("--no-launch-browser"));
+    let is_set = |variable| env.os(variable).is_some();
+    if !may_launch {
+        return Ok(BrowserChoice::Unavailable("--no-launch-browser"));
     }
-    if !world.terminal.attended || set(&env::CI) {
-        return Ok(Choice::Not("CI is set"));
+    if !world.terminal.may_prompt || is_set(&env::CI) {
+        return Ok(BrowserChoice::Unavailable("CI is set"));
     }
-    if set(&env::SSH_CONNECTION) || set(&env::SSH_CLIENT) || set(&env::SSH_TTY) {
-        return Ok(Choice::Not("this is a session over SSH"));
+    if is_set(&env::SSH_CONNECTION) || is_set(&env::SSH_CLIENT) || is_set(&env::SSH_TTY) {
+        return Ok(BrowserChoice::Unavailable("this is a session over SSH"));
     }
     if let Some(chosen) = env.text(&env::BROWSER)? {
-        return Ok(Choice::Open(named(&chosen, url)));
+        return Ok(BrowserChoice::Open(browser_commands(&chosen, url)));
     }
     match has_display(env) {
-        true => Ok(Choice::Open(Vec::new())),
-        false => Ok(Choice::Not("there is no display")),
+        true => Ok(BrowserChoice::Open(Vec::new())),
+        false => Ok(BrowserChoice::Unavailable("there is no display")),
     }
 }
 
 /// The commands of `BROWSER`: separated by colons, words by spaces, with the URL for `%s` or behind them.
-fn named(value: &str, url: &str) -> Vec<Vec<OsString>> {
+fn browser_commands(value: &str, url: &str) -> Vec<Vec<OsString>> {
     let commands = value.split(':').filter(|command| !command.trim().is_empty());
     commands
         .map(|command| {
-            let words: Vec<&str> = command.split_whitespace().collect();
-            let mut filled: Vec<OsString> =
-                words.iter().map(|word| word.replace(PLACE, url).into()).collect();
-            if !words.iter().any(|word| word.contains(PLACE)) {
-                filled.push(url.into());
+            let args: Vec<&str> = command.split_whitespace().collect();
+            let mut expanded_args: Vec<OsString> =
+                args.iter().map(|word| word.replace(URL_PLACEHOLDER, url).into()).collect();
+            if !args.iter().any(|word| word.contains(URL_PLACEHOLDER)) {
+                expanded_args.push(url.into());
             }
-            filled
+            expanded_args
         })
         .collect()
 }
@@ -78,11 +78,11 @@ mod tests {
 
     const URL: &str = "https://a.example/?x=%25&y=1";
 
-    fn chosen(variables: &[(&str, &str)], wanted: bool) -> Choice {
+    fn chosen(variables: &[(&str, &str)], wanted: bool) -> BrowserChoice {
         let mut world = World::real();
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).into()));
         world.env = Env::Fixed(variables.collect());
-        world.terminal.attended = world.env.os(&env::CI).is_none();
+        world.terminal.may_prompt = world.env.os(&env::CI).is_none();
         choose(URL, wanted, &world).expect("a choice")
     }
 
@@ -90,8 +90,8 @@ mod tests {
     #[test]
     fn a_browser_is_opened_where_somebody_can_see_it() {
         let display = ("DISPLAY", ":0");
-        assert_eq!(chosen(&[display], true), Choice::Open(Vec::new()));
-        assert_eq!(chosen(&[("WSL_DISTRO_NAME", "Debian")], true), Choice::Open(Vec::new()));
+        assert_eq!(chosen(&[display], true), BrowserChoice::Open(Vec::new()));
+        assert_eq!(chosen(&[("WSL_DISTRO_NAME", "Debian")], true), BrowserChoice::Open(Vec::new()));
         for (variables, wanted) in [
             (&[display][..], false),
             (&[], true),
@@ -100,7 +100,10 @@ mod tests {
             (&[display, ("SSH_TTY", "/dev/pts/1")], true),
             (&[("BROWSER", "b")], false),
         ] {
-            assert!(matches!(chosen(variables, wanted), Choice::Not(_)), "{variables:?}");
+            assert!(
+                matches!(chosen(variables, wanted), BrowserChoice::Unavailable(_)),
+                "{variables:?}"
+            );
         }
     }
 
@@ -108,7 +111,7 @@ mod tests {
     fn the_browser_of_the_variable_goes_first() {
         let words = |list: &[&[&str]]| {
             let command = |words: &&[&str]| words.iter().map(OsString::from).collect();
-            Choice::Open(list.iter().map(command).collect())
+            BrowserChoice::Open(list.iter().map(command).collect())
         };
         for (value, expected) in [
             ("b", &[&["b", URL][..]][..]),

@@ -4,11 +4,11 @@
 //! everybody else changes nothing, not even with an error.
 
 use crate::secret::Secret;
-use crate::server::http::Request;
+use crate::server::http::ServerRequest;
 
 /// How the right request is known.
 #[derive(Debug)]
-pub struct Expected {
+pub struct ExpectedCallback {
     /// Its path.
     pub path: String,
     /// What it calls this machine (`Host`), port and all.
@@ -18,12 +18,12 @@ pub struct Expected {
     /// What the server calls itself.
     pub issuer: Option<String>,
     /// Whether the server always says so.
-    pub says_issuer: bool,
+    pub sends_issuer: bool,
 }
 
 /// What the server had to say.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum CallbackResult {
     /// A code.
     Code(Secret),
     /// An error, in its words.
@@ -35,12 +35,12 @@ pub enum Outcome {
     },
 }
 
-impl Expected {
+impl ExpectedCallback {
     /// What a request says, if it is the right one.
     ///
     /// # Errors
     /// Why it is not, for those who look (`-v`).
-    pub fn judge(&self, request: &Request) -> Result<Outcome, &'static str> {
+    pub fn check_request(&self, request: &ServerRequest) -> Result<CallbackResult, &'static str> {
         if request.method != "GET" {
             return Err("another method than GET");
         }
@@ -51,15 +51,18 @@ impl Expected {
         if !host.eq_ignore_ascii_case(&self.host) {
             return Err("another host");
         }
-        self.outcome(&request.query)
+        self.parse_parameters(&request.query)
     }
 
     /// What the parameters of an answer say, if they are those of the right one.
     ///
     /// # Errors
     /// Why they are not, as a short phrase.
-    pub fn outcome(&self, parameters: &[(String, String)]) -> Result<Outcome, &'static str> {
-        let one = |name: &str| {
+    pub fn parse_parameters(
+        &self,
+        parameters: &[(String, String)],
+    ) -> Result<CallbackResult, &'static str> {
+        let single = |name: &str| {
             let mut found = parameters.iter().filter(|(known, _)| known == name);
             match (found.next(), found.next()) {
                 (Some((_, value)), None) => Ok(Some(value.as_str())),
@@ -67,21 +70,25 @@ impl Expected {
                 (None, _) => Ok(None),
             }
         };
-        let state = one("state")?.ok_or("no state")?;
+        let state = single("state")?.ok_or("no state")?;
         if state != self.state {
             return Err("another state");
         }
-        match (one("iss")?, &self.issuer) {
-            (Some(said), Some(issuer)) if said != issuer => return Err("another issuer (iss)"),
-            (None, Some(_)) if self.says_issuer => return Err("no issuer (iss)"),
+        match (single("iss")?, &self.issuer) {
+            (Some(received), Some(issuer)) if received != issuer => {
+                return Err("another issuer (iss)");
+            }
+            (None, Some(_)) if self.sends_issuer => return Err("no issuer (iss)"),
             _ => {}
         }
-        match (one("code")?, one("error")?) {
-            (Some(code), None) if is_code(code) => Ok(Outcome::Code(Secret::new(code))),
+        match (single("code")?, single("error")?) {
+            (Some(code), None) if is_authorization_code(code) => {
+                Ok(CallbackResult::Code(Secret::new(code)))
+            }
             (Some(_), None) => Err("a code that is none"),
-            (None, Some(error)) if !error.is_empty() => Ok(Outcome::Error {
+            (None, Some(error)) if !error.is_empty() => Ok(CallbackResult::Error {
                 code: error.to_owned(),
-                description: one("error_description")?.map(str::to_owned),
+                description: single("error_description")?.map(str::to_owned),
             }),
             (Some(_), Some(_)) => Err("both a code and an error"),
             _ => Err("neither a code nor an error"),
@@ -90,7 +97,7 @@ impl Expected {
 }
 
 /// Visible characters, as many as any server uses (RFC 6749, appendix A.11).
-pub fn is_code(text: &str) -> bool {
+pub fn is_authorization_code(text: &str) -> bool {
     (1..=4096).contains(&text.len()) && text.bytes().all(|byte| (0x21..=0x7e).contains(&byte))
 }
 
@@ -99,25 +106,25 @@ mod tests {
     use super::*;
     use crate::server::connection;
 
-    fn expected(says_issuer: bool) -> Expected {
-        Expected {
+    fn expected(sends_issuer: bool) -> ExpectedCallback {
+        ExpectedCallback {
             path: "/".to_owned(),
             host: "127.0.0.1:9".to_owned(),
             state: "STATE".to_owned(),
             issuer: Some("https://accounts.google.com".to_owned()),
-            says_issuer,
+            sends_issuer,
         }
     }
 
     /// What is said to the head of a request.
-    fn judged(head: &str, says_issuer: bool) -> Result<Outcome, &'static str> {
+    fn check_head(head: &str, sends_issuer: bool) -> Result<CallbackResult, &'static str> {
         let bytes = format!("{head}\r\n\r\n");
-        let (request, _) = connection::understood(bytes.as_bytes()).expect("a request");
-        expected(says_issuer).judge(&request)
+        let (request, _) = connection::parse_request_head(bytes.as_bytes()).expect("a request");
+        expected(sends_issuer).check_request(&request)
     }
 
-    fn get(target: &str) -> Result<Outcome, &'static str> {
-        judged(&format!("GET {target} HTTP/1.1\r\nHost: 127.0.0.1:9"), false)
+    fn get(target: &str) -> Result<CallbackResult, &'static str> {
+        check_head(&format!("GET {target} HTTP/1.1\r\nHost: 127.0.0.1:9"), false)
     }
 
     #[test]
@@ -128,12 +135,14 @@ mod tests {
             "/?state=STATE&iss=https%3A%2F%2Faccounts.google.com&code=4/x",
         ] {
             match get(target) {
-                Ok(Outcome::Code(code)) => assert!(code.same_as(&Secret::new("4/x")), "{target}"),
+                Ok(CallbackResult::Code(code)) => {
+                    assert!(code.constant_time_eq(&Secret::new("4/x")), "{target}")
+                }
                 other => panic!("{target}: {other:?}"),
             }
         }
         match get("/?error=access_denied&state=STATE&error_description=no%20way") {
-            Ok(Outcome::Error { code, description }) => {
+            Ok(CallbackResult::Error { code, description }) => {
                 assert_eq!((&*code, description.as_deref()), ("access_denied", Some("no way")));
             }
             other => panic!("{other:?}"),
@@ -175,9 +184,9 @@ mod tests {
             ("GET /?code=c&state=STATE HTTP/1.1\r\nHost: evil.example:9", "another host"),
             ("GET /?code=c&state=STATE HTTP/1.0", "another host"),
         ] {
-            assert_eq!(judged(head, false).expect_err(head), why);
+            assert_eq!(check_head(head, false).expect_err(head), why);
         }
         let silent = "GET /?code=c&state=STATE HTTP/1.1\r\nHost: 127.0.0.1:9";
-        assert_eq!(judged(silent, true).expect_err("iss is missing"), "no issuer (iss)");
+        assert_eq!(check_head(silent, true).expect_err("iss is missing"), "no issuer (iss)");
     }
 }

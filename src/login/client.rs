@@ -6,26 +6,26 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::json::{self, Fields};
+use crate::json::{self, JsonFields};
 use crate::printable;
-use crate::private_file::{self, Fault};
+use crate::private_file::{self, PrivateFileError};
 use crate::secret::Secret;
 
 /// Largest client file, in bytes.
-const LARGEST: usize = 64 * 1024;
+const MAX_FILE_BYTES: usize = 64 * 1024;
 
 /// Where clients are made.
-const CONSOLE: &str = "https://console.cloud.google.com/apis/credentials";
+const CONSOLE_URL: &str = "https://console.cloud.google.com/apis/credentials";
 
 /// A program that may ask people for consent.
 #[derive(Debug, Clone)]
-pub struct Client {
+pub struct OAuthClient {
     /// Its name.
     pub id: String,
     /// Its secret, which is none where everybody can read it in a program (RFC 8252, 8.5). Some servers want none.
     pub secret: Option<Secret>,
     /// Whether it is one of a web server, whose redirect URIs are fixed.
-    pub web: bool,
+    pub is_web: bool,
     /// Where people are asked, as the file has it.
     pub auth_uri: Option<String>,
     /// Where codes are put in, as the file has it.
@@ -33,80 +33,81 @@ pub struct Client {
     /// Where a browser may be sent back to.
     pub redirect_uris: Vec<String>,
     /// The file, for errors.
-    pub place: String,
+    pub location: String,
 }
 
-impl Client {
+impl OAuthClient {
     /// Reads a client file. `origin` is the flag, variable or setting that names it.
     ///
     /// # Errors
     /// Malformed, naming file and field; also for what is a credential and no client.
-    pub fn read(path: &Path, origin: &str) -> Result<Client> {
+    pub fn read(path: &Path, origin: &str) -> Result<OAuthClient> {
         let shown = printable::path(path);
-        let place = match origin.starts_with("--") {
+        let location = match origin.starts_with("--") {
             true => shown,
             false => format!("{shown} ({origin})"),
         };
-        let bytes = private_file::read_named(path, LARGEST).map_err(|fault| match fault {
-            Fault::Missing => {
-                Error::new(ErrorKind::Malformed, format!("{place}: there is no such file")).hint(
-                    format!(
-                        "download the client at {CONSOLE}, and name its file with --client-id-file"
-                    ),
+        let bytes =
+            private_file::read_user_file(path, MAX_FILE_BYTES).map_err(|fault| match fault {
+                PrivateFileError::NotFound => Error::new(
+                    ErrorKind::Malformed,
+                    format!("{location}: there is no such file"),
                 )
-            }
-            fault => fault.at(path, &place),
-        })?;
-        Client::parse(&bytes, &place)
+                .hint(format!(
+                    "download the client at {CONSOLE_URL}, and name its file with --client-id-file"
+                )),
+                fault => fault.to_error(path, &location),
+            })?;
+        OAuthClient::parse(&bytes, &location)
     }
 
     /// Reads the text of a client file.
     ///
     /// # Errors
     /// As [`Client::read`].
-    pub fn parse(bytes: &[u8], place: &str) -> Result<Client> {
+    pub fn parse(bytes: &[u8], location: &str) -> Result<OAuthClient> {
         let malformed = |what: String| {
-            Error::malformed(place, what)
-                .hint(format!("download the OAuth client again: {CONSOLE}"))
+            Error::malformed(location, what)
+                .hint(format!("download the OAuth client again: {CONSOLE_URL}"))
         };
-        let mut fields = Fields::new(json::object(bytes).map_err(malformed)?);
+        let mut fields = JsonFields::new(json::parse_object(bytes).map_err(malformed)?);
         let kinds = ["installed", "web"];
         // Where a file has both, the one that can come back to any port is meant for programs.
         let Some(kind) = kinds.into_iter().find(|kind| fields.has(kind)) else {
-            return Err(no_client(&mut fields, place));
+            return Err(not_a_client_error(&mut fields, location));
         };
         let Some(mut inner) = fields.object(kind).map_err(malformed)? else {
-            return Err(no_client(&mut fields, place));
+            return Err(not_a_client_error(&mut fields, location));
         };
-        let within = |what: String| malformed(format!("{kind}.{what}"));
-        let id = inner.needed("client_id").map_err(within)?;
-        let secret = inner.secret("client_secret").map_err(within)?;
+        let malformed_field = |what: String| malformed(format!("{kind}.{what}"));
+        let id = inner.required("client_id").map_err(malformed_field)?;
+        let secret = inner.secret("client_secret").map_err(malformed_field)?;
         let secret = secret.filter(|secret| !secret.is_empty());
         if id.chars().any(|letter| letter.is_control() || letter.is_whitespace()) {
-            return Err(within("client_id has a space or a control character".to_owned()));
+            return Err(malformed_field("client_id has a space or a control character".to_owned()));
         }
         if secret.as_ref().is_some_and(|secret| !secret.is_one_line()) {
-            return Err(within("client_secret has a line end".to_owned()));
+            return Err(malformed_field("client_secret has a line end".to_owned()));
         }
-        Ok(Client {
+        Ok(OAuthClient {
             id,
             secret,
-            web: kind == "web",
-            auth_uri: endpoint(&mut inner, "auth_uri").map_err(within)?,
-            token_uri: endpoint(&mut inner, "token_uri").map_err(within)?,
-            redirect_uris: texts(inner.any("redirect_uris")).map_err(within)?,
-            place: place.to_owned(),
+            is_web: kind == "web",
+            auth_uri: optional_uri(&mut inner, "auth_uri").map_err(malformed_field)?,
+            token_uri: optional_uri(&mut inner, "token_uri").map_err(malformed_field)?,
+            redirect_uris: string_list(inner.value("redirect_uris")).map_err(malformed_field)?,
+            location: location.to_owned(),
         })
     }
 
     /// What to do where there is no client at all.
-    pub fn none() -> Error {
+    pub fn missing_error() -> Error {
         Error::usage(
             "a login needs an OAuth client, and none is named: --client-id-file, GAUTH_CLIENT_ID_FILE, \
              client_id_file in config.toml",
         )
         .hint(format!(
-            "make one of type \"Desktop app\" at {CONSOLE}\n     \
+            "make one of type \"Desktop app\" at {CONSOLE_URL}\n     \
              download its JSON, then gauth login --client-id-file FILE\n     \
              whoever has signed in with gcloud needs no login: gauth token uses that one",
         ))
@@ -115,73 +116,81 @@ impl Client {
 
 /// What a login that is stored tells about the next one of the same person.
 #[derive(Debug, Default)]
-pub struct Earlier {
+pub struct PreviousLogin {
     /// The client it was made with; `None`: the login is none of Google's, or does not tell.
-    pub client: Option<Client>,
+    pub client: Option<OAuthClient>,
     /// What it allows.
     pub scopes: Vec<String>,
 }
 
-impl Earlier {
+impl PreviousLogin {
     /// Reads a stored login; what it does not say is not there.
-    pub fn of(login: &[u8], place: &str) -> Earlier {
-        let Ok(login) = json::object(login) else { return Earlier::default() };
-        let mut fields = Fields::new(login);
+    pub fn parse(login: &[u8], location: &str) -> PreviousLogin {
+        let Ok(login) = json::parse_object(login) else { return PreviousLogin::default() };
+        let mut fields = JsonFields::new(login);
         let mut text =
             |name: &str| fields.text(name).ok().flatten().filter(|text| !text.is_empty());
         if text("type").as_deref() != Some("authorized_user") {
-            return Earlier::default();
+            return PreviousLogin::default();
         }
         let (id, secret, token_uri) = (text("client_id"), text("client_secret"), text("token_uri"));
-        let client = id.zip(secret).map(|(id, secret)| Client {
+        let client = id.zip(secret).map(|(id, secret)| OAuthClient {
             id,
             secret: Some(Secret::new(secret)),
-            web: false,
+            is_web: false,
             auth_uri: None,
             token_uri,
             redirect_uris: Vec::new(),
-            place: place.to_owned(),
+            location: location.to_owned(),
         });
-        Earlier { client, scopes: fields.words("scopes").ok().flatten().unwrap_or_default() }
+        PreviousLogin {
+            client,
+            scopes: fields.string_list("scopes").ok().flatten().unwrap_or_default(),
+        }
     }
 }
 
-fn endpoint(fields: &mut Fields, name: &str) -> std::result::Result<Option<String>, String> {
+fn optional_uri(
+    fields: &mut JsonFields,
+    name: &str,
+) -> std::result::Result<Option<String>, String> {
     Ok(fields.text(name)?.filter(|uri| !uri.is_empty()))
 }
 
-fn texts(value: Option<Value>) -> std::result::Result<Vec<String>, String> {
-    let wrong = || "redirect_uris is not a list of texts".to_owned();
+fn string_list(value: Option<Value>) -> std::result::Result<Vec<String>, String> {
+    let wrong_type = || "redirect_uris is not a list of texts".to_owned();
     match value {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::Array(list)) => list
             .into_iter()
             .map(|item| match item {
                 Value::String(text) => Ok(text),
-                _ => Err(wrong()),
+                _ => Err(wrong_type()),
             })
             .collect(),
-        Some(_) => Err(wrong()),
+        Some(_) => Err(wrong_type()),
     }
 }
 
 /// What the file is instead.
-fn no_client(fields: &mut Fields, place: &str) -> Error {
+fn not_a_client_error(fields: &mut JsonFields, location: &str) -> Error {
     let kind = fields.text("type").ok().flatten();
     match kind.as_deref() {
         Some("external_account_authorized_user_login_config") => Error::malformed(
-            place,
+            location,
             "this is a login configuration of a workforce pool, no OAuth client",
         )
-        .hint(format!("gauth login --login-config {place}")),
+        .hint(format!("gauth login --login-config {location}")),
         Some(kind) => {
             let kind = printable::text(kind);
-            Error::malformed(place, format!("this is a credential ({kind}), no OAuth client"))
-                .hint(format!("gauth login --credentials {place}, which stores it as an account"))
+            Error::malformed(location, format!("this is a credential ({kind}), no OAuth client"))
+                .hint(format!(
+                    "gauth login --credentials {location}, which stores it as an account"
+                ))
         }
         None => {
-            Error::malformed(place, "this is no OAuth client: it has neither installed nor web")
-                .hint(format!("download one of type \"Desktop app\" at {CONSOLE}"))
+            Error::malformed(location, "this is no OAuth client: it has neither installed nor web")
+                .hint(format!("download one of type \"Desktop app\" at {CONSOLE_URL}"))
         }
     }
 }
@@ -190,8 +199,8 @@ fn no_client(fields: &mut Fields, place: &str) -> Error {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Client> {
-        Client::parse(text.as_bytes(), "client.json")
+    fn parse(text: &str) -> Result<OAuthClient> {
+        OAuthClient::parse(text.as_bytes(), "client.json")
     }
 
     #[test]
@@ -202,7 +211,7 @@ mod tests {
         ];
         for (text, web) in samples.into_iter().zip([false, true]) {
             let client = parse(text).expect("a client");
-            assert_eq!(client.web, web);
+            assert_eq!(client.is_web, web);
             assert!(client.id.ends_with(".apps.googleusercontent.com"), "{}", client.id);
             assert!(client.secret.is_some() && !client.redirect_uris.is_empty());
         }
@@ -214,10 +223,10 @@ mod tests {
     fn a_stored_login_tells_about_the_next_one() {
         let login = br#"{"type":"authorized_user","client_id":"c","client_secret":"s",
             "refresh_token":"1//r","token_uri":"https://oauth2.googleapis.com/token","scopes":["a","b"]}"#;
-        let earlier = Earlier::of(login, "ada.json");
-        assert_eq!(earlier.scopes, ["a", "b"]);
-        let client = earlier.client.expect("a client");
-        assert_eq!((&*client.id, client.web, &*client.place), ("c", false, "ada.json"));
+        let previous = PreviousLogin::parse(login, "ada.json");
+        assert_eq!(previous.scopes, ["a", "b"]);
+        let client = previous.client.expect("a client");
+        assert_eq!((&*client.id, client.is_web, &*client.location), ("c", false, "ada.json"));
         assert_eq!(client.token_uri.as_deref(), Some("https://oauth2.googleapis.com/token"));
         for other in [
             r#"{"type":"service_account","client_id":"c","client_secret":"s"}"#,
@@ -225,7 +234,7 @@ mod tests {
             r#"{"type":"authorized_user","client_secret":"s"}"#,
             "[]",
         ] {
-            assert!(Earlier::of(other.as_bytes(), "x").client.is_none(), "{other}");
+            assert!(PreviousLogin::parse(other.as_bytes(), "x").client.is_none(), "{other}");
         }
     }
 

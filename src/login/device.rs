@@ -5,51 +5,56 @@ use std::time::Duration;
 
 use crate::broker::Broker;
 use crate::error::{Error, ErrorKind, Result};
-use crate::google::device::{self, Begun, Polled};
-use crate::google::sts::ClientAuth;
-use crate::google::token::Granted;
-use crate::login::wait::Waiting;
-use crate::login::{Plan, qr};
+use crate::google::device::{self, DeviceAuthorizationResponse, PollOutcome};
+use crate::google::sts::ClientAuthentication;
+use crate::google::token::TokenResponse;
+use crate::login::wait::Countdown;
+use crate::login::{LoginRequest, qr};
 use crate::world::World;
 use crate::world::clock::Deadline;
 
 /// What a server that is asked too early wants to be left alone for besides (RFC 8628, 3.5).
-const SLOWER: Duration = Duration::from_secs(5);
+const SLOW_DOWN_INCREMENT: Duration = Duration::from_secs(5);
 /// What one question may take.
-const LIMIT: Duration = Duration::from_secs(15);
+const POLL_TIMEOUT: Duration = Duration::from_secs(15);
 /// So many questions in a row may remain without an answer.
-const PATIENCE: usize = 10;
+const MAX_POLL_FAILURES: usize = 10;
 
 /// Signs somebody in.
 ///
 /// # Errors
 /// What cannot be had in this way is said before anything is asked; then the server's refusal, the person's no, or that
 /// nobody came in time.
-pub fn sign_in(plan: &Plan, broker: &Broker<'_>) -> Result<Granted> {
+pub fn sign_in(login_request: &LoginRequest, broker: &Broker<'_>) -> Result<TokenResponse> {
     let world = broker.world;
-    let provider = &plan.provider;
-    let Some(endpoint) = &provider.device else {
+    let provider = &login_request.provider;
+    let Some(endpoint) = &provider.device_authorization_endpoint else {
         return Err(Error::unsupported(format!(
             "{} has no sign-in for devices (--device)",
             provider.name
         ))
         .hint("gauth login --no-browser, which works without a browser here too"));
     };
-    if provider.google {
-        device::check_scopes(&plan.wish.scopes)?;
+    if provider.is_google {
+        device::check_device_scopes(&login_request.authorization.scopes)?;
     }
     // Google takes the name alone here, and the secret at the other endpoint.
-    let client = match provider.google {
-        true => ClientAuth::Id(&plan.client.id),
-        false => plan.client_auth(),
+    let client = match provider.is_google {
+        true => ClientAuthentication::ClientIdOnly(&login_request.client.id),
+        false => login_request.client_authentication(),
     };
-    let response = broker.send(&device::begin(endpoint, client, &plan.wish.scopes))?;
-    let begun = device::read(&response, endpoint.authority(), &provider.name)
-        .map_err(|error| explain(error, plan))?;
-    let good = Deadline::after(&*world.clock, seconds(begun.life));
-    show(&begun, world);
-    let waiting = Waiting::begin("the sign-in", plan.until, world)?;
-    wait(plan, &begun, good, &waiting, broker)
+    let response = broker.send(&device::device_authorization_request(
+        endpoint,
+        client,
+        &login_request.authorization.scopes,
+    ))?;
+    let authorization =
+        device::read_device_authorization(&response, endpoint.authority(), &provider.name)
+            .map_err(|error| add_hint(error, login_request))?;
+    let code_deadline = Deadline::after(&*world.clock, seconds(authorization.expires_in));
+    show_user_code(&authorization, world);
+    let countdown = Countdown::start("the sign-in", login_request.deadline, world)?;
+    poll_until_granted(login_request, &authorization, code_deadline, &countdown, broker)
 }
 
 fn seconds(number: i64) -> Duration {
@@ -57,59 +62,72 @@ fn seconds(number: i64) -> Duration {
 }
 
 /// What a refusal of the first question usually means.
-fn explain(error: Error, plan: &Plan) -> Error {
-    let place = &plan.client.place;
-    match plan.provider.google && error.kind() == ErrorKind::Refused {
+fn add_hint(error: Error, login_request: &LoginRequest) -> Error {
+    let location = &login_request.client.location;
+    match login_request.provider.is_google && error.kind() == ErrorKind::Refused {
         true => error.hint(format!(
-            "make a client of type \"TVs and Limited Input devices\", another than that of {place}; or gauth login --no-browser"
+            "make a client of type \"TVs and Limited Input devices\", another than that of {location}; or gauth login --no-browser"
         )),
         false => error.hint_if_none(|| {
-            format!("check that the client in {place} may use the device flow")
+            format!("check that the client in {location} may use the device flow")
         }),
     }
 }
 
-fn wait(
-    plan: &Plan,
-    begun: &Begun,
-    good: Deadline,
-    waiting: &Waiting<'_>,
+fn poll_until_granted(
+    login_request: &LoginRequest,
+    authorization: &DeviceAuthorizationResponse,
+    code_deadline: Deadline,
+    countdown: &Countdown<'_>,
     broker: &Broker<'_>,
-) -> Result<Granted> {
-    let (endpoint, who) = (&plan.provider.token, plan.provider.name.as_str());
+) -> Result<TokenResponse> {
+    let (endpoint, provider_name) =
+        (&login_request.provider.token_endpoint, login_request.provider.name.as_str());
     let clock = &*broker.world.clock;
-    let request = device::poll(endpoint, plan.client_auth(), &begun.device_code);
-    let mut interval = seconds(begun.interval);
-    let mut unanswered = 0;
-    let mut lost = false;
+    let request = device::device_token_request(
+        endpoint,
+        login_request.client_authentication(),
+        &authorization.device_code,
+    );
+    let mut interval = seconds(authorization.interval);
+    let mut failures = 0;
+    let mut response_lost = false;
     loop {
-        broker.outside(|| waiting.pause(interval))?;
+        broker.pause_deadline(|| countdown.pause(interval))?;
         let now = broker.now();
         let polled = broker
-            .outside(|| broker.send_within(&request, LIMIT))
-            .and_then(|response| device::read_poll(&response, endpoint.authority(), who, now));
-        if good.left(clock).is_zero() && !matches!(polled, Ok(Polled::Granted(_))) {
-            return Err(expired());
+            .pause_deadline(|| broker.send_with_timeout(&request, POLL_TIMEOUT))
+            .and_then(|response| {
+                device::read_poll_response(&response, endpoint.authority(), provider_name, now)
+            });
+        if code_deadline.remaining(clock).is_zero()
+            && !matches!(polled, Ok(PollOutcome::Granted(_)))
+        {
+            return Err(expired_error());
         }
         match polled {
-            Ok(Polled::Granted(granted)) => return Ok(*granted),
-            Ok(Polled::Pending) => unanswered = 0,
-            Ok(Polled::SlowDown) => interval += SLOWER,
-            Ok(Polled::Denied) => {
-                return Err(Error::refused(format!("{who} was told no: the consent was denied"))
-                    .hint("gauth login --device once more, and allow it"));
+            Ok(PollOutcome::Granted(granted)) => return Ok(*granted),
+            Ok(PollOutcome::AuthorizationPending) => failures = 0,
+            Ok(PollOutcome::SlowDown) => interval += SLOW_DOWN_INCREMENT,
+            Ok(PollOutcome::AccessDenied) => {
+                return Err(Error::refused(format!(
+                    "{provider_name} was told no: the consent was denied"
+                ))
+                .hint("gauth login --device once more, and allow it"));
             }
-            Ok(Polled::Expired) => return Err(expired()),
-            Ok(Polled::Unknown(error)) if lost => {
+            Ok(PollOutcome::ExpiredToken) => return Err(expired_error()),
+            Ok(PollOutcome::InvalidGrant(error)) if response_lost => {
                 let message = format!("{error}; an answer was lost on the way here before");
                 return Err(Error::no_answer(message).hint("gauth login --device once more"));
             }
-            Ok(Polled::Unknown(error)) => return Err(error.hint("gauth login --device once more")),
+            Ok(PollOutcome::InvalidGrant(error)) => {
+                return Err(error.hint("gauth login --device once more"));
+            }
             Err(error) if error.kind() == ErrorKind::NoAnswer && error.http_status().is_none() => {
-                unanswered += 1;
+                failures += 1;
                 // What was granted may have been in it, and comes once only.
-                lost = true;
-                if unanswered == PATIENCE {
+                response_lost = true;
+                if failures == MAX_POLL_FAILURES {
                     return Err(
                         error.hint("gauth login --device once more, when the network works")
                     );
@@ -124,14 +142,14 @@ fn wait(
     }
 }
 
-fn expired() -> Error {
+fn expired_error() -> Error {
     Error::no_answer("nobody entered the code while it was good")
         .hint("gauth login --device once more")
 }
 
 /// Shows where to go and what to enter; on a terminal, the address as a picture too.
-fn show(begun: &Begun, world: &World) {
-    let Begun { page, user_code, .. } = begun;
+fn show_user_code(authorization: &DeviceAuthorizationResponse, world: &World) {
+    let DeviceAuthorizationResponse { verification_uri: page, user_code, .. } = authorization;
     let text = [
         "visit, in any browser".to_owned(),
         String::new(),
@@ -141,36 +159,36 @@ fn show(begun: &Begun, world: &World) {
         String::new(),
         format!("  {user_code}"),
     ];
-    let picture = match world.terminal.is_terminal {
+    let qr_code = match world.terminal.is_terminal {
         true => {
-            let address = begun.complete.as_ref().unwrap_or(page);
-            qr::lines(address, world.terminal.paint(true)).unwrap_or_default()
+            let address = authorization.verification_uri_complete.as_ref().unwrap_or(page);
+            qr::render(address, world.terminal.text_style(true)).unwrap_or_default()
         }
         false => Vec::new(),
     };
-    let lines = beside(&text, &picture, world.terminal.columns());
-    world.terminal.tell(&format!("{}\n", lines.join("\n")));
+    let lines = side_by_side(&text, &qr_code, world.terminal.columns());
+    world.terminal.info(&format!("{}\n", lines.join("\n")));
 }
 
 /// Text and picture side by side where there is room, the picture below where it fits alone, else the text only.
-fn beside(text: &[String], picture: &[String], columns: usize) -> Vec<String> {
-    const GAP: usize = 3;
-    let room = qr::width(picture);
-    let widest = text.iter().map(|line| line.chars().count()).max().unwrap_or_default();
-    if picture.is_empty() || room > columns {
+fn side_by_side(text: &[String], qr_code: &[String], columns: usize) -> Vec<String> {
+    const GAP_COLUMNS: usize = 3;
+    let qr_width = qr::width(qr_code);
+    let text_width = text.iter().map(|line| line.chars().count()).max().unwrap_or_default();
+    if qr_code.is_empty() || qr_width > columns {
         return text.to_vec();
     }
-    if widest + GAP + room > columns {
-        return text.iter().cloned().chain([String::new()]).chain(picture.to_vec()).collect();
+    if text_width + GAP_COLUMNS + qr_width > columns {
+        return text.iter().cloned().chain([String::new()]).chain(qr_code.to_vec()).collect();
     }
-    let before = picture.len().saturating_sub(text.len()) / 2;
+    let top_margin = qr_code.len().saturating_sub(text.len()) / 2;
     let blank = String::new();
-    (0..picture.len().max(text.len()))
+    (0..qr_code.len().max(text.len()))
         .map(|at| {
-            let line = at.checked_sub(before).and_then(|at| text.get(at)).unwrap_or(&blank);
-            match picture.get(at) {
+            let line = at.checked_sub(top_margin).and_then(|at| text.get(at)).unwrap_or(&blank);
+            match qr_code.get(at) {
                 Some(picture) => {
-                    let fill = " ".repeat(widest - line.chars().count() + GAP);
+                    let fill = " ".repeat(text_width - line.chars().count() + GAP_COLUMNS);
                     format!("{line}{fill}{picture}")
                 }
                 None => line.clone(),
@@ -187,15 +205,15 @@ mod tests {
     fn the_picture_stands_where_there_is_room() {
         let text = ["visit".to_owned(), "  ABCD".to_owned()];
         let picture = ["████".to_owned(), "█  █".to_owned(), "████".to_owned(), "    ".to_owned()];
-        let shown = beside(&text, &picture, 80);
+        let shown = side_by_side(&text, &picture, 80);
         assert_eq!(shown, ["         ████", "visit    █  █", "  ABCD   ████", "             "]);
-        let below = beside(&text, &picture, 10);
+        let below = side_by_side(&text, &picture, 10);
         assert_eq!(below.len(), 7);
         assert_eq!(
             (below[1].as_str(), below[2].as_str(), below[3].as_str()),
             ("  ABCD", "", "████")
         );
-        assert_eq!(beside(&text, &picture, 3), text);
-        assert_eq!(beside(&text, &[], 80), text);
+        assert_eq!(side_by_side(&text, &picture, 3), text);
+        assert_eq!(side_by_side(&text, &[], 80), text);
     }
 }

@@ -6,37 +6,37 @@ use crate::broker::Broker;
 use crate::error::{Error, Result};
 use crate::google::answer;
 use crate::http::{HttpRequest, HttpResponse};
-use crate::json::Fields;
-use crate::login::provider::{Auth, ISSUER, Provider};
+use crate::json::JsonFields;
+use crate::login::provider::{ClientAuthMethod, GOOGLE_ISSUER, LoginProvider};
 use crate::printable;
 use crate::url::{Scheme, Url};
 
 /// Where it is, below the issuer.
-const PATH: &str = "/.well-known/openid-configuration";
+const WELL_KNOWN_PATH: &str = "/.well-known/openid-configuration";
 
 /// What a provider says of itself.
 #[derive(Debug, Clone)]
-pub struct Description {
+pub struct ProviderMetadata {
     /// Its name, which is a URL.
     pub issuer: String,
-    authorization: Url,
-    token: Url,
-    device: Option<Url>,
-    userinfo: Option<Url>,
+    authorization_endpoint: Url,
+    token_endpoint: Url,
+    device_authorization_endpoint: Option<Url>,
+    userinfo_endpoint: Option<Url>,
     /// Where logins end.
-    pub revocation: Option<Url>,
+    pub revocation_endpoint: Option<Url>,
     /// How clients with a secret prove who they are; `None`: in no way that is known here.
-    auth: Option<Auth>,
+    client_auth_method: Option<ClientAuthMethod>,
     /// The scopes it names.
-    pub scopes: Vec<String>,
-    says_issuer: bool,
+    pub scopes_supported: Vec<String>,
+    sends_issuer: bool,
 }
 
 /// The issuer as the user named it, checked.
 ///
 /// # Errors
 /// Usage for what cannot be one, unsafe for plain http to another machine.
-pub fn issuer(text: &str) -> Result<Url> {
+pub fn parse_issuer(text: &str) -> Result<Url> {
     let hint = "--issuer https://login.example.com, as the provider calls itself";
     let shown = printable::text(text);
     let url = Url::parse(text)
@@ -44,7 +44,7 @@ pub fn issuer(text: &str) -> Result<Url> {
     if url.as_str().contains('?') {
         return Err(Error::usage(format!("--issuer {shown} has a query")).hint(hint));
     }
-    if text.trim_end_matches('/') == ISSUER {
+    if text.trim_end_matches('/') == GOOGLE_ISSUER {
         return Err(Error::usage("--issuer is for other providers than Google")
             .hint("gauth login, without --issuer"));
     }
@@ -59,56 +59,64 @@ pub fn issuer(text: &str) -> Result<Url> {
 ///
 /// # Errors
 /// `NoAnswer` for what is none, unsafe for one of somebody else or with unsafe endpoints.
-pub fn ask(issuer_text: &str, broker: &Broker<'_>) -> Result<Description> {
-    let own = issuer(issuer_text)?;
-    let place = format!("{}{PATH}", own.as_str().trim_end_matches('/'));
-    let url = Url::parse(&place)
-        .map_err(|what| Error::usage(format!("--issuer {}: {what}", printable::text(&place))))?;
+pub fn fetch(issuer_text: &str, broker: &Broker<'_>) -> Result<ProviderMetadata> {
+    let issuer_url = parse_issuer(issuer_text)?;
+    let metadata_url = format!("{}{WELL_KNOWN_PATH}", issuer_url.as_str().trim_end_matches('/'));
+    let url = Url::parse(&metadata_url).map_err(|what| {
+        Error::usage(format!("--issuer {}: {what}", printable::text(&metadata_url)))
+    })?;
     let response = broker.send(&HttpRequest::get(url.clone()))?;
     if response.status == 404 {
-        return Err(answer::failure_of("the provider", &response, url.authority()).hint(format!(
-            "check --issuer: a provider describes itself at {}",
-            printable::text(url.as_str())
-        )));
+        return Err(answer::status_error("the provider", &response, url.authority()).hint(
+            format!(
+                "check --issuer: a provider describes itself at {}",
+                printable::text(url.as_str())
+            ),
+        ));
     }
-    read(&response, issuer_text, &own)
+    parse(&response, issuer_text, &issuer_url)
 }
 
 /// Reads a description, which must be of the issuer that was asked for.
 ///
 /// # Errors
 /// As [`ask`].
-pub fn read(response: &HttpResponse, issuer: &str, own: &Url) -> Result<Description> {
-    let host = own.authority();
+pub fn parse(response: &HttpResponse, issuer: &str, issuer_url: &Url) -> Result<ProviderMetadata> {
+    let host = issuer_url.authority();
     if response.status != 200 {
-        return Err(answer::failure_of("the provider", response, host)
+        return Err(answer::status_error("the provider", response, host)
             .hint_if_none(|| "check --issuer".to_owned()));
     }
-    let mut fields = Fields::new(answer::object(response, host)?);
-    let in_answer = |what: String| {
-        answer::unusable(response, host, &format!("is no description of a provider, {what}"))
+    let mut fields = JsonFields::new(answer::json_object(response, host)?);
+    let unusable = |what: String| {
+        answer::invalid_response(
+            response,
+            host,
+            &format!("is no description of a provider, {what}"),
+        )
     };
-    let said = fields.needed("issuer").map_err(in_answer)?;
-    if said != issuer {
-        let shown = printable::text(&said);
+    let metadata_issuer = fields.required("issuer").map_err(unusable)?;
+    if metadata_issuer != issuer {
+        let shown = printable::text(&metadata_issuer);
         let error = Error::not_safe(format!(
             "{host} describes {shown}, --issuer asks for {}",
             printable::text(issuer)
         ));
         // One slash is a mistake, anything else another provider.
-        return Err(match said.trim_end_matches('/') == issuer.trim_end_matches('/') {
+        return Err(match metadata_issuer.trim_end_matches('/') == issuer.trim_end_matches('/') {
             true => error.hint(format!("--issuer {shown}")),
             false => error.hint("check --issuer: a provider speaks for itself only"),
         });
     }
     let mut endpoint = |name: &str| -> Result<Option<Url>> {
-        let Some(text) = fields.text(name).map_err(in_answer)?.filter(|text| !text.is_empty())
+        let Some(text) = fields.text(name).map_err(unusable)?.filter(|text| !text.is_empty())
         else {
             return Ok(None);
         };
-        let url = Url::parse(&text).map_err(|what| in_answer(format!("{name} {what}")))?;
-        let safe = url.scheme == Scheme::Https || (url.is_loopback() && own.is_loopback());
-        match safe {
+        let url = Url::parse(&text).map_err(|what| unusable(format!("{name} {what}")))?;
+        let is_safe =
+            url.scheme == Scheme::Https || (url.is_loopback() && issuer_url.is_loopback());
+        match is_safe {
             true => Ok(Some(url)),
             false => Err(Error::not_safe(format!(
                 "{host}: {name} sends secrets to {} without TLS",
@@ -117,14 +125,14 @@ pub fn read(response: &HttpResponse, issuer: &str, own: &Url) -> Result<Descript
             .hint("tell the provider's administrator")),
         }
     };
-    let missing = |name: &str| in_answer(format!("{name} is missing"));
+    let missing = |name: &str| unusable(format!("{name} is missing"));
     let authorization =
         endpoint("authorization_endpoint")?.ok_or_else(|| missing("authorization_endpoint"))?;
     let token = endpoint("token_endpoint")?.ok_or_else(|| missing("token_endpoint"))?;
     let device = endpoint("device_authorization_endpoint")?;
     let userinfo = endpoint("userinfo_endpoint")?;
     let revocation = endpoint("revocation_endpoint")?;
-    let mut list = |name: &str| texts(fields.any(name), name).map_err(in_answer);
+    let mut list = |name: &str| string_list(fields.value(name), name).map_err(unusable);
     let methods = list("token_endpoint_auth_methods_supported")?;
     let challenges = list("code_challenge_methods_supported")?;
     let scopes = list("scopes_supported")?.unwrap_or_default();
@@ -132,34 +140,37 @@ pub fn read(response: &HttpResponse, issuer: &str, own: &Url) -> Result<Descript
         return Err(Error::not_safe(format!("{host} does not support PKCE with S256"))
             .hint("a login without it can be stolen; ask the provider's administrator"));
     }
-    let says_issuer = fields.flag("authorization_response_iss_parameter_supported");
-    Ok(Description {
-        issuer: said,
-        authorization,
-        token,
-        device,
-        userinfo,
-        revocation,
-        auth: auth(methods.as_deref()),
-        scopes,
-        says_issuer: says_issuer.map_err(in_answer)?.unwrap_or_default(),
+    let sends_issuer = fields.boolean("authorization_response_iss_parameter_supported");
+    Ok(ProviderMetadata {
+        issuer: metadata_issuer,
+        authorization_endpoint: authorization,
+        token_endpoint: token,
+        device_authorization_endpoint: device,
+        userinfo_endpoint: userinfo,
+        revocation_endpoint: revocation,
+        client_auth_method: choose_client_auth_method(methods.as_deref()),
+        scopes_supported: scopes,
+        sends_issuer: sends_issuer.map_err(unusable)?.unwrap_or_default(),
     })
 }
 
 /// How to prove who the client is: in the header where that is possible, as the standard wants it.
-fn auth(methods: Option<&[String]>) -> Option<Auth> {
+fn choose_client_auth_method(methods: Option<&[String]>) -> Option<ClientAuthMethod> {
     // OpenID Connect Discovery, 3: without a word it is the header.
-    let Some(methods) = methods else { return Some(Auth::EncodedBasic) };
+    let Some(methods) = methods else { return Some(ClientAuthMethod::ClientSecretBasic) };
     let has = |name: &str| methods.iter().any(|method| method == name);
     match (has("client_secret_basic"), has("client_secret_post")) {
-        (true, _) => Some(Auth::EncodedBasic),
-        (false, true) => Some(Auth::Body),
+        (true, _) => Some(ClientAuthMethod::ClientSecretBasic),
+        (false, true) => Some(ClientAuthMethod::ClientSecretPost),
         (false, false) => None,
     }
 }
 
 /// A list of texts.
-fn texts(value: Option<Value>, name: &str) -> std::result::Result<Option<Vec<String>>, String> {
+fn string_list(
+    value: Option<Value>,
+    name: &str,
+) -> std::result::Result<Option<Vec<String>>, String> {
     let text = |value: Value| match value {
         Value::String(text) => Some(text),
         _ => None,
@@ -174,15 +185,15 @@ fn texts(value: Option<Value>, name: &str) -> std::result::Result<Option<Vec<Str
     }
 }
 
-impl Description {
+impl ProviderMetadata {
     /// The provider, for a client that has a secret or none.
     ///
     /// # Errors
     /// `Unsupported`, when the client's secret can be shown in no way that the provider takes.
-    pub fn provider(&self, has_secret: bool) -> Result<Provider> {
-        let auth = match (self.auth, has_secret) {
+    pub fn login_provider(&self, has_secret: bool) -> Result<LoginProvider> {
+        let client_auth_method = match (self.client_auth_method, has_secret) {
             (Some(auth), _) => auth,
-            (None, false) => Auth::Body,
+            (None, false) => ClientAuthMethod::ClientSecretPost,
             (None, true) => {
                 return Err(Error::unsupported(format!(
                     "{} takes a client's secret in no way that gauth knows",
@@ -191,23 +202,23 @@ impl Description {
                 .hint("register a client without a secret there, a public or native one"));
             }
         };
-        Ok(Provider {
-            name: printable::text(self.token.authority()),
+        Ok(LoginProvider {
+            name: printable::text(self.token_endpoint.authority()),
             issuer: Some(self.issuer.clone()),
-            says_issuer: self.says_issuer,
-            authorization: self.authorization.clone(),
-            token: self.token.clone(),
-            device: self.device.clone(),
-            userinfo: self.userinfo.clone(),
-            auth,
-            own: Vec::new(),
-            google: false,
+            sends_issuer: self.sends_issuer,
+            authorization_endpoint: self.authorization_endpoint.clone(),
+            token_endpoint: self.token_endpoint.clone(),
+            device_authorization_endpoint: self.device_authorization_endpoint.clone(),
+            userinfo_endpoint: self.userinfo_endpoint.clone(),
+            client_auth_method,
+            extra_parameters: Vec::new(),
+            is_google: false,
         })
     }
 
     /// Whether it gives refresh tokens to those who ask for `offline_access`.
-    pub fn knows_offline_access(&self) -> bool {
-        self.scopes.iter().any(|scope| scope == "offline_access")
+    pub fn supports_offline_access(&self) -> bool {
+        self.scopes_supported.iter().any(|scope| scope == "offline_access")
     }
 }
 
@@ -219,7 +230,7 @@ mod tests {
 
     const IDP: &str = "https://idp.example/t";
 
-    fn described(change: impl FnOnce(&mut Value)) -> Result<Description> {
+    fn metadata(change: impl FnOnce(&mut Value)) -> Result<ProviderMetadata> {
         let mut value = json!({
             "issuer": IDP,
             "authorization_endpoint": "https://idp.example/t/auth",
@@ -228,18 +239,21 @@ mod tests {
         change(&mut value);
         let body = Zeroizing::new(value.to_string().into_bytes());
         let response = HttpResponse { status: 200, headers: Vec::new(), body };
-        read(&response, IDP, &Url::parse(IDP).expect("url"))
+        parse(&response, IDP, &Url::parse(IDP).expect("url"))
     }
 
     #[test]
     fn a_description_without_the_optional_parts_will_do() {
-        let least = described(|_| {}).expect("the least");
-        let provider = least.provider(true).expect("a provider");
-        assert_eq!(provider.auth, Auth::EncodedBasic);
-        assert_eq!((provider.issuer.as_deref(), provider.says_issuer), (Some(IDP), false));
-        assert_eq!((provider.device, least.revocation.clone()), (None, None));
-        assert!(!least.knows_offline_access());
-        let more = described(|value| {
+        let least = metadata(|_| {}).expect("the least");
+        let provider = least.login_provider(true).expect("a provider");
+        assert_eq!(provider.client_auth_method, ClientAuthMethod::ClientSecretBasic);
+        assert_eq!((provider.issuer.as_deref(), provider.sends_issuer), (Some(IDP), false));
+        assert_eq!(
+            (provider.device_authorization_endpoint, least.revocation_endpoint.clone()),
+            (None, None)
+        );
+        assert!(!least.supports_offline_access());
+        let more = metadata(|value| {
             value["token_endpoint_auth_methods_supported"] =
                 json!(["private_key_jwt", "client_secret_post"]);
             value["code_challenge_methods_supported"] = json!(["plain", "S256"]);
@@ -248,9 +262,12 @@ mod tests {
             value["authorization_response_iss_parameter_supported"] = json!(true);
         });
         let more = more.expect("more");
-        let provider = more.provider(true).expect("a provider");
-        assert_eq!((provider.auth, provider.says_issuer), (Auth::Body, true));
-        assert!(provider.device.is_some() && more.knows_offline_access());
+        let provider = more.login_provider(true).expect("a provider");
+        assert_eq!(
+            (provider.client_auth_method, provider.sends_issuer),
+            (ClientAuthMethod::ClientSecretPost, true)
+        );
+        assert!(provider.device_authorization_endpoint.is_some() && more.supports_offline_access());
     }
 
     #[test]
@@ -276,25 +293,25 @@ mod tests {
             ("scopes_supported", json!([5]), 6, "scopes_supported"),
             ("authorization_response_iss_parameter_supported", json!("yes"), 6, "iss_parameter"),
         ] {
-            let error = described(|described| described[name] = value.clone()).expect_err(name);
+            let error = metadata(|described| described[name] = value.clone()).expect_err(name);
             assert_eq!(error.kind().exit_code(), code, "{name} {value}: {error}");
             assert!(error.message().contains(what), "{name} {value}: {error}");
         }
-        let slash = described(|value| value["issuer"] = json!("https://idp.example/t/"));
+        let slash = metadata(|value| value["issuer"] = json!("https://idp.example/t/"));
         let hint = slash.expect_err("a slash").hint_text().map(str::to_owned);
         assert_eq!(hint.as_deref(), Some("--issuer https://idp.example/t/"));
-        let nothing = described(|value| {
+        let nothing = metadata(|value| {
             value["token_endpoint_auth_methods_supported"] = json!(["private_key_jwt"]);
         });
         let nothing = nothing.expect("a description");
-        assert!(nothing.provider(false).is_ok());
-        assert_eq!(nothing.provider(true).expect_err("a secret").kind().exit_code(), 7);
+        assert!(nothing.login_provider(false).is_ok());
+        assert_eq!(nothing.login_provider(true).expect_err("a secret").kind().exit_code(), 7);
     }
 
     #[test]
     fn issuers_are_https_or_on_this_machine() {
         for good in ["https://idp.example", "https://idp.example/a/b", "http://127.0.0.1:9/oidc"] {
-            assert!(issuer(good).is_ok(), "{good}");
+            assert!(parse_issuer(good).is_ok(), "{good}");
         }
         for (bad, code) in [
             ("idp.example", 2),
@@ -305,7 +322,7 @@ mod tests {
             ("https://accounts.google.com", 2),
             ("https://accounts.google.com/", 2),
         ] {
-            assert_eq!(issuer(bad).expect_err(bad).kind().exit_code(), code, "{bad}");
+            assert_eq!(parse_issuer(bad).expect_err(bad).kind().exit_code(), code, "{bad}");
         }
     }
 }

@@ -29,52 +29,52 @@ use serde_json::{Map, Value};
 use crate::broker::Broker;
 use crate::error::{Error, Result};
 use crate::google::answer;
-use crate::google::code::{self, CodeGrant};
-use crate::google::sts::ClientAuth;
-use crate::google::token::{self, Granted};
-use crate::login::authorize::{Challenge, Wish};
-use crate::login::client::Client;
-use crate::login::provider::{Auth, Provider};
-use crate::login::redirect::Redirect;
+use crate::google::code::{self, AuthorizationCodeGrant};
+use crate::google::sts::ClientAuthentication;
+use crate::google::token::{self, TokenResponse};
+use crate::login::authorize::{AuthorizationRequest, AuthorizationSession};
+use crate::login::client::OAuthClient;
+use crate::login::provider::{ClientAuthMethod, LoginProvider};
+use crate::login::redirect::RedirectUri;
 use crate::printable;
 use crate::secret::Secret;
 use crate::world::clock::Deadline;
 
 /// Everything about one login, before anybody is asked.
-pub struct Plan {
+pub struct LoginRequest {
     /// Where the person signs in.
-    pub provider: Provider,
+    pub provider: LoginProvider,
     /// Which program asks.
-    pub client: Client,
+    pub client: OAuthClient,
     /// What is asked for.
-    pub wish: Wish,
+    pub authorization: AuthorizationRequest,
     /// Until when the person may take.
-    pub until: Deadline,
+    pub deadline: Deadline,
     /// What becomes of it.
-    pub makes: Makes,
+    pub kind: LoginKind,
 }
 
 /// Which kind of login is made.
 #[derive(Debug, Clone)]
-pub enum Makes {
+pub enum LoginKind {
     /// A user login at Google.
     User,
     /// A login by way of a workforce pool.
-    Workforce(Box<workforce::Config>),
+    Workforce(Box<workforce::WorkforceLoginConfig>),
     /// A login at somebody else's provider.
-    OpenId(Box<openid::Target>),
+    OpenId(Box<openid::OpenIdLoginConfig>),
 }
 
 /// A login to be stored.
-pub struct Made {
+pub struct NewLogin {
     /// The name it is stored under.
     pub account: String,
     /// Google's own JSON, or ours.
-    pub login: Map<String, Value>,
+    pub json: Map<String, Value>,
 }
 
 /// What the person's consent gave: a code, good once and for a moment.
-pub struct Consent {
+pub struct AuthorizationResponse {
     /// The code.
     pub code: Secret,
     /// The URL the browser came back to, as the server knows it.
@@ -85,73 +85,81 @@ pub struct Consent {
 ///
 /// # Errors
 /// The server's refusal, or that there is no usable answer.
-pub fn exchange(
-    plan: &Plan,
-    consent: &Consent,
-    challenge: &Challenge,
+pub fn exchange_code(
+    login_request: &LoginRequest,
+    authorization: &AuthorizationResponse,
+    session: &AuthorizationSession,
     broker: &Broker<'_>,
-) -> Result<Granted> {
-    let endpoint = &plan.provider.token;
-    let grant = CodeGrant {
-        code: &consent.code,
-        redirect_uri: &consent.redirect_uri,
-        verifier: &challenge.verifier,
-        client: plan.client_auth(),
+) -> Result<TokenResponse> {
+    let endpoint = &login_request.provider.token_endpoint;
+    let grant = AuthorizationCodeGrant {
+        code: &authorization.code,
+        redirect_uri: &authorization.redirect_uri,
+        code_verifier: &session.code_verifier,
+        client: login_request.client_authentication(),
     };
     let now = broker.now();
-    let response = broker.send(&code::grant(endpoint, &grant))?;
-    token::read(&response, endpoint.authority(), now).map_err(|error| {
-        match answer::server_error(&response).as_ref().map(|said| said.code.as_str()) {
+    let response = broker.send(&code::authorization_code_request(endpoint, &grant))?;
+    token::read_bearer_response(&response, endpoint.authority(), now).map_err(|error| {
+        match answer::server_error(&response).as_ref().map(|error| error.code.as_str()) {
             Some("invalid_grant") => {
                 error.hint("gauth login once more; a code is good once and for minutes only")
             }
             Some("redirect_uri_mismatch") => error.hint(format!(
                 "register {} with the client, or name the one that is: --redirect-uri",
-                printable::text(&consent.redirect_uri)
+                printable::text(&authorization.redirect_uri)
             )),
             Some("invalid_client" | "unauthorized_client") => error.hint(format!(
                 "check client_id and client_secret in {}, or download the client again",
-                plan.client.place
+                login_request.client.location
             )),
             _ => error.hint_if_none(|| "gauth login once more".to_owned()),
         }
     })
 }
 
-impl Plan {
+impl LoginRequest {
     /// The login that these tokens make, and whose it is.
     ///
     /// # Errors
     /// When nobody says who signed in, when it is not who was asked for, or when the login would not last.
-    pub fn login(
+    pub fn build_login(
         &self,
-        granted: &Granted,
-        challenge: &Challenge,
+        granted: &TokenResponse,
+        session: &AuthorizationSession,
         quota_project: Option<&str>,
         broker: &Broker<'_>,
-    ) -> Result<Made> {
-        match &self.makes {
-            Makes::User => {
-                let person = person::of(self, granted, challenge, broker)?;
-                let login = person::authorized_user(self, &person, granted, quota_project)?;
-                Ok(Made { account: person.account, login })
+    ) -> Result<NewLogin> {
+        match &self.kind {
+            LoginKind::User => {
+                let user = person::identify_user(self, granted, session, broker)?;
+                let login = person::authorized_user(self, &user, granted, quota_project)?;
+                Ok(NewLogin { account: user.account, json: login })
             }
-            Makes::Workforce(config) => config.login(self, granted, quota_project, broker),
-            Makes::OpenId(target) => {
-                let person = person::of(self, granted, challenge, broker)?;
-                target.login(self, &person, granted, quota_project, broker.world)
+            LoginKind::Workforce(config) => {
+                config.build_login(self, granted, quota_project, broker)
+            }
+            LoginKind::OpenId(target) => {
+                let user = person::identify_user(self, granted, session, broker)?;
+                target.build_login(self, &user, granted, quota_project, broker.world)
             }
         }
     }
 
     /// How the client proves who it is.
-    pub fn client_auth(&self) -> ClientAuth<'_> {
-        let Client { id, secret, .. } = &self.client;
-        match (secret, self.provider.auth) {
-            (None, _) => ClientAuth::Id(id),
-            (Some(secret), Auth::Body) => ClientAuth::Body(id, secret),
-            (Some(secret), Auth::Basic) => ClientAuth::Basic(id, secret),
-            (Some(secret), Auth::EncodedBasic) => ClientAuth::EncodedBasic(id, secret),
+    pub fn client_authentication(&self) -> ClientAuthentication<'_> {
+        let OAuthClient { id, secret, .. } = &self.client;
+        match (secret, self.provider.client_auth_method) {
+            (None, _) => ClientAuthentication::ClientIdOnly(id),
+            (Some(secret), ClientAuthMethod::ClientSecretPost) => {
+                ClientAuthentication::ClientSecretPost(id, secret)
+            }
+            (Some(secret), ClientAuthMethod::ClientSecretBasicUnencoded) => {
+                ClientAuthentication::ClientSecretBasicUnencoded(id, secret)
+            }
+            (Some(secret), ClientAuthMethod::ClientSecretBasic) => {
+                ClientAuthentication::ClientSecretBasic(id, secret)
+            }
         }
     }
 
@@ -159,38 +167,42 @@ impl Plan {
     ///
     /// # Errors
     /// When it would be no URL.
-    pub fn question(&self, redirect: &Redirect, challenge: &Challenge) -> Result<String> {
-        authorize::url(self, &redirect.uri, challenge)
+    pub fn authorization_url(
+        &self,
+        redirect: &RedirectUri,
+        session: &AuthorizationSession,
+    ) -> Result<String> {
+        authorize::authorization_url(self, &redirect.uri, session)
     }
 
     /// An error of the authorization server's, which came back in place of a code (RFC 6749, 4.1.2.1).
-    pub fn denied(&self, code: &str, description: Option<&str>) -> Error {
-        let said = answer::ServerError {
-            code: printable::said(code),
-            description: description.map(printable::said),
+    pub fn authorization_error(&self, code: &str, description: Option<&str>) -> Error {
+        let error = answer::ServerError {
+            code: printable::redacted(code),
+            description: description.map(printable::redacted),
             ..answer::ServerError::default()
         };
-        let who = &self.provider.name;
+        let provider = &self.provider.name;
         match code {
             "access_denied" if description.is_none() => {
-                Error::refused(format!("{who} was told no: the consent was denied"))
+                Error::refused(format!("{provider} was told no: the consent was denied"))
                     .hint("gauth login once more, and allow it")
             }
-            "access_denied" => Error::refused(format!("{who} says {}", said.words())).hint(
+            "access_denied" => Error::refused(format!("{provider} says {}", error.message())).hint(
                 "gauth login once more, and allow it; or ask the administrator of the account",
             ),
             "interaction_required"
             | "login_required"
             | "consent_required"
             | "account_selection_required" => {
-                Error::refused(format!("{who} says {}", said.words()))
+                Error::refused(format!("{provider} says {}", error.message()))
                     .hint("leave --prompt none away: the person has something to answer")
             }
-            "invalid_scope" => Error::refused(format!("{who} says {}", said.words()))
+            "invalid_scope" => Error::refused(format!("{provider} says {}", error.message()))
                 .hint("check --scopes: one is misspelt, or not this client's to ask for"),
-            _ => Error::refused(format!("{who} says {}", said.words())).hint(format!(
+            _ => Error::refused(format!("{provider} says {}", error.message())).hint(format!(
                 "check the client in {}, then gauth login once more",
-                self.client.place
+                self.client.location
             )),
         }
     }

@@ -1,10 +1,10 @@
 //! The page a browser ends at: one sentence, no scripts, nothing from elsewhere, light and dark.
 
 use crate::printable;
-use crate::server::html::{self, policy};
-use crate::server::http::Answer;
+use crate::server::html::{self, content_security_policy};
+use crate::server::http::ServerResponse;
 
-const STYLE: &str = "\
+const STYLESHEET: &str = "\
 :root{color-scheme:light dark}\
 body{margin:0;min-height:100vh;display:grid;place-items:center;background:Canvas;color:CanvasText;\
 font:1.125rem/1.5 system-ui,sans-serif}\
@@ -15,9 +15,9 @@ p{margin:.5rem 0}\
 @media(prefers-color-scheme:dark){h1.done{border-color:#81c995}h1.not{border-color:#f28b82}}";
 
 /// Somebody is signed in.
-pub fn done(account: &str) -> Answer {
-    let account = escaped(account);
-    page(
+pub fn success(account: &str) -> ServerResponse {
+    let account = escape(account);
+    render(
         "Signed in",
         "done",
         &format!(
@@ -27,32 +27,32 @@ pub fn done(account: &str) -> Answer {
 }
 
 /// Nobody is, and why; both lines as the terminal shows them.
-pub fn failed(message: &str, hint: &str) -> Answer {
-    let (message, hint) = (escaped(message), escaped(hint));
-    page(
+pub fn failure(message: &str, hint: &str) -> ServerResponse {
+    let (message, hint) = (escape(message), escape(hint));
+    render(
         "Not signed in",
         "not",
         &format!("<p>{message}</p>\n<p>Try: {hint}</p>\n<p>You can close this window.</p>"),
     )
 }
 
-fn escaped(text: &str) -> String {
-    html::escaped(&printable::said(text))
+fn escape(text: &str) -> String {
+    html::escape_html(&printable::redacted(text))
 }
 
-fn page(title: &str, class: &str, text: &str) -> Answer {
+fn render(title: &str, class: &str, text: &str) -> ServerResponse {
     let html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
-         <title>{title} – gauth</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n\
+         <title>{title} – gauth</title>\n<style>{STYLESHEET}</style>\n</head>\n<body>\n<main>\n\
          <h1 class=\"{class}\">{title}</h1>\n{text}\n</main>\n</body>\n</html>\n"
     );
-    let mut answer = Answer::empty(200)
+    let mut answer = ServerResponse::empty(200)
         .header("Content-Type", "text/html; charset=utf-8")
         .header("Cache-Control", "no-store")
         .header("Referrer-Policy", "no-referrer")
         .header("X-Content-Type-Options", "nosniff")
-        .header("Content-Security-Policy", policy(STYLE, "'none'"));
+        .header("Content-Security-Policy", content_security_policy(STYLESHEET, "'none'"));
     answer.body = html.into_bytes();
     answer
 }
@@ -61,15 +61,15 @@ fn page(title: &str, class: &str, text: &str) -> Answer {
 mod tests {
     use super::*;
 
-    fn text(answer: &Answer) -> String {
+    fn text(answer: &ServerResponse) -> String {
         String::from_utf8(answer.body.clone()).expect("text")
     }
 
     #[test]
     fn a_page_says_one_thing_and_loads_nothing() {
         for (answer, title) in [
-            (done("ada@example.com"), "Signed in"),
-            (failed("Google says access_denied", "gauth login once more"), "Not signed in"),
+            (success("ada@example.com"), "Signed in"),
+            (failure("Google says access_denied", "gauth login once more"), "Not signed in"),
         ] {
             let html = text(&answer);
             assert!(html.contains("<h1 class=") && html.contains(title), "{html}");
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn what_others_say_stays_text() {
-        let html = text(&failed("Google says \"<img src=x onerror=alert(1)>\"\u{1b}[2J", "a & b"));
+        let html = text(&failure("Google says \"<img src=x onerror=alert(1)>\"\u{1b}[2J", "a & b"));
         assert!(html.contains("&lt;img src=x onerror=alert(1)&gt;&quot;\\u{1b}[2J"), "{html}");
         assert!(html.contains("a &amp; b") && !html.contains('\u{1b}'), "{html}");
     }

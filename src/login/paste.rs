@@ -3,33 +3,37 @@
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::login::callback::{Expected, Outcome, is_code};
+use crate::login::callback::{CallbackResult, ExpectedCallback, is_authorization_code};
 use crate::secret::Secret;
-use crate::server::http::pairs;
+use crate::server::http::parse_form;
 use crate::world::World;
 use crate::world::clock::Deadline;
 use crate::world::prompt;
 
 /// How often somebody may paste the wrong thing.
-const TRIES: usize = 5;
+const MAX_ATTEMPTS: usize = 5;
 
 /// Asks for it at the terminal; what is pasted is not shown.
 ///
 /// # Errors
 /// When nobody is there, or what was pasted is no answer.
-pub fn ask(expected: &Expected, until: Deadline, world: &World) -> Result<Outcome> {
-    if !world.is_attended() {
-        return Err(nobody());
+pub fn prompt_for_response(
+    expected: &ExpectedCallback,
+    deadline: Deadline,
+    world: &World,
+) -> Result<CallbackResult> {
+    if !world.is_interactive() {
+        return Err(not_interactive_error());
     }
-    for left in (0..TRIES).rev() {
-        let question = "paste the address the browser ended at (not shown): ";
-        let pasted = prompt::hidden_until(question, until, world)?;
+    for attempts_left in (0..MAX_ATTEMPTS).rev() {
+        let prompt_text = "paste the address the browser ended at (not shown): ";
+        let pasted = prompt::ask_secret_until(prompt_text, deadline, world)?;
         if pasted.is_empty() {
             break;
         }
-        match read(&pasted, expected) {
+        match parse_pasted(&pasted, expected) {
             Ok(outcome) => return Ok(outcome),
-            Err(what) if left > 0 => world.terminal.warn(&format!("{what}; once more")),
+            Err(what) if attempts_left > 0 => world.terminal.warn(&format!("{what}; once more")),
             Err(what) => {
                 return Err(
                     Error::usage(what).hint("gauth login --no-browser, and the whole address")
@@ -42,7 +46,7 @@ pub fn ask(expected: &Expected, until: Deadline, world: &World) -> Result<Outcom
 }
 
 /// Why nothing is asked.
-fn nobody() -> Error {
+fn not_interactive_error() -> Error {
     Error::new(
         ErrorKind::LoginRequired,
         "a person has to paste the answer, and nobody is there to be asked",
@@ -54,7 +58,10 @@ fn nobody() -> Error {
 ///
 /// # Errors
 /// What it is instead; nothing of it is repeated.
-pub(crate) fn read(pasted: &str, expected: &Expected) -> std::result::Result<Outcome, String> {
+pub(crate) fn parse_pasted(
+    pasted: &str,
+    expected: &ExpectedCallback,
+) -> std::result::Result<CallbackResult, String> {
     // Terminals and mail programs break long lines.
     let text = pasted.chars().filter(|letter| !letter.is_whitespace());
     let text = Zeroizing::new(text.collect::<String>());
@@ -62,17 +69,17 @@ pub(crate) fn read(pasted: &str, expected: &Expected) -> std::result::Result<Out
     let query = match text.split_once('?') {
         Some((_, query)) => query,
         None if text.contains("code=") || text.contains("error=") => text,
-        None if is_code(text) && !text.contains("://") => {
-            return Ok(Outcome::Code(Secret::new(text)));
+        None if is_authorization_code(text) && !text.contains("://") => {
+            return Ok(CallbackResult::Code(Secret::new(text)));
         }
         None => return Err("that is no address with a code in it".to_owned()),
     };
     let query = query.split('#').next().unwrap_or_default();
-    let parameters = pairs(query.as_bytes());
+    let parameters = parse_form(query.as_bytes());
     if parameters.iter().any(|(name, _)| name == "code_challenge") {
         return Err("that is the address to visit, not the one the browser ended at".to_owned());
     }
-    expected.outcome(&parameters).map_err(|why| match why {
+    expected.parse_parameters(&parameters).map_err(|why| match why {
         "another state" => "that is the answer to another login (state)".to_owned(),
         why => format!("that address is not the answer: it has {why}"),
     })
@@ -82,13 +89,13 @@ pub(crate) fn read(pasted: &str, expected: &Expected) -> std::result::Result<Out
 mod tests {
     use super::*;
 
-    fn expected() -> Expected {
-        Expected {
+    fn expected() -> ExpectedCallback {
+        ExpectedCallback {
             path: "/".to_owned(),
             host: "127.0.0.1:9".to_owned(),
             state: "STATE".to_owned(),
             issuer: Some("https://accounts.google.com".to_owned()),
-            says_issuer: false,
+            sends_issuer: false,
         }
     }
 
@@ -102,13 +109,16 @@ mod tests {
             "?code=4/x&state=STATE#_=_",
             "4/x",
         ] {
-            match read(text, &expected()) {
-                Ok(Outcome::Code(code)) => assert!(code.same_as(&Secret::new("4/x")), "{text}"),
+            match parse_pasted(text, &expected()) {
+                Ok(CallbackResult::Code(code)) => {
+                    assert!(code.constant_time_eq(&Secret::new("4/x")), "{text}")
+                }
                 other => panic!("{text}: {other:?}"),
             }
         }
-        let denied = read("http://127.0.0.1:9/?error=access_denied&state=STATE", &expected());
-        assert!(matches!(denied, Ok(Outcome::Error { .. })));
+        let denied =
+            parse_pasted("http://127.0.0.1:9/?error=access_denied&state=STATE", &expected());
+        assert!(matches!(denied, Ok(CallbackResult::Error { .. })));
     }
 
     #[test]
@@ -124,7 +134,7 @@ mod tests {
             ("code=s3cret-code&state=STATE&iss=https://evil.example", "another issuer"),
             ("https://a.example/s3cret-code", "no address with a code"),
         ] {
-            let error = read(text, &expected()).expect_err(text);
+            let error = parse_pasted(text, &expected()).expect_err(text);
             assert!(error.contains(what) && !error.contains("s3cret"), "{text}: {error}");
         }
     }

@@ -4,10 +4,10 @@ use anstyle::{AnsiColor, Style};
 use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
 
-use crate::world::terminal::Paint;
+use crate::world::terminal::TextStyle;
 
 /// The lines of a code, each as wide as the next; `None` for what is too long.
-pub(super) fn lines(text: &str, paint: Paint) -> Option<Vec<String>> {
+pub(super) fn render(text: &str, paint: TextStyle) -> Option<Vec<String>> {
     let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
     let mut renderer = code.render::<Dense1x2>();
     // Without colours a terminal is taken for a dark one, and a light one shows the code inverted: telephones read
@@ -39,16 +39,16 @@ mod tests {
 
     #[test]
     fn a_code_is_a_square_with_a_border() {
-        let plain = lines("https://www.google.com/device", Paint(false)).expect("a code");
+        let plain = render("https://www.google.com/device", TextStyle(false)).expect("a code");
         let columns = width(&plain);
         assert!((20..60).contains(&columns), "{columns}");
         assert!(plain.iter().all(|line| line.chars().count() == columns));
         assert!(plain.len() * 2 == columns || plain.len() * 2 == columns + 1, "{}", plain.len());
         // On a dark terminal the quiet zone is light.
         assert!(plain[0].chars().all(|letter| letter == '█'), "{}", plain[0]);
-        let painted = lines("https://www.google.com/device", Paint(true)).expect("a code");
+        let painted = render("https://www.google.com/device", TextStyle(true)).expect("a code");
         assert_eq!((painted.len(), width(&painted)), (plain.len(), columns));
         assert!(painted[0].starts_with("\u{1b}[") && painted[0].ends_with("\u{1b}[0m"));
-        assert_eq!(lines(&"x".repeat(4000), Paint(false)), None);
+        assert_eq!(render(&"x".repeat(4000), TextStyle(false)), None);
     }
 }

@@ -9,28 +9,28 @@ use crate::world::World;
 use crate::world::clock::Deadline;
 
 /// Whose turn it is.
-pub enum Turn {
+pub enum SignInLock {
     /// Ours, until this is dropped.
-    Ours(Option<Lock>),
+    Acquired(Option<Lock>),
     /// Another process has just signed this account in.
-    Done(String),
+    SignedInElsewhere(String),
 }
 
 /// Waits for its turn. `account` is the one that is asked for, if one is.
 ///
 /// # Errors
 /// When others take all the time.
-pub fn wait(account: Option<&str>, until: Deadline, world: &World) -> Result<Turn> {
+pub fn acquire(account: Option<&str>, deadline: Deadline, world: &World) -> Result<SignInLock> {
     let name = format!(
         "sign-in-{}",
-        &accounts::digest(&[&account.unwrap_or_default().to_lowercase()])[..2]
+        &accounts::sha256_hex(&[&account.unwrap_or_default().to_lowercase()])[..2]
     );
-    let at_once = Deadline::after(&*world.clock, Duration::ZERO);
-    let lock = match cache::lock(world, &name, at_once) {
-        Ok(lock) => return Ok(Turn::Ours(lock)),
+    let no_wait = Deadline::after(&*world.clock, Duration::ZERO);
+    let lock = match cache::lock(world, &name, no_wait) {
+        Ok(lock) => return Ok(SignInLock::Acquired(lock)),
         Err(error) if error.kind() == ErrorKind::NoAnswer => {
-            world.terminal.tell("another gauth is waiting for a sign-in; its result will be used");
-            cache::lock(world, &name, until).map_err(|error| {
+            world.terminal.info("another gauth is waiting for a sign-in; its result will be used");
+            cache::lock(world, &name, deadline).map_err(|error| {
                 error.hint("finish or stop the other gauth login, then try again")
             })?
         }
@@ -38,18 +38,20 @@ pub fn wait(account: Option<&str>, until: Deadline, world: &World) -> Result<Tur
     };
     let account = match account {
         Some(account) => Some(account.to_owned()),
-        None => accounts::active(world)?,
+        None => accounts::active_account(world)?,
     };
-    Ok(match account.filter(|account| is_new(account, world)) {
-        Some(account) => Turn::Done(account),
-        None => Turn::Ours(lock),
+    Ok(match account.filter(|account| was_stored_since_start(account, world)) {
+        Some(account) => SignInLock::SignedInElsewhere(account),
+        None => SignInLock::Acquired(lock),
     })
 }
 
 /// Whether the account's login was stored since this process began.
-fn is_new(account: &str, world: &World) -> bool {
+fn was_stored_since_start(account: &str, world: &World) -> bool {
     let stored = accounts::load(account, world).ok().flatten();
     let modified = stored.and_then(|(path, _)| path.metadata().ok()?.modified().ok());
     let since = modified.and_then(|moment| moment.duration_since(UNIX_EPOCH).ok());
-    since.is_some_and(|since| i64::try_from(since.as_millis()).is_ok_and(|at| at >= world.started))
+    since.is_some_and(|since| {
+        i64::try_from(since.as_millis()).is_ok_and(|at| at >= world.started_at_millis)
+    })
 }

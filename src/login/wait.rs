@@ -6,35 +6,39 @@ use std::time::Duration;
 use crate::error::{Error, Result, io_reason};
 use crate::world::World;
 use crate::world::clock::Deadline;
-use crate::world::interrupt::{self, Interrupts};
+use crate::world::interrupt::{self, InterruptGuard};
 
 /// How often somebody who waits looks up.
-pub const TICK: Duration = Duration::from_millis(100);
+pub const TICK_INTERVAL: Duration = Duration::from_millis(100);
 
-const FRAMES: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+const SPINNER_FRAMES: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 
 /// A wait that is under way.
-pub struct Waiting<'w> {
+pub struct Countdown<'w> {
     world: &'w World,
-    what: &'static str,
-    until: Deadline,
-    limit: Duration,
-    interrupts: Interrupts,
+    subject: &'static str,
+    deadline: Deadline,
+    timeout: Duration,
+    interrupts: InterruptGuard,
     frame: Cell<usize>,
 }
 
-impl<'w> Waiting<'w> {
+impl<'w> Countdown<'w> {
     /// Begins to wait for `what`, such as "the sign-in".
     ///
     /// # Errors
     /// When signals cannot be noticed.
-    pub fn begin(what: &'static str, until: Deadline, world: &'w World) -> Result<Waiting<'w>> {
-        let interrupts = Interrupts::catch().map_err(|error| {
+    pub fn start(
+        subject: &'static str,
+        deadline: Deadline,
+        world: &'w World,
+    ) -> Result<Countdown<'w>> {
+        let interrupts = InterruptGuard::catch().map_err(|error| {
             let what = io_reason(&error);
             Error::unexpected(format!("signals cannot be noticed, {what}"))
         })?;
-        let limit = until.left(&*world.clock);
-        Ok(Waiting { world, what, until, limit, interrupts, frame: Cell::new(0) })
+        let timeout = deadline.remaining(&*world.clock);
+        Ok(Countdown { world, subject, deadline, timeout, interrupts, frame: Cell::new(0) })
     }
 
     /// Looks up: shows the time that is left.
@@ -42,26 +46,25 @@ impl<'w> Waiting<'w> {
     /// # Errors
     /// `NoAnswer` when there is none. A signal ends the process, with the line gone.
     pub fn tick(&self) -> Result<()> {
-        let what = self.what;
-        if let Some(signal) = self.interrupts.came() {
-            self.world.terminal.end_status();
-            interrupt::die(signal);
-            return Err(
-                Error::no_answer(format!("{what} was interrupted")).hint("gauth login once more")
-            );
+        let subject = self.subject;
+        if let Some(signal) = self.interrupts.caught_signal() {
+            self.world.terminal.clear_status_line();
+            interrupt::die_from_signal(signal);
+            return Err(Error::no_answer(format!("{subject} was interrupted"))
+                .hint("gauth login once more"));
         }
-        let left = self.until.left(&*self.world.clock);
+        let left = self.deadline.remaining(&*self.world.clock);
         if left.is_zero() {
-            let limit = crate::duration::in_words(whole_seconds(self.limit));
-            return Err(Error::no_answer(format!("waited {limit} for {what}, nobody came"))
+            let timeout = crate::duration::humanize(ceil_seconds(self.timeout));
+            return Err(Error::no_answer(format!("waited {timeout} for {subject}, nobody came"))
                 .hint("gauth login once more; --wait 15m waits longer"));
         }
-        let frame = FRAMES[self.frame.get() % FRAMES.len()];
+        let frame = SPINNER_FRAMES[self.frame.get() % SPINNER_FRAMES.len()];
         self.frame.set(self.frame.get() + 1);
-        let seconds = whole_seconds(left);
+        let seconds = ceil_seconds(left);
         let (minutes, seconds) = (seconds / 60, seconds % 60);
-        self.world.terminal.status(&format!(
-            "{frame} waiting for {what}, {minutes}:{seconds:02} left, Ctrl-C stops"
+        self.world.terminal.show_status_line(&format!(
+            "{frame} waiting for {subject}, {minutes}:{seconds:02} left, Ctrl-C stops"
         ));
         Ok(())
     }
@@ -70,27 +73,27 @@ impl<'w> Waiting<'w> {
     ///
     /// # Errors
     /// As [`Waiting::tick`].
-    pub fn pause(&self, time: Duration) -> Result<()> {
+    pub fn pause(&self, duration: Duration) -> Result<()> {
         let clock = &*self.world.clock;
-        let end = Deadline::after(clock, time);
+        let end = Deadline::after(clock, duration);
         loop {
             self.tick()?;
-            let left = end.left(clock);
+            let left = end.remaining(clock);
             if left.is_zero() {
                 return Ok(());
             }
-            clock.sleep(left.min(TICK));
+            clock.sleep(left.min(TICK_INTERVAL));
         }
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Countdown<'_> {
     fn drop(&mut self) {
-        self.world.terminal.end_status();
+        self.world.terminal.clear_status_line();
     }
 }
 
 /// Begun seconds count.
-fn whole_seconds(time: Duration) -> i64 {
+fn ceil_seconds(time: Duration) -> i64 {
     i64::try_from(time.as_millis().div_ceil(1000)).unwrap_or(i64::MAX)
 }

@@ -6,50 +6,50 @@ use std::path::Path;
 use serde_json::{Map, json};
 
 use crate::broker::Broker;
-use crate::credential::Services;
-use crate::credential::external_account::check_client;
-use crate::credential::external_account::provider::{self, Provider as Named};
+use crate::credential::EndpointOverrides;
+use crate::credential::external_account::check_oauth_client;
+use crate::credential::external_account::provider::{self, AudienceKind as Named};
 use crate::error::{Error, Result};
-use crate::gcloud::properties::Properties;
+use crate::gcloud::properties::GcloudProperties;
 use crate::google::sts;
-use crate::google::token::Granted;
-use crate::json::{self, Fields};
-use crate::login::client::Client;
-use crate::login::provider::{Auth, Provider};
-use crate::login::{Made, Plan};
+use crate::google::token::TokenResponse;
+use crate::json::{self, JsonFields};
+use crate::login::client::OAuthClient;
+use crate::login::provider::{ClientAuthMethod, LoginProvider};
+use crate::login::{LoginRequest, NewLogin};
 use crate::printable;
 use crate::private_file;
 use crate::secret::Secret;
-use crate::settings::Settings;
-use crate::trust::{DEFAULT_UNIVERSE, Endpoint, Fence};
+use crate::settings::Config;
+use crate::trust::{DEFAULT_UNIVERSE, EndpointKind, EndpointPolicy};
 use crate::url::{Scheme, Url};
 
 /// The type of such a file.
-pub const KIND: &str = "external_account_authorized_user_login_config";
+pub const CONFIG_TYPE: &str = "external_account_authorized_user_login_config";
 /// Where people of the default universe sign in, below this domain.
-const WEB_DOMAIN: &str = "cloud.google";
+const DEFAULT_WEB_DOMAIN: &str = "cloud.google";
 /// Largest configuration, in bytes.
-const LARGEST: usize = 64 * 1024;
-const AGAIN: &str =
+const MAX_FILE_BYTES: usize = 64 * 1024;
+const CREATE_CONFIG_HINT: &str =
     "gcloud iam workforce-pools create-login-config PROVIDER --output-file FILE makes one";
 
 /// What the user said that decides which servers are trusted.
 #[derive(Debug, Clone, Copy)]
-pub struct Chosen<'a> {
+pub struct EndpointOptions<'a> {
     /// The universe.
-    pub universe: Option<&'a str>,
+    pub universe_domain: Option<&'a str>,
     /// Hosts besides Google's (`--allow-token-host`).
-    pub hosts: &'a [String],
+    pub allowed_token_hosts: &'a [String],
     /// Services that variables moved.
-    pub services: &'a Services,
+    pub services: &'a EndpointOverrides,
 }
 
-impl<'a> Chosen<'a> {
+impl<'a> EndpointOptions<'a> {
     /// What holds for this run.
-    pub fn of(settings: &'a Settings) -> Chosen<'a> {
-        Chosen {
-            universe: settings.universe_domain.as_deref(),
-            hosts: &settings.allowed_token_hosts,
+    pub fn from_config(settings: &'a Config) -> EndpointOptions<'a> {
+        EndpointOptions {
+            universe_domain: settings.universe_domain.as_deref(),
+            allowed_token_hosts: &settings.allowed_token_hosts,
             services: &settings.services,
         }
     }
@@ -57,109 +57,127 @@ impl<'a> Chosen<'a> {
 
 /// A login configuration, checked.
 #[derive(Debug, Clone)]
-pub struct Config {
+pub struct WorkforceLoginConfig {
     audience: String,
-    authorization: Url,
-    token: Url,
-    introspection: Url,
-    universe: String,
+    authorization_endpoint: Url,
+    token_endpoint: Url,
+    introspection_endpoint: Url,
+    universe_domain: String,
 }
 
-impl Config {
+impl WorkforceLoginConfig {
     /// Reads the file, which `origin` names: a flag, a variable or a file of gcloud's.
     ///
     /// # Errors
     /// Malformed or unsafe, naming file and field.
-    pub fn read(path: &Path, origin: &str, chosen: Chosen<'_>) -> Result<Config> {
+    pub fn read(
+        path: &Path,
+        origin: &str,
+        options: EndpointOptions<'_>,
+    ) -> Result<WorkforceLoginConfig> {
         let shown = printable::path(path);
-        let place = match origin.starts_with("--") {
+        let location = match origin.starts_with("--") {
             true => shown,
             false => format!("{shown} ({origin})"),
         };
-        let bytes =
-            private_file::read_named(path, LARGEST).map_err(|fault| fault.at(path, &place))?;
-        Config::parse(&bytes, &place, chosen)
+        let bytes = private_file::read_user_file(path, MAX_FILE_BYTES)
+            .map_err(|fault| fault.to_error(path, &location))?;
+        WorkforceLoginConfig::parse(&bytes, &location, options)
     }
 
     /// Reads the text of a configuration.
     ///
     /// # Errors
     /// As [`Config::read`].
-    pub fn parse(bytes: &[u8], place: &str, chosen: Chosen<'_>) -> Result<Config> {
-        let malformed = |what: String| Error::malformed(place, what).hint(AGAIN);
-        let mut fields = Fields::new(json::object(bytes).map_err(malformed)?);
+    pub fn parse(
+        bytes: &[u8],
+        location: &str,
+        options: EndpointOptions<'_>,
+    ) -> Result<WorkforceLoginConfig> {
+        let malformed = |what: String| Error::malformed(location, what).hint(CREATE_CONFIG_HINT);
+        let mut fields = JsonFields::new(json::parse_object(bytes).map_err(malformed)?);
         match fields.text("type").map_err(malformed)?.as_deref() {
-            Some(KIND) => {}
+            Some(CONFIG_TYPE) => {}
             Some("external_account_authorized_user") => {
                 return Err(malformed(
                     "this is a login already, and no configuration of one".to_owned(),
                 )
-                .hint(format!("gauth login --credentials {}", printable::text(place))));
+                .hint(format!("gauth login --credentials {}", printable::text(location))));
             }
             Some(other) => {
                 let other = printable::text(other);
-                return Err(malformed(format!("type is \"{other}\", not {KIND}")));
+                return Err(malformed(format!("type is \"{other}\", not {CONFIG_TYPE}")));
             }
             None => return Err(malformed("type is missing".to_owned())),
         }
-        let audience = fields.needed("audience").map_err(malformed)?;
-        let named = Named::of(&audience).map_err(|what| malformed(format!("audience {what}")))?;
+        let audience = fields.required("audience").map_err(malformed)?;
+        let named =
+            Named::parse(&audience).map_err(|what| malformed(format!("audience {what}")))?;
         if named != Named::Workforce || provider_name(&audience).is_none() {
             return Err(malformed("audience names no provider of a workforce pool".to_owned()));
         }
         let mut text =
             |name: &str| fields.text(name).map(|text| text.filter(|text| !text.is_empty()));
-        let claimed = text("universe_domain").map_err(malformed)?;
-        let web = text("universe_cloud_web_domain").map_err(malformed)?;
-        let universe = claimed.clone().unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned());
-        if let Some(wanted) = chosen.universe.filter(|wanted| *wanted != universe) {
+        let claimed_universe = text("universe_domain").map_err(malformed)?;
+        let web_domain = text("universe_cloud_web_domain").map_err(malformed)?;
+        let universe = claimed_universe.clone().unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned());
+        if let Some(requested) = options.universe_domain.filter(|wanted| *wanted != universe) {
             return Err(Error::unsupported(format!(
-                "{place}: this login is of the universe {}, not {wanted}",
+                "{location}: this login is of the universe {}, not {requested}",
                 printable::text(&universe)
             ))
             .hint("leave --universe-domain and GOOGLE_CLOUD_UNIVERSE_DOMAIN away"));
         }
-        let web =
-            web.filter(|_| chosen.universe.is_some()).unwrap_or_else(|| WEB_DOMAIN.to_owned());
-        let authorization = fields.needed("auth_url").map_err(malformed)?;
-        let authorization = page(&authorization, &web, place, chosen.hosts)?;
-        let fence = Fence {
-            place,
-            allowed: chosen.hosts,
-            chosen: chosen.universe,
-            claimed: claimed.as_deref(),
+        let web_domain = web_domain
+            .filter(|_| options.universe_domain.is_some())
+            .unwrap_or_else(|| DEFAULT_WEB_DOMAIN.to_owned());
+        let authorization = fields.required("auth_url").map_err(malformed)?;
+        let authorization =
+            check_auth_url(&authorization, &web_domain, location, options.allowed_token_hosts)?;
+        let policy = EndpointPolicy {
+            location,
+            allowed_hosts: options.allowed_token_hosts,
+            trusted_universe: options.universe_domain,
+            claimed_universe: claimed_universe.as_deref(),
         };
         let mut endpoint = |field: &str| {
-            let text = fields.needed(field).map_err(malformed)?;
-            let url = fence.endpoint(Endpoint::Sts, field, &text)?;
-            match &chosen.services.sts {
+            let text = fields.required(field).map_err(malformed)?;
+            let url = policy.check_endpoint(EndpointKind::Sts, field, &text)?;
+            match &options.services.sts {
                 // A loopback address is where somebody put it already.
-                Some(moved) if !url.is_loopback() => {
-                    url.moved_to(moved).map_err(|what| malformed(format!("{field} {what}")))
-                }
+                Some(endpoint_override) if !url.is_loopback() => url
+                    .with_base(endpoint_override)
+                    .map_err(|what| malformed(format!("{field} {what}"))),
                 _ => Ok(url),
             }
         };
         let token = endpoint("token_url")?;
-        let own = endpoint("token_info_url")?;
-        let introspection = chosen.services.introspection.clone().unwrap_or(own);
-        Ok(Config { audience, authorization, token, introspection, universe })
+        let own_introspection_endpoint = endpoint("token_info_url")?;
+        let introspection =
+            options.services.introspection_endpoint.clone().unwrap_or(own_introspection_endpoint);
+        Ok(WorkforceLoginConfig {
+            audience,
+            authorization_endpoint: authorization,
+            token_endpoint: token,
+            introspection_endpoint: introspection,
+            universe_domain: universe,
+        })
     }
 
     /// Where people of this pool sign in.
-    pub fn provider(&self) -> Provider {
+    pub fn login_provider(&self) -> LoginProvider {
         let name = provider_name(&self.audience).unwrap_or_default().to_owned();
-        Provider {
-            name: self.token.authority().to_owned(),
+        LoginProvider {
+            name: self.token_endpoint.authority().to_owned(),
             issuer: None,
-            says_issuer: false,
-            authorization: self.authorization.clone(),
-            token: self.token.clone(),
-            device: None,
-            userinfo: None,
-            auth: Auth::Basic,
-            own: vec![("provider_name".to_owned(), name)],
-            google: false,
+            sends_issuer: false,
+            authorization_endpoint: self.authorization_endpoint.clone(),
+            token_endpoint: self.token_endpoint.clone(),
+            device_authorization_endpoint: None,
+            userinfo_endpoint: None,
+            client_auth_method: ClientAuthMethod::ClientSecretBasicUnencoded,
+            extra_parameters: vec![("provider_name".to_owned(), name)],
+            is_google: false,
         }
     }
 
@@ -167,17 +185,20 @@ impl Config {
     ///
     /// # Errors
     /// When it does not tell, when it is somebody else, or when there is no refresh token.
-    pub fn login(
+    pub fn build_login(
         &self,
-        plan: &Plan,
-        granted: &Granted,
+        login_request: &LoginRequest,
+        granted: &TokenResponse,
         quota_project: Option<&str>,
         broker: &Broker<'_>,
-    ) -> Result<Made> {
-        let asked =
-            sts::introspect(&self.introspection, &granted.access_token, Some(plan.client_auth()));
-        let host = self.introspection.authority();
-        let account = sts::read_principal(&broker.send(&asked)?, host)?;
+    ) -> Result<NewLogin> {
+        let introspection_request = sts::introspection_request(
+            &self.introspection_endpoint,
+            &granted.access_token,
+            Some(login_request.client_authentication()),
+        );
+        let host = self.introspection_endpoint.authority();
+        let account = sts::read_introspected_username(&broker.send(&introspection_request)?, host)?;
         let Some(account) = account else {
             return Err(Error::no_answer(format!("{host} does not say who signed in"))
                 .hint("gauth login once more; gauth -vv login shows the exchange"));
@@ -185,65 +206,68 @@ impl Config {
         let Some(refresh_token) = &granted.refresh_token else {
             return Err(Error::refused(format!(
                 "{} gave no refresh token for {}",
-                plan.provider.name,
+                login_request.provider.name,
                 printable::text(&account)
             ))
             .hint("look at the session length of the workforce pool, then gauth login once more"));
         };
-        let secret = plan.client.secret.as_ref().map_or("", Secret::expose);
+        let secret = login_request.client.secret.as_ref().map_or("", Secret::expose);
         let mut login = Map::new();
         for (name, value) in [
             ("type", json!("external_account_authorized_user")),
             ("account", json!(account)),
             ("audience", json!(self.audience)),
-            ("client_id", json!(plan.client.id)),
+            ("client_id", json!(login_request.client.id)),
             ("client_secret", json!(secret)),
             ("refresh_token", json!(refresh_token.expose())),
-            ("token_url", json!(self.token.as_str())),
-            ("token_info_url", json!(self.introspection.as_str())),
-            ("universe_domain", json!(self.universe)),
+            ("token_url", json!(self.token_endpoint.as_str())),
+            ("token_info_url", json!(self.introspection_endpoint.as_str())),
+            ("universe_domain", json!(self.universe_domain)),
         ] {
             login.insert(name.to_owned(), value);
         }
         if let Some(project) = quota_project {
             login.insert("quota_project_id".to_owned(), json!(project));
         }
-        let wanted = plan.wish.account.as_deref();
-        match wanted.is_none_or(|wanted| is_same_person(wanted, &account)) {
-            true => Ok(Made { account, login }),
-            false => Err(crate::login::person::somebody_else(&account, wanted.unwrap_or_default())),
+        let requested = login_request.authorization.account.as_deref();
+        match requested.is_none_or(|requested| is_same_user(requested, &account)) {
+            true => Ok(NewLogin { account, json: login }),
+            false => {
+                Err(crate::login::person::wrong_user_error(&account, requested.unwrap_or_default()))
+            }
         }
     }
 }
 
 /// Whether a name that people use is that of the principal: the whole, or its last part.
-fn is_same_person(wanted: &str, principal: &str) -> bool {
-    wanted.eq_ignore_ascii_case(principal)
+fn is_same_user(requested: &str, principal: &str) -> bool {
+    requested.eq_ignore_ascii_case(principal)
         || principal
             .rsplit_once("/subject/")
-            .is_some_and(|(_, subject)| subject.eq_ignore_ascii_case(wanted))
+            .is_some_and(|(_, subject)| subject.eq_ignore_ascii_case(requested))
 }
 
 /// What follows the name of the service: the provider, as the page wants it.
 fn provider_name(audience: &str) -> Option<&str> {
     let name = audience.strip_prefix("//iam.googleapis.com/")?;
-    provider::audience(name).ok().map(|_| name)
+    provider::audience_of_provider(name).ok().map(|_| name)
 }
 
 /// The page where people sign in: Google's, of the universe that was chosen, or on this machine.
-fn page(text: &str, web_domain: &str, place: &str, allowed: &[String]) -> Result<Url> {
-    let url = Url::parse(text)
-        .map_err(|what| Error::malformed(place, format!("auth_url {what}")).hint(AGAIN))?;
-    let usual = url.scheme == Scheme::Https && url.port == 443;
-    let is_googles = usual && url.host.strip_prefix("auth.") == Some(web_domain);
+fn check_auth_url(text: &str, web_domain: &str, location: &str, allowed: &[String]) -> Result<Url> {
+    let url = Url::parse(text).map_err(|what| {
+        Error::malformed(location, format!("auth_url {what}")).hint(CREATE_CONFIG_HINT)
+    })?;
+    let is_default_port = url.scheme == Scheme::Https && url.port == 443;
+    let is_google = is_default_port && url.host.strip_prefix("auth.") == Some(web_domain);
     let is_allowed = url.scheme == Scheme::Https
         && allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(&url.host));
-    if url.is_loopback() || is_googles || is_allowed {
+    if url.is_loopback() || is_google || is_allowed {
         return Ok(url);
     }
     let host = printable::text(url.authority());
     Err(Error::not_safe(format!(
-        "{place}: auth_url leads to {host}, which is not auth.{web_domain}"
+        "{location}: auth_url leads to {host}, which is not auth.{web_domain}"
     ))
     .hint(format!(
         "--allow-token-host {} if you trust it, --universe-domain for another universe's",
@@ -255,45 +279,45 @@ fn page(text: &str, web_domain: &str, place: &str, allowed: &[String]) -> Result
 ///
 /// # Errors
 /// Malformed or usage, naming variable or file.
-pub fn gclouds_client(properties: &Properties) -> Result<Option<Client>> {
+pub fn gcloud_client(properties: &GcloudProperties) -> Result<Option<OAuthClient>> {
     let get = |name: &str| {
         let found = properties.get("auth", name)?;
         Ok::<_, Error>(found.filter(|property| !property.value.is_empty()))
     };
     let Some(id) = get("client_id")? else { return Ok(None) };
     let secret = get("client_secret")?.map(|property| property.value).unwrap_or_default();
-    check_client(&id.value, &secret).map_err(|what| {
+    check_oauth_client(&id.value, &secret).map_err(|what| {
         Error::malformed(&id.origin, what).hint("gcloud config unset auth/client_id")
     })?;
-    Ok(Some(Client {
+    Ok(Some(OAuthClient {
         id: id.value,
         secret: Some(Secret::new(secret)),
-        web: false,
+        is_web: false,
         auth_uri: None,
         token_uri: None,
         redirect_uris: Vec::new(),
-        place: id.origin,
+        location: id.origin,
     }))
 }
 
 /// The client as the STS wants it: in the header, with an empty secret where there is none.
-pub fn with_secret(client: Client) -> Client {
+pub fn with_secret_or_empty(client: OAuthClient) -> OAuthClient {
     let secret = client.secret.unwrap_or_else(|| Secret::new(String::new()));
-    Client { secret: Some(secret), ..client }
+    OAuthClient { secret: Some(secret), ..client }
 }
 
 /// The configuration that gcloud's property `auth/login_config_file` names, and where that is said.
 ///
 /// # Errors
 /// Malformed or usage, naming variable or file.
-pub fn gclouds_config(properties: &Properties) -> Result<Option<(String, String)>> {
+pub fn gcloud_login_config_file(properties: &GcloudProperties) -> Result<Option<(String, String)>> {
     let found = properties.get("auth", "login_config_file")?;
     let found = found.filter(|property| !property.value.is_empty());
     Ok(found.map(|property| (property.value, property.origin)))
 }
 
 /// What to do where there is no client.
-pub fn no_client() -> Error {
+pub fn missing_client_error() -> Error {
     Error::usage(
         "a workforce login needs an OAuth client, and none is named: --client-id-file, GAUTH_CLIENT_ID_FILE, \
          CLOUDSDK_AUTH_CLIENT_ID with CLOUDSDK_AUTH_CLIENT_SECRET, gcloud's auth/client_id",
@@ -317,28 +341,35 @@ mod tests {
     fn parsed(
         universe: Option<&str>,
         change: impl FnOnce(&mut Value),
-    ) -> std::result::Result<Config, (u8, String)> {
+    ) -> std::result::Result<WorkforceLoginConfig, (u8, String)> {
         let mut value = json!({
-            "type": KIND,
+            "type": CONFIG_TYPE,
             "audience": AUDIENCE,
             "auth_url": "https://auth.cloud.google/authorize",
             "token_url": "https://sts.googleapis.com/v1/oauthtoken",
             "token_info_url": "https://sts.googleapis.com/v1/introspect",
         });
         change(&mut value);
-        let services = Services::default();
-        let chosen = Chosen { universe, hosts: &[], services: &services };
-        Config::parse(value.to_string().as_bytes(), "login.json", chosen)
+        let services = EndpointOverrides::default();
+        let options = EndpointOptions {
+            universe_domain: universe,
+            allowed_token_hosts: &[],
+            services: &services,
+        };
+        WorkforceLoginConfig::parse(value.to_string().as_bytes(), "login.json", options)
             .map_err(|error| (error.kind().exit_code(), error.message().to_owned()))
     }
 
     #[test]
     fn the_page_is_told_which_provider_it_is_for() {
         let config = parsed(None, |_| {}).expect("a configuration");
-        let provider = config.provider();
+        let provider = config.login_provider();
         let name = "locations/global/workforcePools/p/providers/q";
-        assert_eq!(provider.own, [("provider_name".to_owned(), name.to_owned())]);
-        assert_eq!((provider.auth, provider.google), (Auth::Basic, false));
+        assert_eq!(provider.extra_parameters, [("provider_name".to_owned(), name.to_owned())]);
+        assert_eq!(
+            (provider.client_auth_method, provider.is_google),
+            (ClientAuthMethod::ClientSecretBasicUnencoded, false)
+        );
         let local = parsed(None, |value| value["auth_url"] = json!("http://127.0.0.1:9/authorize"));
         assert!(local.is_ok());
     }
@@ -407,8 +438,8 @@ mod tests {
     #[test]
     fn a_person_is_known_by_both_names() {
         let principal = "principal://iam.googleapis.com/locations/global/workforcePools/p/subject/ada@x.example";
-        assert!(is_same_person(principal, principal));
-        assert!(is_same_person("Ada@x.example", principal));
-        assert!(!is_same_person("x.example", principal) && !is_same_person("", principal));
+        assert!(is_same_user(principal, principal));
+        assert!(is_same_user("Ada@x.example", principal));
+        assert!(!is_same_user("x.example", principal) && !is_same_user("", principal));
     }
 }

@@ -6,11 +6,11 @@ use crate::url::Url;
 
 /// One word of `NO_PROXY`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Exception {
+pub(super) enum NoProxyRule {
     /// `*`: no proxy at all.
-    Everything,
+    All,
     /// A name and all names below it, perhaps at one port only.
-    Name(String, Option<u16>),
+    Domain(String, Option<u16>),
     /// An address, perhaps at one port only.
     Address(IpAddr, Option<u16>),
     /// A network: the leading bits that count.
@@ -18,58 +18,58 @@ pub(super) enum Exception {
 }
 
 /// The words of `NO_PROXY`, separated by commas or spaces; what makes no sense matches nothing.
-pub(super) fn read(text: &str) -> Vec<Exception> {
-    text.split([',', ' ', '\t']).filter(|word| !word.is_empty()).filter_map(exception).collect()
+pub(super) fn parse_list(text: &str) -> Vec<NoProxyRule> {
+    text.split([',', ' ', '\t']).filter(|word| !word.is_empty()).filter_map(parse_rule).collect()
 }
 
-fn exception(word: &str) -> Option<Exception> {
-    if word == "*" {
-        return Some(Exception::Everything);
+fn parse_rule(entry: &str) -> Option<NoProxyRule> {
+    if entry == "*" {
+        return Some(NoProxyRule::All);
     }
-    if let Some((address, bits)) = word.split_once('/') {
+    if let Some((address, bits)) = entry.split_once('/') {
         let address: IpAddr = address.trim_matches(['[', ']']).parse().ok()?;
         let bits: u8 = bits.parse().ok()?;
-        return (bits <= width(address)).then_some(Exception::Network(address, bits));
+        return (bits <= address_bits(address)).then_some(NoProxyRule::Network(address, bits));
     }
-    if let Ok(address) = word.trim_matches(['[', ']']).parse() {
-        return Some(Exception::Address(address, None));
+    if let Ok(address) = entry.trim_matches(['[', ']']).parse() {
+        return Some(NoProxyRule::Address(address, None));
     }
-    let (name, port) = match word.rsplit_once(':') {
+    let (name, port) = match entry.rsplit_once(':') {
         Some((name, port)) => (name, Some(port.parse().ok()?)),
-        None => (word, None),
+        None => (entry, None),
     };
     if let Ok(address) = name.trim_matches(['[', ']']).parse() {
-        return Some(Exception::Address(address, port));
+        return Some(NoProxyRule::Address(address, port));
     }
     let name = name.strip_prefix('*').unwrap_or(name).trim_matches('.');
-    (!name.is_empty()).then(|| Exception::Name(name.to_ascii_lowercase(), port))
+    (!name.is_empty()).then(|| NoProxyRule::Domain(name.to_ascii_lowercase(), port))
 }
 
-impl Exception {
+impl NoProxyRule {
     /// Whether `url` is reached without proxy.
-    pub(super) fn covers(&self, url: &Url) -> bool {
+    pub(super) fn matches(&self, url: &Url) -> bool {
         let at = |port: &Option<u16>| port.is_none_or(|port| port == url.port);
         match self {
-            Exception::Everything => true,
-            Exception::Name(name, port) => {
+            NoProxyRule::All => true,
+            NoProxyRule::Domain(name, port) => {
                 let host = url.host.trim_end_matches('.');
                 let below = host.strip_suffix(name.as_str());
                 at(port) && below.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
             }
-            Exception::Address(address, port) => url.address() == Some(*address) && at(port),
-            Exception::Network(network, bits) => url
-                .address()
-                .is_some_and(|address| leading(address, *bits) == leading(*network, *bits)),
+            NoProxyRule::Address(address, port) => url.ip_address() == Some(*address) && at(port),
+            NoProxyRule::Network(network, bits) => url.ip_address().is_some_and(|address| {
+                network_prefix(address, *bits) == network_prefix(*network, *bits)
+            }),
         }
     }
 }
 
-fn width(address: IpAddr) -> u8 {
+fn address_bits(address: IpAddr) -> u8 {
     if address.is_ipv4() { 32 } else { 128 }
 }
 
 /// The first `bits` of an address, with its family so that one never equals the other.
-fn leading(address: IpAddr, bits: u8) -> (u8, u128) {
+fn network_prefix(address: IpAddr, bits: u8) -> (u8, u128) {
     let (width, number) = match address {
         IpAddr::V4(address) => (32, u128::from(address.to_bits())),
         IpAddr::V6(address) => (128, address.to_bits()),
@@ -126,7 +126,7 @@ mod tests {
             (",,.", "https://a.example/", false),
         ] {
             let url = Url::parse(url).expect(url);
-            let covered = read(list).iter().any(|exception| exception.covers(&url));
+            let covered = parse_list(list).iter().any(|exception| exception.matches(&url));
             assert_eq!(covered, direct, "{list:?} {url}");
         }
     }

@@ -12,84 +12,87 @@ use zeroize::Zeroizing;
 use super::fingerprint;
 
 /// Shorter values are not replaced in text: they would tear ordinary words apart.
-const SHORTEST: usize = 8;
+const MIN_SECRET_BYTES: usize = 8;
 
 /// All secrets this process has seen.
-static LIVE: Mutex<Live> =
-    Mutex::new(Live { seen: BTreeSet::new(), fresh: Vec::new(), forms: BTreeMap::new() });
+static KNOWN_SECRETS: Mutex<KnownSecrets> = Mutex::new(KnownSecrets {
+    hashes: BTreeSet::new(),
+    unindexed: Vec::new(),
+    encodings: BTreeMap::new(),
+});
 
-struct Live {
+struct KnownSecrets {
     /// What has been entered, by its hash.
-    seen: BTreeSet<u64>,
+    hashes: BTreeSet<u64>,
     /// What nobody has had to look for yet: most runs say nothing at all.
-    fresh: Vec<Zeroizing<String>>,
+    unindexed: Vec<Zeroizing<String>>,
     /// Spellings and their mark, by their first bytes, the longest first.
-    forms: BTreeMap<[u8; SHORTEST], Vec<(Zeroizing<String>, String)>>,
+    encodings: BTreeMap<[u8; MIN_SECRET_BYTES], Vec<(Zeroizing<String>, String)>>,
 }
 
 /// Knows a secret from now on.
-pub(super) fn enter(secret: &Zeroizing<String>) {
-    if secret.len() < SHORTEST {
+pub(super) fn register(secret: &Zeroizing<String>) {
+    if secret.len() < MIN_SECRET_BYTES {
         return;
     }
     let mut hasher = DefaultHasher::new();
     secret.hash(&mut hasher);
-    if let Ok(mut live) = LIVE.lock()
-        && live.seen.insert(hasher.finish())
+    if let Ok(mut live) = KNOWN_SECRETS.lock()
+        && live.hashes.insert(hasher.finish())
     {
-        live.fresh.push(secret.clone());
+        live.unindexed.push(secret.clone());
     }
 }
 
 /// The text with each secret that is known replaced by its fingerprint; nothing, if that cannot be done.
-pub(super) fn clean(text: &str) -> String {
-    let Ok(mut live) = LIVE.lock() else { return String::new() };
-    live.learn();
-    let mut clean = String::with_capacity(text.len());
+pub(super) fn redact_known(text: &str) -> String {
+    let Ok(mut known) = KNOWN_SECRETS.lock() else { return String::new() };
+    known.index_new();
+    let mut redacted = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(letter) = rest.chars().next() {
-        rest = match live.form_at(rest) {
+        rest = match known.encoding_at(rest) {
             Some((length, mark)) => {
-                clean.push_str(mark);
+                redacted.push_str(mark);
                 &rest[length..]
             }
             None => {
-                clean.push(letter);
+                redacted.push(letter);
                 &rest[letter.len_utf8()..]
             }
         };
     }
-    clean
+    redacted
 }
 
-impl Live {
-    fn learn(&mut self) {
-        for secret in std::mem::take(&mut self.fresh) {
-            let mark = format!("[secret {}]", fingerprint(secret.as_bytes()));
-            for form in forms(&secret) {
-                let Some(key) = key(&form) else { continue };
-                let known = self.forms.entry(key).or_default();
+impl KnownSecrets {
+    fn index_new(&mut self) {
+        for secret in std::mem::take(&mut self.unindexed) {
+            let replacement = format!("[secret {}]", fingerprint(secret.as_bytes()));
+            for encoding in encodings(&secret) {
+                let Some(key) = prefix_key(&encoding) else { continue };
+                let entries = self.encodings.entry(key).or_default();
                 // Longest first, so that a padded form leaves no tail behind.
-                let at = known.partition_point(|(other, _)| other.len() > form.len());
-                known.insert(at, (form, mark.clone()));
+                let at = entries.partition_point(|(other, _)| other.len() > encoding.len());
+                entries.insert(at, (encoding, replacement.clone()));
             }
         }
     }
 
     /// The spelling of a secret that the text begins with: its length and its mark.
-    fn form_at(&self, text: &str) -> Option<(usize, &str)> {
-        let forms = self.forms.get(&key(text)?)?;
+    fn encoding_at(&self, text: &str) -> Option<(usize, &str)> {
+        let forms = self.encodings.get(&prefix_key(text)?)?;
         let found = forms.iter().find(|(form, _)| text.starts_with(form.as_str()));
         found.map(|(form, mark)| (form.len(), mark.as_str()))
     }
 }
 
-fn key(text: &str) -> Option<[u8; SHORTEST]> {
+fn prefix_key(text: &str) -> Option<[u8; MIN_SECRET_BYTES]> {
     text.as_bytes().first_chunk().copied()
 }
 
 /// The spellings under which a secret could slip into a line.
-pub(super) fn forms(secret: &str) -> Vec<Zeroizing<String>> {
+pub(super) fn encodings(secret: &str) -> Vec<Zeroizing<String>> {
     let percent = percent_encoding::utf8_percent_encode(secret, percent_encoding::NON_ALPHANUMERIC);
     let form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
     let mut forms = vec![

@@ -4,164 +4,170 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use crate::server::http::{Answer, Delivery, Request, pairs};
-use crate::server::tls::{Stream, Tls};
-use crate::server::{Handler, Stop};
-use crate::world::clock::{Deadline, System};
+use crate::server::http::{ResponseDelivery, ServerRequest, ServerResponse, parse_form};
+use crate::server::tls::{ServerStream, ServerTls};
+use crate::server::{RequestHandler, StopSignal};
+use crate::world::clock::{Deadline, SystemClock};
 
 /// Longest head of a request, in bytes.
-const LONGEST_HEAD: usize = 16 * 1024;
+const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// Most headers of a request.
-const MOST_HEADERS: usize = 100;
+const MAX_HEADERS: usize = 100;
 /// Longest body of a request, in bytes.
-const LONGEST_BODY: usize = 1024 * 1024;
+const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// A request must have arrived this long after its first byte, a first request this long after the connection.
-const PATIENCE: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may rest between two requests.
-const REST: Duration = Duration::from_secs(30);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Between two bytes of an answer that drips.
-const DRIP: Duration = Duration::from_millis(100);
+const DRIP_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Serves a connection to its end, which is the first answer's unless it is kept.
 pub(crate) fn serve(
     socket: &TcpStream,
-    tls: Option<&Tls>,
-    keeps: bool,
-    stop: &Stop,
-    handler: &Handler,
+    tls: Option<&ServerTls>,
+    allow_keep_alive: bool,
+    stop_signal: &StopSignal,
+    handler: &RequestHandler,
 ) {
     // An answer is one write; waiting for more would only delay it.
     drop(socket.set_nodelay(true));
-    drop(socket.set_write_timeout(Some(REST)));
-    let Some(stream) = Stream::new(socket, tls) else { return };
-    let mut reader = Reader { stream, kept: Vec::new(), clock: System::new() };
-    let mut wait = PATIENCE;
-    while !stop.is_set() {
-        let (request, keep_alive) = match reader.request(wait) {
-            Ok((request, keep_alive)) => (request, keep_alive && keeps),
-            Err(Refusal::Gone) => return,
-            Err(Refusal::Status(status)) => {
-                let answer = Answer::text(status, "this is not a request this server reads\n");
-                drop(send(&mut reader.stream, stop, &answer, false, false));
-                return reader.drain();
+    drop(socket.set_write_timeout(Some(IDLE_TIMEOUT)));
+    let Some(stream) = ServerStream::new(socket, tls) else { return };
+    let mut reader = RequestReader { stream, buffered: Vec::new(), clock: SystemClock::new() };
+    let mut timeout = REQUEST_TIMEOUT;
+    while !stop_signal.is_set() {
+        let (request, keep_alive) = match reader.next_request(timeout) {
+            Ok((request, keep_alive)) => (request, keep_alive && allow_keep_alive),
+            Err(RequestReadError::Disconnected) => return,
+            Err(RequestReadError::Rejected(status)) => {
+                let answer =
+                    ServerResponse::text(status, "this is not a request this server reads\n");
+                drop(send(&mut reader.stream, stop_signal, &answer, false, false));
+                return reader.drain_unread();
             }
         };
         let answer = handler(&request);
-        let only_head = request.method == "HEAD";
-        let sent = send(&mut reader.stream, stop, &answer, only_head, keep_alive);
-        if sent.is_err() || answer.delivery != Delivery::Whole {
+        let is_head_request = request.method == "HEAD";
+        let sent = send(&mut reader.stream, stop_signal, &answer, is_head_request, keep_alive);
+        if sent.is_err() || answer.delivery != ResponseDelivery::Complete {
             return;
         }
         if !keep_alive {
-            return reader.stream.end();
+            return reader.stream.send_close_notify();
         }
-        wait = REST;
+        timeout = IDLE_TIMEOUT;
     }
 }
 
 /// Why there is no request.
-enum Refusal {
+enum RequestReadError {
     /// The client went away or took too long.
-    Gone,
+    Disconnected,
     /// It gets this status.
-    Status(u16),
+    Rejected(u16),
 }
 
-struct Reader<'a> {
-    stream: Stream<'a>,
+struct RequestReader<'a> {
+    stream: ServerStream<'a>,
     /// Bytes that have come and not been used.
-    kept: Vec<u8>,
-    clock: System,
+    buffered: Vec<u8>,
+    clock: SystemClock,
 }
 
-impl Reader<'_> {
+impl RequestReader<'_> {
     /// The next request, and whether another one may follow.
-    fn request(&mut self, wait: Duration) -> Result<(Request, bool), Refusal> {
-        if self.kept.is_empty() {
-            self.fill(Deadline::after(&self.clock, wait))?;
+    fn next_request(
+        &mut self,
+        timeout: Duration,
+    ) -> Result<(ServerRequest, bool), RequestReadError> {
+        if self.buffered.is_empty() {
+            self.read_more(Deadline::after(&self.clock, timeout))?;
         }
-        let deadline = Deadline::after(&self.clock, PATIENCE);
+        let deadline = Deadline::after(&self.clock, REQUEST_TIMEOUT);
         let head = loop {
-            match head(&self.kept)? {
+            match parse_head(&self.buffered)? {
                 Some(head) => break head,
-                None if self.kept.len() >= LONGEST_HEAD => return Err(Refusal::Status(431)),
-                None => self.fill(deadline)?,
+                None if self.buffered.len() >= MAX_HEAD_BYTES => {
+                    return Err(RequestReadError::Rejected(431));
+                }
+                None => self.read_more(deadline)?,
             }
         };
         let mut request = head.request;
-        self.kept.drain(..head.length);
+        self.buffered.drain(..head.length);
         let length = body_length(&request)?;
         let expects = request.header("expect");
         if expects.is_some_and(|value| value.eq_ignore_ascii_case("100-continue"))
-            && self.kept.len() < length
+            && self.buffered.len() < length
         {
-            let go = b"HTTP/1.1 100 Continue\r\n\r\n";
-            self.stream.write_all(go).map_err(|_| Refusal::Gone)?;
+            let interim_response = b"HTTP/1.1 100 Continue\r\n\r\n";
+            self.stream.write_all(interim_response).map_err(|_| RequestReadError::Disconnected)?;
         }
-        while self.kept.len() < length {
-            self.fill(deadline)?;
+        while self.buffered.len() < length {
+            self.read_more(deadline)?;
         }
-        request.body = self.kept.drain(..length).collect();
+        request.body = self.buffered.drain(..length).collect();
         request.peer = self.stream.socket().peer_addr().ok();
-        request.certificate = self.stream.certificate();
+        request.client_certificate = self.stream.client_certificate();
         Ok((request, head.keep_alive))
     }
 
     /// Takes what has come, at least one byte.
-    fn fill(&mut self, deadline: Deadline) -> Result<(), Refusal> {
-        let mut piece = [0; 8192];
+    fn read_more(&mut self, deadline: Deadline) -> Result<(), RequestReadError> {
+        let mut chunk = [0; 8192];
         loop {
-            let left = deadline.left(&self.clock);
+            let left = deadline.remaining(&self.clock);
             if left.is_zero() {
-                return Err(Refusal::Gone);
+                return Err(RequestReadError::Disconnected);
             }
             let socket = self.stream.socket();
-            socket.set_read_timeout(Some(left)).map_err(|_| Refusal::Gone)?;
-            match self.stream.read(&mut piece) {
-                Ok(0) => return Err(Refusal::Gone),
+            socket.set_read_timeout(Some(left)).map_err(|_| RequestReadError::Disconnected)?;
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return Err(RequestReadError::Disconnected),
                 Ok(count) => {
-                    self.kept.extend_from_slice(&piece[..count]);
+                    self.buffered.extend_from_slice(&chunk[..count]);
                     return Ok(());
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return Err(Refusal::Gone),
+                Err(_) => return Err(RequestReadError::Disconnected),
             }
         }
     }
 
     /// Reads on for a moment: closing with unread bytes would reset the connection under the answer.
-    fn drain(&mut self) {
-        self.stream.end();
+    fn drain_unread(&mut self) {
+        self.stream.send_close_notify();
         drop(self.stream.socket().shutdown(Shutdown::Write));
         let deadline = Deadline::after(&self.clock, Duration::from_secs(1));
-        while self.fill(deadline).is_ok() && self.kept.len() < 4 * LONGEST_BODY {}
+        while self.read_more(deadline).is_ok() && self.buffered.len() < 4 * MAX_BODY_BYTES {}
     }
 }
 
 /// The head of a request.
-struct Head {
-    request: Request,
+struct RequestHead {
+    request: ServerRequest,
     keep_alive: bool,
     /// In bytes, with the empty line.
     length: usize,
 }
 
-fn head(bytes: &[u8]) -> Result<Option<Head>, Refusal> {
-    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+fn parse_head(bytes: &[u8]) -> Result<Option<RequestHead>, RequestReadError> {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut parsed = httparse::Request::new(&mut headers);
     let length = match parsed.parse(bytes) {
-        Ok(httparse::Status::Complete(length)) if length <= LONGEST_HEAD => length,
+        Ok(httparse::Status::Complete(length)) if length <= MAX_HEAD_BYTES => length,
         Ok(httparse::Status::Complete(_)) | Err(httparse::Error::TooManyHeaders) => {
-            return Err(Refusal::Status(431));
+            return Err(RequestReadError::Rejected(431));
         }
         Ok(httparse::Status::Partial) => return Ok(None),
-        Err(httparse::Error::Version) => return Err(Refusal::Status(505)),
-        Err(_) => return Err(Refusal::Status(400)),
+        Err(httparse::Error::Version) => return Err(RequestReadError::Rejected(505)),
+        Err(_) => return Err(RequestReadError::Rejected(400)),
     };
     let target = parsed.path.unwrap_or_default();
     // Only the form that goes to an origin server: this is no proxy.
     if !target.starts_with('/') {
-        return Err(Refusal::Status(400));
+        return Err(RequestReadError::Rejected(400));
     }
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned();
@@ -173,86 +179,88 @@ fn head(bytes: &[u8]) -> Result<Option<Head>, Refusal> {
             (header.name.to_ascii_lowercase(), value)
         })
         .collect();
-    let request = Request {
+    let request = ServerRequest {
         method: parsed.method.unwrap_or_default().to_owned(),
         path,
-        query: pairs(query.as_bytes()),
+        query: parse_form(query.as_bytes()),
         headers,
         body: Vec::new(),
         peer: None,
-        certificate: None,
+        client_certificate: None,
     };
-    let modern = parsed.version == Some(1);
+    let is_http_1_1 = parsed.version == Some(1);
     // RFC 9112, 3.2: exactly one in HTTP/1.1.
     let hosts = request.headers.iter().filter(|(name, _)| name == "host").count();
-    if hosts > 1 || (modern && hosts == 0) {
-        return Err(Refusal::Status(400));
+    if hosts > 1 || (is_http_1_1 && hosts == 0) {
+        return Err(RequestReadError::Rejected(400));
     }
     let connection = request.header("connection").unwrap_or_default().to_ascii_lowercase();
     let keep_alive =
-        if modern { !connection.contains("close") } else { connection.contains("keep-alive") };
-    Ok(Some(Head { request, keep_alive, length }))
+        if is_http_1_1 { !connection.contains("close") } else { connection.contains("keep-alive") };
+    Ok(Some(RequestHead { request, keep_alive, length }))
 }
 
 /// What would be answered to this head, if it were all that came: a request, or a refusal. For the fuzzer.
-pub(crate) fn understood(bytes: &[u8]) -> Option<(Request, usize)> {
-    let request = head(bytes).ok()??.request;
+pub(crate) fn parse_request_head(bytes: &[u8]) -> Option<(ServerRequest, usize)> {
+    let request = parse_head(bytes).ok()??.request;
     let length = body_length(&request).ok()?;
     Some((request, length))
 }
 
 /// The length of the body. Bodies in chunks are not read: no client of Google's endpoints sends them.
-fn body_length(request: &Request) -> Result<usize, Refusal> {
+fn body_length(request: &ServerRequest) -> Result<usize, RequestReadError> {
     if request.header("transfer-encoding").is_some() {
-        return Err(Refusal::Status(411));
+        return Err(RequestReadError::Rejected(411));
     }
     let mut lengths = request.headers.iter().filter(|(name, _)| name == "content-length");
     let Some((_, length)) = lengths.next() else { return Ok(0) };
     let digits = !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
     if lengths.next().is_some() || !digits {
-        return Err(Refusal::Status(400));
+        return Err(RequestReadError::Rejected(400));
     }
     match length.parse() {
-        Ok(length) if length <= LONGEST_BODY => Ok(length),
-        _ => Err(Refusal::Status(413)),
+        Ok(length) if length <= MAX_BODY_BYTES => Ok(length),
+        _ => Err(RequestReadError::Rejected(413)),
     }
 }
 
 fn send(
-    stream: &mut Stream,
-    stop: &Stop,
-    answer: &Answer,
-    only_head: bool,
+    stream: &mut ServerStream,
+    stop_signal: &StopSignal,
+    answer: &ServerResponse,
+    is_head_request: bool,
     keep_alive: bool,
 ) -> std::io::Result<()> {
-    let body = if only_head { &[][..] } else { &answer.body };
+    let body = if is_head_request { &[][..] } else { &answer.body };
     match &answer.delivery {
-        Delivery::Whole => stream.write_all(&[&answer.head(keep_alive)[..], body].concat()),
-        Delivery::Nothing => Ok(()),
-        Delivery::Never => {
-            wait_for_the_client_to_go(stream, stop);
+        ResponseDelivery::Complete => {
+            stream.write_all(&[&answer.encode_head(keep_alive)[..], body].concat())
+        }
+        ResponseDelivery::CloseWithoutResponse => Ok(()),
+        ResponseDelivery::Hang => {
+            wait_for_disconnect(stream, stop_signal);
             Ok(())
         }
-        Delivery::Half => {
-            stream.write_all(&[&answer.head(false)[..], &body[..body.len() / 2]].concat())
+        ResponseDelivery::TruncatedBody => {
+            stream.write_all(&[&answer.encode_head(false)[..], &body[..body.len() / 2]].concat())
         }
-        Delivery::Drip => {
-            stream.write_all(&answer.head(false))?;
+        ResponseDelivery::SlowBody => {
+            stream.write_all(&answer.encode_head(false))?;
             for byte in body {
-                if stop.pause(DRIP) {
+                if stop_signal.wait(DRIP_INTERVAL) {
                     break;
                 }
                 stream.write_all(&[*byte])?;
             }
             Ok(())
         }
-        Delivery::Raw(bytes) => stream.write_all(bytes),
+        ResponseDelivery::RawBytes(bytes) => stream.write_all(bytes),
     }
 }
 
-fn wait_for_the_client_to_go(stream: &mut Stream, stop: &Stop) {
+fn wait_for_disconnect(stream: &mut ServerStream, stop_signal: &StopSignal) {
     drop(stream.socket().set_nonblocking(true));
-    while !stop.pause(DRIP) {
+    while !stop_signal.wait(DRIP_INTERVAL) {
         match stream.read(&mut [0; 1024]) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Ok(1..) => {}
@@ -266,15 +274,15 @@ mod tests {
     use super::*;
 
     fn status(bytes: &str) -> Result<Option<usize>, u16> {
-        match head(bytes.as_bytes()) {
+        match parse_head(bytes.as_bytes()) {
             Ok(Some(head)) => match body_length(&head.request) {
                 Ok(length) => Ok(Some(length)),
-                Err(Refusal::Status(status)) => Err(status),
-                Err(Refusal::Gone) => Err(0),
+                Err(RequestReadError::Rejected(status)) => Err(status),
+                Err(RequestReadError::Disconnected) => Err(0),
             },
             Ok(None) => Ok(None),
-            Err(Refusal::Status(status)) => Err(status),
-            Err(Refusal::Gone) => Err(0),
+            Err(RequestReadError::Rejected(status)) => Err(status),
+            Err(RequestReadError::Disconnected) => Err(0),
         }
     }
 
@@ -310,7 +318,7 @@ mod tests {
             ("GET / HTTP/1.0\r\n\r\n", false),
             ("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", true),
         ] {
-            let head = head(bytes.as_bytes()).ok().flatten().expect("head");
+            let head = parse_head(bytes.as_bytes()).ok().flatten().expect("head");
             assert_eq!(head.keep_alive, expected, "{bytes:?}");
         }
     }

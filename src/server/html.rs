@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 /// Text of others, as HTML shows it.
-pub fn escaped(text: &str) -> String {
+pub fn escape_html(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
@@ -22,7 +22,7 @@ pub fn escaped(text: &str) -> String {
 
 /// A content security policy (CSP Level 3) for a page that loads nothing: this style is all there is, and forms are
 /// sent to `form_targets`.
-pub fn policy(style: &str, form_targets: &str) -> String {
+pub fn content_security_policy(style: &str, form_targets: &str) -> String {
     let style = STANDARD.encode(Sha256::digest(style));
     format!(
         "default-src 'none'; style-src 'sha256-{style}'; img-src data:; form-action {form_targets}; \

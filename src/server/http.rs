@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// A request, read whole.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct ServerRequest {
     /// As it came: `GET`, `POST`, or anything else.
     pub method: String,
     /// Path, percent-decoded, without the query.
@@ -21,10 +21,10 @@ pub struct Request {
     /// Who asks.
     pub peer: Option<SocketAddr>,
     /// The certificate who asks has shown over TLS, as DER.
-    pub certificate: Option<Vec<u8>>,
+    pub client_certificate: Option<Vec<u8>>,
 }
 
-impl Request {
+impl ServerRequest {
     /// The first header of this (lower-case) name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
@@ -39,41 +39,41 @@ impl Request {
     pub fn form(&self) -> Option<Vec<(String, String)>> {
         let kind = self.header("content-type")?.split(';').next().unwrap_or_default().trim();
         let is_form = kind.eq_ignore_ascii_case("application/x-www-form-urlencoded");
-        is_form.then(|| pairs(&self.body))
+        is_form.then(|| parse_form(&self.body))
     }
 
     /// The token of `Authorization: Bearer`.
-    pub fn bearer(&self) -> Option<&str> {
+    pub fn bearer_token(&self) -> Option<&str> {
         let (scheme, token) = self.header("authorization")?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     }
 }
 
 /// Decodes `a=b&c=d`.
-pub fn pairs(encoded: &[u8]) -> Vec<(String, String)> {
+pub fn parse_form(encoded: &[u8]) -> Vec<(String, String)> {
     form_urlencoded::parse(encoded).into_owned().collect()
 }
 
 /// How an answer goes over the wire. Anything but `Whole` is misbehaviour on request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Delivery {
+pub enum ResponseDelivery {
     /// As it should be.
-    Whole,
+    Complete,
     /// Not at all: the connection is closed.
-    Nothing,
+    CloseWithoutResponse,
     /// Not at all: the connection stays open until the client goes.
-    Never,
+    Hang,
     /// Half of the body, then the connection is closed.
-    Half,
+    TruncatedBody,
     /// A byte at a time, ten a second.
-    Drip,
+    SlowBody,
     /// These bytes in place of status, headers and body, then the connection is closed.
-    Raw(Vec<u8>),
+    RawBytes(Vec<u8>),
 }
 
 /// An answer.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct ServerResponse {
     /// 200 to 599.
     pub status: u16,
     /// Without `Content-Length` and `Connection`, which the server adds.
@@ -81,37 +81,47 @@ pub struct Answer {
     /// What it says.
     pub body: Vec<u8>,
     /// How it is sent.
-    pub delivery: Delivery,
+    pub delivery: ResponseDelivery,
 }
 
-impl Answer {
+impl ServerResponse {
     /// An answer with no body.
-    pub fn empty(status: u16) -> Answer {
-        Answer { status, headers: Vec::new(), body: Vec::new(), delivery: Delivery::Whole }
+    pub fn empty(status: u16) -> ServerResponse {
+        ServerResponse {
+            status,
+            headers: Vec::new(),
+            body: Vec::new(),
+            delivery: ResponseDelivery::Complete,
+        }
     }
 
     /// Plain text.
-    pub fn text(status: u16, text: impl Into<String>) -> Answer {
-        let mut answer = Answer::empty(status).header("Content-Type", "text/plain; charset=utf-8");
+    pub fn text(status: u16, text: impl Into<String>) -> ServerResponse {
+        let mut answer =
+            ServerResponse::empty(status).header("Content-Type", "text/plain; charset=utf-8");
         answer.body = text.into().into_bytes();
         answer
     }
 
     /// JSON.
-    pub fn json(status: u16, value: &Value) -> Answer {
+    pub fn json(status: u16, value: &Value) -> ServerResponse {
         let answer =
-            Answer::empty(status).header("Content-Type", "application/json; charset=utf-8");
-        Answer { body: value.to_string().into_bytes(), ..answer }
+            ServerResponse::empty(status).header("Content-Type", "application/json; charset=utf-8");
+        ServerResponse { body: value.to_string().into_bytes(), ..answer }
     }
 
     /// What a method gets that a path does not know.
-    pub fn only(methods: &'static str) -> Answer {
-        Answer::text(405, format!("only {methods} here\n")).header("Allow", methods)
+    pub fn method_not_allowed(methods: &'static str) -> ServerResponse {
+        ServerResponse::text(405, format!("only {methods} here\n")).header("Allow", methods)
     }
 
     /// Adds a header, in place of one of the same name. A line end in the value would begin another header:
     /// it becomes a space.
-    pub fn header(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Answer {
+    pub fn header(
+        mut self,
+        name: &'static str,
+        value: impl Into<Cow<'static, str>>,
+    ) -> ServerResponse {
         let value = value.into();
         let value = match value.contains(['\r', '\n', '\0']) {
             true => Cow::Owned(value.replace(['\r', '\n', '\0'], " ")),
@@ -123,14 +133,14 @@ impl Answer {
     }
 
     /// Chooses how it is sent.
-    pub fn delivery(mut self, delivery: Delivery) -> Answer {
+    pub fn delivery(mut self, delivery: ResponseDelivery) -> ServerResponse {
         self.delivery = delivery;
         self
     }
 
     /// Status line, headers and the empty line.
-    pub fn head(&self, keep_alive: bool) -> Vec<u8> {
-        let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
+    pub fn encode_head(&self, keep_alive: bool) -> Vec<u8> {
+        let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason_phrase(self.status));
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -144,7 +154,7 @@ impl Answer {
 }
 
 /// The words behind a status.
-fn reason(status: u16) -> &'static str {
+fn reason_phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",
         204 => "No Content",
@@ -176,8 +186,9 @@ mod tests {
 
     #[test]
     fn a_header_cannot_carry_another() {
-        let answer = Answer::empty(302).header("Location", "/x\r\nSet-Cookie: a".to_owned());
-        let head = String::from_utf8(answer.head(true)).expect("text");
+        let answer =
+            ServerResponse::empty(302).header("Location", "/x\r\nSet-Cookie: a".to_owned());
+        let head = String::from_utf8(answer.encode_head(true)).expect("text");
         assert_eq!(
             head,
             "HTTP/1.1 302 Found\r\nLocation: /x  Set-Cookie: a\r\nContent-Length: 0\r\n\r\n"
@@ -186,14 +197,14 @@ mod tests {
 
     #[test]
     fn a_form_is_read_only_where_it_is_said_to_be_one() {
-        let mut request = Request {
+        let mut request = ServerRequest {
             method: "POST".to_owned(),
             path: "/".to_owned(),
             query: Vec::new(),
             headers: vec![("content-type".to_owned(), "application/json".to_owned())],
             body: b"a=b+c&d=%2F".to_vec(),
             peer: None,
-            certificate: None,
+            client_certificate: None,
         };
         assert_eq!(request.form(), None);
         request.headers[0].1 = "Application/X-WWW-form-urlencoded; charset=utf-8".to_owned();

@@ -5,38 +5,38 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::server::http::{Answer, Request};
+use crate::server::http::{ServerRequest, ServerResponse};
 
 /// Everything else lives below this path.
-const ROOT: &str = "/computeMetadata/v1";
+const ROOT_PATH: &str = "/computeMetadata/v1";
 
 /// Headers that show a browser or a proxy behind the request: neither may have tokens.
 const FORBIDDEN_HEADERS: [&str; 4] = ["x-forwarded-for", "origin", "referer", "sec-fetch-site"];
 
 /// The names under which clients know a metadata server.
-const NAMES: [&str; 4] =
+const HOST_NAMES: [&str; 4] =
     ["metadata.google.internal", "metadata.google.internal.", "metadata", "169.254.169.254"];
 
 /// What a machine is, apart from its accounts.
 #[derive(Debug, Clone)]
-pub struct Facts {
+pub struct InstanceInfo {
     /// The project's id.
-    pub project: String,
+    pub project_id: String,
     /// The project's number.
-    pub number: String,
+    pub project_number: String,
     /// As in `us-central1-a`.
     pub zone: String,
     /// `googleapis.com`, or another.
-    pub universe: String,
+    pub universe_domain: String,
     /// The instance's name.
-    pub name: String,
+    pub instance_name: String,
     /// The instance's number.
-    pub id: u64,
+    pub instance_id: u64,
 }
 
 /// A service account of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
+pub struct AttachedServiceAccount {
     /// Its name.
     pub email: String,
     /// What its tokens allow when nothing is asked for.
@@ -45,76 +45,88 @@ pub struct Account {
 
 /// What is wanted of an ID token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
+pub struct IdTokenOptions {
     /// Whom it is for, never empty.
     pub audience: String,
     /// With the claims about the machine.
-    pub full: bool,
+    pub full_format: bool,
     /// With the licenses of its images.
     pub licenses: bool,
 }
 
 /// What a metadata server speaks for.
-pub trait Machine {
+pub trait MetadataBackend {
     /// What it is.
-    fn facts(&self) -> &Facts;
+    fn instance(&self) -> &InstanceInfo;
 
     /// Its accounts; the first is `default`.
-    fn accounts(&self) -> &[Account];
+    fn service_accounts(&self) -> &[AttachedServiceAccount];
 
     /// An access token with the seconds it has left; no scopes: the account's own.
     ///
     /// # Errors
     /// The answer to give instead.
-    fn access_token(&self, account: &Account, scopes: &[String]) -> Result<(String, i64), Answer>;
+    fn access_token(
+        &self,
+        account: &AttachedServiceAccount,
+        scopes: &[String],
+    ) -> Result<(String, i64), ServerResponse>;
 
     /// An ID token.
     ///
     /// # Errors
     /// The answer to give instead.
-    fn identity_token(&self, account: &Account, wish: &Identity) -> Result<String, Answer>;
+    fn id_token(
+        &self,
+        account: &AttachedServiceAccount,
+        options: &IdTokenOptions,
+    ) -> Result<String, ServerResponse>;
 }
 
 /// Answers a request for `/` or below `/computeMetadata`; `port` is where the server listens.
-pub fn answer(machine: &dyn Machine, request: &Request, port: u16) -> Answer {
-    let answer = guard(request, port).unwrap_or_else(|| route(machine, request));
+pub fn respond(
+    backend: &dyn MetadataBackend,
+    request: &ServerRequest,
+    port: u16,
+) -> ServerResponse {
+    let answer = reject_request(request, port).unwrap_or_else(|| route_path(backend, request));
     answer.header("Metadata-Flavor", "Google").header("Server", "Metadata Server for VM")
 }
 
 /// Refuses what no metadata client sends.
-fn guard(request: &Request, port: u16) -> Option<Answer> {
-    if !host_is_ours(request.header("host").unwrap_or_default(), port) {
-        return Some(Answer::text(403, "this host is not served here\n"));
+fn reject_request(request: &ServerRequest, port: u16) -> Option<ServerResponse> {
+    if !is_served_host(request.header("host").unwrap_or_default(), port) {
+        return Some(ServerResponse::text(403, "this host is not served here\n"));
     }
     for name in FORBIDDEN_HEADERS {
         if request.header(name).is_some() {
-            return Some(Answer::text(403, format!("requests with {name} are refused\n")));
+            return Some(ServerResponse::text(403, format!("requests with {name} are refused\n")));
         }
     }
     if request.method != "GET" {
-        return Some(Answer::only("GET"));
+        return Some(ServerResponse::method_not_allowed("GET"));
     }
     let flavor = request.header("metadata-flavor");
     let wanted = request.path.starts_with("/computeMetadata");
     (wanted && flavor != Some("Google"))
-        .then(|| Answer::text(403, "Missing Metadata-Flavor:Google header.\n"))
+        .then(|| ServerResponse::text(403, "Missing Metadata-Flavor:Google header.\n"))
 }
 
 /// A page of another host's could otherwise reach us through a name that it points to 127.0.0.1.
-fn host_is_ours(host: &str, port: u16) -> bool {
+fn is_served_host(host: &str, port: u16) -> bool {
     let host = host.to_ascii_lowercase();
-    let ours = ["127.0.0.1", "localhost", "[::1]"];
+    let loopback_names = ["127.0.0.1", "localhost", "[::1]"];
     let matches = |name: &str, port: u16| host == format!("{name}:{port}");
-    ours.iter().any(|name| matches(name, port))
-        || NAMES.iter().any(|name| host == *name || matches(name, 80) || matches(name, port))
-        || (port == 80 && ours.contains(&host.as_str()))
+    loopback_names.iter().any(|name| matches(name, port))
+        || HOST_NAMES.iter().any(|name| host == *name || matches(name, 80) || matches(name, port))
+        || (port == 80 && loopback_names.contains(&host.as_str()))
 }
 
-fn route(machine: &dyn Machine, request: &Request) -> Answer {
+fn route_path(backend: &dyn MetadataBackend, request: &ServerRequest) -> ServerResponse {
     let path = match request.path.as_str() {
-        "/" => return Answer::text(200, "computeMetadata/\n"),
-        "/computeMetadata" | "/computeMetadata/" => return Answer::text(200, "v1/\n"),
-        path => path.strip_prefix(ROOT),
+        "/" => return ServerResponse::text(200, "computeMetadata/\n"),
+        "/computeMetadata" | "/computeMetadata/" => return ServerResponse::text(200, "v1/\n"),
+        path => path.strip_prefix(ROOT_PATH),
     };
     let segments: Vec<&str> = match path {
         Some("") => Vec::new(),
@@ -124,18 +136,20 @@ fn route(machine: &dyn Machine, request: &Request) -> Answer {
         _ => return not_found(),
     };
     if let ["instance", "service-accounts", name, what @ ("token" | "identity")] = segments[..] {
-        return match account(machine, name) {
-            Some(account) if what == "token" => access_token(machine, account, request),
-            Some(account) => identity_token(machine, account, request),
+        return match find_service_account(backend, name) {
+            Some(account) if what == "token" => access_token_response(backend, account, request),
+            Some(account) => id_token_response(backend, account, request),
             None => not_found(),
         };
     }
-    let tree = tree(machine);
+    let tree = metadata_tree(backend);
     let node = segments.iter().try_fold(&tree, |node, segment| node.get(segment));
     let recursive = request.query("recursive").is_some_and(|yes| yes.eq_ignore_ascii_case("true"));
     match node {
-        Some(node @ Value::Object(_)) if recursive => Answer::json(200, &camel(node)),
-        Some(Value::Object(members)) => text(&listing(members)),
+        Some(node @ Value::Object(_)) if recursive => {
+            ServerResponse::json(200, &camel_case_keys(node))
+        }
+        Some(Value::Object(members)) => text(&directory_listing(members)),
         // Only folders have a slash behind them.
         Some(_) if request.path.ends_with('/') => not_found(),
         Some(Value::Array(lines)) => {
@@ -148,22 +162,29 @@ fn route(machine: &dyn Machine, request: &Request) -> Answer {
 }
 
 /// Compute Engine's own media type for text; clients look for JSON only.
-fn text(text: &str) -> Answer {
-    Answer::text(200, text).header("Content-Type", "application/text")
+fn text(text: &str) -> ServerResponse {
+    ServerResponse::text(200, text).header("Content-Type", "application/text")
 }
 
-fn not_found() -> Answer {
-    Answer::text(404, "this path does not exist here\n")
+fn not_found() -> ServerResponse {
+    ServerResponse::text(404, "this path does not exist here\n")
 }
 
-fn account<'a>(machine: &'a dyn Machine, name: &str) -> Option<&'a Account> {
+fn find_service_account<'a>(
+    backend: &'a dyn MetadataBackend,
+    name: &str,
+) -> Option<&'a AttachedServiceAccount> {
     match name {
-        "default" => machine.accounts().first(),
-        _ => machine.accounts().iter().find(|account| account.email == name),
+        "default" => backend.service_accounts().first(),
+        _ => backend.service_accounts().iter().find(|account| account.email == name),
     }
 }
 
-fn access_token(machine: &dyn Machine, account: &Account, request: &Request) -> Answer {
+fn access_token_response(
+    backend: &dyn MetadataBackend,
+    account: &AttachedServiceAccount,
+    request: &ServerRequest,
+) -> ServerResponse {
     let scopes: Vec<String> = request
         .query("scopes")
         .unwrap_or_default()
@@ -171,40 +192,44 @@ fn access_token(machine: &dyn Machine, account: &Account, request: &Request) -> 
         .filter(|scope| !scope.is_empty())
         .map(str::to_owned)
         .collect();
-    match machine.access_token(account, &scopes) {
+    match backend.access_token(account, &scopes) {
         Ok((token, left)) => {
             let value =
                 json!({ "access_token": token, "expires_in": left, "token_type": "Bearer" });
-            Answer::json(200, &value).header("Content-Type", "application/json")
+            ServerResponse::json(200, &value).header("Content-Type", "application/json")
         }
         Err(answer) => answer,
     }
 }
 
-fn identity_token(machine: &dyn Machine, account: &Account, request: &Request) -> Answer {
+fn id_token_response(
+    backend: &dyn MetadataBackend,
+    account: &AttachedServiceAccount,
+    request: &ServerRequest,
+) -> ServerResponse {
     let Some(audience) = request.query("audience").filter(|audience| !audience.is_empty()) else {
-        return Answer::text(400, "non-empty audience parameter required\n");
+        return ServerResponse::text(400, "non-empty audience parameter required\n");
     };
-    let says = |name, wanted: &str| {
+    let has_query_value = |name, wanted: &str| {
         request.query(name).is_some_and(|value| value.eq_ignore_ascii_case(wanted))
     };
-    let full = says("format", "full");
-    let wish = Identity {
+    let full = has_query_value("format", "full");
+    let options = IdTokenOptions {
         audience: audience.to_owned(),
-        full,
-        licenses: full && says("licenses", "true"),
+        full_format: full,
+        licenses: full && has_query_value("licenses", "true"),
     };
-    match machine.identity_token(account, &wish) {
+    match backend.id_token(account, &options) {
         Ok(token) => text(&token),
         Err(answer) => answer,
     }
 }
 
 /// Everything but tokens, as one value: folders are objects.
-fn tree(machine: &dyn Machine) -> Value {
-    let facts = machine.facts();
+fn metadata_tree(backend: &dyn MetadataBackend) -> Value {
+    let instance = backend.instance();
     let mut accounts = Map::new();
-    for (index, account) in machine.accounts().iter().enumerate() {
+    for (index, account) in backend.service_accounts().iter().enumerate() {
         let aliases = if index == 0 { vec!["default"] } else { Vec::new() };
         let node = json!({ "aliases": aliases, "email": account.email, "scopes": account.scopes });
         if index == 0 {
@@ -215,23 +240,23 @@ fn tree(machine: &dyn Machine) -> Value {
     json!({
         "instance": {
             "attributes": {},
-            "id": facts.id,
-            "name": facts.name,
-            "hostname": format!("{}.{}.c.{}.internal", facts.name, facts.zone, facts.project),
+            "id": instance.instance_id,
+            "name": instance.instance_name,
+            "hostname": format!("{}.{}.c.{}.internal", instance.instance_name, instance.zone, instance.project_id),
             "service-accounts": accounts,
-            "zone": format!("projects/{}/zones/{}", facts.number, facts.zone),
+            "zone": format!("projects/{}/zones/{}", instance.project_number, instance.zone),
         },
         "project": {
             "attributes": {},
-            "numeric-project-id": facts.number,
-            "project-id": facts.project,
+            "numeric-project-id": instance.project_number,
+            "project-id": instance.project_id,
         },
-        "universe": { "universe-domain": facts.universe },
+        "universe": { "universe-domain": instance.universe_domain },
     })
 }
 
 /// One name a line, folders with a slash.
-fn listing(members: &Map<String, Value>) -> String {
+fn directory_listing(members: &Map<String, Value>) -> String {
     let mut lines: Vec<String> = members
         .iter()
         .map(|(name, value)| if value.is_object() { format!("{name}/") } else { name.clone() })
@@ -244,7 +269,7 @@ fn listing(members: &Map<String, Value>) -> String {
 }
 
 /// With `recursive=true` names are in camel case, but for those of accounts.
-fn camel(node: &Value) -> Value {
+fn camel_case_keys(node: &Value) -> Value {
     let Value::Object(members) = node else { return node.clone() };
     let renamed = |name: &str| match name.contains('@') {
         true => name.to_owned(),
@@ -257,61 +282,77 @@ fn camel(node: &Value) -> Value {
             })
         }
     };
-    members.iter().map(|(name, value)| (renamed(name), camel(value))).collect::<Map<_, _>>().into()
+    members
+        .iter()
+        .map(|(name, value)| (renamed(name), camel_case_keys(value)))
+        .collect::<Map<_, _>>()
+        .into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    struct Sample(Facts, Vec<Account>);
+    struct SampleBackend(InstanceInfo, Vec<AttachedServiceAccount>);
 
-    impl Machine for Sample {
-        fn facts(&self) -> &Facts {
+    impl MetadataBackend for SampleBackend {
+        fn instance(&self) -> &InstanceInfo {
             &self.0
         }
 
-        fn accounts(&self) -> &[Account] {
+        fn service_accounts(&self) -> &[AttachedServiceAccount] {
             &self.1
         }
 
-        fn access_token(&self, _: &Account, scopes: &[String]) -> Result<(String, i64), Answer> {
+        fn access_token(
+            &self,
+            _: &AttachedServiceAccount,
+            scopes: &[String],
+        ) -> Result<(String, i64), ServerResponse> {
             Ok((format!("token {}", scopes.join("|")), 7))
         }
 
-        fn identity_token(&self, account: &Account, wish: &Identity) -> Result<String, Answer> {
-            Ok(format!("{} {} {} {}", account.email, wish.audience, wish.full, wish.licenses))
+        fn id_token(
+            &self,
+            account: &AttachedServiceAccount,
+            wish: &IdTokenOptions,
+        ) -> Result<String, ServerResponse> {
+            Ok(format!(
+                "{} {} {} {}",
+                account.email, wish.audience, wish.full_format, wish.licenses
+            ))
         }
     }
 
-    fn ask(target: &str, change: impl Fn(&mut Request)) -> (u16, String) {
-        let facts = Facts {
-            project: "p".to_owned(),
-            number: "12".to_owned(),
+    fn ask(target: &str, change: impl Fn(&mut ServerRequest)) -> (u16, String) {
+        let facts = InstanceInfo {
+            project_id: "p".to_owned(),
+            project_number: "12".to_owned(),
             zone: "z".to_owned(),
-            universe: "googleapis.com".to_owned(),
-            name: "vm".to_owned(),
-            id: 3,
+            universe_domain: "googleapis.com".to_owned(),
+            instance_name: "vm".to_owned(),
+            instance_id: 3,
         };
-        let named = |email: &str| Account {
+        let named = |email: &str| AttachedServiceAccount {
             email: email.to_owned(),
             scopes: vec!["s1".to_owned(), "s2".to_owned()],
         };
-        let machine = Sample(facts, vec![named("a-b@c-d.example"), named("other@c.example")]);
+        let machine =
+            SampleBackend(facts, vec![named("a-b@c-d.example"), named("other@c.example")]);
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let mut request = Request {
+        let mut request = ServerRequest {
             method: "GET".to_owned(),
             path: path.to_owned(),
-            query: crate::server::http::pairs(query.as_bytes()),
+            query: crate::server::http::parse_form(query.as_bytes()),
             headers: [("host", "127.0.0.1:80"), ("metadata-flavor", "Google")]
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .to_vec(),
             body: Vec::new(),
             peer: None,
-            certificate: None,
+            client_certificate: None,
         };
         change(&mut request);
-        let answer = answer(&machine, &request, 80);
+        let answer = respond(&machine, &request, 80);
         let flavor = ("Metadata-Flavor", "Google".into());
         assert!(answer.headers.contains(&flavor), "{target}");
         (answer.status, String::from_utf8(answer.body).expect("text"))
@@ -346,11 +387,15 @@ mod tests {
             ),
             ("/universe/universe-domain", "googleapis.com"),
         ] {
-            assert_eq!(ask(&format!("{ROOT}{path}"), |_| ()), (200, body.to_owned()), "{path}");
+            assert_eq!(
+                ask(&format!("{ROOT_PATH}{path}"), |_| ()),
+                (200, body.to_owned()),
+                "{path}"
+            );
         }
         assert_eq!(ask("/", |_| ()).0, 200);
-        assert_eq!(ask(&format!("{ROOT}/instance"), |_| ()).0, 200);
-        let all = ask(&format!("{ROOT}/?recursive=true"), |_| ()).1;
+        assert_eq!(ask(&format!("{ROOT_PATH}/instance"), |_| ()).0, 200);
+        let all = ask(&format!("{ROOT_PATH}/?recursive=true"), |_| ()).1;
         assert!(all.contains(r#""serviceAccounts":{"a-b@c-d.example":"#), "{all}");
     }
 
@@ -373,7 +418,7 @@ mod tests {
     fn browsers_proxies_and_foreign_hosts_are_refused() {
         let path = "/computeMetadata/v1/project/project-id";
         for name in FORBIDDEN_HEADERS {
-            let with = |request: &mut Request| {
+            let with = |request: &mut ServerRequest| {
                 request.headers.push((name.to_owned(), "x".to_owned()));
             };
             assert_eq!(ask(path, with).0, 403, "{name}");
@@ -389,7 +434,7 @@ mod tests {
             ("169.254.169.254", 200),
             ("", 403),
         ] {
-            let from = |request: &mut Request| request.headers[0].1 = host.to_owned();
+            let from = |request: &mut ServerRequest| request.headers[0].1 = host.to_owned();
             assert_eq!(ask(path, from).0, status, "{host}");
         }
     }

@@ -17,43 +17,45 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::error::{Error, Result, io_reason};
-use crate::server::http::{Answer, Request};
-use crate::server::tls::Tls;
+use crate::server::http::{ServerRequest, ServerResponse};
+use crate::server::tls::ServerTls;
 use crate::world::listen;
 
 /// How visitors are treated.
 #[derive(Debug, Clone, Copy)]
-pub struct Manner {
+pub struct ConnectionPolicy {
     /// Most connections at a time.
-    most: usize,
+    max_connections: usize,
     /// What happens to one too many: the oldest makes room for it, or it is closed at once.
-    oldest_goes: bool,
+    evict_oldest: bool,
     /// Whether a connection may bring a second request.
-    keeps: bool,
+    keep_alive: bool,
 }
 
-impl Manner {
+impl ConnectionPolicy {
     /// For programs, which come back.
-    pub const SERVICE: Manner = Manner { most: 256, oldest_goes: false, keeps: true };
+    pub const SERVICE: ConnectionPolicy =
+        ConnectionPolicy { max_connections: 256, evict_oldest: false, keep_alive: true };
     /// For one browser, which comes once; whoever else holds connections may not keep it out.
-    pub const CALLBACK: Manner = Manner { most: 32, oldest_goes: true, keeps: false };
+    pub const CALLBACK: ConnectionPolicy =
+        ConnectionPolicy { max_connections: 32, evict_oldest: true, keep_alive: false };
 }
 
 /// An answer that is on its way when the server ends has this long.
-const FAREWELL: Duration = Duration::from_millis(500);
+const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 
 /// What answers requests, from many threads.
-pub type Handler = dyn Fn(&Request) -> Answer + Send + Sync;
+pub type RequestHandler = dyn Fn(&ServerRequest) -> ServerResponse + Send + Sync;
 
 /// A running server; it ends when dropped.
-pub struct Server {
+pub struct LoopbackServer {
     address: SocketAddr,
-    stop: Arc<Stop>,
-    connections: Arc<Connections>,
-    accepting: Option<JoinHandle<()>>,
+    stop_signal: Arc<StopSignal>,
+    connections: Arc<OpenConnections>,
+    accept_thread: Option<JoinHandle<()>>,
 }
 
-impl Server {
+impl LoopbackServer {
     /// Answers what comes in at `listener`, inside TLS if there is one, until `stop` is set or the server is
     /// dropped.
     ///
@@ -61,22 +63,32 @@ impl Server {
     /// When the system gives no thread.
     pub fn start(
         listener: TcpListener,
-        tls: Option<Tls>,
-        manner: Manner,
-        stop: Arc<Stop>,
-        handler: Arc<Handler>,
-    ) -> Result<Server> {
+        tls: Option<ServerTls>,
+        policy: ConnectionPolicy,
+        stop_signal: Arc<StopSignal>,
+        handler: Arc<RequestHandler>,
+    ) -> Result<LoopbackServer> {
         let failed = |error: std::io::Error| {
             Error::unexpected(format!("no server could be started, {}", io_reason(&error)))
         };
         let address = listener.local_addr().map_err(failed)?;
-        let connections = Arc::new(Connections::default());
-        let (ours, kept) = (Arc::clone(&stop), Arc::clone(&connections));
-        let accepting = std::thread::Builder::new()
+        let connections = Arc::new(OpenConnections::default());
+        let (shared_stop_signal, shared_connections) =
+            (Arc::clone(&stop_signal), Arc::clone(&connections));
+        let accept_thread = std::thread::Builder::new()
             .name("accept".to_owned())
-            .spawn(move || accept(&listener, tls.as_ref(), manner, &ours, &kept, &handler))
+            .spawn(move || {
+                accept_loop(
+                    &listener,
+                    tls.as_ref(),
+                    policy,
+                    &shared_stop_signal,
+                    &shared_connections,
+                    &handler,
+                )
+            })
             .map_err(failed)?;
-        Ok(Server { address, stop, connections, accepting: Some(accepting) })
+        Ok(LoopbackServer { address, stop_signal, connections, accept_thread: Some(accept_thread) })
     }
 
     /// Where it listens.
@@ -85,89 +97,90 @@ impl Server {
     }
 }
 
-impl Server {
+impl LoopbackServer {
     /// Lets nobody in any more, and gives the port back. Answers on their way are still sent.
     pub fn close(&mut self) {
-        self.stop.set();
-        if let Some(accepting) = self.accepting.take() {
-            listen::knock(self.address);
+        self.stop_signal.set();
+        if let Some(accepting) = self.accept_thread.take() {
+            listen::wake_listener(self.address);
             drop(accepting.join());
         }
     }
 }
 
-impl Drop for Server {
+impl Drop for LoopbackServer {
     fn drop(&mut self) {
         self.close();
-        self.connections.end();
+        self.connections.shut_down();
     }
 }
 
-fn accept(
+fn accept_loop(
     listener: &TcpListener,
-    tls: Option<&Tls>,
-    manner: Manner,
-    stop: &Arc<Stop>,
-    connections: &Arc<Connections>,
-    handler: &Arc<Handler>,
+    tls: Option<&ServerTls>,
+    policy: ConnectionPolicy,
+    stop_signal: &Arc<StopSignal>,
+    connections: &Arc<OpenConnections>,
+    handler: &Arc<RequestHandler>,
 ) {
     loop {
         let accepted = listener.accept();
-        if stop.is_set() {
+        if stop_signal.is_set() {
             return;
         }
         let Ok((stream, _)) = accepted else {
             // Out of descriptors: some come back when connections end.
-            stop.pause(Duration::from_millis(50));
+            stop_signal.wait(Duration::from_millis(50));
             continue;
         };
-        let Some(number) = connections.admit(&stream, manner) else { continue };
-        let (stop, handler, tls) = (Arc::clone(stop), Arc::clone(handler), tls.cloned());
-        let ours = Arc::clone(connections);
+        let Some(number) = connections.register(&stream, policy) else { continue };
+        let (stop, handler, tls) = (Arc::clone(stop_signal), Arc::clone(handler), tls.cloned());
+        let shared_connections = Arc::clone(connections);
         let started = std::thread::Builder::new().name("connection".to_owned()).spawn(move || {
-            let _leaving = Leaving(&ours, number);
-            connection::serve(&stream, tls.as_ref(), manner.keeps, &stop, &*handler);
+            let _guard = UnregisterOnDrop(&shared_connections, number);
+            connection::serve(&stream, tls.as_ref(), policy.keep_alive, &stop, &*handler);
         });
         if started.is_err() {
-            connections.leave(number);
+            connections.unregister(number);
         }
     }
 }
 
 /// The connections that are open, to count and to close them.
 #[derive(Default)]
-struct Connections {
+struct OpenConnections {
     /// By number, the oldest first.
     streams: Mutex<BTreeMap<u64, TcpStream>>,
-    next: Mutex<u64>,
-    left: Condvar,
+    last_id: Mutex<u64>,
+    closed: Condvar,
 }
 
-impl Connections {
-    fn admit(&self, stream: &TcpStream, manner: Manner) -> Option<u64> {
-        let mut streams = lock(&self.streams);
-        if streams.len() >= manner.most {
-            let oldest = streams.first_entry().filter(|_| manner.oldest_goes)?;
+impl OpenConnections {
+    fn register(&self, stream: &TcpStream, policy: ConnectionPolicy) -> Option<u64> {
+        let mut streams = lock_ignoring_poison(&self.streams);
+        if streams.len() >= policy.max_connections {
+            let oldest = streams.first_entry().filter(|_| policy.evict_oldest)?;
             drop(oldest.remove().shutdown(Shutdown::Both));
         }
-        let mut next = lock(&self.next);
-        *next += 1;
-        streams.insert(*next, stream.try_clone().ok()?);
-        Some(*next)
+        let mut last_id = lock_ignoring_poison(&self.last_id);
+        *last_id += 1;
+        streams.insert(*last_id, stream.try_clone().ok()?);
+        Some(*last_id)
     }
 
-    fn leave(&self, number: u64) {
-        lock(&self.streams).remove(&number);
-        self.left.notify_all();
+    fn unregister(&self, number: u64) {
+        lock_ignoring_poison(&self.streams).remove(&number);
+        self.closed.notify_all();
     }
 
     /// Ends those that wait for a request at once, and gives the others a moment to send their answer.
-    fn end(&self) {
-        let streams = lock(&self.streams);
+    fn shut_down(&self) {
+        let streams = lock_ignoring_poison(&self.streams);
         for stream in streams.values() {
             drop(stream.shutdown(Shutdown::Read));
         }
-        let waited = self.left.wait_timeout_while(streams, FAREWELL, |open| !open.is_empty());
+        let waited =
+            self.closed.wait_timeout_while(streams, SHUTDOWN_GRACE, |open| !open.is_empty());
         for stream in waited.unwrap_or_else(PoisonError::into_inner).0.values() {
             drop(stream.shutdown(Shutdown::Both));
         }
@@ -175,42 +188,42 @@ impl Connections {
 }
 
 /// Leaves also when a handler panics.
-struct Leaving<'a>(&'a Connections, u64);
+struct UnregisterOnDrop<'a>(&'a OpenConnections, u64);
 
-impl Drop for Leaving<'_> {
+impl Drop for UnregisterOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.leave(self.1);
+        self.0.unregister(self.1);
     }
 }
 
 /// A wish to end, which also interrupts pauses.
 #[derive(Default)]
-pub struct Stop {
-    wished: Mutex<bool>,
-    bell: Condvar,
+pub struct StopSignal {
+    stopped: Mutex<bool>,
+    condvar: Condvar,
 }
 
-impl Stop {
+impl StopSignal {
     /// Wishes it.
     pub fn set(&self) {
-        *lock(&self.wished) = true;
-        self.bell.notify_all();
+        *lock_ignoring_poison(&self.stopped) = true;
+        self.condvar.notify_all();
     }
 
     /// Whether it is wished.
     pub fn is_set(&self) -> bool {
-        *lock(&self.wished)
+        *lock_ignoring_poison(&self.stopped)
     }
 
     /// Waits, less when the end is wished meanwhile; says whether it is.
-    pub fn pause(&self, time: Duration) -> bool {
-        let wished = lock(&self.wished);
-        let waited = self.bell.wait_timeout_while(wished, time, |wished| !*wished);
+    pub fn wait(&self, timeout: Duration) -> bool {
+        let stopped = lock_ignoring_poison(&self.stopped);
+        let waited = self.condvar.wait_timeout_while(stopped, timeout, |wished| !*wished);
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 
 /// What a thread that panicked left behind is still good enough for a server.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock_ignoring_poison<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -15,14 +15,14 @@ use crate::secret::Secret;
 
 /// A server's side of TLS.
 #[derive(Clone)]
-pub struct Tls(Arc<ServerConfig>);
+pub struct ServerTls(Arc<ServerConfig>);
 
-impl Tls {
+impl ServerTls {
     /// With this certificate and its key, both PEM; clients are known by certificates of the third.
     ///
     /// # Errors
     /// When one of them is not what it should be, or the key is another certificate's.
-    pub fn new(certificate: &str, key: &Secret, clients: &str) -> Result<Tls> {
+    pub fn new(certificate: &str, key: &Secret, client_ca: &str) -> Result<ServerTls> {
         use rustls::pki_types::pem::PemObject;
         let failed = |what: String| Error::unexpected(format!("TLS cannot be set up, {what}"));
         let read = |pem: &str| {
@@ -30,7 +30,7 @@ impl Tls {
                 .map_err(|error| failed(error.to_string()))
         };
         let mut issuers = RootCertStore::empty();
-        issuers.add(read(clients)?).map_err(|error| failed(error.to_string()))?;
+        issuers.add(read(client_ca)?).map_err(|error| failed(error.to_string()))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier =
             WebPkiClientVerifier::builder_with_provider(Arc::new(issuers), Arc::clone(&provider))
@@ -45,27 +45,27 @@ impl Tls {
             .with_client_cert_verifier(verifier)
             .with_single_cert(vec![read(certificate)?], PrivateKeyDer::Pkcs8(key))
             .map_err(|error| failed(error.to_string()))?;
-        Ok(Tls(Arc::new(config)))
+        Ok(ServerTls(Arc::new(config)))
     }
 }
 
 /// The bytes of a connection, whether inside TLS or not.
-pub(super) struct Stream<'a> {
+pub(super) struct ServerStream<'a> {
     socket: &'a TcpStream,
     tls: Option<Box<StreamOwned<ServerConnection, &'a TcpStream>>>,
 }
 
-impl<'a> Stream<'a> {
+impl<'a> ServerStream<'a> {
     /// `None` when TLS cannot begin.
-    pub(super) fn new(socket: &'a TcpStream, tls: Option<&Tls>) -> Option<Stream<'a>> {
+    pub(super) fn new(socket: &'a TcpStream, tls: Option<&ServerTls>) -> Option<ServerStream<'a>> {
         let tls = match tls {
-            Some(Tls(config)) => {
+            Some(ServerTls(config)) => {
                 let connection = ServerConnection::new(Arc::clone(config)).ok()?;
                 Some(Box::new(StreamOwned::new(connection, socket)))
             }
             None => None,
         };
-        Some(Stream { socket, tls })
+        Some(ServerStream { socket, tls })
     }
 
     /// What carries the bytes.
@@ -74,13 +74,13 @@ impl<'a> Stream<'a> {
     }
 
     /// The certificate the other side has shown and has the key of, as DER.
-    pub(super) fn certificate(&self) -> Option<Vec<u8>> {
+    pub(super) fn client_certificate(&self) -> Option<Vec<u8>> {
         let shown = self.tls.as_ref()?.conn.peer_certificates()?;
         shown.first().map(|certificate| certificate.to_vec())
     }
 
     /// Says goodbye as TLS wants it: what ends without is taken for torn off.
-    pub(super) fn end(&mut self) {
+    pub(super) fn send_close_notify(&mut self) {
         if let Some(tls) = &mut self.tls {
             tls.conn.send_close_notify();
             drop(tls.flush());
@@ -88,7 +88,7 @@ impl<'a> Stream<'a> {
     }
 }
 
-impl Read for Stream<'_> {
+impl Read for ServerStream<'_> {
     fn read(&mut self, piece: &mut [u8]) -> std::io::Result<usize> {
         match &mut self.tls {
             Some(tls) => tls.read(piece),
@@ -97,7 +97,7 @@ impl Read for Stream<'_> {
     }
 }
 
-impl Write for Stream<'_> {
+impl Write for ServerStream<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         match &mut self.tls {
             Some(tls) => tls.write(bytes),

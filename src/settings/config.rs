@@ -2,29 +2,29 @@
 
 use serde::Deserialize;
 
-use crate::accounts::State;
-use crate::accounts::vault::Programs;
+use crate::accounts::AccountSelection;
+use crate::accounts::vault::StoreCommands;
 use crate::error::{Error, Result};
 use crate::printable;
-use crate::private_file::{self, Fault};
-use crate::settings::{Given, text};
+use crate::private_file::{self, PrivateFileError};
+use crate::settings::{Overrides, flag_text};
 use crate::world::World;
 use crate::world::env;
 
 /// Largest configuration file, in bytes.
-const LARGEST_CONFIG: usize = 1024 * 1024;
+const MAX_CONFIG_BYTES: usize = 1024 * 1024;
 
 /// `config.toml`: the defaults at its top, and profiles that go before them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Config {
+struct ConfigFile {
     profile: Option<String>,
     /// For all profiles: a login is read with the programs that it was put with.
-    store_command: Option<Programs>,
+    store_command: Option<StoreCommands>,
     #[serde(default)]
     profiles: std::collections::BTreeMap<String, Profile>,
     #[serde(flatten)]
-    top: Profile,
+    defaults: Profile,
 }
 
 /// What a profile may say; the names of the flags with `_`.
@@ -51,38 +51,38 @@ pub(super) struct Profile {
 
 impl Profile {
     /// This profile, with another's values where it has none.
-    fn over(self, mut other: Profile) -> Profile {
+    fn merged_over(self, mut defaults: Profile) -> Profile {
         // Whoever names a credential means that one, and no other's part of it.
-        if self.names_one() {
-            other.credentials = None;
-            other.account = None;
-            other.workload_identity_provider = None;
+        if self.names_credential() {
+            defaults.credentials = None;
+            defaults.account = None;
+            defaults.workload_identity_provider = None;
         }
         Profile {
-            credentials: self.credentials.or(other.credentials),
-            account: self.account.or(other.account),
-            source: self.source.or(other.source),
-            scopes: self.scopes.or(other.scopes),
+            credentials: self.credentials.or(defaults.credentials),
+            account: self.account.or(defaults.account),
+            source: self.source.or(defaults.source),
+            scopes: self.scopes.or(defaults.scopes),
             workload_identity_provider: self
                 .workload_identity_provider
-                .or(other.workload_identity_provider),
+                .or(defaults.workload_identity_provider),
             impersonate_service_account: self
                 .impersonate_service_account
-                .or(other.impersonate_service_account),
-            quota_project: self.quota_project.or(other.quota_project),
-            universe_domain: self.universe_domain.or(other.universe_domain),
-            min_ttl: self.min_ttl.or(other.min_ttl),
-            no_cache: self.no_cache.or(other.no_cache),
-            timeout: self.timeout.or(other.timeout),
-            ca_file: self.ca_file.or(other.ca_file),
-            allowed_hosts: self.allowed_hosts.or(other.allowed_hosts),
-            allowed_token_hosts: self.allowed_token_hosts.or(other.allowed_token_hosts),
-            client_id_file: self.client_id_file.or(other.client_id_file),
-            store: self.store.or(other.store),
+                .or(defaults.impersonate_service_account),
+            quota_project: self.quota_project.or(defaults.quota_project),
+            universe_domain: self.universe_domain.or(defaults.universe_domain),
+            min_ttl: self.min_ttl.or(defaults.min_ttl),
+            no_cache: self.no_cache.or(defaults.no_cache),
+            timeout: self.timeout.or(defaults.timeout),
+            ca_file: self.ca_file.or(defaults.ca_file),
+            allowed_hosts: self.allowed_hosts.or(defaults.allowed_hosts),
+            allowed_token_hosts: self.allowed_token_hosts.or(defaults.allowed_token_hosts),
+            client_id_file: self.client_id_file.or(defaults.client_id_file),
+            store: self.store.or(defaults.store),
         }
     }
 
-    fn names_one(&self) -> bool {
+    fn names_credential(&self) -> bool {
         self.credentials.is_some()
             || self.account.is_some()
             || self.workload_identity_provider.is_some()
@@ -90,20 +90,20 @@ impl Profile {
 }
 
 /// The profile of this run and whether it was named for it.
-pub(super) struct Saved {
+pub(super) struct ActiveProfile {
     pub(super) profile: Profile,
     pub(super) name: Option<String>,
-    pub(super) named: bool,
-    pub(super) place: String,
-    pub(super) store_command: Option<Programs>,
+    pub(super) explicit: bool,
+    pub(super) location: String,
+    pub(super) store_command: Option<StoreCommands>,
 }
 
 /// Names of profiles, for completion: those of the file, and those that `gauth login` and `gauth accounts use` made.
 /// What is broken has none.
 pub fn profile_names(world: &World) -> Vec<String> {
-    let config = read_config(world).map(|(config, _)| config).unwrap_or_default();
+    let config = read_config_file(world).map(|(config, _)| config).unwrap_or_default();
     let mut names: Vec<String> = config.profiles.into_keys().collect();
-    names.extend(State::read(world).unwrap_or_default().profiles.into_keys());
+    names.extend(AccountSelection::read(world).unwrap_or_default().profiles.into_keys());
     names.sort();
     names.dedup();
     names
@@ -113,42 +113,49 @@ pub fn profile_names(world: &World) -> Vec<String> {
 ///
 /// # Errors
 /// Malformed for a broken file, usage for a profile that is not there.
-pub(super) fn saved(given: &Given, world: &World) -> Result<Saved> {
-    let flag = given.general.profile.as_deref().map(|name| text("--profile", name)).transpose()?;
-    let named = match flag {
+pub(super) fn active_profile(overrides: &Overrides, world: &World) -> Result<ActiveProfile> {
+    let flag = overrides
+        .general
+        .profile
+        .as_deref()
+        .map(|name| flag_text("--profile", name))
+        .transpose()?;
+    let explicit_name = match flag {
         Some(name) => Some(name),
         None => world.env.text(&env::GAUTH_PROFILE)?,
     };
-    let (mut config, place) = read_config(world)?;
-    let name = named.clone().or(config.profile.take());
+    let (mut config, location) = read_config_file(world)?;
+    let name = explicit_name.clone().or(config.profile.take());
     let profile = match &name {
         None => Profile::default(),
-        Some(name) => profile(name, &mut config, &place, given.new_profile, world)?,
+        Some(name) => {
+            read_profile(name, &mut config, &location, overrides.allow_new_profile, world)?
+        }
     };
-    if let Some(Err(what)) = config.store_command.as_ref().map(Programs::check) {
-        return Err(Error::malformed(&place, what).hint("gauth help files shows an example"));
+    if let Some(Err(what)) = config.store_command.as_ref().map(StoreCommands::check) {
+        return Err(Error::malformed(&location, what).hint("gauth help files shows an example"));
     }
     let store_command = config.store_command.take();
-    let profile = profile.over(config.top);
-    Ok(Saved { profile, name, named: named.is_some(), place, store_command })
+    let profile = profile.merged_over(config.defaults);
+    Ok(ActiveProfile { profile, name, explicit: explicit_name.is_some(), location, store_command })
 }
 
 /// A profile of the file, with the account that was chosen for it where the file names none; or one that is nothing
 /// but that account.
-fn profile(
+fn read_profile(
     name: &str,
-    config: &mut Config,
-    place: &str,
-    may_be_new: bool,
+    config: &mut ConfigFile,
+    location: &str,
+    allow_new: bool,
     world: &World,
 ) -> Result<Profile> {
-    let written = config.profiles.remove(name);
-    if written.as_ref().is_some_and(Profile::names_one) {
-        return Ok(written.unwrap_or_default());
+    let from_file = config.profiles.remove(name);
+    if from_file.as_ref().is_some_and(Profile::names_credential) {
+        return Ok(from_file.unwrap_or_default());
     }
-    let mut state = State::read(world)?;
+    let mut state = AccountSelection::read(world)?;
     let account = state.profiles.remove(name);
-    if written.is_none() && account.is_none() && !may_be_new {
+    if from_file.is_none() && account.is_none() && !allow_new {
         let mut known: Vec<String> =
             config.profiles.keys().map(|name| printable::text(name)).collect();
         known.extend(state.profiles.keys().map(|name| printable::text(name)));
@@ -156,38 +163,41 @@ fn profile(
         known.dedup();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         let name = printable::text(name);
-        return Err(Error::usage(format!("there is no profile {name} in {place}")).hint(format!(
+        return Err(Error::usage(format!("there is no profile {name} in {location}")).hint(format!(
             "add [profiles.{name}] there, gauth login --profile {name}, or name another: {known}"
         )));
     }
-    Ok(Profile { account, ..written.unwrap_or_default() })
+    Ok(Profile { account, ..from_file.unwrap_or_default() })
 }
 
-fn read_config(world: &World) -> Result<(Config, String)> {
+fn read_config_file(world: &World) -> Result<(ConfigFile, String)> {
     let Some(path) = world.folders.gauth.as_ref().map(|folder| folder.join("config.toml")) else {
-        return Ok((Config::default(), "config.toml".to_owned()));
+        return Ok((ConfigFile::default(), "config.toml".to_owned()));
     };
-    let bytes = match private_file::read_named(&path, LARGEST_CONFIG) {
+    let bytes = match private_file::read_user_file(&path, MAX_CONFIG_BYTES) {
         Ok(bytes) => bytes,
-        Err(Fault::Missing) => return Ok((Config::default(), printable::path(&path))),
-        // There are no settings in a home that is a file, or that this user may not enter.
-        Err(Fault::Io(_)) if private_file::is_out_of_reach(&path) => {
-            return Ok((Config::default(), printable::path(&path)));
+        Err(PrivateFileError::NotFound) => {
+            return Ok((ConfigFile::default(), printable::path(&path)));
         }
-        Err(fault) => return Err(fault.at(&path, &printable::path(&path))),
+        // There are no settings in a home that is a file, or that this user may not enter.
+        Err(PrivateFileError::Io(_)) if private_file::is_unreachable(&path) => {
+            return Ok((ConfigFile::default(), printable::path(&path)));
+        }
+        Err(fault) => return Err(fault.to_error(&path, &printable::path(&path))),
     };
-    let place = printable::path(&path);
-    let broken = |what: String| {
-        Error::malformed(&place, what)
-            .hint(format!("mend {place}; gauth help files shows an example"))
+    let location = printable::path(&path);
+    let malformed = |what: String| {
+        Error::malformed(&location, what)
+            .hint(format!("mend {location}; gauth help files shows an example"))
     };
-    let text = std::str::from_utf8(&bytes).map_err(|_| broken("is not UTF-8 text".to_owned()))?;
+    let text =
+        std::str::from_utf8(&bytes).map_err(|_| malformed("is not UTF-8 text".to_owned()))?;
     match toml::from_str(text) {
-        Ok(config) => Ok((config, place)),
+        Ok(config) => Ok((config, location)),
         Err(error) => {
             let line = error.span().map(|span| text[..span.start].lines().count().max(1));
             let what = printable::text(error.message());
-            Err(broken(match line {
+            Err(malformed(match line {
                 Some(line) => format!("line {line}: {what}"),
                 None => what,
             }))

@@ -21,20 +21,21 @@ fn vectors() -> Value {
     vectors["id_token_verify"].clone()
 }
 
-fn published() -> Jwks {
+fn published_keys() -> Jwks {
     Jwks::parse(vectors()["jwks"].to_string().as_bytes()).expect("set")
 }
 
 /// As the command does it: without a key first.
-fn verdict(token: &str, keys: &Jwks, audiences: &[&str]) -> Result<(), String> {
+fn verify_token(token: &str, keys: &Jwks, audiences: &[&str]) -> Result<(), String> {
     let list = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let issuers =
         ["https://accounts.google.com", "accounts.google.com", "https://cloud.google.com/iap"];
     let (issuers, audiences) = (list(&issuers), list(audiences));
-    let demands = Demands { issuers: &issuers, audiences: &audiences, now: NOW, skew: 10 };
-    let parts = jwt::parts(token).map_err(|what| format!("the token {what}"))?;
-    let checked = claims(&parts, &demands).and_then(|()| signature(&parts, keys));
-    checked.map_err(|fault| fault.words())
+    let validation = Validation { issuers: &issuers, audiences: &audiences, now: NOW, skew: 10 };
+    let decoded = jwt::decode(token).map_err(|what| format!("the token {what}"))?;
+    let checked =
+        check_claims(&decoded, &validation).and_then(|()| check_signature(&decoded, keys));
+    checked.map_err(|fault| fault.message())
 }
 
 #[test]
@@ -48,34 +49,34 @@ fn the_published_verdicts_are_reached_with_their_clock_and_skew() {
     assert_eq!(cases.len(), 15);
     for case in cases {
         let text = |name: &str| case[name].as_str().expect("text");
-        let reached = verdict(text("jwt"), &published(), &[text("audience")]);
+        let reached = verify_token(text("jwt"), &published_keys(), &[text("audience")]);
         assert_eq!(Some(reached.is_ok()), case["ok"].as_bool(), "{}: {reached:?}", text("name"));
     }
 }
 
 /// The robot's key, which is the published one.
-fn robot() -> PrivateKey {
+fn service_account_key() -> PrivateKey {
     let file: Value =
         serde_json::from_str(include_str!("../../tests/data/credentials/service_account.json"))
             .expect("sample");
-    PrivateKey::from_pem(file["private_key"].as_str().expect("pem")).expect("key")
+    PrivateKey::rsa_from_pem(file["private_key"].as_str().expect("pem")).expect("key")
 }
 
-fn signed(header: &Value, claims: &Value) -> Secret {
-    jwt::sign_parts(&robot(), header, claims).expect("jwt")
+fn sign_token(header: &Value, claims: &Value) -> Secret {
+    jwt::sign_with_header(&service_account_key(), header, claims).expect("jwt")
 }
 
-fn good_header() -> Value {
+fn valid_header() -> Value {
     json!({ "alg": "RS256", "typ": "JWT", "kid": KID })
 }
 
-fn good_claims() -> Value {
+fn valid_claims() -> Value {
     json!({ "iss": "https://accounts.google.com", "aud": AUDIENCE, "sub": "1",
             "iat": NOW - 60, "exp": NOW + 3540 })
 }
 
 /// `null` takes a field away.
-fn with(mut object: Value, name: &str, value: &Value) -> Value {
+fn with_field(mut object: Value, name: &str, value: &Value) -> Value {
     match value {
         Value::Null => drop(object.as_object_mut().expect("object").remove(name)),
         value => object[name] = value.clone(),
@@ -83,17 +84,17 @@ fn with(mut object: Value, name: &str, value: &Value) -> Value {
     object
 }
 
-fn of_claim(name: &str, value: &Value) -> Result<(), String> {
-    let token = signed(&good_header(), &with(good_claims(), name, value));
-    verdict(token.expose(), &published(), &[AUDIENCE])
+fn verify_with_claim(name: &str, value: &Value) -> Result<(), String> {
+    let token = sign_token(&valid_header(), &with_field(valid_claims(), name, value));
+    verify_token(token.expose(), &published_keys(), &[AUDIENCE])
 }
 
 #[test]
-fn the_good_token_of_these_tests_is_good() {
-    let token = signed(&good_header(), &good_claims());
-    assert_eq!(verdict(token.expose(), &published(), &[AUDIENCE]), Ok(()));
-    assert_eq!(verdict(token.expose(), &published(), &["x", AUDIENCE]), Ok(()));
-    assert_eq!(verdict(token.expose(), &published(), &[]), Ok(()));
+fn valid_tokens_pass() {
+    let token = sign_token(&valid_header(), &valid_claims());
+    assert_eq!(verify_token(token.expose(), &published_keys(), &[AUDIENCE]), Ok(()));
+    assert_eq!(verify_token(token.expose(), &published_keys(), &["x", AUDIENCE]), Ok(()));
+    assert_eq!(verify_token(token.expose(), &published_keys(), &[]), Ok(()));
     for (name, value) in [
         ("aud", json!(["x", AUDIENCE])),
         ("exp", json!(NOW - 10)),
@@ -101,15 +102,15 @@ fn the_good_token_of_these_tests_is_good() {
         ("iat", json!(NOW + 10)),
         ("nbf", json!(NOW + 10)),
         ("iss", json!("accounts.google.com")),
-        ("exp", json!(NOW - 60 + LONGEST_LIFE)),
+        ("exp", json!(NOW - 60 + MAX_LIFETIME_SECONDS)),
     ] {
-        assert_eq!(of_claim(name, &value), Ok(()), "{name} {value}");
+        assert_eq!(verify_with_claim(name, &value), Ok(()), "{name} {value}");
     }
 }
 
 #[test]
-fn one_wrong_claim_is_enough() {
-    for (name, value, words) in [
+fn one_invalid_claim_is_an_error() {
+    for (name, value, message) in [
         ("exp", Value::Null, "has no end (exp)"),
         ("exp", json!("1767326645"), "its end (exp) is no time"),
         ("exp", json!("soon"), "no time"),
@@ -125,7 +126,7 @@ fn one_wrong_claim_is_enough() {
         ("exp", json!(-1), "expired"),
         ("exp", json!(NOW - 11), "expired 11 s ago"),
         ("exp", json!(NOW - 7200), "expired 2 h ago"),
-        ("exp", json!(NOW - 60 + LONGEST_LIFE + 1), "longer than a day"),
+        ("exp", json!(NOW - 60 + MAX_LIFETIME_SECONDS + 1), "longer than a day"),
         ("iat", Value::Null, "has no time of issue (iat)"),
         ("iat", json!("1767323045"), "its time of issue (iat) is no time"),
         ("iat", json!(1e300), "no time"),
@@ -152,14 +153,14 @@ fn one_wrong_claim_is_enough() {
         ("aud", json!(AUDIENCE.to_uppercase()), "it is for"),
         ("aud", json!(["a", "b"]), "it is for a and b"),
     ] {
-        let found = of_claim(name, &value).expect_err(&format!("{name} {value}"));
-        assert!(found.contains(words), "{name} {value}: {found}");
+        let found = verify_with_claim(name, &value).expect_err(&format!("{name} {value}"));
+        assert!(found.contains(message), "{name} {value}: {found}");
     }
 }
 
 #[test]
 fn the_key_decides_the_algorithm_and_not_the_token() {
-    for (name, value, words) in [
+    for (name, value, message) in [
         ("alg", Value::Null, "names no algorithm"),
         ("alg", json!("none"), "its algorithm is none"),
         ("alg", json!("None"), "its algorithm is None"),
@@ -183,28 +184,28 @@ fn the_key_decides_the_algorithm_and_not_the_token() {
         ("crit", json!(["b64"]), "crit"),
         ("crit", json!([]), "crit"),
     ] {
-        let token = signed(&with(good_header(), name, &value), &good_claims());
-        let found = verdict(token.expose(), &published(), &[AUDIENCE]);
+        let token = sign_token(&with_field(valid_header(), name, &value), &valid_claims());
+        let found = verify_token(token.expose(), &published_keys(), &[AUDIENCE]);
         let found = found.expect_err(&format!("{name} {value}"));
-        assert!(found.contains(words), "{name} {value}: {found}");
+        assert!(found.contains(message), "{name} {value}: {found}");
     }
 }
 
 #[test]
 fn one_changed_character_anywhere_is_noticed() {
-    let token = signed(&good_header(), &good_claims());
+    let token = sign_token(&valid_header(), &valid_claims());
     let token = token.expose();
     for at in (0..token.len()).step_by(7) {
         let mut bytes = token.as_bytes().to_vec();
         bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
         let changed = String::from_utf8(bytes).expect("text");
-        assert!(verdict(&changed, &published(), &[AUDIENCE]).is_err(), "{at}");
+        assert!(verify_token(&changed, &published_keys(), &[AUDIENCE]).is_err(), "{at}");
     }
 }
 
 #[test]
 fn signatures_of_other_lengths_and_keys_are_refused() {
-    let token = signed(&good_header(), &good_claims());
+    let token = sign_token(&valid_header(), &valid_claims());
     let message = token.expose().rsplit_once('.').expect("a signature").0.to_owned();
     let other =
         PrivateKey::generate_ec().expect("key").sign(message.as_bytes()).expect("signature");
@@ -219,27 +220,27 @@ fn signatures_of_other_lengths_and_keys_are_refused() {
         other,
     ] {
         let forged = format!("{message}.{}", URL_SAFE_NO_PAD.encode(&signature));
-        let found = verdict(&forged, &published(), &[AUDIENCE]).expect_err("forged");
+        let found = verify_token(&forged, &published_keys(), &[AUDIENCE]).expect_err("forged");
         assert_eq!(found, "key 01234567 did not sign this", "{} bytes", signature.len());
     }
 }
 
 #[test]
-fn an_assertion_of_iap_is_held_against_its_ec_key() {
+fn an_iap_assertion_is_verified_with_its_ec_key() {
     let key = PrivateKey::generate_ec().expect("key");
-    let (x, y) = key.public().parts();
+    let (x, y) = key.public_key().jwk_parameters();
     let set = json!({ "keys": [{ "kty": "EC", "crv": "P-256", "kid": "k", "alg": "ES256", "use": "sig",
                                  "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y) }]});
     let set = Jwks::parse(set.to_string().as_bytes()).expect("set");
-    let claims = with(good_claims(), "iss", &json!("https://cloud.google.com/iap"));
+    let claims = with_field(valid_claims(), "iss", &json!("https://cloud.google.com/iap"));
     let token = jwt::sign(&key, Some("k"), &claims).expect("jwt");
-    assert_eq!(verdict(token.expose(), &set, &[AUDIENCE]), Ok(()));
+    assert_eq!(verify_token(token.expose(), &set, &[AUDIENCE]), Ok(()));
     let (message, signature) = token.expose().rsplit_once('.').expect("a signature");
     let bytes = URL_SAFE_NO_PAD.decode(signature).expect("base64url");
     // R and S as they stand in certificates, and both as nought.
     let der = [&[0x30, 0x44, 0x02, 0x20], &bytes[..32], &[0x02, 0x20], &bytes[32..]].concat();
     for bad in [der, bytes[..63].to_vec(), vec![0; 64], [&bytes[32..], &bytes[..32]].concat()] {
         let forged = format!("{message}.{}", URL_SAFE_NO_PAD.encode(&bad));
-        assert!(verdict(&forged, &set, &[AUDIENCE]).is_err(), "{} bytes", bad.len());
+        assert!(verify_token(&forged, &set, &[AUDIENCE]).is_err(), "{} bytes", bad.len());
     }
 }

@@ -14,36 +14,36 @@ pub trait Clock: Send + Sync {
     fn sleep(&self, pause: Duration);
 
     /// Seconds since 1970 (UTC).
-    fn unix(&self) -> i64 {
+    fn unix_seconds(&self) -> i64 {
         self.unix_millis().div_euclid(1000)
     }
 }
 
 /// The machine's clocks.
-pub struct System {
+pub struct SystemClock {
     start: Instant,
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the door")]
-impl System {
+impl SystemClock {
     /// Starts counting.
-    pub fn new() -> System {
-        System { start: Instant::now() }
+    pub fn new() -> SystemClock {
+        SystemClock { start: Instant::now() }
     }
 }
 
-impl Default for System {
-    fn default() -> System {
-        System::new()
+impl Default for SystemClock {
+    fn default() -> SystemClock {
+        SystemClock::new()
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the door")]
-impl Clock for System {
+impl Clock for SystemClock {
     fn unix_millis(&self) -> i64 {
         match SystemTime::now().duration_since(UNIX_EPOCH) {
             Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
-            Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
+            Err(negative) => -i64::try_from(negative.duration().as_millis()).unwrap_or(i64::MAX),
         }
     }
 
@@ -67,17 +67,17 @@ impl Deadline {
     }
 
     /// What is left, zero when it has passed.
-    pub fn left(self, clock: &dyn Clock) -> Duration {
+    pub fn remaining(self, clock: &dyn Clock) -> Duration {
         self.0.saturating_sub(clock.elapsed())
     }
 
     /// This much later.
-    pub fn later(self, by: Duration) -> Deadline {
+    pub fn extended_by(self, by: Duration) -> Deadline {
         Deadline(self.0.saturating_add(by))
     }
 
     /// The earlier of this one and `budget` from now.
-    pub fn at_most(self, clock: &dyn Clock, budget: Duration) -> Deadline {
+    pub fn capped_at(self, clock: &dyn Clock, budget: Duration) -> Deadline {
         Deadline(self.0.min(clock.elapsed().saturating_add(budget)))
     }
 }

@@ -159,7 +159,7 @@ pub enum Env {
 impl Env {
     /// The variable as it is, even when empty. gcloud's own variables count as set when they are.
     pub fn raw(&self, variable: &Variable) -> Option<OsString> {
-        self.named(variable.name)
+        self.lookup(variable.name)
     }
 
     /// The variable; an empty one is unset.
@@ -181,9 +181,9 @@ impl Env {
     }
 
     /// The variable under its name or, failing that, its name in lower case, as proxies are given.
-    pub fn either_case(&self, variable: &Variable) -> Result<Option<String>> {
+    pub fn any_case(&self, variable: &Variable) -> Result<Option<String>> {
         let lower = variable.name.to_ascii_lowercase();
-        match self.named(&lower).filter(|value| !value.is_empty()) {
+        match self.lookup(&lower).filter(|value| !value.is_empty()) {
             Some(value) => value.into_string().map(Some).map_err(|_| {
                 Error::usage(format!("{lower} is not valid UTF-8")).hint(format!("unset {lower}"))
             }),
@@ -192,19 +192,19 @@ impl Env {
     }
 
     /// The shell whose completion script is asking.
-    pub fn completion(&self) -> Option<OsString> {
-        self.named(crate::complete::VARIABLE).filter(|value| !value.is_empty())
+    pub fn completion_shell(&self) -> Option<OsString> {
+        self.lookup(crate::complete::COMPLETION_VARIABLE).filter(|value| !value.is_empty())
     }
 
     /// Whether the variable says yes: `true`, `1`, `on`, `yes`, `y` in any case.
-    pub fn says_yes(&self, variable: &Variable) -> bool {
-        self.os(variable).is_some_and(|value| is_yes(&value.to_string_lossy()))
+    pub fn is_true(&self, variable: &Variable) -> bool {
+        self.os(variable).is_some_and(|value| is_true_text(&value.to_string_lossy()))
     }
 
     /// What the environment says of one of gcloud's properties, even when that is the empty text. Any property
     /// may be set this way; those that gauth reads are among [`VARIABLES`].
-    pub fn property(&self, section: &str, name: &str) -> Option<OsString> {
-        self.named(&property_name(section, name))
+    pub fn gcloud_property(&self, section: &str, name: &str) -> Option<OsString> {
+        self.lookup(&gcloud_property_variable(section, name))
     }
 
     /// A variable of the user's choice that holds a secret, without the white space around it.
@@ -216,7 +216,7 @@ impl Env {
         if name.is_empty() || name.contains(['=', '\0']) {
             return Ok(None);
         }
-        match self.named(name).map(OsString::into_string) {
+        match self.lookup(name).map(OsString::into_string) {
             None => Ok(None),
             Some(Ok(text)) => Ok(Some(Secret::new(text.trim())).filter(|text| !text.is_empty())),
             Some(Err(_)) => {
@@ -228,7 +228,7 @@ impl Env {
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
-    fn named(&self, name: &str) -> Option<OsString> {
+    fn lookup(&self, name: &str) -> Option<OsString> {
         match self {
             Env::Process => std::env::var_os(name),
             Env::Fixed(variables) => variables.get(name).cloned(),
@@ -237,12 +237,12 @@ impl Env {
 }
 
 /// The variable that sets one of gcloud's properties.
-pub fn property_name(section: &str, name: &str) -> String {
+pub fn gcloud_property_variable(section: &str, name: &str) -> String {
     format!("CLOUDSDK_{section}_{name}").to_ascii_uppercase()
 }
 
 /// gcloud's idea of a true value.
-pub fn is_yes(text: &str) -> bool {
+pub fn is_true_text(text: &str) -> bool {
     ["true", "1", "on", "yes", "y"].iter().any(|yes| text.trim().eq_ignore_ascii_case(yes))
 }
 
@@ -264,15 +264,18 @@ mod tests {
     #[test]
     fn every_gcloud_property_has_a_variable() {
         let env = fixed("CLOUDSDK_CORE_UNIVERSE_DOMAIN", "");
-        assert_eq!(property_name("core", "universe_domain"), CLOUDSDK_CORE_UNIVERSE_DOMAIN.name);
-        assert_eq!(env.property("core", "universe_domain"), Some(OsString::new()));
-        assert_eq!(env.property("core", "account"), None);
+        assert_eq!(
+            gcloud_property_variable("core", "universe_domain"),
+            CLOUDSDK_CORE_UNIVERSE_DOMAIN.name
+        );
+        assert_eq!(env.gcloud_property("core", "universe_domain"), Some(OsString::new()));
+        assert_eq!(env.gcloud_property("core", "account"), None);
     }
 
     #[test]
     fn proxies_are_read_in_both_cases() {
         assert_eq!(
-            fixed("https_proxy", "http://p:1").either_case(&HTTPS_PROXY).expect("text").as_deref(),
+            fixed("https_proxy", "http://p:1").any_case(&HTTPS_PROXY).expect("text").as_deref(),
             Some("http://p:1")
         );
     }

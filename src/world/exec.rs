@@ -15,16 +15,18 @@ use crate::error::{Error, Result, io_reason};
 use crate::printable;
 use crate::world::guard;
 
-pub use browser::{Browser, open};
-pub use capture::{Failure, LARGEST, Run, Talk, capture, talk};
-pub use handed::Handed;
+pub use browser::{Browser, open_browser};
+pub use capture::{
+    CaptureCommand, CommandFailure, MAX_OUTPUT_BYTES, PipedCommand, capture_output, run_piped,
+};
+pub use handed::InheritedPipe;
 
 /// A variable of the child: set, or removed.
-pub type Change<'n> = (&'n str, Option<OsString>);
+pub type EnvChange<'n> = (&'n str, Option<OsString>);
 
 /// A program that could not be started, with the status a shell would give.
 #[derive(Debug)]
-pub struct NotStarted {
+pub struct SpawnError {
     /// 127: there is no such program; 126: it cannot be run.
     pub status: u8,
     /// Why, for the person who typed its name.
@@ -36,37 +38,40 @@ pub struct NotStarted {
 ///
 /// # Errors
 /// When the program could not be started.
-pub fn run(words: &[OsString], changes: &[Change<'_>]) -> std::result::Result<u8, NotStarted> {
-    run_with(words, changes, Vec::new(), None)
+pub fn run(
+    argv: &[OsString],
+    env_changes: &[EnvChange<'_>],
+) -> std::result::Result<u8, SpawnError> {
+    run_with_pipes(argv, env_changes, Vec::new(), None)
 }
 
 /// What is done with a piece of what a child says on standard error; an empty piece is its end.
-pub type Listener<'a> = &'a mut dyn FnMut(&[u8]);
+pub type StderrListener<'a> = &'a mut dyn FnMut(&[u8]);
 
 /// The same, with values handed over through pipes, and somebody who listens to the child's standard error.
 ///
 /// # Errors
 /// When the program could not be started.
-pub fn run_with(
-    words: &[OsString],
-    changes: &[Change<'_>],
-    handed: Vec<Handed>,
-    listener: Option<Listener<'_>>,
-) -> std::result::Result<u8, NotStarted> {
+pub fn run_with_pipes(
+    argv: &[OsString],
+    env_changes: &[EnvChange<'_>],
+    pipes: Vec<InheritedPipe>,
+    listener: Option<StderrListener<'_>>,
+) -> std::result::Result<u8, SpawnError> {
     // Signals that arrive before the child exists wait here for it.
-    let signals = Signals::caught().map_err(|error| NotStarted { status: 126, error })?;
-    let (mut child, shown) = spawn(words, changes, listener.is_some())?;
-    let forwarding = signals.forward(&child);
-    handed.into_iter().for_each(Handed::over);
-    if let (Some(listener), Some(mut said)) = (listener, child.stderr.take()) {
+    let signals = TerminationSignals::catch().map_err(|error| SpawnError { status: 126, error })?;
+    let (mut child, program_name) = spawn_child(argv, env_changes, listener.is_some())?;
+    let forwarding = signals.forward_to(&child);
+    pipes.into_iter().for_each(InheritedPipe::write_to_child);
+    if let (Some(listener), Some(mut stderr)) = (listener, child.stderr.take()) {
         let mut piece = [0; 4096];
         // What can no longer be read was said.
-        while let Ok(length @ 1..) = said.read(&mut piece) {
+        while let Ok(length @ 1..) = stderr.read(&mut piece) {
             listener(&piece[..length]);
         }
         listener(&[]);
     }
-    forwarding.wait(&mut child).map(status).map_err(|error| lost(&shown, &error))
+    forwarding.wait(&mut child).map(exit_code).map_err(|error| wait_error(&program_name, &error))
 }
 
 /// The same, and does a chore now and then until the child has ended: the chore says after how long it wants to
@@ -74,26 +79,33 @@ pub fn run_with(
 ///
 /// # Errors
 /// When the program could not be started.
-pub fn run_beside(
-    words: &[OsString],
-    changes: &[Change<'_>],
-    signals: Signals,
-    mut chore: impl FnMut() -> Duration,
-) -> std::result::Result<u8, NotStarted> {
-    let (mut child, shown) = spawn(words, changes, false)?;
-    let forwarding = signals.forward(&child);
+pub fn run_with_periodic_task(
+    argv: &[OsString],
+    env_changes: &[EnvChange<'_>],
+    signals: TerminationSignals,
+    mut task: impl FnMut() -> Duration,
+) -> std::result::Result<u8, SpawnError> {
+    let (mut child, program_name) = spawn_child(argv, env_changes, false)?;
+    let forwarding = signals.forward_to(&child);
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
-        let ended = forwarding.wait(&mut child);
+        let exit_status = forwarding.wait(&mut child);
         // Nobody waits for it any more only when this process is about to end.
-        let _ = sender.send(ended);
+        let _ = sender.send(exit_status);
     });
     loop {
-        match receiver.recv_timeout(chore()) {
-            Ok(ended) => return ended.map(status).map_err(|error| lost(&shown, &error)),
+        match receiver.recv_timeout(task()) {
+            Ok(exit_status) => {
+                return exit_status
+                    .map(exit_code)
+                    .map_err(|error| wait_error(&program_name, &error));
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {
-                return Err(lost(&shown, &std::io::Error::other("its end was not seen")));
+                return Err(wait_error(
+                    &program_name,
+                    &std::io::Error::other("its end was not seen"),
+                ));
             }
         }
     }
@@ -105,14 +117,17 @@ pub fn run_beside(
 /// # Errors
 /// When the program could not be started. Success does not come back.
 #[cfg(unix)]
-pub fn replace(words: &[OsString], changes: &[Change<'_>]) -> std::result::Result<u8, NotStarted> {
+pub fn replace_process(
+    argv: &[OsString],
+    env_changes: &[EnvChange<'_>],
+) -> std::result::Result<u8, SpawnError> {
     use std::os::unix::process::CommandExt;
 
-    let (program, arguments) = program(words)?;
-    let mut command = command(program, arguments, changes);
+    let (program, arguments) = split_program(argv)?;
+    let mut command = build_command(program, arguments, env_changes);
     // A new program can be looked into again: that is the system's doing.
-    let error = guard::for_a_child(|| command.exec());
-    Err(not_started(program, &error))
+    let error = guard::with_inherited_core_limit(|| command.exec());
+    Err(spawn_error(program, &error))
 }
 
 /// Becomes the program, as far as this system can: runs it and gives its status.
@@ -120,8 +135,11 @@ pub fn replace(words: &[OsString], changes: &[Change<'_>]) -> std::result::Resul
 /// # Errors
 /// When the program could not be started.
 #[cfg(not(unix))]
-pub fn replace(words: &[OsString], changes: &[Change<'_>]) -> std::result::Result<u8, NotStarted> {
-    run(words, changes)
+pub fn replace_process(
+    argv: &[OsString],
+    env_changes: &[EnvChange<'_>],
+) -> std::result::Result<u8, SpawnError> {
+    run(argv, env_changes)
 }
 
 /// The same, with values handed over through pipes. Where one is too long to be left in its pipe, the program is
@@ -129,67 +147,69 @@ pub fn replace(words: &[OsString], changes: &[Change<'_>]) -> std::result::Resul
 ///
 /// # Errors
 /// When the program could not be started.
-pub fn replace_with(
-    words: &[OsString],
-    changes: &[Change<'_>],
-    handed: Vec<Handed>,
-) -> std::result::Result<u8, NotStarted> {
-    if !handed.iter().all(Handed::fits) {
-        return run_with(words, changes, handed, None);
+pub fn replace_process_with_pipes(
+    argv: &[OsString],
+    env_changes: &[EnvChange<'_>],
+    pipes: Vec<InheritedPipe>,
+) -> std::result::Result<u8, SpawnError> {
+    if !pipes.iter().all(InheritedPipe::fits_in_pipe) {
+        return run_with_pipes(argv, env_changes, pipes, None);
     }
-    let laid = handed.into_iter().map(Handed::lay).collect::<std::io::Result<Vec<_>>>();
-    let _laid = laid.map_err(|error| {
+    let filled = pipes.into_iter().map(InheritedPipe::fill).collect::<std::io::Result<Vec<_>>>();
+    let _filled = filled.map_err(|error| {
         let error = Error::unexpected(format!("no pipe, {}", io_reason(&error)));
-        NotStarted { status: 126, error }
+        SpawnError { status: 126, error }
     })?;
-    replace(words, changes)
+    replace_process(argv, env_changes)
 }
 
 /// The program and its arguments.
 ///
 /// # Errors
 /// Usage, when no program is named.
-pub fn program(words: &[OsString]) -> std::result::Result<(&OsString, &[OsString]), NotStarted> {
-    let what = match words.split_first() {
+pub fn split_program(
+    argv: &[OsString],
+) -> std::result::Result<(&OsString, &[OsString]), SpawnError> {
+    let what = match argv.split_first() {
         Some((program, arguments)) if !program.is_empty() => return Ok((program, arguments)),
         Some(_) => "an empty word stands where the command belongs",
         None => "no command was given",
     };
     let error = Error::usage(what).hint("name one behind --");
-    Err(NotStarted { status: 2, error })
+    Err(SpawnError { status: 2, error })
 }
 
-fn spawn(
-    words: &[OsString],
-    changes: &[Change<'_>],
-    listened_to: bool,
-) -> std::result::Result<(Child, String), NotStarted> {
-    let (program, arguments) = program(words)?;
-    let mut command = command(program, arguments, changes);
-    if listened_to {
+fn spawn_child(
+    argv: &[OsString],
+    env_changes: &[EnvChange<'_>],
+    pipe_stderr: bool,
+) -> std::result::Result<(Child, String), SpawnError> {
+    let (program, arguments) = split_program(argv)?;
+    let mut command = build_command(program, arguments, env_changes);
+    if pipe_stderr {
         command.stderr(Stdio::piped());
     }
-    let child = guard::for_a_child(|| command.spawn());
-    let child = child.map_err(|error| not_started(program, &error))?;
+    let child = guard::with_inherited_core_limit(|| command.spawn());
+    let child = child.map_err(|error| spawn_error(program, &error))?;
     Ok((child, printable::os(program)))
 }
 
-fn not_started(program: &OsString, error: &std::io::Error) -> NotStarted {
+fn spawn_error(program: &OsString, error: &std::io::Error) -> SpawnError {
     let shown = printable::os(program);
     // The system says the same of a script whose interpreter is missing.
-    let is_there = Path::new(program).components().count() > 1 && Path::new(program).exists();
-    match (error.kind(), is_there) {
-        (std::io::ErrorKind::NotFound, false) => NotStarted {
+    let exists = Path::new(program).components().count() > 1 && Path::new(program).exists();
+    match (error.kind(), exists) {
+        (std::io::ErrorKind::NotFound, false) => SpawnError {
             status: 127,
             error: Error::unexpected(format!("{shown}: no such program"))
                 .hint(format!("command -v {shown}")),
         },
-        (std::io::ErrorKind::NotFound, true) => NotStarted {
+        (std::io::ErrorKind::NotFound, true) => SpawnError {
             status: 126,
             error: Error::unexpected(format!("{shown}: cannot be run, its interpreter is missing"))
                 .hint(format!("head -n 1 {shown}")),
         },
-        _ => NotStarted {
+        _ => SpawnError {
             status: 126,
             error: Error::unexpected(format!("{shown}: cannot be run, {}", io_reason(error)))
                 .hint(format!("ls -l {shown}")),
@@ -197,16 +217,20 @@ fn not_started(program: &OsString, error: &std::io::Error) -> NotStarted {
     }
 }
 
-fn lost(shown: &str, error: &std::io::Error) -> NotStarted {
-    let error = Error::unexpected(format!("{shown}: lost, {}", io_reason(error)));
-    NotStarted { status: 126, error }
+fn wait_error(program_name: &str, error: &std::io::Error) -> SpawnError {
+    let error = Error::unexpected(format!("{program_name}: lost, {}", io_reason(error)));
+    SpawnError { status: 126, error }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the door")]
-fn command(program: &OsString, arguments: &[OsString], changes: &[Change<'_>]) -> Command {
+fn build_command(
+    program: &OsString,
+    arguments: &[OsString],
+    env_changes: &[EnvChange<'_>],
+) -> Command {
     let mut command = Command::new(program);
     command.args(arguments);
-    for (name, value) in changes {
+    for (name, value) in env_changes {
         match value {
             Some(value) => command.env(name, value),
             None => command.env_remove(name),
@@ -216,22 +240,22 @@ fn command(program: &OsString, arguments: &[OsString], changes: &[Change<'_>]) -
 }
 
 #[cfg(unix)]
-fn status(ended: ExitStatus) -> u8 {
+fn exit_code(exit_status: ExitStatus) -> u8 {
     use std::os::unix::process::ExitStatusExt;
-    let code = ended.code().or_else(|| ended.signal().map(|signal| 128 + signal));
+    let code = exit_status.code().or_else(|| exit_status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
 #[cfg(not(unix))]
-fn status(ended: ExitStatus) -> u8 {
-    ended.code().map_or(1, |code| u8::try_from(code).unwrap_or(1))
+fn exit_code(exit_status: ExitStatus) -> u8 {
+    exit_status.code().map_or(1, |code| u8::try_from(code).unwrap_or(1))
 }
 
 #[cfg(unix)]
-pub use unix::Signals;
+pub use unix::TerminationSignals;
 
 #[cfg(not(unix))]
-pub use elsewhere::Signals;
+pub use elsewhere::TerminationSignals;
 
 #[cfg(unix)]
 mod unix {
@@ -247,25 +271,25 @@ mod unix {
     use super::{Error, Result, io_reason};
 
     /// What ends a program from outside.
-    const CAUGHT: [(i32, Signal); 3] =
+    const FORWARDED_SIGNALS: [(i32, Signal); 3] =
         [(SIGINT, Signal::INT), (SIGTERM, Signal::TERM), (SIGHUP, Signal::HUP)];
 
     /// The signals that ask this process to end, caught from now on.
-    pub struct Signals(Receiver<(i32, Signal)>);
+    pub struct TerminationSignals(Receiver<(i32, Signal)>);
 
-    impl Signals {
+    impl TerminationSignals {
         /// Catches them.
         ///
         /// # Errors
         /// When the system does not allow it.
-        pub fn caught() -> Result<Signals> {
+        pub fn catch() -> Result<TerminationSignals> {
             let (sender, receiver) = channel();
-            for (number, signal) in CAUGHT {
-                watch(number, signal, sender.clone()).map_err(|error| {
+            for (number, signal) in FORWARDED_SIGNALS {
+                register_signal(number, signal, sender.clone()).map_err(|error| {
                     Error::unexpected(format!("signals cannot be caught, {}", io_reason(&error)))
                 })?;
             }
-            Ok(Signals(receiver))
+            Ok(TerminationSignals(receiver))
         }
 
         /// Waits for one and says which.
@@ -274,16 +298,17 @@ mod unix {
         }
 
         /// Hands them on to `child` until it has ended.
-        pub(super) fn forward(self, child: &Child) -> Forwarding {
-            let living = Arc::new(Mutex::new(true));
-            let seen = Arc::clone(&living);
+        pub(super) fn forward_to(self, child: &Child) -> SignalForwarding {
+            let child_is_alive = Arc::new(Mutex::new(true));
+            let shared_child_is_alive = Arc::clone(&child_is_alive);
             let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
             // Ctrl-C at a terminal reaches the whole group: the child has it already.
             let at_terminal = std::io::stdin().is_terminal();
             std::thread::spawn(move || {
                 while let Ok((number, signal)) = self.0.recv() {
-                    let living = seen.lock().unwrap_or_else(PoisonError::into_inner);
-                    if let (true, Some(pid)) = (*living, pid)
+                    let child_is_alive =
+                        shared_child_is_alive.lock().unwrap_or_else(PoisonError::into_inner);
+                    if let (true, Some(pid)) = (*child_is_alive, pid)
                         && !(at_terminal && number == SIGINT)
                     {
                         // A child that has just ended gets nothing, which is right.
@@ -291,12 +316,16 @@ mod unix {
                     }
                 }
             });
-            Forwarding { pid, living }
+            SignalForwarding { pid, child_is_alive }
         }
     }
 
     /// One signal's way into the channel; `pipe::register` is the one safe way that wakes a waiting thread.
-    fn watch(number: i32, signal: Signal, sender: Sender<(i32, Signal)>) -> std::io::Result<()> {
+    fn register_signal(
+        number: i32,
+        signal: Signal,
+        sender: Sender<(i32, Signal)>,
+    ) -> std::io::Result<()> {
         let (mut read, write) = UnixStream::pair()?;
         signal_hook::low_level::pipe::register(number, write)?;
         std::thread::spawn(move || {
@@ -310,12 +339,12 @@ mod unix {
     }
 
     /// A child that gets this process's signals.
-    pub(super) struct Forwarding {
+    pub(super) struct SignalForwarding {
         pid: Option<Pid>,
-        living: Arc<Mutex<bool>>,
+        child_is_alive: Arc<Mutex<bool>>,
     }
 
-    impl Forwarding {
+    impl SignalForwarding {
         /// Waits for the end of the child. Its number is given back to the system only after forwarding has
         /// stopped, so that no stranger is hit.
         pub(super) fn wait(&self, child: &mut Child) -> std::io::Result<ExitStatus> {
@@ -323,7 +352,7 @@ mod unix {
                 let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
                 while waitid(WaitId::Pid(pid), options).err() == Some(rustix::io::Errno::INTR) {}
             }
-            *self.living.lock().unwrap_or_else(PoisonError::into_inner) = false;
+            *self.child_is_alive.lock().unwrap_or_else(PoisonError::into_inner) = false;
             child.wait()
         }
     }
@@ -336,15 +365,15 @@ mod elsewhere {
     use super::Result;
 
     /// Ctrl-C ends this process and its child alike; there is nothing to hand on.
-    pub struct Signals;
+    pub struct TerminationSignals;
 
-    impl Signals {
+    impl TerminationSignals {
         /// Does nothing.
         ///
         /// # Errors
         /// Never.
-        pub fn caught() -> Result<Signals> {
-            Ok(Signals)
+        pub fn catch() -> Result<TerminationSignals> {
+            Ok(TerminationSignals)
         }
 
         /// Waits for ever.
@@ -354,15 +383,15 @@ mod elsewhere {
             }
         }
 
-        pub(super) fn forward(self, _: &Child) -> Forwarding {
-            Forwarding
+        pub(super) fn forward_to(self, _: &Child) -> SignalForwarding {
+            SignalForwarding
         }
     }
 
     /// Nothing to stop.
-    pub(super) struct Forwarding;
+    pub(super) struct SignalForwarding;
 
-    impl Forwarding {
+    impl SignalForwarding {
         pub(super) fn wait(&self, child: &mut Child) -> std::io::Result<ExitStatus> {
             child.wait()
         }
@@ -374,32 +403,35 @@ mod elsewhere {
 mod tests {
     use super::*;
 
-    fn run_words(words: &[&str]) -> std::result::Result<u8, u8> {
-        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+    fn run_args(argv: &[&str]) -> std::result::Result<u8, u8> {
+        let words: Vec<OsString> = argv.iter().map(OsString::from).collect();
         let changes = [("GAUTH_TEST_VALUE", Some(OsString::from("x y"))), ("HOME", None)];
         run(&words, &changes).map_err(|not| not.status)
     }
 
     #[test]
     fn the_childs_status_comes_back() {
-        assert_eq!(run_words(&["true"]), Ok(0));
-        assert_eq!(run_words(&["sh", "-c", "exit 42"]), Ok(42));
-        assert_eq!(run_words(&["sh", "-c", "kill -TERM $$"]), Ok(143));
-        assert_eq!(run_words(&["no-such-program-anywhere"]), Err(127));
-        assert_eq!(run_words(&["/dev/null"]), Err(126));
-        assert_eq!(run_words(&[]), Err(2));
+        assert_eq!(run_args(&["true"]), Ok(0));
+        assert_eq!(run_args(&["sh", "-c", "exit 42"]), Ok(42));
+        assert_eq!(run_args(&["sh", "-c", "kill -TERM $$"]), Ok(143));
+        assert_eq!(run_args(&["no-such-program-anywhere"]), Err(127));
+        assert_eq!(run_args(&["/dev/null"]), Err(126));
+        assert_eq!(run_args(&[]), Err(2));
     }
 
     #[test]
     fn a_chore_is_done_until_the_child_has_ended() {
         let words = ["sh", "-c", "sleep 0.2; exit 7"].map(OsString::from);
         let mut done = 0;
-        let chore = || {
+        let task = || {
             done += 1;
             Duration::from_millis(20)
         };
-        let signals = Signals::caught().expect("signals");
-        assert_eq!(run_beside(&words, &[], signals, chore).map_err(|not| not.status), Ok(7));
+        let signals = TerminationSignals::catch().expect("signals");
+        assert_eq!(
+            run_with_periodic_task(&words, &[], signals, task).map_err(|not| not.status),
+            Ok(7)
+        );
         assert!((2..=20).contains(&done), "{done}");
     }
 
@@ -418,6 +450,6 @@ mod tests {
     #[test]
     fn the_childs_environment_is_changed() {
         let script = r#"test "$GAUTH_TEST_VALUE" = "x y" && test -z "${HOME+set}""#;
-        assert_eq!(run_words(&["sh", "-c", script]), Ok(0));
+        assert_eq!(run_args(&["sh", "-c", script]), Ok(0));
     }
 }

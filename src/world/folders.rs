@@ -15,12 +15,12 @@ pub struct Folders {
     /// The home folder.
     pub home: Option<PathBuf>,
     /// Where the kernel tells about the machine: `/`, or elsewhere in tests.
-    pub root: PathBuf,
+    pub system_root: PathBuf,
 }
 
 impl Folders {
     /// The folders this environment asks for; without `HOME` the password database is asked.
-    pub fn of(env: &Env) -> Folders {
+    pub fn from_env(env: &Env) -> Folders {
         let home = match env {
             Env::Process => dirs::home_dir(),
             Env::Fixed(_) => env.os(&env::HOME).map(PathBuf::from),
@@ -36,21 +36,22 @@ impl Folders {
         let gcloud = env.os(&env::CLOUDSDK_CONFIG).map(PathBuf::from);
         Folders {
             gauth: gauth.or_else(|| config.map(|config| config.join("gauth"))),
-            gcloud: gcloud.or_else(|| gcloud_default(env, home.as_deref())),
+            gcloud: gcloud.or_else(|| default_gcloud_folder(env, home.as_deref())),
             home,
-            root: PathBuf::from("/"),
+            system_root: PathBuf::from("/"),
         }
     }
 
     /// Tells one start of the machine from the next, where the kernel says.
     pub fn boot_id(&self) -> Option<String> {
-        let id = std::fs::read_to_string(self.root.join("proc/sys/kernel/random/boot_id")).ok()?;
+        let id = std::fs::read_to_string(self.system_root.join("proc/sys/kernel/random/boot_id"))
+            .ok()?;
         Some(id.trim().to_owned())
     }
 
     /// Whether the firmware says that this is a machine of Google's.
     pub fn is_google_machine(&self) -> bool {
-        std::fs::read_to_string(self.root.join("sys/class/dmi/id/product_name"))
+        std::fs::read_to_string(self.system_root.join("sys/class/dmi/id/product_name"))
             .is_ok_and(|name| name.starts_with("Google"))
     }
 
@@ -58,7 +59,7 @@ impl Folders {
     ///
     /// # Errors
     /// When `GAUTH_CONFIG_DIR` is relative: its meaning would change with the current folder.
-    pub fn check(&self) -> Result<()> {
+    pub fn check_config_dir(&self) -> Result<()> {
         match &self.gauth {
             Some(folder) if folder.is_relative() => Err(Error::usage(format!(
                 "GAUTH_CONFIG_DIR is a relative path: {}",
@@ -71,12 +72,12 @@ impl Folders {
 }
 
 #[cfg(not(windows))]
-fn gcloud_default(_: &Env, home: Option<&std::path::Path>) -> Option<PathBuf> {
+fn default_gcloud_folder(_: &Env, home: Option<&std::path::Path>) -> Option<PathBuf> {
     home.map(|home| home.join(".config").join("gcloud"))
 }
 
 #[cfg(windows)]
-fn gcloud_default(env: &Env, _: Option<&std::path::Path>) -> Option<PathBuf> {
+fn default_gcloud_folder(env: &Env, _: Option<&std::path::Path>) -> Option<PathBuf> {
     let data = env.os(&env::APPDATA).map(PathBuf::from);
     Some(data.unwrap_or_else(|| PathBuf::from("C:\\")).join("gcloud"))
 }

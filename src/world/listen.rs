@@ -10,7 +10,7 @@ use crate::error::{Error, Result, io_reason};
 /// # Errors
 /// When the address is not loopback (exit 9), or the system does not allow it.
 #[expect(clippy::disallowed_methods, reason = "this is the door")]
-pub fn loopback(address: IpAddr, port: u16) -> Result<TcpListener> {
+pub fn bind_loopback(address: IpAddr, port: u16) -> Result<TcpListener> {
     if !address.is_loopback() {
         return Err(Error::not_safe(format!("{address} is not a loopback address"))
             .hint("use 127.0.0.1 or ::1"));
@@ -26,12 +26,12 @@ pub fn loopback(address: IpAddr, port: u16) -> Result<TcpListener> {
 
 /// Whether this machine has the address `::1` at all.
 #[expect(clippy::disallowed_methods, reason = "this is the door")]
-pub fn has_v6() -> bool {
+pub fn has_ipv6_loopback() -> bool {
     TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
 }
 
 /// Wakes a listener that waits for a connection, so that it can see that it is to stop. Nothing is sent.
-pub fn knock(address: SocketAddr) {
+pub fn wake_listener(address: SocketAddr) {
     if address.ip().is_loopback() {
         drop(TcpStream::connect_timeout(&address, Duration::from_secs(1)));
     }
@@ -45,12 +45,12 @@ mod tests {
     #[test]
     fn only_loopback_is_listened_on() {
         for address in ["0.0.0.0", "::", "192.0.2.1", "169.254.169.254"] {
-            let error = loopback(address.parse().expect("address"), 0).expect_err(address);
+            let error = bind_loopback(address.parse().expect("address"), 0).expect_err(address);
             assert_eq!(error.kind(), ErrorKind::Unsafe);
         }
-        let listener = loopback("127.0.0.1".parse().expect("address"), 0).expect("listener");
+        let listener = bind_loopback("127.0.0.1".parse().expect("address"), 0).expect("listener");
         let port = listener.local_addr().expect("address").port();
-        let taken = loopback("127.0.0.1".parse().expect("address"), port).expect_err("taken");
+        let taken = bind_loopback("127.0.0.1".parse().expect("address"), port).expect_err("taken");
         assert!(taken.message().contains("in use"), "{taken}");
     }
 }

@@ -44,39 +44,41 @@ pub struct World {
     /// Where things are kept.
     pub folders: Folders,
     /// When this process began, in Unix milliseconds.
-    pub started: i64,
+    pub started_at_millis: i64,
 }
 
 impl World {
     /// The real one.
     pub fn real() -> World {
         let env = Env::Process;
-        let clock: Arc<dyn Clock> = Arc::new(clock::System::new());
+        let clock: Arc<dyn Clock> = Arc::new(clock::SystemClock::new());
         World {
-            folders: Folders::of(&env),
+            folders: Folders::from_env(&env),
             terminal: Terminal::standard(&env),
             streams: Streams::standard(),
-            http: Box::new(http::Wire::new()),
-            random: Box::new(random::System),
-            started: clock.unix_millis(),
+            http: Box::new(http::HttpTransport::new()),
+            random: Box::new(random::SystemRandom),
+            started_at_millis: clock.unix_millis(),
             clock,
             env,
         }
     }
 
     /// Whether a person is there who can read a question and answer it.
-    pub fn is_attended(&self) -> bool {
-        let at_terminal = self.terminal.is_terminal && self.streams.in_is_terminal;
-        let typed_for = self.terminal.typist.is_some();
-        self.terminal.attended && at_terminal && (typed_for || !prompt::in_background())
+    pub fn is_interactive(&self) -> bool {
+        let at_terminal = self.terminal.is_terminal && self.streams.stdin_is_terminal;
+        let has_scripted_input = self.terminal.scripted_input.is_some();
+        self.terminal.may_prompt
+            && at_terminal
+            && (has_scripted_input || !prompt::is_in_background())
     }
 
     /// Keeps a token out of the log of GitHub Actions, whose own secrets are all it hides by itself: to be called
     /// before the token goes anywhere. Elsewhere nothing happens.
-    pub fn mask(&self, token: &Secret) {
+    pub fn mask_in_ci_log(&self, token: &Secret) {
         let on_github = self.env.os(&env::GITHUB_ACTIONS).is_some_and(|value| value == "true");
         if on_github && !token.is_empty() {
-            self.terminal.mask(token);
+            self.terminal.add_github_mask(token);
         }
     }
 }

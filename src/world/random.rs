@@ -12,9 +12,9 @@ pub trait Random {
 }
 
 /// The operating system's generator.
-pub struct System;
+pub struct SystemRandom;
 
-impl Random for System {
+impl Random for SystemRandom {
     fn fill(&self, bytes: &mut [u8]) -> Result<()> {
         getrandom::fill(bytes)
             .map_err(|error| Error::unexpected(format!("no randomness from the system, {error}")))
@@ -22,14 +22,14 @@ impl Random for System {
 }
 
 /// Eight random bytes as hex, for names of temporary files.
-pub fn name(random: &dyn Random) -> Result<String> {
+pub fn hex_name(random: &dyn Random) -> Result<String> {
     let mut bytes = [0; 8];
     random.fill(&mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// A number in `0.0..1.0`, for jitter; no cryptography hangs on it.
-pub fn fraction(random: &dyn Random) -> f64 {
+pub fn unit_fraction(random: &dyn Random) -> f64 {
     let mut bytes = [0; 4];
     match random.fill(&mut bytes) {
         Ok(()) => f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0),

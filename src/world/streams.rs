@@ -7,36 +7,36 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, io_reason};
-use crate::private_file::{self, Fault};
+use crate::private_file::{self, PrivateFileError};
 
 /// The door to standard input and output.
 pub struct Streams {
-    input: Input,
+    input: InputSource,
     output: RefCell<Box<dyn Write>>,
     /// Whether standard input is a terminal.
-    pub in_is_terminal: bool,
+    pub stdin_is_terminal: bool,
     /// Whether standard output is a terminal.
-    pub out_is_terminal: bool,
+    pub stdout_is_terminal: bool,
 }
 
 impl Streams {
     /// The process's own.
     pub fn standard() -> Streams {
         Streams {
-            input: Input::Standard,
+            input: InputSource::Standard,
             output: RefCell::new(Box::new(StandardOutput)),
-            in_is_terminal: std::io::stdin().is_terminal(),
-            out_is_terminal: std::io::stdout().is_terminal(),
+            stdin_is_terminal: std::io::stdin().is_terminal(),
+            stdout_is_terminal: std::io::stdout().is_terminal(),
         }
     }
 
     /// Others, for tests.
-    pub fn other(input: Box<dyn Read>, output: Box<dyn Write>) -> Streams {
+    pub fn from_parts(input: Box<dyn Read>, output: Box<dyn Write>) -> Streams {
         Streams {
-            input: Input::Other(RefCell::new(input)),
+            input: InputSource::Other(RefCell::new(input)),
             output: RefCell::new(output),
-            in_is_terminal: false,
-            out_is_terminal: false,
+            stdin_is_terminal: false,
+            stdout_is_terminal: false,
         }
     }
 
@@ -44,7 +44,7 @@ impl Streams {
     ///
     /// # Errors
     /// A reader that went away is `BrokenPipe`; anything else (full disk, closed) is exit 1.
-    pub fn result(&self, bytes: &[u8]) -> crate::Result<()> {
+    pub fn write_result(&self, bytes: &[u8]) -> crate::Result<()> {
         let mut output = self.output.borrow_mut();
         output.write_all(bytes).and_then(|()| output.flush()).map_err(|error| match error.kind() {
             std::io::ErrorKind::BrokenPipe => {
@@ -58,10 +58,10 @@ impl Streams {
     }
 
     /// Ends standard output, for a command that lives on: who reads it need not wait for that.
-    pub fn let_go(&self) {
+    pub fn close_stdout(&self) {
         #[cfg(unix)]
-        if let Ok(nowhere) = std::fs::OpenOptions::new().write(true).open("/dev/null") {
-            let _ = rustix::stdio::dup2_stdout(nowhere);
+        if let Ok(dev_null) = std::fs::OpenOptions::new().write(true).open("/dev/null") {
+            let _ = rustix::stdio::dup2_stdout(dev_null);
         }
     }
 
@@ -69,33 +69,45 @@ impl Streams {
     ///
     /// # Errors
     /// When it cannot be read, is larger, or does not end in time.
-    pub fn read_input(&self, limit: usize, time: Duration) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    pub fn read_stdin(
+        &self,
+        limit: usize,
+        timeout: Duration,
+    ) -> Result<Zeroizing<Vec<u8>>, PrivateFileError> {
         let mut bytes = Zeroizing::new(Vec::new());
         match &self.input {
-            Input::Standard => read_standard(&mut bytes, limit, time)?,
-            Input::Other(given) => {
-                given.borrow_mut().read_to_end(&mut bytes)?;
+            InputSource::Standard => read_process_stdin(&mut bytes, limit, timeout)?,
+            InputSource::Other(reader) => {
+                reader.borrow_mut().read_to_end(&mut bytes)?;
             }
         }
         match bytes.len() > limit {
-            true => Err(Fault::TooLarge(limit)),
+            true => Err(PrivateFileError::TooLarge(limit)),
             false => Ok(bytes),
         }
     }
 }
 
 #[cfg(unix)]
-fn read_standard(bytes: &mut Vec<u8>, limit: usize, time: Duration) -> Result<(), Fault> {
-    private_file::read_patiently(&mut std::io::stdin(), bytes, limit, time)
+fn read_process_stdin(
+    bytes: &mut Vec<u8>,
+    limit: usize,
+    timeout: Duration,
+) -> Result<(), PrivateFileError> {
+    private_file::read_with_timeout(&mut std::io::stdin(), bytes, limit, timeout)
 }
 
 #[cfg(not(unix))]
-fn read_standard(bytes: &mut Vec<u8>, limit: usize, _: Duration) -> Result<(), Fault> {
+fn read_process_stdin(
+    bytes: &mut Vec<u8>,
+    limit: usize,
+    _: Duration,
+) -> Result<(), PrivateFileError> {
     std::io::stdin().take(limit as u64 + 1).read_to_end(bytes)?;
     Ok(())
 }
 
-enum Input {
+enum InputSource {
     Standard,
     Other(RefCell<Box<dyn Read>>),
 }

@@ -2,22 +2,22 @@
 #![allow(clippy::disallowed_methods)] // Tests stand outside: they open sockets and look at clocks.
 
 mod accounts;
+mod architecture;
 mod cache;
-mod ci;
-mod corpus;
+mod ci_federation;
 mod discovery;
 #[cfg(target_os = "linux")]
 mod e2e;
 mod exchange;
-mod generated;
+mod fuzz_corpus;
+mod generated_files;
 mod input;
 mod inspect;
 mod login;
 mod net;
-mod properties;
+mod property_tests;
 mod readme;
-mod samples;
+mod sample_credentials;
 mod sandbox;
 mod support;
-mod tidy;
 mod tokens;

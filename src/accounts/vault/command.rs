@@ -12,16 +12,16 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::printable;
 use crate::world::clock::Clock;
 use crate::world::env;
-use crate::world::exec::{self, Failure, Talk};
+use crate::world::exec::{self, CommandFailure, PipedCommand};
 use crate::{json, secret};
 
 /// Stands for the account in the words of a program.
-const ACCOUNT: &str = "{account}";
+const ACCOUNT_PLACEHOLDER: &str = "{account}";
 
 /// `store_command` of `config.toml`: the words of each call.
 #[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
-pub struct Programs {
+pub struct StoreCommands {
     /// Prints the login.
     get: Vec<String>,
     /// Reads the login on standard input, and keeps it.
@@ -31,13 +31,13 @@ pub struct Programs {
 }
 
 /// How programs are run.
-pub(super) struct Manner<'a> {
+pub(super) struct StoreCommandOptions<'a> {
     pub(super) clock: &'a dyn Clock,
-    pub(super) limit: Duration,
-    pub(super) attended: bool,
+    pub(super) timeout: Duration,
+    pub(super) is_interactive: bool,
 }
 
-impl Programs {
+impl StoreCommands {
     /// Checks that each call names a program, and the account: without it all accounts would have one entry.
     ///
     /// # Errors
@@ -45,42 +45,53 @@ impl Programs {
     pub fn check(&self) -> std::result::Result<(), String> {
         let calls =
             [("get", Some(&self.get)), ("put", Some(&self.put)), ("erase", self.erase.as_ref())];
-        for (name, words) in calls {
-            let Some(words) = words else { continue };
-            if words.first().is_none_or(String::is_empty) {
+        for (name, args) in calls {
+            let Some(args) = args else { continue };
+            if args.first().is_none_or(String::is_empty) {
                 return Err(format!("store_command.{name} names no program"));
             }
-            if !words.iter().skip(1).any(|word| word.contains(ACCOUNT)) {
-                return Err(format!("store_command.{name} does not say {ACCOUNT} anywhere"));
+            if !args.iter().skip(1).any(|word| word.contains(ACCOUNT_PLACEHOLDER)) {
+                return Err(format!(
+                    "store_command.{name} does not say {ACCOUNT_PLACEHOLDER} anywhere"
+                ));
             }
-            if words.iter().any(|word| word.contains('\0')) {
+            if args.iter().any(|word| word.contains('\0')) {
                 return Err(format!("store_command.{name} has a zero byte"));
             }
         }
         Ok(())
     }
 
-    pub(super) fn get(&self, account: &str, manner: &Manner<'_>) -> Result<Zeroizing<Vec<u8>>> {
-        let printed = run(&self.get, "get", account, None, manner)?;
-        if printed.trim_ascii().is_empty() {
-            return Err(failed(&self.get, "get", account, "prints nothing", manner));
+    pub(super) fn get(
+        &self,
+        account: &str,
+        options: &StoreCommandOptions<'_>,
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        let stdout = run_command(&self.get, "get", account, None, options)?;
+        if stdout.trim_ascii().is_empty() {
+            return Err(command_error(&self.get, "get", account, "prints nothing", options));
         }
-        match json::object(printed.trim_ascii()) {
-            Ok(_) => Ok(printed),
+        match json::parse_object(stdout.trim_ascii()) {
+            Ok(_) => Ok(stdout),
             Err(what) => {
                 let what = format!("prints what is no login: it {what}");
-                Err(failed(&self.get, "get", account, &what, manner))
+                Err(command_error(&self.get, "get", account, &what, options))
             }
         }
     }
 
-    pub(super) fn put(&self, account: &str, text: &[u8], manner: &Manner<'_>) -> Result<()> {
-        run(&self.put, "put", account, Some(text), manner).map(drop)
+    pub(super) fn put(
+        &self,
+        account: &str,
+        text: &[u8],
+        options: &StoreCommandOptions<'_>,
+    ) -> Result<()> {
+        run_command(&self.put, "put", account, Some(text), options).map(drop)
     }
 
-    pub(super) fn erase(&self, account: &str, manner: &Manner<'_>) -> Result<()> {
+    pub(super) fn erase(&self, account: &str, options: &StoreCommandOptions<'_>) -> Result<()> {
         match &self.erase {
-            Some(words) => run(words, "erase", account, None, manner).map(drop),
+            Some(args) => run_command(args, "erase", account, None, options).map(drop),
             None => {
                 let shown = printable::text(account);
                 Err(Error::unsupported(format!(
@@ -92,56 +103,65 @@ impl Programs {
     }
 }
 
-fn run(
-    words: &[String],
-    call: &str,
+fn run_command(
+    args: &[String],
+    operation: &str,
     account: &str,
     input: Option<&[u8]>,
-    manner: &Manner<'_>,
+    options: &StoreCommandOptions<'_>,
 ) -> Result<Zeroizing<Vec<u8>>> {
     let name = entry(account);
-    let filled: Vec<OsString> =
-        words.iter().map(|word| OsString::from(word.replace(ACCOUNT, &name))).collect();
+    let expanded_args: Vec<OsString> =
+        args.iter().map(|word| OsString::from(word.replace(ACCOUNT_PLACEHOLDER, &name))).collect();
     // A credential of ours is none of its business.
     let changes = [(env::GAUTH_CREDENTIALS.name, None)];
-    let talk = Talk {
-        words: &filled,
-        changes: &changes,
-        limit: manner.limit,
-        input,
-        attended: manner.attended,
+    let talk = PipedCommand {
+        argv: &expanded_args,
+        env_changes: &changes,
+        timeout: options.timeout,
+        stdin: input,
+        may_prompt: options.is_interactive,
     };
-    let (printed, said) = exec::talk(&talk, manner.clock);
-    printed.map_err(|failure| {
+    let (stdout, stderr) = exec::run_piped(&talk, options.clock);
+    stdout.map_err(|failure| {
         let what = match failure {
-            Failure::NotStarted(why) => why,
-            Failure::Exit(code) => format!("ended with status {code}"),
-            Failure::Signal(number) => format!("was ended by signal {number}"),
-            Failure::TooSlow => format!("did not answer within {} s", manner.limit.as_secs()),
-            Failure::TooMuch => "prints more than 1 MiB".to_owned(),
-            Failure::Lost(error) => format!("was lost, {}", crate::error::io_reason(&error)),
+            CommandFailure::NotStarted(why) => why,
+            CommandFailure::Exit(code) => format!("ended with status {code}"),
+            CommandFailure::Signal(number) => format!("was ended by signal {number}"),
+            CommandFailure::TimedOut => {
+                format!("did not answer within {} s", options.timeout.as_secs())
+            }
+            CommandFailure::OutputTooLarge => "prints more than 1 MiB".to_owned(),
+            CommandFailure::Io(error) => format!("was lost, {}", crate::error::io_reason(&error)),
         };
-        let what = match said.trim().lines().next() {
+        let what = match stderr.trim().lines().next() {
             Some(line) if !line.is_empty() => {
                 format!("{what}: \"{}\"", printable::text(&secret::redact(line)))
             }
             _ => what,
         };
-        failed(words, call, account, &what, manner)
+        command_error(args, operation, account, &what, options)
     })
 }
 
-fn failed(words: &[String], call: &str, account: &str, what: &str, manner: &Manner<'_>) -> Error {
+fn command_error(
+    args: &[String],
+    operation: &str,
+    account: &str,
+    what: &str,
+    options: &StoreCommandOptions<'_>,
+) -> Error {
     let name = entry(account);
-    let filled: Vec<String> = words.iter().map(|word| word.replace(ACCOUNT, &name)).collect();
-    let program = printable::text(filled.first().map_or("", String::as_str));
+    let expanded_args: Vec<String> =
+        args.iter().map(|word| word.replace(ACCOUNT_PLACEHOLDER, &name)).collect();
+    let program = printable::text(expanded_args.first().map_or("", String::as_str));
     let shown = printable::text(account);
-    let message = format!("{program} (store_command.{call}, for {shown}) {what}");
-    let line = printable::text(&filled.join(" "));
-    Error::new(ErrorKind::NoAnswer, message).hint(match (call, manner.attended) {
+    let message = format!("{program} (store_command.{operation}, for {shown}) {what}");
+    let command_line = printable::text(&expanded_args.join(" "));
+    Error::new(ErrorKind::NoAnswer, message).hint(match (operation, options.is_interactive) {
         ("put", _) => "check put of store_command in config.toml, or --store file".to_owned(),
-        (_, true) => format!("{line} by itself, to see what it says"),
-        (_, false) => format!("{line} at a terminal, where it can ask for what opens it"),
+        (_, true) => format!("{command_line} by itself, to see what it says"),
+        (_, false) => format!("{command_line} at a terminal, where it can ask for what opens it"),
     })
 }
 
@@ -149,9 +169,9 @@ fn failed(words: &[String], call: &str, account: &str, what: &str, manner: &Mann
 mod tests {
     use super::*;
 
-    fn programs(get: &[&str], put: &[&str], erase: Option<&[&str]>) -> Programs {
+    fn programs(get: &[&str], put: &[&str], erase: Option<&[&str]>) -> StoreCommands {
         let list = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        Programs { get: list(get), put: list(put), erase: erase.map(list) }
+        StoreCommands { get: list(get), put: list(put), erase: erase.map(list) }
     }
 
     #[test]

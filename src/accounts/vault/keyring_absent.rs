@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 /// # Errors
 /// Exit 7, always.
 pub(super) fn get(_: &str, _: Duration, _: bool) -> Result<Option<Zeroizing<Vec<u8>>>> {
-    Err(absent())
+    Err(unsupported_error())
 }
 
 /// Never keeps anything.
@@ -19,7 +19,7 @@ pub(super) fn get(_: &str, _: Duration, _: bool) -> Result<Option<Zeroizing<Vec<
 /// # Errors
 /// Exit 7, always.
 pub(super) fn put(_: &str, _: &[u8], _: Duration, _: bool) -> Result<()> {
-    Err(absent())
+    Err(unsupported_error())
 }
 
 /// Never had anything.
@@ -27,7 +27,7 @@ pub(super) fn put(_: &str, _: &[u8], _: Duration, _: bool) -> Result<()> {
 /// # Errors
 /// Exit 7, always.
 pub(super) fn erase(_: &str, _: Duration, _: bool) -> Result<()> {
-    Err(absent())
+    Err(unsupported_error())
 }
 
 /// Says so before anybody signs in.
@@ -35,10 +35,10 @@ pub(super) fn erase(_: &str, _: Duration, _: bool) -> Result<()> {
 /// # Errors
 /// Exit 7, always.
 pub(super) fn check() -> Result<()> {
-    Err(absent())
+    Err(unsupported_error())
 }
 
-fn absent() -> Error {
+fn unsupported_error() -> Error {
     match cfg!(target_os = "linux") {
         true => Error::unsupported("this gauth was built without the keyring").hint(
             "cargo install gauth-cli --features keyring; or --store command with a program such as secret-tool",

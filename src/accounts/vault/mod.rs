@@ -19,17 +19,17 @@ use crate::printable;
 use crate::world::World;
 use crate::world::clock::Clock;
 
-pub use command::Programs;
-pub use kept::Kept;
+pub use command::StoreCommands;
+pub use kept::ExternalSecret;
 
 /// How long a store may take where nobody is there to open it.
-const ALONE: Duration = Duration::from_secs(10);
+const NON_INTERACTIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long it may take where a person may be asked for what opens it.
-const ATTENDED: Duration = Duration::from_secs(120);
+const INTERACTIVE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A place for secrets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Store {
+pub enum SecretStore {
     /// The private file of the account.
     #[default]
     File,
@@ -39,16 +39,16 @@ pub enum Store {
     Command,
 }
 
-impl Store {
+impl SecretStore {
     /// All of them.
-    const ALL: [Store; 3] = [Store::File, Store::Keyring, Store::Command];
+    const ALL: [SecretStore; 3] = [SecretStore::File, SecretStore::Keyring, SecretStore::Command];
 
     /// As flag, setting and stored login name it.
     pub fn name(self) -> &'static str {
         match self {
-            Store::File => "file",
-            Store::Keyring => "keyring",
-            Store::Command => "command",
+            SecretStore::File => "file",
+            SecretStore::Keyring => "keyring",
+            SecretStore::Command => "command",
         }
     }
 
@@ -56,8 +56,8 @@ impl Store {
     ///
     /// # Errors
     /// Usage, when there is none.
-    pub fn named(name: &str, origin: &str) -> Result<Store> {
-        Store::ALL.into_iter().find(|store| store.name() == name).ok_or_else(|| {
+    pub fn parse(name: &str, origin: &str) -> Result<SecretStore> {
+        SecretStore::ALL.into_iter().find(|store| store.name() == name).ok_or_else(|| {
             let name = printable::text(name);
             Error::usage(format!("{origin}: there is no store {name}"))
                 .hint("name one of file, keyring, command")
@@ -67,30 +67,34 @@ impl Store {
 
 /// The way to the stores of this run: it is gone only when a token has to be minted.
 #[derive(Clone)]
-pub struct Vaults(Rc<Way>);
+pub struct SecretStores(Rc<SecretStoresInner>);
 
-struct Way {
-    programs: Option<Programs>,
+struct SecretStoresInner {
+    commands: Option<StoreCommands>,
     clock: Arc<dyn Clock>,
-    attended: bool,
+    is_interactive: bool,
     /// The settings file, for errors.
-    place: String,
+    config_location: String,
 }
 
-impl fmt::Debug for Vaults {
+impl fmt::Debug for SecretStores {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Vaults").finish_non_exhaustive()
     }
 }
 
-impl Vaults {
+impl SecretStores {
     /// With the programs that the settings file at `place` names, if it does.
-    pub fn new(programs: Option<Programs>, place: &str, world: &World) -> Vaults {
-        Vaults(Rc::new(Way {
-            programs,
+    pub fn new(
+        commands: Option<StoreCommands>,
+        config_location: &str,
+        world: &World,
+    ) -> SecretStores {
+        SecretStores(Rc::new(SecretStoresInner {
+            commands,
             clock: Arc::clone(&world.clock),
-            attended: world.is_attended(),
-            place: place.to_owned(),
+            is_interactive: world.is_interactive(),
+            config_location: config_location.to_owned(),
         }))
     }
 
@@ -98,12 +102,12 @@ impl Vaults {
     ///
     /// # Errors
     /// `LoginRequired` where there is none, `NoAnswer` where the store cannot be opened, naming store and account.
-    pub fn get(&self, store: Store, account: &str) -> Result<Zeroizing<Vec<u8>>> {
+    pub fn get(&self, store: SecretStore, account: &str) -> Result<Zeroizing<Vec<u8>>> {
         match store {
-            Store::File => Err(nothing(store, account)),
-            Store::Keyring => keyring::get(account, self.limit(), self.0.attended)?
-                .ok_or_else(|| nothing(store, account)),
-            Store::Command => self.programs()?.get(account, &self.manner()),
+            SecretStore::File => Err(no_entry_error(store, account)),
+            SecretStore::Keyring => keyring::get(account, self.timeout(), self.0.is_interactive)?
+                .ok_or_else(|| no_entry_error(store, account)),
+            SecretStore::Command => self.commands()?.get(account, &self.command_options()),
         }
     }
 
@@ -111,14 +115,16 @@ impl Vaults {
     ///
     /// # Errors
     /// As [`Vaults::get`], or that it did not keep it.
-    pub fn put(&self, store: Store, account: &str, text: &[u8]) -> Result<()> {
+    pub fn put(&self, store: SecretStore, account: &str, text: &[u8]) -> Result<()> {
         match store {
-            Store::File => return Ok(()),
-            Store::Keyring => keyring::put(account, text, self.limit(), self.0.attended)?,
-            Store::Command => self.programs()?.put(account, text, &self.manner())?,
+            SecretStore::File => return Ok(()),
+            SecretStore::Keyring => {
+                keyring::put(account, text, self.timeout(), self.0.is_interactive)?
+            }
+            SecretStore::Command => self.commands()?.put(account, text, &self.command_options())?,
         }
-        let kept = self.get(store, account);
-        match kept.as_ref().is_ok_and(|kept| kept.trim_ascii() == text.trim_ascii()) {
+        let stored = self.get(store, account);
+        match stored.as_ref().is_ok_and(|stored| stored.trim_ascii() == text.trim_ascii()) {
             true => Ok(()),
             false => {
                 let (store, shown) = (store.name(), printable::text(account));
@@ -134,11 +140,11 @@ impl Vaults {
     ///
     /// # Errors
     /// As [`Vaults::get`]; one that is not there is removed.
-    pub fn erase(&self, store: Store, account: &str) -> Result<()> {
+    pub fn erase(&self, store: SecretStore, account: &str) -> Result<()> {
         match store {
-            Store::File => Ok(()),
-            Store::Keyring => keyring::erase(account, self.limit(), self.0.attended),
-            Store::Command => self.programs()?.erase(account, &self.manner()),
+            SecretStore::File => Ok(()),
+            SecretStore::Keyring => keyring::erase(account, self.timeout(), self.0.is_interactive),
+            SecretStore::Command => self.commands()?.erase(account, &self.command_options()),
         }
     }
 
@@ -146,28 +152,32 @@ impl Vaults {
     ///
     /// # Errors
     /// Why not.
-    pub fn check(&self, store: Store) -> Result<()> {
+    pub fn check(&self, store: SecretStore) -> Result<()> {
         match store {
-            Store::File => Ok(()),
-            Store::Keyring => keyring::check(),
-            Store::Command => self.programs().map(drop),
+            SecretStore::File => Ok(()),
+            SecretStore::Keyring => keyring::check(),
+            SecretStore::Command => self.commands().map(drop),
         }
     }
 
-    fn programs(&self) -> Result<&Programs> {
-        self.0.programs.as_ref().ok_or_else(|| {
-            Error::malformed(&self.0.place, "names no store_command for the command store").hint(
+    fn commands(&self) -> Result<&StoreCommands> {
+        self.0.commands.as_ref().ok_or_else(|| {
+            Error::malformed(&self.0.config_location, "names no store_command for the command store").hint(
                 "gauth help files shows one; or gauth login --store file keeps the login in a private file",
             )
         })
     }
 
-    fn limit(&self) -> Duration {
-        if self.0.attended { ATTENDED } else { ALONE }
+    fn timeout(&self) -> Duration {
+        if self.0.is_interactive { INTERACTIVE_TIMEOUT } else { NON_INTERACTIVE_TIMEOUT }
     }
 
-    fn manner(&self) -> command::Manner<'_> {
-        command::Manner { clock: &*self.0.clock, limit: self.limit(), attended: self.0.attended }
+    fn command_options(&self) -> command::StoreCommandOptions<'_> {
+        command::StoreCommandOptions {
+            clock: &*self.0.clock,
+            timeout: self.timeout(),
+            is_interactive: self.0.is_interactive,
+        }
     }
 }
 
@@ -182,7 +192,7 @@ fn entry(account: &str) -> String {
 }
 
 /// A store has no login of this account.
-fn nothing(store: Store, account: &str) -> Error {
+fn no_entry_error(store: SecretStore, account: &str) -> Error {
     let (store, shown) = (store.name(), printable::text(account));
     let message = format!("the {store} store has no login of {shown}");
     Error::new(ErrorKind::LoginRequired, message)
@@ -202,10 +212,10 @@ mod tests {
 
     #[test]
     fn stores_are_known_by_their_names() {
-        for store in Store::ALL {
-            assert_eq!(Store::named(store.name(), "--store").ok(), Some(store));
+        for store in SecretStore::ALL {
+            assert_eq!(SecretStore::parse(store.name(), "--store").ok(), Some(store));
         }
-        let odd = Store::named("drawer", "--store").expect_err("none");
+        let odd = SecretStore::parse("drawer", "--store").expect_err("none");
         assert_eq!(odd.hint_text(), Some("name one of file, keyring, command"));
     }
 }

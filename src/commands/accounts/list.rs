@@ -3,49 +3,58 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::accounts::{self, State};
-use crate::discover::Search;
-use crate::discover::logins::{self, Condition, Login};
+use crate::accounts::{self, AccountSelection};
+use crate::discover::Discovery;
+use crate::discover::logins::{self, LoginState, StoredLogin};
 use crate::error::Result;
 use crate::flags::ReportFormat;
 use crate::printable;
 use crate::world::World;
-use crate::world::terminal::Paint;
+use crate::world::terminal::TextStyle;
 
 /// The widest that scopes get beside other columns.
-const WIDEST_SCOPES: usize = 48;
+const MAX_SCOPES_COLUMNS: usize = 48;
 
 /// The longest state that columns are made for; others are reasons.
-const SHORT_STATE: usize = 18;
+const MAX_STATE_COLUMNS: usize = 18;
 
 /// A line of the list.
-pub(super) struct Row {
-    login: Login,
+pub(super) struct AccountRow {
+    login: StoredLogin,
     active: bool,
-    condition: Condition,
+    condition: LoginState,
     profiles: Vec<String>,
 }
 
-impl Row {
+impl AccountRow {
     /// What is known of a login.
-    pub(super) fn of(login: Login, search: &Search<'_>, check: bool) -> Result<Row> {
-        let world = search.world();
-        let active = logins::active(search)?.is_some_and(|(name, keeper)| {
-            keeper == login.keeper && name.eq_ignore_ascii_case(&login.account)
+    pub(super) fn of(
+        login: StoredLogin,
+        discovery: &Discovery<'_>,
+        check: bool,
+    ) -> Result<AccountRow> {
+        let world = discovery.world();
+        let active = logins::active_account(discovery)?.is_some_and(|(name, keeper)| {
+            keeper == login.store && name.eq_ignore_ascii_case(&login.account)
         });
-        let profiles = State::read(world)?.profiles.into_iter();
+        let profiles = AccountSelection::read(world)?.profiles.into_iter();
         let profiles = profiles.filter(|(_, account)| {
-            login.keeper == logins::Keeper::Gauth && account.eq_ignore_ascii_case(&login.account)
+            login.store == logins::LoginStore::Gauth && account.eq_ignore_ascii_case(&login.account)
         });
         let condition = match check {
             // Each has the whole time: one server that is down tells nothing of the others.
-            true => login.check(&search.settings.broker(world)),
-            false => login.condition(world),
+            true => login.check_with_server(&discovery.config.broker(world)),
+            false => login.local_state(world),
         };
-        Ok(Row { active, condition, profiles: profiles.map(|(name, _)| name).collect(), login })
+        Ok(AccountRow {
+            active,
+            condition,
+            profiles: profiles.map(|(name, _)| name).collect(),
+            login,
+        })
     }
 
-    pub(super) fn login(&self) -> &Login {
+    pub(super) fn login(&self) -> &StoredLogin {
         &self.login
     }
 
@@ -64,18 +73,18 @@ impl Row {
     /// Its state in one line.
     pub(super) fn state(&self) -> String {
         match &self.condition {
-            Condition::Good => "ok".to_owned(),
-            Condition::MustSignIn(_) => "must sign in again".to_owned(),
-            Condition::Broken(why) => format!("broken: {why}"),
-            Condition::Failed(error) => format!("no token: {}", error.message()),
+            LoginState::Usable => "ok".to_owned(),
+            LoginState::LoginRequired(_) => "must sign in again".to_owned(),
+            LoginState::Unreadable(why) => format!("broken: {why}"),
+            LoginState::CheckFailed(error) => format!("no token: {}", error.message()),
         }
     }
 
-    fn painted(&self, state: &str, paint: Paint) -> String {
+    fn styled_state(&self, state: &str, paint: TextStyle) -> String {
         match &self.condition {
-            Condition::Good => state.to_owned(),
-            Condition::MustSignIn(_) => paint.notable(state),
-            Condition::Broken(_) | Condition::Failed(_) => paint.wrong(state),
+            LoginState::Usable => state.to_owned(),
+            LoginState::LoginRequired(_) => paint.warning(state),
+            LoginState::Unreadable(_) | LoginState::CheckFailed(_) => paint.failure(state),
         }
     }
 
@@ -95,7 +104,7 @@ fn scopes(login: &Map<String, Value>) -> Vec<String> {
 }
 
 /// Scopes in one line, without what all of Google's begin with.
-pub(super) fn in_short(scopes: &[String]) -> String {
+pub(super) fn short_scopes(scopes: &[String]) -> String {
     let short = |scope: &String| {
         let scope = scope.strip_prefix("https://www.googleapis.com/auth/").unwrap_or(scope);
         printable::text(scope)
@@ -120,67 +129,79 @@ fn short_kind(kind: &str) -> String {
 }
 
 /// All of them.
-pub(super) fn report(search: &Search<'_>, check: bool, format: ReportFormat) -> Result<String> {
-    let world = search.world();
-    let logins = logins::all(search);
-    if let Some(trouble) = &logins.trouble {
+pub(super) fn report(
+    discovery: &Discovery<'_>,
+    check: bool,
+    format: ReportFormat,
+) -> Result<String> {
+    let world = discovery.world();
+    let logins = logins::all(discovery);
+    if let Some(trouble) = &logins.gcloud_error {
         world.terminal.warn(&format!("gcloud's logins are not listed, {trouble}"));
     }
-    let rows = logins.all.into_iter().map(|login| Row::of(login, search, check));
-    let rows: Vec<Row> = rows.collect::<Result<_>>()?;
+    let rows = logins.all.into_iter().map(|login| AccountRow::of(login, discovery, check));
+    let rows: Vec<AccountRow> = rows.collect::<Result<_>>()?;
     match format {
-        ReportFormat::Text => Ok(table(&rows, world)),
-        ReportFormat::Json => json(&rows),
+        ReportFormat::Text => Ok(render_table(&rows, world)),
+        ReportFormat::Json => to_json(&rows),
     }
 }
 
-fn table(rows: &[Row], world: &World) -> String {
+fn render_table(rows: &[AccountRow], world: &World) -> String {
     if rows.is_empty() {
         return "no logins (gauth login makes one)\n".to_owned();
     }
-    let paint = world.terminal.paint(world.streams.out_is_terminal);
+    let paint = world.terminal.text_style(world.streams.stdout_is_terminal);
     let mut columns = vec![
         column("ACCOUNT", rows, |row| printable::text(&row.login.account)),
-        column("KIND", rows, Row::kind),
-        column("FROM", rows, |row| row.login.keeper.name().to_owned()),
+        column("KIND", rows, AccountRow::kind),
+        column("FROM", rows, |row| row.login.store.name().to_owned()),
     ];
-    let wide = |columns: &[Vec<String>]| -> usize {
-        2 + columns.iter().map(|column| 2 + width(column)).sum::<usize>()
+    let total_width = |columns: &[Vec<String>]| -> usize {
+        2 + columns.iter().map(|column| 2 + column_width(column)).sum::<usize>()
     };
-    let states = column("STATE", rows, Row::state);
-    let scopes = column("SCOPES", rows, |row| in_short(&row.scopes()));
-    let some = scopes.iter().skip(1).any(|scopes| !scopes.is_empty());
-    let room = wide(&columns) + 2 + width(&scopes) + width(&states);
-    if some && width(&scopes) <= WIDEST_SCOPES && room <= world.terminal.width {
+    let states = column("STATE", rows, AccountRow::state);
+    let scopes = column("SCOPES", rows, |row| short_scopes(&row.scopes()));
+    let has_scopes = scopes.iter().skip(1).any(|scopes| !scopes.is_empty());
+    let available = total_width(&columns) + 2 + column_width(&scopes) + column_width(&states);
+    if has_scopes
+        && column_width(&scopes) <= MAX_SCOPES_COLUMNS
+        && available <= world.terminal.width
+    {
         columns.push(scopes);
     }
     // Long names stand alone, above the rest of their line; long states below it.
     let short_state = states.iter().map(|state| state.chars().count());
-    let short_state = short_state.filter(|length| *length <= SHORT_STATE).max().unwrap_or(0);
-    let others = wide(&columns[1..]) + 2;
-    let room =
-        world.terminal.width.saturating_sub(others + short_state).max(width(&columns[0][..1]));
-    let account = columns[0].iter().map(|name| name.chars().count()).filter(|long| *long <= room);
-    let account = account.max().unwrap_or(0);
+    let short_state = short_state.filter(|length| *length <= MAX_STATE_COLUMNS).max().unwrap_or(0);
+    let other_columns_width = total_width(&columns[1..]) + 2;
+    let available = world
+        .terminal
+        .width
+        .saturating_sub(other_columns_width + short_state)
+        .max(column_width(&columns[0][..1]));
+    let account_width =
+        columns[0].iter().map(|name| name.chars().count()).filter(|length| *length <= available);
+    let account_width = account_width.max().unwrap_or(0);
     let mut text = String::new();
     for (index, state) in states.iter().enumerate() {
         let row = index.checked_sub(1).and_then(|index| rows.get(index));
-        let mark = if row.is_some_and(|row| row.active) { '*' } else { ' ' };
+        let marker = if row.is_some_and(|row| row.active) { '*' } else { ' ' };
         let name = &columns[0][index];
-        let mut line = match name.chars().count() > account {
-            true => format!("{mark} {name}\n  {:account$}  ", ""),
-            false => format!("{mark} {name:account$}  "),
+        let mut line = match name.chars().count() > account_width {
+            true => format!("{marker} {name}\n  {:account_width$}  ", ""),
+            false => format!("{marker} {name:account_width$}  "),
         };
         for column in &columns[1..] {
-            line.push_str(&format!("{:wide$}  ", column[index], wide = width(column)));
+            line.push_str(&format!("{:width$}  ", column[index], width = column_width(column)));
         }
-        let fits = others + account + state.chars().count() <= world.terminal.width;
+        let fits =
+            other_columns_width + account_width + state.chars().count() <= world.terminal.width;
         match (row, fits) {
             (None, _) => line.push_str(state),
-            (Some(row), true) => line.push_str(&row.painted(state, paint)),
+            (Some(row), true) => line.push_str(&row.styled_state(state, paint)),
             (Some(row), false) => {
-                let below = printable::wrapped(state, 4, world.terminal.width);
-                line = format!("{}\n    {}", line.trim_end(), row.painted(&below, paint));
+                let below = printable::wrap(state, 4, world.terminal.width);
+                line = format!("{}\n    {}", line.trim_end(), row.styled_state(&below, paint));
             }
         }
         text.push_str(&match row {
@@ -192,17 +213,17 @@ fn table(rows: &[Row], world: &World) -> String {
     text
 }
 
-fn column(heading: &str, rows: &[Row], cell: impl Fn(&Row) -> String) -> Vec<String> {
+fn column(heading: &str, rows: &[AccountRow], cell: impl Fn(&AccountRow) -> String) -> Vec<String> {
     std::iter::once(heading.to_owned()).chain(rows.iter().map(cell)).collect()
 }
 
-fn width(column: &[String]) -> usize {
+fn column_width(column: &[String]) -> usize {
     column.iter().map(|cell| cell.chars().count()).max().unwrap_or(0)
 }
 
 /// A login for programs.
 #[derive(Serialize)]
-pub(super) struct JsonRow<'a> {
+pub(super) struct AccountJson<'a> {
     account: &'a str,
     kind: Option<&'a str>,
     from: &'static str,
@@ -217,36 +238,36 @@ pub(super) struct JsonRow<'a> {
     signed_in_at: Option<&'a str>,
 }
 
-impl<'a> JsonRow<'a> {
+impl<'a> AccountJson<'a> {
     /// What is known of it.
-    pub(super) fn of(row: &'a Row) -> JsonRow<'a> {
+    pub(super) fn of(row: &'a AccountRow) -> AccountJson<'a> {
         let (state, detail) = match &row.condition {
-            Condition::Good => ("ok", None),
-            Condition::MustSignIn(why) => ("must_sign_in_again", Some(why.clone())),
-            Condition::Broken(why) => ("broken", Some(why.clone())),
-            Condition::Failed(error) => ("no_token", Some(error.message().to_owned())),
+            LoginState::Usable => ("ok", None),
+            LoginState::LoginRequired(why) => ("must_sign_in_again", Some(why.clone())),
+            LoginState::Unreadable(why) => ("broken", Some(why.clone())),
+            LoginState::CheckFailed(error) => ("no_token", Some(error.message().to_owned())),
         };
-        let about = row.login.describe().ok();
+        let info = row.login.load_info().ok();
         let json = row.login.json.as_ref().ok();
-        let universe = about.as_ref().and_then(|about| about.universe_domain.clone());
-        JsonRow {
+        let universe = info.as_ref().and_then(|about| about.universe_domain.clone());
+        AccountJson {
             account: &row.login.account,
             kind: row.login.kind(),
-            from: row.login.keeper.name(),
+            from: row.login.store.name(),
             active: row.active,
             state,
             detail,
             scopes: Some(row.scopes()).filter(|scopes| !scopes.is_empty()),
             file: printable::path(&row.login.file),
             profiles: &row.profiles,
-            universe_domain: universe.or_else(|| row.login.universe.clone()),
-            quota_project: about.and_then(|about| about.quota_project),
-            signed_in_at: json.and_then(|json| json.get(accounts::SIGNED_IN)?.as_str()),
+            universe_domain: universe.or_else(|| row.login.universe_domain.clone()),
+            quota_project: info.and_then(|about| about.quota_project),
+            signed_in_at: json.and_then(|json| json.get(accounts::SIGNED_IN_AT_FIELD)?.as_str()),
         }
     }
 }
 
-fn json(rows: &[Row]) -> Result<String> {
-    let rows: Vec<JsonRow<'_>> = rows.iter().map(JsonRow::of).collect();
-    Ok(super::pretty(&rows))
+fn to_json(rows: &[AccountRow]) -> Result<String> {
+    let rows: Vec<AccountJson<'_>> = rows.iter().map(AccountJson::of).collect();
+    Ok(super::to_pretty_json(&rows))
 }

@@ -9,19 +9,19 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use crate::accounts::State;
-use crate::commands::{Example, Group, Spec, Status, Words};
+use crate::accounts::AccountSelection;
+use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
 use crate::complete;
-use crate::discover::logins::{self, Login};
-use crate::discover::{self, Search};
+use crate::discover::logins::{self, StoredLogin};
+use crate::discover::{self, Discovery};
 use crate::error::{Error, Result};
-use crate::flags::{Effort, General, Network, Report, ReportFormat};
+use crate::flags::{CacheFlags, GeneralFlags, NetworkFlags, ReportFlags, ReportFormat};
 use crate::printable;
-use crate::settings::{Given, Settings, text};
+use crate::settings::{Config, Overrides, flag_text};
 use crate::world::World;
 
 /// The command.
-pub const SPEC: Spec = Spec {
+pub const SPEC: CommandSpec = CommandSpec {
     name: "accounts",
     aliases: &[],
     about: "list, choose, look at and export logins",
@@ -31,7 +31,7 @@ pub const SPEC: Spec = Spec {
         Example("gauth accounts show ada@example.com", "all there is, secrets hidden"),
         Example("gauth accounts show ada@example.com --export ada.json", "for other programs"),
     ],
-    more: "\
+    description: "\
 Lists the logins of gauth and of gcloud with what is known of them here: ok, must sign in again where the server has \
 refused the login, or broken where its file cannot be used. With --check each is asked for a token. A star marks the \
 one that is used where nothing else is named.
@@ -39,16 +39,16 @@ one that is used where nothing else is named.
 accounts use makes one of gauth's logins the active one, or with --profile that of a profile. accounts show tells \
 everything about one; --export writes it, secrets included, into a private file in the JSON that Google's libraries \
 read, without the fields that --strip names. gcloud's store is read and never changed.",
-    group: Group::SignIn,
-    flags: Flags::augment_args,
+    group: CommandGroup::SignIn,
+    flags: AccountsFlags::augment_args,
     run,
 };
 
 #[derive(Debug, Default, Args)]
-pub(super) struct Flags {
+pub(super) struct AccountsFlags {
     /// list (if nothing is said), use or show
     #[arg(value_name = "ACTION", default_value = "list", hide_default_value = true)]
-    action: Action,
+    action: AccountsAction,
     /// The account to use or show
     #[arg(value_name = "ACCOUNT", add = complete::accounts())]
     account: Option<OsString>,
@@ -65,15 +65,15 @@ pub(super) struct Flags {
     #[arg(long, requires = "export")]
     force: bool,
     #[command(flatten)]
-    network: Network,
+    network: NetworkFlags,
     #[command(flatten)]
-    report: Report,
+    report: ReportFlags,
     #[command(flatten)]
-    general: General,
+    general: GeneralFlags,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Action {
+enum AccountsAction {
     /// One line per login
     #[default]
     List,
@@ -83,58 +83,66 @@ enum Action {
     Show,
 }
 
-fn run(words: Words, world: &World) -> anyhow::Result<Status> {
-    let flags: Flags = words.flags()?;
+fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
+    let flags: AccountsFlags = args.flags()?;
     let account = flags.account()?;
-    let settings = Settings::resolve(&flags.given(), world)?;
+    let settings = Config::resolve(&flags.overrides(), world)?;
     let broker = settings.broker(world);
-    let search = Search { settings: &settings, broker: &broker, may_ask: false };
+    let discovery = Discovery { config: &settings, broker: &broker, allow_network: false };
     let format = flags.report.format.unwrap_or_default();
     let text = match account {
-        None => list::report(&search, flags.check, format)?,
+        None => list::report(&discovery, flags.check, format)?,
         Some(account) => match (flags.action, &flags.export) {
-            (Action::Use, _) => choose(&account, &flags, &search)?,
-            (_, None) => show::report(found(&account, &search)?, &search, format)?,
+            (AccountsAction::Use, _) => activate(&account, &flags, &discovery)?,
+            (_, None) => show::report(find_login(&account, &discovery)?, &discovery, format)?,
             (_, Some(path)) => {
-                let to = export::To { path, without: &flags.strip, replace: flags.force };
-                export::write(&found(&account, &search)?, &to, &search, format)?
+                let target = export::ExportTarget {
+                    path,
+                    omitted_fields: &flags.strip,
+                    replace: flags.force,
+                };
+                export::write(&find_login(&account, &discovery)?, &target, &discovery, format)?
             }
         },
     };
-    world.streams.result(text.as_bytes())?;
-    Ok(Status::DONE)
+    world.streams.write_result(text.as_bytes())?;
+    Ok(ExitStatus::SUCCESS)
 }
 
-impl Flags {
-    fn given(&self) -> Given {
+impl AccountsFlags {
+    fn overrides(&self) -> Overrides {
         // Asking means asking: a token that is cached tells nothing of its login.
-        let effort = Effort { refresh: self.check, ..self.network.effort() };
-        Given {
-            effort,
-            who: self.network.who(),
+        let cache = CacheFlags { refresh: self.check, ..self.network.cache_flags() };
+        Overrides {
+            cache,
+            credential: self.network.credential_flags(),
             general: self.general.clone(),
-            new_profile: self.action == Action::Use,
-            ..Given::default()
+            allow_new_profile: self.action == AccountsAction::Use,
+            ..Overrides::default()
         }
     }
 
     /// The account of an action that has one.
     fn account(&self) -> Result<Option<String>> {
         let account =
-            self.account.as_deref().map(|account| text("ACCOUNT", account)).transpose()?;
-        let asked = |what: &str, action: &str| {
+            self.account.as_deref().map(|account| flag_text("ACCOUNT", account)).transpose()?;
+        let goes_with = |what: &str, action: &str| {
             Err(Error::usage(format!("{what} goes with gauth accounts {action}"))
                 .hint("gauth accounts --help"))
         };
         match (self.action, account) {
-            (Action::List, Some(_)) => Err(Error::usage("there is a word too many")
+            (AccountsAction::List, Some(_)) => Err(Error::usage("there is a word too many")
                 .hint("gauth accounts show ACCOUNT, or gauth accounts alone")),
-            (Action::Use | Action::Show, _) if self.check => asked("--check", "list"),
-            (Action::List | Action::Use, _) if self.export.is_some() => asked("--export", "show"),
-            (Action::List, None) => Ok(None),
+            (AccountsAction::Use | AccountsAction::Show, _) if self.check => {
+                goes_with("--check", "list")
+            }
+            (AccountsAction::List | AccountsAction::Use, _) if self.export.is_some() => {
+                goes_with("--export", "show")
+            }
+            (AccountsAction::List, None) => Ok(None),
             (_, Some(account)) => Ok(Some(account)),
             (action, None) => {
-                let action = if action == Action::Use { "use" } else { "show" };
+                let action = if action == AccountsAction::Use { "use" } else { "show" };
                 Err(Error::usage("no account is named").hint(format!(
                     "gauth accounts {action} ada@example.com; gauth accounts lists them"
                 )))
@@ -144,36 +152,38 @@ impl Flags {
 }
 
 /// The login of this account: gauth's, or else gcloud's.
-fn found(account: &str, search: &Search<'_>) -> Result<Login> {
-    let logins = logins::all(search);
-    let same = |login: &Login| login.account.eq_ignore_ascii_case(account);
-    match (logins.all.into_iter().find(same), logins.trouble) {
+fn find_login(account: &str, discovery: &Discovery<'_>) -> Result<StoredLogin> {
+    let logins = logins::all(discovery);
+    let is_same_account = |login: &StoredLogin| login.account.eq_ignore_ascii_case(account);
+    match (logins.all.into_iter().find(is_same_account), logins.gcloud_error) {
         (Some(login), _) => Ok(login),
         (None, Some(trouble)) => Err(trouble),
-        (None, None) => Err(discover::no_login(account, search.world())),
+        (None, None) => Err(discover::no_login_error(account, discovery.world())),
     }
 }
 
 /// Makes a login the active one, or that of the profile in use.
-fn choose(account: &str, flags: &Flags, search: &Search<'_>) -> Result<String> {
-    let world = search.world();
-    let profile = search.settings.profile.as_deref();
-    let own = logins::own(search).into_iter().map(|login| login.account);
+fn activate(account: &str, flags: &AccountsFlags, discovery: &Discovery<'_>) -> Result<String> {
+    let world = discovery.world();
+    let profile = discovery.config.profile.as_deref();
+    let own = logins::gauth_logins(discovery).into_iter().map(|login| login.account);
     // As its file spells it.
     let Some(account) = own.into_iter().find(|own| own.eq_ignore_ascii_case(account)) else {
-        let shown = printable::text(&found(account, search)?.account);
+        let shown = printable::text(&find_login(account, discovery)?.account);
         return Err(Error::unsupported(format!("{shown} is a login of gcloud's, not of gauth's"))
             .hint(format!("gcloud config set account {shown}")));
     };
-    State::change(world, |state| match profile {
+    AccountSelection::update(world, |state| match profile {
         None => state.active = Some(account.clone()),
         Some(profile) => drop(state.profiles.insert(profile.to_owned(), account.clone())),
     })?;
-    if let Some(chosen) = Settings::resolve(&flags.given(), world)?.account
-        && !chosen.value.eq_ignore_ascii_case(&account)
+    if let Some(effective_account) = Config::resolve(&flags.overrides(), world)?.account
+        && !effective_account.value.eq_ignore_ascii_case(&account)
     {
-        let other = printable::text(&chosen.value);
-        world.terminal.warn(&format!("{} names {other}, which goes before it", chosen.origin));
+        let other = printable::text(&effective_account.value);
+        world
+            .terminal
+            .warn(&format!("{} names {other}, which goes before it", effective_account.origin));
     }
     Ok(match flags.report.format.unwrap_or_default() {
         ReportFormat::Text => match profile {
@@ -193,6 +203,6 @@ fn choose(account: &str, flags: &Flags, search: &Search<'_>) -> Result<String> {
 }
 
 /// JSON for programs, and a newline.
-fn pretty(value: &impl serde::Serialize) -> String {
+fn to_pretty_json(value: &impl serde::Serialize) -> String {
     format!("{}\n", serde_json::to_string_pretty(value).unwrap_or_default())
 }

@@ -4,39 +4,43 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::accounts::vault::kept;
-use crate::accounts::{SIGNED_IN, shape};
-use crate::commands::accounts::list::{JsonRow, Row, in_short};
-use crate::commands::accounts::pretty;
-use crate::credential::kind_in_words;
-use crate::discover::Search;
-use crate::discover::logins::Login;
+use crate::accounts::{SIGNED_IN_AT_FIELD, shape};
+use crate::commands::accounts::list::{AccountJson, AccountRow, short_scopes};
+use crate::commands::accounts::to_pretty_json;
+use crate::credential::credential_type_name;
+use crate::discover::Discovery;
+use crate::discover::logins::StoredLogin;
 use crate::duration;
 use crate::error::Result;
 use crate::flags::ReportFormat;
 use crate::printable;
 use crate::secret::Secret;
-use crate::token::{AccessRequest, Token, TokenRequest};
+use crate::token::{AccessTokenRequest, Token, TokenRequest};
 use crate::world::World;
 
 /// The report.
 ///
 /// # Errors
 /// When what is chosen cannot be read.
-pub(super) fn report(login: Login, search: &Search<'_>, format: ReportFormat) -> Result<String> {
-    let row = Row::of(login, search, false)?;
-    let world = search.world();
+pub(super) fn report(
+    login: StoredLogin,
+    discovery: &Discovery<'_>,
+    format: ReportFormat,
+) -> Result<String> {
+    let row = AccountRow::of(login, discovery, false)?;
+    let world = discovery.world();
     let token = row.login().credential.as_ref().and_then(|credential| {
-        let wish = TokenRequest::Access(AccessRequest::default());
-        search.broker.peek(&**credential, &wish)
+        let request = TokenRequest::AccessToken(AccessTokenRequest::default());
+        discovery.broker.peek_cached_token(&**credential, &request)
     });
-    let fields = row.login().json.as_ref().map(seen).unwrap_or_default();
+    let fields = row.login().json.as_ref().map(redacted_fields).unwrap_or_default();
     Ok(match format {
-        ReportFormat::Text => text(&row, &fields, token.as_ref(), world),
-        ReportFormat::Json => pretty(&Json {
-            row: JsonRow::of(&row),
-            token: token.as_ref().map(|token| JsonToken {
+        ReportFormat::Text => render_text(&row, &fields, token.as_ref(), world),
+        ReportFormat::Json => to_pretty_json(&AccountDetailsJson {
+            row: AccountJson::of(&row),
+            token: token.as_ref().map(|token| AccountTokenJson {
                 expires_at: token.expires_at.map(duration::rfc3339),
-                expires_in: token.left(world.clock.unix()),
+                expires_in: token.seconds_left(world.clock.unix_seconds()),
                 fingerprint: token.secret.fingerprint(),
             }),
             fields: &fields,
@@ -45,50 +49,55 @@ pub(super) fn report(login: Login, search: &Search<'_>, format: ReportFormat) ->
 }
 
 #[derive(Serialize)]
-struct Json<'a> {
+struct AccountDetailsJson<'a> {
     #[serde(flatten)]
-    row: JsonRow<'a>,
-    token: Option<JsonToken>,
+    row: AccountJson<'a>,
+    token: Option<AccountTokenJson>,
     fields: &'a Map<String, Value>,
 }
 
 #[derive(Serialize)]
-struct JsonToken {
+struct AccountTokenJson {
     expires_at: Option<String>,
     expires_in: Option<i64>,
     fingerprint: String,
 }
 
 /// The fields of a login as anybody may see them.
-fn seen(login: &Map<String, Value>) -> Map<String, Value> {
-    login.iter().map(|(name, value)| (name.clone(), seen_value(name, value))).collect()
+fn redacted_fields(login: &Map<String, Value>) -> Map<String, Value> {
+    login.iter().map(|(name, value)| (name.clone(), redacted_value(name, value))).collect()
 }
 
-fn seen_value(name: &str, value: &Value) -> Value {
+fn redacted_value(name: &str, value: &Value) -> Value {
     match value {
-        Value::Object(inner) => Value::Object(seen(inner)),
+        Value::Object(inner) => Value::Object(redacted_fields(inner)),
         _ if shape::is_public(name) => value.clone(),
-        Value::String(text) if text == kept::ELSEWHERE => value.clone(),
+        Value::String(text) if text == kept::SECRET_PLACEHOLDER => value.clone(),
         Value::String(text) => {
             let secret = Secret::new(text.as_str());
-            let (start, print) = (secret.beginning(), secret.fingerprint());
-            Value::from(format!("{start}… (fingerprint {print})"))
+            let (beginning, fingerprint) = (secret.known_prefix(), secret.fingerprint());
+            Value::from(format!("{beginning}… (fingerprint {fingerprint})"))
         }
         Value::Null | Value::Bool(_) => value.clone(),
         Value::Number(_) | Value::Array(_) => Value::from("…"),
     }
 }
 
-fn text(row: &Row, fields: &Map<String, Value>, token: Option<&Token>, world: &World) -> String {
-    let (login, now, width) = (row.login(), world.clock.unix(), world.terminal.width);
-    let kind = login.kind().map_or("a login", kind_in_words);
+fn render_text(
+    row: &AccountRow,
+    fields: &Map<String, Value>,
+    token: Option<&Token>,
+    world: &World,
+) -> String {
+    let (login, now, width) = (row.login(), world.clock.unix_seconds(), world.terminal.width);
+    let kind = login.kind().map_or("a login", credential_type_name);
     let article = ["a ", "an "].iter().find_map(|article| kind.strip_prefix(article));
     let active = if row.is_active() { ", the active account" } else { "" };
     let mut text = format!(
         "{}, {} of {}{active}\n\n",
         printable::text(&login.account),
         printable::text(article.unwrap_or(kind)),
-        login.keeper.name()
+        login.store.name()
     );
     let home = world.folders.home.as_deref();
     let mut lines = vec![
@@ -98,51 +107,55 @@ fn text(row: &Row, fields: &Map<String, Value>, token: Option<&Token>, world: &W
     if !row.profiles().is_empty() {
         lines.push(("profiles".to_owned(), printable::text(&row.profiles().join(", "))));
     }
-    if let Some(left) = token.and_then(|token| token.left(now)).filter(|left| *left > 0) {
-        lines.push(("token".to_owned(), format!("cached, {} left", duration::in_words(left))));
+    if let Some(left) = token.and_then(|token| token.seconds_left(now)).filter(|left| *left > 0) {
+        lines.push(("token".to_owned(), format!("cached, {} left", duration::humanize(left))));
     }
-    for (name, value) in flat("", fields) {
+    for (name, value) in flatten("", fields) {
         let value = match name.as_str() {
-            SIGNED_IN => since(&value, now),
+            SIGNED_IN_AT_FIELD => format_since(&value, now),
             _ => value,
         };
         lines.push((printable::text(&name), value));
     }
-    let wide = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).min(width / 2);
+    let name_width =
+        lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).min(width / 2);
     for (name, value) in lines {
-        text.push_str(&format!("{name:wide$}  {}\n", printable::wrapped(&value, wide + 2, width)));
+        text.push_str(&format!(
+            "{name:name_width$}  {}\n",
+            printable::wrap(&value, name_width + 2, width)
+        ));
     }
     text
 }
 
 /// The fields in lines, those of objects with the names of both.
-fn flat(before: &str, fields: &Map<String, Value>) -> Vec<(String, String)> {
+fn flatten(prefix: &str, fields: &Map<String, Value>) -> Vec<(String, String)> {
     let mut lines = Vec::new();
     for (name, value) in fields {
-        let whole = format!("{before}{name}");
+        let path = format!("{prefix}{name}");
         match value {
-            Value::Object(inner) => lines.extend(flat(&format!("{whole}."), inner)),
+            Value::Object(inner) => lines.extend(flatten(&format!("{path}."), inner)),
             Value::Array(list) => {
-                let words: Vec<String> = list
+                let items: Vec<String> = list
                     .iter()
                     .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned))
                     .collect();
-                lines.push((whole, in_short(&words)));
+                lines.push((path, short_scopes(&items)));
             }
-            Value::String(text) => lines.push((whole, printable::text(text))),
+            Value::String(text) => lines.push((path, printable::text(text))),
             Value::Null => {}
-            other => lines.push((whole, other.to_string())),
+            other => lines.push((path, other.to_string())),
         }
     }
     lines
 }
 
 /// A moment that is past, in words and exactly.
-fn since(moment: &str, now: i64) -> String {
+fn format_since(moment: &str, now: i64) -> String {
     match moment.parse::<jiff::Timestamp>() {
         Ok(time) => {
             let ago = now.saturating_sub(time.as_second()).max(0);
-            format!("{} ago ({moment})", duration::in_words(ago))
+            format!("{} ago ({moment})", duration::humanize(ago))
         }
         Err(_) => moment.to_owned(),
     }

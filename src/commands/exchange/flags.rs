@@ -5,31 +5,31 @@ use std::ffi::OsString;
 use clap::{Args, ValueEnum, ValueHint};
 
 use crate::complete;
-use crate::flags::{Effort, General, Output, Who, Wish};
-use crate::settings::Given;
+use crate::flags::{CacheFlags, CredentialFlags, GeneralFlags, OutputFlags, TokenFlags};
+use crate::settings::Overrides;
 
 /// The flags of the command.
 #[derive(Debug, Default, Args)]
 #[group(skip)]
-pub(in crate::commands) struct Flags {
+pub(in crate::commands) struct ExchangeFlags {
     #[command(flatten)]
-    pub(super) ask: Ask,
+    pub(super) parameters: ExchangeParameterFlags,
     #[command(flatten)]
-    pub(super) client: Client,
+    pub(super) client: ClientFlags,
     #[command(flatten)]
-    pub(super) who: Who,
+    pub(super) credential: CredentialFlags,
     #[command(flatten)]
-    pub(super) effort: Effort,
+    pub(super) cache: CacheFlags,
     #[command(flatten)]
-    pub(super) output: Output,
+    pub(super) output: OutputFlags,
     #[command(flatten)]
-    pub(super) general: General,
+    pub(super) general: GeneralFlags,
 }
 
 /// The parameters of RFC 8693, and of the refresh grant.
 #[derive(Debug, Default, Args)]
 #[group(skip)]
-pub(super) struct Ask {
+pub(super) struct ExchangeParameterFlags {
     /// Exchange this: -, @FILE or env:NAME
     #[arg(long, value_name = "WHERE", allow_hyphen_values = true)]
     pub subject_token: Option<OsString>,
@@ -81,7 +81,7 @@ pub(super) struct Ask {
 #[derive(Debug, Default, Args)]
 #[group(skip)]
 #[command(next_help_heading = "Which client")]
-pub(super) struct Client {
+pub(super) struct ClientFlags {
     /// The OAuth client
     #[arg(long, value_name = "ID")]
     pub client_id: Option<OsString>,
@@ -90,7 +90,7 @@ pub(super) struct Client {
     pub client_secret: Option<OsString>,
     /// By none, basic, body or certificate
     #[arg(long, value_name = "HOW", hide_possible_values = true)]
-    pub client_auth: Option<How>,
+    pub client_auth: Option<ClientAuthArg>,
     /// Its certificate, PEM
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "client_key")]
     pub client_certificate: Option<OsString>,
@@ -101,7 +101,7 @@ pub(super) struct Client {
 
 /// How a client proves who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum How {
+pub(super) enum ClientAuthArg {
     /// Not at all, it only says its name.
     None,
     /// With HTTP Basic.
@@ -112,23 +112,23 @@ pub(super) enum How {
     Certificate,
 }
 
-impl Flags {
+impl ExchangeFlags {
     /// The groups that all commands share. A subject token that is named is the exchange's own, unless a provider
     /// is named for it.
-    pub(super) fn given(&self) -> Given {
-        let mut who = self.who.clone();
-        if who.workload_identity_provider.is_none() {
-            who.subject_token_file = None;
-            who.subject_token_env = None;
-            who.subject_token_url = None;
+    pub(super) fn overrides(&self) -> Overrides {
+        let mut credential = self.credential.clone();
+        if credential.workload_identity_provider.is_none() {
+            credential.subject_token_file = None;
+            credential.subject_token_env = None;
+            credential.subject_token_url = None;
         }
-        let (scopes, lifetime) = (self.ask.scopes.clone(), self.ask.lifetime.clone());
-        Given {
-            who,
-            wish: Wish { scopes, lifetime, ..Wish::default() },
-            effort: self.effort.clone(),
+        let (scopes, lifetime) = (self.parameters.scopes.clone(), self.parameters.lifetime.clone());
+        Overrides {
+            credential,
+            token: TokenFlags { scopes, lifetime, ..TokenFlags::default() },
+            cache: self.cache.clone(),
             general: self.general.clone(),
-            ..Given::default()
+            ..Overrides::default()
         }
     }
 }

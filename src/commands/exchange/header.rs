@@ -2,54 +2,57 @@
 
 use std::ffi::OsStr;
 
-use super::hidden::Hidden;
+use super::hidden::SecretRef;
 use crate::error::{Error, Result};
 use crate::http::{self, HttpRequest};
 use crate::world::World;
 use crate::{printable, secret, settings};
 
 const FLAG: &str = "--header";
-const EXAMPLE: &str = "--header 'X-Tenant: blue', or --header 'Authorization: @FILE'";
+const HEADER_EXAMPLE: &str = "--header 'X-Tenant: blue', or --header 'Authorization: @FILE'";
 
 /// What is in such a header may not be shown on the command line.
-const SECRET_NAMES: &[&str] = &["authorization", "cookie", "token", "secret", "password", "key"];
+const SECRET_HEADER_NAME_PARTS: &[&str] =
+    &["authorization", "cookie", "token", "secret", "password", "key"];
 
 /// A header, its value given or named.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Header {
+pub(super) struct HeaderFlag {
     /// In lower case.
     pub name: String,
-    pub value: Value,
+    pub value: HeaderFlagValue,
 }
 
 /// The value of a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Value {
-    Plain(String),
-    Hidden(Hidden),
+pub(super) enum HeaderFlagValue {
+    Literal(String),
+    Secret(SecretRef),
 }
 
-impl Header {
+impl HeaderFlag {
     /// Reads one.
     ///
     /// # Errors
     /// Usage for what is no header or may not be chosen, unsafe for a secret.
-    pub(super) fn parse(written: &OsStr) -> Result<Header> {
-        let text = settings::text(FLAG, written)?;
+    pub(super) fn parse(argument: &OsStr) -> Result<HeaderFlag> {
+        let text = settings::flag_text(FLAG, argument)?;
         let Some((name, value)) = text.split_once(':') else {
-            return Err(
-                Error::usage(format!("{FLAG} has no colon between name and value")).hint(EXAMPLE)
-            );
+            return Err(Error::usage(format!("{FLAG} has no colon between name and value"))
+                .hint(HEADER_EXAMPLE));
         };
-        let wrong = |what: String| Error::usage(format!("{FLAG}: {what}")).hint(EXAMPLE);
-        http::check_chosen_header(name).map_err(|what| wrong(printable::said(&what)))?;
+        let usage_error =
+            |what: String| Error::usage(format!("{FLAG}: {what}")).hint(HEADER_EXAMPLE);
+        http::check_custom_header(name).map_err(|what| usage_error(printable::redacted(&what)))?;
         let name = name.to_ascii_lowercase();
         let value = value.trim_matches([' ', '\t']);
         if value.starts_with('@') || value.starts_with("env:") {
-            let value = Value::Hidden(Hidden::named(FLAG, value.as_ref())?);
-            return Ok(Header { name, value });
+            let value = HeaderFlagValue::Secret(SecretRef::parse(FLAG, value.as_ref())?);
+            return Ok(HeaderFlag { name, value });
         }
-        if secret::looks_secret(value) || SECRET_NAMES.iter().any(|word| name.contains(word)) {
+        if secret::looks_like_secret(value)
+            || SECRET_HEADER_NAME_PARTS.iter().any(|word| name.contains(word))
+        {
             let message =
                 format!("{FLAG}: the value of {name} may be a secret; others can read it (ps)");
             return Err(Error::not_safe(message)
@@ -57,11 +60,11 @@ impl Header {
         }
         if value == "-" {
             let message = format!("{FLAG}: standard input is for one secret, not for headers");
-            return Err(Error::usage(message).hint(EXAMPLE));
+            return Err(Error::usage(message).hint(HEADER_EXAMPLE));
         }
         match value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
-            true => Ok(Header { name, value: Value::Plain(value.to_owned()) }),
-            false => Err(wrong(format!("{name} has a control character or is not ASCII"))),
+            true => Ok(HeaderFlag { name, value: HeaderFlagValue::Literal(value.to_owned()) }),
+            false => Err(usage_error(format!("{name} has a control character or is not ASCII"))),
         }
     }
 
@@ -69,11 +72,13 @@ impl Header {
     ///
     /// # Errors
     /// When its value cannot be read.
-    pub(super) fn put_on(&self, mut request: HttpRequest, world: &World) -> Result<HttpRequest> {
+    pub(super) fn apply_to(&self, mut request: HttpRequest, world: &World) -> Result<HttpRequest> {
         request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case(&self.name));
         Ok(match &self.value {
-            Value::Plain(value) => request.header(self.name.clone(), value.clone()),
-            Value::Hidden(hidden) => request.secret_header(self.name.clone(), hidden.read(world)?),
+            HeaderFlagValue::Literal(value) => request.header(self.name.clone(), value.clone()),
+            HeaderFlagValue::Secret(secret_ref) => {
+                request.secret_header(self.name.clone(), secret_ref.read(world)?)
+            }
         })
     }
 }
@@ -82,10 +87,10 @@ impl Header {
 ///
 /// # Errors
 /// As [`Header::parse`], and for one that is there twice.
-pub(super) fn headers(written: &[std::ffi::OsString]) -> Result<Vec<Header>> {
-    let mut headers: Vec<Header> = Vec::new();
-    for header in written {
-        let header = Header::parse(header)?;
+pub(super) fn parse_headers(arguments: &[std::ffi::OsString]) -> Result<Vec<HeaderFlag>> {
+    let mut headers: Vec<HeaderFlag> = Vec::new();
+    for header in arguments {
+        let header = HeaderFlag::parse(header)?;
         if headers.iter().any(|known| known.name == header.name) {
             return Err(Error::usage(format!("{FLAG} {} is given twice", header.name))
                 .hint("leave one of them away"));
@@ -98,34 +103,34 @@ pub(super) fn headers(written: &[std::ffi::OsString]) -> Result<Vec<Header>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::exchange::hidden::Place;
+    use crate::commands::exchange::hidden::SecretLocation;
     use crate::error::ErrorKind;
 
     #[test]
-    fn a_header_has_a_name_and_a_value_or_its_place() {
-        let plain = |name: &str, value: &str| Header {
+    fn a_header_has_a_name_and_a_literal_or_secret_value() {
+        let literal = |name: &str, value: &str| HeaderFlag {
             name: name.to_owned(),
-            value: Value::Plain(value.to_owned()),
+            value: HeaderFlagValue::Literal(value.to_owned()),
         };
-        let parse = |text: &str| Header::parse(text.as_ref()).expect(text);
-        assert_eq!(parse("X-Tenant: blue"), plain("x-tenant", "blue"));
-        assert_eq!(parse("X-Tenant:a:b "), plain("x-tenant", "a:b"));
+        let parse = |text: &str| HeaderFlag::parse(text.as_ref()).expect(text);
+        assert_eq!(parse("X-Tenant: blue"), literal("x-tenant", "blue"));
+        assert_eq!(parse("X-Tenant:a:b "), literal("x-tenant", "a:b"));
         assert_eq!(
             parse("Content-Type: application/json"),
-            plain("content-type", "application/json")
+            literal("content-type", "application/json")
         );
-        assert_eq!(parse("X-Empty:"), plain("x-empty", ""));
-        for (text, place) in [
-            ("Authorization: @auth.txt", Place::File("auth.txt".into())),
-            ("Authorization:env:AUTH", Place::Variable("AUTH".to_owned())),
+        assert_eq!(parse("X-Empty:"), literal("x-empty", ""));
+        for (text, location) in [
+            ("Authorization: @auth.txt", SecretLocation::File("auth.txt".into())),
+            ("Authorization:env:AUTH", SecretLocation::Variable("AUTH".to_owned())),
         ] {
-            let hidden = Value::Hidden(Hidden { flag: FLAG, place });
-            assert_eq!(parse(text), Header { name: "authorization".to_owned(), value: hidden });
+            let value = HeaderFlagValue::Secret(SecretRef { flag: FLAG, location });
+            assert_eq!(parse(text), HeaderFlag { name: "authorization".to_owned(), value: value });
         }
     }
 
     #[test]
-    fn what_is_no_header_or_holds_a_secret_is_refused() {
+    fn malformed_headers_and_literal_secrets_are_refused() {
         for (text, kind) in [
             ("", ErrorKind::Usage),
             ("X-Tenant", ErrorKind::Usage),
@@ -150,11 +155,11 @@ mod tests {
             ("X-Vault-Token: hunter2", ErrorKind::Unsafe),
             ("X-Tenant: Bearer ya29.hunter2", ErrorKind::Unsafe),
         ] {
-            let error = Header::parse(text.as_ref()).expect_err(text);
+            let error = HeaderFlag::parse(text.as_ref()).expect_err(text);
             assert_eq!(error.kind(), kind, "{text}: {error}");
             assert!(error.message().contains("--header") && !error.message().contains("hunter2"));
         }
         let twice = ["X-A: 1".into(), "x-a: 2".into()];
-        assert!(headers(&twice).expect_err("twice").message().contains("x-a is given twice"));
+        assert!(parse_headers(&twice).expect_err("twice").message().contains("x-a is given twice"));
     }
 }

@@ -3,24 +3,26 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use super::client::Client;
-use super::flags::{Ask, Flags};
-use super::header::{Header, Value, headers};
-use super::hidden::{Hidden, Place};
+use super::client::ExchangeClient;
+use super::flags::{ExchangeFlags, ExchangeParameterFlags};
+use super::header::{HeaderFlag, HeaderFlagValue, parse_headers};
+use super::hidden::{SecretLocation, SecretRef};
 use crate::error::{Error, Result};
-use crate::google::sts::{self, REFRESH, TOKEN_EXCHANGE, TOKEN_TYPES};
+use crate::google::sts::{
+    self, REFRESH_TOKEN_GRANT_TYPE, TOKEN_EXCHANGE_GRANT_TYPE, TOKEN_TYPE_ALIASES,
+};
 use crate::url::{Scheme, Url};
 use crate::{json, printable, settings, trust};
 
 /// Largest options, in bytes, as Google says.
-pub(super) const LARGEST_OPTIONS: usize = 4 * 1024 * 1024;
+pub(super) const MAX_OPTIONS_BYTES: usize = 4 * 1024 * 1024;
 /// Longest audience or resource, in bytes.
-const LONGEST_NAME: usize = 2048;
+const MAX_IDENTIFIER_BYTES: usize = 2048;
 
 /// An exchange, or a refresh.
 #[derive(Debug)]
-pub(super) struct Plan {
-    pub grant: Grant,
+pub(super) struct ExchangePlan {
+    pub grant: ExchangeGrant,
     /// `None`: Google's.
     pub endpoint: Option<Url>,
     pub resources: Vec<String>,
@@ -28,30 +30,30 @@ pub(super) struct Plan {
     /// As they were written.
     pub scopes: Vec<String>,
     pub requested_token_type: Option<String>,
-    pub options: Option<Options>,
-    pub headers: Vec<Header>,
-    pub client: Client,
+    pub options: Option<StsOptions>,
+    pub headers: Vec<HeaderFlag>,
+    pub client: ExchangeClient,
 }
 
 /// What is handed in.
 #[derive(Debug)]
-pub(super) enum Grant {
+pub(super) enum ExchangeGrant {
     /// A subject token (RFC 8693).
-    Exchange {
+    TokenExchange {
         grant_type: String,
-        subject: Subject,
+        subject: SubjectTokenRef,
         /// `None`: what the token looks like.
         subject_type: Option<String>,
-        actor: Option<(Hidden, String)>,
+        actor: Option<(SecretRef, String)>,
     },
     /// A refresh token (RFC 6749, 6).
-    Refresh(Hidden),
+    RefreshToken(SecretRef),
 }
 
 /// Where the subject token comes from.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Subject {
-    Hidden(Hidden),
+pub(super) enum SubjectTokenRef {
+    Secret(SecretRef),
     Url(Url),
     /// From the credential that gauth would use.
     Credential,
@@ -59,46 +61,49 @@ pub(super) enum Subject {
 
 /// Google's additions.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Options {
-    Text(String),
+pub(super) enum StsOptions {
+    Inline(String),
     File(PathBuf),
 }
 
-const SUBJECT: &str =
+const SUBJECT_TOKEN_EXAMPLE: &str =
     "gauth exchange --subject-token @token.jwt --audience NAME, or --subject-credentials";
 
-impl Plan {
+impl ExchangePlan {
     /// Reads the flags.
     ///
     /// # Errors
     /// Usage or unsafe, naming the flag.
-    pub(super) fn of(flags: &Flags) -> Result<Plan> {
-        let ask = &flags.ask;
-        let plan = Plan {
-            grant: grant(flags)?,
-            endpoint: ask.endpoint.as_deref().map(endpoint).transpose()?,
-            resources: list("--resource", &ask.resource, resource)?,
-            audiences: list("--audience", &ask.audience, audience)?,
-            scopes: words(&ask.scopes)?,
-            requested_token_type: token_type("--requested-token-type", &ask.requested_token_type)?,
-            options: ask.options.as_deref().map(options).transpose()?,
-            headers: headers(&ask.header)?,
-            client: Client::of(&flags.client)?,
+    pub(super) fn from_flags(flags: &ExchangeFlags) -> Result<ExchangePlan> {
+        let parameters = &flags.parameters;
+        let plan = ExchangePlan {
+            grant: parse_grant(flags)?,
+            endpoint: parameters.endpoint.as_deref().map(parse_endpoint).transpose()?,
+            resources: parse_list("--resource", &parameters.resource, check_resource)?,
+            audiences: parse_list("--audience", &parameters.audience, check_audience)?,
+            scopes: split_scopes(&parameters.scopes)?,
+            requested_token_type: parse_token_type(
+                "--requested-token-type",
+                &parameters.requested_token_type,
+            )?,
+            options: parameters.options.as_deref().map(parse_options).transpose()?,
+            headers: parse_headers(&parameters.header)?,
+            client: ExchangeClient::from_flags(&flags.client)?,
         };
         plan.check_impersonation(flags)?;
-        plan.check_input(flags)?;
+        plan.check_stdin(flags)?;
         plan.check_client()?;
         Ok(plan)
     }
 
     /// Standard input holds one secret.
-    fn check_input(&self, flags: &Flags) -> Result<()> {
+    fn check_stdin(&self, flags: &ExchangeFlags) -> Result<()> {
         let mut readers: Vec<&str> = self
-            .hidden()
-            .filter(|hidden| hidden.place == Place::Input)
-            .map(|hidden| hidden.flag)
+            .secret_refs()
+            .filter(|secret_ref| secret_ref.location == SecretLocation::Stdin)
+            .map(|secret_ref| secret_ref.flag)
             .collect();
-        if flags.who.credentials.as_deref() == Some(OsStr::new("-")) {
+        if flags.credential.credentials.as_deref() == Some(OsStr::new("-")) {
             readers.push("--credentials");
         }
         match readers.as_slice() {
@@ -110,34 +115,40 @@ impl Plan {
         }
     }
 
-    fn hidden(&self) -> impl Iterator<Item = &Hidden> {
+    fn secret_refs(&self) -> impl Iterator<Item = &SecretRef> {
         let tokens = match &self.grant {
-            Grant::Refresh(token) => vec![token],
-            Grant::Exchange { subject, actor, .. } => {
+            ExchangeGrant::RefreshToken(token) => vec![token],
+            ExchangeGrant::TokenExchange { subject, actor, .. } => {
                 let actor = actor.as_ref().map(|(token, _)| token);
                 match subject {
-                    Subject::Hidden(token) => [Some(token), actor].into_iter().flatten().collect(),
-                    Subject::Url(_) | Subject::Credential => actor.into_iter().collect(),
+                    SubjectTokenRef::Secret(token) => {
+                        [Some(token), actor].into_iter().flatten().collect()
+                    }
+                    SubjectTokenRef::Url(_) | SubjectTokenRef::Credential => {
+                        actor.into_iter().collect()
+                    }
                 }
             }
         };
         let headers = self.headers.iter().filter_map(|header| match &header.value {
-            Value::Hidden(hidden) => Some(hidden),
-            Value::Plain(_) => None,
+            HeaderFlagValue::Secret(secret_ref) => Some(secret_ref),
+            HeaderFlagValue::Literal(_) => None,
         });
         tokens.into_iter().chain(&self.client.secret).chain(headers)
     }
 
-    fn check_impersonation(&self, flags: &Flags) -> Result<()> {
-        if flags.ask.lifetime.is_some() && flags.who.impersonate_service_account.is_none() {
+    fn check_impersonation(&self, flags: &ExchangeFlags) -> Result<()> {
+        if flags.parameters.lifetime.is_some()
+            && flags.credential.impersonate_service_account.is_none()
+        {
             return Err(Error::usage(
                 "--lifetime is given, but the server of an exchange decides that",
             )
             .hint("leave --lifetime away, or add --impersonate-service-account"));
         }
-        let of_access = |kind: &String| kind == sts::ACCESS_TOKEN;
+        let is_access_token = |kind: &String| kind == sts::ACCESS_TOKEN_TYPE;
         match &self.requested_token_type {
-            Some(kind) if flags.who.impersonate_service_account.is_some() && !of_access(kind) => {
+            Some(kind) if flags.credential.impersonate_service_account.is_some() && !is_access_token(kind) => {
                 Err(Error::usage(
                     "--impersonate-service-account needs an access token, --requested-token-type asks for another",
                 )
@@ -148,15 +159,17 @@ impl Plan {
     }
 
     fn check_client(&self) -> Result<()> {
-        let sets = |name: &str| self.headers.iter().any(|header| header.name == name);
-        if self.client.how == super::client::Proof::Basic && sets("authorization") {
+        let has_header = |name: &str| self.headers.iter().any(|header| header.name == name);
+        if self.client.auth_scheme == super::client::ClientAuthScheme::ClientSecretBasic
+            && has_header("authorization")
+        {
             return Err(Error::usage(
                 "--header authorization and --client-auth basic are the same header",
             )
             .hint("--client-auth body, or leave one of the two away"));
         }
         match &self.endpoint {
-            Some(url) if url.scheme == Scheme::Http && self.client.identity.is_some() => Err(
+            Some(url) if url.scheme == Scheme::Http && self.client.certificate.is_some() => Err(
                 Error::usage("--client-certificate is shown over https, and --endpoint is http")
                     .hint("--endpoint https://sts.example.com/token"),
             ),
@@ -165,28 +178,33 @@ impl Plan {
     }
 }
 
-fn grant(flags: &Flags) -> Result<Grant> {
-    let ask = &flags.ask;
-    let written = ask.grant_type.as_deref().map(|name| settings::text("--grant-type", name));
-    let refresh = ask.refresh_token.as_deref();
-    let grant_type = match written.transpose()?.as_deref() {
-        None if refresh.is_some() => REFRESH.to_owned(),
-        None | Some("token-exchange") => TOKEN_EXCHANGE.to_owned(),
-        Some(REFRESH) => REFRESH.to_owned(),
-        Some(other) => grant_urn(other)?,
+fn parse_grant(flags: &ExchangeFlags) -> Result<ExchangeGrant> {
+    let parameters = &flags.parameters;
+    let requested_grant =
+        parameters.grant_type.as_deref().map(|name| settings::flag_text("--grant-type", name));
+    let refresh = parameters.refresh_token.as_deref();
+    let grant_type = match requested_grant.transpose()?.as_deref() {
+        None if refresh.is_some() => REFRESH_TOKEN_GRANT_TYPE.to_owned(),
+        None | Some("token-exchange") => TOKEN_EXCHANGE_GRANT_TYPE.to_owned(),
+        Some(REFRESH_TOKEN_GRANT_TYPE) => REFRESH_TOKEN_GRANT_TYPE.to_owned(),
+        Some(other) => parse_grant_type_uri(other)?,
     };
-    let subjects = subjects(flags)?;
-    if grant_type == REFRESH {
+    let subjects = subject_token_refs(flags)?;
+    if grant_type == REFRESH_TOKEN_GRANT_TYPE {
         let Some(token) = refresh else {
             return Err(Error::usage(
                 "--grant-type refresh_token is given without --refresh-token",
             )
             .hint("gauth exchange --refresh-token @FILE --client-id ID --client-secret @FILE"));
         };
-        let token = Hidden::named("--refresh-token", token)?;
-        let others = subjects.first().map(|(flag, _)| *flag).into_iter().chain(not_of_refresh(ask));
-        return match others.into_iter().next() {
-            None => Ok(Grant::Refresh(token)),
+        let token = SecretRef::parse("--refresh-token", token)?;
+        let incompatible_flags = subjects
+            .first()
+            .map(|(flag, _)| *flag)
+            .into_iter()
+            .chain(flag_not_allowed_with_refresh(parameters));
+        return match incompatible_flags.into_iter().next() {
+            None => Ok(ExchangeGrant::RefreshToken(token)),
             Some(other) => {
                 Err(Error::usage(format!("{other} and --refresh-token do not go together"))
                     .hint("leave one of the two away"))
@@ -197,9 +215,10 @@ fn grant(flags: &Flags) -> Result<Grant> {
         return Err(Error::usage("--refresh-token is given, but --grant-type is another grant")
             .hint("--grant-type refresh_token, or leave --grant-type away"));
     }
-    let subject_type = token_type("--subject-token-type", &ask.subject_token_type)?;
-    let actor_type = token_type("--actor-token-type", &ask.actor_token_type)?;
-    let actor = ask.actor_token.as_deref().map(|token| Hidden::named("--actor-token", token));
+    let subject_type = parse_token_type("--subject-token-type", &parameters.subject_token_type)?;
+    let actor_type = parse_token_type("--actor-token-type", &parameters.actor_token_type)?;
+    let actor =
+        parameters.actor_token.as_deref().map(|token| SecretRef::parse("--actor-token", token));
     let actor = match (actor.transpose()?, actor_type) {
         (None, None) => None,
         (Some(token), Some(kind)) => Some((token, kind)),
@@ -215,7 +234,9 @@ fn grant(flags: &Flags) -> Result<Grant> {
     let mut subjects = subjects.into_iter();
     let subject = match (subjects.next(), subjects.next()) {
         (None, _) => {
-            return Err(Error::usage("there is no subject token to exchange").hint(SUBJECT));
+            return Err(
+                Error::usage("there is no subject token to exchange").hint(SUBJECT_TOKEN_EXAMPLE)
+            );
         }
         (Some((one, _)), Some((other, _))) => {
             return Err(Error::usage(format!("{one} and {other} do not go together"))
@@ -223,54 +244,56 @@ fn grant(flags: &Flags) -> Result<Grant> {
         }
         (Some((_, subject)), None) => subject,
     };
-    Ok(Grant::Exchange { grant_type, subject, subject_type, actor })
+    Ok(ExchangeGrant::TokenExchange { grant_type, subject, subject_type, actor })
 }
 
 /// What the refresh grant has no parameter for.
-fn not_of_refresh(ask: &Ask) -> Option<&'static str> {
+fn flag_not_allowed_with_refresh(parameters: &ExchangeParameterFlags) -> Option<&'static str> {
     let given = [
-        ("--subject-token-type", ask.subject_token_type.is_some()),
-        ("--actor-token", ask.actor_token.is_some()),
-        ("--actor-token-type", ask.actor_token_type.is_some()),
-        ("--requested-token-type", ask.requested_token_type.is_some()),
-        ("--options", ask.options.is_some()),
+        ("--subject-token-type", parameters.subject_token_type.is_some()),
+        ("--actor-token", parameters.actor_token.is_some()),
+        ("--actor-token-type", parameters.actor_token_type.is_some()),
+        ("--requested-token-type", parameters.requested_token_type.is_some()),
+        ("--options", parameters.options.is_some()),
     ];
     given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
 }
 
 /// Every flag that names a subject token; one that chooses a credential nobody asks is an error.
-fn subjects(flags: &Flags) -> Result<Vec<(&'static str, Subject)>> {
-    let (ask, who) = (&flags.ask, &flags.who);
+fn subject_token_refs(flags: &ExchangeFlags) -> Result<Vec<(&'static str, SubjectTokenRef)>> {
+    let (parameters, credential) = (&flags.parameters, &flags.credential);
     let mut found = Vec::new();
-    if let Some(token) = &ask.subject_token {
-        let hidden = Hidden::named("--subject-token", token)?;
-        found.push((hidden.flag, Subject::Hidden(hidden)));
+    if let Some(token) = &parameters.subject_token {
+        let secret_ref = SecretRef::parse("--subject-token", token)?;
+        found.push((secret_ref.flag, SubjectTokenRef::Secret(secret_ref)));
     }
-    if who.workload_identity_provider.is_none() {
-        if let Some(path) = who.subject_token_file.as_ref().filter(|path| !path.is_empty()) {
-            let (flag, place) = ("--subject-token-file", Place::File(PathBuf::from(path)));
-            found.push((flag, Subject::Hidden(Hidden { flag, place })));
+    if credential.workload_identity_provider.is_none() {
+        if let Some(path) = credential.subject_token_file.as_ref().filter(|path| !path.is_empty()) {
+            let (flag, location) =
+                ("--subject-token-file", SecretLocation::File(PathBuf::from(path)));
+            found.push((flag, SubjectTokenRef::Secret(SecretRef { flag, location })));
         }
-        if let Some(name) = &who.subject_token_env {
+        if let Some(name) = &credential.subject_token_env {
             let flag = "--subject-token-env";
-            let place = Place::Variable(settings::text(flag, name)?);
-            found.push((flag, Subject::Hidden(Hidden { flag, place })));
+            let location = SecretLocation::Variable(settings::flag_text(flag, name)?);
+            found.push((flag, SubjectTokenRef::Secret(SecretRef { flag, location })));
         }
-        if let Some(url) = &who.subject_token_url {
-            found.push(("--subject-token-url", Subject::Url(subject_url(url)?)));
+        if let Some(url) = &credential.subject_token_url {
+            found
+                .push(("--subject-token-url", SubjectTokenRef::Url(parse_subject_token_url(url)?)));
         }
     }
-    if ask.subject_credentials {
-        found.push(("--subject-credentials", Subject::Credential));
+    if parameters.subject_credentials {
+        found.push(("--subject-credentials", SubjectTokenRef::Credential));
         return Ok(found);
     }
-    let choosing = [
-        ("--credentials", who.credentials.is_some()),
-        ("--account", who.account.is_some()),
-        ("--source", who.source.is_some()),
-        ("--workload-identity-provider", who.workload_identity_provider.is_some()),
+    let credential_flags = [
+        ("--credentials", credential.credentials.is_some()),
+        ("--account", credential.account.is_some()),
+        ("--source", credential.source.is_some()),
+        ("--workload-identity-provider", credential.workload_identity_provider.is_some()),
     ];
-    match choosing.into_iter().find(|(_, given)| *given) {
+    match credential_flags.into_iter().find(|(_, given)| *given) {
         None => Ok(found),
         Some((flag, _)) => Err(Error::usage(format!(
             "{flag} chooses a credential, which is not asked for a token"
@@ -279,13 +302,13 @@ fn subjects(flags: &Flags) -> Result<Vec<(&'static str, Subject)>> {
     }
 }
 
-fn subject_url(url: &OsStr) -> Result<Url> {
+fn parse_subject_token_url(url: &OsStr) -> Result<Url> {
     let flag = "--subject-token-url";
-    let text = settings::text(flag, url)?;
+    let text = settings::flag_text(flag, url)?;
     let url = Url::parse(&text).map_err(|what| {
         Error::usage(format!("{flag} {what}")).hint(format!("{flag} https://issuer.example/token"))
     })?;
-    match url.scheme == Scheme::Https || url.may_be_plain() {
+    match url.scheme == Scheme::Https || url.allows_plain_http() {
         true => Ok(url),
         false => {
             let host = printable::text(url.authority());
@@ -295,15 +318,15 @@ fn subject_url(url: &OsStr) -> Result<Url> {
     }
 }
 
-fn endpoint(url: &OsStr) -> Result<Url> {
+fn parse_endpoint(url: &OsStr) -> Result<Url> {
     let flag = "--endpoint";
-    trust::chosen_endpoint(&settings::text(flag, url)?, flag)
+    trust::check_endpoint_override(&settings::flag_text(flag, url)?, flag)
         .map_err(|error| error.hint(format!("{flag} https://sts.example.com/token")))
 }
 
 /// A grant that is neither of the two: an absolute URI (RFC 6749, 4.5).
-fn grant_urn(text: &str) -> Result<String> {
-    match is_uri(text) {
+fn parse_grant_type_uri(text: &str) -> Result<String> {
+    match is_absolute_uri(text) {
         true => Ok(text.to_owned()),
         false => Err(Error::usage("--grant-type is none that is known, and no URI")
             .hint("--grant-type token-exchange, or refresh_token")),
@@ -311,14 +334,14 @@ fn grant_urn(text: &str) -> Result<String> {
 }
 
 /// A token type by its short name or as a URI.
-fn token_type(flag: &str, written: &Option<OsString>) -> Result<Option<String>> {
-    let Some(written) = written else { return Ok(None) };
-    let text = settings::text(flag, written)?;
-    let full = sts::token_type(&text);
-    match is_uri(full) {
+fn parse_token_type(flag: &str, argument: &Option<OsString>) -> Result<Option<String>> {
+    let Some(argument) = argument else { return Ok(None) };
+    let text = settings::flag_text(flag, argument)?;
+    let full = sts::expand_token_type(&text);
+    match is_absolute_uri(full) {
         true => Ok(Some(full.to_owned())),
         false => {
-            let known: Vec<&str> = TOKEN_TYPES.iter().map(|(short, _)| *short).collect();
+            let known: Vec<&str> = TOKEN_TYPE_ALIASES.iter().map(|(short, _)| *short).collect();
             Err(Error::usage(format!("{flag} is no token type that is known, and no URI"))
                 .hint(format!("name one of {}", known.join(", "))))
         }
@@ -326,71 +349,71 @@ fn token_type(flag: &str, written: &Option<OsString>) -> Result<Option<String>> 
 }
 
 /// Whether this is an absolute URI of visible ASCII (RFC 3986, 4.3), whatever its scheme.
-fn is_uri(text: &str) -> bool {
+fn is_absolute_uri(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else { return false };
-    let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    let is_scheme_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
     scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-        && scheme.bytes().all(letters)
+        && scheme.bytes().all(is_scheme_byte)
         && !rest.is_empty()
         && rest
             .bytes()
             .all(|byte| (0x21..=0x7e).contains(&byte) && !b"#\"<>\\^`{|}".contains(&byte))
-        && text.len() <= LONGEST_NAME
+        && text.len() <= MAX_IDENTIFIER_BYTES
 }
 
-fn resource(text: &str) -> std::result::Result<(), &'static str> {
-    match is_uri(text) {
+fn check_resource(text: &str) -> std::result::Result<(), &'static str> {
+    match is_absolute_uri(text) {
         true => Ok(()),
         false => Err("is no absolute URI without a fragment"),
     }
 }
 
-fn audience(text: &str) -> std::result::Result<(), &'static str> {
+fn check_audience(text: &str) -> std::result::Result<(), &'static str> {
     match text.chars().any(|letter| letter.is_whitespace() || letter.is_control()) {
         true => Err("has spaces or control characters"),
-        false if text.len() > LONGEST_NAME => Err("is longer than 2048 characters"),
+        false if text.len() > MAX_IDENTIFIER_BYTES => Err("is longer than 2048 characters"),
         false => Ok(()),
     }
 }
 
-fn list(
+fn parse_list(
     flag: &str,
-    written: &[OsString],
+    arguments: &[OsString],
     check: fn(&str) -> std::result::Result<(), &'static str>,
 ) -> Result<Vec<String>> {
     let item = |value: &OsString| {
-        let text = settings::text(flag, value)?;
+        let text = settings::flag_text(flag, value)?;
         let example = format!("{flag} https://api.example.com/");
         match check(&text) {
             Ok(()) => Ok(text),
             Err(what) => Err(Error::usage(format!("{flag} {what}")).hint(example)),
         }
     };
-    written.iter().map(item).collect()
+    arguments.iter().map(item).collect()
 }
 
 /// The scopes, one by one, as they are written.
-fn words(written: &[OsString]) -> Result<Vec<String>> {
-    let mut words: Vec<String> = Vec::new();
-    for value in written {
-        for word in settings::text("--scopes", value)?.split([',', ' ']) {
-            if !word.is_empty() && !words.iter().any(|known| known == word) {
-                words.push(word.to_owned());
+fn split_scopes(arguments: &[OsString]) -> Result<Vec<String>> {
+    let mut scopes: Vec<String> = Vec::new();
+    for value in arguments {
+        for scope in settings::flag_text("--scopes", value)?.split([',', ' ']) {
+            if !scope.is_empty() && !scopes.iter().any(|known| known == scope) {
+                scopes.push(scope.to_owned());
             }
         }
     }
-    Ok(words)
+    Ok(scopes)
 }
 
-fn options(written: &OsStr) -> Result<Options> {
+fn parse_options(argument: &OsStr) -> Result<StsOptions> {
     let flag = "--options";
-    let text = settings::text(flag, written)?;
+    let text = settings::flag_text(flag, argument)?;
     let example = format!("{flag} '{{\"userProject\":\"my-project\"}}', or {flag} @FILE");
     match text.strip_prefix('@') {
         Some("") => Err(Error::usage(format!("{flag} names no file")).hint(example)),
-        Some(path) => Ok(Options::File(PathBuf::from(path))),
-        None => match json::object(text.as_bytes()) {
-            Ok(_) => Ok(Options::Text(text)),
+        Some(path) => Ok(StsOptions::File(PathBuf::from(path))),
+        None => match json::parse_object(text.as_bytes()) {
+            Ok(_) => Ok(StsOptions::Inline(text)),
             Err(what) => Err(Error::usage(format!("{flag} {what}")).hint(example)),
         },
     }
@@ -403,49 +426,53 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
 
-    fn plan(words: &str) -> Result<Plan> {
-        let matches = Flags::augment_args(Command::new("exchange").no_binary_name(true))
-            .get_matches_from(words.split_whitespace());
-        Plan::of(&Flags::from_arg_matches(&matches).expect(words))
+    fn plan(args: &str) -> Result<ExchangePlan> {
+        let matches = ExchangeFlags::augment_args(Command::new("exchange").no_binary_name(true))
+            .get_matches_from(args.split_whitespace());
+        ExchangePlan::from_flags(&ExchangeFlags::from_arg_matches(&matches).expect(args))
     }
 
     #[test]
-    fn the_grant_follows_from_what_is_handed_in() {
-        for (words, expected) in [
-            ("--subject-credentials", TOKEN_EXCHANGE),
-            ("--subject-token @t --grant-type token-exchange", TOKEN_EXCHANGE),
-            (&format!("--subject-token @t --grant-type {TOKEN_EXCHANGE}"), TOKEN_EXCHANGE),
+    fn the_grant_follows_from_the_token_flags() {
+        for (args, expected) in [
+            ("--subject-credentials", TOKEN_EXCHANGE_GRANT_TYPE),
+            ("--subject-token @t --grant-type token-exchange", TOKEN_EXCHANGE_GRANT_TYPE),
+            (
+                &format!("--subject-token @t --grant-type {TOKEN_EXCHANGE_GRANT_TYPE}"),
+                TOKEN_EXCHANGE_GRANT_TYPE,
+            ),
             ("--subject-token @t --grant-type urn:example:g", "urn:example:g"),
-            ("--refresh-token @t", REFRESH),
-            ("--refresh-token @t --grant-type refresh_token", REFRESH),
+            ("--refresh-token @t", REFRESH_TOKEN_GRANT_TYPE),
+            ("--refresh-token @t --grant-type refresh_token", REFRESH_TOKEN_GRANT_TYPE),
         ] {
-            let found = match plan(words).expect(words).grant {
-                Grant::Exchange { grant_type, .. } => grant_type,
-                Grant::Refresh(_) => REFRESH.to_owned(),
+            let found = match plan(args).expect(args).grant {
+                ExchangeGrant::TokenExchange { grant_type, .. } => grant_type,
+                ExchangeGrant::RefreshToken(_) => REFRESH_TOKEN_GRANT_TYPE.to_owned(),
             };
-            assert_eq!(found, expected, "{words}");
+            assert_eq!(found, expected, "{args}");
         }
     }
 
     #[test]
-    fn a_provider_takes_the_token_that_is_named_for_it() {
-        let subject = |words: &str| match plan(words).expect(words).grant {
-            Grant::Exchange { subject, .. } => Some(subject),
-            Grant::Refresh(_) => None,
+    fn a_workload_provider_takes_the_subject_token_flags() {
+        let subject = |args: &str| match plan(args).expect(args).grant {
+            ExchangeGrant::TokenExchange { subject, .. } => Some(subject),
+            ExchangeGrant::RefreshToken(_) => None,
         };
-        let hidden = |flag, place| Some(Subject::Hidden(Hidden { flag, place }));
-        let file = hidden("--subject-token-file", Place::File("t".into()));
+        let secret_ref =
+            |flag, location| Some(SubjectTokenRef::Secret(SecretRef { flag, location }));
+        let file = secret_ref("--subject-token-file", SecretLocation::File("t".into()));
         assert_eq!(subject("--subject-token-file t"), file);
-        let variable = hidden("--subject-token-env", Place::Variable("T".to_owned()));
+        let variable = secret_ref("--subject-token-env", SecretLocation::Variable("T".to_owned()));
         assert_eq!(subject("--subject-token-env T"), variable);
-        let words = "--subject-credentials --workload-identity-provider p --subject-token-file t";
-        assert_eq!(subject(words), Some(Subject::Credential));
+        let args = "--subject-credentials --workload-identity-provider p --subject-token-file t";
+        assert_eq!(subject(args), Some(SubjectTokenRef::Credential));
     }
 
     #[test]
-    fn token_types_are_short_or_whole() {
-        let kind = |text: &str| token_type("--requested-token-type", &Some(text.into()));
-        for (short, long) in TOKEN_TYPES {
+    fn token_types_are_short_names_or_full_uris() {
+        let kind = |text: &str| parse_token_type("--requested-token-type", &Some(text.into()));
+        for (short, long) in TOKEN_TYPE_ALIASES {
             assert_eq!(kind(short).expect(short).as_deref(), Some(*long));
             assert_eq!(kind(long).expect(long).as_deref(), Some(*long));
         }
@@ -456,29 +483,29 @@ mod tests {
     #[test]
     fn a_uri_has_a_scheme_and_no_fragment() {
         for good in ["https://a.example/", "urn:x:y", "api://client", "a+b-c.d:e", "x:/?q=%20"] {
-            assert!(is_uri(good), "{good}");
+            assert!(is_absolute_uri(good), "{good}");
         }
         for bad in
             ["", "a", ":a", "a:", "1a:b", "a b:c", "a:b c", "a:#", "a:\u{fc}", "/a:b", "a:<b>"]
         {
-            assert!(!is_uri(bad), "{bad}");
+            assert!(!is_absolute_uri(bad), "{bad}");
         }
     }
 
     #[test]
-    fn scopes_are_taken_as_they_are_written() {
-        let written = ["b a".into(), "c,a,https://x/".into()];
-        assert_eq!(words(&written).expect("words"), ["b", "a", "c", "https://x/"]);
+    fn scopes_are_split_and_sent_unchanged() {
+        let arguments = ["b a".into(), "c,a,https://x/".into()];
+        assert_eq!(split_scopes(&arguments).expect("words"), ["b", "a", "c", "https://x/"]);
     }
 
     #[test]
-    fn one_secret_is_on_standard_input_and_no_more() {
-        for words in [
+    fn only_one_secret_is_read_from_standard_input() {
+        for args in [
             "--subject-token - --client-id c --client-secret @s",
             "--refresh-token - --client-id c",
             "--subject-credentials --credentials -",
         ] {
-            assert!(plan(words).is_ok(), "{words}");
+            assert!(plan(args).is_ok(), "{args}");
         }
         let error =
             plan("--subject-token - --actor-token - --actor-token-type jwt").expect_err("two");

@@ -9,109 +9,118 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result};
 use crate::json;
 use crate::printable;
-use crate::private_file::{self, Fault};
+use crate::private_file::{self, PrivateFileError};
 use crate::secret::{self, Secret};
 use crate::world::{World, prompt};
 
 /// Most that is read, in bytes: a token four times over, in any of our formats.
-const LONGEST: usize = 64 * 1024;
+const MAX_INPUT_BYTES: usize = 64 * 1024;
 
 /// How long standard input may take: who writes it may be waiting for a server.
-const PATIENCE: Duration = Duration::from_secs(120);
+const STDIN_TIMEOUT: Duration = Duration::from_secs(120);
 
-const HINT: &str =
+const INPUT_HINT: &str =
     "gauth id-token --audiences URL | gauth inspect, or name a file that holds one token";
 
 /// The token in the file of this name, on standard input, or as a person gives it.
 ///
 /// # Errors
 /// Usage or malformed, naming the place, when there is none; unsafe when the name looks like a secret itself.
-pub(super) fn token(file: Option<&OsStr>, world: &World) -> Result<Secret> {
+pub(super) fn read_token(file: Option<&OsStr>, world: &World) -> Result<Secret> {
     let file = file.filter(|name| *name != "-");
-    let (text, place) = match file {
-        Some(name) => (of_file(name)?, printable::os(name)),
-        None if world.streams.in_is_terminal => return of_person(world),
-        None => (of_input(world)?, "standard input".to_owned()),
+    let (text, location) = match file {
+        Some(name) => (read_file(name)?, printable::os(name)),
+        None if world.streams.stdin_is_terminal => return prompt_for_token(world),
+        None => (read_stdin(world)?, "standard input".to_owned()),
     };
-    let bad = |what: String| Error::malformed(&place, what).hint(HINT);
+    let bad = |what: String| Error::malformed(&location, what).hint(INPUT_HINT);
     let text = std::str::from_utf8(&text).map_err(|_| bad("is not UTF-8 text".to_owned()))?;
-    token_in(text).map_err(bad)
+    parse_token(text).map_err(bad)
 }
 
-fn of_file(name: &OsStr) -> Result<Zeroizing<Vec<u8>>> {
+fn read_file(name: &OsStr) -> Result<Zeroizing<Vec<u8>>> {
     if name.is_empty() {
         return Err(Error::usage("FILE is empty").hint("name a file, or - for standard input"));
     }
-    if secret::looks_like_content(&name.to_string_lossy()) {
+    if secret::looks_like_file_content(&name.to_string_lossy()) {
         let message = "FILE looks like a token; others can read it on the command line (ps)";
         return Err(Error::not_safe(message).hint("give the token by a pipe, or name its file"));
     }
     let path = Path::new(name);
-    private_file::read_named(path, LONGEST)
-        .map_err(|fault| about(&fault, fault.at(path, &printable::path(path))))
+    private_file::read_user_file(path, MAX_INPUT_BYTES)
+        .map_err(|fault| add_hint(&fault, fault.to_error(path, &printable::path(path))))
 }
 
-fn of_input(world: &World) -> Result<Zeroizing<Vec<u8>>> {
-    world.streams.read_input(LONGEST, PATIENCE).map_err(|fault| match fault {
-        Fault::TooSlow => {
-            let seconds = PATIENCE.as_secs();
-            Error::malformed("standard input", format!("did not end within {seconds} s")).hint(HINT)
+fn read_stdin(world: &World) -> Result<Zeroizing<Vec<u8>>> {
+    world.streams.read_stdin(MAX_INPUT_BYTES, STDIN_TIMEOUT).map_err(|fault| match fault {
+        PrivateFileError::TimedOut => {
+            let seconds = STDIN_TIMEOUT.as_secs();
+            Error::malformed("standard input", format!("did not end within {seconds} s"))
+                .hint(INPUT_HINT)
         }
-        fault => about(&fault, fault.at(Path::new("-"), "standard input")),
+        fault => add_hint(&fault, fault.to_error(Path::new("-"), "standard input")),
     })
 }
 
 /// What there is to do about a file that is there and holds no token.
-fn about(fault: &Fault, error: Error) -> Error {
+fn add_hint(fault: &PrivateFileError, error: Error) -> Error {
     match fault {
-        Fault::NotRegular | Fault::TooLarge(_) | Fault::TooSlow => error.hint(HINT),
-        Fault::Missing | Fault::Io(_) | Fault::Exposed(..) => error,
+        PrivateFileError::NotRegularFile
+        | PrivateFileError::TooLarge(_)
+        | PrivateFileError::TimedOut => error.hint(INPUT_HINT),
+        PrivateFileError::NotFound | PrivateFileError::Io(_) | PrivateFileError::Insecure(..) => {
+            error
+        }
     }
 }
 
-fn of_person(world: &World) -> Result<Secret> {
-    if !world.is_attended() {
-        return Err(Error::usage("no token is given, and nobody is there to be asked").hint(HINT));
+fn prompt_for_token(world: &World) -> Result<Secret> {
+    if !world.is_interactive() {
+        return Err(
+            Error::usage("no token is given, and nobody is there to be asked").hint(INPUT_HINT)
+        );
     }
-    let typed = prompt::hidden("the token (not shown): ", world)?;
-    token_in(&typed).map_err(|what| Error::usage(format!("what was typed {what}")).hint(HINT))
+    let typed = prompt::ask_secret("the token (not shown): ", world)?;
+    parse_token(&typed)
+        .map_err(|what| Error::usage(format!("what was typed {what}")).hint(INPUT_HINT))
 }
 
 /// The one token in a text: alone, as a header, or in one of gauth's own formats.
 ///
 /// # Errors
 /// What is wrong, as the end of a sentence. Nothing is repeated.
-pub(crate) fn token_in(text: &str) -> std::result::Result<Secret, String> {
+pub(crate) fn parse_token(text: &str) -> std::result::Result<Secret, String> {
     let text = text.trim_start_matches('\u{feff}').trim();
     if text.starts_with('{') {
-        return token_of_json(text);
+        return token_from_json(text);
     }
     if text.starts_with('[') {
         return Err("holds a list, and one token is looked at".to_owned());
     }
-    let mut tokens = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(token_of_line);
+    let mut tokens =
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(token_from_line);
     let Some(first) = tokens.next() else { return Err("is empty".to_owned()) };
     let first = first?;
     for other in tokens {
         // gauth's env format gives the same token two names.
-        if !other?.same_as(&first) {
+        if !other?.constant_time_eq(&first) {
             return Err("holds more than one token, or one that is torn".to_owned());
         }
     }
     Ok(first)
 }
 
-fn token_of_json(text: &str) -> std::result::Result<Secret, String> {
-    let mut fields = json::Fields::new(json::object(text.as_bytes())?);
+fn token_from_json(text: &str) -> std::result::Result<Secret, String> {
+    let mut fields = json::JsonFields::new(json::parse_object(text.as_bytes())?);
     for name in ["token", "id_token", "access_token"] {
         if fields.has(name) {
-            return checked(&Zeroizing::new(fields.needed(name)?));
+            return validated(&Zeroizing::new(fields.required(name)?));
         }
     }
     Err("is JSON without a field token, id_token or access_token".to_owned())
 }
 
-fn token_of_line(line: &str) -> std::result::Result<Secret, String> {
+fn token_from_line(line: &str) -> std::result::Result<Secret, String> {
     let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
     // curl's configuration.
     let line = match line.strip_prefix("header").map(str::trim_start) {
@@ -129,11 +138,11 @@ fn token_of_line(line: &str) -> std::result::Result<Secret, String> {
     };
     // A header of any name.
     let value = line.split_once(':').map_or(line.as_str(), |(_, value)| value.trim_start());
-    let bearer = value.get(..7).is_some_and(|word| word.eq_ignore_ascii_case("bearer "));
-    checked(if bearer { value[7..].trim() } else { value })
+    let bearer = value.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+    validated(if bearer { value[7..].trim() } else { value })
 }
 
-fn checked(token: &str) -> std::result::Result<Secret, String> {
+fn validated(token: &str) -> std::result::Result<Secret, String> {
     // A header that ends where its token should begin.
     let is_scheme = token.eq_ignore_ascii_case("bearer");
     let visible = token.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
@@ -143,8 +152,8 @@ fn checked(token: &str) -> std::result::Result<Secret, String> {
     }
 }
 
-fn unquoted(text: &str, mark: char, escaped: &str, plain: &str) -> Zeroizing<String> {
-    let inside = text.strip_prefix(mark).and_then(|text| text.strip_suffix(mark));
+fn unquoted(text: &str, quote: char, escaped: &str, plain: &str) -> Zeroizing<String> {
+    let inside = text.strip_prefix(quote).and_then(|text| text.strip_suffix(quote));
     Zeroizing::new(inside.map_or_else(|| text.to_owned(), |inside| inside.replace(escaped, plain)))
 }
 
@@ -155,7 +164,7 @@ mod tests {
     const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln";
 
     #[test]
-    fn a_token_is_found_in_every_form_it_is_given_in() {
+    fn a_token_is_found_in_every_supported_format() {
         for form in [
             "@",
             "  @\r\n\n",
@@ -176,17 +185,17 @@ mod tests {
         ] {
             for token in [JWT, "ya29.a0AfB_byC-0123", "opaque=="] {
                 let form = form.replace('@', token);
-                let found = token_in(&form).expect(&form);
-                assert!(found.same_as(&Secret::new(token)), "{form}");
+                let found = parse_token(&form).expect(&form);
+                assert!(found.constant_time_eq(&Secret::new(token)), "{form}");
             }
         }
-        let quoted = token_in("GAUTH_ID_TOKEN='a'\\''b$c'").expect("token");
-        assert!(quoted.same_as(&Secret::new("a'b$c")));
+        let quoted = parse_token("GAUTH_ID_TOKEN='a'\\''b$c'").expect("token");
+        assert!(quoted.constant_time_eq(&Secret::new("a'b$c")));
     }
 
     #[test]
-    fn what_holds_no_token_is_refused_and_not_repeated() {
-        for (text, words) in [
+    fn input_without_a_token_is_refused_and_not_repeated() {
+        for (text, message) in [
             ("", "is empty"),
             (" \n ", "is empty"),
             ("hunter2 hunter3", "is no token"),
@@ -200,8 +209,8 @@ mod tests {
             ("{\"token\":5}", "token is a number"),
             ("{\"token\":\"hunter2\"", "ends in the middle"),
         ] {
-            let error = token_in(text).expect_err(text);
-            assert!(error.contains(words) && !error.contains("hunter"), "{text}: {error}");
+            let error = parse_token(text).expect_err(text);
+            assert!(error.contains(message) && !error.contains("hunter"), "{text}: {error}");
         }
     }
 }

@@ -4,42 +4,43 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::broker::Broker;
-use crate::cache::{Cache, Key, KeyDigest};
+use crate::cache::{Cache, CacheKey, CacheKeyHasher};
 use crate::credential::impersonated;
 use crate::error::{Error, Result};
 use crate::google::answer;
 use crate::http::HttpRequest;
 use crate::jwks::{self, Jwks};
-use crate::jwt::Parts;
-use crate::settings::Settings;
+use crate::jwt::UnverifiedJwt;
+use crate::settings::Config;
 use crate::url::{Scheme, Url};
-use crate::verify::{self, Fault};
+use crate::verify::{self, ValidationError};
 use crate::{printable, private_file, secret};
 
 /// Whom ID tokens of Google's are from, as they say it.
-const GOOGLE: [&str; 2] = ["https://accounts.google.com", "accounts.google.com"];
-const GOOGLE_KEYS: &str = "https://www.googleapis.com/oauth2/v3/certs";
+const GOOGLE_ISSUERS: [&str; 2] = ["https://accounts.google.com", "accounts.google.com"];
+const GOOGLE_JWKS_URL: &str = "https://www.googleapis.com/oauth2/v3/certs";
 /// The same below the address of a sandbox.
-const GOOGLE_PATH: &str = "/oauth2/v3/certs";
+const GOOGLE_JWKS_PATH: &str = "/oauth2/v3/certs";
 
 /// Whom the assertions of Identity-Aware Proxy are from.
-const IAP: &str = "https://cloud.google.com/iap";
-const IAP_KEYS: &str = "https://www.gstatic.com/iap/verify/public_key-jwk";
+const IAP_ISSUER: &str = "https://cloud.google.com/iap";
+const IAP_JWKS_URL: &str = "https://www.gstatic.com/iap/verify/public_key-jwk";
 
 /// Before the name of a service account, whose own key signed.
-const ACCOUNT_KEYS: &str = "https://www.googleapis.com/service_accounts/v1/metadata/jwk/";
+const SERVICE_ACCOUNT_JWKS_URL_PREFIX: &str =
+    "https://www.googleapis.com/service_accounts/v1/metadata/jwk/";
 
 /// Largest file with keys, in bytes; as large as an answer may be.
-const LONGEST: usize = 1024 * 1024;
+const MAX_JWKS_FILE_BYTES: usize = 1024 * 1024;
 
 /// Who is believed when nobody is named.
-pub(super) fn usual_issuers() -> Vec<String> {
-    GOOGLE.iter().chain([&IAP]).map(|issuer| (*issuer).to_owned()).collect()
+pub(super) fn default_issuers() -> Vec<String> {
+    GOOGLE_ISSUERS.iter().chain([&IAP_ISSUER]).map(|issuer| (*issuer).to_owned()).collect()
 }
 
 /// Where keys are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum JwksLocation {
     /// Published there.
     Url(Url),
     /// In a file.
@@ -48,32 +49,32 @@ pub(super) enum Place {
 
 /// Whose keys, and where they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Keys {
+pub(super) struct IssuerKeys {
     /// In words, as in "signed by".
-    pub(super) whose: String,
-    place: Place,
+    pub(super) signer: String,
+    location: JwksLocation,
 }
 
 /// Reads `--jwks`.
 ///
 /// # Errors
 /// Usage for what is neither URL nor path; unsafe where anybody on the way could put in another key.
-pub(super) fn place(value: &OsStr) -> Result<Place> {
+pub(super) fn parse_location(value: &OsStr) -> Result<JwksLocation> {
     let Some(text) = value.to_str().filter(|text| text.contains("://")) else {
         if value.is_empty() {
             return Err(Error::usage("--jwks is empty").hint("give --jwks a URL or a file"));
         }
-        if secret::looks_like_content(&value.to_string_lossy()) {
+        if secret::looks_like_file_content(&value.to_string_lossy()) {
             let message = "--jwks is given content in place of the name of a file";
             return Err(Error::usage(message).hint("--jwks FILE, or --jwks URL"));
         }
-        return Ok(Place::File(PathBuf::from(value)));
+        return Ok(JwksLocation::File(PathBuf::from(value)));
     };
     let url = Url::parse(text).map_err(|what| {
-        Error::usage(format!("--jwks {what}")).hint(format!("--jwks {GOOGLE_KEYS}"))
+        Error::usage(format!("--jwks {what}")).hint(format!("--jwks {GOOGLE_JWKS_URL}"))
     })?;
     match url.scheme == Scheme::Https || url.is_loopback() {
-        true => Ok(Place::Url(url)),
+        true => Ok(JwksLocation::Url(url)),
         false => {
             let host = printable::text(url.authority());
             let message =
@@ -87,28 +88,40 @@ pub(super) fn place(value: &OsStr) -> Result<Place> {
 ///
 /// # Errors
 /// Usage, when it is not known where they are.
-pub(super) fn of(issuer: &str, chosen: Option<&Place>, settings: &Settings) -> Result<Keys> {
-    if let Some(place) = chosen {
-        let name = match place {
-            Place::Url(url) => url.authority().to_owned(),
-            Place::File(path) => printable::path(path),
+pub(super) fn for_issuer(
+    issuer: &str,
+    jwks_override: Option<&JwksLocation>,
+    settings: &Config,
+) -> Result<IssuerKeys> {
+    if let Some(location) = jwks_override {
+        let name = match location {
+            JwksLocation::Url(url) => url.authority().to_owned(),
+            JwksLocation::File(path) => printable::path(path),
         };
-        return Ok(Keys { whose: format!("a key of {name}"), place: place.clone() });
+        return Ok(IssuerKeys { signer: format!("a key of {name}"), location: location.clone() });
     }
-    let (whose, url) = if GOOGLE.contains(&issuer) {
+    let (signer, url) = if GOOGLE_ISSUERS.contains(&issuer) {
         // In a sandbox, tokens are signed by it.
-        match settings.token_host.as_ref().filter(|moved| moved.is_loopback()) {
-            None => ("Google".to_owned(), GOOGLE_KEYS.to_owned()),
-            Some(moved) => {
-                let whole = moved.as_str();
-                let origin = whole.strip_suffix(moved.path_and_query()).unwrap_or(whole);
-                (format!("a key of {}", moved.authority()), format!("{origin}{GOOGLE_PATH}"))
+        match settings
+            .token_host
+            .as_ref()
+            .filter(|endpoint_override| endpoint_override.is_loopback())
+        {
+            None => ("Google".to_owned(), GOOGLE_JWKS_URL.to_owned()),
+            Some(endpoint_override) => {
+                let host_url = endpoint_override.as_str();
+                let origin =
+                    host_url.strip_suffix(endpoint_override.path_and_query()).unwrap_or(host_url);
+                (
+                    format!("a key of {}", endpoint_override.authority()),
+                    format!("{origin}{GOOGLE_JWKS_PATH}"),
+                )
             }
         }
-    } else if issuer == IAP {
-        ("Identity-Aware Proxy".to_owned(), IAP_KEYS.to_owned())
-    } else if impersonated::is_account(issuer) {
-        (issuer.to_owned(), format!("{ACCOUNT_KEYS}{issuer}"))
+    } else if issuer == IAP_ISSUER {
+        ("Identity-Aware Proxy".to_owned(), IAP_JWKS_URL.to_owned())
+    } else if impersonated::is_service_account_name(issuer) {
+        (issuer.to_owned(), format!("{SERVICE_ACCOUNT_JWKS_URL_PREFIX}{issuer}"))
     } else {
         let issuer = printable::text(issuer);
         return Err(Error::usage(format!("where {issuer} publishes its keys is not known"))
@@ -117,59 +130,65 @@ pub(super) fn of(issuer: &str, chosen: Option<&Place>, settings: &Settings) -> R
     let url = Url::parse(&url).map_err(|what| {
         Error::usage(format!("--issuer {what}")).hint("--jwks URL, or --jwks FILE")
     })?;
-    Ok(Keys { whose, place: Place::Url(url) })
+    Ok(IssuerKeys { signer, location: JwksLocation::Url(url) })
 }
 
-impl Keys {
+impl IssuerKeys {
     /// Checks a signature. Keys at hand will do, unless the token names one that is not among them: then they are
     /// fetched, once.
     ///
     /// # Errors
     /// When there are no keys to be had, which says nothing about the token.
-    pub(super) fn check(
+    pub(super) fn verify_signature(
         &self,
-        parts: &Parts<'_>,
+        jwt: &UnverifiedJwt<'_>,
         broker: &Broker<'_>,
-    ) -> Result<std::result::Result<(), Fault>> {
-        let url = match &self.place {
-            Place::File(path) => return Ok(verify::signature(parts, &of_file(path)?)),
-            Place::Url(url) => url,
+    ) -> Result<std::result::Result<(), ValidationError>> {
+        let url = match &self.location {
+            JwksLocation::File(path) => {
+                return Ok(verify::check_signature(jwt, &read_jwks_file(path)?));
+            }
+            JwksLocation::Url(url) => url,
         };
         let cache = Cache::new(broker.world);
-        let key = key(url);
-        let kept = broker.caches().then(|| cache.keys(&key)).flatten();
-        if let Some(keys) = kept.and_then(|text| Jwks::parse(text.as_bytes()).ok()) {
-            match verify::signature(parts, &keys) {
-                Err(Fault::UnknownKey(_)) => {}
+        let cache_key = cache_key(url);
+        let cached = broker.uses_cache().then(|| cache.public_keys(&cache_key)).flatten();
+        if let Some(keys) = cached.and_then(|text| Jwks::parse(text.as_bytes()).ok()) {
+            match verify::check_signature(jwt, &keys) {
+                Err(ValidationError::UnknownKey(_)) => {}
                 checked => return Ok(checked),
             }
         }
         let host = printable::text(url.authority());
         let response = broker.send(&HttpRequest::get(url.clone()))?;
         if response.status != 200 {
-            return Err(answer::failure_of(&host, &response, &host));
+            return Err(answer::status_error(&host, &response, &host));
         }
         let keys = Jwks::parse(&response.body)
-            .map_err(|what| answer::unusable(&response, &host, &what))?;
-        if broker.caches()
+            .map_err(|what| answer::invalid_response(&response, &host, &what))?;
+        if broker.uses_cache()
             && let Ok(text) = std::str::from_utf8(&response.body)
         {
-            cache.keep_keys(&key, text, jwks::life(response.header("cache-control")));
+            cache.store_public_keys(
+                &cache_key,
+                text,
+                jwks::cache_seconds(response.header("cache-control")),
+            );
         }
-        Ok(verify::signature(parts, &keys))
+        Ok(verify::check_signature(jwt, &keys))
     }
 }
 
-fn key(url: &Url) -> Key {
-    let mut digest = KeyDigest::new("keys");
-    digest.field(url.as_str());
+fn cache_key(url: &Url) -> CacheKey {
+    let mut digest = CacheKeyHasher::new("keys");
+    digest.add_text(url.as_str());
     digest.finish()
 }
 
-fn of_file(path: &Path) -> Result<Jwks> {
-    let place = printable::path(path);
+fn read_jwks_file(path: &Path) -> Result<Jwks> {
+    let location = printable::path(path);
     let hint = "name a file with a set of keys, {\"keys\":[…]}";
-    let bytes = private_file::read_named(path, LONGEST)
-        .map_err(|fault| fault.at(path, &place).hint(hint))?;
-    Jwks::parse(&bytes).map_err(|what| Error::malformed(&place, what).hint(hint))
+    let bytes = private_file::read_user_file(path, MAX_JWKS_FILE_BYTES)
+        .map_err(|fault| fault.to_error(path, &location).hint(hint))?;
+    Jwks::parse(&bytes).map_err(|what| Error::malformed(&location, what).hint(hint))
 }

@@ -9,27 +9,27 @@ use std::ffi::OsString;
 use clap::{Args, ValueHint};
 
 use crate::broker::Broker;
-use crate::commands::{Example, Group, Spec, Status, Words};
+use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
 use crate::error::{Error, ErrorKind, Result};
-use crate::flags::{Effort, General, Report, ReportFormat};
+use crate::flags::{CacheFlags, GeneralFlags, ReportFlags, ReportFormat};
 use crate::google::tokeninfo;
-use crate::jwt::{self, Parts};
+use crate::jwt::{self, UnverifiedJwt};
 use crate::secret::Secret;
-use crate::settings::{self, Given, Settings};
+use crate::settings::{self, Config, Overrides};
 use crate::url::Url;
-use crate::verify::{self, Demands, Fault};
+use crate::verify::{self, Validation, ValidationError};
 use crate::world::World;
 use crate::{duration, printable};
-use report::{Content, Picture, Verdict};
+use report::{InspectReport, TokenContent, Verdict};
 
 /// How far other clocks may be off when nobody says, in seconds.
-const SKEW: i64 = 10;
+const DEFAULT_SKEW_SECONDS: i64 = 10;
 
 /// How far they may be off at most, in seconds.
-const LARGEST_SKEW: i64 = 3600;
+const MAX_SKEW_SECONDS: i64 = 3600;
 
 /// The command.
-pub const SPEC: Spec = Spec {
+pub const SPEC: CommandSpec = CommandSpec {
     name: "inspect",
     aliases: &[],
     about: "what is in a token, and whether it is good",
@@ -41,7 +41,7 @@ pub const SPEC: Spec = Spec {
         ),
         Example("gauth token | gauth inspect", "ask Google about an access token"),
     ],
-    more: "\
+    description: "\
 The token comes from a file, from standard input, or at a terminal from a prompt that does not show it; never as a \
 word of the command line. It may stand alone, behind Bearer or in a header, or in one of the formats of gauth token \
 and gauth id-token.\n\n\
@@ -54,15 +54,15 @@ they are the sandbox's.\n\n\
 An access token is sent to Google's tokeninfo, in the body of a POST. Tokens of the Security Token Service are not \
 known there.\n\n\
 The first line says what was found out. A token that is not valid is exit code 10, and the rest is shown all the same.",
-    group: Group::Tokens,
-    flags: Flags::augment_args,
+    group: CommandGroup::Tokens,
+    flags: InspectFlags::augment_args,
     run,
 };
 
 /// What is written on the command line.
 #[derive(Debug, Default, Args)]
 #[group(skip)]
-pub(super) struct Flags {
+pub(super) struct InspectFlags {
     /// Holds the token; - is standard input
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: Option<OsString>,
@@ -82,18 +82,18 @@ pub(super) struct Flags {
     #[arg(long, value_name = "DURATION")]
     skew: Option<OsString>,
     #[command(flatten)]
-    reach: Reach,
+    network: InspectNetworkFlags,
     #[command(flatten)]
-    report: Report,
+    report: ReportFlags,
     #[command(flatten)]
-    general: General,
+    general: GeneralFlags,
 }
 
 /// What there is of [`Effort`] where no token is minted.
 #[derive(Debug, Default, Args)]
 #[group(skip)]
 #[command(next_help_heading = "Cache and network")]
-struct Reach {
+struct InspectNetworkFlags {
     /// Neither keep keys nor use kept ones
     #[arg(long)]
     no_cache: bool,
@@ -106,50 +106,50 @@ struct Reach {
 }
 
 /// What a token is to be held against.
-struct Wanted {
+struct VerifyOptions {
     audiences: Vec<String>,
     issuers: Vec<String>,
-    jwks: Option<keys::Place>,
+    jwks: Option<keys::JwksLocation>,
     skew: i64,
     now: i64,
 }
 
-fn run(words: Words, world: &World) -> anyhow::Result<Status> {
-    let flags: Flags = words.flags()?;
-    let wanted = flags.wanted(world.clock.unix())?;
-    let settings = Settings::resolve(&flags.given(), world)?;
-    let token = input::token(flags.file.as_deref(), world)?;
+fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
+    let flags: InspectFlags = args.flags()?;
+    let verify_options = flags.verify_options(world.clock.unix_seconds())?;
+    let settings = Config::resolve(&flags.overrides(), world)?;
+    let token = input::read_token(flags.file.as_deref(), world)?;
     let broker = settings.broker(world);
-    let picture = match jwt::is_meant(&token) {
+    let inspect_report = match jwt::looks_like_jwt(&token) {
         true => {
-            let checks = flags.verify.then_some(&wanted);
-            of_jwt(&token, checks, &settings, &broker)?
+            let checks = flags.verify.then_some(&verify_options);
+            inspect_jwt(&token, checks, &settings, &broker)?
         }
-        false => of_access_token(&token, &wanted, &flags, &settings, &broker)?,
+        false => inspect_access_token(&token, &verify_options, &flags, &settings, &broker)?,
     };
     let text = match flags.report.format.unwrap_or_default() {
-        ReportFormat::Text => report::text(&picture, world),
-        ReportFormat::Json => report::json(&picture, world.clock.unix())?,
+        ReportFormat::Text => report::text(&inspect_report, world),
+        ReportFormat::Json => report::json(&inspect_report, world.clock.unix_seconds())?,
     };
-    world.streams.result(text.as_bytes())?;
-    Ok(match picture.verdict {
-        Verdict::NotValid(_) => Status::of(ErrorKind::NotValid),
-        Verdict::Valid(_) | Verdict::NotChecked => Status::DONE,
+    world.streams.write_result(text.as_bytes())?;
+    Ok(match inspect_report.verdict {
+        Verdict::NotValid(_) => ExitStatus::from_kind(ErrorKind::NotValid),
+        Verdict::Valid(_) | Verdict::NotChecked => ExitStatus::SUCCESS,
     })
 }
 
-impl Flags {
-    fn given(&self) -> Given {
-        let effort = Effort {
-            no_cache: self.reach.no_cache,
-            timeout: self.reach.timeout.clone(),
-            ca_file: self.reach.ca_file.clone(),
-            ..Effort::default()
+impl InspectFlags {
+    fn overrides(&self) -> Overrides {
+        let cache = CacheFlags {
+            no_cache: self.network.no_cache,
+            timeout: self.network.timeout.clone(),
+            ca_file: self.network.ca_file.clone(),
+            ..CacheFlags::default()
         };
-        Given { effort, general: self.general.clone(), ..Given::default() }
+        Overrides { cache, general: self.general.clone(), ..Overrides::default() }
     }
 
-    fn wanted(&self, now: i64) -> Result<Wanted> {
+    fn verify_options(&self, now: i64) -> Result<VerifyOptions> {
         let checks = [
             ("--audience", !self.audience.is_empty()),
             ("--issuer", !self.issuer.is_empty()),
@@ -163,127 +163,135 @@ impl Flags {
             .hint(format!("gauth inspect --verify {flag} …")));
         }
         let texts = |flag: &str, values: &[OsString]| -> Result<Vec<String>> {
-            values.iter().map(|value| settings::text(flag, value)).collect()
+            values.iter().map(|value| settings::flag_text(flag, value)).collect()
         };
         let issuers = match self.issuer.as_slice() {
-            [] => keys::usual_issuers(),
-            named => texts("--issuer", named)?,
+            [] => keys::default_issuers(),
+            issuers => texts("--issuer", issuers)?,
         };
-        Ok(Wanted {
+        Ok(VerifyOptions {
             audiences: texts("--audience", &self.audience)?,
             issuers,
-            jwks: self.jwks.as_deref().map(keys::place).transpose()?,
-            skew: self.skew.as_deref().map_or(Ok(SKEW), skew)?,
+            jwks: self.jwks.as_deref().map(keys::parse_location).transpose()?,
+            skew: self.skew.as_deref().map_or(Ok(DEFAULT_SKEW_SECONDS), parse_skew)?,
             now,
         })
     }
 }
 
-fn skew(value: &std::ffi::OsStr) -> Result<i64> {
-    let text = settings::text("--skew", value)?;
-    let odd = |what: &str| {
-        let shown = printable::said(&text);
+fn parse_skew(value: &std::ffi::OsStr) -> Result<i64> {
+    let text = settings::flag_text("--skew", value)?;
+    let usage_error = |what: &str| {
+        let shown = printable::redacted(&text);
         Error::usage(format!("--skew {shown} {what}")).hint("--skew 10s, at most 1h")
     };
-    let span = duration::parse(&text).map_err(odd)?;
-    let seconds = i64::try_from(span.as_secs()).ok().filter(|seconds| *seconds <= LARGEST_SKEW);
-    seconds.ok_or_else(|| odd("is longer than an hour"))
+    let span = duration::parse(&text).map_err(usage_error)?;
+    let seconds = i64::try_from(span.as_secs()).ok().filter(|seconds| *seconds <= MAX_SKEW_SECONDS);
+    seconds.ok_or_else(|| usage_error("is longer than an hour"))
 }
 
 /// A JWT, held against what is wanted of it, if anything is.
-fn of_jwt(
+fn inspect_jwt(
     token: &Secret,
-    wanted: Option<&Wanted>,
-    settings: &Settings,
+    verify_options: Option<&VerifyOptions>,
+    settings: &Config,
     broker: &Broker<'_>,
-) -> Result<Picture> {
-    let parts = match jwt::parts_of(token) {
+) -> Result<InspectReport> {
+    let decoded = match jwt::decode_secret(token) {
         Ok(parts) => parts,
         Err(what) => {
             let verdict = Verdict::NotValid(format!("the token {what}"));
-            return Ok(Picture { verdict, content: Content::Jwt(None) });
+            return Ok(InspectReport { verdict, content: TokenContent::Jwt(None) });
         }
     };
-    let verdict = match wanted {
+    let verdict = match verify_options {
         None => Verdict::NotChecked,
-        Some(wanted) => judged(&parts, wanted, settings, broker)?,
+        Some(verify_options) => verify_jwt(&decoded, verify_options, settings, broker)?,
     };
-    Ok(Picture { verdict, content: Content::Jwt(Some((parts.header, parts.claims))) })
+    Ok(InspectReport {
+        verdict,
+        content: TokenContent::Jwt(Some((decoded.header, decoded.claims))),
+    })
 }
 
 /// What needs no key is checked first: a token that is over needs no request, and its key may be gone.
-fn judged(
-    parts: &Parts<'_>,
-    wanted: &Wanted,
-    settings: &Settings,
+fn verify_jwt(
+    jwt: &UnverifiedJwt<'_>,
+    verify_options: &VerifyOptions,
+    settings: &Config,
     broker: &Broker<'_>,
 ) -> Result<Verdict> {
-    let Wanted { audiences, issuers, now, skew, .. } = wanted;
-    let demands = Demands { issuers, audiences, now: *now, skew: *skew };
-    let not_valid = |fault: Fault| Ok(Verdict::NotValid(fault.words()));
-    if let Err(fault) = verify::claims(parts, &demands) {
-        return not_valid(fault);
+    let VerifyOptions { audiences, issuers, now, skew, .. } = verify_options;
+    let validation = Validation { issuers, audiences, now: *now, skew: *skew };
+    let not_valid = |error: ValidationError| Ok(Verdict::NotValid(error.message()));
+    if let Err(error) = verify::check_claims(jwt, &validation) {
+        return not_valid(error);
     }
-    let issuer = parts.claims.get("iss").and_then(|issuer| issuer.as_str()).unwrap_or_default();
-    let keys = keys::of(issuer, wanted.jwks.as_ref(), settings)?;
-    if let Err(fault) = keys.check(parts, broker)? {
-        return not_valid(fault);
+    let issuer = jwt.claims.get("iss").and_then(|issuer| issuer.as_str()).unwrap_or_default();
+    let keys = keys::for_issuer(issuer, verify_options.jwks.as_ref(), settings)?;
+    if let Err(error) = keys.verify_signature(jwt, broker)? {
+        return not_valid(error);
     }
-    let (algorithm, kid) = match verify::header(parts) {
+    let (algorithm, kid) = match verify::algorithm_and_key_id(jwt) {
         Ok(header) => header,
-        Err(fault) => return not_valid(fault),
+        Err(error) => return not_valid(error),
     };
-    let signed = format!("signed by {} ({algorithm}, key {})", keys.whose, verify::short(kid));
-    Ok(Verdict::Valid(match verify::meant_for(parts, audiences) {
+    let signed =
+        format!("signed by {} ({algorithm}, key {})", keys.signer, verify::short_key_id(kid));
+    Ok(Verdict::Valid(match verify::matching_audience(jwt, audiences) {
         Some(audience) => format!("{signed}, for {audience}"),
         None => format!("{signed}; for whom was not checked (--audience)"),
     }))
 }
 
 /// An access token, which only Google can tell anything about.
-fn of_access_token(
+fn inspect_access_token(
     token: &Secret,
-    wanted: &Wanted,
-    flags: &Flags,
-    settings: &Settings,
+    verify_options: &VerifyOptions,
+    flags: &InspectFlags,
+    settings: &Config,
     broker: &Broker<'_>,
-) -> Result<Picture> {
+) -> Result<InspectReport> {
     if tokeninfo::is_refresh_token(token) {
         return Err(Error::unsupported("this is a refresh token, which nobody can look into")
             .hint("gauth exchange --refresh-token @FILE, which gets an access token for it"));
     }
-    if tokeninfo::is_federated(token) {
+    if tokeninfo::is_federated_token(token) {
         let message =
             "this is a token of the Security Token Service, which tokeninfo does not know";
         return Err(Error::unsupported(message)
             .hint("gauth token --format json shows its expiry and account when it is made"));
     }
-    if wanted.jwks.is_some() || !flags.issuer.is_empty() {
+    if verify_options.jwks.is_some() || !flags.issuer.is_empty() {
         let message = "this is an access token, which has no issuer and no signature to check";
         return Err(Error::unsupported(message).hint("leave --jwks and --issuer away"));
     }
     let url = match &settings.token_host {
-        None => Url::parse(tokeninfo::URL),
-        Some(moved) => tokeninfo::beside(moved),
+        None => Url::parse(tokeninfo::ENDPOINT),
+        Some(endpoint_override) => tokeninfo::endpoint_beside(endpoint_override),
     };
     let url = url.map_err(|what| Error::unexpected(format!("the address of tokeninfo {what}")))?;
-    let response = broker.send(&tokeninfo::ask(&url, token))?;
+    let response = broker.send(&tokeninfo::token_info_request(&url, token))?;
     let host = printable::text(url.authority());
-    let info = match tokeninfo::read(&response, &host, wanted.now)? {
+    let info = match tokeninfo::read_token_info(&response, &host, verify_options.now)? {
         Ok(info) => info,
-        Err(said) => {
-            let verdict = Verdict::NotValid(said);
-            return Ok(Picture { verdict, content: Content::Access(None) });
+        Err(reason) => {
+            let verdict = Verdict::NotValid(reason);
+            return Ok(InspectReport { verdict, content: TokenContent::AccessToken(None) });
         }
     };
-    let given = info.audience.clone().unwrap_or_default();
-    let verdict = if info.expires_at.is_some_and(|end| wanted.now > end.saturating_add(wanted.skew))
+    let token_audience = info.audience.clone().unwrap_or_default();
+    let verdict = if info
+        .expires_at
+        .is_some_and(|end| verify_options.now > end.saturating_add(verify_options.skew))
     {
         Verdict::NotValid("it has expired".to_owned())
-    } else if wanted.audiences.is_empty() || wanted.audiences.contains(&given) {
+    } else if verify_options.audiences.is_empty()
+        || verify_options.audiences.contains(&token_audience)
+    {
         Verdict::Valid("an access token that Google knows".to_owned())
     } else {
-        Verdict::NotValid(format!("it is for {}", printable::text(&given)))
+        Verdict::NotValid(format!("it is for {}", printable::text(&token_audience)))
     };
-    Ok(Picture { verdict, content: Content::Access(Some(info)) })
+    Ok(InspectReport { verdict, content: TokenContent::AccessToken(Some(info)) })
 }

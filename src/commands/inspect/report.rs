@@ -3,16 +3,16 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::google::tokeninfo::Info;
-use crate::verify::moment;
+use crate::google::tokeninfo::TokenInfo;
+use crate::verify::numeric_date;
 use crate::world::World;
 use crate::{duration, printable};
 
 /// Beyond these there is no date, in Unix seconds.
-const DATES: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_207_200;
+const PRINTABLE_DATES: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_207_200;
 
 /// Names up to this many columns stand in line.
-const WIDEST: usize = 24;
+const MAX_NAME_COLUMNS: usize = 24;
 
 /// What was found out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,52 +26,53 @@ pub(super) enum Verdict {
 }
 
 /// What is in a token, as far as it could be read.
-pub(super) enum Content {
+pub(super) enum TokenContent {
     /// Header and claims.
     Jwt(Option<(Map<String, Value>, Map<String, Value>)>),
     /// What Google knows.
-    Access(Option<Info>),
+    AccessToken(Option<TokenInfo>),
 }
 
 /// What the report says.
-pub(super) struct Picture {
+pub(super) struct InspectReport {
     pub(super) verdict: Verdict,
-    pub(super) content: Content,
+    pub(super) content: TokenContent,
 }
 
 /// For people.
-pub(super) fn text(picture: &Picture, world: &World) -> String {
-    let paint = world.terminal.paint(world.streams.out_is_terminal);
+pub(super) fn text(report: &InspectReport, world: &World) -> String {
+    let paint = world.terminal.text_style(world.streams.stdout_is_terminal);
     let width = world.terminal.width;
-    let line = |text: &str| printable::wrapped(text, 0, width);
-    let first = match &picture.verdict {
+    let line = |text: &str| printable::wrap(text, 0, width);
+    let first = match &report.verdict {
         Verdict::NotChecked => {
-            paint.notable(&line("the signature was not checked, --verify does that"))
+            paint.warning(&line("the signature was not checked, --verify does that"))
         }
-        Verdict::Valid(how) => paint.good(&line(&format!("valid: {how}"))),
-        Verdict::NotValid(why) => paint.wrong(&line(&format!("not valid: {why}"))),
+        Verdict::Valid(how) => paint.success(&line(&format!("valid: {how}"))),
+        Verdict::NotValid(why) => paint.failure(&line(&format!("not valid: {why}"))),
     };
-    let now = world.clock.unix();
-    let rows = match &picture.content {
-        Content::Jwt(Some((header, claims))) => of_jwt(header, claims, now),
-        Content::Access(Some(info)) => of_access_token(info, now),
-        Content::Jwt(None) | Content::Access(None) => Vec::new(),
+    let now = world.clock.unix_seconds();
+    let rows = match &report.content {
+        TokenContent::Jwt(Some((header, claims))) => jwt_rows(header, claims, now),
+        TokenContent::AccessToken(Some(info)) => access_token_rows(info, now),
+        TokenContent::Jwt(None) | TokenContent::AccessToken(None) => Vec::new(),
     };
-    let wide = rows.iter().map(|(name, _)| name.chars().count()).filter(|wide| *wide <= WIDEST);
+    let wide =
+        rows.iter().map(|(name, _)| name.chars().count()).filter(|wide| *wide <= MAX_NAME_COLUMNS);
     let wide = wide.max().unwrap_or_default().max(8);
     let mut text = format!("{first}\n");
     for (index, (name, value)) in rows.iter().enumerate() {
         let gap = if index == 0 { "\n" } else { "" };
-        let value = printable::wrapped(value, wide + 2, width);
+        let value = printable::wrap(value, wide + 2, width);
         text.push_str(&format!("{gap}{name:wide$}  {value}\n"));
     }
     text
 }
 
-type Row = (String, String);
+type ReportRow = (String, String);
 
-fn of_jwt(header: &Map<String, Value>, claims: &Map<String, Value>, now: i64) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
+fn jwt_rows(header: &Map<String, Value>, claims: &Map<String, Value>, now: i64) -> Vec<ReportRow> {
+    let mut rows: Vec<ReportRow> = Vec::new();
     let mut row = |name: &str, value: String| rows.push((name.to_owned(), value));
     let email_verified = claims.get("email_verified");
     if let Some(email) = claims.get("email") {
@@ -80,41 +81,45 @@ fn of_jwt(header: &Map<String, Value>, claims: &Map<String, Value>, now: i64) ->
             Some(Value::Bool(false)) => ", not verified",
             _ => "",
         };
-        row("email", format!("{}{state}", shown(email)));
+        row("email", format!("{}{state}", claim_text(email)));
     }
     for (name, claim) in [("subject", "sub"), ("issuer", "iss"), ("audience", "aud")] {
         if let Some(value) = claims.get(claim) {
-            row(name, shown(value));
+            row(name, claim_text(value));
         }
     }
     if let Some(issued) = claims.get("iat") {
-        row("issued", time(issued, now));
+        row("issued", time_text(issued, now));
     }
     match claims.get("exp") {
-        Some(end) if moment(end).is_some_and(|end| end <= now) => row("expired", time(end, now)),
-        Some(end) => row("expires", time(end, now)),
+        Some(end) if numeric_date(end).is_some_and(|end| end <= now) => {
+            row("expired", time_text(end, now))
+        }
+        Some(end) => row("expires", time_text(end, now)),
         None => row("expires", "not said".to_owned()),
     }
     if let Some(from) = claims.get("nbf") {
-        row("from", time(from, now));
+        row("from", time_text(from, now));
     }
     for (name, value) in claims {
         let known = ["email", "sub", "iss", "aud", "iat", "exp", "nbf"].contains(&name.as_str());
-        let said = name == "email_verified" && claims.contains_key("email") && value.is_boolean();
-        if !known && !said {
-            row(&printable::text(name), shown(value));
+        let shown_with_email =
+            name == "email_verified" && claims.contains_key("email") && value.is_boolean();
+        if !known && !shown_with_email {
+            row(&printable::text(name), claim_text(value));
         }
     }
-    let header =
-        header.iter().map(|(name, value)| format!("{} {}", printable::text(name), shown(value)));
+    let header = header
+        .iter()
+        .map(|(name, value)| format!("{} {}", printable::text(name), claim_text(value)));
     row("header", header.collect::<Vec<_>>().join(", "));
     rows
 }
 
-fn of_access_token(info: &Info, now: i64) -> Vec<Row> {
+fn access_token_rows(info: &TokenInfo, now: i64) -> Vec<ReportRow> {
     let text = |text: &Option<String>| text.as_deref().map(printable::text);
     let scopes: Vec<String> = info.scopes.iter().map(|scope| printable::text(scope)).collect();
-    let end = info.expires_at.map(|end| time(&Value::from(end), now));
+    let end = info.expires_at.map(|end| time_text(&Value::from(end), now));
     let rows = [
         ("account", text(&info.account)),
         ("subject", text(&info.subject)),
@@ -127,31 +132,31 @@ fn of_access_token(info: &Info, now: i64) -> Vec<Row> {
 }
 
 /// A claim: text as it is, a list of texts with spaces, anything else as JSON.
-fn shown(value: &Value) -> String {
+fn claim_text(value: &Value) -> String {
     match value {
         Value::String(text) => printable::text(text),
         Value::Array(list) if !list.is_empty() && list.iter().all(Value::is_string) => {
-            list.iter().map(shown).collect::<Vec<_>>().join(" ")
+            list.iter().map(claim_text).collect::<Vec<_>>().join(" ")
         }
         other => printable::text(&other.to_string()),
     }
 }
 
 /// A moment in words and exactly.
-fn time(value: &Value, now: i64) -> String {
-    let Some(unix) = moment(value).filter(|unix| DATES.contains(unix)) else {
+fn time_text(value: &Value, now: i64) -> String {
+    let Some(unix) = numeric_date(value).filter(|unix| PRINTABLE_DATES.contains(unix)) else {
         return format!("no time: {}", printable::text(&value.to_string()));
     };
-    let away = duration::in_words(unix.saturating_sub(now).saturating_abs());
+    let distance = duration::humanize(unix.saturating_sub(now).saturating_abs());
     let exact = duration::rfc3339(unix);
     match unix > now {
-        true => format!("in {away} ({exact})"),
-        false => format!("{away} ago ({exact})"),
+        true => format!("in {distance} ({exact})"),
+        false => format!("{distance} ago ({exact})"),
     }
 }
 
 #[derive(Serialize)]
-struct Json<'a, C> {
+struct InspectJson<'a, C> {
     kind: &'static str,
     valid: Option<bool>,
     reason: Option<&'a str>,
@@ -162,14 +167,14 @@ struct Json<'a, C> {
 }
 
 #[derive(Serialize)]
-struct JwtJson<'a> {
+struct InspectedJwtJson<'a> {
     header: Option<&'a Map<String, Value>>,
     claims: Option<&'a Map<String, Value>>,
     issued_at: Option<String>,
 }
 
 #[derive(Serialize)]
-struct AccessJson<'a> {
+struct InspectedAccessTokenJson<'a> {
     account: Option<&'a str>,
     subject: Option<&'a str>,
     audience: Option<&'a str>,
@@ -178,37 +183,39 @@ struct AccessJson<'a> {
 }
 
 /// For programs. Unknown is `null`; keys are never renamed.
-pub(super) fn json(picture: &Picture, now: i64) -> anyhow::Result<String> {
-    let (valid, reason) = match &picture.verdict {
+pub(super) fn json(report: &InspectReport, now: i64) -> anyhow::Result<String> {
+    let (valid, reason) = match &report.verdict {
         Verdict::NotChecked => (None, None),
         Verdict::Valid(_) => (Some(true), None),
         Verdict::NotValid(why) => (Some(false), Some(why.as_str())),
     };
-    let at = |unix: i64| DATES.contains(&unix).then(|| duration::rfc3339(unix));
+    let at = |unix: i64| PRINTABLE_DATES.contains(&unix).then(|| duration::rfc3339(unix));
     let left = |unix: i64| unix.saturating_sub(now).max(0);
-    let text = match &picture.content {
-        Content::Jwt(read) => {
+    let text = match &report.content {
+        TokenContent::Jwt(read) => {
             let (header, claims) = read.as_ref().map(|(header, claims)| (header, claims)).unzip();
-            let claim = |name: &str| claims.and_then(|claims| claims.get(name)).and_then(moment);
+            let claim =
+                |name: &str| claims.and_then(|claims| claims.get(name)).and_then(numeric_date);
             let end = claim("exp");
-            serde_json::to_string_pretty(&Json {
+            serde_json::to_string_pretty(&InspectJson {
                 kind: "jwt",
                 valid,
                 reason,
-                content: JwtJson { header, claims, issued_at: claim("iat").and_then(at) },
+                content: InspectedJwtJson { header, claims, issued_at: claim("iat").and_then(at) },
                 expires_at: end.and_then(at),
                 expires_in: end.map(left),
             })?
         }
-        Content::Access(info) => {
+        TokenContent::AccessToken(info) => {
             let info = info.as_ref();
-            let text = |field: fn(&Info) -> &Option<String>| info.and_then(|i| field(i).as_deref());
+            let text =
+                |field: fn(&TokenInfo) -> &Option<String>| info.and_then(|i| field(i).as_deref());
             let end = info.and_then(|info| info.expires_at);
-            serde_json::to_string_pretty(&Json {
+            serde_json::to_string_pretty(&InspectJson {
                 kind: "access_token",
                 valid,
                 reason,
-                content: AccessJson {
+                content: InspectedAccessTokenJson {
                     account: text(|info| &info.account),
                     subject: text(|info| &info.subject),
                     audience: text(|info| &info.audience),

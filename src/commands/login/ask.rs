@@ -1,84 +1,85 @@
 //! Asking the person: a browser is sent away and comes back, or its answer is pasted, or another device is asked.
 
-use super::{Flags, Stored};
+use super::{LoginFlags, LoginResult};
 use crate::broker::Broker;
 use crate::error::{Error, Result};
-use crate::login::authorize::Challenge;
-use crate::login::browser::{self, Choice};
-use crate::login::callback::{Expected, Outcome};
-use crate::login::loopback::{Listener, Reply};
-use crate::login::redirect::Target;
-use crate::login::wait::Waiting;
-use crate::login::{self, Consent, Plan, device, paste};
-use crate::settings::{self, Settings};
+use crate::login::authorize::AuthorizationSession;
+use crate::login::browser::{self, BrowserChoice};
+use crate::login::callback::{CallbackResult, ExpectedCallback};
+use crate::login::loopback::{BrowserReply, CallbackListener};
+use crate::login::redirect::RedirectTarget;
+use crate::login::wait::Countdown;
+use crate::login::{self, AuthorizationResponse, LoginRequest, device, paste};
+use crate::settings::{self, Config};
 use crate::world::World;
 use crate::world::{env, exec, random};
 
-impl Flags {
+impl LoginFlags {
     /// Asks the person, puts the code in, stores the login; and shows the browser what came of it.
     pub(super) fn sign_in(
         &self,
-        plan: &Plan,
+        login_request: &LoginRequest,
         broker: &Broker<'_>,
-        settings: &Settings,
-    ) -> Result<Stored> {
-        let challenge = Challenge::new(&*broker.world.random)?;
-        if self.way.device {
-            let granted = device::sign_in(plan, broker)?;
-            return self.store(plan, &granted, &challenge, broker, settings);
+        settings: &Config,
+    ) -> Result<LoginResult> {
+        let session = AuthorizationSession::new(&*broker.world.random)?;
+        if self.method.device {
+            let granted = device::sign_in(login_request, broker)?;
+            return self.store_tokens(login_request, &granted, &session, broker, settings);
         }
-        let (consent, browser) = broker.outside(|| self.ask(plan, &challenge, broker.world))?;
-        let stored = consent.and_then(|consent| {
-            let granted = login::exchange(plan, &consent, &challenge, broker)?;
-            self.store(plan, &granted, &challenge, broker, settings)
+        let (response, browser) = broker
+            .pause_deadline(|| self.request_authorization(login_request, &session, broker.world))?;
+        let stored = response.and_then(|response| {
+            let granted = login::exchange_code(login_request, &response, &session, broker)?;
+            self.store_tokens(login_request, &granted, &session, broker, settings)
         });
         if let Some(browser) = browser {
-            browser.tell(stored.as_ref().map(|stored| stored.account.as_str()));
+            browser.send_result(stored.as_ref().map(|stored| stored.account.as_str()));
         }
         stored
     }
 
     /// The person's answer, and the browser that brought it. The inner error is the person's no.
-    fn ask(
+    fn request_authorization(
         &self,
-        plan: &Plan,
-        challenge: &Challenge,
+        login_request: &LoginRequest,
+        session: &AuthorizationSession,
         world: &World,
-    ) -> Result<(Result<Consent>, Option<Reply>)> {
-        let target = self.target(plan)?;
-        if self.way.no_browser {
-            let outcome = by_hand(plan, &target, challenge, world)?;
+    ) -> Result<(Result<AuthorizationResponse>, Option<BrowserReply>)> {
+        let target = self.redirect_target(login_request)?;
+        if self.method.no_browser {
+            let outcome = authorize_by_paste(login_request, &target, session, world)?;
             return Ok((outcome, None));
         }
         if !target.is_local() {
             return Err(Error::usage("the redirect URI does not lead to this machine")
                 .hint("--no-browser, and paste the address the browser ends at"));
         }
-        let listener = Listener::open(&target, &challenge.state, &plan.provider)?;
+        let listener = CallbackListener::open(&target, &session.state, &login_request.provider)?;
         let redirect = listener.redirect().clone();
-        let url = plan.question(&redirect, challenge)?;
-        let browser = self.send_away(&url, &redirect.host, world)?;
-        let waiting = Waiting::begin("the sign-in", plan.until, world)?;
-        let (outcome, reply) = listener.wait(&waiting, browser, world)?;
-        Ok((consent(plan, outcome, redirect.uri), Some(reply)))
+        let url = login_request.authorization_url(&redirect, session)?;
+        let browser = self.open_browser(&url, &redirect.host, world)?;
+        let countdown = Countdown::start("the sign-in", login_request.deadline, world)?;
+        let (outcome, reply) = listener.wait(&countdown, browser, world)?;
+        Ok((authorization_response(login_request, outcome, redirect.uri), Some(reply)))
     }
 
     /// Prints the URL, and opens a browser where that makes sense.
-    fn send_away(&self, url: &str, host: &str, world: &World) -> Result<Option<exec::Browser>> {
-        match browser::choose(url, !self.way.no_launch_browser, world)? {
-            Choice::Open(commands) => {
+    fn open_browser(&self, url: &str, host: &str, world: &World) -> Result<Option<exec::Browser>> {
+        match browser::choose(url, !self.method.no_launch_browser, world)? {
+            BrowserChoice::Open(commands) => {
                 world
                     .terminal
-                    .tell(&format!("opening the browser; if nothing opens, visit\n\n  {url}\n"));
+                    .info(&format!("opening the browser; if nothing opens, visit\n\n  {url}\n"));
                 // Not what only we are to know.
                 let changes = [(env::GAUTH_CREDENTIALS.name, None)];
-                Ok(Some(exec::open(url, &commands, &changes)))
+                Ok(Some(exec::open_browser(url, &commands, &changes)))
             }
-            Choice::Not(why) => {
-                world.terminal.tell(&format!("visit\n\n  {url}\n"));
+            BrowserChoice::Unavailable(why) => {
+                world.terminal.info(&format!("visit\n\n  {url}\n"));
                 world.terminal.note(|| format!("no browser is opened: {why}"));
                 if world.env.os(&env::SSH_CONNECTION).is_some() {
-                    world.terminal.tell(&format!(
+                    world.terminal.info(&format!(
                         "in a browser of this machine, or with its port {host} forwarded (ssh -L); \
                          else gauth login --no-browser"
                     ));
@@ -89,45 +90,57 @@ impl Flags {
     }
 
     /// Where the browser is to come back to.
-    fn target(&self, plan: &Plan) -> Result<Target> {
-        let named = self.way.redirect_uri.as_deref();
-        let named = named.map(|uri| settings::text("--redirect-uri", uri)).transpose()?;
-        let exact = !plan.provider.google;
-        Target::choose(&plan.client, named.as_deref(), self.way.port, exact)
+    fn redirect_target(&self, login_request: &LoginRequest) -> Result<RedirectTarget> {
+        let redirect_uri = self.method.redirect_uri.as_deref();
+        let redirect_uri =
+            redirect_uri.map(|uri| settings::flag_text("--redirect-uri", uri)).transpose()?;
+        let match_host = !login_request.provider.is_google;
+        RedirectTarget::choose(
+            &login_request.client,
+            redirect_uri.as_deref(),
+            self.method.port,
+            match_host,
+        )
     }
 }
 
 /// The answer that is pasted.
-fn by_hand(
-    plan: &Plan,
-    target: &Target,
-    challenge: &Challenge,
+fn authorize_by_paste(
+    login_request: &LoginRequest,
+    target: &RedirectTarget,
+    session: &AuthorizationSession,
     world: &World,
-) -> Result<Result<Consent>> {
-    let redirect = target.at(target.port.unwrap_or_else(|| quiet_port(world)));
-    let url = plan.question(&redirect, challenge)?;
-    let expected = Expected {
+) -> Result<Result<AuthorizationResponse>> {
+    let redirect = target.with_port(target.port.unwrap_or_else(|| random_dynamic_port(world)));
+    let url = login_request.authorization_url(&redirect, session)?;
+    let expected = ExpectedCallback {
         path: redirect.path.clone(),
         host: redirect.host.clone(),
-        state: challenge.state.clone(),
-        issuer: plan.provider.issuer.clone(),
-        says_issuer: plan.provider.says_issuer,
+        state: session.state.clone(),
+        issuer: login_request.provider.issuer.clone(),
+        sends_issuer: login_request.provider.sends_issuer,
     };
-    world.terminal.tell(&format!(
+    world.terminal.info(&format!(
         "visit this address in any browser\n\n  {url}\n\nit ends at an address of its own machine, where nothing answers"
     ));
-    let outcome = paste::ask(&expected, plan.until, world)?;
-    Ok(consent(plan, outcome, redirect.uri))
+    let outcome = paste::prompt_for_response(&expected, login_request.deadline, world)?;
+    Ok(authorization_response(login_request, outcome, redirect.uri))
 }
 
 /// A port that hardly anything listens at on the machine of the browser.
-fn quiet_port(world: &World) -> u16 {
-    49152 + (random::fraction(&*world.random) * 16000.0) as u16
+fn random_dynamic_port(world: &World) -> u16 {
+    49152 + (random::unit_fraction(&*world.random) * 16000.0) as u16
 }
 
-fn consent(plan: &Plan, outcome: Outcome, redirect_uri: String) -> Result<Consent> {
+fn authorization_response(
+    login_request: &LoginRequest,
+    outcome: CallbackResult,
+    redirect_uri: String,
+) -> Result<AuthorizationResponse> {
     match outcome {
-        Outcome::Code(code) => Ok(Consent { code, redirect_uri }),
-        Outcome::Error { code, description } => Err(plan.denied(&code, description.as_deref())),
+        CallbackResult::Code(code) => Ok(AuthorizationResponse { code, redirect_uri }),
+        CallbackResult::Error { code, description } => {
+            Err(login_request.authorization_error(&code, description.as_deref()))
+        }
     }
 }

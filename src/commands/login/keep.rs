@@ -4,77 +4,84 @@ use std::ffi::OsStr;
 
 use serde_json::{Map, Value, json};
 
-use super::{Flags, place};
-use crate::accounts::vault::Store;
-use crate::accounts::{self, State};
+use super::{LoginFlags, place};
+use crate::accounts::vault::SecretStore;
+use crate::accounts::{self, AccountSelection};
 use crate::broker::Broker;
-use crate::discover::Search;
+use crate::discover::Discovery;
 use crate::error::Result;
 use crate::flags::ReportFormat;
-use crate::google::token::Granted;
-use crate::login::authorize::Challenge;
-use crate::login::{Made, Plan, person};
+use crate::google::token::TokenResponse;
+use crate::login::authorize::AuthorizationSession;
+use crate::login::{LoginRequest, NewLogin, person};
 use crate::printable;
-use crate::settings::{self, Settings};
+use crate::settings::{self, Config};
 use crate::world::World;
 
 /// What came of it.
-pub(super) struct Stored {
+pub(super) struct LoginResult {
     pub(super) account: String,
     pub(super) scopes: Option<Vec<String>>,
 }
 
-impl Flags {
+impl LoginFlags {
     /// Keeps what was granted.
-    pub(super) fn store(
+    pub(super) fn store_tokens(
         &self,
-        plan: &Plan,
-        granted: &Granted,
-        challenge: &Challenge,
+        login_request: &LoginRequest,
+        granted: &TokenResponse,
+        session: &AuthorizationSession,
         broker: &Broker<'_>,
-        settings: &Settings,
-    ) -> Result<Stored> {
+        settings: &Config,
+    ) -> Result<LoginResult> {
         let quota_project = settings.quota_project.as_deref();
-        let Made { account, login } = plan.login(granted, challenge, quota_project, broker)?;
-        warn_of_missing(plan, granted.scopes.as_deref(), broker.world);
-        self.keep(&account, &login, settings, broker.world)?;
-        Ok(Stored { account, scopes: granted.scopes.clone() })
+        let NewLogin { account, json: login } =
+            login_request.build_login(granted, session, quota_project, broker)?;
+        warn_missing_scopes(login_request, granted.scopes.as_deref(), broker.world);
+        self.save(&account, &login, settings, broker.world)?;
+        Ok(LoginResult { account, scopes: granted.scopes.clone() })
     }
 
     /// Keeps a credential file as an account.
-    pub(super) fn take(&self, file: &OsStr, settings: &Settings, world: &World) -> Result<Stored> {
+    pub(super) fn import_credential(
+        &self,
+        file: &OsStr,
+        settings: &Config,
+        world: &World,
+    ) -> Result<LoginResult> {
         let broker = settings.broker(world);
-        let search = Search { settings, broker: &broker, may_ask: true };
-        let mut taken = accounts::from_file(file, place::account(settings).as_deref(), &search)?;
-        if self.fate.update_adc {
-            accounts::belongs_into_adc(&taken.name, &taken.json)?;
+        let discovery = Discovery { config: settings, broker: &broker, allow_network: true };
+        let mut imported =
+            accounts::import_file(file, place::requested_account(settings).as_deref(), &discovery)?;
+        if self.storage.update_adc {
+            accounts::check_adc_type(&imported.name, &imported.json)?;
         }
         if let Some(project) = &settings.quota_project {
-            taken.json.insert("quota_project_id".to_owned(), json!(project));
+            imported.json.insert("quota_project_id".to_owned(), json!(project));
         }
-        self.keep(&taken.name, &taken.json, settings, world)?;
-        Ok(Stored { account: taken.name, scopes: None })
+        self.save(&imported.name, &imported.json, settings, world)?;
+        Ok(LoginResult { account: imported.name, scopes: None })
     }
 
     /// Stores a login, makes it the account that is used, and writes it for others where that is wanted.
-    fn keep(
+    fn save(
         &self,
         account: &str,
         login: &Map<String, Value>,
-        settings: &Settings,
+        settings: &Config,
         world: &World,
     ) -> Result<()> {
         let mut login = login.clone();
-        if self.fate.update_adc {
-            login.insert(accounts::SHARED.to_owned(), Value::Bool(true));
+        if self.storage.update_adc {
+            login.insert(accounts::SHARED_FIELD.to_owned(), Value::Bool(true));
         }
-        let store = self.store_chosen(settings)?;
-        accounts::keep(account, &login, store, &settings.vaults, world)?;
+        let store = self.secret_store(settings)?;
+        accounts::store_login(account, &login, store, &settings.secret_stores, world)?;
         self.activate(account, world)?;
-        if self.fate.update_adc {
+        if self.storage.update_adc {
             let updated = accounts::update_adc(account, &login, world)?;
             let path = printable::path(&updated.path);
-            world.terminal.tell(&match updated.backup {
+            world.terminal.info(&match updated.backup {
                 Some(backup) => {
                     format!("wrote {path}, what was there is now {}", printable::path(&backup))
                 }
@@ -88,73 +95,76 @@ impl Flags {
     ///
     /// # Errors
     /// Why not.
-    pub(super) fn store_chosen(&self, settings: &Settings) -> Result<Store> {
-        let flag = self.fate.store.as_deref().map(|name| settings::text("--store", name));
+    pub(super) fn secret_store(&self, settings: &Config) -> Result<SecretStore> {
+        let flag = self.storage.store.as_deref().map(|name| settings::flag_text("--store", name));
         let store = match flag.transpose()? {
-            Some(name) => Store::named(&name, "--store")?,
-            None => settings.store.unwrap_or_default(),
+            Some(name) => SecretStore::parse(&name, "--store")?,
+            None => settings.secret_store.unwrap_or_default(),
         };
-        settings.vaults.check(store)?;
+        settings.secret_stores.check(store)?;
         Ok(store)
     }
 
     /// Makes it the account that is used from now on.
     fn activate(&self, account: &str, world: &World) -> Result<()> {
-        if self.fate.no_activate {
+        if self.storage.no_activate {
             return Ok(());
         }
         let account = account.to_owned();
         let profile = self.general.profile.as_deref();
-        let profile = profile.map(|name| settings::text("--profile", name)).transpose()?;
-        State::change(world, |state| match profile {
+        let profile = profile.map(|name| settings::flag_text("--profile", name)).transpose()?;
+        AccountSelection::update(world, |state| match profile {
             Some(profile) => drop(state.profiles.insert(profile, account)),
             None => state.active = Some(account),
         })
     }
 
-    pub(super) fn report(&self, done: &Stored, world: &World) -> Result<()> {
+    pub(super) fn report(&self, result: &LoginResult, world: &World) -> Result<()> {
         let text = match self.report.format.unwrap_or_default() {
             ReportFormat::Text => {
-                let account = printable::text(&done.account);
-                match &done.scopes {
+                let account = printable::text(&result.account);
+                match &result.scopes {
                     Some(scopes) => {
-                        format!("signed in as {account}, scopes {}\n", short(scopes).join(", "))
+                        format!(
+                            "signed in as {account}, scopes {}\n",
+                            short_scopes(scopes).join(", ")
+                        )
                     }
                     None => format!("signed in as {account}\n"),
                 }
             }
             ReportFormat::Json => {
-                let active = accounts::active(world)?.as_ref() == Some(&done.account);
+                let active = accounts::active_account(world)?.as_ref() == Some(&result.account);
                 let value = json!({
-                    "account": done.account,
-                    "scopes": done.scopes,
+                    "account": result.account,
+                    "scopes": result.scopes,
                     "active": active,
                 });
                 format!("{value:#}\n")
             }
         };
-        world.streams.result(text.as_bytes())
+        world.streams.write_result(text.as_bytes())
     }
 }
 
-fn warn_of_missing(plan: &Plan, granted: Option<&[String]>, world: &World) {
-    let missing = person::missing(&plan.wish.scopes, granted);
+fn warn_missing_scopes(login_request: &LoginRequest, granted: Option<&[String]>, world: &World) {
+    let missing = person::missing_scopes(&login_request.authorization.scopes, granted);
     if !missing.is_empty() {
-        let missing: Vec<String> = missing.into_iter().map(short_one).collect();
+        let missing: Vec<String> = missing.into_iter().map(short_scope).collect();
         world.terminal.warn(&format!("not granted: {}", missing.join(", ")));
     }
 }
 
 /// Scopes as people write them.
-fn short(scopes: &[String]) -> Vec<String> {
-    let mut short: Vec<String> = scopes.iter().map(|scope| short_one(scope)).collect();
+fn short_scopes(scopes: &[String]) -> Vec<String> {
+    let mut short: Vec<String> = scopes.iter().map(|scope| short_scope(scope)).collect();
     short.sort();
     short
 }
 
-fn short_one(scope: &str) -> String {
-    let word = scope.strip_prefix("https://www.googleapis.com/auth/").unwrap_or(scope);
-    printable::text(match word {
+fn short_scope(scope: &str) -> String {
+    let short_name = scope.strip_prefix("https://www.googleapis.com/auth/").unwrap_or(scope);
+    printable::text(match short_name {
         "userinfo.email" => "email",
         "userinfo.profile" => "profile",
         word => word,

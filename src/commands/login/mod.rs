@@ -11,22 +11,22 @@ use clap::{Args, ValueHint};
 
 use crate::accounts;
 use crate::broker::Broker;
-use crate::commands::{Example, Group, Spec, Status, Words};
+use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
 use crate::error::{Error, Result};
-use crate::flags::{Effort, General, Report, Who, Wish as Scopes};
-use crate::login::Plan;
-use crate::login::authorize::Wish;
-use crate::login::turn::{self, Turn};
-use crate::settings::{self, Given, Settings};
+use crate::flags::{CacheFlags, CredentialFlags, GeneralFlags, ReportFlags, TokenFlags as Scopes};
+use crate::login::LoginRequest;
+use crate::login::authorize::AuthorizationRequest;
+use crate::login::turn::{self, SignInLock};
+use crate::settings::{self, Config, Overrides};
 use crate::world::World;
 use crate::world::clock::Deadline;
 use crate::{complete, duration, printable};
 
-use keep::Stored;
-use place::{Chosen, Place};
+use keep::LoginResult;
+use place::{ProviderChoice, ProviderFlags};
 
 /// The command.
-pub const SPEC: Spec = Spec {
+pub const SPEC: CommandSpec = CommandSpec {
     name: "login",
     aliases: &[],
     about: "sign a person in, with a browser here or elsewhere",
@@ -36,7 +36,7 @@ pub const SPEC: Spec = Spec {
         Example("gauth login --account ada@example.com", "sign in again"),
         Example("gauth login --credentials key.json", "keep a credential file as an account"),
     ],
-    more: "\
+    description: "\
 A browser is opened where there is one, never over SSH or in CI; the address is printed in any case. The answer comes \
 back to a port of 127.0.0.1 that only this login can use (PKCE, state), and is waited for as long as --wait says. With \
 --no-browser the address the browser ended at is pasted instead, hidden while it is; unlike gcloud's flag of that name, \
@@ -57,16 +57,16 @@ auth/login_config_file does the same, and its auth/client_id and auth/client_sec
 named. --issuer signs in at any other OpenID provider, with a client that is registered there. Its ID token is what \
 gauth id-token prints then; with --workload-identity-provider, the full name of a provider of a workload or workforce \
 pool, it is exchanged for access tokens of Google's.",
-    group: Group::SignIn,
-    flags: Flags::augment_args,
+    group: CommandGroup::SignIn,
+    flags: LoginFlags::augment_args,
     run,
 };
 
 /// How long a person may take.
-const PATIENCE: Duration = Duration::from_secs(5 * 60);
+const DEFAULT_WAIT: Duration = Duration::from_secs(5 * 60);
 
 #[derive(Debug, Default, Args)]
-pub(super) struct Flags {
+pub(super) struct LoginFlags {
     /// Whose login, as --account
     #[arg(value_name = "ACCOUNT", add = complete::accounts())]
     positional: Option<OsString>,
@@ -80,24 +80,24 @@ pub(super) struct Flags {
     #[arg(long, value_name = "SCOPE,…")]
     scopes: Vec<OsString>,
     #[command(flatten)]
-    wish: Asked,
+    authorization: AuthorizationFlags,
     #[command(flatten)]
-    way: Way,
+    method: SignInMethodFlags,
     #[command(flatten)]
-    place: Place,
+    provider: ProviderFlags,
     #[command(flatten)]
-    fate: Fate,
+    storage: StorageFlags,
     #[command(flatten)]
-    report: Report,
+    report: ReportFlags,
     #[command(flatten)]
-    general: General,
+    general: GeneralFlags,
 }
 
 /// How the answer comes back.
 #[derive(Debug, Default, Args)]
 #[group(skip)]
 #[command(next_help_heading = "How")]
-struct Way {
+struct SignInMethodFlags {
     /// Print the URL and open nothing
     #[arg(long)]
     no_launch_browser: bool,
@@ -121,7 +121,7 @@ struct Way {
 /// What the server is asked for besides.
 #[derive(Debug, Default, Args)]
 #[group(skip)]
-struct Asked {
+struct AuthorizationFlags {
     /// none, consent or select_account
     #[arg(long, value_name = "WORDS")]
     prompt: Option<OsString>,
@@ -140,7 +140,7 @@ struct Asked {
 #[derive(Debug, Default, Args)]
 #[group(skip)]
 #[command(next_help_heading = "Then")]
-struct Fate {
+struct StorageFlags {
     /// Ask nobody, keep this credential file
     #[arg(long, value_name = "FILE", visible_aliases = ["key-file", "cred-file"], value_hint = ValueHint::FilePath, conflicts_with_all = ["client_id_file", "no_browser", "scopes"])]
     credentials: Option<OsString>,
@@ -167,83 +167,87 @@ struct Fate {
     ca_file: Option<OsString>,
 }
 
-fn run(words: Words, world: &World) -> anyhow::Result<Status> {
-    let flags: Flags = words.flags()?;
-    let settings = Settings::resolve(&flags.given()?, world)?;
+fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
+    let flags: LoginFlags = args.flags()?;
+    let settings = Config::resolve(&flags.overrides()?, world)?;
     let broker = settings.broker(world);
-    if let Some(file) = &flags.fate.credentials {
-        let done = flags.take(file, &settings, world)?;
-        flags.report(&done, world)?;
-        return Ok(Status::DONE);
+    if let Some(file) = &flags.storage.credentials {
+        let result = flags.import_credential(file, &settings, world)?;
+        flags.report(&result, world)?;
+        return Ok(ExitStatus::SUCCESS);
     }
-    let plan = flags.plan(&settings, &broker)?;
+    let login_request = flags.login_request(&settings, &broker)?;
     // Nobody is asked for what could not be kept.
-    accounts::room(world)?;
-    flags.store_chosen(&settings)?;
-    let done = match turn::wait(plan.wish.account.as_deref(), plan.until, world)? {
-        Turn::Done(account) => Stored { account, scopes: None },
-        Turn::Ours(_turn) => flags.sign_in(&plan, &broker, &settings)?,
+    accounts::check_storage(world)?;
+    flags.secret_store(&settings)?;
+    let result = match turn::acquire(
+        login_request.authorization.account.as_deref(),
+        login_request.deadline,
+        world,
+    )? {
+        SignInLock::SignedInElsewhere(account) => LoginResult { account, scopes: None },
+        SignInLock::Acquired(_turn) => flags.sign_in(&login_request, &broker, &settings)?,
     };
-    flags.report(&done, world)?;
-    Ok(Status::DONE)
+    flags.report(&result, world)?;
+    Ok(ExitStatus::SUCCESS)
 }
 
-impl Flags {
+impl LoginFlags {
     /// The groups that settings know.
-    fn given(&self) -> Result<Given> {
-        let who = Who {
+    fn overrides(&self) -> Result<Overrides> {
+        let credential_flags = CredentialFlags {
             account: self.account.clone(),
-            quota_project: self.fate.quota_project.clone(),
-            allow_token_host: self.fate.allow_token_host.clone(),
-            workload_identity_provider: self.place.workload_identity_provider.clone(),
-            ..Who::default()
+            quota_project: self.storage.quota_project.clone(),
+            allow_token_host: self.storage.allow_token_host.clone(),
+            workload_identity_provider: self.provider.workload_identity_provider.clone(),
+            ..CredentialFlags::default()
         };
-        Ok(Given {
-            who: who.with_positional(self.positional.as_ref())?,
-            wish: Scopes { scopes: self.scopes.clone(), ..Scopes::default() },
-            effort: Effort {
-                timeout: self.fate.timeout.clone(),
-                ca_file: self.fate.ca_file.clone(),
-                ..Effort::default()
+        Ok(Overrides {
+            credential: credential_flags.with_positional(self.positional.as_ref())?,
+            token: Scopes { scopes: self.scopes.clone(), ..Scopes::default() },
+            cache: CacheFlags {
+                timeout: self.storage.timeout.clone(),
+                ca_file: self.storage.ca_file.clone(),
+                ..CacheFlags::default()
             },
             general: self.general.clone(),
-            new_profile: true,
+            allow_new_profile: true,
         })
     }
 
     /// Everything that can be known before anybody is asked.
-    fn plan(&self, settings: &Settings, broker: &Broker<'_>) -> Result<Plan> {
-        let wait = self.way.wait.as_deref().map(wait).transpose()?.unwrap_or(PATIENCE);
+    fn login_request(&self, settings: &Config, broker: &Broker<'_>) -> Result<LoginRequest> {
+        let wait = self.method.wait.as_deref().map(parse_wait).transpose()?.unwrap_or(DEFAULT_WAIT);
         let file = self.client_id_file.as_ref();
-        let Chosen { provider, client, makes, scopes, prompt, account } =
-            self.place.choose(file, &self.scopes, settings, broker)?;
+        let ProviderChoice { provider, client, kind, scopes, prompt, account } =
+            self.provider.resolve(file, &self.scopes, settings, broker)?;
         let text = |flag: &str, value: &Option<OsString>| {
-            value.as_deref().map(|value| settings::text(flag, value)).transpose()
+            value.as_deref().map(|value| settings::flag_text(flag, value)).transpose()
         };
-        let mut wish = Wish {
+        let mut authorization = AuthorizationRequest {
             scopes,
             account,
-            prompt: text("--prompt", &self.wish.prompt)?.or(prompt.map(str::to_owned)),
-            domain: text("--hd", &self.wish.hd)?,
-            include_granted: self.wish.include_granted_scopes,
-            more: Vec::new(),
+            prompt: text("--prompt", &self.authorization.prompt)?.or(prompt.map(str::to_owned)),
+            hosted_domain: text("--hd", &self.authorization.hd)?,
+            include_granted_scopes: self.authorization.include_granted_scopes,
+            extra_parameters: Vec::new(),
         };
-        for written in &self.wish.parameters {
-            wish.add(&settings::text("--parameter", written)?)?;
+        for parameter in &self.authorization.parameters {
+            authorization.add_parameter(&settings::flag_text("--parameter", parameter)?)?;
         }
-        let until = Deadline::after(&*broker.world.clock, wait);
-        Ok(Plan { provider, client, wish, until, makes })
+        let deadline = Deadline::after(&*broker.world.clock, wait);
+        Ok(LoginRequest { provider, client, authorization, deadline, kind })
     }
 }
 
-fn wait(value: &std::ffi::OsStr) -> Result<Duration> {
-    let text = settings::text("--wait", value)?;
-    let wrong = |what: &str| {
+fn parse_wait(value: &std::ffi::OsStr) -> Result<Duration> {
+    let text = settings::flag_text("--wait", value)?;
+    let invalid = |what: &str| {
         Error::usage(format!("--wait {} {what}", printable::text(&text))).hint("--wait 15m")
     };
     match duration::parse(&text) {
-        Ok(time) if time.is_zero() => Err(wrong("leaves no time at all")),
+        Ok(time) if time.is_zero() => Err(invalid("leaves no time at all")),
         Ok(time) => Ok(time.min(Duration::from_secs(24 * 3600))),
-        Err(what) => Err(wrong(what)),
+        Err(what) => Err(invalid(what)),
     }
 }

@@ -10,14 +10,14 @@ use crate::accounts;
 use crate::accounts::vault::kept;
 use crate::broker::Broker;
 use crate::error::{Error, Result};
-use crate::gcloud::properties::Properties;
-use crate::login::client::{Client, Earlier};
-use crate::login::provider::Provider;
-use crate::login::workforce::{self, Config};
-use crate::login::{Makes, discovery, openid};
+use crate::gcloud::properties::GcloudProperties;
+use crate::login::client::{OAuthClient, PreviousLogin};
+use crate::login::provider::LoginProvider;
+use crate::login::workforce::{self, WorkforceLoginConfig};
+use crate::login::{LoginKind, discovery, openid};
 use crate::printable;
-use crate::settings::{self, Settings};
-use crate::token::{self, CLOUD_PLATFORM};
+use crate::settings::{self, Config};
+use crate::token::{self, CLOUD_PLATFORM_SCOPE};
 use crate::trust::DEFAULT_UNIVERSE;
 use crate::world::{World, env};
 
@@ -25,7 +25,7 @@ use crate::world::{World, env};
 #[derive(Debug, Default, Args)]
 #[group(skip)]
 #[command(next_help_heading = "Elsewhere than at Google")]
-pub(super) struct Place {
+pub(super) struct ProviderFlags {
     /// Another OpenID provider
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url, conflicts_with = "login_config")]
     issuer: Option<OsString>,
@@ -38,10 +38,10 @@ pub(super) struct Place {
 }
 
 /// The place, and what is usual there.
-pub(super) struct Chosen {
-    pub(super) provider: Provider,
-    pub(super) client: Client,
-    pub(super) makes: Makes,
+pub(super) struct ProviderChoice {
+    pub(super) provider: LoginProvider,
+    pub(super) client: OAuthClient,
+    pub(super) kind: LoginKind,
     pub(super) scopes: Vec<String>,
     /// What the person is asked, where the user does not say.
     pub(super) prompt: Option<&'static str>,
@@ -49,143 +49,146 @@ pub(super) struct Chosen {
     pub(super) account: Option<String>,
 }
 
-impl Place {
+impl ProviderFlags {
     /// Chooses. Only another provider is asked anything: how it is used.
     ///
     /// # Errors
     /// Usage, malformed or unsafe, naming flag, variable or file; and those of the provider's answer.
-    pub(super) fn choose(
+    pub(super) fn resolve(
         &self,
         client_file: Option<&OsString>,
         scopes: &[OsString],
-        settings: &Settings,
+        settings: &Config,
         broker: &Broker<'_>,
-    ) -> Result<Chosen> {
+    ) -> Result<ProviderChoice> {
         let world = broker.world;
-        let client = client(client_file, settings)?;
+        let client = read_client(client_file, settings)?;
         if let Some(issuer) = &self.issuer {
-            let issuer = settings::text("--issuer", issuer)?;
-            return at_issuer(&issuer, client, scopes, settings, broker);
+            let issuer = settings::flag_text("--issuer", issuer)?;
+            return openid_login(&issuer, client, scopes, settings, broker);
         }
-        let properties = Properties::open(world.folders.gcloud.as_deref(), &world.env);
+        let properties = GcloudProperties::open(world.folders.gcloud.as_deref(), &world.env);
         let flag = self.login_config.clone().map(|file| (file, "--login-config".to_owned()));
         let config = match flag {
             Some(named) => Some(named),
-            None => workforce::gclouds_config(&properties)?
+            None => workforce::gcloud_login_config_file(&properties)?
                 .map(|(file, origin)| (OsString::from(file), origin)),
         };
         if let Some((file, origin)) = config {
-            let chosen = workforce::Chosen::of(settings);
-            let config = Config::read(&PathBuf::from(file), &origin, chosen)?;
-            return in_pool(config, client, &properties, settings);
+            let options = workforce::EndpointOptions::from_config(settings);
+            let config = WorkforceLoginConfig::read(&PathBuf::from(file), &origin, options)?;
+            return workforce_login(config, client, &properties, settings);
         }
-        let earlier = earlier(settings, world)?;
-        let client = client.or(earlier.client).ok_or_else(Client::none)?;
-        at_google(client, &earlier.scopes, settings, world)
+        let previous = previous_login(settings, world)?;
+        let client = client.or(previous.client).ok_or_else(OAuthClient::missing_error)?;
+        google_login(client, &previous.scopes, settings, world)
     }
 }
 
 /// The client that is named by flag, variable or setting.
-fn client(flag: Option<&OsString>, settings: &Settings) -> Result<Option<Client>> {
+fn read_client(flag: Option<&OsString>, settings: &Config) -> Result<Option<OAuthClient>> {
     let flag = flag.map(|file| (Path::new(file), "--client-id-file"));
     let named = settings.client_id_file.as_ref();
     let named = named.map(|chosen| (chosen.value.as_path(), chosen.origin.as_str()));
-    flag.or(named).map(|(file, origin)| Client::read(file, origin)).transpose()
+    flag.or(named).map(|(file, origin)| OAuthClient::read(file, origin)).transpose()
 }
 
 /// What the login that there is already tells: that of the account that is named, or of the active one, which may be
 /// somebody else's and tells its client only.
-fn earlier(settings: &Settings, world: &World) -> Result<Earlier> {
-    let named = account(settings);
+fn previous_login(settings: &Config, world: &World) -> Result<PreviousLogin> {
+    let named = requested_account(settings);
     let Some(name) =
-        named.clone().map_or_else(|| accounts::active(world), |name| Ok(Some(name)))?
+        named.clone().map_or_else(|| accounts::active_account(world), |name| Ok(Some(name)))?
     else {
-        return Ok(Earlier::default());
+        return Ok(PreviousLogin::default());
     };
     let stored = accounts::load(&name, world)?;
-    let earlier = stored.map(|(path, bytes)| {
-        let place = printable::path(&path);
-        match accounts::whole(&path, &name, &bytes, &settings.vaults) {
-            Ok(login) => Earlier::of(&kept::text(&login), &place),
+    let previous = stored.map(|(path, bytes)| {
+        let location = printable::path(&path);
+        match accounts::resolve_secrets(&path, &name, &bytes, &settings.secret_stores) {
+            Ok(login) => PreviousLogin::parse(&kept::to_json_line(&login), &location),
             // One that its store does not give any more is made anew, with another client.
-            Err(_) => Earlier { client: None, ..Earlier::of(&bytes, &place) },
+            Err(_) => PreviousLogin { client: None, ..PreviousLogin::parse(&bytes, &location) },
         }
     });
-    let mut earlier = earlier.unwrap_or_default();
+    let mut previous = previous.unwrap_or_default();
     if named.is_none() {
-        earlier.scopes.clear();
+        previous.scopes.clear();
     }
-    Ok(earlier)
+    Ok(previous)
 }
 
 /// Whose login it is to be: who is named for this run, not whom a profile has had until now.
-pub(super) fn account(settings: &Settings) -> Option<String> {
+pub(super) fn requested_account(settings: &Config) -> Option<String> {
     let account = settings.account.as_ref()?;
     let named = ["--account", env::GAUTH_ACCOUNT.name].contains(&account.origin.as_str());
     named.then(|| account.value.clone())
 }
 
 /// `earlier`: the scopes of the login that is to be made anew.
-fn at_google(
-    client: Client,
-    earlier: &[String],
-    settings: &Settings,
+fn google_login(
+    client: OAuthClient,
+    previous_scopes: &[String],
+    settings: &Config,
     world: &World,
-) -> Result<Chosen> {
-    let chosen = Some(settings.wish.scopes.as_slice()).filter(|chosen| !chosen.is_empty());
-    let mut scopes = match chosen.unwrap_or(earlier) {
-        [] => vec![CLOUD_PLATFORM.to_owned()],
+) -> Result<ProviderChoice> {
+    let requested =
+        Some(settings.access_token_request.scopes.as_slice()).filter(|chosen| !chosen.is_empty());
+    let mut scopes = match requested.unwrap_or(previous_scopes) {
+        [] => vec![CLOUD_PLATFORM_SCOPE.to_owned()],
         chosen => chosen.to_vec(),
     };
     // Whose login it is has to be known to be kept.
     for needed in ["email", "openid"] {
-        if !scopes.iter().any(|scope| token::same_scope(scope, needed)) {
+        if !scopes.iter().any(|scope| token::is_same_scope(scope, needed)) {
             scopes.push(needed.to_owned());
         }
     }
-    Ok(Chosen {
-        provider: Provider::google(&client, settings, world)?,
+    Ok(ProviderChoice {
+        provider: LoginProvider::google(&client, settings, world)?,
         client,
-        makes: Makes::User,
+        kind: LoginKind::User,
         scopes,
         // Without it there is a refresh token for the first consent only.
         prompt: Some("consent"),
-        account: account(settings),
+        account: requested_account(settings),
     })
 }
 
-fn in_pool(
-    config: Config,
-    client: Option<Client>,
-    properties: &Properties,
-    settings: &Settings,
-) -> Result<Chosen> {
+fn workforce_login(
+    config: WorkforceLoginConfig,
+    client: Option<OAuthClient>,
+    properties: &GcloudProperties,
+    settings: &Config,
+) -> Result<ProviderChoice> {
     let client = match client {
         Some(client) => client,
-        None => workforce::gclouds_client(properties)?.ok_or_else(workforce::no_client)?,
+        None => {
+            workforce::gcloud_client(properties)?.ok_or_else(workforce::missing_client_error)?
+        }
     };
-    let scopes = match settings.wish.scopes.as_slice() {
-        [] => token::scopes(["cloud-platform"]),
+    let scopes = match settings.access_token_request.scopes.as_slice() {
+        [] => token::expand_scopes(["cloud-platform"]),
         chosen => chosen.to_vec(),
     };
-    Ok(Chosen {
-        provider: config.provider(),
-        client: workforce::with_secret(client),
-        makes: Makes::Workforce(Box::new(config)),
+    Ok(ProviderChoice {
+        provider: config.login_provider(),
+        client: workforce::with_secret_or_empty(client),
+        kind: LoginKind::Workforce(Box::new(config)),
         scopes,
         prompt: None,
-        account: account(settings),
+        account: requested_account(settings),
     })
 }
 
-fn at_issuer(
+fn openid_login(
     issuer: &str,
-    client: Option<Client>,
+    client: Option<OAuthClient>,
     scopes: &[OsString],
-    settings: &Settings,
+    settings: &Config,
     broker: &Broker<'_>,
-) -> Result<Chosen> {
-    discovery::issuer(issuer)?;
+) -> Result<ProviderChoice> {
+    discovery::parse_issuer(issuer)?;
     let client = client.ok_or_else(|| {
         Error::usage("a login needs an OAuth client of the provider's, and none is named").hint(
             "register a native client there, with the redirect URI http://127.0.0.1/\n     \
@@ -194,23 +197,25 @@ fn at_issuer(
         )
     })?;
     let written: Vec<String> =
-        scopes.iter().map(|text| settings::text("--scopes", text)).collect::<Result<_>>()?;
-    let written = openid::scopes(&written)?;
-    let description = discovery::ask(issuer, broker)?;
+        scopes.iter().map(|text| settings::flag_text("--scopes", text)).collect::<Result<_>>()?;
+    let written = openid::parse_scopes(&written)?;
+    let metadata = discovery::fetch(issuer, broker)?;
     let scopes = match scopes {
-        [] => openid::usual_scopes(&description),
+        [] => openid::default_scopes(&metadata),
         _ => written,
     };
-    let audience = settings.workload.as_ref().map(|workload| workload.value.audience.clone());
+    let audience =
+        settings.workload_identity.as_ref().map(|workload| workload.value.audience.clone());
     let universe = settings.universe_domain.as_deref().unwrap_or(DEFAULT_UNIVERSE);
-    let target = openid::Target::new(&description, audience, universe);
-    let account = account(settings).map(|account| target.person(&account).to_owned());
+    let login_config = openid::OpenIdLoginConfig::new(&metadata, audience, universe);
+    let account = requested_account(settings)
+        .map(|account| login_config.strip_namespace(&account).to_owned());
     // OpenID Connect Core, 11: to be asked no more needs a yes of its own.
     let is_offline = scopes.iter().any(|scope| scope == "offline_access");
-    Ok(Chosen {
-        provider: description.provider(client.secret.is_some())?,
+    Ok(ProviderChoice {
+        provider: metadata.login_provider(client.secret.is_some())?,
         client,
-        makes: Makes::OpenId(Box::new(target)),
+        kind: LoginKind::OpenId(Box::new(login_config)),
         scopes,
         prompt: is_offline.then_some("consent"),
         account,

@@ -3,41 +3,43 @@
 use std::path::PathBuf;
 
 use crate::broker::Broker;
-use crate::cache::KeyDigest;
-use crate::credential::external_account::format::{Format, LONGEST};
-use crate::credential::external_account::{Pool, SubjectSource};
-use crate::credential::{AGAIN, Setting};
+use crate::cache::CacheKeyHasher;
+use crate::credential::external_account::format::{MAX_SUBJECT_TOKEN_BYTES, SubjectTokenFormat};
+use crate::credential::external_account::{SubjectTokenRequest, SubjectTokenSource};
+use crate::credential::{BROKEN_CREDENTIAL_HINT, ParseOptions};
 use crate::error::{Error, Result};
-use crate::json::Fields;
+use crate::json::JsonFields;
 use crate::printable;
 use crate::private_file;
 use crate::secret::Secret;
 
 /// A file, read anew for every exchange: its token rotates.
-pub(super) struct File {
+pub(super) struct FileSource {
     path: PathBuf,
-    format: Format,
+    format: SubjectTokenFormat,
 }
 
-impl File {
+impl FileSource {
     /// A file that holds nothing but the token.
-    pub(super) fn of_text(path: PathBuf) -> File {
-        File { path, format: Format::Text }
+    pub(super) fn plain_text(path: PathBuf) -> FileSource {
+        FileSource { path, format: SubjectTokenFormat::Text }
     }
 
     /// The token that is there now, for the credential at `asker`.
     ///
     /// # Errors
     /// When there is none.
-    pub(super) fn read(&self, asker: &str) -> Result<Secret> {
-        let place = format!("{} (subject token of {asker})", self.place());
+    pub(super) fn read_token(&self, credential_location: &str) -> Result<Secret> {
+        let location = format!("{} (subject token of {credential_location})", self.location());
         let hint = || {
-            let path = self.place();
+            let path = self.location();
             format!("ls -l {path}; the job or pod must be given a token there")
         };
-        let bytes = private_file::read_named(&self.path, LONGEST)
-            .map_err(|fault| fault.at(&self.path, &place).hint(hint()))?;
-        self.format.read(&bytes).map_err(|what| Error::malformed(&place, what).hint(hint()))
+        let bytes = private_file::read_user_file(&self.path, MAX_SUBJECT_TOKEN_BYTES)
+            .map_err(|fault| fault.to_error(&self.path, &location).hint(hint()))?;
+        self.format
+            .extract_token(&bytes)
+            .map_err(|what| Error::malformed(&location, what).hint(hint()))
     }
 }
 
@@ -46,36 +48,37 @@ impl File {
 /// # Errors
 /// Malformed, naming the field.
 pub(super) fn parse(
-    mut source: Fields,
-    _: &Pool,
-    setting: &Setting,
-) -> Result<Box<dyn SubjectSource>> {
-    let malformed =
-        |what: String| setting.malformed(format!("credential_source.{what}")).hint(AGAIN);
-    let path = source.needed_path("file").map_err(malformed)?;
-    let format = Format::parse(&mut source).map_err(malformed)?;
-    Ok(Box::new(File { path, format }))
+    mut source: JsonFields,
+    _: &SubjectTokenRequest,
+    parse_options: &ParseOptions,
+) -> Result<Box<dyn SubjectTokenSource>> {
+    let malformed = |what: String| {
+        parse_options.malformed(format!("credential_source.{what}")).hint(BROKEN_CREDENTIAL_HINT)
+    };
+    let path = source.required_path("file").map_err(malformed)?;
+    let format = SubjectTokenFormat::parse(&mut source).map_err(malformed)?;
+    Ok(Box::new(FileSource { path, format }))
 }
 
-impl SubjectSource for File {
-    fn name(&self) -> &'static str {
+impl SubjectTokenSource for FileSource {
+    fn metrics_name(&self) -> &'static str {
         "file"
     }
 
-    fn place(&self) -> String {
+    fn location(&self) -> String {
         printable::path(&self.path)
     }
 
-    fn identify(&self, digest: &mut KeyDigest) {
-        digest.field("file");
-        digest.field(&self.path.to_string_lossy());
-        digest.optional(match &self.format {
-            Format::Text => None,
-            Format::Json(field) => Some(field),
+    fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
+        hasher.add_text("file");
+        hasher.add_text(&self.path.to_string_lossy());
+        hasher.add_optional(match &self.format {
+            SubjectTokenFormat::Text => None,
+            SubjectTokenFormat::Json(field) => Some(field),
         });
     }
 
-    fn subject_token(&self, pool: &Pool, _: &Broker<'_>) -> Result<Secret> {
-        self.read(&pool.place)
+    fn subject_token(&self, request: &SubjectTokenRequest, _: &Broker<'_>) -> Result<Secret> {
+        self.read_token(&request.location)
     }
 }

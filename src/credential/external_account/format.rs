@@ -1,40 +1,42 @@
 //! A subject token in what a file or URL holds: the whole text, or a field of a JSON object.
 
-use crate::json::{self, Fields};
+use crate::json::{self, JsonFields};
 use crate::secret::Secret;
 
 /// The longest subject token, in bytes; also of a file or answer that holds one.
-pub(super) const LONGEST: usize = 64 * 1024;
+pub(super) const MAX_SUBJECT_TOKEN_BYTES: usize = 64 * 1024;
 
 /// The longest name of a field that holds one, in bytes.
-const LONGEST_NAME: usize = 256;
+const MAX_FIELD_NAME_BYTES: usize = 256;
 
 /// How a subject token is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Format {
+pub(crate) enum SubjectTokenFormat {
     /// The whole of it.
     Text,
     /// This field of a JSON object.
     Json(String),
 }
 
-impl Format {
+impl SubjectTokenFormat {
     /// Reads `format` of a source.
     ///
     /// # Errors
     /// What is wrong with it, naming the field.
-    pub(super) fn parse(source: &mut Fields) -> Result<Format, String> {
-        let Some(mut format) = source.object("format")? else { return Ok(Format::Text) };
+    pub(super) fn parse(source: &mut JsonFields) -> Result<SubjectTokenFormat, String> {
+        let Some(mut format) = source.object("format")? else {
+            return Ok(SubjectTokenFormat::Text);
+        };
         let within = |what: String| format!("format.{what}");
         match format.text("type").map_err(within)?.as_deref() {
-            None | Some("" | "text") => Ok(Format::Text),
+            None | Some("" | "text") => Ok(SubjectTokenFormat::Text),
             Some("json") => {
                 let field = "subject_token_field_name";
-                let name = format.needed(field).map_err(within)?;
-                match name.chars().any(char::is_control) || name.len() > LONGEST_NAME {
-                    false => Ok(Format::Json(name)),
+                let name = format.required(field).map_err(within)?;
+                match name.chars().any(char::is_control) || name.len() > MAX_FIELD_NAME_BYTES {
+                    false => Ok(SubjectTokenFormat::Json(name)),
                     true => Err(within(format!(
-                        "{field} has a control character, or more than {LONGEST_NAME} bytes"
+                        "{field} has a control character, or more than {MAX_FIELD_NAME_BYTES} bytes"
                     ))),
                 }
             }
@@ -47,15 +49,15 @@ impl Format {
     ///
     /// # Errors
     /// What is wrong, as the end of a sentence that begins with the file's or server's name.
-    pub(crate) fn read(&self, bytes: &[u8]) -> Result<Secret, String> {
+    pub(crate) fn extract_token(&self, bytes: &[u8]) -> Result<Secret, String> {
         let token = match self {
-            Format::Text => {
+            SubjectTokenFormat::Text => {
                 let text =
                     std::str::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())?;
                 Secret::new(text.trim_ascii())
             }
-            Format::Json(field) => {
-                let mut fields = Fields::new(json::object(bytes)?);
+            SubjectTokenFormat::Json(field) => {
+                let mut fields = JsonFields::new(json::parse_object(bytes)?);
                 let name = crate::printable::text(field);
                 match fields.text(field)? {
                     Some(text) => Secret::new(text.trim_ascii()),
@@ -76,14 +78,16 @@ mod tests {
 
     #[test]
     fn a_token_is_the_text_or_a_field_without_the_space_around_it() {
-        let json = Format::Json("t".to_owned());
-        let read = |format: &Format, text: &str| {
-            format.read(text.as_bytes()).map(|token| token.same_as(&Secret::new("ab.c")))
+        let json = SubjectTokenFormat::Json("t".to_owned());
+        let read = |format: &SubjectTokenFormat, text: &str| {
+            format
+                .extract_token(text.as_bytes())
+                .map(|token| token.constant_time_eq(&Secret::new("ab.c")))
         };
-        assert_eq!(read(&Format::Text, " ab.c\r\n"), Ok(true));
+        assert_eq!(read(&SubjectTokenFormat::Text, " ab.c\r\n"), Ok(true));
         assert_eq!(read(&json, "{\"t\":\"ab.c\\n\",\"u\":1}"), Ok(true));
         for (format, text, what) in [
-            (&Format::Text, " \n", "is empty"),
+            (&SubjectTokenFormat::Text, " \n", "is empty"),
             (&json, "ab.c", "not valid JSON"),
             (&json, "{\"u\":\"ab.c\"}", "has no field t"),
             (&json, "{\"t\":5}", "t is a number"),
@@ -93,7 +97,7 @@ mod tests {
             let error = read(format, text).expect_err(text);
             assert!(error.contains(what) && !error.contains("ab.c"), "{text}: {error}");
         }
-        assert_eq!(read(&Format::Text, "\u{0}x").map(|_| ()), Ok(()));
-        assert!(Format::Text.read(b"\xff\xfe").is_err());
+        assert_eq!(read(&SubjectTokenFormat::Text, "\u{0}x").map(|_| ()), Ok(()));
+        assert!(SubjectTokenFormat::Text.extract_token(b"\xff\xfe").is_err());
     }
 }

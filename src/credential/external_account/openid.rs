@@ -2,59 +2,61 @@
 //! knows this source.
 
 use crate::broker::Broker;
-use crate::cache::KeyDigest;
-use crate::credential::external_account::{Pool, SubjectSource};
-use crate::credential::openid::Session;
-use crate::credential::{AGAIN, Revocation, Setting};
+use crate::cache::CacheKeyHasher;
+use crate::credential::external_account::{SubjectTokenRequest, SubjectTokenSource};
+use crate::credential::openid::OidcSession;
+use crate::credential::{BROKEN_CREDENTIAL_HINT, ParseOptions, Revocation};
 use crate::error::Result;
-use crate::json::Fields;
+use crate::json::JsonFields;
 use crate::secret::Secret;
 use crate::world::World;
 
 /// A login.
-struct Person(Session);
+struct OidcLoginSource(OidcSession);
 
 /// Reads the fields of the source.
 ///
 /// # Errors
 /// Malformed or unsafe, naming the field.
 pub(super) fn parse(
-    mut source: Fields,
-    _: &Pool,
-    setting: &Setting,
-) -> Result<Box<dyn SubjectSource>> {
-    const WITHIN: &str = "credential_source.openid";
-    let malformed =
-        |what: String| setting.malformed(format!("credential_source.{what}")).hint(AGAIN);
+    mut source: JsonFields,
+    _: &SubjectTokenRequest,
+    parse_options: &ParseOptions,
+) -> Result<Box<dyn SubjectTokenSource>> {
+    const FIELD_PREFIX: &str = "credential_source.openid";
+    let malformed = |what: String| {
+        parse_options.malformed(format!("credential_source.{what}")).hint(BROKEN_CREDENTIAL_HINT)
+    };
     let fields = source.object("openid").map_err(malformed)?;
-    let mut fields =
-        fields.ok_or_else(|| setting.malformed(format!("{WITHIN} is missing")).hint(AGAIN))?;
-    Ok(Box::new(Person(Session::parse(&mut fields, WITHIN, setting)?)))
+    let mut fields = fields.ok_or_else(|| {
+        parse_options.malformed(format!("{FIELD_PREFIX} is missing")).hint(BROKEN_CREDENTIAL_HINT)
+    })?;
+    Ok(Box::new(OidcLoginSource(OidcSession::parse(&mut fields, FIELD_PREFIX, parse_options)?)))
 }
 
-impl SubjectSource for Person {
-    fn name(&self) -> &'static str {
+impl SubjectTokenSource for OidcLoginSource {
+    fn metrics_name(&self) -> &'static str {
         "programmatic"
     }
 
-    fn place(&self) -> String {
-        self.0.place()
+    fn location(&self) -> String {
+        self.0.location()
     }
 
-    fn identify(&self, digest: &mut KeyDigest) {
-        digest.field("openid");
-        self.0.identify(digest);
+    fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
+        hasher.add_text("openid");
+        self.0.hash_cache_key(hasher);
     }
 
-    fn refusal(&self, world: &World) -> Option<String> {
-        self.0.refusal(world)
+    fn last_rejection(&self, world: &World) -> Option<String> {
+        self.0.last_rejection(world)
     }
 
     fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
         self.0.revoke(broker)
     }
 
-    fn subject_token(&self, _: &Pool, broker: &Broker<'_>) -> Result<Secret> {
+    fn subject_token(&self, _: &SubjectTokenRequest, broker: &Broker<'_>) -> Result<Secret> {
         self.0.id_token(broker)
     }
 }

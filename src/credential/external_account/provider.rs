@@ -4,7 +4,7 @@ use crate::printable;
 
 /// What an audience names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Provider {
+pub enum AudienceKind {
     /// A provider of a workload identity pool.
     Workload,
     /// A provider of a workforce identity pool.
@@ -14,25 +14,27 @@ pub enum Provider {
 }
 
 /// What audiences begin with.
-const SERVICE: &str = "//iam.googleapis.com/";
+const AUDIENCE_PREFIX: &str = "//iam.googleapis.com/";
 
 /// How a workload identity provider is named, for hints.
-pub const FORM: &str =
+pub const PROVIDER_NAME_FORMAT: &str =
     "projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER";
 
-impl Provider {
+impl AudienceKind {
     /// What this audience names.
     ///
     /// # Errors
     /// What is wrong with it, as the end of a sentence.
-    pub fn of(audience: &str) -> Result<Provider, String> {
-        visible(audience)?;
-        let Some(name) = audience.strip_prefix(SERVICE) else { return Ok(Provider::Other) };
+    pub fn parse(audience: &str) -> Result<AudienceKind, String> {
+        check_visible_ascii(audience)?;
+        let Some(name) = audience.strip_prefix(AUDIENCE_PREFIX) else {
+            return Ok(AudienceKind::Other);
+        };
         let parts: Vec<&str> = name.split('/').collect();
         Ok(match parts.as_slice() {
-            ["projects", _, "locations", _, "workloadIdentityPools", ..] => Provider::Workload,
-            ["locations", _, "workforcePools", ..] => Provider::Workforce,
-            _ => Provider::Other,
+            ["projects", _, "locations", _, "workloadIdentityPools", ..] => AudienceKind::Workload,
+            ["locations", _, "workforcePools", ..] => AudienceKind::Workforce,
+            _ => AudienceKind::Other,
         })
     }
 }
@@ -42,13 +44,13 @@ impl Provider {
 ///
 /// # Errors
 /// What is wrong with it, as the end of a sentence, and what to do about it.
-pub fn audience(name: &str) -> Result<String, (String, String)> {
-    let form = || FORM.to_owned();
-    visible(name).map_err(|what| (what, form()))?;
+pub fn audience_of_provider(name: &str) -> Result<String, (String, String)> {
+    let format_hint = || PROVIDER_NAME_FORMAT.to_owned();
+    check_visible_ascii(name).map_err(|what| (what, format_hint()))?;
     let bare = name
         .strip_prefix("https:")
         .unwrap_or(name)
-        .strip_prefix(SERVICE)
+        .strip_prefix(AUDIENCE_PREFIX)
         .unwrap_or(name.trim_start_matches('/'));
     let parts: Vec<&str> = bare.split('/').collect();
     match parts.as_slice() {
@@ -56,14 +58,14 @@ pub fn audience(name: &str) -> Result<String, (String, String)> {
             "projects",
             project,
             "locations",
-            place,
+            location,
             "workloadIdentityPools",
             pool,
             "providers",
             provider,
-        ] if [place, pool, provider].iter().all(|part| !part.is_empty()) => {
+        ] if [location, pool, provider].iter().all(|part| !part.is_empty()) => {
             match !project.is_empty() && project.bytes().all(|byte| byte.is_ascii_digit()) {
-                true => Ok(format!("{SERVICE}{bare}")),
+                true => Ok(format!("{AUDIENCE_PREFIX}{bare}")),
                 false => Err((
                     format!(
                         "has the project {}, where its number belongs",
@@ -83,13 +85,13 @@ pub fn audience(name: &str) -> Result<String, (String, String)> {
         ["locations", _, "workforcePools", pool, "providers", provider]
             if !pool.is_empty() && !provider.is_empty() =>
         {
-            Ok(format!("{SERVICE}{bare}"))
+            Ok(format!("{AUDIENCE_PREFIX}{bare}"))
         }
         ["locations", _, "workforcePools", _] => Err((
             "names a pool, where one of its providers belongs".to_owned(),
             format!("{}/providers/PROVIDER", printable::text(bare)),
         )),
-        _ => Err(("is not the name of a workload identity provider".to_owned(), form())),
+        _ => Err(("is not the name of a workload identity provider".to_owned(), format_hint())),
     }
 }
 
@@ -97,7 +99,7 @@ pub fn audience(name: &str) -> Result<String, (String, String)> {
 ///
 /// # Errors
 /// What is wrong with it, as the end of a sentence.
-pub fn visible(text: &str) -> Result<(), String> {
+pub fn check_visible_ascii(text: &str) -> Result<(), String> {
     match text.bytes().all(|byte| (0x21..=0x7e).contains(&byte)) {
         false => Err("has a space, a control character or a character outside ASCII".to_owned()),
         true if text.len() > 2048 => Err("is longer than 2048 characters".to_owned()),
@@ -115,11 +117,12 @@ mod tests {
             serde_json::from_str(include_str!("../../../tests/data/vectors.json"))
                 .expect("vectors");
         for case in vectors["audience"].as_array().expect("cases") {
-            let kind = match Provider::of(case["in"].as_str().expect("text")).expect("audience") {
-                Provider::Workload => "workload",
-                Provider::Workforce => "workforce",
-                Provider::Other => "other",
-            };
+            let kind =
+                match AudienceKind::parse(case["in"].as_str().expect("text")).expect("audience") {
+                    AudienceKind::Workload => "workload",
+                    AudienceKind::Workforce => "workforce",
+                    AudienceKind::Other => "other",
+                };
             assert_eq!(Some(kind), case["kind"].as_str(), "{case}");
         }
     }
@@ -135,7 +138,7 @@ mod tests {
             if name.starts_with("iam.") {
                 continue;
             }
-            assert_eq!(audience(name).as_deref(), Ok(full), "{name}");
+            assert_eq!(audience_of_provider(name).as_deref(), Ok(full), "{name}");
         }
         for (name, what) in [
             (
@@ -148,7 +151,7 @@ mod tests {
             ("q", "is not the name"),
             ("projects/1/loc ations", "a space"),
         ] {
-            let (error, hint) = audience(name).expect_err(name);
+            let (error, hint) = audience_of_provider(name).expect_err(name);
             assert!(error.contains(what) && !hint.is_empty(), "{name}: {error}");
         }
     }

@@ -3,33 +3,33 @@
 use std::time::Duration;
 
 use crate::broker::Broker;
-use crate::cache::KeyDigest;
-use crate::credential::external_account::format::{Format, LONGEST};
-use crate::credential::external_account::{Pool, SubjectSource};
-use crate::credential::{AGAIN, Setting};
+use crate::cache::CacheKeyHasher;
+use crate::credential::external_account::format::{MAX_SUBJECT_TOKEN_BYTES, SubjectTokenFormat};
+use crate::credential::external_account::{SubjectTokenRequest, SubjectTokenSource};
+use crate::credential::{BROKEN_CREDENTIAL_HINT, ParseOptions};
 use crate::error::{Error, Result};
 use crate::google::answer;
-use crate::http::{self, HttpRequest, Method, Value};
-use crate::json::Fields;
+use crate::http::{self, HttpHeaderValue, HttpMethod, HttpRequest};
+use crate::json::JsonFields;
 use crate::secret::Secret;
-use crate::trust::Endpoint;
+use crate::trust::EndpointKind;
 use crate::url::Url;
 
 /// What such a server has to answer.
-const LIMIT: Duration = Duration::from_secs(10);
+const SERVER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A URL, asked with these headers.
-pub(super) struct Service {
+pub(super) struct UrlSource {
     /// Where.
     pub(super) url: Url,
     /// GET, or POST with nothing in it.
-    pub(super) method: Method,
+    pub(super) method: HttpMethod,
     /// What is sent along.
-    pub(super) headers: Vec<(String, Value)>,
+    pub(super) headers: Vec<(String, HttpHeaderValue)>,
     /// What comes back.
-    pub(super) format: Format,
+    pub(super) format: SubjectTokenFormat,
     /// What to do when it does not.
-    pub(super) mend: String,
+    pub(super) failure_hint: String,
 }
 
 /// Reads the fields of the source.
@@ -37,82 +37,94 @@ pub(super) struct Service {
 /// # Errors
 /// Malformed or unsafe, naming the field.
 pub(super) fn parse(
-    mut source: Fields,
-    _: &Pool,
-    setting: &Setting,
-) -> Result<Box<dyn SubjectSource>> {
-    let malformed =
-        |what: String| setting.malformed(format!("credential_source.{what}")).hint(AGAIN);
-    let url = source.needed("url").map_err(malformed)?;
-    let url = setting.trusted(Endpoint::Subject, "credential_source.url", &url, None)?;
-    let format = Format::parse(&mut source).map_err(malformed)?;
-    let headers = headers(&mut source).map_err(malformed)?;
-    let mend = format!("check url and headers of credential_source in {}", setting.place);
-    Ok(Box::new(Service { url, method: Method::Get, headers, format, mend }))
+    mut source: JsonFields,
+    _: &SubjectTokenRequest,
+    parse_options: &ParseOptions,
+) -> Result<Box<dyn SubjectTokenSource>> {
+    let malformed = |what: String| {
+        parse_options.malformed(format!("credential_source.{what}")).hint(BROKEN_CREDENTIAL_HINT)
+    };
+    let url = source.required("url").map_err(malformed)?;
+    let url = parse_options.checked_endpoint(
+        EndpointKind::SubjectToken,
+        "credential_source.url",
+        &url,
+        None,
+    )?;
+    let format = SubjectTokenFormat::parse(&mut source).map_err(malformed)?;
+    let headers = parse_headers(&mut source).map_err(malformed)?;
+    let failure_hint =
+        format!("check url and headers of credential_source in {}", parse_options.location);
+    Ok(Box::new(UrlSource { url, method: HttpMethod::Get, headers, format, failure_hint }))
 }
 
 /// The longest value of a header, in bytes: few servers take more.
-const LONGEST_HEADER: usize = 8192;
+const MAX_HEADER_BYTES: usize = 8192;
 
-fn headers(source: &mut Fields) -> std::result::Result<Vec<(String, Value)>, String> {
-    let Some(mut given) = source.object("headers")? else { return Ok(Vec::new()) };
-    let names: Vec<String> = given.rest().keys().cloned().collect();
+fn parse_headers(
+    source: &mut JsonFields,
+) -> std::result::Result<Vec<(String, HttpHeaderValue)>, String> {
+    let Some(mut header_fields) = source.object("headers")? else { return Ok(Vec::new()) };
+    let names: Vec<String> = header_fields.remaining().keys().cloned().collect();
     let mut headers = Vec::new();
     for name in names {
-        let within = |what: String| format!("headers.{}", crate::printable::said(&what));
-        http::check_chosen_header(&name).map_err(within)?;
-        let value = given.text(&name).map_err(within)?.unwrap_or_default();
+        let within = |what: String| format!("headers.{}", crate::printable::redacted(&what));
+        http::check_custom_header(&name).map_err(within)?;
+        let value = header_fields.text(&name).map_err(within)?.unwrap_or_default();
         if !value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
             return Err(within(format!("{name} has a control character or is not ASCII")));
         }
-        if value.len() > LONGEST_HEADER {
-            return Err(within(format!("{name} is longer than {LONGEST_HEADER} bytes")));
+        if value.len() > MAX_HEADER_BYTES {
+            return Err(within(format!("{name} is longer than {MAX_HEADER_BYTES} bytes")));
         }
-        headers.push((name.to_ascii_lowercase(), Value::Secret(Secret::new(value))));
+        headers.push((name.to_ascii_lowercase(), HttpHeaderValue::Secret(Secret::new(value))));
     }
     Ok(headers)
 }
 
-impl SubjectSource for Service {
-    fn name(&self) -> &'static str {
+impl SubjectTokenSource for UrlSource {
+    fn metrics_name(&self) -> &'static str {
         "url"
     }
 
-    fn place(&self) -> String {
+    fn location(&self) -> String {
         self.url.authority().to_owned()
     }
 
-    fn identify(&self, digest: &mut KeyDigest) {
-        digest.field("url");
-        digest.field(self.url.as_str());
+    fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
+        hasher.add_text("url");
+        hasher.add_text(self.url.as_str());
         for (name, value) in &self.headers {
-            digest.field(name);
+            hasher.add_text(name);
             match value {
-                Value::Plain(text) => digest.field(text),
-                Value::Secret(secret) => digest.secret(secret),
+                HttpHeaderValue::Plain(text) => hasher.add_text(text),
+                HttpHeaderValue::Secret(secret) => hasher.add_secret(secret),
             }
         }
-        digest.optional(match &self.format {
-            Format::Text => None,
-            Format::Json(field) => Some(field),
+        hasher.add_optional(match &self.format {
+            SubjectTokenFormat::Text => None,
+            SubjectTokenFormat::Json(field) => Some(field),
         });
     }
 
-    fn subject_token(&self, _: &Pool, broker: &Broker<'_>) -> Result<Secret> {
+    fn subject_token(&self, _: &SubjectTokenRequest, broker: &Broker<'_>) -> Result<Secret> {
         let mut request = HttpRequest::get(self.url.clone());
         request.method = self.method;
-        request.proxy = !self.url.may_be_plain();
+        request.allow_proxy = !self.url.allows_plain_http();
         let headers = self.headers.iter().cloned();
         request.headers.extend(headers.map(|(name, value)| (name.into(), value)));
         let host = self.url.authority();
-        let response = broker.send_within(&request, LIMIT)?;
+        let response = broker.send_with_timeout(&request, SERVER_TIMEOUT)?;
         if response.status != 200 {
-            return Err(answer::failure(&response, host).hint_if_none(|| self.mend.clone()));
+            return Err(answer::google_status_error(&response, host)
+                .hint_if_none(|| self.failure_hint.clone()));
         }
-        if response.body.len() > LONGEST {
+        if response.body.len() > MAX_SUBJECT_TOKEN_BYTES {
             return Err(Error::no_answer(format!("{host}: the answer is larger than 64 KiB"))
-                .hint(self.mend.clone()));
+                .hint(self.failure_hint.clone()));
         }
-        self.format.read(&response.body).map_err(|what| answer::unusable(&response, host, &what))
+        self.format
+            .extract_token(&response.body)
+            .map_err(|what| answer::invalid_response(&response, host, &what))
     }
 }

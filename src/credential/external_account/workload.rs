@@ -3,18 +3,21 @@
 use std::path::PathBuf;
 
 use crate::broker::Broker;
-use crate::cache::KeyDigest;
-use crate::credential::external_account::file::File;
-use crate::credential::external_account::format::Format;
-use crate::credential::external_account::url::Service;
-use crate::credential::external_account::{ExternalAccount, KIND, Parts, Pool, SubjectSource, ci};
-use crate::credential::{About, Setting};
+use crate::cache::CacheKeyHasher;
+use crate::credential::external_account::file::FileSource;
+use crate::credential::external_account::format::SubjectTokenFormat;
+use crate::credential::external_account::url::UrlSource;
+use crate::credential::external_account::{
+    CREDENTIAL_TYPE, ExternalAccount, ExternalAccountConfig, SubjectTokenRequest,
+    SubjectTokenSource, ci,
+};
+use crate::credential::{CredentialInfo, ParseOptions};
 use crate::error::{Error, Result};
 use crate::google::sts;
-use crate::http::Method;
+use crate::http::HttpMethod;
 use crate::secret::Secret;
-use crate::settings::{Subject, Workload};
-use crate::trust::{DEFAULT_UNIVERSE, Endpoint};
+use crate::settings::{SubjectTokenLocation, WorkloadIdentity};
+use crate::trust::{DEFAULT_UNIVERSE, EndpointKind};
 use crate::url::Url;
 use crate::world::World;
 
@@ -22,67 +25,78 @@ use crate::world::World;
 ///
 /// # Errors
 /// When the token is nowhere to be found, or is named wrongly.
-pub fn credential(
-    workload: &Workload,
-    impersonated: Option<String>,
-    setting: &Setting,
+pub fn external_account(
+    workload: &WorkloadIdentity,
+    impersonated_email: Option<String>,
+    parse_options: &ParseOptions,
     world: &World,
 ) -> Result<ExternalAccount> {
-    let source = source(&workload.subject, &workload.audience, setting, world)?;
-    let universe = setting.universe_domain.clone().unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned());
-    let token_url = setting.services.exchange(&universe)?;
-    let about = About {
-        kind: KIND.to_owned(),
-        place: source.place(),
+    let subject_token_source =
+        subject_token_source(&workload.subject_token, &workload.audience, parse_options, world)?;
+    let universe =
+        parse_options.universe_domain.clone().unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned());
+    let token_url = parse_options.endpoint_overrides.token_exchange_url(&universe)?;
+    let info = CredentialInfo {
+        credential_type: CREDENTIAL_TYPE.to_owned(),
+        location: subject_token_source.location(),
         universe_domain: Some(universe),
-        ..About::default()
+        ..CredentialInfo::default()
     };
-    let pool = Pool {
-        place: setting.place.clone(),
+    let request = SubjectTokenRequest {
+        location: parse_options.location.clone(),
         audience: workload.audience.clone(),
-        subject_token_type: sts::token_type("jwt").to_owned(),
-        impersonated,
+        subject_token_type: sts::expand_token_type("jwt").to_owned(),
+        impersonated_email,
     };
-    let parts = Parts {
-        pool,
-        source,
+    let config = ExternalAccountConfig {
+        subject_token_request: request,
+        subject_token_source,
         token_url,
-        token_info_url: setting.services.introspection.clone(),
-        client: None,
-        user_project: None,
+        token_info_url: parse_options.endpoint_overrides.introspection_endpoint.clone(),
+        oauth_client: None,
+        workforce_pool_user_project: None,
         scopes: Vec::new(),
         lifetime: None,
-        surroundings: None,
+        aws_access_key_id: None,
     };
-    Ok(ExternalAccount::new(about, parts))
+    Ok(ExternalAccount::new(info, config))
 }
 
 /// Where the token for a provider comes from.
-fn source(
-    subject: &Subject,
+fn subject_token_source(
+    token_origin: &SubjectTokenLocation,
     audience: &str,
-    setting: &Setting,
+    parse_options: &ParseOptions,
     world: &World,
-) -> Result<Box<dyn SubjectSource>> {
-    match subject {
-        Subject::Found => ci::find(audience, setting, world),
-        Subject::File(path) => Ok(Box::new(Content::of(path.clone(), &setting.place)?)),
-        Subject::Variable(name) => Ok(Box::new(Variable::named(name, world)?)),
-        Subject::Url(url) => {
-            let url = setting.trusted(Endpoint::Subject, "--subject-token-url", url, None)?;
-            Ok(Box::new(at_url(url)))
+) -> Result<Box<dyn SubjectTokenSource>> {
+    match token_origin {
+        SubjectTokenLocation::CiSystem => ci::find_token_source(audience, parse_options, world),
+        SubjectTokenLocation::File(path) => {
+            Ok(Box::new(HashedFileSource::open(path.clone(), &parse_options.location)?))
+        }
+        SubjectTokenLocation::Variable(name) => {
+            Ok(Box::new(VariableSource::from_environment(name, world)?))
+        }
+        SubjectTokenLocation::Url(url) => {
+            let url = parse_options.checked_endpoint(
+                EndpointKind::SubjectToken,
+                "--subject-token-url",
+                url,
+                None,
+            )?;
+            Ok(Box::new(url_source(url)))
         }
     }
 }
 
 /// A URL that gives the token to whoever asks.
-fn at_url(url: Url) -> Service {
-    Service {
+fn url_source(url: Url) -> UrlSource {
+    UrlSource {
         url,
-        method: Method::Get,
+        method: HttpMethod::Get,
         headers: Vec::new(),
-        format: Format::Text,
-        mend: "check --subject-token-url: it has to answer with the token alone".to_owned(),
+        format: SubjectTokenFormat::Text,
+        failure_hint: "check --subject-token-url: it has to answer with the token alone".to_owned(),
     }
 }
 
@@ -90,73 +104,73 @@ fn at_url(url: Url) -> Service {
 ///
 /// # Errors
 /// When it gives none.
-pub fn token_at(url: &Url, broker: &Broker<'_>) -> Result<Secret> {
-    let pool = Pool {
-        place: "--subject-token-url".to_owned(),
+pub fn fetch_subject_token(url: &Url, broker: &Broker<'_>) -> Result<Secret> {
+    let request = SubjectTokenRequest {
+        location: "--subject-token-url".to_owned(),
         audience: String::new(),
         subject_token_type: String::new(),
-        impersonated: None,
+        impersonated_email: None,
     };
-    at_url(url.clone()).subject_token(&pool, broker)
+    url_source(url.clone()).subject_token(&request, broker)
 }
 
 /// A token in a file that the user named. Its content decides whose tokens are found in the cache: the next job
 /// on the same machine may have another one at the same path.
-pub(super) struct Content {
-    file: File,
+pub(super) struct HashedFileSource {
+    file: FileSource,
     token: Secret,
 }
 
-impl Content {
+impl HashedFileSource {
     /// The token in this file; `place` is what named it.
     ///
     /// # Errors
     /// When there is none.
-    pub(super) fn of(path: PathBuf, place: &str) -> Result<Content> {
-        let file = File::of_text(path);
-        let token = file.read(place)?;
-        Ok(Content { file, token })
+    pub(super) fn open(path: PathBuf, location: &str) -> Result<HashedFileSource> {
+        let file = FileSource::plain_text(path);
+        let token = file.read_token(location)?;
+        Ok(HashedFileSource { file, token })
     }
 }
 
-impl SubjectSource for Content {
-    fn name(&self) -> &'static str {
+impl SubjectTokenSource for HashedFileSource {
+    fn metrics_name(&self) -> &'static str {
         "file"
     }
 
-    fn place(&self) -> String {
-        self.file.place()
+    fn location(&self) -> String {
+        self.file.location()
     }
 
-    fn identify(&self, digest: &mut KeyDigest) {
-        self.file.identify(digest);
-        digest.secret(&self.token);
+    fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
+        self.file.hash_cache_key(hasher);
+        hasher.add_secret(&self.token);
     }
 
-    fn subject_token(&self, pool: &Pool, broker: &Broker<'_>) -> Result<Secret> {
-        self.file.subject_token(pool, broker)
+    fn subject_token(&self, request: &SubjectTokenRequest, broker: &Broker<'_>) -> Result<Secret> {
+        self.file.subject_token(request, broker)
     }
 }
 
 /// A token in a variable. It is the credential, and so decides whose tokens are found in the cache.
-pub(super) struct Variable {
+pub(super) struct VariableSource {
     name: String,
     token: Secret,
 }
 
-impl Variable {
+impl VariableSource {
     /// This token, from the variable of this name.
-    pub(super) fn holding(name: &str, token: Secret) -> Variable {
-        Variable { name: name.to_owned(), token }
+    pub(super) fn new(name: &str, token: Secret) -> VariableSource {
+        VariableSource { name: name.to_owned(), token }
     }
 
     /// The token in the variable of this name.
     ///
     /// # Errors
     /// Usage, when there is none or it is empty.
-    pub(super) fn named(name: &str, world: &World) -> Result<Variable> {
+    pub(super) fn from_environment(name: &str, world: &World) -> Result<VariableSource> {
         match world.env.secret(name)? {
-            Some(token) => Ok(Variable::holding(name, token)),
+            Some(token) => Ok(VariableSource::new(name, token)),
             None => {
                 let name = crate::printable::text(name);
                 Err(Error::usage(format!("the variable {name} holds no token"))
@@ -166,21 +180,21 @@ impl Variable {
     }
 }
 
-impl SubjectSource for Variable {
-    fn name(&self) -> &'static str {
+impl SubjectTokenSource for VariableSource {
+    fn metrics_name(&self) -> &'static str {
         "programmatic"
     }
 
-    fn place(&self) -> String {
+    fn location(&self) -> String {
         crate::printable::text(&self.name)
     }
 
-    fn identify(&self, digest: &mut KeyDigest) {
-        digest.field("variable");
-        digest.secret(&self.token);
+    fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
+        hasher.add_text("variable");
+        hasher.add_secret(&self.token);
     }
 
-    fn subject_token(&self, _: &Pool, _: &Broker<'_>) -> Result<Secret> {
+    fn subject_token(&self, _: &SubjectTokenRequest, _: &Broker<'_>) -> Result<Secret> {
         Ok(self.token.clone())
     }
 }

@@ -7,53 +7,63 @@ use rcgen::{
 
 use crate::error::{Error, Result};
 use crate::secret::Secret;
-use crate::server::tls::Tls;
+use crate::server::tls::ServerTls;
 
 /// The name of the client, as its certificate has it.
-pub(super) const CLIENT: &str = "workload.sandbox.example";
+pub(super) const CLIENT_COMMON_NAME: &str = "workload.sandbox.example";
 
 /// What is written into the folder; the server's own go to the server and nowhere else.
-pub(super) struct Certificates {
+pub(super) struct SandboxCertificates {
     /// The issuer, PEM.
-    pub(super) issuer: String,
+    pub(super) ca_pem: String,
     /// The client's certificate, PEM.
-    pub(super) client: String,
+    pub(super) client_certificate_pem: String,
     /// Its key, PEM.
-    pub(super) client_key: Secret,
+    pub(super) client_key_pem: Secret,
     /// The issuer, DER.
-    pub(super) issuer_der: Vec<u8>,
+    pub(super) ca_der: Vec<u8>,
 }
 
-impl Certificates {
+impl SandboxCertificates {
     /// Makes all of them, and the server's side of TLS.
     ///
     /// # Errors
     /// When the system has no randomness.
-    pub(super) fn make() -> Result<(Certificates, Tls)> {
-        made().map_err(|error| {
+    pub(super) fn generate() -> Result<(SandboxCertificates, ServerTls)> {
+        try_generate().map_err(|error| {
             Error::unexpected(format!("the sandbox's certificates cannot be made, {error}"))
         })
     }
 }
 
-fn made() -> std::result::Result<(Certificates, Tls), Box<dyn std::error::Error>> {
-    let mut params = named("the sandbox's issuer", &[])?;
+fn try_generate()
+-> std::result::Result<(SandboxCertificates, ServerTls), Box<dyn std::error::Error>> {
+    let mut params = certificate_params("the sandbox's issuer", &[])?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
-    let (server, server_key) = issued(
-        &issuer,
-        named("the sandbox", &["127.0.0.1", "localhost"])?,
+    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+    let (server, server_key) = issue_certificate(
+        &ca,
+        certificate_params("the sandbox", &["127.0.0.1", "localhost"])?,
         ExtendedKeyUsagePurpose::ServerAuth,
     )?;
-    let (client, client_key) =
-        issued(&issuer, named(CLIENT, &[CLIENT])?, ExtendedKeyUsagePurpose::ClientAuth)?;
-    let tls = Tls::new(&server, &server_key, &issuer.pem())?;
-    let issuer_der = issuer.der().to_vec();
-    Ok((Certificates { issuer: issuer.pem(), client, client_key, issuer_der }, tls))
+    let (client_certificate_pem, client_key_pem) = issue_certificate(
+        &ca,
+        certificate_params(CLIENT_COMMON_NAME, &[CLIENT_COMMON_NAME])?,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    )?;
+    let tls = ServerTls::new(&server, &server_key, &ca.pem())?;
+    let ca_der = ca.der().to_vec();
+    Ok((
+        SandboxCertificates { ca_pem: ca.pem(), client_certificate_pem, client_key_pem, ca_der },
+        tls,
+    ))
 }
 
-fn named(name: &str, hosts: &[&str]) -> std::result::Result<CertificateParams, rcgen::Error> {
+fn certificate_params(
+    name: &str,
+    hosts: &[&str],
+) -> std::result::Result<CertificateParams, rcgen::Error> {
     let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
     let mut params = CertificateParams::new(hosts)?;
     params.distinguished_name.push(DnType::CommonName, name);
@@ -61,8 +71,8 @@ fn named(name: &str, hosts: &[&str]) -> std::result::Result<CertificateParams, r
 }
 
 /// A certificate and its key, both PEM.
-fn issued(
-    issuer: &CertifiedIssuer<'_, KeyPair>,
+fn issue_certificate(
+    ca: &CertifiedIssuer<'_, KeyPair>,
     mut params: CertificateParams,
     purpose: ExtendedKeyUsagePurpose,
 ) -> std::result::Result<(String, Secret), rcgen::Error> {
@@ -71,6 +81,6 @@ fn issued(
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![purpose];
     let key = KeyPair::generate()?;
-    let certificate = params.signed_by(&key, issuer)?;
+    let certificate = params.signed_by(&key, ca)?;
     Ok((certificate.pem(), Secret::new(key.serialize_pem())))
 }

@@ -6,14 +6,15 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::server::sandbox::cast::{CLIENT_ID, PROJECT};
 use crate::server::sandbox::folder::{
-    AUTHORIZED_USER_FILE, GAUTH, GCLOUD, PROGRAMS, SERVICE_ACCOUNT_FILE, clients, federation,
+    AUTHORIZED_USER_FILE, GAUTH_FOLDER, GCLOUD_FOLDER, PROGRAMS_FOLDER, SERVICE_ACCOUNT_FILE,
+    clients, federation,
 };
 use crate::world::env::{self, Env};
-use crate::world::exec::Change;
+use crate::world::exec::EnvChange;
 
 /// The credential a program finds first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum First {
+pub enum DefaultCredential {
     /// A key file, by GOOGLE_APPLICATION_CREDENTIALS
     #[default]
     ServiceAccount,
@@ -43,46 +44,48 @@ pub enum First {
     Gdch,
 }
 
-impl First {
+impl DefaultCredential {
     /// The file that GOOGLE_APPLICATION_CREDENTIALS names.
-    fn file(self) -> Option<&'static str> {
+    fn credential_file(self) -> Option<&'static str> {
         match self {
-            First::ServiceAccount => Some(SERVICE_ACCOUNT_FILE),
-            First::User => Some(AUTHORIZED_USER_FILE),
-            First::Adc | First::Gcloud | First::Metadata => None,
-            First::ExternalAccount => Some(federation::FILE),
-            First::Aws => Some(federation::AWS),
-            First::Executable => Some(federation::EXECUTABLE),
-            First::X509 => Some(federation::X509),
-            First::Workforce => Some(federation::WORKFORCE),
-            First::WorkforceLogin => Some(federation::WORKFORCE_LOGIN),
-            First::Impersonated => Some(federation::IMPERSONATED),
-            First::Gdch => Some(federation::GDCH),
+            DefaultCredential::ServiceAccount => Some(SERVICE_ACCOUNT_FILE),
+            DefaultCredential::User => Some(AUTHORIZED_USER_FILE),
+            DefaultCredential::Adc | DefaultCredential::Gcloud | DefaultCredential::Metadata => {
+                None
+            }
+            DefaultCredential::ExternalAccount => Some(federation::FILE_SOURCED_CONFIG_FILE),
+            DefaultCredential::Aws => Some(federation::AWS_CONFIG_FILE),
+            DefaultCredential::Executable => Some(federation::EXECUTABLE_CONFIG_FILE),
+            DefaultCredential::X509 => Some(federation::X509_CONFIG_FILE),
+            DefaultCredential::Workforce => Some(federation::WORKFORCE_CONFIG_FILE),
+            DefaultCredential::WorkforceLogin => Some(federation::WORKFORCE_LOGIN_FILE),
+            DefaultCredential::Impersonated => Some(federation::IMPERSONATED_SERVICE_ACCOUNT_FILE),
+            DefaultCredential::Gdch => Some(federation::GDCH_SERVICE_ACCOUNT_FILE),
         }
     }
 }
 
 /// What of the caller's environment is built upon.
 #[derive(Debug, Clone, Default)]
-pub struct Caller {
+pub struct HostEnvironment {
     /// `PATH`
     pub path: Option<OsString>,
     /// `NO_PROXY`
     pub no_proxy: Option<String>,
 }
 
-impl Caller {
+impl HostEnvironment {
     /// Looks it up.
     ///
     /// # Errors
     /// When `NO_PROXY` is not UTF-8.
-    pub fn of(env: &Env) -> Result<Caller> {
-        Ok(Caller { path: env.os(&env::PATH), no_proxy: env.either_case(&env::NO_PROXY)? })
+    pub fn from_env(env: &Env) -> Result<HostEnvironment> {
+        Ok(HostEnvironment { path: env.os(&env::PATH), no_proxy: env.any_case(&env::NO_PROXY)? })
     }
 }
 
 /// Variables that would bring the caller's real credentials, or a way out, into the sandbox.
-const REMOVED: &[&str] = &[
+const REMOVED_VARIABLES: &[&str] = &[
     "GAUTH_CREDENTIALS",
     "GAUTH_ACCOUNT",
     "GAUTH_SOURCE",
@@ -148,11 +151,12 @@ const REMOVED: &[&str] = &[
 ];
 
 /// Certificates that would be trusted in place of the sandbox's.
-const HIDING: [&str; 2] = [env::GAUTH_CA_FILE.name, env::CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE.name];
+const CA_FILE_VARIABLES: [&str; 2] =
+    [env::GAUTH_CA_FILE.name, env::CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE.name];
 
 /// gcloud's APIs that take part in making tokens, or that its commands ask along the way. The sandbox has STS and
 /// IAM Credentials; of the others, a 404 from here is better than a request that leaves the machine.
-const REDIRECTED_APIS: &[&str] = &[
+const ENDPOINT_OVERRIDE_VARIABLES: &[&str] = &[
     "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER",
     "CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM",
     "CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS",
@@ -161,7 +165,7 @@ const REDIRECTED_APIS: &[&str] = &[
 ];
 
 /// Where the sandbox is.
-pub(super) struct Place<'a> {
+pub(super) struct SandboxLocation<'a> {
     pub(super) url: &'a str,
     pub(super) folder: &'a Path,
     /// Of an installed program's client, where it is no secret (RFC 8252, 8.5); and good for the sandbox only.
@@ -169,30 +173,34 @@ pub(super) struct Place<'a> {
 }
 
 /// Every change, in the order in which people read it.
-pub(super) fn changes(
-    place: &Place,
-    first: First,
-    caller: &Caller,
-) -> Result<Vec<Change<'static>>> {
-    let Place { url, folder, client_secret } = *place;
-    let host = url.trim_start_matches("http://");
+pub(super) fn environment_changes(
+    location: &SandboxLocation,
+    default_credential: DefaultCredential,
+    host: &HostEnvironment,
+) -> Result<Vec<EnvChange<'static>>> {
+    let SandboxLocation { url, folder, client_secret } = *location;
+    let metadata_host = url.trim_start_matches("http://");
     let mut set: Vec<(&'static str, OsString)> = Vec::new();
-    if let Some(file) = first.file() {
+    if let Some(file) = default_credential.credential_file() {
         set.push((env::GOOGLE_APPLICATION_CREDENTIALS.name, folder.join(file).into()));
     }
-    match first {
-        First::Executable => set.push(("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1".into())),
-        First::X509 => set.push((env::SSL_CERT_FILE.name, folder.join(federation::ISSUER).into())),
+    match default_credential {
+        DefaultCredential::Executable => {
+            set.push(("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1".into()))
+        }
+        DefaultCredential::X509 => {
+            set.push((env::SSL_CERT_FILE.name, folder.join(federation::CA_CERTIFICATE_FILE).into()))
+        }
         _ => {}
     }
     // No single one of the three is enough for every client.
     for variable in [&env::GCE_METADATA_HOST, &env::GCE_METADATA_IP, &env::GCE_METADATA_ROOT] {
-        set.push((variable.name, host.into()));
+        set.push((variable.name, metadata_host.into()));
     }
-    set.push((env::GAUTH_CONFIG_DIR.name, folder.join(GAUTH).into()));
-    set.push((env::GAUTH_CLIENT_ID_FILE.name, folder.join(clients::INSTALLED).into()));
+    set.push((env::GAUTH_CONFIG_DIR.name, folder.join(GAUTH_FOLDER).into()));
+    set.push((env::GAUTH_CLIENT_ID_FILE.name, folder.join(clients::INSTALLED_CLIENT_FILE).into()));
     set.push((env::GOOGLE_CLOUD_PROJECT.name, PROJECT.into()));
-    set.push((env::CLOUDSDK_CONFIG.name, folder.join(GCLOUD).into()));
+    set.push((env::CLOUDSDK_CONFIG.name, folder.join(GCLOUD_FOLDER).into()));
     set.push((env::CLOUDSDK_CORE_PROJECT.name, PROJECT.into()));
     for (name, value) in [
         ("CLOUDSDK_CORE_DISABLE_PROMPTS", "1"),
@@ -212,34 +220,37 @@ pub(super) fn changes(
     ] {
         set.push((name, format!("{url}{path}").into()));
     }
-    set.extend(REDIRECTED_APIS.iter().map(|name| (*name, format!("{url}/").into())));
-    let no_proxy = no_proxy(caller.no_proxy.as_deref());
-    set.push(("NO_PROXY", no_proxy.clone().into()));
-    set.push(("no_proxy", no_proxy.into()));
-    set.push((env::PATH.name, path(&folder.join(PROGRAMS), caller)?));
+    set.extend(ENDPOINT_OVERRIDE_VARIABLES.iter().map(|name| (*name, format!("{url}/").into())));
+    let no_proxy_list = with_loopback_exempt(host.no_proxy.as_deref());
+    set.push(("NO_PROXY", no_proxy_list.clone().into()));
+    set.push(("no_proxy", no_proxy_list.into()));
+    set.push((env::PATH.name, search_path(&folder.join(PROGRAMS_FOLDER), host)?));
     // What is asked before SSL_CERT_FILE stays the caller's, unless it would hide ours.
-    let hiding: &[&str] = if first == First::X509 { &HIDING } else { &[] };
-    let removed = REMOVED.iter().chain(hiding);
+    let ca_file_variables: &[&str] =
+        if default_credential == DefaultCredential::X509 { &CA_FILE_VARIABLES } else { &[] };
+    let removed = REMOVED_VARIABLES.iter().chain(ca_file_variables);
     let removed = removed.filter(|name| !set.iter().any(|(known, _)| known == *name));
-    let removed: Vec<Change<'static>> = removed.map(|name| (*name, None)).collect();
+    let removed: Vec<EnvChange<'static>> = removed.map(|name| (*name, None)).collect();
     Ok(set.into_iter().map(|(name, value)| (name, Some(value))).chain(removed).collect())
 }
 
 /// A proxy must not catch loopback.
-fn no_proxy(callers: Option<&str>) -> String {
-    let ours = "127.0.0.1,localhost";
-    match callers {
-        Some(theirs) => format!("{theirs},{ours}"),
-        None => ours.to_owned(),
+fn with_loopback_exempt(inherited: Option<&str>) -> String {
+    let loopback = "127.0.0.1,localhost";
+    match inherited {
+        Some(inherited_list) => format!("{inherited_list},{loopback}"),
+        None => loopback.to_owned(),
     }
 }
 
-fn path(ours: &Path, caller: &Caller) -> Result<OsString> {
-    let theirs = caller.path.iter().flat_map(std::env::split_paths);
-    std::env::join_paths(std::iter::once(ours.to_path_buf()).chain(theirs)).map_err(|_| {
-        let shown = crate::printable::path(ours);
-        Error::usage(format!("{shown} cannot be part of PATH")).hint("export TMPDIR=/tmp")
-    })
+fn search_path(programs_folder: &Path, host: &HostEnvironment) -> Result<OsString> {
+    let inherited = host.path.iter().flat_map(std::env::split_paths);
+    std::env::join_paths(std::iter::once(programs_folder.to_path_buf()).chain(inherited)).map_err(
+        |_| {
+            let shown = crate::printable::path(programs_folder);
+            Error::usage(format!("{shown} cannot be part of PATH")).hint("export TMPDIR=/tmp")
+        },
+    )
 }
 
 #[cfg(test)]
@@ -248,19 +259,21 @@ mod tests {
 
     use super::*;
 
-    fn place() -> Place<'static> {
-        Place { url: "http://127.0.0.1:1", folder: Path::new("/s"), client_secret: "s" }
+    fn location() -> SandboxLocation<'static> {
+        SandboxLocation { url: "http://127.0.0.1:1", folder: Path::new("/s"), client_secret: "s" }
     }
 
-    fn value(changes: &[Change<'_>], name: &str) -> Option<Option<String>> {
+    fn value(changes: &[EnvChange<'_>], name: &str) -> Option<Option<String>> {
         let found = changes.iter().find(|(known, _)| *known == name)?;
         Some(found.1.as_ref().map(|value| value.to_string_lossy().into_owned()))
     }
 
     #[test]
     fn no_variable_is_changed_twice() {
-        for first in First::value_variants() {
-            let changes = changes(&place(), *first, &Caller::default()).expect("changes");
+        for default_credential in DefaultCredential::value_variants() {
+            let changes =
+                environment_changes(&location(), *default_credential, &HostEnvironment::default())
+                    .expect("changes");
             let mut names: Vec<_> = changes.iter().map(|(name, _)| *name).collect();
             names.sort_unstable();
             names.dedup();
@@ -270,24 +283,33 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn the_first_credential_is_the_one_asked_for() {
-        let caller = Caller {
+    fn default_credential_sets_its_variables() {
+        let host = HostEnvironment {
             path: Some("/usr/bin:/bin".into()),
             no_proxy: Some("corp.example".to_owned()),
         };
-        let changes = |first| changes(&place(), first, &caller).expect("changes");
+        let changes = |first| environment_changes(&location(), first, &host).expect("changes");
         let file = |first| value(&changes(first), "GOOGLE_APPLICATION_CREDENTIALS");
-        assert_eq!(file(First::ServiceAccount), Some(Some("/s/service_account.json".to_owned())));
-        assert_eq!(file(First::User), Some(Some("/s/authorized_user.json".to_owned())));
-        assert_eq!(file(First::Metadata), Some(None));
-        assert_eq!(file(First::Aws), Some(Some("/s/external_account_aws.json".to_owned())));
+        assert_eq!(
+            file(DefaultCredential::ServiceAccount),
+            Some(Some("/s/service_account.json".to_owned()))
+        );
+        assert_eq!(file(DefaultCredential::User), Some(Some("/s/authorized_user.json".to_owned())));
+        assert_eq!(file(DefaultCredential::Metadata), Some(None));
+        assert_eq!(
+            file(DefaultCredential::Aws),
+            Some(Some("/s/external_account_aws.json".to_owned()))
+        );
         let allowed = "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES";
-        assert_eq!(value(&changes(First::Executable), allowed), Some(Some("1".to_owned())));
-        assert_eq!(value(&changes(First::Aws), allowed), Some(None));
-        let x509 = changes(First::X509);
+        assert_eq!(
+            value(&changes(DefaultCredential::Executable), allowed),
+            Some(Some("1".to_owned()))
+        );
+        assert_eq!(value(&changes(DefaultCredential::Aws), allowed), Some(None));
+        let x509 = changes(DefaultCredential::X509);
         assert_eq!(value(&x509, "SSL_CERT_FILE"), Some(Some("/s/ca.pem".to_owned())));
         assert_eq!(value(&x509, "GAUTH_CA_FILE"), Some(None));
-        let changes = changes(First::Gcloud);
+        let changes = changes(DefaultCredential::Gcloud);
         assert_eq!(value(&changes, "SSL_CERT_FILE"), None);
         let is = |name, expected: &str| {
             assert_eq!(value(&changes, name), Some(Some(expected.to_owned())))

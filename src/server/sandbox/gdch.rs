@@ -2,98 +2,104 @@
 
 use serde_json::{Value, json};
 
-use crate::jwt::{self, LONGEST_LIFE};
-use crate::server::http::{Answer, Request};
-use crate::server::sandbox::State;
-use crate::server::sandbox::ledger::Grant;
-use crate::server::sandbox::oauth::{error, invalid_grant, missing, unkept, unsupported_grant};
-use crate::server::sandbox::outside::{GDCH_NAME, GDCH_PROJECT};
-use crate::server::sandbox::token::LIFE;
+use crate::jwt::{self, MAX_ASSERTION_LIFETIME_SECONDS};
+use crate::server::http::{ServerRequest, ServerResponse};
+use crate::server::sandbox::SandboxState;
+use crate::server::sandbox::ledger::AccessTokenRecord;
+use crate::server::sandbox::oauth::{
+    invalid_grant, missing_parameter, no_store, oauth_error, unsupported_grant_type,
+};
+use crate::server::sandbox::outside::{GDCH_PROJECT, GDCH_SERVICE_IDENTITY_NAME};
+use crate::server::sandbox::token::ACCESS_TOKEN_LIFETIME_SECONDS;
 
 /// Where it answers.
-pub(super) const PATH: &str = "/authenticate";
+pub(super) const AUTHENTICATE_PATH: &str = "/authenticate";
 /// The name of a token type, where OAuth would have that of a grant.
-const GRANT: &str = "urn:ietf:params:oauth:token-type:token-exchange";
-const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
-const SERVICE_ACCOUNT: &str = "urn:k8s:params:oauth:token-type:serviceaccount";
+const TOKEN_EXCHANGE_GRANT_TYPE: &str = "urn:ietf:params:oauth:token-type:token-exchange";
+const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
+const SERVICE_ACCOUNT_TOKEN_TYPE: &str = "urn:k8s:params:oauth:token-type:serviceaccount";
 /// How far an assertion's clock may be off, in seconds.
-const SKEW: i64 = 300;
+const MAX_CLOCK_SKEW_SECONDS: i64 = 300;
 
 /// Answers `POST /authenticate`.
-pub(super) fn authenticate(state: &State, request: &Request) -> Answer {
+pub(super) fn handle(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     match request.method.as_str() {
-        "POST" => unkept(authenticated(state, request)),
-        _ => Answer::only("POST"),
+        "POST" => no_store(exchange_assertion(state, request)),
+        _ => ServerResponse::method_not_allowed("POST"),
     }
 }
 
 /// The service account's full name.
-fn account() -> String {
-    format!("system:serviceaccount:{GDCH_PROJECT}:{GDCH_NAME}")
+fn service_account_name() -> String {
+    format!("system:serviceaccount:{GDCH_PROJECT}:{GDCH_SERVICE_IDENTITY_NAME}")
 }
 
-fn authenticated(state: &State, request: &Request) -> Result<Answer, Answer> {
-    let invalid = |what: &str| error(400, "invalid_request", what);
-    let kind = request.header("content-type").unwrap_or_default();
-    if kind.split(';').next().unwrap_or_default().trim() != "application/json" {
+fn exchange_assertion(
+    state: &SandboxState,
+    request: &ServerRequest,
+) -> Result<ServerResponse, ServerResponse> {
+    let invalid = |what: &str| oauth_error(400, "invalid_request", what);
+    let content_type = request.header("content-type").unwrap_or_default();
+    if content_type.split(';').next().unwrap_or_default().trim() != "application/json" {
         return Err(invalid("Invalid content type"));
     }
-    let body =
-        crate::json::object(&request.body).map_err(|what| invalid(&format!("The body {what}")))?;
-    let needed = |name: &str| {
+    let body = crate::json::parse_object(&request.body)
+        .map_err(|what| invalid(&format!("The body {what}")))?;
+    let require = |name: &str| {
         let value = body.get(name).and_then(Value::as_str).filter(|value| !value.is_empty());
-        value.ok_or_else(|| missing(name))
+        value.ok_or_else(|| missing_parameter(name))
     };
-    match needed("grant_type")? {
-        GRANT => {}
-        other => return Err(unsupported_grant(other)),
+    match require("grant_type")? {
+        TOKEN_EXCHANGE_GRANT_TYPE => {}
+        other => return Err(unsupported_grant_type(other)),
     }
-    for (name, wanted) in
-        [("requested_token_type", ACCESS_TOKEN), ("subject_token_type", SERVICE_ACCOUNT)]
-    {
-        if needed(name)? != wanted {
+    for (name, wanted) in [
+        ("requested_token_type", ACCESS_TOKEN_TYPE),
+        ("subject_token_type", SERVICE_ACCOUNT_TOKEN_TYPE),
+    ] {
+        if require(name)? != wanted {
             return Err(invalid(&format!("Invalid {name}")));
         }
     }
-    let audience = needed("audience")?;
-    verified(state, needed("subject_token")?).map_err(|what| invalid_grant(&what))?;
-    let grant = Grant {
-        account: account(),
-        client: audience.to_owned(),
+    let audience = require("audience")?;
+    verify_assertion(state, require("subject_token")?).map_err(|what| invalid_grant(&what))?;
+    let record = AccessTokenRecord {
+        account: service_account_name(),
+        client_id: audience.to_owned(),
         scopes: Vec::new(),
-        expires_at: state.now() + LIFE,
+        expires_at: state.now() + ACCESS_TOKEN_LIFETIME_SECONDS,
         family: None,
-        boundary: None,
+        access_boundary: None,
     };
-    let token = state.issue("gdch.", grant)?;
+    let token = state.issue_access_token("gdch.", record)?;
     let value = json!({
         "access_token": token,
-        "issued_token_type": ACCESS_TOKEN,
-        "expires_in": LIFE,
+        "issued_token_type": ACCESS_TOKEN_TYPE,
+        "expires_in": ACCESS_TOKEN_LIFETIME_SECONDS,
         "token_type": "Bearer",
     });
-    Ok(Answer::json(200, &value))
+    Ok(ServerResponse::json(200, &value))
 }
 
 /// Whether the service account signed this, for us, and for now.
-fn verified(state: &State, assertion: &str) -> Result<(), String> {
-    let outside = &state.cast.outside;
-    let parts = jwt::parts(assertion).map_err(|what| format!("the assertion {what}"))?;
+fn verify_assertion(state: &SandboxState, assertion: &str) -> Result<(), String> {
+    let external = &state.fixtures.external;
+    let parts = jwt::decode(assertion).map_err(|what| format!("the assertion {what}"))?;
     let header = |name: &str| parts.header.get(name).and_then(Value::as_str);
     let claim = |name: &str| parts.claims.get(name).and_then(Value::as_str);
     if header("alg") != Some("ES256") {
         return Err("the algorithm must be ES256".to_owned());
     }
-    if header("kid") != Some(&outside.gdch_key_id)
-        || !outside.gdch_key.verifies(parts.message, &parts.signature)
+    if header("kid") != Some(&external.gdch_key_id)
+        || !external.gdch_public_key.verifies(parts.signing_input, &parts.signature)
     {
         return Err("the signature is not the service account's".to_owned());
     }
-    let account = account();
+    let account = service_account_name();
     if claim("iss") != Some(&account) || claim("sub") != Some(&account) {
         return Err(format!("iss and sub must be {account}"));
     }
-    if !claim("aud").is_some_and(|audience| state.is_own_url(audience, &[PATH])) {
+    if !claim("aud").is_some_and(|audience| state.is_own_url(audience, &[AUTHENTICATE_PATH])) {
         return Err("aud must be the URL of this service".to_owned());
     }
     let time = |name: &str| parts.claims.get(name).and_then(Value::as_i64);
@@ -101,8 +107,11 @@ fn verified(state: &State, assertion: &str) -> Result<(), String> {
         return Err("iat and exp are needed".to_owned());
     };
     let now = state.now();
-    let life = expires.saturating_sub(issued);
-    match issued <= now + SKEW && expires > now && (1..=LONGEST_LIFE).contains(&life) {
+    let lifetime = expires.saturating_sub(issued);
+    match issued <= now + MAX_CLOCK_SKEW_SECONDS
+        && expires > now
+        && (1..=MAX_ASSERTION_LIFETIME_SECONDS).contains(&lifetime)
+    {
         true => Ok(()),
         false => Err("the assertion is expired, or good for more than an hour".to_owned()),
     }

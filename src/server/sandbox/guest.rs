@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::accounts::LARGEST;
+use crate::accounts::MAX_CREDENTIAL_FILE_BYTES;
 use crate::error::{Error, Result};
-use crate::json::{self, Fields};
+use crate::json::{self, JsonFields};
 use crate::key::{PrivateKey, PublicKey};
 use crate::printable;
 use crate::private_file;
@@ -12,7 +12,7 @@ use crate::secret::Secret;
 
 /// Who is let in.
 #[derive(Debug, Clone)]
-pub enum Guest {
+pub enum AdmittedCredential {
     /// A service account, known by the public half of its key.
     ServiceAccount {
         /// Its name.
@@ -20,7 +20,7 @@ pub enum Guest {
         /// The number of its key, where the file has one.
         key_id: Option<String>,
         /// The public half.
-        key: PublicKey,
+        public_key: PublicKey,
     },
     /// A person's login.
     User {
@@ -44,42 +44,46 @@ pub enum Guest {
     },
 }
 
-impl Guest {
+impl AdmittedCredential {
     /// The credential in this file: a service account's key, a user login, or a login by way of a workforce pool.
     ///
     /// # Errors
     /// Malformed, naming file and field.
-    pub fn read(path: &Path) -> Result<Guest> {
-        let place = printable::path(path);
-        let text =
-            private_file::read_named(path, LARGEST).map_err(|fault| fault.at(path, &place))?;
-        Guest::parse(&text).map_err(|what| {
-            Error::malformed(&place, what)
+    pub fn read(path: &Path) -> Result<AdmittedCredential> {
+        let location = printable::path(path);
+        let text = private_file::read_user_file(path, MAX_CREDENTIAL_FILE_BYTES)
+            .map_err(|fault| fault.to_error(path, &location))?;
+        AdmittedCredential::parse(&text).map_err(|what| {
+            Error::malformed(&location, what)
                 .hint("--admit takes the key of a service account, or a login")
         })
     }
 
-    fn parse(text: &[u8]) -> std::result::Result<Guest, String> {
-        let mut fields = Fields::new(json::object(text)?);
+    fn parse(text: &[u8]) -> std::result::Result<AdmittedCredential, String> {
+        let mut fields = JsonFields::new(json::parse_object(text)?);
         match fields.text("type")?.as_deref() {
             Some("service_account") => {
-                let pem = fields.needed_secret("private_key")?;
-                let key = PrivateKey::from_pem(pem.expose())
+                let pem = fields.required_secret("private_key")?;
+                let key = PrivateKey::rsa_from_pem(pem.expose())
                     .map_err(|what| format!("private_key {what}"))?;
-                let key = key.public();
-                let email = fields.needed("client_email")?;
-                Ok(Guest::ServiceAccount { email, key_id: fields.text("private_key_id")?, key })
+                let public_key = key.public_key();
+                let email = fields.required("client_email")?;
+                Ok(AdmittedCredential::ServiceAccount {
+                    email,
+                    key_id: fields.text("private_key_id")?,
+                    public_key,
+                })
             }
-            Some("authorized_user") | None => Ok(Guest::User {
+            Some("authorized_user") | None => Ok(AdmittedCredential::User {
                 account: fields.text("account")?.filter(|account| !account.is_empty()),
-                client_id: fields.needed("client_id")?,
-                client_secret: fields.needed_secret("client_secret")?,
-                refresh_token: fields.needed_secret("refresh_token")?,
+                client_id: fields.required("client_id")?,
+                client_secret: fields.required_secret("client_secret")?,
+                refresh_token: fields.required_secret("refresh_token")?,
             }),
-            Some("external_account_authorized_user") => Ok(Guest::WorkforceUser {
-                client_id: fields.needed("client_id")?,
-                client_secret: fields.needed_secret("client_secret")?,
-                refresh_token: fields.needed_secret("refresh_token")?,
+            Some("external_account_authorized_user") => Ok(AdmittedCredential::WorkforceUser {
+                client_id: fields.required("client_id")?,
+                client_secret: fields.required_secret("client_secret")?,
+                refresh_token: fields.required_secret("refresh_token")?,
             }),
             Some(other) => Err(format!("type {} is not let in", printable::text(other))),
         }
@@ -91,15 +95,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_and_logins_are_let_in_and_nothing_else() {
-        let read = |text: &str| Guest::parse(text.as_bytes());
+    fn only_known_credential_types_are_admitted() {
+        let read = |text: &str| AdmittedCredential::parse(text.as_bytes());
         let key = include_str!("../../../tests/data/credentials/service_account.json");
-        assert!(matches!(read(key), Ok(Guest::ServiceAccount { .. })));
+        assert!(matches!(read(key), Ok(AdmittedCredential::ServiceAccount { .. })));
         let login = include_str!("../../../tests/data/credentials/authorized_user.json");
-        assert!(matches!(read(login), Ok(Guest::User { account: None, .. })));
+        assert!(matches!(read(login), Ok(AdmittedCredential::User { account: None, .. })));
         let workforce =
             include_str!("../../../tests/data/credentials/external_account_authorized_user.json");
-        assert!(matches!(read(workforce), Ok(Guest::WorkforceUser { .. })));
+        assert!(matches!(read(workforce), Ok(AdmittedCredential::WorkforceUser { .. })));
         assert!(read(r#"{"type":"external_account"}"#).expect_err("kind").contains("not let in"));
         assert!(read(r#"{"type":"service_account"}"#).expect_err("key").contains("private_key"));
     }

@@ -2,75 +2,85 @@
 
 use serde_json::json;
 
-use crate::server::http::{Answer, Request};
-use crate::server::lock;
-use crate::server::metadata::{self, Account, Facts, Identity, Machine};
-use crate::server::sandbox::State;
+use crate::server::http::{ServerRequest, ServerResponse};
+use crate::server::lock_ignoring_poison;
+use crate::server::metadata::{
+    self, AttachedServiceAccount, IdTokenOptions, InstanceInfo, MetadataBackend,
+};
+use crate::server::sandbox::SandboxState;
 use crate::server::sandbox::cast;
-use crate::server::sandbox::ledger::Grant;
-use crate::server::sandbox::token::LIFE;
+use crate::server::sandbox::ledger::AccessTokenRecord;
+use crate::server::sandbox::token::ACCESS_TOKEN_LIFETIME_SECONDS;
 
 /// The real one hands out the same token until it has about this many seconds left.
-const RENEWED: i64 = 300;
+const RENEWAL_THRESHOLD_SECONDS: i64 = 300;
 
 /// Answers `/` and everything below `/computeMetadata`.
-pub(super) fn answer(state: &State, request: &Request) -> Answer {
+pub(super) fn handle(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     // Both ports are ours; the one that was asked is in the name of the host.
     let host = request.header("host").unwrap_or_default();
-    let [plain, tls] = state.ports;
-    let port = if host.ends_with(&format!(":{tls}")) { tls } else { plain };
-    metadata::answer(state, request, port)
+    let [http_port, https_port] = state.ports;
+    let port = if host.ends_with(&format!(":{https_port}")) { https_port } else { http_port };
+    metadata::respond(state, request, port)
 }
 
-impl Machine for State {
-    fn facts(&self) -> &Facts {
-        &self.facts
+impl MetadataBackend for SandboxState {
+    fn instance(&self) -> &InstanceInfo {
+        &self.machine_info
     }
 
-    fn accounts(&self) -> &[Account] {
-        &self.accounts
+    fn service_accounts(&self) -> &[AttachedServiceAccount] {
+        &self.machine_accounts
     }
 
-    fn access_token(&self, account: &Account, scopes: &[String]) -> Result<(String, i64), Answer> {
+    fn access_token(
+        &self,
+        account: &AttachedServiceAccount,
+        scopes: &[String],
+    ) -> Result<(String, i64), ServerResponse> {
         let mut scopes = if scopes.is_empty() { account.scopes.clone() } else { scopes.to_vec() };
         scopes.sort();
         scopes.dedup();
-        let now = self.clock.unix();
-        let mut ledger = lock(&self.ledger);
-        if let Some((token, end)) = ledger.machine_token(&account.email, &scopes)
-            && end - now > RENEWED
+        let now = self.clock.unix_seconds();
+        let mut token_store = lock_ignoring_poison(&self.token_store);
+        if let Some((token, expires_at)) = token_store.machine_token(&account.email, &scopes)
+            && expires_at - now > RENEWAL_THRESHOLD_SECONDS
         {
-            return Ok((token, end - now));
+            return Ok((token, expires_at - now));
         }
-        let token = self.new_token("ya29.c.m0")?;
-        let grant = Grant {
+        let token = self.generate_access_token("ya29.c.m0")?;
+        let record = AccessTokenRecord {
             account: account.email.clone(),
-            client: cast::subject(&account.email),
+            client_id: cast::subject_id(&account.email),
             scopes,
-            expires_at: now + LIFE,
+            expires_at: now + ACCESS_TOKEN_LIFETIME_SECONDS,
             family: None,
-            boundary: None,
+            access_boundary: None,
         };
-        ledger.keep_machine_token(&token, grant);
-        Ok((token, LIFE))
+        token_store.store_machine_token(&token, record);
+        Ok((token, ACCESS_TOKEN_LIFETIME_SECONDS))
     }
 
-    fn identity_token(&self, account: &Account, wish: &Identity) -> Result<String, Answer> {
-        let mut extra = json!({ "azp": cast::subject(&account.email) });
-        if wish.full {
-            let facts = self.facts();
-            extra["google"]["compute_engine"] = json!({
-                "instance_creation_timestamp": self.clock.unix() - 86_400,
-                "instance_id": facts.id.to_string(),
-                "instance_name": facts.name,
-                "project_id": facts.project,
-                "project_number": facts.number.parse::<u64>().unwrap_or_default(),
-                "zone": facts.zone,
+    fn id_token(
+        &self,
+        account: &AttachedServiceAccount,
+        request: &IdTokenOptions,
+    ) -> Result<String, ServerResponse> {
+        let mut extra_claims = json!({ "azp": cast::subject_id(&account.email) });
+        if request.full_format {
+            let info = self.instance();
+            extra_claims["google"]["compute_engine"] = json!({
+                "instance_creation_timestamp": self.clock.unix_seconds() - 86_400,
+                "instance_id": info.instance_id.to_string(),
+                "instance_name": info.instance_name,
+                "project_id": info.project_id,
+                "project_number": info.project_number.parse::<u64>().unwrap_or_default(),
+                "zone": info.zone,
             });
         }
-        if wish.licenses {
-            extra["google"]["compute_engine"]["license_id"] = json!(["1000000"]);
+        if request.licenses {
+            extra_claims["google"]["compute_engine"]["license_id"] = json!(["1000000"]);
         }
-        State::identity_token(self, &account.email, &wish.audience, extra)
+        SandboxState::issue_id_token(self, &account.email, &request.audience, extra_claims)
     }
 }

@@ -35,114 +35,140 @@ use std::time::Duration;
 
 use crate::error::{Error, Result, io_reason};
 use crate::secret::Secret;
-use crate::server::http::{Answer, Request};
-use crate::server::metadata::{Account, Facts};
-use crate::server::sandbox::cast::{Cast, GoogleKey};
-use crate::server::sandbox::certificates::Certificates;
-use crate::server::sandbox::environment::{Caller, First};
-use crate::server::sandbox::faults::{Fault, Plan};
-use crate::server::sandbox::folder::Folder;
-use crate::server::sandbox::guest::Guest;
-use crate::server::sandbox::ledger::{Door, Ledger, Login};
-use crate::server::sandbox::reauth::Reauth;
-use crate::server::sandbox::signin::{Desk, authorize, device};
-use crate::server::tls::Tls;
-use crate::server::{Handler, Manner, Server, Stop, lock};
-use crate::token::CLOUD_PLATFORM;
-use crate::world::clock::{Clock, System};
-use crate::world::exec::Change;
+use crate::server::http::{ServerRequest, ServerResponse};
+use crate::server::metadata::{AttachedServiceAccount, InstanceInfo};
+use crate::server::sandbox::cast::{Fixtures, GoogleSigningKey};
+use crate::server::sandbox::certificates::SandboxCertificates;
+use crate::server::sandbox::environment::{DefaultCredential, HostEnvironment};
+use crate::server::sandbox::faults::{Fault, FaultSchedule};
+use crate::server::sandbox::folder::SandboxFolder;
+use crate::server::sandbox::guest::AdmittedCredential;
+use crate::server::sandbox::ledger::{Issuer, RefreshTokenRecord, TokenStore};
+use crate::server::sandbox::reauth::ReauthState;
+use crate::server::sandbox::signin::{PendingAuthorizations, authorize, device};
+use crate::server::tls::ServerTls;
+use crate::server::{
+    ConnectionPolicy, LoopbackServer, RequestHandler, StopSignal, lock_ignoring_poison,
+};
+use crate::token::CLOUD_PLATFORM_SCOPE;
+use crate::world::clock::{Clock, SystemClock};
+use crate::world::exec::EnvChange;
 use crate::world::listen;
 
 /// A part of Google.
 pub struct Route {
     /// As `--fault` and [`Running::count`] know it.
     pub name: &'static str,
-    serves: fn(&str) -> bool,
-    answer: fn(&State, &Request) -> Answer,
+    matches: fn(&str) -> bool,
+    handler: fn(&SandboxState, &ServerRequest) -> ServerResponse,
 }
 
 /// Everything that is answered, one line each.
 pub const ROUTES: &[Route] = &[
-    Route { name: "token", serves: |path| token::PATHS.contains(&path), answer: token::token },
+    Route { name: "token", matches: |path| token::PATHS.contains(&path), handler: token::handle },
     Route {
         name: "metadata",
-        serves: |path| path == "/" || path.starts_with("/computeMetadata"),
-        answer: metadata::answer,
+        matches: |path| path == "/" || path.starts_with("/computeMetadata"),
+        handler: metadata::handle,
     },
     Route {
         name: "tokeninfo",
-        serves: |path| identity::TOKENINFO.contains(&path),
-        answer: identity::tokeninfo,
+        matches: |path| identity::TOKENINFO_PATHS.contains(&path),
+        handler: identity::tokeninfo,
     },
     Route {
         name: "userinfo",
-        serves: |path| identity::USERINFO.contains(&path),
-        answer: identity::userinfo,
+        matches: |path| identity::USERINFO_PATHS.contains(&path),
+        handler: identity::userinfo,
     },
     Route {
         name: "certs",
-        serves: |path| identity::CERTS.contains(&path),
-        answer: identity::certs,
+        matches: |path| identity::CERTS_PATHS.contains(&path),
+        handler: identity::certs,
     },
-    Route { name: "revoke", serves: |path| path == "/revoke", answer: token::revoke },
+    Route { name: "revoke", matches: |path| path == "/revoke", handler: token::revoke },
     Route {
         name: "authorize",
-        serves: |path| authorize::PATHS.contains(&path),
-        answer: authorize::google,
+        matches: |path| authorize::GOOGLE_PATHS.contains(&path),
+        handler: authorize::handle_google,
     },
-    Route { name: "device-code", serves: |path| path == "/device/code", answer: device::code },
-    Route { name: "device", serves: |path| path == device::PATH, answer: device::page },
-    Route { name: "discovery", serves: |path| path == openid::DISCOVERY, answer: openid::googles },
-    Route { name: "reauth", serves: reauth::serves, answer: reauth::answer },
-    Route { name: "sts", serves: |path| path == "/v1/token", answer: sts::exchange },
-    Route { name: "oauthtoken", serves: |path| path == "/v1/oauthtoken", answer: sts::oauth_token },
-    Route { name: "introspect", serves: |path| path == "/v1/introspect", answer: sts::introspect },
-    Route { name: "sts-revoke", serves: |path| path == "/v1/revoke", answer: sts::revoke },
+    Route {
+        name: "device-code",
+        matches: |path| path == "/device/code",
+        handler: device::handle_device_code,
+    },
+    Route {
+        name: "device",
+        matches: |path| path == device::VERIFICATION_PATH,
+        handler: device::handle_verification,
+    },
+    Route {
+        name: "discovery",
+        matches: |path| path == openid::DISCOVERY_PATH,
+        handler: openid::google_discovery,
+    },
+    Route { name: "reauth", matches: reauth::is_reauth_path, handler: reauth::handle },
+    Route { name: "sts", matches: |path| path == "/v1/token", handler: sts::handle_exchange },
+    Route {
+        name: "oauthtoken",
+        matches: |path| path == "/v1/oauthtoken",
+        handler: sts::handle_token,
+    },
+    Route {
+        name: "introspect",
+        matches: |path| path == "/v1/introspect",
+        handler: sts::introspect,
+    },
+    Route { name: "sts-revoke", matches: |path| path == "/v1/revoke", handler: sts::revoke },
     Route {
         name: "workforce-authorize",
-        serves: |path| path == authorize::WORKFORCE_PATH,
-        answer: authorize::workforce,
+        matches: |path| path == authorize::WORKFORCE_PATH,
+        handler: authorize::handle_workforce,
     },
-    Route { name: "iam", serves: |path| path.starts_with(iam::ROOT), answer: iam::answer },
-    Route { name: "aws", serves: |path| path.starts_with(aws::ROOT), answer: aws::answer },
+    Route { name: "iam", matches: |path| path.starts_with(iam::PATH_PREFIX), handler: iam::handle },
+    Route { name: "aws", matches: |path| path.starts_with(aws::PATH_PREFIX), handler: aws::handle },
     Route {
         name: "subject",
-        serves: |path| subject::PATHS.contains(&path),
-        answer: subject::answer,
+        matches: |path| subject::PATHS.contains(&path),
+        handler: subject::handle,
     },
     Route {
         name: "oidc-discovery",
-        serves: |path| path == "/oidc/.well-known/openid-configuration",
-        answer: openid::outsides,
+        matches: |path| path == "/oidc/.well-known/openid-configuration",
+        handler: openid::external_discovery,
     },
-    Route { name: "oidc-jwks", serves: |path| path == "/oidc/jwks", answer: openid::jwks },
+    Route { name: "oidc-jwks", matches: |path| path == "/oidc/jwks", handler: openid::jwks },
     Route {
         name: "oidc-authorize",
-        serves: |path| path == authorize::OUTSIDE_PATH,
-        answer: authorize::outside,
+        matches: |path| path == authorize::EXTERNAL_PATH,
+        handler: authorize::handle_external,
     },
-    Route { name: "oidc-token", serves: |path| path == "/oidc/token", answer: openid::token },
-    Route { name: "oidc-revoke", serves: |path| path == "/oidc/revoke", answer: openid::revoke },
+    Route {
+        name: "oidc-token",
+        matches: |path| path == "/oidc/token",
+        handler: openid::handle_token,
+    },
+    Route { name: "oidc-revoke", matches: |path| path == "/oidc/revoke", handler: openid::revoke },
     Route {
         name: "oidc-device-code",
-        serves: |path| path == "/oidc/device/code",
-        answer: device::outside_code,
+        matches: |path| path == "/oidc/device/code",
+        handler: device::handle_external_device_code,
     },
     Route {
         name: "oidc-device",
-        serves: |path| path == device::OUTSIDE_PATH,
-        answer: device::outside_page,
+        matches: |path| path == device::EXTERNAL_VERIFICATION_PATH,
+        handler: device::handle_external_verification,
     },
-    Route { name: "api", serves: service::is_api, answer: service::api },
-    Route { name: "service", serves: service::is_service, answer: service::service },
-    Route { name: "gdch", serves: |path| path == gdch::PATH, answer: gdch::authenticate },
+    Route { name: "api", matches: service::is_api_path, handler: service::handle_api },
+    Route { name: "service", matches: service::is_service_path, handler: service::handle_service },
+    Route { name: "gdch", matches: |path| path == gdch::AUTHENTICATE_PATH, handler: gdch::handle },
 ];
 
 /// The log keeps this many of the latest requests.
-const LOGGED: usize = 10_000;
+const MAX_LOGGED_REQUESTS: usize = 10_000;
 
 /// How a sandbox is to be.
-pub struct Options {
+pub struct SandboxOptions {
     /// The key of the service account and of Google as PEM; without it both are made, which takes a moment.
     pub key: Option<Secret>,
     /// The clock that judges assertions and tokens.
@@ -154,45 +180,45 @@ pub struct Options {
     /// 0: a free one.
     pub port: u16,
     /// Credentials of the caller's own that are let in.
-    pub guests: Vec<Guest>,
+    pub admitted: Vec<AdmittedCredential>,
     /// What a program in the sandbox sees first.
-    pub first: First,
+    pub default_credential: DefaultCredential,
     /// Where the folder is made.
-    pub parent: PathBuf,
+    pub parent_folder: PathBuf,
     /// The program that `gauth` is in the sandbox.
-    pub program: Option<PathBuf>,
+    pub gauth_program: Option<PathBuf>,
 }
 
-impl Default for Options {
-    fn default() -> Options {
-        Options {
+impl Default for SandboxOptions {
+    fn default() -> SandboxOptions {
+        SandboxOptions {
             key: None,
-            clock: Arc::new(System::new()),
+            clock: Arc::new(SystemClock::new()),
             faults: Vec::new(),
             latency: Duration::ZERO,
             port: 0,
-            guests: Vec::new(),
-            first: First::ServiceAccount,
-            parent: std::env::temp_dir(),
-            program: None,
+            admitted: Vec::new(),
+            default_credential: DefaultCredential::ServiceAccount,
+            parent_folder: std::env::temp_dir(),
+            gauth_program: None,
         }
     }
 }
 
 /// A request as the log keeps it.
 #[derive(Debug, Clone)]
-pub struct Logged {
+pub struct LoggedRequest {
     /// The route's name; `None` where nothing is served.
     pub route: Option<&'static str>,
     /// What came.
-    pub request: Request,
+    pub request: ServerRequest,
 }
 
 #[derive(Default)]
-struct Log {
-    latest: VecDeque<Logged>,
+struct RequestLog {
+    latest: VecDeque<LoggedRequest>,
     /// By route, `""` for none.
-    counts: BTreeMap<&'static str, usize>,
+    counts_by_route: BTreeMap<&'static str, usize>,
 }
 
 /// Starts an offline Google.
@@ -203,44 +229,62 @@ impl Sandbox {
     ///
     /// # Errors
     /// When the folder cannot be made or the port is taken.
-    pub fn start(options: Options) -> Result<Running> {
-        let (plain, port) = listening(options.port)?;
-        let (inside_tls, tls_port) = listening(0)?;
-        let (state, tls) = State::new([port, tls_port], &options)?;
+    pub fn start(options: SandboxOptions) -> Result<RunningSandbox> {
+        let (http_listener, port) = bind_loopback(options.port)?;
+        let (https_listener, tls_port) = bind_loopback(0)?;
+        let (state, tls) = SandboxState::new([port, tls_port], &options)?;
         let state = Arc::new(state);
-        let folder = Folder::make(&options, &state)?;
-        let stop = Arc::new(Stop::default());
-        let (ours, pauses, latency) = (Arc::clone(&state), Arc::clone(&stop), options.latency);
-        let handler: Arc<Handler> = Arc::new(move |request: &Request| {
-            let answer = ours.answer(request);
-            pauses.pause(latency);
+        let folder = SandboxFolder::create(&options, &state)?;
+        let stop = Arc::new(StopSignal::default());
+        let (handler_state, handler_stop, latency) =
+            (Arc::clone(&state), Arc::clone(&stop), options.latency);
+        let handler: Arc<RequestHandler> = Arc::new(move |request: &ServerRequest| {
+            let answer = handler_state.handle(request);
+            handler_stop.wait(latency);
             answer
         });
         let servers = [
-            Server::start(plain, None, Manner::SERVICE, Arc::clone(&stop), Arc::clone(&handler))?,
-            Server::start(inside_tls, Some(tls), Manner::SERVICE, stop, handler)?,
+            LoopbackServer::start(
+                http_listener,
+                None,
+                ConnectionPolicy::SERVICE,
+                Arc::clone(&stop),
+                Arc::clone(&handler),
+            )?,
+            LoopbackServer::start(
+                https_listener,
+                Some(tls),
+                ConnectionPolicy::SERVICE,
+                stop,
+                handler,
+            )?,
         ];
-        Ok(Running { first: options.first, state, _servers: servers, folder })
+        Ok(RunningSandbox {
+            default_credential: options.default_credential,
+            state,
+            _servers: servers,
+            folder,
+        })
     }
 }
 
 /// A listener on loopback, and its port.
-fn listening(port: u16) -> Result<(TcpListener, u16)> {
-    let listener = listen::loopback(IpAddr::V4(Ipv4Addr::LOCALHOST), port)?;
+fn bind_loopback(port: u16) -> Result<(TcpListener, u16)> {
+    let listener = listen::bind_loopback(IpAddr::V4(Ipv4Addr::LOCALHOST), port)?;
     let address = listener.local_addr().map_err(|error| Error::unexpected(io_reason(&error)))?;
     Ok((listener, address.port()))
 }
 
 /// A sandbox that serves; dropped, it stops and removes its folder.
-pub struct Running {
-    first: First,
-    state: Arc<State>,
+pub struct RunningSandbox {
+    default_credential: DefaultCredential,
+    state: Arc<SandboxState>,
     // Dropped before the folder goes.
-    _servers: [Server; 2],
-    folder: Folder,
+    _servers: [LoopbackServer; 2],
+    folder: SandboxFolder,
 }
 
-impl Running {
+impl RunningSandbox {
     /// `http://127.0.0.1:PORT`, without a slash at its end.
     pub fn url(&self) -> &str {
         &self.state.url
@@ -272,102 +316,112 @@ impl Running {
     }
 
     /// What is known of those who have secrets.
-    pub fn cast(&self) -> &Cast {
-        &self.state.cast
+    pub fn fixtures(&self) -> &Fixtures {
+        &self.state.fixtures
     }
 
     /// The variables of a program in the sandbox.
     ///
     /// # Errors
     /// When a path cannot be part of `PATH`.
-    pub fn environment(&self, caller: &Caller) -> Result<Vec<Change<'static>>> {
-        let place = environment::Place {
+    pub fn environment(&self, host: &HostEnvironment) -> Result<Vec<EnvChange<'static>>> {
+        let location = environment::SandboxLocation {
             url: self.url(),
             folder: self.folder.path(),
-            client_secret: self.state.cast.client_secret.expose(),
+            client_secret: self.state.fixtures.client_secret.expose(),
         };
-        environment::changes(&place, self.first, caller)
+        environment::environment_changes(&location, self.default_credential, host)
     }
 
     /// The requests so far, oldest first.
-    pub fn requests(&self) -> Vec<Logged> {
-        lock(&self.state.log).latest.iter().cloned().collect()
+    pub fn requests(&self) -> Vec<LoggedRequest> {
+        lock_ignoring_poison(&self.state.request_log).latest.iter().cloned().collect()
     }
 
     /// How many requests a route has had; `""`: those that nothing serves.
-    pub fn count(&self, route: &str) -> usize {
-        lock(&self.state.log).counts.get(route).copied().unwrap_or_default()
+    pub fn request_count(&self, route: &str) -> usize {
+        lock_ignoring_poison(&self.state.request_log)
+            .counts_by_route
+            .get(route)
+            .copied()
+            .unwrap_or_default()
     }
 }
 
 /// What the routes share.
-pub struct State {
+pub struct SandboxState {
     url: String,
     tls_url: String,
     ports: [u16; 2],
     clock: Arc<dyn Clock>,
-    cast: Cast,
-    guests: Vec<Guest>,
-    google: GoogleKey,
-    facts: Facts,
-    accounts: Vec<Account>,
-    certificates: Certificates,
-    ledger: Mutex<Ledger>,
+    fixtures: Fixtures,
+    admitted: Vec<AdmittedCredential>,
+    google_signing_key: GoogleSigningKey,
+    machine_info: InstanceInfo,
+    machine_accounts: Vec<AttachedServiceAccount>,
+    certificates: SandboxCertificates,
+    token_store: Mutex<TokenStore>,
     /// What the outside provider has issued, of which Google knows nothing.
-    outside_ledger: Mutex<Ledger>,
-    desk: Mutex<Desk>,
-    reauth: Mutex<Reauth>,
+    external_token_store: Mutex<TokenStore>,
+    pending_authorizations: Mutex<PendingAuthorizations>,
+    reauth: Mutex<ReauthState>,
     /// Session tokens of the metadata server of AWS, and when they end.
     aws_sessions: Mutex<HashMap<String, i64>>,
     /// Routes that do their work in another way than usual, and that way.
-    ways: Vec<(&'static str, &'static str)>,
-    plan: Plan,
-    log: Mutex<Log>,
+    behaviours: Vec<(&'static str, &'static str)>,
+    fault_schedule: FaultSchedule,
+    request_log: Mutex<RequestLog>,
 }
 
-impl State {
-    fn new(ports: [u16; 2], options: &Options) -> Result<(State, Tls)> {
+impl SandboxState {
+    fn new(ports: [u16; 2], options: &SandboxOptions) -> Result<(SandboxState, ServerTls)> {
         let url = format!("http://127.0.0.1:{}", ports[0]);
-        let cast = Cast::new(options.key.as_ref(), &url, options.clock.unix())?;
-        let (certificates, tls) = Certificates::make()?;
-        let state = State {
+        let fixtures = Fixtures::new(options.key.as_ref(), &url, options.clock.unix_seconds())?;
+        let (certificates, tls) = SandboxCertificates::generate()?;
+        let state = SandboxState {
             url,
             tls_url: format!("https://127.0.0.1:{}", ports[1]),
             ports,
             clock: Arc::clone(&options.clock),
-            ledger: Mutex::new(logins(&cast, &options.guests)),
-            cast,
-            guests: options.guests.clone(),
-            google: GoogleKey::new(options.key.clone()),
-            facts: cast::facts(),
-            accounts: cast::machine_accounts(),
+            token_store: Mutex::new(seed_token_store(&fixtures, &options.admitted)),
+            fixtures,
+            admitted: options.admitted.clone(),
+            google_signing_key: GoogleSigningKey::new(options.key.clone()),
+            machine_info: cast::machine_info(),
+            machine_accounts: cast::machine_accounts(),
             certificates,
             aws_sessions: Mutex::default(),
-            outside_ledger: Mutex::default(),
-            desk: Mutex::default(),
+            external_token_store: Mutex::default(),
+            pending_authorizations: Mutex::default(),
             reauth: Mutex::default(),
-            ways: options.faults.iter().filter_map(Fault::way).collect(),
-            plan: Plan::new(options.faults.clone()),
-            log: Mutex::default(),
+            behaviours: options.faults.iter().filter_map(Fault::route_behaviour).collect(),
+            fault_schedule: FaultSchedule::new(options.faults.clone()),
+            request_log: Mutex::default(),
         };
         Ok((state, tls))
     }
 
     /// The time, in Unix seconds.
     fn now(&self) -> i64 {
-        self.clock.unix()
+        self.clock.unix_seconds()
     }
 
-    fn answer(&self, request: &Request) -> Answer {
-        let route = ROUTES.iter().find(|route| (route.serves)(&request.path));
-        self.note(route.map(|route| route.name), request);
+    fn handle(&self, request: &ServerRequest) -> ServerResponse {
+        let route = ROUTES.iter().find(|route| (route.matches)(&request.path));
+        self.log_request(route.map(|route| route.name), request);
         let answer = match route {
             Some(route) => {
-                let usual = || (route.answer)(self, request);
-                let spares_rapt = || token::needs_no_rapt(self, route.name, request);
-                self.plan.apply(route.name, request, self.now(), spares_rapt, usual)
+                let normal_response = || (route.handler)(self, request);
+                let is_rapt_exempt = || token::is_rapt_exempt(self, route.name, request);
+                self.fault_schedule.apply(
+                    route.name,
+                    request,
+                    self.now(),
+                    is_rapt_exempt,
+                    normal_response,
+                )
             }
-            None => Answer::text(404, "the sandbox has no such path\n"),
+            None => ServerResponse::text(404, "the sandbox has no such path\n"),
         };
         match self.date() {
             Some(date) => answer.header("Date", date),
@@ -375,42 +429,42 @@ impl State {
         }
     }
 
-    fn note(&self, route: Option<&'static str>, request: &Request) {
-        let mut log = lock(&self.log);
-        *log.counts.entry(route.unwrap_or_default()).or_default() += 1;
-        if log.latest.len() == LOGGED {
+    fn log_request(&self, route: Option<&'static str>, request: &ServerRequest) {
+        let mut log = lock_ignoring_poison(&self.request_log);
+        *log.counts_by_route.entry(route.unwrap_or_default()).or_default() += 1;
+        if log.latest.len() == MAX_LOGGED_REQUESTS {
             log.latest.pop_front();
         }
-        log.latest.push_back(Logged { route, request: request.clone() });
+        log.latest.push_back(LoggedRequest { route, request: request.clone() });
     }
 
     /// The time as the sandbox has it: clients compare it with theirs.
     fn date(&self) -> Option<String> {
-        let now = jiff::Timestamp::from_second(self.clock.unix()).ok()?;
+        let now = jiff::Timestamp::from_second(self.clock.unix_seconds()).ok()?;
         jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).ok()
     }
 
     /// The book in which this door writes.
-    fn book(&self, door: Door) -> &Mutex<Ledger> {
-        match door {
-            Door::Accounts | Door::Sts => &self.ledger,
-            Door::Outside => &self.outside_ledger,
+    fn token_store_for(&self, issuer: Issuer) -> &Mutex<TokenStore> {
+        match issuer {
+            Issuer::Google | Issuer::Workforce => &self.token_store,
+            Issuer::External => &self.external_token_store,
         }
     }
 
     /// Whether a route is to work in this way, which is not the usual one.
-    fn has_way(&self, route: &str, way: &str) -> bool {
-        self.ways.contains(&(route, way))
+    fn has_behaviour(&self, route: &str, behaviour: &str) -> bool {
+        self.behaviours.contains(&(route, behaviour))
     }
 
     /// Whether a URL is the sandbox's own, with one of these paths.
     fn is_own_url(&self, url: &str, paths: &[&str]) -> bool {
-        let [plain, tls] = self.ports;
+        let [http_port, https_port] = self.ports;
         let origins = [
             self.url.clone(),
             self.tls_url.clone(),
-            format!("http://localhost:{plain}"),
-            format!("https://localhost:{tls}"),
+            format!("http://localhost:{http_port}"),
+            format!("https://localhost:{https_port}"),
         ];
         origins.iter().any(|origin| {
             url.strip_prefix(origin.as_str()).is_some_and(|path| paths.contains(&path))
@@ -419,42 +473,47 @@ impl State {
 }
 
 /// The logins there are at the start.
-fn logins(cast: &Cast, guests: &[Guest]) -> Ledger {
-    let mut ledger = Ledger::default();
-    let person = Login {
-        door: Door::Accounts,
+fn seed_token_store(fixtures: &Fixtures, admitted: &[AdmittedCredential]) -> TokenStore {
+    let mut token_store = TokenStore::default();
+    let user = RefreshTokenRecord {
+        issuer: Issuer::Google,
         account: cast::USER.to_owned(),
-        client: cast::CLIENT_ID.to_owned(),
-        scopes: cast::GRANTED.map(str::to_owned).to_vec(),
-        family: ledger.new_family(),
-        replaced: false,
+        client_id: cast::CLIENT_ID.to_owned(),
+        scopes: cast::GRANTED_SCOPES.map(str::to_owned).to_vec(),
+        family: token_store.new_family(),
+        is_rotated: false,
     };
-    let workforce = Login {
-        door: Door::Sts,
+    let workforce_user = RefreshTokenRecord {
+        issuer: Issuer::Workforce,
         account: sts::workforce_principal(cast::USER),
-        scopes: vec![CLOUD_PLATFORM.to_owned()],
-        family: ledger.new_family(),
-        ..person.clone()
+        scopes: vec![CLOUD_PLATFORM_SCOPE.to_owned()],
+        family: token_store.new_family(),
+        ..user.clone()
     };
-    for guest in guests {
-        let family = ledger.new_family();
-        match guest {
-            Guest::User { account, client_id, refresh_token, .. } => {
-                let account = account.clone().unwrap_or_else(|| person.account.clone());
+    for credential in admitted {
+        let family = token_store.new_family();
+        match credential {
+            AdmittedCredential::User { account, client_id, refresh_token, .. } => {
+                let account = account.clone().unwrap_or_else(|| user.account.clone());
                 let client = client_id.clone();
-                let guest = Login { account, client, family, ..person.clone() };
-                ledger.enter(refresh_token.expose(), guest);
+                let record =
+                    RefreshTokenRecord { account, client_id: client, family, ..user.clone() };
+                token_store.insert_refresh_token(refresh_token.expose(), record);
             }
-            Guest::WorkforceUser { client_id, refresh_token, .. } => {
-                let guest = Login { client: client_id.clone(), family, ..workforce.clone() };
-                ledger.enter(refresh_token.expose(), guest);
+            AdmittedCredential::WorkforceUser { client_id, refresh_token, .. } => {
+                let record = RefreshTokenRecord {
+                    client_id: client_id.clone(),
+                    family,
+                    ..workforce_user.clone()
+                };
+                token_store.insert_refresh_token(refresh_token.expose(), record);
             }
-            Guest::ServiceAccount { .. } => {}
+            AdmittedCredential::ServiceAccount { .. } => {}
         }
     }
-    ledger.enter(cast.refresh_token.expose(), person);
-    ledger.enter(cast.workforce_refresh_token.expose(), workforce);
-    ledger
+    token_store.insert_refresh_token(fixtures.refresh_token.expose(), user);
+    token_store.insert_refresh_token(fixtures.workforce_refresh_token.expose(), workforce_user);
+    token_store
 }
 
 /// A moment as Google's JSON has it.

@@ -5,25 +5,29 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::server::http::{Answer, Request};
-use crate::server::lock;
-use crate::server::sandbox::State;
+use crate::server::http::{ServerRequest, ServerResponse};
+use crate::server::lock_ignoring_poison;
+use crate::server::sandbox::SandboxState;
 use crate::server::sandbox::cast;
-use crate::server::sandbox::ledger::{Door, Login, includes};
-use crate::server::sandbox::oauth::{Form, error, missing, unkept, unsupported_grant};
-use crate::server::sandbox::signin::grants::{self, SignedIn};
-use crate::server::sandbox::token::{LIFE, Redeemed, redeem};
+use crate::server::sandbox::ledger::{Issuer, RefreshTokenRecord, includes_scope};
+use crate::server::sandbox::oauth::{
+    OAuthForm, missing_parameter, no_store, oauth_error, unsupported_grant_type,
+};
+use crate::server::sandbox::signin::grants::{self, RedeemedGrant};
+use crate::server::sandbox::token::{
+    ACCESS_TOKEN_LIFETIME_SECONDS, RedeemedRefreshToken, redeem_refresh_token,
+};
 
 /// Where an issuer is described (OpenID Connect Discovery, 4).
-pub(super) const DISCOVERY: &str = "/.well-known/openid-configuration";
+pub(super) const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
 
 /// Answers Google's description.
-pub(super) fn googles(state: &State, request: &Request) -> Answer {
+pub(super) fn google_discovery(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     let url = &state.url;
-    described(
+    cacheable_json(
         request,
         json!({
-            "issuer": cast::GOOGLE,
+            "issuer": cast::GOOGLE_ISSUER,
             "authorization_endpoint": format!("{url}/o/oauth2/v2/auth"),
             "device_authorization_endpoint": format!("{url}/device/code"),
             "token_endpoint": format!("{url}/token"),
@@ -37,7 +41,7 @@ pub(super) fn googles(state: &State, request: &Request) -> Answer {
             "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
             "code_challenge_methods_supported": ["S256"],
             "grant_types_supported": [
-                grants::CODE,
+                grants::AUTHORIZATION_CODE,
                 "refresh_token",
                 grants::DEVICE_CODE,
                 "urn:ietf:params:oauth:grant-type:jwt-bearer",
@@ -48,9 +52,9 @@ pub(super) fn googles(state: &State, request: &Request) -> Answer {
 }
 
 /// Answers the description of the outside provider.
-pub(super) fn outsides(state: &State, request: &Request) -> Answer {
-    let issuer = &state.cast.outside.issuer;
-    described(
+pub(super) fn external_discovery(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
+    let issuer = &state.fixtures.external.issuer;
+    cacheable_json(
         request,
         json!({
             "issuer": issuer,
@@ -66,31 +70,31 @@ pub(super) fn outsides(state: &State, request: &Request) -> Answer {
             "token_endpoint_auth_methods_supported":
                 ["none", "client_secret_basic", "client_secret_post"],
             "code_challenge_methods_supported": ["S256"],
-            "grant_types_supported": [grants::CODE, "refresh_token", grants::DEVICE_CODE],
+            "grant_types_supported": [grants::AUTHORIZATION_CODE, "refresh_token", grants::DEVICE_CODE],
             "authorization_response_iss_parameter_supported": true,
         }),
     )
 }
 
-fn described(request: &Request, description: Value) -> Answer {
+fn cacheable_json(request: &ServerRequest, document: Value) -> ServerResponse {
     match request.method.as_str() {
         "GET" | "HEAD" => {
-            Answer::json(200, &description).header("Cache-Control", "public, max-age=3600")
+            ServerResponse::json(200, &document).header("Cache-Control", "public, max-age=3600")
         }
-        _ => Answer::only("GET, HEAD"),
+        _ => ServerResponse::method_not_allowed("GET, HEAD"),
     }
 }
 
 /// Answers the outside provider's keys.
-pub(super) fn jwks(state: &State, request: &Request) -> Answer {
-    let outside = &state.cast.outside;
-    let (x, y) = outside.issuer_public_key().parts();
-    described(
+pub(super) fn jwks(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
+    let external = &state.fixtures.external;
+    let (x, y) = external.issuer_public_key().jwk_parameters();
+    cacheable_json(
         request,
         json!({ "keys": [{
             "alg": "ES256",
             "crv": "P-256",
-            "kid": outside.issuer_key_id(),
+            "kid": external.issuer_key_id(),
             "kty": "EC",
             "use": "sig",
             "x": URL_SAFE_NO_PAD.encode(x),
@@ -100,99 +104,106 @@ pub(super) fn jwks(state: &State, request: &Request) -> Answer {
 }
 
 /// Answers `POST /oidc/token`. Its refresh tokens are good once each.
-pub(super) fn token(state: &State, request: &Request) -> Answer {
+pub(super) fn handle_token(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     if request.method != "POST" {
-        return Answer::only("POST");
+        return ServerResponse::method_not_allowed("POST");
     }
-    unkept(Form::of(request).and_then(|form| {
-        let grant_type = form.needed("grant_type")?;
-        let client = form.outside_client(state)?;
+    no_store(OAuthForm::from_request(request).and_then(|form| {
+        let grant_type = form.require("grant_type")?;
+        let client = form.authenticate_external_client(state)?;
         match grant_type {
-            grants::CODE => signed_in(state, grants::code(state, &form, Door::Outside, client)?),
-            grants::DEVICE_CODE => {
-                signed_in(state, grants::device(state, &form, Door::Outside, client)?)
+            grants::AUTHORIZATION_CODE => {
+                initial_tokens(state, grants::redeem_code(state, &form, Issuer::External, client)?)
             }
+            grants::DEVICE_CODE => initial_tokens(
+                state,
+                grants::redeem_device_code(state, &form, Issuer::External, client)?,
+            ),
             "refresh_token" => {
-                let Redeemed { login, scopes, next } = redeem(state, &form, Door::Outside, client)?;
-                issued(state, &login, scopes, next, None)
+                let RedeemedRefreshToken { record, scopes, new_refresh_token } =
+                    redeem_refresh_token(state, &form, Issuer::External, client)?;
+                token_response(state, &record, scopes, new_refresh_token, None)
             }
-            other => Err(unsupported_grant(other)),
+            other => Err(unsupported_grant_type(other)),
         }
     }))
 }
 
-fn signed_in(state: &State, signed_in: SignedIn) -> Result<Answer, Answer> {
-    let SignedIn { login, refresh_token, nonce } = signed_in;
-    let scopes = login.scopes.clone();
-    issued(state, &login, scopes, refresh_token, nonce)
+fn initial_tokens(
+    state: &SandboxState,
+    redeemed: RedeemedGrant,
+) -> Result<ServerResponse, ServerResponse> {
+    let RedeemedGrant { record, refresh_token, nonce } = redeemed;
+    let scopes = record.scopes.clone();
+    token_response(state, &record, scopes, refresh_token, nonce)
 }
 
-fn issued(
-    state: &State,
-    login: &Login,
+fn token_response(
+    state: &SandboxState,
+    record: &RefreshTokenRecord,
     scopes: Vec<String>,
     refresh_token: Option<String>,
     nonce: Option<String>,
-) -> Result<Answer, Answer> {
-    let mut value =
-        json!({ "expires_in": LIFE, "scope": scopes.join(" "), "token_type": "Bearer" });
-    if includes(&scopes, "openid") {
-        value["id_token"] = identity(state, login, &scopes, nonce)?.into();
+) -> Result<ServerResponse, ServerResponse> {
+    let mut value = json!({ "expires_in": ACCESS_TOKEN_LIFETIME_SECONDS, "scope": scopes.join(" "), "token_type": "Bearer" });
+    if includes_scope(&scopes, "openid") {
+        value["id_token"] = issue_id_token(state, record, &scopes, nonce)?.into();
     }
     if let Some(token) = refresh_token {
         value["refresh_token"] = token.into();
     }
-    let token = state.new_token("outside.")?;
-    let grant = login.grant(scopes, state.now() + LIFE);
-    lock(&state.outside_ledger).issue(&token, grant);
+    let token = state.generate_access_token("outside.")?;
+    let record = record.access_token_record(scopes, state.now() + ACCESS_TOKEN_LIFETIME_SECONDS);
+    lock_ignoring_poison(&state.external_token_store).insert_access_token(&token, record);
     value["access_token"] = token.into();
-    Ok(Answer::json(200, &value))
+    Ok(ServerResponse::json(200, &value))
 }
 
 /// An ID token for the client that asks.
-fn identity(
-    state: &State,
-    login: &Login,
+fn issue_id_token(
+    state: &SandboxState,
+    record: &RefreshTokenRecord,
     scopes: &[String],
     nonce: Option<String>,
-) -> Result<String, Answer> {
-    let outside = &state.cast.outside;
+) -> Result<String, ServerResponse> {
+    let external = &state.fixtures.external;
     let now = state.now();
     let mut claims = json!({
-        "iss": outside.issuer,
-        "sub": login.account,
-        "aud": login.client,
+        "iss": external.issuer,
+        "sub": record.account,
+        "aud": record.client_id,
         "iat": now,
         "exp": now + 3600,
     });
-    if includes(scopes, "email") {
-        claims["email"] = login.account.clone().into();
+    if includes_scope(scopes, "email") {
+        claims["email"] = record.account.clone().into();
         claims["email_verified"] = true.into();
     }
     if let Some(nonce) = nonce {
         claims["nonce"] = nonce.into();
     }
-    let signed = outside.sign(&claims);
-    let unsigned = |what: String| Answer::text(500, format!("the issuer's key {what}\n"));
-    signed.map(|token| token.expose().to_owned()).map_err(unsigned)
+    let id_token = external.sign_claims(&claims);
+    let signing_error =
+        |what: String| ServerResponse::text(500, format!("the issuer's key {what}\n"));
+    id_token.map(|token| token.expose().to_owned()).map_err(signing_error)
 }
 
 /// Answers `POST /oidc/revoke` (RFC 7009): a token of the client's own, or one that is nothing.
-pub(super) fn revoke(state: &State, request: &Request) -> Answer {
+pub(super) fn revoke(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     if request.method != "POST" {
-        return Answer::only("POST");
+        return ServerResponse::method_not_allowed("POST");
     }
-    unkept(Form::of(request).and_then(|form| {
-        let client = form.outside_client(state)?;
-        let token = form.get("token").ok_or_else(|| missing("token"))?;
-        let mut ledger = lock(&state.outside_ledger);
-        match ledger.client(token) {
+    no_store(OAuthForm::from_request(request).and_then(|form| {
+        let client = form.authenticate_external_client(state)?;
+        let token = form.get("token").ok_or_else(|| missing_parameter("token"))?;
+        let mut token_store = lock_ignoring_poison(&state.external_token_store);
+        match token_store.client_id_of(token) {
             Some(owner) if owner != client => {
-                Err(error(400, "unauthorized_client", "The token is another client's."))
+                Err(oauth_error(400, "unauthorized_client", "The token is another client's."))
             }
             _ => {
-                ledger.revoke(token);
-                Ok(Answer::json(200, &json!({})))
+                token_store.revoke_token(token);
+                Ok(ServerResponse::json(200, &json!({})))
             }
         }
     }))

@@ -3,25 +3,27 @@
 use serde_json::{Value, json};
 
 use crate::jwt;
-use crate::server::http::{Answer, Request};
-use crate::server::lock;
-use crate::server::sandbox::State;
-use crate::server::sandbox::oauth::error;
+use crate::server::http::{ServerRequest, ServerResponse};
+use crate::server::lock_ignoring_poison;
+use crate::server::sandbox::SandboxState;
+use crate::server::sandbox::oauth::oauth_error;
 
 /// The paths of the API.
-pub(super) fn is_api(path: &str) -> bool {
+pub(super) fn is_api_path(path: &str) -> bool {
     path == "/api" || path.starts_with("/api/")
 }
 
 /// The paths of the service.
-pub(super) fn is_service(path: &str) -> bool {
+pub(super) fn is_service_path(path: &str) -> bool {
     path == "/service" || path.starts_with("/service/")
 }
 
 /// Answers whoever has a valid access token with what was asked, and the project that is to pay.
-pub(super) fn api(state: &State, request: &Request) -> Answer {
-    let token = request.bearer().unwrap_or_default();
-    let account = lock(&state.ledger).access(token, state.now()).map(|grant| grant.account.clone());
+pub(super) fn handle_api(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
+    let token = request.bearer_token().unwrap_or_default();
+    let account = lock_ignoring_poison(&state.token_store)
+        .find_access_token(token, state.now())
+        .map(|grant| grant.account.clone());
     match account {
         Some(account) => echo(
             request,
@@ -35,8 +37,8 @@ pub(super) fn api(state: &State, request: &Request) -> Answer {
 }
 
 /// Answers whoever has a valid ID token for this very place.
-pub(super) fn service(state: &State, request: &Request) -> Answer {
-    match caller(state, request.bearer().unwrap_or_default()) {
+pub(super) fn handle_service(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
+    match verify_id_token(state, request.bearer_token().unwrap_or_default()) {
         Some(claims) => echo(
             request,
             json!({ "sub": claims["sub"], "email": claims["email"], "aud": claims["aud"] }),
@@ -46,29 +48,29 @@ pub(super) fn service(state: &State, request: &Request) -> Answer {
 }
 
 /// The claims of an ID token that Google signed for the sandbox's own URL.
-fn caller(state: &State, token: &str) -> Option<Value> {
-    let parts = jwt::parts(token).ok()?;
-    let (key, id) = state.google.public().ok()?;
+fn verify_id_token(state: &SandboxState, token: &str) -> Option<Value> {
+    let parts = jwt::decode(token).ok()?;
+    let (key, id) = state.google_signing_key.public_key().ok()?;
     let audience = parts.claims.get("aud").and_then(Value::as_str)?;
-    let end = parts.claims.get("exp").and_then(Value::as_i64)?;
-    let valid = parts.header.get("kid").and_then(Value::as_str) == Some(&id)
-        && key.verifies(parts.message, &parts.signature)
+    let expires_at = parts.claims.get("exp").and_then(Value::as_i64)?;
+    let is_valid = parts.header.get("kid").and_then(Value::as_str) == Some(&id)
+        && key.verifies(parts.signing_input, &parts.signature)
         && state.is_own_url(audience, &["", "/"])
-        && end > state.now();
-    valid.then_some(Value::Object(parts.claims))
+        && expires_at > state.now();
+    is_valid.then_some(Value::Object(parts.claims))
 }
 
-fn unauthorized(what: &str) -> Answer {
-    error(401, "invalid_token", what)
+fn unauthorized(what: &str) -> ServerResponse {
+    oauth_error(401, "invalid_token", what)
         .header("WWW-Authenticate", "Bearer realm=\"sandbox\", error=\"invalid_token\"")
 }
 
 /// Who asked, and what: method, path, type and text of the body.
-fn echo(request: &Request, who: Value) -> Answer {
-    let mut told = who;
-    told["method"] = request.method.clone().into();
-    told["path"] = request.path.clone().into();
-    told["content_type"] = request.header("content-type").into();
-    told["body"] = String::from_utf8_lossy(&request.body).into_owned().into();
-    Answer::json(200, &told)
+fn echo(request: &ServerRequest, identity: Value) -> ServerResponse {
+    let mut body = identity;
+    body["method"] = request.method.clone().into();
+    body["path"] = request.path.clone().into();
+    body["content_type"] = request.header("content-type").into();
+    body["body"] = String::from_utf8_lossy(&request.body).into_owned().into();
+    ServerResponse::json(200, &body)
 }

@@ -13,7 +13,7 @@ use crate::printable;
 ///
 /// # Errors
 /// What is wrong with it, as the end of a sentence: "has two lengths".
-pub(super) fn check(
+pub(super) fn check_head(
     status: StatusCode,
     version: Version,
     headers: &HeaderMap,
@@ -21,38 +21,40 @@ pub(super) fn check(
     if status.is_informational() {
         return Err(format!("switches protocols ({})", status.as_u16()));
     }
-    let lengths = all(headers, &CONTENT_LENGTH);
+    let lengths = header_values(headers, &CONTENT_LENGTH);
     if lengths.len() > 1 || lengths.iter().any(|length| length.contains(',')) {
         return Err("has two lengths".to_owned());
     }
-    let transfer = all(headers, &TRANSFER_ENCODING);
-    if !transfer.is_empty() {
+    let transfer_codings = header_values(headers, &TRANSFER_ENCODING);
+    if !transfer_codings.is_empty() {
         if !lengths.is_empty() {
             return Err("has a length and chunks".to_owned());
         }
         if version == Version::HTTP_10 {
             return Err("has chunks, which HTTP/1.0 does not know".to_owned());
         }
-        if transfer.len() > 1 || !transfer[0].trim().eq_ignore_ascii_case("chunked") {
-            return Err(format!("has the transfer encoding {}", shown(&transfer)));
+        if transfer_codings.len() > 1 || !transfer_codings[0].trim().eq_ignore_ascii_case("chunked")
+        {
+            return Err(format!("has the transfer encoding {}", join_printable(&transfer_codings)));
         }
     }
-    let content = all(headers, &CONTENT_ENCODING);
-    match content.iter().all(|coding| coding.trim().eq_ignore_ascii_case("identity")) {
+    let content_codings = header_values(headers, &CONTENT_ENCODING);
+    match content_codings.iter().all(|coding| coding.trim().eq_ignore_ascii_case("identity")) {
         true => Ok(()),
-        false => {
-            Err(format!("has the content encoding {}, which was not asked for", shown(&content)))
-        }
+        false => Err(format!(
+            "has the content encoding {}, which was not asked for",
+            join_printable(&content_codings)
+        )),
     }
 }
 
 /// All lines of one header.
-fn all(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
+fn header_values(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
     headers.get_all(name).iter().map(|value| text(value.as_bytes())).collect()
 }
 
-fn shown(values: &[String]) -> String {
+fn join_printable(values: &[String]) -> String {
     printable::text(&values.join(", "))
 }
 
@@ -61,31 +63,31 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn verdict(version: Version, lines: &[(&'static str, &'static str)], says: &str) {
+    fn check_headers(version: Version, lines: &[(&'static str, &'static str)], says: &str) {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(*name, value.parse().expect("value"));
         }
-        let verdict = check(StatusCode::OK, version, &headers);
+        let verdict = check_head(StatusCode::OK, version, &headers);
         assert_eq!(verdict.err().unwrap_or_default(), says);
     }
 
     #[test]
     fn one_length_or_chunks_and_nothing_else() {
         let now = Version::HTTP_11;
-        verdict(now, &[], "");
-        verdict(now, &[("content-length", "5")], "");
-        verdict(now, &[("transfer-encoding", "Chunked")], "");
-        verdict(now, &[("content-length", "5"), ("content-length", "5")], "has two lengths");
-        verdict(now, &[("content-length", "5, 5")], "has two lengths");
-        verdict(
+        check_headers(now, &[], "");
+        check_headers(now, &[("content-length", "5")], "");
+        check_headers(now, &[("transfer-encoding", "Chunked")], "");
+        check_headers(now, &[("content-length", "5"), ("content-length", "5")], "has two lengths");
+        check_headers(now, &[("content-length", "5, 5")], "has two lengths");
+        check_headers(
             now,
             &[("content-length", "5"), ("transfer-encoding", "chunked")],
             "has a length and chunks",
         );
         let gzip = "has the transfer encoding gzip, chunked";
-        verdict(now, &[("transfer-encoding", "gzip, chunked")], gzip);
-        verdict(
+        check_headers(now, &[("transfer-encoding", "gzip, chunked")], gzip);
+        check_headers(
             Version::HTTP_10,
             &[("transfer-encoding", "chunked")],
             "has chunks, which HTTP/1.0 does not know",
@@ -95,7 +97,7 @@ mod tests {
     #[test]
     fn an_encoding_nobody_asked_for_is_refused() {
         let gzip = "has the content encoding gzip, which was not asked for";
-        verdict(Version::HTTP_11, &[("content-encoding", "gzip")], gzip);
-        verdict(Version::HTTP_11, &[("content-encoding", "Identity")], "");
+        check_headers(Version::HTTP_11, &[("content-encoding", "gzip")], gzip);
+        check_headers(Version::HTTP_11, &[("content-encoding", "Identity")], "");
     }
 }

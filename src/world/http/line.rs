@@ -18,13 +18,13 @@ use ureq::unversioned::transport::{
 use ureq::{Error, Timeout};
 use zeroize::Zeroize;
 
-use super::buffers::{Watch, Wiped, note};
+use super::buffers::{Progress, ZeroizingBuffers, record_progress};
 
 /// Looks up names; an address is taken as it is, without a question to anybody and without a thread.
 #[derive(Debug)]
-pub(super) struct Names;
+pub(super) struct HostResolver;
 
-impl Resolver for Names {
+impl Resolver for HostResolver {
     fn resolve(
         &self,
         uri: &Uri,
@@ -41,66 +41,72 @@ impl Resolver for Names {
                 }
             });
         };
-        let usual = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+        let default_port = if uri.scheme_str() == Some("https") { 443 } else { 80 };
         let mut addresses = self.empty();
-        addresses.push((address, uri.port_u16().unwrap_or(usual)).into());
+        addresses.push((address, uri.port_u16().unwrap_or(default_port)).into());
         Ok(addresses)
     }
 }
 
 /// The last link of the chain of connectors: TLS where the URL wants it, then the wall clock over everything.
-pub(super) struct Line {
-    target: Uri,
-    client: Option<Arc<ClientConfig>>,
-    ends: Instant,
-    watch: Arc<Mutex<Watch>>,
+pub(super) struct TlsConnector {
+    target_uri: Uri,
+    tls_config: Option<Arc<ClientConfig>>,
+    deadline: Instant,
+    progress: Arc<Mutex<Progress>>,
 }
 
-impl Line {
+impl TlsConnector {
     pub(super) fn new(
-        target: Uri,
-        client: Option<Arc<ClientConfig>>,
-        ends: Instant,
-        watch: &Arc<Mutex<Watch>>,
-    ) -> Line {
-        Line { target, client, ends, watch: Arc::clone(watch) }
+        target_uri: Uri,
+        tls_config: Option<Arc<ClientConfig>>,
+        deadline: Instant,
+        progress: &Arc<Mutex<Progress>>,
+    ) -> TlsConnector {
+        TlsConnector { target_uri, tls_config, deadline, progress: Arc::clone(progress) }
     }
 }
 
-impl fmt::Debug for Line {
+impl fmt::Debug for TlsConnector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Line")
     }
 }
 
-impl<In: Transport> Connector<In> for Line {
-    type Out = Wired;
+impl<In: Transport> Connector<In> for TlsConnector {
+    type Out = HttpConnection;
 
     fn connect(
         &self,
         details: &ConnectionDetails,
         chained: Option<In>,
-    ) -> Result<Option<Wired>, Error> {
+    ) -> Result<Option<HttpConnection>, Error> {
         let Some(transport) = chained else { return Ok(None) };
         // The chain also runs for the proxy's own connection, which says nothing about the request.
-        let watch = (*details.uri == self.target).then(|| Arc::clone(&self.watch));
-        note(&watch, |watch| watch.reached = true);
+        let progress = (*details.uri == self.target_uri).then(|| Arc::clone(&self.progress));
+        record_progress(&progress, |watch| watch.server_reached = true);
         let mut socket = TransportAdapter::new(
             Box::new(transport) as Box<dyn Transport>,
             details.current_time.clone(),
         );
-        socket.set_timeout(within(left(details), self.ends));
-        let stream = match (&self.client, details.needs_tls()) {
-            (Some(client), true) => Stream::Tls(Box::new(handshake(client, details.uri, socket)?)),
+        socket.set_timeout(cap_timeout(remaining_connect_time(details), self.deadline));
+        let stream = match (&self.tls_config, details.needs_tls()) {
+            (Some(tls_config), true) => {
+                ClientStream::Tls(Box::new(tls_handshake(tls_config, details.uri, socket)?))
+            }
             (None, true) => return Err(Error::TlsRequired),
-            (_, false) => Stream::Plain(socket),
+            (_, false) => ClientStream::Plain(socket),
         };
-        Ok(Some(Wired { stream, buffers: Wiped::new(watch), ends: self.ends }))
+        Ok(Some(HttpConnection {
+            stream,
+            buffers: ZeroizingBuffers::new(progress),
+            deadline: self.deadline,
+        }))
     }
 }
 
 /// What is left of the time to connect: the limit was taken when connecting began.
-fn left(details: &ConnectionDetails) -> NextTimeout {
+fn remaining_connect_time(details: &ConnectionDetails) -> NextTimeout {
     let mut timeout = details.timeout;
     let now = (details.current_time)();
     if let (Duration::Exact(limit), Moment::Exact(began), Moment::Exact(now)) =
@@ -112,89 +118,89 @@ fn left(details: &ConnectionDetails) -> NextTimeout {
 }
 
 /// The timeout, cut at the end of the attempt.
-fn within(mut timeout: NextTimeout, ends: Instant) -> NextTimeout {
-    let left: Duration = ends.saturating_duration_since(super::now()).into();
-    if left < timeout.after {
-        timeout.after = left;
+fn cap_timeout(mut timeout: NextTimeout, deadline: Instant) -> NextTimeout {
+    let remaining: Duration = deadline.saturating_duration_since(super::now()).into();
+    if remaining < timeout.after {
+        timeout.after = remaining;
         timeout.reason = Timeout::Global;
     }
     timeout
 }
 
-fn handshake(
-    client: &Arc<ClientConfig>,
+fn tls_handshake(
+    tls_config: &Arc<ClientConfig>,
     uri: &Uri,
     mut socket: TransportAdapter,
 ) -> Result<StreamOwned<ClientConnection, TransportAdapter>, Error> {
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let name = ServerName::try_from(host).map_err(|_| Error::HostNotFound)?;
-    let mut tls = ClientConnection::new(Arc::clone(client), name)?;
-    while tls.is_handshaking() {
-        tls.complete_io(&mut socket).map_err(unwrapped)?;
+    let mut connection = ClientConnection::new(Arc::clone(tls_config), name)?;
+    while connection.is_handshaking() {
+        connection.complete_io(&mut socket).map_err(unwrap_tls_error)?;
     }
-    Ok(StreamOwned::new(tls, socket))
+    Ok(StreamOwned::new(connection, socket))
 }
 
 /// What TLS says comes wrapped as an error of the socket.
-fn unwrapped(error: io::Error) -> Error {
+fn unwrap_tls_error(error: io::Error) -> Error {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(tls) => Error::Rustls(tls.clone()),
         None => error.into(),
     }
 }
 
-enum Stream {
+enum ClientStream {
     Plain(TransportAdapter),
     Tls(Box<StreamOwned<ClientConnection, TransportAdapter>>),
 }
 
-impl Stream {
+impl ClientStream {
     fn socket(&mut self) -> &mut TransportAdapter {
         match self {
-            Stream::Plain(socket) => socket,
-            Stream::Tls(tls) => &mut tls.sock,
+            ClientStream::Plain(socket) => socket,
+            ClientStream::Tls(tls) => &mut tls.sock,
         }
     }
 }
 
 /// A connection, ready for HTTP.
-pub(super) struct Wired {
-    stream: Stream,
-    buffers: Wiped,
-    ends: Instant,
+pub(super) struct HttpConnection {
+    stream: ClientStream,
+    buffers: ZeroizingBuffers,
+    deadline: Instant,
 }
 
-impl fmt::Debug for Wired {
+impl fmt::Debug for HttpConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Wired")
     }
 }
 
-impl Transport for Wired {
+impl Transport for HttpConnection {
     fn buffers(&mut self) -> &mut dyn Buffers {
         &mut self.buffers
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        self.stream.socket().set_timeout(within(timeout, self.ends));
-        note(&self.buffers.watch, |watch| watch.sent = true);
+        self.stream.socket().set_timeout(cap_timeout(timeout, self.deadline));
+        record_progress(&self.buffers.attempt_progress, |watch| watch.request_sent = true);
         let bytes = &self.buffers.output[..amount];
         match &mut self.stream {
-            Stream::Plain(socket) => socket.write_all(bytes),
-            Stream::Tls(tls) => tls.write_all(bytes),
+            ClientStream::Plain(socket) => socket.write_all(bytes),
+            ClientStream::Tls(tls) => tls.write_all(bytes),
         }
-        .map_err(unwrapped)
+        .map_err(unwrap_tls_error)
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        if self.buffers.flooded {
+        if self.buffers.too_many_interim {
             return Err(Error::ConnectionFailed);
         }
-        self.stream.socket().set_timeout(within(timeout, self.ends));
-        let room = self.buffers.room();
+        self.stream.socket().set_timeout(cap_timeout(timeout, self.deadline));
+        let free_space = self.buffers.free_space();
         let count = match &mut self.stream {
-            Stream::Plain(socket) => socket.read(room),
-            Stream::Tls(tls) => tls.read(room),
+            ClientStream::Plain(socket) => socket.read(free_space),
+            ClientStream::Tls(tls) => tls.read(free_space),
         }
         .map_err(|error| match error.kind() {
             // ureq takes these for the end of a body without a length. They are not: a reset, or TLS that ends
@@ -204,7 +210,7 @@ impl Transport for Wired {
             | io::ErrorKind::UnexpectedEof => {
                 Error::from(io::Error::from(io::ErrorKind::BrokenPipe))
             }
-            _ => unwrapped(error),
+            _ => unwrap_tls_error(error),
         })?;
         self.buffers.input_appended(count);
         Ok(count > 0)
@@ -216,14 +222,14 @@ impl Transport for Wired {
     }
 
     fn is_tls(&self) -> bool {
-        matches!(self.stream, Stream::Tls(_))
+        matches!(self.stream, ClientStream::Tls(_))
     }
 }
 
-impl Drop for Wired {
+impl Drop for HttpConnection {
     /// Without TLS the socket's own buffers hold what was said in the clear.
     fn drop(&mut self) {
-        if let Stream::Plain(socket) = &mut self.stream {
+        if let ClientStream::Plain(socket) = &mut self.stream {
             let buffers = socket.get_mut().buffers();
             buffers.output().zeroize();
             let unread = buffers.input().len();

@@ -5,30 +5,37 @@ use serde_json::Value;
 use serde_json::json;
 
 #[cfg(feature = "gcloud-store")]
-use super::STATE;
-use super::{ADA, BOB, at, ended, login, place, signed_in, state};
-use crate::support::samples::{
-    self, ROBOT, TOKEN, granted, impersonated, service_account, workforce_login,
+use super::STATE_FILE;
+use super::{
+    ADA, BOB, gauth_in, home_with_logins, invalid_grant_response, login_file, login_json,
+    state_json,
 };
-use crate::support::{Home, Test, nothing, token};
+use crate::support::sample_credentials::{
+    self, SERVICE_ACCOUNT_EMAIL, TOKEN, impersonated_service_account, service_account,
+    token_response_body, workforce_login,
+};
+use crate::support::{Home, Test, token_response, without_response};
 
 #[test]
 fn nobody_is_signed_in() {
-    Test::new("accounts").stdout("no logins (gauth login makes one)\n").run();
-    Test::new("accounts list --format json").stdout("[]\n").run();
-    Test::new("accounts").env("HOME", "").stdout("no logins (gauth login makes one)\n").run();
+    Test::new("accounts").expect_stdout("no logins (gauth login makes one)\n").run();
+    Test::new("accounts list --format json").expect_stdout("[]\n").run();
+    Test::new("accounts")
+        .env("HOME", "")
+        .expect_stdout("no logins (gauth login makes one)\n")
+        .run();
 }
 
 #[test]
 fn logins_are_listed_with_their_kind_and_the_active_one_marked() {
-    let home = signed_in(&[
-        (ADA, login(ADA)),
-        (ROBOT, service_account()),
+    let home = home_with_logins(&[
+        (ADA, login_json(ADA)),
+        (SERVICE_ACCOUNT_EMAIL, service_account()),
         ("wf", workforce_login()),
-        ("acting", impersonated(login(ADA))),
+        ("acting", impersonated_service_account(login_json(ADA))),
     ]);
-    at(&home, "accounts")
-        .stdout(
+    gauth_in(&home, "accounts")
+        .expect_stdout(
             "  ACCOUNT          KIND             FROM   STATE
   acting           impersonated     gauth  ok
 * ada@example.com  user             gauth  ok
@@ -38,7 +45,7 @@ fn logins_are_listed_with_their_kind_and_the_active_one_marked() {
 ",
         )
         .run();
-    let rows = at(&home, "accounts --format json").run().json();
+    let rows = gauth_in(&home, "accounts --format json").run().json();
     assert_eq!(
         rows[1],
         json!({
@@ -52,28 +59,29 @@ fn logins_are_listed_with_their_kind_and_the_active_one_marked() {
 #[test]
 fn scopes_are_shown_where_there_is_room() {
     let scopes = json!({"scopes": ["openid", "https://www.googleapis.com/auth/cloud-platform"]});
-    let home = signed_in(&[(ADA, samples::with(login(ADA), &scopes))]);
-    at(&home, "accounts")
-        .stdout(
+    let home =
+        home_with_logins(&[(ADA, sample_credentials::with_fields(login_json(ADA), &scopes))]);
+    gauth_in(&home, "accounts")
+        .expect_stdout(
             "  ACCOUNT          KIND  FROM   SCOPES                  STATE
 * ada@example.com  user  gauth  openid, cloud-platform  ok
 ",
         )
         .run();
-    let narrow = at(&home, "accounts").env("COLUMNS", "50").run().stdout;
+    let narrow = gauth_in(&home, "accounts").env("COLUMNS", "50").run().stdout;
     assert!(narrow.contains("* ada@example.com  user  gauth  ok\n"), "{narrow}");
 }
 
 #[test]
-fn what_is_broken_is_a_row_and_no_error() {
-    let home = signed_in(&[(ADA, login(ADA))]);
-    home.write(&place("junk"), "junk");
-    home.write(&place("odd"), json!({"type": "odd"}).to_string());
-    home.write_with_mode(&place("open"), login("open").to_string(), 0o644);
-    home.write(&place("short"), json!({"type": "authorized_user"}).to_string());
+fn a_broken_login_is_a_row_not_an_error() {
+    let home = home_with_logins(&[(ADA, login_json(ADA))]);
+    home.write(&login_file("junk"), "junk");
+    home.write(&login_file("odd"), json!({"type": "odd"}).to_string());
+    home.write_with_mode(&login_file("open"), login_json("open").to_string(), 0o644);
+    home.write(&login_file("short"), json!({"type": "authorized_user"}).to_string());
     home.write(".config/gauth/accounts/.x.json.1-2.tmp", "{}");
     home.write(".config/gauth/accounts/notes.txt", "{}");
-    let rows = at(&home, "accounts --format json").run().json();
+    let rows = gauth_in(&home, "accounts --format json").run().json();
     let told: Vec<(&str, &str)> = rows
         .as_array()
         .expect("rows")
@@ -88,7 +96,7 @@ fn what_is_broken_is_a_row_and_no_error() {
         ("short", "broken"),
     ];
     assert_eq!(told, expected);
-    let text = at(&home, "accounts").run().stdout;
+    let text = gauth_in(&home, "accounts").run().stdout;
     for words in [
         "broken: is not valid JSON",
         "broken: type is \"odd\", known are",
@@ -101,9 +109,12 @@ fn what_is_broken_is_a_row_and_no_error() {
 
 #[test]
 fn a_login_that_the_server_refused_is_remembered() {
-    let home = signed_in(&[(ADA, login(ADA)), ("acting", impersonated(login("x@y")))]);
-    at(&home, "token").google(ended()).status(4).run();
-    let text = at(&home, "accounts").run().stdout;
+    let home = home_with_logins(&[
+        (ADA, login_json(ADA)),
+        ("acting", impersonated_service_account(login_json("x@y"))),
+    ]);
+    gauth_in(&home, "token").expect_request(invalid_grant_response()).expect_status(4).run();
+    let text = gauth_in(&home, "accounts").run().stdout;
     assert!(
         text.contains("* ada@example.com  user          gauth  must sign in again\n"),
         "{text}"
@@ -113,66 +124,77 @@ fn a_login_that_the_server_refused_is_remembered() {
         text.contains("  acting           impersonated  gauth  must sign in again\n"),
         "{text}"
     );
-    let row = at(&home, "accounts --format json").run().json()[1].clone();
+    let row = gauth_in(&home, "accounts --format json").run().json()[1].clone();
     assert_eq!(row["state"], "must_sign_in_again");
     assert!(row["detail"].as_str().expect("words").contains("expired or revoked"), "{row}");
-    let status = at(&home, "status").env("COLUMNS", "200").run().stdout;
+    let status = gauth_in(&home, "status").env("COLUMNS", "200").run().stdout;
     let line = "token    not cached, the next call asks for one, and must sign in again: the server has refused this login\n";
     assert!(status.contains(line), "{status}");
     assert!(
         status.contains("ada@example.com, authorized_user, must sign in again   ← used\n"),
         "{status}"
     );
-    let status = at(&home, "status --format json").run().json();
+    let status = gauth_in(&home, "status --format json").run().json();
     assert_eq!(status["using"]["must_sign_in_again"], true);
     // What the server takes again is good again; another refresh token never was suspected.
-    at(&home, "token --refresh").google(token(200, granted(TOKEN))).run();
-    assert!(!at(&home, "accounts").run().stdout.contains("must"));
-    at(&home, "token --refresh").google(ended()).status(4).run();
+    gauth_in(&home, "token --refresh")
+        .expect_request(token_response(200, token_response_body(TOKEN)))
+        .run();
+    assert!(!gauth_in(&home, "accounts").run().stdout.contains("must"));
+    gauth_in(&home, "token --refresh")
+        .expect_request(invalid_grant_response())
+        .expect_status(4)
+        .run();
     home.write(
-        &place(ADA),
-        samples::with(login(ADA), &json!({"refresh_token": "1//0another-one"})).to_string(),
+        &login_file(ADA),
+        sample_credentials::with_fields(
+            login_json(ADA),
+            &json!({"refresh_token": "1//0another-one"}),
+        )
+        .to_string(),
     );
-    assert_eq!(at(&home, "accounts --format json").run().json()[1]["state"], "ok");
+    assert_eq!(gauth_in(&home, "accounts --format json").run().json()[1]["state"], "ok");
 }
 
 #[test]
-fn a_mark_that_is_lost_or_damaged_is_no_mark() {
-    let home = signed_in(&[(ADA, login(ADA))]);
-    at(&home, "token").google(ended()).status(4).run();
-    let names = home.names(crate::support::TOKENS);
+fn a_damaged_rejection_record_is_ignored() {
+    let home = home_with_logins(&[(ADA, login_json(ADA))]);
+    gauth_in(&home, "token").expect_request(invalid_grant_response()).expect_status(4).run();
+    let names = home.names(crate::support::TOKEN_CACHE_FOLDER);
     let mark = names.iter().find(|name| name.ends_with(".refused")).expect("a mark");
-    let mark = format!("{}/{mark}", crate::support::TOKENS);
+    let mark = format!("{}/{mark}", crate::support::TOKEN_CACHE_FOLDER);
     assert!(!home.read(&mark).contains("1//0"));
     home.write(&mark, "junk");
-    assert!(at(&home, "accounts").run().stdout.ends_with("gauth  ok\n"));
-    at(&home, "cache clear").run();
-    assert!(home.names(crate::support::TOKENS).is_empty());
+    assert!(gauth_in(&home, "accounts").run().stdout.ends_with("gauth  ok\n"));
+    gauth_in(&home, "cache clear").run();
+    assert!(home.names(crate::support::TOKEN_CACHE_FOLDER).is_empty());
 }
 
 #[test]
 fn with_check_every_server_is_asked() {
-    let home = signed_in(&[
-        (ADA, login(ADA)),
-        (BOB, login(BOB)),
-        ("eve@example.com", login("eve@example.com")),
+    let home = home_with_logins(&[
+        (ADA, login_json(ADA)),
+        (BOB, login_json(BOB)),
+        ("eve@example.com", login_json("eve@example.com")),
     ]);
     // A cached token says nothing of its login.
-    at(&home, "token").google(token(200, granted(TOKEN))).run();
-    let rows = at(&home, "accounts --check --format json")
-        .google(token(200, granted(TOKEN)))
-        .google(ended())
-        .google_times(3, &nothing(token(200, "")))
+    gauth_in(&home, "token").expect_request(token_response(200, token_response_body(TOKEN))).run();
+    let rows = gauth_in(&home, "accounts --check --format json")
+        .expect_request(token_response(200, token_response_body(TOKEN)))
+        .expect_request(invalid_grant_response())
+        .expect_requests(3, &without_response(token_response(200, "")))
         .run()
         .json();
     assert_eq!(
         [&rows[0]["state"], &rows[1]["state"], &rows[2]["state"]],
         ["ok", "must_sign_in_again", "no_token"]
     );
-    let refused =
-        token(403, r#"{"error":"access_denied","error_description":"Account restricted"}"#);
-    let alone = signed_in(&[(ADA, login(ADA))]);
-    let text = at(&alone, "accounts list --check").google(refused).run().stdout;
+    let refused = token_response(
+        403,
+        r#"{"error":"access_denied","error_description":"Account restricted"}"#,
+    );
+    let alone = home_with_logins(&[(ADA, login_json(ADA))]);
+    let text = gauth_in(&alone, "accounts list --check").expect_request(refused).run().stdout;
     assert!(text.contains("no token: oauth2.googleapis.com: Google says access_denied"), "{text}");
 }
 
@@ -184,36 +206,41 @@ fn accounts_are_spelled_as_their_files_say() {
     let spelled = json!({"account": odd});
     home.write(
         &format!(".config/gauth/accounts/{name}"),
-        samples::with(workforce_login(), &spelled).to_string(),
+        sample_credentials::with_fields(workforce_login(), &spelled).to_string(),
     );
-    home.write(&place("ada@example.com"), login("Ada@Example.com").to_string());
-    let rows = at(&home, "accounts --format json").run().json();
+    home.write(&login_file("ada@example.com"), login_json("Ada@Example.com").to_string());
+    let rows = gauth_in(&home, "accounts --format json").run().json();
     assert_eq!(
         (&rows[0]["account"], &rows[1]["account"]),
         (&json!("Ada@Example.com"), &json!(odd))
     );
-    at(&home, "accounts use ADA@example.com").stdout("gauth acts as Ada@Example.com\n").run();
-    assert_eq!(state(&home), json!({"active": "Ada@Example.com"}));
-    at(&home, "token").google(token(200, granted(TOKEN))).run();
+    gauth_in(&home, "accounts use ADA@example.com")
+        .expect_stdout("gauth acts as Ada@Example.com\n")
+        .run();
+    assert_eq!(state_json(&home), json!({"active": "Ada@Example.com"}));
+    gauth_in(&home, "token").expect_request(token_response(200, token_response_body(TOKEN))).run();
 }
 
 #[cfg(feature = "gcloud-store")]
 #[test]
 fn gclouds_logins_are_listed_too() {
-    let home = signed_in(&[(ADA, login(ADA))]);
-    super::in_gcloud(
+    let home = home_with_logins(&[(ADA, login_json(ADA))]);
+    super::sign_in_to_gcloud(
         &home,
         &[
-            (BOB, login("")),
+            (BOB, login_json("")),
             (
-                &format!("{ROBOT}#universe.example"),
-                samples::with(service_account(), &json!({"universe_domain": "universe.example"})),
+                &format!("{SERVICE_ACCOUNT_EMAIL}#universe.example"),
+                sample_credentials::with_fields(
+                    service_account(),
+                    &json!({"universe_domain": "universe.example"}),
+                ),
             ),
             ("machine@developer.gserviceaccount.com", json!({"type": "gce"})),
             ("broken@example.com", json!({"type": "authorized_user"})),
         ],
     );
-    let text = at(&home, "accounts").run().stdout;
+    let text = gauth_in(&home, "accounts").run().stdout;
     let expected = "  ACCOUNT                                KIND             FROM    STATE
 * ada@example.com                        user             gauth   ok
   bob@example.com                        user             gcloud  ok
@@ -224,25 +251,28 @@ fn gclouds_logins_are_listed_too() {
     broken: client_id is missing
 ";
     assert_eq!(text, expected);
-    at(&home, "token --account bob@example.com").google(ended()).status(4).run();
-    let rows = at(&home, "accounts --format json").run().json();
+    gauth_in(&home, "token --account bob@example.com")
+        .expect_request(invalid_grant_response())
+        .expect_status(4)
+        .run();
+    let rows = gauth_in(&home, "accounts --format json").run().json();
     assert_eq!(
         (&rows[1]["state"], &rows[2]["universe_domain"]),
         (&json!("must_sign_in_again"), &json!("universe.example"))
     );
     // Without one of gauth's, gcloud's account is the active one.
-    home.write(STATE, "{}");
-    let rows = at(&home, "accounts --format json").run().json();
+    home.write(STATE_FILE, "{}");
+    let rows = gauth_in(&home, "accounts --format json").run().json();
     assert_eq!([&rows[0]["active"], &rows[1]["active"]], [&Value::Bool(false), &Value::Bool(true)]);
     home.write(".config/gcloud/credentials.db", "junk of some length, which is no database at all");
-    let ran = at(&home, "accounts").warns(
+    let ran = gauth_in(&home, "accounts").expect_warning(
         "gcloud's logins are not listed, HOME/.config/gcloud/credentials.db: is not a database",
     );
     assert!(ran.run().stdout.contains("ada@example.com"));
 }
 
 #[test]
-fn words_that_make_no_sense_are_refused() {
+fn invalid_arguments_are_refused() {
     for (words, says, tries) in [
         ("accounts list ada@example.com", "a word too many", "gauth accounts show ACCOUNT"),
         ("accounts use", "no account is named", "gauth accounts use ada@example.com"),
@@ -255,10 +285,10 @@ fn words_that_make_no_sense_are_refused() {
         ("accounts use nobody@example.com", "nobody@example.com is no login", "gauth login"),
     ] {
         let status = if words.contains("nobody") { 3 } else { 2 };
-        Test::new(words).status(status).says(says).tries(tries).run();
+        Test::new(words).expect_status(status).expect_error(says).expect_hint(tries).run();
     }
-    at(&signed_in(&[(ADA, login(ADA))]), "accounts show eve@example.com")
-        .status(3)
-        .tries("or use one of ada@example.com")
+    gauth_in(&home_with_logins(&[(ADA, login_json(ADA))]), "accounts show eve@example.com")
+        .expect_status(3)
+        .expect_hint("or use one of ada@example.com")
         .run();
 }

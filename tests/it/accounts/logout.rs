@@ -2,120 +2,141 @@
 
 use serde_json::{Value, json};
 
-use super::{ADA, BOB, STATE, at, login, place, signed_in, state};
-use crate::support::samples::{
-    self, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, ROBOT, TOKEN, granted, impersonated, of_file,
-    service_account, workforce_login,
+use super::{ADA, BOB, STATE_FILE, gauth_in, home_with_logins, login_file, login_json, state_json};
+use crate::support::sample_credentials::{
+    self, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, SERVICE_ACCOUNT_EMAIL, TOKEN,
+    file_external_account, impersonated_service_account, service_account, token_response_body,
+    workforce_login,
 };
-use crate::support::{Exchange, Home, Test, nothing, post, token};
+use crate::support::{Home, MockExchange, Test, post_response, token_response, without_response};
 
-const REVOKE: &str = "https://oauth2.googleapis.com/revoke";
+const REVOCATION_ENDPOINT: &str = "https://oauth2.googleapis.com/revoke";
 
-fn revoked() -> Exchange {
-    post(REVOKE, 200, "{}")
+fn revocation_response() -> MockExchange {
+    post_response(REVOCATION_ENDPOINT, 200, "{}")
 }
 
-fn is_kept(home: &Home, account: &str) -> bool {
-    home.path(&place(account)).exists()
+fn is_stored(home: &Home, account: &str) -> bool {
+    home.path(&login_file(account)).exists()
 }
 
 #[test]
 fn the_active_login_ends_at_the_server_and_here() {
-    let home = signed_in(&[(ADA, login(ADA)), (BOB, login(BOB))]);
-    at(&home, "token").google(token(200, granted(TOKEN))).run();
-    home.entry();
-    let still_there = |home: &Home| assert!(is_kept(home, ADA), "the server is told first");
-    let ran = at(&home, "logout")
-        .google(revoked().during(still_there))
-        .stdout("signed out of ada@example.com\n")
+    let home = home_with_logins(&[(ADA, login_json(ADA)), (BOB, login_json(BOB))]);
+    gauth_in(&home, "token").expect_request(token_response(200, token_response_body(TOKEN))).run();
+    home.cache_entry();
+    let still_there = |home: &Home| assert!(is_stored(home, ADA), "the server is told first");
+    let ran = gauth_in(&home, "logout")
+        .expect_request(revocation_response().on_request(still_there))
+        .expect_stdout("signed out of ada@example.com\n")
         .run();
-    assert_eq!(ran.sent[0].fields(), [("token".to_owned(), REFRESH_TOKEN.to_owned())]);
-    assert!(!is_kept(&home, ADA) && is_kept(&home, BOB));
-    assert_eq!(state(&home), json!({}));
-    let cached = home.names(crate::support::TOKENS);
+    assert_eq!(ran.requests[0].form_fields(), [("token".to_owned(), REFRESH_TOKEN.to_owned())]);
+    assert!(!is_stored(&home, ADA) && is_stored(&home, BOB));
+    assert_eq!(state_json(&home), json!({}));
+    let cached = home.names(crate::support::TOKEN_CACHE_FOLDER);
     assert!(cached.iter().all(|name| name.len() != 64), "{cached:?}");
-    at(&home, "logout")
+    gauth_in(&home, "logout")
         .env("NO_GCE_CHECK", "1")
-        .status(3)
-        .says("no account is active")
-        .tries("gauth logout ACCOUNT")
+        .expect_status(3)
+        .expect_error("no account is active")
+        .expect_hint("gauth logout ACCOUNT")
         .run();
 }
 
 #[test]
 fn the_newest_refresh_token_is_the_one_that_ends() {
-    let home = signed_in(&[(ADA, login(ADA))]);
-    let answer =
-        json!({"access_token": TOKEN, "expires_in": 3599, "refresh_token": samples::ROTATED});
-    at(&home, "token").google(token(200, answer.to_string())).run();
-    let ran = at(&home, "logout ADA@example.com").google(revoked()).run();
-    assert_eq!(ran.sent[0].field("token"), samples::ROTATED);
+    let home = home_with_logins(&[(ADA, login_json(ADA))]);
+    let answer = json!({"access_token": TOKEN, "expires_in": 3599, "refresh_token": sample_credentials::ROTATED_REFRESH_TOKEN});
+    gauth_in(&home, "token").expect_request(token_response(200, answer.to_string())).run();
+    let ran = gauth_in(&home, "logout ADA@example.com").expect_request(revocation_response()).run();
+    assert_eq!(ran.requests[0].form_field("token"), sample_credentials::ROTATED_REFRESH_TOKEN);
 }
 
 #[test]
-fn a_login_that_is_over_already_is_forgotten() {
-    let home = signed_in(&[(ADA, login(ADA))]);
-    let json = at(&home, "logout --format json")
-        .google(post(
-            REVOKE,
+fn a_login_that_is_already_revoked_is_removed() {
+    let home = home_with_logins(&[(ADA, login_json(ADA))]);
+    let json = gauth_in(&home, "logout --format json")
+        .expect_request(post_response(
+            REVOCATION_ENDPOINT,
             400,
             r#"{"error":"invalid_token","error_description":"Token expired or revoked"}"#,
         ))
         .run()
         .json();
     assert_eq!(json, json!([{"account": ADA, "revoked": true}]));
-    assert!(!is_kept(&home, ADA));
+    assert!(!is_stored(&home, ADA));
 }
 
 #[test]
-fn what_the_server_does_not_take_back_is_kept() {
+fn a_login_the_server_does_not_revoke_is_kept() {
     for (answer, times, status, says) in [
-        (post(REVOKE, 400, r#"{"error":"invalid_request"}"#), 1, 5, "Google says invalid_request"),
-        (post(REVOKE, 403, ""), 1, 5, "status 403"),
-        (post(REVOKE, 200, "<html>"), 1, 6, "is a web page"),
-        (post(REVOKE, 503, ""), 3, 6, "status 503"),
-        (nothing(revoked()), 3, 6, "connection refused"),
-        (revoked().takes(std::time::Duration::from_secs(60)), 1, 6, "no answer in time"),
         (
-            post(REVOKE, 302, "").header("location", "https://elsewhere.example/"),
+            post_response(REVOCATION_ENDPOINT, 400, r#"{"error":"invalid_request"}"#),
+            1,
+            5,
+            "Google says invalid_request",
+        ),
+        (post_response(REVOCATION_ENDPOINT, 403, ""), 1, 5, "status 403"),
+        (post_response(REVOCATION_ENDPOINT, 200, "<html>"), 1, 6, "is a web page"),
+        (post_response(REVOCATION_ENDPOINT, 503, ""), 3, 6, "status 503"),
+        (without_response(revocation_response()), 3, 6, "connection refused"),
+        (
+            revocation_response().with_latency(std::time::Duration::from_secs(60)),
+            1,
+            6,
+            "no answer in time",
+        ),
+        (
+            post_response(REVOCATION_ENDPOINT, 302, "")
+                .with_header("location", "https://elsewhere.example/"),
             1,
             6,
             "redirects to",
         ),
     ] {
-        let home = signed_in(&[(ADA, login(ADA))]);
-        at(&home, "logout")
-            .google_times(times, &answer)
-            .status(status)
-            .says("the login of ada@example.com is kept")
-            .says(says)
-            .tries("gauth logout ada@example.com --keep-remote")
+        let home = home_with_logins(&[(ADA, login_json(ADA))]);
+        gauth_in(&home, "logout")
+            .expect_requests(times, &answer)
+            .expect_status(status)
+            .expect_error("the login of ada@example.com is kept")
+            .expect_error(says)
+            .expect_hint("gauth logout ada@example.com --keep-remote")
             .run();
-        assert!(is_kept(&home, ADA) && state(&home)["active"] == ADA);
-        at(&home, "logout --keep-remote").run();
-        assert!(!is_kept(&home, ADA));
+        assert!(is_stored(&home, ADA) && state_json(&home)["active"] == ADA);
+        gauth_in(&home, "logout --keep-remote").run();
+        assert!(!is_stored(&home, ADA));
     }
 }
 
 #[test]
-fn a_server_that_was_moved_takes_back_what_it_gave() {
+fn an_overridden_endpoint_revokes_the_tokens_it_issued() {
     for (uri, revoke) in [
         ("http://127.0.0.1:9/token", "http://127.0.0.1:9/revoke"),
-        ("https://www.googleapis.com/oauth2/v4/token", REVOKE),
-        ("https://accounts.google.com/o/oauth2/token", REVOKE),
+        ("https://www.googleapis.com/oauth2/v4/token", REVOCATION_ENDPOINT),
+        ("https://accounts.google.com/o/oauth2/token", REVOCATION_ENDPOINT),
     ] {
-        let home = signed_in(&[(ADA, samples::with(login(ADA), &json!({"token_uri": uri})))]);
-        at(&home, "logout").google(post(revoke, 200, "")).run();
+        let home = home_with_logins(&[(
+            ADA,
+            sample_credentials::with_fields(login_json(ADA), &json!({"token_uri": uri})),
+        )]);
+        gauth_in(&home, "logout").expect_request(post_response(revoke, 200, "")).run();
     }
-    let other = samples::with(login(ADA), &json!({"token_uri": "https://idp.example.com/o/token"}));
-    let home = signed_in(&[(ADA, other)]);
-    at(&home, "logout").status(9).says("is kept").tries("--keep-remote").run();
-    let allowed = at(&home, "logout --allow-token-host idp.example.com");
-    allowed.google(post("https://idp.example.com/o/revoke", 200, "")).run();
+    let other = sample_credentials::with_fields(
+        login_json(ADA),
+        &json!({"token_uri": "https://idp.example.com/o/token"}),
+    );
+    let home = home_with_logins(&[(ADA, other)]);
+    gauth_in(&home, "logout")
+        .expect_status(9)
+        .expect_error("is kept")
+        .expect_hint("--keep-remote")
+        .run();
+    let allowed = gauth_in(&home, "logout --allow-token-host idp.example.com");
+    allowed.expect_request(post_response("https://idp.example.com/o/revoke", 200, "")).run();
 }
 
 #[test]
-fn a_workforce_login_ends_at_the_sts() {
+fn a_workforce_login_is_revoked_at_the_sts() {
     for (more, url) in [
         (json!({}), "https://sts.googleapis.com/v1/revoke"),
         (
@@ -123,114 +144,135 @@ fn a_workforce_login_ends_at_the_sts() {
             "https://sts.eu.rep.googleapis.com/v1/revoke",
         ),
     ] {
-        let home = signed_in(&[("wf", samples::with(workforce_login(), &more))]);
-        let ran = at(&home, "logout wf").google(post(url, 200, "")).run();
+        let home =
+            home_with_logins(&[("wf", sample_credentials::with_fields(workforce_login(), &more))]);
+        let ran = gauth_in(&home, "logout wf").expect_request(post_response(url, 200, "")).run();
         let expected = [("token", REFRESH_TOKEN), ("token_type_hint", "refresh_token")];
-        assert_eq!(ran.sent[0].fields(), expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+        assert_eq!(
+            ran.requests[0].form_fields(),
+            expected.map(|(a, b)| (a.to_owned(), b.to_owned()))
+        );
         let basic = base64::Engine::encode(
             &base64::engine::general_purpose::STANDARD,
             format!("{CLIENT_ID}:{CLIENT_SECRET}"),
         );
-        assert_eq!(ran.sent[0].header("authorization"), Some(format!("Basic {basic}").as_str()));
+        assert_eq!(
+            ran.requests[0].header("authorization"),
+            Some(format!("Basic {basic}").as_str())
+        );
     }
-    let odd = samples::with(workforce_login(), &json!({"revoke_url": "https://evil.example/"}));
-    let home = signed_in(&[("wf", odd)]);
-    at(&home, "logout wf")
-        .status(9)
-        .says("revoke_url names evil.example")
-        .tries("--keep-remote")
+    let odd = sample_credentials::with_fields(
+        workforce_login(),
+        &json!({"revoke_url": "https://evil.example/"}),
+    );
+    let home = home_with_logins(&[("wf", odd)]);
+    gauth_in(&home, "logout wf")
+        .expect_status(9)
+        .expect_error("revoke_url names evil.example")
+        .expect_hint("--keep-remote")
         .run();
 }
 
 #[test]
-fn what_no_server_takes_back_is_only_forgotten() {
+fn a_login_no_server_can_revoke_is_only_removed_locally() {
     for (name, login, words) in [
-        (ROBOT, service_account(), "is a service account, which no server takes back"),
-        ("ci", of_file(), "is a federated identity, which no server takes back"),
+        (
+            SERVICE_ACCOUNT_EMAIL,
+            service_account(),
+            "is a service account, which no server takes back",
+        ),
+        ("ci", file_external_account(), "is a federated identity, which no server takes back"),
     ] {
-        let home = signed_in(&[(name, login)]);
-        let json = at(&home, "logout --format json").warns(words).run().json();
+        let home = home_with_logins(&[(name, login)]);
+        let json = gauth_in(&home, "logout --format json").expect_warning(words).run().json();
         assert_eq!(json[0]["revoked"], false);
-        assert!(!is_kept(&home, name));
+        assert!(!is_stored(&home, name));
     }
     // The login behind a service account that is acted as ends.
-    let home = signed_in(&[("acting", impersonated(login(ADA)))]);
-    assert_eq!(at(&home, "logout").google(revoked()).run().sent[0].field("token"), REFRESH_TOKEN);
+    let home = home_with_logins(&[("acting", impersonated_service_account(login_json(ADA)))]);
+    assert_eq!(
+        gauth_in(&home, "logout").expect_request(revocation_response()).run().requests[0]
+            .form_field("token"),
+        REFRESH_TOKEN
+    );
 }
 
 #[test]
-fn all_go_on_when_one_does_not() {
+fn logout_all_continues_after_a_failure() {
     let other = |account: &str, refresh: &str| {
-        samples::with(login(account), &json!({"refresh_token": refresh}))
+        sample_credentials::with_fields(login_json(account), &json!({"refresh_token": refresh}))
     };
-    let home = signed_in(&[
-        (ADA, login(ADA)),
+    let home = home_with_logins(&[
+        (ADA, login_json(ADA)),
         (BOB, other(BOB, "1//0bobs-login")),
         ("eve", other("eve", "1//0eves-login")),
     ]);
-    at(&home, "logout --all")
-        .google(post(REVOKE, 403, ""))
-        .google(revoked())
-        .google(post(REVOKE, 401, ""))
-        .status(5)
-        .says("the login of ada@example.com is kept, oauth2.googleapis.com: status 403; signed out of bob@example.com")
-        .warns("the login of eve is kept, oauth2.googleapis.com: status 401")
+    gauth_in(&home, "logout --all")
+        .expect_request(post_response(REVOCATION_ENDPOINT, 403, ""))
+        .expect_request(revocation_response())
+        .expect_request(post_response(REVOCATION_ENDPOINT, 401, ""))
+        .expect_status(5)
+        .expect_error("the login of ada@example.com is kept, oauth2.googleapis.com: status 403; signed out of bob@example.com")
+        .expect_warning("the login of eve is kept, oauth2.googleapis.com: status 401")
         .run();
-    assert!(is_kept(&home, ADA) && !is_kept(&home, BOB) && is_kept(&home, "eve"));
-    at(&home, "logout --all --keep-remote")
-        .stdout("signed out of ada@example.com\nsigned out of eve\n")
+    assert!(is_stored(&home, ADA) && !is_stored(&home, BOB) && is_stored(&home, "eve"));
+    gauth_in(&home, "logout --all --keep-remote")
+        .expect_stdout("signed out of ada@example.com\nsigned out of eve\n")
         .run();
-    at(&home, "logout --all").stdout("no logins, nothing to do\n").run();
-    at(&home, "logout --all x").status(2).says("do not go together").run();
+    gauth_in(&home, "logout --all").expect_stdout("no logins, nothing to do\n").run();
+    gauth_in(&home, "logout --all x").expect_status(2).expect_error("do not go together").run();
 }
 
 #[test]
-fn a_broken_login_is_forgotten_on_request_only() {
-    let home = signed_in(&[(ADA, Value::from("junk"))]);
-    at(&home, "logout")
-        .status(8)
-        .says("is kept")
-        .tries("gauth logout ada@example.com --keep-remote")
+fn a_broken_login_is_removed_only_on_request() {
+    let home = home_with_logins(&[(ADA, Value::from("junk"))]);
+    gauth_in(&home, "logout")
+        .expect_status(8)
+        .expect_error("is kept")
+        .expect_hint("gauth logout ada@example.com --keep-remote")
         .run();
-    at(&home, "logout --keep-remote").run();
-    assert!(!is_kept(&home, ADA));
+    gauth_in(&home, "logout --keep-remote").run();
+    assert!(!is_stored(&home, ADA));
     // Chosen, but not there.
-    home.write(STATE, json!({"active": ADA}).to_string());
-    at(&home, "logout")
+    home.write(STATE_FILE, json!({"active": ADA}).to_string());
+    gauth_in(&home, "logout")
         .env("NO_GCE_CHECK", "1")
-        .status(3)
-        .says("ada@example.com is no login")
+        .expect_status(3)
+        .expect_error("ada@example.com is no login")
         .run();
 }
 
 #[test]
-fn what_was_chosen_of_it_is_forgotten_too() {
-    let home = signed_in(&[(ADA, login(ADA)), (BOB, login(BOB))]);
+fn logout_also_removes_the_selected_account() {
+    let home = home_with_logins(&[(ADA, login_json(ADA)), (BOB, login_json(BOB))]);
     let chosen = json!({"active": BOB, "profiles": {"work": "Ada@Example.com", "home": BOB}});
-    home.write(STATE, chosen.to_string());
-    at(&home, "logout --profile work")
-        .google(revoked())
-        .stdout("signed out of ada@example.com\n")
+    home.write(STATE_FILE, chosen.to_string());
+    gauth_in(&home, "logout --profile work")
+        .expect_request(revocation_response())
+        .expect_stdout("signed out of ada@example.com\n")
         .run();
-    assert_eq!(state(&home), json!({"active": BOB, "profiles": {"home": BOB}}));
+    assert_eq!(state_json(&home), json!({"active": BOB, "profiles": {"home": BOB}}));
 }
 
 #[cfg(feature = "gcloud-store")]
 #[test]
-fn gclouds_logins_are_gclouds_to_end() {
-    let home = signed_in(&[(ADA, login(ADA))]);
-    super::in_gcloud(&home, &[(BOB, login("")), (ADA, login(""))]);
-    at(&home, "logout bob@example.com")
-        .status(7)
-        .says("bob@example.com is a login of gcloud's, which gauth only reads")
-        .tries("gcloud auth revoke bob@example.com")
+fn gclouds_logins_are_not_ended_by_gauth() {
+    let home = home_with_logins(&[(ADA, login_json(ADA))]);
+    super::sign_in_to_gcloud(&home, &[(BOB, login_json("")), (ADA, login_json(""))]);
+    gauth_in(&home, "logout bob@example.com")
+        .expect_status(7)
+        .expect_error("bob@example.com is a login of gcloud's, which gauth only reads")
+        .expect_hint("gcloud auth revoke bob@example.com")
         .run();
-    at(&home, "logout ada@example.com").google(revoked()).run();
-    at(&home, "logout --all").stdout("no logins, nothing to do\n").run();
-    at(&home, "logout eve@example.com").status(3).says("eve@example.com is no login").run();
+    gauth_in(&home, "logout ada@example.com").expect_request(revocation_response()).run();
+    gauth_in(&home, "logout --all").expect_stdout("no logins, nothing to do\n").run();
+    gauth_in(&home, "logout eve@example.com")
+        .expect_status(3)
+        .expect_error("eve@example.com is no login")
+        .run();
 }
 
 #[test]
 fn without_a_home_nobody_is_signed_in() {
-    Test::new("logout --all").env("HOME", "").stdout("no logins, nothing to do\n").run();
+    Test::new("logout --all").env("HOME", "").expect_stdout("no logins, nothing to do\n").run();
 }

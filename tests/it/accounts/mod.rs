@@ -1,57 +1,57 @@
 //! Logins: listed, chosen, looked at, exported, ended. gauth's own and gcloud's.
 
-mod credentials;
 mod export;
 mod list;
+mod login_credentials;
 mod logout;
 mod profiles;
-mod show;
-mod stores;
+mod secret_stores;
+mod show_and_use;
 
 use std::rc::Rc;
 
 use serde_json::{Value, json};
 
-use crate::support::samples::{authorized_user, with};
-use crate::support::{Exchange, Home, Test, token};
+use crate::support::sample_credentials::{authorized_user, with_fields};
+use crate::support::{Home, MockExchange, Test, token_response};
 
 const ADA: &str = "ada@example.com";
 const BOB: &str = "bob@example.com";
-const STATE: &str = ".config/gauth/state.json";
+const STATE_FILE: &str = ".config/gauth/state.json";
 
 /// Where gauth keeps the login of an account.
-fn place(account: &str) -> String {
+fn login_file(account: &str) -> String {
     format!(".config/gauth/accounts/{account}.json")
 }
 
 /// A login of this account.
-fn login(account: &str) -> Value {
-    with(authorized_user(), &json!({"account": account}))
+fn login_json(account: &str) -> Value {
+    with_fields(authorized_user(), &json!({"account": account}))
 }
 
 /// A home with these logins of gauth's, the first of them active.
-fn signed_in(logins: &[(&str, Value)]) -> Rc<Home> {
+fn home_with_logins(logins: &[(&str, Value)]) -> Rc<Home> {
     let home = Home::new();
     for (account, login) in logins {
-        home.write(&place(account), login.to_string());
+        home.write(&login_file(account), login.to_string());
     }
     if let Some((first, _)) = logins.first() {
-        home.write(STATE, json!({"active": first}).to_string());
+        home.write(STATE_FILE, json!({"active": first}).to_string());
     }
     home
 }
 
-fn at(home: &Rc<Home>, words: &str) -> Test {
-    Test::new(words).home(home)
+fn gauth_in(home: &Rc<Home>, args: &str) -> Test {
+    Test::new(args).home(home)
 }
 
-fn state(home: &Home) -> Value {
-    serde_json::from_str(&home.read(STATE)).expect("JSON")
+fn state_json(home: &Home) -> Value {
+    serde_json::from_str(&home.read(STATE_FILE)).expect("JSON")
 }
 
 /// The server no longer has the login.
-fn ended() -> Exchange {
-    token(
+fn invalid_grant_response() -> MockExchange {
+    token_response(
         400,
         r#"{"error":"invalid_grant","error_description":"Token has been expired or revoked."}"#,
     )
@@ -59,7 +59,7 @@ fn ended() -> Exchange {
 
 /// gcloud is signed in with these; the first is its account.
 #[cfg(feature = "gcloud-store")]
-fn in_gcloud(home: &Home, rows: &[(&str, Value)]) {
+fn sign_in_to_gcloud(home: &Home, rows: &[(&str, Value)]) {
     let config = format!("[core]\naccount = {}\n", rows[0].0);
     home.write(".config/gcloud/configurations/config_default", config);
     home.write(".config/gcloud/credentials.db", "");

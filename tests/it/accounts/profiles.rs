@@ -2,77 +2,91 @@
 
 use serde_json::json;
 
-use super::{ADA, BOB, STATE, at, login, signed_in, state};
-use crate::support::samples::{TOKEN, granted, service_account};
-use crate::support::token;
+use super::{ADA, BOB, STATE_FILE, gauth_in, home_with_logins, login_json, state_json};
+use crate::support::sample_credentials::{TOKEN, service_account, token_response_body};
+use crate::support::token_response;
 
-const CONFIG: &str = ".config/gauth/config.toml";
+const CONFIG_FILE: &str = ".config/gauth/config.toml";
 
 #[test]
 fn a_profile_is_made_by_choosing_an_account_for_it() {
-    let home = signed_in(&[(ADA, login(ADA)), (BOB, login(BOB))]);
+    let home = home_with_logins(&[(ADA, login_json(ADA)), (BOB, login_json(BOB))]);
     let who = |words: &str| {
-        let ran = at(&home, &format!("token --format json --refresh {words}"));
-        ran.google(token(200, granted(TOKEN))).run().json()["account"].clone()
+        let ran = gauth_in(&home, &format!("token --format json --refresh {words}"));
+        ran.expect_request(token_response(200, token_response_body(TOKEN))).run().json()["account"]
+            .clone()
     };
-    at(&home, "token --profile work")
-        .status(2)
-        .says("there is no profile work in")
-        .tries("gauth login --profile work")
+    gauth_in(&home, "token --profile work")
+        .expect_status(2)
+        .expect_error("there is no profile work in")
+        .expect_hint("gauth login --profile work")
         .run();
-    at(&home, "accounts use bob@example.com --profile work")
-        .stdout("profile work acts as bob@example.com\n")
+    gauth_in(&home, "accounts use bob@example.com --profile work")
+        .expect_stdout("profile work acts as bob@example.com\n")
         .run();
-    assert_eq!(state(&home), json!({"active": ADA, "profiles": {"work": BOB}}));
+    assert_eq!(state_json(&home), json!({"active": ADA, "profiles": {"work": BOB}}));
     assert_eq!((who(""), who("--profile work")), (json!(ADA), json!(BOB)));
-    let named = at(&home, "token --format json").env("GAUTH_PROFILE", "work");
+    let named = gauth_in(&home, "token --format json").env("GAUTH_PROFILE", "work");
     assert_eq!(named.run().json()["account"], BOB);
-    let rows = at(&home, "accounts --format json --profile work").run().json();
+    let rows = gauth_in(&home, "accounts --format json --profile work").run().json();
     assert_eq!((&rows[1]["profiles"], &rows[1]["active"]), (&json!(["work"]), &json!(true)));
-    at(&home, "token --profile other").status(2).tries("or name another: work").run();
+    gauth_in(&home, "token --profile other")
+        .expect_status(2)
+        .expect_hint("or name another: work")
+        .run();
 }
 
 #[test]
-fn what_config_says_of_a_profile_goes_first() {
-    let home = signed_in(&[(ADA, login(ADA)), (BOB, login(BOB))]);
-    home.write(CONFIG, "[profiles.work]\naccount = \"ada@example.com\"\n[profiles.half]\nquota_project = \"payer\"\n");
-    at(&home, "accounts use bob@example.com --profile work")
-        .warns("config.toml names ada@example.com, which goes before it")
+fn config_toml_takes_precedence_over_the_profile_of_the_state() {
+    let home = home_with_logins(&[(ADA, login_json(ADA)), (BOB, login_json(BOB))]);
+    home.write(CONFIG_FILE, "[profiles.work]\naccount = \"ada@example.com\"\n[profiles.half]\nquota_project = \"payer\"\n");
+    gauth_in(&home, "accounts use bob@example.com --profile work")
+        .expect_warning("config.toml names ada@example.com, which goes before it")
         .run();
-    at(&home, "accounts use bob@example.com --profile half").run();
+    gauth_in(&home, "accounts use bob@example.com --profile half").run();
     let json = |profile: &str| {
         let words = format!("token --format json --refresh --profile {profile}");
-        at(&home, &words).google(token(200, granted(TOKEN))).run().json()
+        gauth_in(&home, &words)
+            .expect_request(token_response(200, token_response_body(TOKEN)))
+            .run()
+            .json()
     };
     assert_eq!(json("work")["account"], ADA);
     let half = json("half");
     assert_eq!((&half["account"], &half["quota_project"]), (&json!(BOB), &json!("payer")));
     // Also where the file makes it the usual one.
-    home.write(CONFIG, "profile = \"half\"\n[profiles.half]\n");
-    assert_eq!(at(&home, "token --format json").run().json()["account"], BOB);
+    home.write(CONFIG_FILE, "profile = \"half\"\n[profiles.half]\n");
+    assert_eq!(gauth_in(&home, "token --format json").run().json()["account"], BOB);
 }
 
 #[test]
-fn a_profile_with_an_account_took_the_file_at_the_top_along() {
-    let home = signed_in(&[(ADA, login(ADA)), (BOB, login(BOB))]);
+fn a_profile_with_an_account_ignores_the_top_level_credential_file() {
+    let home = home_with_logins(&[(ADA, login_json(ADA)), (BOB, login_json(BOB))]);
     home.write("key.json", service_account().to_string());
     let config = format!(
         "credentials = \"{}\"\n[profiles.work]\naccount = \"{BOB}\"\n",
         home.path("key.json").display()
     );
-    home.write(CONFIG, config);
-    let ran = at(&home, "token --format json --profile work").google(token(200, granted(TOKEN)));
+    home.write(CONFIG_FILE, config);
+    let ran = gauth_in(&home, "token --format json --profile work")
+        .expect_request(token_response(200, token_response_body(TOKEN)));
     assert_eq!(ran.run().json()["account"], BOB);
-    home.write(STATE, json!({"profiles": {"work": ADA, "new": ADA}}).to_string());
-    let ran = at(&home, "token --format json --profile new").google(token(200, granted(TOKEN)));
+    home.write(STATE_FILE, json!({"profiles": {"work": ADA, "new": ADA}}).to_string());
+    let ran = gauth_in(&home, "token --format json --profile new")
+        .expect_request(token_response(200, token_response_body(TOKEN)));
     assert_eq!(ran.run().json()["account"], ADA);
 }
 
 #[test]
-fn a_broken_state_is_said_where_a_profile_may_be_in_it() {
-    let home = signed_in(&[(ADA, login(ADA))]);
-    home.write(STATE, "junk");
-    at(&home, "token --profile work").status(8).says("state.json: is not valid JSON").run();
-    home.write(CONFIG, "[profiles.work]\naccount = \"ada@example.com\"\n");
-    at(&home, "token --profile work").google(token(200, granted(TOKEN))).run();
+fn a_broken_state_file_is_reported_where_it_may_hold_the_profile() {
+    let home = home_with_logins(&[(ADA, login_json(ADA))]);
+    home.write(STATE_FILE, "junk");
+    gauth_in(&home, "token --profile work")
+        .expect_status(8)
+        .expect_error("state.json: is not valid JSON")
+        .run();
+    home.write(CONFIG_FILE, "[profiles.work]\naccount = \"ada@example.com\"\n");
+    gauth_in(&home, "token --profile work")
+        .expect_request(token_response(200, token_response_body(TOKEN)))
+        .run();
 }

@@ -2,25 +2,27 @@
 
 use serde_json::json;
 
-use super::{gives, robot, user};
-use crate::support::samples::{SECOND, TOKEN};
-use crate::support::{Home, TOKENS, Test, token};
+use super::{service_account_test, token_with_lifetime, user_test};
+use crate::support::sample_credentials::{SECOND_TOKEN, TOKEN};
+use crate::support::{Home, TOKEN_CACHE_FOLDER, Test, token_response};
 
 #[test]
 fn an_empty_cache_says_so() {
-    Test::new("cache list").stdout("no tokens are cached\n").run();
-    Test::new("cache list --format json").stdout("[]\n").run();
-    Test::new("cache clear").stdout("no tokens were cached\n").run();
-    Test::new("cache clear --format json").stdout("{\"dropped\": 0}\n").run();
-    Test::new("cache list").env("HOME", "").stdout("no tokens are cached\n").run();
-    Test::new("cache clear").env("HOME", "").stdout("no tokens were cached\n").run();
+    Test::new("cache list").expect_stdout("no tokens are cached\n").run();
+    Test::new("cache list --format json").expect_stdout("[]\n").run();
+    Test::new("cache clear").expect_stdout("no tokens were cached\n").run();
+    Test::new("cache clear --format json").expect_stdout("{\"dropped\": 0}\n").run();
+    Test::new("cache list").env("HOME", "").expect_stdout("no tokens are cached\n").run();
+    Test::new("cache clear").env("HOME", "").expect_stdout("no tokens were cached\n").run();
 }
 
 #[test]
 fn entries_are_listed_without_their_tokens() {
     let home = Home::new();
-    robot(&home, "--scopes openid").google(gives(TOKEN, 3599)).run();
-    user(&home, "").google(gives(SECOND, 200)).run();
+    service_account_test(&home, "--scopes openid")
+        .expect_request(token_with_lifetime(TOKEN, 3599))
+        .run();
+    user_test(&home, "").expect_request(token_with_lifetime(SECOND_TOKEN, 200)).run();
     home.clock.advance(240);
     let ran = Test::new("cache list").home(&home).run();
     let mut lines: Vec<&str> = ran.stdout.lines().collect();
@@ -44,31 +46,34 @@ fn entries_are_listed_without_their_tokens() {
 }
 
 #[test]
-fn damaged_entries_and_notes_are_not_listed_but_cleared() {
+fn damaged_entries_and_failure_notes_are_cleared_but_not_listed() {
     let home = Home::new();
-    user(&home, "").google(gives(TOKEN, 3599)).run();
-    user(&home, "--scopes openid").google(token(403, "")).status(5).run();
-    home.write(&format!("{TOKENS}/{}", "a".repeat(64)), "junk");
-    home.write(&format!("{TOKENS}/.x.1-2.tmp"), TOKEN);
+    user_test(&home, "").expect_request(token_with_lifetime(TOKEN, 3599)).run();
+    user_test(&home, "--scopes openid")
+        .expect_request(token_response(403, ""))
+        .expect_status(5)
+        .run();
+    home.write(&format!("{TOKEN_CACHE_FOLDER}/{}", "a".repeat(64)), "junk");
+    home.write(&format!("{TOKEN_CACHE_FOLDER}/.x.1-2.tmp"), TOKEN);
     let rows = Test::new("cache list --format json").home(&home).run().json();
     assert_eq!(rows.as_array().map(Vec::len), Some(1));
-    Test::new("cache clear").home(&home).stdout("2 tokens dropped\n").run();
-    assert!(home.names(TOKENS).is_empty());
-    user(&home, "").google(gives(TOKEN, 3599)).run();
-    Test::new("cache clear --format json").home(&home).stdout("{\"dropped\": 1}\n").run();
+    Test::new("cache clear").home(&home).expect_stdout("2 tokens dropped\n").run();
+    assert!(home.names(TOKEN_CACHE_FOLDER).is_empty());
+    user_test(&home, "").expect_request(token_with_lifetime(TOKEN, 3599)).run();
+    Test::new("cache clear --format json").home(&home).expect_stdout("{\"dropped\": 1}\n").run();
 }
 
 #[test]
 fn an_odd_name_is_made_printable() {
     let home = Home::new();
-    let odd = crate::support::samples::with(
-        crate::support::samples::authorized_user(),
+    let odd = crate::support::sample_credentials::with_fields(
+        crate::support::sample_credentials::authorized_user(),
         &json!({"account": "a\u{1b}[31m\nb"}),
     );
     Test::new("token --credentials -")
         .home(&home)
-        .input(odd.to_string())
-        .google(gives(TOKEN, 3599))
+        .stdin(odd.to_string())
+        .expect_request(token_with_lifetime(TOKEN, 3599))
         .run();
     let ran = Test::new("cache list").home(&home).run();
     assert!(

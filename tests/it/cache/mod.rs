@@ -1,35 +1,35 @@
 //! The cache: one request for many runs, never in the way, never telling.
 
 mod command;
-mod damage;
-mod failure;
-mod hits;
+mod damaged_files;
+mod hits_and_keys;
+mod stale_tokens_and_failures;
 
 use std::rc::Rc;
 
 use serde_json::json;
 
-use crate::support::samples::{authorized_user, service_account};
-use crate::support::{Exchange, Home, Test, token};
+use crate::support::sample_credentials::{authorized_user, service_account};
+use crate::support::{Home, MockExchange, Test, token_response};
 
 /// `gauth token` for a login in a file.
-fn user(home: &Rc<Home>, words: &str) -> Test {
-    let test = Test::new(&format!("token --credentials {{home}}/user.json {words}"));
+fn user_test(home: &Rc<Home>, args: &str) -> Test {
+    let test = Test::new(&format!("token --credentials {{home}}/user.json {args}"));
     test.home(home).json("user.json", &authorized_user())
 }
 
 /// `gauth token` for a service account's key.
-fn robot(home: &Rc<Home>, words: &str) -> Test {
-    let test = Test::new(&format!("token --credentials {{home}}/robot.json {words}"));
+fn service_account_test(home: &Rc<Home>, args: &str) -> Test {
+    let test = Test::new(&format!("token --credentials {{home}}/robot.json {args}"));
     test.home(home).json("robot.json", &service_account())
 }
 
 /// A token of this life.
-fn gives(access: &str, seconds: i64) -> Exchange {
-    token(200, json!({"access_token": access, "expires_in": seconds}).to_string())
+fn token_with_lifetime(access: &str, seconds: i64) -> MockExchange {
+    token_response(200, json!({"access_token": access, "expires_in": seconds}).to_string())
 }
 
 /// What a test expects on standard output.
-fn line(access: &str) -> String {
+fn output_line(access: &str) -> String {
     format!("{access}\n")
 }

@@ -1,131 +1,139 @@
 //! Which credential is used: the six places, what goes before what, and what is said of each.
 
-mod account;
-mod detection;
+mod account_selection;
 #[cfg(feature = "gcloud-store")]
 mod gcloud;
-mod order;
+mod metadata_detection;
+mod precedence;
 mod profiles;
 mod status;
 
 use serde_json::{Value, json};
 
-use crate::support::samples::{TOKEN, authorized_user, granted, with};
-use crate::support::{ADC, Exchange, Home, Test, metadata, token};
+use crate::support::sample_credentials::{
+    TOKEN, authorized_user, token_response_body, with_fields,
+};
+use crate::support::{ADC_FILE, Home, MockExchange, Test, metadata_response, token_response};
 
 /// A login of this account.
-fn login(account: &str) -> Value {
-    with(authorized_user(), &json!({"account": account}))
+fn login_json(account: &str) -> Value {
+    with_fields(authorized_user(), &json!({"account": account}))
 }
 
 /// The token endpoint gives a token.
-fn yes() -> Exchange {
-    token(200, granted(TOKEN))
+fn token_endpoint_success() -> MockExchange {
+    token_response(200, token_response_body(TOKEN))
 }
 
 /// The metadata server gives one.
-fn machine() -> Exchange {
-    metadata("instance/service-accounts/default/token", 200, granted(TOKEN))
+fn metadata_server_success() -> MockExchange {
+    metadata_response("instance/service-accounts/default/token", 200, token_response_body(TOKEN))
 }
 
 /// The test runs `gauth token --format json`, which uses a credential of this source and account.
 #[track_caller]
-fn uses(test: Test, source: &str, account: Option<&str>) {
+fn assert_uses(test: Test, source: &str, account: Option<&str>) {
     let json = test.run().json();
     assert_eq!((&json["source"], &json["account"]), (&json!(source), &json!(account)), "{json}");
 }
 
 /// A place where a credential may be, as it is made.
-struct Made {
+struct SourceFixture {
     /// As `--source` calls it.
     source: &'static str,
     /// Whose it is.
     account: Option<&'static str>,
-    make: fn(Test) -> Test,
+    setup: fn(Test) -> Test,
     /// What is asked when it is used.
-    asked: Option<fn() -> Exchange>,
+    request: Option<fn() -> MockExchange>,
 }
 
 /// All places, in the documented order.
-const PLACES: &[Made] = &[
-    Made {
+const SOURCES: &[SourceFixture] = &[
+    SourceFixture {
         source: "env",
         account: None,
-        make: |test| test.env("CLOUDSDK_AUTH_ACCESS_TOKEN", TOKEN),
-        asked: None,
+        setup: |test| test.env("CLOUDSDK_AUTH_ACCESS_TOKEN", TOKEN),
+        request: None,
     },
-    Made {
+    SourceFixture {
         source: "env",
         account: None,
-        make: |test| {
+        setup: |test| {
             test.env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", "{home}/token").file("token", TOKEN)
         },
-        asked: None,
+        request: None,
     },
-    Made {
+    SourceFixture {
         source: "env",
         account: None,
-        make: |test| test.env("GOOGLE_OAUTH_ACCESS_TOKEN", TOKEN),
-        asked: None,
+        setup: |test| test.env("GOOGLE_OAUTH_ACCESS_TOKEN", TOKEN),
+        request: None,
     },
-    Made {
+    SourceFixture {
         source: "env",
         account: Some("gauth-variable@example.com"),
-        make: |test| test.env("GAUTH_CREDENTIALS", login("gauth-variable@example.com").to_string()),
-        asked: Some(yes),
+        setup: |test| {
+            test.env("GAUTH_CREDENTIALS", login_json("gauth-variable@example.com").to_string())
+        },
+        request: Some(token_endpoint_success),
     },
-    Made {
+    SourceFixture {
         source: "env",
         account: Some("google-variable@example.com"),
-        make: |test| {
+        setup: |test| {
             test.env("GOOGLE_APPLICATION_CREDENTIALS", "{home}/google.json")
-                .json("google.json", &login("google-variable@example.com"))
+                .json("google.json", &login_json("google-variable@example.com"))
         },
-        asked: Some(yes),
+        request: Some(token_endpoint_success),
     },
-    Made {
+    SourceFixture {
         source: "login",
         account: Some("own@example.com"),
-        make: |test| {
+        setup: |test| {
             test.json(".config/gauth/state.json", &json!({"active": "own@example.com"}))
-                .json(".config/gauth/accounts/own@example.com.json", &login("own@example.com"))
+                .json(".config/gauth/accounts/own@example.com.json", &login_json("own@example.com"))
         },
-        asked: Some(yes),
+        request: Some(token_endpoint_success),
     },
-    Made {
+    SourceFixture {
         source: "adc",
         account: Some("adc@example.com"),
-        make: |test| test.json(ADC, &login("adc@example.com")),
-        asked: Some(yes),
+        setup: |test| test.json(ADC_FILE, &login_json("adc@example.com")),
+        request: Some(token_endpoint_success),
     },
     #[cfg(feature = "gcloud-store")]
-    Made {
+    SourceFixture {
         source: "gcloud",
         account: Some("gcloud@example.com"),
-        make: |test| {
-            test.step(|home| {
-                configuration(home, "default", "[core]\naccount = gcloud@example.com\n");
-                store(home, &[("gcloud@example.com", login(""))]);
+        setup: |test| {
+            test.setup(|home| {
+                write_gcloud_configuration(
+                    home,
+                    "default",
+                    "[core]\naccount = gcloud@example.com\n",
+                );
+                write_gcloud_store(home, &[("gcloud@example.com", login_json(""))]);
             })
         },
-        asked: Some(yes),
+        request: Some(token_endpoint_success),
     },
-    Made {
+    SourceFixture {
         source: "metadata",
         account: None,
-        make: |test| test.env("GCE_METADATA_HOST", "metadata.google.internal"),
-        asked: Some(machine),
+        setup: |test| test.env("GCE_METADATA_HOST", "metadata.google.internal"),
+        request: Some(metadata_server_success),
     },
 ];
 
 /// One of gcloud's configurations.
-fn configuration(home: &Home, name: &str, content: &str) {
+fn write_gcloud_configuration(home: &Home, name: &str, content: &str) {
     home.write(&format!(".config/gcloud/configurations/config_{name}"), content);
 }
 
 /// gcloud's accounts.
 #[cfg(feature = "gcloud-store")]
-fn store(home: &Home, rows: &[(&str, Value)]) {
+fn write_gcloud_store(home: &Home, rows: &[(&str, Value)]) {
     home.write(".config/gcloud/credentials.db", "");
     let path = home.path(".config/gcloud/credentials.db");
     let base = rusqlite::Connection::open(path).expect("a database");

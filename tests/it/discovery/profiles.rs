@@ -1,9 +1,9 @@
 //! `config.toml`: defaults come after Google's variables, a profile that was named before them.
 
-use super::{login, uses, yes};
-use crate::support::{ADC, Home, Test};
+use super::{assert_uses, login_json, token_endpoint_success};
+use crate::support::{ADC_FILE, Home, Test};
 
-const CONFIG: &str = r#"
+const CONFIG_TOML: &str = r#"
 credentials = "HOME/default.json"
 
 [profiles.work]
@@ -13,76 +13,96 @@ credentials = "HOME/work.json"
 account = "own@example.com"
 "#;
 
-fn configured(words: &str) -> Test {
-    Test::new(words)
-        .step(|home: &Home| {
-            let content = CONFIG.replace("HOME", &home.path("").to_string_lossy());
+fn test_with_config(args: &str) -> Test {
+    Test::new(args)
+        .setup(|home: &Home| {
+            let content = CONFIG_TOML.replace("HOME", &home.path("").to_string_lossy());
             home.write(".config/gauth/config.toml", content);
         })
-        .json("default.json", &login("default@example.com"))
-        .json("work.json", &login("work@example.com"))
-        .json(".config/gauth/accounts/own@example.com.json", &login("own@example.com"))
-        .json(ADC, &login("adc@example.com"))
+        .json("default.json", &login_json("default@example.com"))
+        .json("work.json", &login_json("work@example.com"))
+        .json(".config/gauth/accounts/own@example.com.json", &login_json("own@example.com"))
+        .json(ADC_FILE, &login_json("adc@example.com"))
 }
 
-fn google(test: Test) -> Test {
+fn with_google_variables(test: Test) -> Test {
     test.env("GOOGLE_APPLICATION_CREDENTIALS", "{home}/google.json")
-        .json("google.json", &login("google@example.com"))
+        .json("google.json", &login_json("google@example.com"))
 }
 
 #[test]
-fn defaults_come_after_variables_and_before_what_lies_about() {
-    let test = || configured("token --format json");
-    uses(test().google(yes()), "file", Some("default@example.com"));
-    uses(google(test()).google(yes()), "env", Some("google@example.com"));
+fn defaults_come_after_variables_and_before_detected_sources() {
+    let test = || test_with_config("token --format json");
+    assert_uses(
+        test().expect_request(token_endpoint_success()),
+        "file",
+        Some("default@example.com"),
+    );
+    assert_uses(
+        with_google_variables(test()).expect_request(token_endpoint_success()),
+        "env",
+        Some("google@example.com"),
+    );
 }
 
 #[test]
-fn a_profile_that_is_named_goes_before_variables() {
-    let work = || google(configured("token --format json --profile work"));
-    uses(work().google(yes()), "file", Some("work@example.com"));
-    let variable = google(configured("token --format json")).env("GAUTH_PROFILE", "work");
-    uses(variable.google(yes()), "file", Some("work@example.com"));
+fn a_named_profile_takes_precedence_over_variables() {
+    let work = || with_google_variables(test_with_config("token --format json --profile work"));
+    assert_uses(work().expect_request(token_endpoint_success()), "file", Some("work@example.com"));
+    let variable =
+        with_google_variables(test_with_config("token --format json")).env("GAUTH_PROFILE", "work");
+    assert_uses(
+        variable.expect_request(token_endpoint_success()),
+        "file",
+        Some("work@example.com"),
+    );
     let flag = work().env("GAUTH_PROFILE", "own");
-    uses(flag.google(yes()), "file", Some("work@example.com"));
-    let own = google(configured("token --format json --credentials {home}/work.json"));
-    uses(own.google(yes()), "file", Some("work@example.com"));
+    assert_uses(flag.expect_request(token_endpoint_success()), "file", Some("work@example.com"));
+    let own = with_google_variables(test_with_config(
+        "token --format json --credentials {home}/work.json",
+    ));
+    assert_uses(own.expect_request(token_endpoint_success()), "file", Some("work@example.com"));
 }
 
 #[test]
-fn settings_of_a_profile_hold_where_no_flag_or_variable_does() {
+fn profile_settings_apply_where_no_flag_or_variable_is_set() {
     let config =
         "[profiles.p]\nscopes = [\"openid\"]\nquota_project = \"payer\"\ntimeout = \"7s\"\n";
     let test = |words: &str| {
         let test =
             Test::new(&format!("token --format json --credentials {{home}}/key.json {words}"));
-        test.file(".config/gauth/config.toml", config).json("key.json", &login("a@b")).google(yes())
+        test.file(".config/gauth/config.toml", config)
+            .json("key.json", &login_json("a@b"))
+            .expect_request(token_endpoint_success())
     };
     let ran = test("--profile p").run();
-    assert_eq!(ran.sent[0].field("scope"), "openid");
-    assert_eq!(ran.sent[0].limit.as_secs(), 7);
+    assert_eq!(ran.requests[0].form_field("scope"), "openid");
+    assert_eq!(ran.requests[0].timeout.as_secs(), 7);
     assert_eq!(ran.json()["quota_project"], "payer");
     let ran = test("--profile p --scopes email --quota-project mine --timeout 9s").run();
-    assert_eq!(ran.sent[0].field("scope"), "email");
-    assert_eq!(ran.sent[0].limit.as_secs(), 9);
+    assert_eq!(ran.requests[0].form_field("scope"), "email");
+    assert_eq!(ran.requests[0].timeout.as_secs(), 9);
     assert_eq!(ran.json()["quota_project"], "mine");
     let ran = test("--profile p").env("GAUTH_SCOPES", "profile").env("GAUTH_TIMEOUT", "8").run();
-    assert_eq!(ran.sent[0].field("scope"), "profile");
-    assert_eq!(ran.sent[0].limit.as_secs(), 8);
+    assert_eq!(ran.requests[0].form_field("scope"), "profile");
+    assert_eq!(ran.requests[0].timeout.as_secs(), 8);
     let ran = test("").run();
-    assert_eq!(ran.sent[0].field("scope"), "");
+    assert_eq!(ran.requests[0].form_field("scope"), "");
 }
 
 #[test]
 fn a_profile_may_be_the_default_one() {
     let config = "profile = \"p\"\n[profiles.p]\nquota_project = \"payer\"\n";
     let test = Test::new("token --format json --credentials {home}/key.json");
-    let test = test.file(".config/gauth/config.toml", config).json("key.json", &login("a@b"));
-    assert_eq!(test.google(yes()).run().json()["quota_project"], "payer");
+    let test = test.file(".config/gauth/config.toml", config).json("key.json", &login_json("a@b"));
+    assert_eq!(
+        test.expect_request(token_endpoint_success()).run().json()["quota_project"],
+        "payer"
+    );
 }
 
 #[test]
-fn every_word_of_a_config_is_understood() {
+fn every_key_of_the_config_is_understood() {
     let config = "account = \"a\"\nsource = \"adc\"\nscopes = [\"x\"]\nquota_project = \"p\"\n\
                   universe_domain = \"googleapis.com\"\nmin_ttl = \"1m\"\nno_cache = true\n\
                   timeout = \"5s\"\nca_file = \"x.pem\"\nallowed_hosts = [\"a.example\"]\n\

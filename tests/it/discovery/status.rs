@@ -2,20 +2,23 @@
 
 use serde_json::json;
 
-use super::{PLACES, login, machine, yes};
-use crate::support::samples::{ROBOT, service_account, with};
-use crate::support::{ADC, Home, Test, metadata, ping};
+use super::{SOURCES, login_json, metadata_server_success, token_endpoint_success};
+use crate::support::sample_credentials::{SERVICE_ACCOUNT_EMAIL, service_account, with_fields};
+use crate::support::{ADC_FILE, Home, Test, metadata_ping, metadata_response};
 
 /// On a terminal where nothing has to be wrapped.
-fn wide(words: &str) -> Test {
-    Test::new(words).env("COLUMNS", "200")
+fn status_on_wide_terminal(args: &str) -> Test {
+    Test::new(args).env("COLUMNS", "200")
 }
 
 #[test]
-fn every_place_is_marked_where_it_is_used() {
-    for (first, used) in PLACES.iter().enumerate() {
-        let made =
-            |words| PLACES[first..].iter().fold(wide(words), |test, place| (place.make)(test));
+fn every_source_is_marked_as_used_when_it_is() {
+    for (first, used) in SOURCES.iter().enumerate() {
+        let made = |words| {
+            SOURCES[first..]
+                .iter()
+                .fold(status_on_wide_terminal(words), |test, place| (place.setup)(test))
+        };
         let text = made("status").run().stdout;
         let marked: Vec<&str> = text.lines().filter(|line| line.contains("← used")).collect();
         assert_eq!(marked.len(), 1, "{text}");
@@ -36,15 +39,15 @@ fn every_place_is_marked_where_it_is_used() {
 #[test]
 fn a_cached_login_with_its_projects() {
     let home = Home::new();
-    let adc = with(login("ada@example.com"), &json!({"quota_project_id": "payer"}));
-    home.write(ADC, adc.to_string());
-    super::configuration(&home, "default", "[core]\nproject = my-project\n");
-    Test::new("token").home(&home).google(yes()).run();
+    let adc = with_fields(login_json("ada@example.com"), &json!({"quota_project_id": "payer"}));
+    home.write(ADC_FILE, adc.to_string());
+    super::write_gcloud_configuration(&home, "default", "[core]\nproject = my-project\n");
+    Test::new("token").home(&home).expect_request(token_endpoint_success()).run();
     home.clock.advance(600);
     Test::new("status")
         .home(&home)
         .env("NO_GCE_CHECK", "true")
-        .stdout(
+        .expect_stdout(
             "using    ada@example.com, user login, from
          ~/.config/gcloud/application_default_credentials.json
 token    cached, 49 min left (expires 2026-01-02T04:04:04Z)
@@ -77,7 +80,7 @@ project  my-project (gcloud configuration \"default\"), quota project payer (in
 fn nothing_found() {
     Test::new("status")
         .env("NO_GCE_CHECK", "true")
-        .stdout(
+        .expect_stdout(
             "using    nothing, no credential found
 try      gauth login, or set GOOGLE_APPLICATION_CREDENTIALS to a credential file
 
@@ -102,9 +105,9 @@ try      gauth login, or set GOOGLE_APPLICATION_CREDENTIALS to a credential file
 #[test]
 fn something_broken_is_shown_and_not_passed_over() {
     let test = |words| {
-        wide(words)
+        status_on_wide_terminal(words)
             .env("GOOGLE_APPLICATION_CREDENTIALS", "{home}/nosuch.json")
-            .json(ADC, &login("ada@example.com"))
+            .json(ADC_FILE, &login_json("ada@example.com"))
     };
     let text = test("status").run().stdout;
     assert!(
@@ -123,11 +126,15 @@ fn something_broken_is_shown_and_not_passed_over() {
 
 #[cfg(feature = "gcloud-store")]
 #[test]
-fn two_people_are_worth_a_line() {
+fn different_accounts_of_two_sources_are_pointed_out() {
     let test = |words| {
-        Test::new(words).json(ADC, &login("ada@example.com")).step(|home| {
-            super::configuration(home, "default", "[core]\naccount = bob@example.com\n");
-            super::store(home, &[("bob@example.com", login(""))]);
+        Test::new(words).json(ADC_FILE, &login_json("ada@example.com")).setup(|home| {
+            super::write_gcloud_configuration(
+                home,
+                "default",
+                "[core]\naccount = bob@example.com\n",
+            );
+            super::write_gcloud_store(home, &[("bob@example.com", login_json(""))]);
         })
     };
     let text = test("status").run().stdout;
@@ -137,45 +144,54 @@ fn two_people_are_worth_a_line() {
 }
 
 #[test]
-fn what_was_named_is_used_whatever_lies_about() {
-    let test = wide("status --credentials {home}/key.json");
-    let text = test.json("key.json", &service_account()).json(ADC, &login("a@b")).run().stdout;
-    let first = format!("using    {ROBOT}, service account, from ~/key.json\n");
+fn a_named_credential_is_used_whatever_else_exists() {
+    let test = status_on_wide_terminal("status --credentials {home}/key.json");
+    let text =
+        test.json("key.json", &service_account()).json(ADC_FILE, &login_json("a@b")).run().stdout;
+    let first = format!("using    {SERVICE_ACCOUNT_EMAIL}, service account, from ~/key.json\n");
     assert!(text.starts_with(&first), "{text}");
     assert!(text.contains("project  example-project (in the credential)\n"), "{text}");
     assert!(!text.contains("← used"), "{text}");
-    Test::new("status --credentials {home}/nosuch.json").status(8).says("no such file").run();
+    Test::new("status --credentials {home}/nosuch.json")
+        .expect_status(8)
+        .expect_error("no such file")
+        .run();
     Test::new("status --account x@y")
         .env("NO_GCE_CHECK", "1")
-        .status(3)
-        .says("x@y is no login")
+        .expect_status(3)
+        .expect_error("x@y is no login")
         .run();
 }
 
 #[test]
-fn another_universe_is_said() {
-    let robot =
-        with(service_account(), &json!({"universe_domain": "universe.example", "token_uri": null}));
+fn another_universe_is_reported() {
+    let robot = with_fields(
+        service_account(),
+        &json!({"universe_domain": "universe.example", "token_uri": null}),
+    );
     let text =
         Test::new("status --credentials {home}/key.json").json("key.json", &robot).run().stdout;
     assert!(text.contains("\nuniverse universe.example\n"), "{text}");
 }
 
 #[test]
-fn with_check_the_servers_are_asked() {
-    let text =
-        Test::new("status --check").json(ADC, &login("ada@example.com")).google(yes()).run().stdout;
+fn check_contacts_the_servers() {
+    let text = Test::new("status --check")
+        .json(ADC_FILE, &login_json("ada@example.com"))
+        .expect_request(token_endpoint_success())
+        .run()
+        .stdout;
     assert!(text.contains("token    new, 59 min left (expires 2026-01-02T04:04:04Z)\n"), "{text}");
-    let text = wide("status --check")
-        .google(ping())
-        .google(machine())
-        .google(metadata(
+    let text = status_on_wide_terminal("status --check")
+        .expect_request(metadata_ping())
+        .expect_request(metadata_server_success())
+        .expect_request(metadata_response(
             "instance/service-accounts/default/email",
             200,
             "sa@p.iam.gserviceaccount.com\n",
         ))
-        .google(metadata("project/project-id", 200, "p"))
-        .google(metadata("universe/universe-domain", 404, ""))
+        .expect_request(metadata_response("project/project-id", 200, "p"))
+        .expect_request(metadata_response("universe/universe-domain", 404, ""))
         .run()
         .stdout;
     let first = "using    sa@p.iam.gserviceaccount.com, metadata server's account, from the metadata server";
@@ -184,24 +200,29 @@ fn with_check_the_servers_are_asked() {
     assert!(text.contains("  metadata   ← used\n"), "{text}");
     // Whose a login without a name is, Google tells.
     let text = Test::new("status --check")
-        .json(ADC, &with(login(""), &json!({"account": null})))
-        .google_times(2, &yes())
-        .google(
-            crate::support::token(200, r#"{"exp":"1767326645","email":"ada@example.com"}"#)
-                .url("https://oauth2.googleapis.com/tokeninfo"),
+        .json(ADC_FILE, &with_fields(login_json(""), &json!({"account": null})))
+        .expect_requests(2, &token_endpoint_success())
+        .expect_request(
+            crate::support::token_response(
+                200,
+                r#"{"exp":"1767326645","email":"ada@example.com"}"#,
+            )
+            .at_url("https://oauth2.googleapis.com/tokeninfo"),
         )
         .run()
         .stdout;
     assert!(text.starts_with("using    ada@example.com, user login, from"), "{text}");
-    let refused = crate::support::token(400, r#"{"error":"invalid_grant"}"#);
-    let test = Test::new("status --check").json(ADC, &login("ada@example.com")).google(refused);
-    test.status(4).says("ada@example.com must sign in again").run();
+    let refused = crate::support::token_response(400, r#"{"error":"invalid_grant"}"#);
+    let test = Test::new("status --check")
+        .json(ADC_FILE, &login_json("ada@example.com"))
+        .expect_request(refused);
+    test.expect_status(4).expect_error("ada@example.com must sign in again").run();
 }
 
 #[test]
 fn odd_names_are_made_printable() {
-    let odd = login("a\u{1b}[31m\u{202e}b@example.com");
-    let text = Test::new("status").json(ADC, &odd).run().stdout;
+    let odd = login_json("a\u{1b}[31m\u{202e}b@example.com");
+    let text = Test::new("status").json(ADC_FILE, &odd).run().stdout;
     assert!(text.contains("a\\u{1b}[31m\\u{202e}b@example.com"), "{text}");
     assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text}");
 }

@@ -4,22 +4,22 @@
 //! counts of a release check.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod around;
+mod concurrent_requests;
+mod credential_chains;
 mod curl;
-mod damaged;
+mod damaged_files;
 mod exec;
-mod federated;
-mod identity;
-mod interrupted;
-mod killed;
+mod fault_matrix;
+mod id_tokens;
+mod killed_processes;
 mod login;
-mod matrix;
-mod one_mint;
-mod prompt;
 mod reauth;
-mod rotation;
-mod scan;
-mod stdio;
+mod refresh_token_rotation;
+mod sandbox_command;
+mod secret_exposure;
+mod standard_streams;
+mod system_call_failures;
+mod terminal_prompt;
 
 use std::ffi::OsStr;
 use std::os::unix::process::ExitStatusExt;
@@ -33,42 +33,42 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use gauth::secret::Secret;
-use gauth::server::sandbox::environment::First;
+use gauth::server::sandbox::environment::DefaultCredential;
 use gauth::server::sandbox::faults::Fault;
-use gauth::server::sandbox::{Options, Running, Sandbox};
+use gauth::server::sandbox::{RunningSandbox, Sandbox, SandboxOptions};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// No run of these tests takes longer.
-const LONGEST: Duration = Duration::from_secs(60);
+const MAX_RUN_TIME: Duration = Duration::from_secs(60);
 
 /// Whether the full counts are asked for.
-fn full() -> bool {
+fn runs_full_counts() -> bool {
     std::env::var_os("GAUTH_TEST_FULL").is_some_and(|value| value == "1")
 }
 
 /// Tests that fill the machine run alone, those that measure time run beside their like.
-static MACHINE: RwLock<()> = RwLock::new(());
+static MACHINE_LOCK: RwLock<()> = RwLock::new(());
 
-fn alone() -> RwLockWriteGuard<'static, ()> {
-    MACHINE.write().unwrap_or_else(PoisonError::into_inner)
+fn lock_machine() -> RwLockWriteGuard<'static, ()> {
+    MACHINE_LOCK.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn beside() -> RwLockReadGuard<'static, ()> {
-    MACHINE.read().unwrap_or_else(PoisonError::into_inner)
+fn share_machine() -> RwLockReadGuard<'static, ()> {
+    MACHINE_LOCK.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The ways to a token that the sandbox has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum CredentialKind {
     ServiceAccount,
     User,
     Gcloud,
     Metadata,
     /// A subject token in a file, with a misbehaving STS.
-    Federated,
+    ExternalAccountFile,
     /// A subject token from a misbehaving URL.
-    Subject,
+    ExternalAccountUrl,
     /// A misbehaving metadata server of AWS's.
     Aws,
     /// A person's login acting as a service account, with a misbehaving IAM.
@@ -77,108 +77,110 @@ enum Kind {
     Gdch,
 }
 
-const KINDS: [Kind; 10] = [
-    Kind::ServiceAccount,
-    Kind::User,
-    Kind::Gcloud,
-    Kind::Metadata,
-    Kind::Federated,
-    Kind::Subject,
-    Kind::Aws,
-    Kind::Impersonated,
-    Kind::Workforce,
-    Kind::Gdch,
+const CREDENTIAL_KINDS: [CredentialKind; 10] = [
+    CredentialKind::ServiceAccount,
+    CredentialKind::User,
+    CredentialKind::Gcloud,
+    CredentialKind::Metadata,
+    CredentialKind::ExternalAccountFile,
+    CredentialKind::ExternalAccountUrl,
+    CredentialKind::Aws,
+    CredentialKind::Impersonated,
+    CredentialKind::Workforce,
+    CredentialKind::Gdch,
 ];
 
-impl Kind {
+impl CredentialKind {
     /// The route of the sandbox that misbehaves for it: the one that gives its tokens, or what they are made of.
-    fn route(self) -> &'static str {
+    fn fault_route(self) -> &'static str {
         match self {
-            Kind::ServiceAccount | Kind::User | Kind::Gcloud => "token",
-            Kind::Metadata => "metadata",
-            Kind::Federated => "sts",
-            Kind::Subject => "subject",
-            Kind::Aws => "aws",
-            Kind::Impersonated => "iam",
-            Kind::Workforce => "oauthtoken",
-            Kind::Gdch => "gdch",
+            CredentialKind::ServiceAccount | CredentialKind::User | CredentialKind::Gcloud => {
+                "token"
+            }
+            CredentialKind::Metadata => "metadata",
+            CredentialKind::ExternalAccountFile => "sts",
+            CredentialKind::ExternalAccountUrl => "subject",
+            CredentialKind::Aws => "aws",
+            CredentialKind::Impersonated => "iam",
+            CredentialKind::Workforce => "oauthtoken",
+            CredentialKind::Gdch => "gdch",
         }
     }
 
     /// The credential's file in the sandbox's folder.
-    fn file(self) -> Option<&'static str> {
+    fn credential_file(self) -> Option<&'static str> {
         match self {
-            Kind::ServiceAccount => Some("service_account.json"),
-            Kind::User => Some("authorized_user.json"),
-            Kind::Gcloud | Kind::Metadata => None,
-            Kind::Federated => Some("external_account_file.json"),
-            Kind::Subject => Some("external_account_url.json"),
-            Kind::Aws => Some("external_account_aws.json"),
-            Kind::Impersonated => Some("impersonated_service_account.json"),
-            Kind::Workforce => Some("external_account_authorized_user.json"),
-            Kind::Gdch => Some("gdch_service_account.json"),
+            CredentialKind::ServiceAccount => Some("service_account.json"),
+            CredentialKind::User => Some("authorized_user.json"),
+            CredentialKind::Gcloud | CredentialKind::Metadata => None,
+            CredentialKind::ExternalAccountFile => Some("external_account_file.json"),
+            CredentialKind::ExternalAccountUrl => Some("external_account_url.json"),
+            CredentialKind::Aws => Some("external_account_aws.json"),
+            CredentialKind::Impersonated => Some("impersonated_service_account.json"),
+            CredentialKind::Workforce => Some("external_account_authorized_user.json"),
+            CredentialKind::Gdch => Some("gdch_service_account.json"),
         }
     }
 }
 
 /// A sandbox and a home.
-struct Stage {
-    google: Running,
+struct SandboxHome {
+    sandbox: RunningSandbox,
     home: tempfile::TempDir,
 }
 
-impl Stage {
-    fn new(faults: &[&str]) -> Stage {
-        Stage::late(faults, Duration::ZERO)
+impl SandboxHome {
+    fn new(faults: &[&str]) -> SandboxHome {
+        SandboxHome::with_latency(faults, Duration::ZERO)
     }
 
     /// Every answer is late.
-    fn late(faults: &[&str], latency: Duration) -> Stage {
+    fn with_latency(faults: &[&str], latency: Duration) -> SandboxHome {
         let file: Value =
             serde_json::from_str(include_str!("../../data/credentials/service_account.json"))
                 .unwrap();
         let home = tempfile::tempdir().unwrap();
-        let options = Options {
+        let options = SandboxOptions {
             key: Some(Secret::new(file["private_key"].as_str().unwrap())),
             faults: faults.iter().map(|text| Fault::parse(text).unwrap()).collect(),
             latency,
-            first: First::Gcloud,
-            parent: home.path().to_owned(),
-            ..Options::default()
+            default_credential: DefaultCredential::Gcloud,
+            parent_folder: home.path().to_owned(),
+            ..SandboxOptions::default()
         };
-        Stage { google: Sandbox::start(options).unwrap(), home }
+        SandboxHome { sandbox: Sandbox::start(options).unwrap(), home }
     }
 
     /// The program with nothing in its environment but a home, a path and the way to this kind's tokens.
-    fn gauth(&self, kind: Kind, words: &[&str]) -> Command {
-        let mut command = self.program(env!("CARGO_BIN_EXE_gauth"), kind);
-        command.args(words);
-        if kind == Kind::Gdch && words.first() == Some(&"token") {
+    fn gauth_command(&self, kind: CredentialKind, args: &[&str]) -> Command {
+        let mut command = self.program_command(env!("CARGO_BIN_EXE_gauth"), kind);
+        command.args(args);
+        if kind == CredentialKind::Gdch && args.first() == Some(&"token") {
             command.args(["--audience", "https://service.example"]);
         }
         command
     }
 
     /// Any program in that environment.
-    fn program(&self, program: impl AsRef<OsStr>, kind: Kind) -> Command {
+    fn program_command(&self, program: impl AsRef<OsStr>, kind: CredentialKind) -> Command {
         let mut command = Command::new(program);
         command.env_clear().current_dir("/").stdin(Stdio::null());
         command.env("HOME", self.home.path()).env("NO_GCE_CHECK", "true");
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         for service in ["STS", "IAMCREDENTIALS"] {
             let variable = format!("CLOUDSDK_API_ENDPOINT_OVERRIDES_{service}");
-            command.env(variable, self.google.url());
+            command.env(variable, self.sandbox.url());
         }
-        if let Some(file) = kind.file() {
-            command.env("GOOGLE_APPLICATION_CREDENTIALS", self.google.file(file));
+        if let Some(file) = kind.credential_file() {
+            command.env("GOOGLE_APPLICATION_CREDENTIALS", self.sandbox.file(file));
         }
         match kind {
-            Kind::Gcloud => {
-                command.env("CLOUDSDK_CONFIG", self.google.folder().join("gcloud"));
+            CredentialKind::Gcloud => {
+                command.env("CLOUDSDK_CONFIG", self.sandbox.folder().join("gcloud"));
                 command.env("GAUTH_SOURCE", "gcloud");
             }
-            Kind::Metadata => {
-                let host = self.google.url().trim_start_matches("http://");
+            CredentialKind::Metadata => {
+                let host = self.sandbox.url().trim_start_matches("http://");
                 command.env_remove("NO_GCE_CHECK").env("GCE_METADATA_HOST", host);
             }
             _ => {}
@@ -187,8 +189,8 @@ impl Stage {
     }
 
     /// A shell script in which `gauth` is the built program.
-    fn shell(&self, kind: Kind, script: &str) -> Command {
-        let mut command = self.program("bash", kind);
+    fn shell_command(&self, kind: CredentialKind, script: &str) -> Command {
+        let mut command = self.program_command("bash", kind);
         let folder = Path::new(env!("CARGO_BIN_EXE_gauth")).parent().unwrap();
         let mut path = folder.as_os_str().to_owned();
         path.push(":");
@@ -197,17 +199,17 @@ impl Stage {
         command
     }
 
-    fn own(&self) -> PathBuf {
+    fn config_folder(&self) -> PathBuf {
         self.home.path().join(".config/gauth")
     }
 
-    fn tokens(&self) -> PathBuf {
-        self.own().join("tokens")
+    fn token_cache_folder(&self) -> PathBuf {
+        self.config_folder().join("tokens")
     }
 
     /// What nobody may see: keys, client secrets, refresh tokens.
     fn secrets(&self) -> Vec<String> {
-        let cast = self.google.cast();
+        let cast = self.sandbox.fixtures();
         let pem = cast.service_account_pem.expose();
         let mut secrets = vec![
             cast.client_secret.expose().to_owned(),
@@ -219,32 +221,34 @@ impl Stage {
     }
 
     /// The only token entry.
-    fn entry(&self) -> PathBuf {
-        let entries = names(&self.tokens()).into_iter().filter(|name| name.len() == 64);
+    fn cache_entry(&self) -> PathBuf {
+        let entries =
+            file_names(&self.token_cache_folder()).into_iter().filter(|name| name.len() == 64);
         let entries: Vec<String> = entries.collect();
         assert_eq!(entries.len(), 1, "{entries:?}");
-        self.tokens().join(&entries[0])
+        self.token_cache_folder().join(&entries[0])
     }
 
     /// Mints a token of the service account, and makes its entry an old one with so many seconds left.
-    fn seed(&self, left: i64) -> String {
-        let token = run(self.gauth(Kind::ServiceAccount, &["token"])).token();
-        let path = self.entry();
+    fn seed_cached_token(&self, seconds_left: i64) -> String {
+        let token =
+            run(self.gauth_command(CredentialKind::ServiceAccount, &["token"])).printed_token();
+        let path = self.cache_entry();
         let text = std::fs::read_to_string(&path).unwrap();
         let (_, body) = text.split_once('\n').unwrap();
         let mut entry: Value = serde_json::from_str(body).unwrap();
         let now = i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
-        entry["expires_at"] = (now + left).into();
-        entry["written"] = ((now + left - 3599) * 1000).into();
+        entry["expires_at"] = (now + seconds_left).into();
+        entry["written"] = ((now + seconds_left - 3599) * 1000).into();
         let body = entry.to_string();
-        std::fs::write(&path, format!("gauth1 {:016x}\n{body}", checksum(body.as_bytes())))
+        std::fs::write(&path, format!("gauth1 {:016x}\n{body}", entry_checksum(body.as_bytes())))
             .unwrap();
         token
     }
 }
 
 /// FNV-1a, as the head of an entry has it.
-fn checksum(bytes: &[u8]) -> u64 {
+fn entry_checksum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
         (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
@@ -252,48 +256,48 @@ fn checksum(bytes: &[u8]) -> u64 {
 
 /// What is left of a run.
 #[derive(Debug)]
-struct Ended {
+struct ProcessResult {
     /// As a shell has it: 128 and the signal's number after one.
-    code: i32,
-    out: String,
-    err: String,
-    took: Duration,
+    exit_code: i32,
+    stdout: String,
+    stderr: String,
+    duration: Duration,
 }
 
-impl Ended {
-    fn of(output: &Output, took: Duration) -> Ended {
+impl ProcessResult {
+    fn from_output(output: &Output, took: Duration) -> ProcessResult {
         let status = output.status;
-        Ended {
-            code: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-            took,
+        ProcessResult {
+            exit_code: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            duration: took,
         }
     }
 
     /// The token that was printed, and nothing else.
     #[track_caller]
-    fn token(&self) -> String {
-        assert_eq!(self.code, 0, "{self:?}");
-        self.whole();
-        self.out.trim_end().to_owned()
+    fn printed_token(&self) -> String {
+        assert_eq!(self.exit_code, 0, "{self:?}");
+        self.assert_output_whole();
+        self.stdout.trim_end().to_owned()
     }
 
     /// Standard output is one token and its line end after success, and nothing after failure.
     #[track_caller]
-    fn whole(&self) {
-        if self.code != 0 {
-            return assert_eq!(self.out, "", "{self:?}");
+    fn assert_output_whole(&self) {
+        if self.exit_code != 0 {
+            return assert_eq!(self.stdout, "", "{self:?}");
         }
-        let token = self.out.strip_suffix('\n').unwrap_or_default();
+        let token = self.stdout.strip_suffix('\n').unwrap_or_default();
         let good = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
         assert!(good, "{self:?}");
     }
 
     /// The message and the hint.
     #[track_caller]
-    fn two_lines(&self) -> (&str, &str) {
-        let lines: Vec<&str> = self.err.lines().collect();
+    fn error_and_hint(&self) -> (&str, &str) {
+        let lines: Vec<&str> = self.stderr.lines().collect();
         let [.., message, hint] = lines[..] else { panic!("no two lines: {self:?}") };
         let message = message.strip_prefix("gauth: ");
         let hint = hint.strip_prefix("try: ");
@@ -306,22 +310,22 @@ impl Ended {
 
 /// Runs to the end, which must come.
 #[track_caller]
-fn run(mut command: Command) -> Ended {
+fn run(mut command: Command) -> ProcessResult {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let start = Instant::now();
-    finish(command.spawn().unwrap(), start)
+    wait_for(command.spawn().unwrap(), start)
 }
 
 #[track_caller]
-fn finish(child: Child, start: Instant) -> Ended {
+fn wait_for(child: Child, start: Instant) -> ProcessResult {
     let pid = pid(&child);
     let (send, receive) = mpsc::channel();
     std::thread::spawn(move || send.send(child.wait_with_output()));
-    match receive.recv_timeout(LONGEST) {
-        Ok(output) => Ended::of(&output.unwrap(), start.elapsed()),
+    match receive.recv_timeout(MAX_RUN_TIME) {
+        Ok(output) => ProcessResult::from_output(&output.unwrap(), start.elapsed()),
         Err(_) => {
             let _ = kill_process(pid, Signal::KILL);
-            panic!("no end within {LONGEST:?}")
+            panic!("no end within {MAX_RUN_TIME:?}")
         }
     }
 }
@@ -332,26 +336,26 @@ fn pid(child: &Child) -> Pid {
 
 /// Runs what must end in time; a busy machine is given two more chances.
 #[track_caller]
-fn timely(limit: Duration, attempt: impl Fn() -> Ended) -> Ended {
+fn run_within(limit: Duration, attempt: impl Fn() -> ProcessResult) -> ProcessResult {
     let mut ended = attempt();
     for _ in 0..2 {
-        if ended.took <= limit {
+        if ended.duration <= limit {
             return ended;
         }
         ended = attempt();
     }
-    assert!(ended.took <= limit, "{limit:?} are not enough: {ended:?}");
+    assert!(ended.duration <= limit, "{limit:?} are not enough: {ended:?}");
     ended
 }
 
 /// Does the same with each item, a few at a time.
-fn each<T: Sync>(items: &[T], workers: usize, work: impl Fn(&T) + Sync) {
+fn for_each_parallel<T: Sync>(items: &[T], workers: usize, action: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
                 while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    work(item);
+                    action(item);
                 }
             });
         }
@@ -359,7 +363,7 @@ fn each<T: Sync>(items: &[T], workers: usize, work: impl Fn(&T) + Sync) {
 }
 
 /// The names in a folder, sorted.
-fn names(folder: &Path) -> Vec<String> {
+fn file_names(folder: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut names: Vec<String> =
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -368,13 +372,13 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 /// Numbers that differ from run to run, for moments: which ones does not matter.
-fn chance() -> u64 {
+fn random_number() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 
 /// The secret that can be read in a text: plain, percent-encoded or in base64.
-fn leaked<'a>(text: &[u8], secrets: &'a [String]) -> Option<&'a str> {
+fn find_leaked_secret<'a>(text: &[u8], secrets: &'a [String]) -> Option<&'a str> {
     let text = String::from_utf8_lossy(text);
     // Line ends are spelled in many ways.
     let flat = text.replace("\\n", "").replace("%0A", "").replace('\n', "");
@@ -389,7 +393,7 @@ fn leaked<'a>(text: &[u8], secrets: &'a [String]) -> Option<&'a str> {
 }
 
 #[test]
-fn a_secret_in_any_spelling_is_noticed() {
+fn a_secret_in_any_encoding_is_found() {
     let secrets = ["GOCSPX-a/b+c".to_owned(), "-----BEGIN X\nabcd\n-----END X".to_owned()];
     for text in [
         "say GOCSPX-a/b+c",
@@ -398,7 +402,7 @@ fn a_secret_in_any_spelling_is_noticed() {
         "say R09DU1BYLWEvYitj",
         "say \"-----BEGIN X\\nabcd\\n-----END X\"",
     ] {
-        assert!(leaked(text.as_bytes(), &secrets).is_some(), "{text}");
+        assert!(find_leaked_secret(text.as_bytes(), &secrets).is_some(), "{text}");
     }
-    assert_eq!(leaked(b"say [secret 01234567]", &secrets), None);
+    assert_eq!(find_leaked_secret(b"say [secret 01234567]", &secrets), None);
 }

@@ -1,14 +1,14 @@
 //! Command lines that make no sense: exit code, the flag, and what to write instead.
 
-use super::{JWT, OTHER, exchange};
+use super::{JWT, OTHER_TOKEN_ENDPOINT, exchange_test};
 use crate::support::Test;
-use crate::support::samples::ROBOT;
+use crate::support::sample_credentials::SERVICE_ACCOUNT_EMAIL;
 
 /// What there has to be at least.
-const GOOD: &str = "--subject-token @{home}/jwt --audience a";
+const VALID_ARGS: &str = "--subject-token @{home}/jwt --audience a";
 
 /// Words in place of a good line.
-const WHOLE: &[(&str, u8, &str, &str)] = &[
+const WHOLE_COMMAND_LINES: &[(&str, u8, &str, &str)] = &[
     ("", 2, "there is no subject token", "gauth exchange --subject-token @token.jwt"),
     ("--audience a", 2, "there is no subject token", "--subject-credentials"),
     ("--grant-type token-exchange", 2, "there is no subject token", "--subject-token"),
@@ -118,7 +118,7 @@ const WHOLE: &[(&str, u8, &str, &str)] = &[
 ];
 
 /// Words behind a good line.
-const MORE: &[(&str, u8, &str, &str)] = &[
+const ADDITIONAL_ARGS: &[(&str, u8, &str, &str)] = &[
     ("--grant-type=", 2, "--grant-type is empty", "--grant-type"),
     ("--grant-type password", 2, "--grant-type is none that is known", "token-exchange"),
     ("--grant-type token_exchange", 2, "--grant-type is none that is known", "token-exchange"),
@@ -259,23 +259,24 @@ const MORE: &[(&str, u8, &str, &str)] = &[
 
 #[test]
 fn a_wrong_command_line_is_explained_and_sends_nothing() {
-    assert!(WHOLE.len() + MORE.len() >= 100);
-    for (words, status, says, tries) in WHOLE {
-        refused(exchange(words), *status, says, tries);
+    assert!(WHOLE_COMMAND_LINES.len() + ADDITIONAL_ARGS.len() >= 100);
+    for (words, status, says, tries) in WHOLE_COMMAND_LINES {
+        assert_refused(exchange_test(words), *status, says, tries);
     }
-    for (words, status, says, tries) in MORE {
-        refused(exchange(&format!("{GOOD} {words}")), *status, says, tries);
+    for (words, status, says, tries) in ADDITIONAL_ARGS {
+        assert_refused(exchange_test(&format!("{VALID_ARGS} {words}")), *status, says, tries);
     }
 }
 
 #[track_caller]
-fn refused(test: Test, status: u8, says: &str, tries: &str) {
-    let ran = test.secret("hunter2").status(status).says(says).tries(tries).run();
+fn assert_refused(test: Test, status: u8, error: &str, hint: &str) {
+    let ran =
+        test.secret("hunter2").expect_status(status).expect_error(error).expect_hint(hint).run();
     assert!(!ran.stderr.contains("hunter2"), "{}", ran.stderr);
 }
 
 #[test]
-fn standard_input_is_for_one() {
+fn standard_input_is_read_by_one_flag_only() {
     for (one, other) in [
         ("--subject-token - --actor-token - --actor-token-type jwt", "--actor-token"),
         ("--subject-token - --client-id c --client-secret -", "--client-secret"),
@@ -285,8 +286,11 @@ fn standard_input_is_for_one() {
             "--credentials",
         ),
     ] {
-        let test = exchange(&format!("{one} --endpoint {OTHER}")).input(JWT);
-        test.status(2).says("both want standard input").tries(&format!("{other} @FILE")).run();
+        let test = exchange_test(&format!("{one} --endpoint {OTHER_TOKEN_ENDPOINT}")).stdin(JWT);
+        test.expect_status(2)
+            .expect_error("both want standard input")
+            .expect_hint(&format!("{other} @FILE"))
+            .run();
     }
 }
 
@@ -303,33 +307,46 @@ fn long_and_odd_values_are_refused() {
         ("--header", "X-A: a\nX-B: b".to_owned(), "control character"),
         ("--options", format!("{{\"a\":{}1{}}}", "[".repeat(99), "]".repeat(99)), "nested deeper"),
     ] {
-        exchange(GOOD).word(flag).word(&value).status(2).says(flag).says(words).run();
-    }
-    let large = format!("{{\"a\":\"{}\"}}", "x".repeat(4 * 1024 * 1024));
-    let test = exchange(&format!("{GOOD} --options @{{home}}/large")).file("large", large);
-    test.status(8).says("HOME/large (--options): is larger than 4096 KiB").run();
-    for flag in ["--audience", "--header", "--options", "--endpoint", "--client-id"] {
-        exchange(GOOD)
-            .word(flag)
-            .word(not_text())
-            .status(2)
-            .says(flag)
-            .says("not valid UTF-8")
+        exchange_test(VALID_ARGS)
+            .arg(flag)
+            .arg(&value)
+            .expect_status(2)
+            .expect_error(flag)
+            .expect_error(words)
             .run();
     }
-    let subject = Test::new("exchange --subject-token").word(not_text());
-    subject.status(2).says("the value of --subject-token is not valid UTF-8").run();
+    let large = format!("{{\"a\":\"{}\"}}", "x".repeat(4 * 1024 * 1024));
+    let test =
+        exchange_test(&format!("{VALID_ARGS} --options @{{home}}/large")).file("large", large);
+    test.expect_status(8).expect_error("HOME/large (--options): is larger than 4096 KiB").run();
+    for flag in ["--audience", "--header", "--options", "--endpoint", "--client-id"] {
+        exchange_test(VALID_ARGS)
+            .arg(flag)
+            .arg(non_utf8_string())
+            .expect_status(2)
+            .expect_error(flag)
+            .expect_error("not valid UTF-8")
+            .run();
+    }
+    let subject = Test::new("exchange --subject-token").arg(non_utf8_string());
+    subject.expect_status(2).expect_error("the value of --subject-token is not valid UTF-8").run();
 }
 
-fn not_text() -> std::ffi::OsString {
+fn non_utf8_string() -> std::ffi::OsString {
     use std::os::unix::ffi::OsStringExt;
     std::ffi::OsString::from_vec(b"@\xff".to_vec())
 }
 
 #[test]
-fn a_life_that_no_service_account_has_is_refused_by_name() {
+fn a_lifetime_out_of_range_is_refused() {
     for life in ["13h", "5m"] {
-        let words = format!("{GOOD} --impersonate-service-account {ROBOT} --lifetime {life}");
-        exchange(&words).status(2).says("--lifetime").says("is out of range").run();
+        let words = format!(
+            "{VALID_ARGS} --impersonate-service-account {SERVICE_ACCOUNT_EMAIL} --lifetime {life}"
+        );
+        exchange_test(&words)
+            .expect_status(2)
+            .expect_error("--lifetime")
+            .expect_error("is out of range")
+            .run();
     }
 }

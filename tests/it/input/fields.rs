@@ -2,15 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::{malformed, with_credential};
-use crate::support::samples::{TOKEN, authorized_user, granted, service_account};
-use crate::support::token;
+use super::{assert_malformed, credential_test};
+use crate::support::sample_credentials::{
+    TOKEN, authorized_user, service_account, token_response_body,
+};
+use crate::support::token_response;
 
-const ROBOT_NEEDS: &[&str] = &["client_email", "private_key"];
-const ROBOT_MAY: &[&str] =
+const SERVICE_ACCOUNT_REQUIRED_FIELDS: &[&str] = &["client_email", "private_key"];
+const SERVICE_ACCOUNT_OPTIONAL_FIELDS: &[&str] =
     &["private_key_id", "token_uri", "universe_domain", "project_id", "quota_project_id"];
-const USER_NEEDS: &[&str] = &["client_id", "client_secret", "refresh_token"];
-const USER_MAY: &[&str] = &[
+const USER_REQUIRED_FIELDS: &[&str] = &["client_id", "client_secret", "refresh_token"];
+const USER_OPTIONAL_FIELDS: &[&str] = &[
     "token_uri",
     "universe_domain",
     "account",
@@ -20,31 +22,40 @@ const USER_MAY: &[&str] = &[
     "expiry",
 ];
 
-fn kinds() -> [(Value, &'static [&'static str], &'static [&'static str]); 2] {
-    [(service_account(), ROBOT_NEEDS, ROBOT_MAY), (authorized_user(), USER_NEEDS, USER_MAY)]
+fn credential_kinds() -> [(Value, &'static [&'static str], &'static [&'static str]); 2] {
+    [
+        (service_account(), SERVICE_ACCOUNT_REQUIRED_FIELDS, SERVICE_ACCOUNT_OPTIONAL_FIELDS),
+        (authorized_user(), USER_REQUIRED_FIELDS, USER_OPTIONAL_FIELDS),
+    ]
 }
 
-fn set(mut credential: Value, field: &str, value: Value) -> String {
+fn with_field(mut credential: Value, field: &str, value: Value) -> String {
     credential[field] = value;
     credential.to_string()
 }
 
 #[test]
 fn a_needed_field_is_missing_null_or_empty() {
-    for (good, needed, _) in kinds() {
+    for (good, needed, _) in credential_kinds() {
         for field in needed {
             let mut without = good.clone();
             without.as_object_mut().expect("object").remove(*field);
-            malformed(without.to_string(), &format!("{field} is missing"));
-            malformed(set(good.clone(), field, Value::Null), &format!("{field} is missing"));
-            malformed(set(good.clone(), field, json!("")), &format!("{field} is empty"));
+            assert_malformed(without.to_string(), &format!("{field} is missing"));
+            assert_malformed(
+                with_field(good.clone(), field, Value::Null),
+                &format!("{field} is missing"),
+            );
+            assert_malformed(
+                with_field(good.clone(), field, json!("")),
+                &format!("{field} is empty"),
+            );
         }
     }
 }
 
 #[test]
 fn a_field_is_of_the_wrong_type() {
-    for (good, needed, optional) in kinds() {
+    for (good, needed, optional) in credential_kinds() {
         for field in needed.iter().chain(optional).chain(&["type"]) {
             for (value, words) in [
                 (json!(5), "a number"),
@@ -54,14 +65,14 @@ fn a_field_is_of_the_wrong_type() {
                 (json!({"x": "GAUTH-TEST-JUNK-SECRET"}), "an object"),
             ] {
                 let words = format!("{field} is {words} where a string is needed");
-                malformed(set(good.clone(), field, value), &words);
+                assert_malformed(with_field(good.clone(), field, value), &words);
             }
         }
     }
 }
 
 #[test]
-fn scopes_are_a_list_or_words() {
+fn scopes_are_a_list_or_a_space_separated_string() {
     for (value, words) in [
         (json!(5), "scopes is a number where a list of strings is needed"),
         (json!({"a": 1}), "scopes is an object where a list of strings is needed"),
@@ -70,13 +81,13 @@ fn scopes_are_a_list_or_words() {
         (json!([["openid"]]), "an item of scopes is a list where a string is needed"),
         (json!([null]), "an item of scopes is null where a string is needed"),
     ] {
-        malformed(set(authorized_user(), "scopes", value), words);
+        assert_malformed(with_field(authorized_user(), "scopes", value), words);
     }
 }
 
 #[test]
 fn what_may_be_missing_may_also_be_null_or_empty() {
-    for (good, _, optional) in kinds() {
+    for (good, _, optional) in credential_kinds() {
         for field in optional {
             for value in [Value::Null, json!("")] {
                 // An expiry is a time or it is not there.
@@ -85,14 +96,16 @@ fn what_may_be_missing_may_also_be_null_or_empty() {
                 }
                 let mut credential = good.clone();
                 credential[*field] = value;
-                with_credential(&credential).google(token(200, granted(TOKEN))).run();
+                credential_test(&credential)
+                    .expect_request(token_response(200, token_response_body(TOKEN)))
+                    .run();
             }
         }
     }
 }
 
 #[test]
-fn fields_hold_what_they_cannot_hold() {
+fn fields_with_invalid_values_are_refused() {
     let long = "x".repeat(70_000);
     let uri = format!("https://oauth2.googleapis.com/{}", "x".repeat(3000));
     let robot = service_account;
@@ -131,7 +144,7 @@ fn fields_hold_what_they_cannot_hold() {
         (robot(), "type", json!("x".repeat(1000)), "type is \"xxxx"),
         (robot(), "type", json!(long), "type is longer than 64 KiB"),
     ] {
-        malformed(set(good, field, value), words);
+        assert_malformed(with_field(good, field, value), words);
     }
 }
 
@@ -152,8 +165,8 @@ fn a_universe_is_a_domain() {
             "..",
             "g\u{f6}\u{f6}gle.com",
         ] {
-            malformed(
-                set(credential.clone(), "universe_domain", json!(junk)),
+            assert_malformed(
+                with_field(credential.clone(), "universe_domain", json!(junk)),
                 "universe_domain is not",
             );
         }
@@ -162,30 +175,30 @@ fn a_universe_is_a_domain() {
 
 #[test]
 fn a_type_of_googles_that_is_not_read_says_so() {
-    with_credential(&json!({"type": "service_account_p12"}))
-        .status(7)
-        .says("HOME/key.json: keys in P12 files are not read")
-        .tries("make a new key of the account, as JSON")
+    credential_test(&json!({"type": "service_account_p12"}))
+        .expect_status(7)
+        .expect_error("HOME/key.json: keys in P12 files are not read")
+        .expect_hint("make a new key of the account, as JSON")
         .run();
 }
 
 #[test]
 fn a_file_without_type_says_what_it_is() {
     let missing = json!({"client_id": "x", "client_secret": "planted-client-secret"});
-    malformed(missing.to_string(), "type is missing");
-    malformed("{}", "type is missing");
-    malformed(json!({"installed": "x"}).to_string(), "type is missing");
+    assert_malformed(missing.to_string(), "type is missing");
+    assert_malformed("{}", "type is missing");
+    assert_malformed(json!({"installed": "x"}).to_string(), "type is missing");
     let mut robot = service_account();
     robot.as_object_mut().expect("object").remove("type");
-    malformed(robot.to_string(), "type is missing");
+    assert_malformed(robot.to_string(), "type is missing");
     for client in [
         include_str!("../../data/credentials/client_secret_installed.json"),
         include_str!("../../data/credentials/client_secret_web.json"),
     ] {
-        super::with_file(client)
-            .status(8)
-            .says("HOME/key.json: this is an OAuth client")
-            .tries("gauth login --client-id-file HOME/key.json")
+        super::credential_file_test(client)
+            .expect_status(8)
+            .expect_error("HOME/key.json: this is an OAuth client")
+            .expect_hint("gauth login --client-id-file HOME/key.json")
             .run();
     }
 }

@@ -4,10 +4,12 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
 use crate::support::Test;
-use crate::support::samples::{TOKEN, authorized_user, granted, service_account};
+use crate::support::sample_credentials::{
+    TOKEN, authorized_user, service_account, token_response_body,
+};
 
 /// Words, exit code, and words of both lines.
-const CASES: &[(&str, u8, &str, &str)] = &[
+const INVALID_COMMAND_LINES: &[(&str, u8, &str, &str)] = &[
     ("nosuch", 2, "there is no command nosuch", "gauth --help"),
     ("tokne", 2, "there is no command tokne", "gauth token"),
     ("--nosuch", 2, "there is no flag --nosuch", "gauth --help"),
@@ -108,13 +110,13 @@ const CASES: &[(&str, u8, &str, &str)] = &[
 
 #[test]
 fn a_wrong_command_line_is_explained() {
-    for (words, status, says, tries) in CASES {
-        Test::new(words).status(*status).says(says).tries(tries).run();
+    for (words, status, says, tries) in INVALID_COMMAND_LINES {
+        Test::new(words).expect_status(*status).expect_error(says).expect_hint(tries).run();
     }
 }
 
 #[test]
-fn words_with_spaces_and_line_ends_are_refused() {
+fn arguments_with_spaces_and_line_ends_are_refused() {
     for (flag, value, words) in [
         ("--subject", "ada @example.com", "is not an e-mail address"),
         ("--subject", "ada@example.com\nx", "ada@example.com\\nx is not an e-mail address"),
@@ -125,12 +127,12 @@ fn words_with_spaces_and_line_ends_are_refused() {
         ("--lifetime", "\u{1b}[31m", "--lifetime \\u{1b}[31m is not a duration"),
         ("--universe-domain", "a b.example", "is not a domain name"),
     ] {
-        Test::new("token").word(flag).word(value).status(2).says(words).run();
+        Test::new("token").arg(flag).arg(value).expect_status(2).expect_error(words).run();
     }
 }
 
 #[test]
-fn a_word_that_is_no_text_names_its_flag() {
+fn a_non_utf8_argument_names_its_flag() {
     let odd = OsString::from_vec(vec![b'x', 0xff]);
     for flag in [
         "--account",
@@ -141,22 +143,24 @@ fn a_word_that_is_no_text_names_its_flag() {
         "--timeout",
         "--quota-project",
     ] {
-        let test = Test::new("token").word(flag).word(&odd).status(2);
-        test.says(&format!("the value of {flag} is not valid UTF-8")).tries(flag).run();
+        let test = Test::new("token").arg(flag).arg(&odd).expect_status(2);
+        test.expect_error(&format!("the value of {flag} is not valid UTF-8"))
+            .expect_hint(flag)
+            .run();
     }
     for flag in
         ["--universe-domain", "--audience", "--profile", "--allow-token-host", "--allow-host"]
     {
-        Test::new("token").word(flag).word(&odd).status(2).says(flag).run();
+        Test::new("token").arg(flag).arg(&odd).expect_status(2).expect_error(flag).run();
     }
     for flag in ["--source", "--format"] {
-        Test::new("token").word(flag).word(&odd).status(2).run();
+        Test::new("token").arg(flag).arg(&odd).expect_status(2).run();
     }
-    Test::new("token").word(&odd).status(2).says("not valid UTF-8").run();
-    Test::new("").word(&odd).status(2).says("there is no command x\u{fffd}").run();
+    Test::new("token").arg(&odd).expect_status(2).expect_error("not valid UTF-8").run();
+    Test::new("").arg(&odd).expect_status(2).expect_error("there is no command x\u{fffd}").run();
     let flag = OsString::from_vec(b"--\xff\xfe".to_vec());
-    Test::new("token").word(&flag).status(2).run();
-    Test::new("").word(&flag).status(2).run();
+    Test::new("token").arg(&flag).expect_status(2).run();
+    Test::new("").arg(&flag).expect_status(2).run();
 }
 
 #[test]
@@ -182,12 +186,16 @@ fn a_secret_on_the_command_line_is_refused_and_never_repeated() {
             "help",
             "",
         ] {
-            let test = Test::new(words).word(secret).status(9);
-            test.says("looks like a secret").tries("standard input").run();
+            let test = Test::new(words).arg(secret).expect_status(9);
+            test.expect_error("looks like a secret").expect_hint("standard input").run();
         }
         for flag in ["--account", "--nosuch", "-x", "--format", "--credentials"] {
             let joined = format!("{flag}={secret}");
-            Test::new("token").word(joined).status(9).says("looks like a secret").run();
+            Test::new("token")
+                .arg(joined)
+                .expect_status(9)
+                .expect_error("looks like a secret")
+                .run();
         }
     }
 }
@@ -202,28 +210,32 @@ fn a_value_that_is_refused_is_not_repeated() {
         "cache GAUTH-TEST-JUNK-SECRET",
         "status GAUTH-TEST-JUNK-SECRET",
     ] {
-        Test::new(words).status(2).run();
+        Test::new(words).expect_status(2).run();
     }
 }
 
 #[test]
-fn a_life_out_of_a_kinds_range_is_refused() {
+fn a_lifetime_out_of_the_credential_kinds_range_is_refused() {
     let with = |lifetime: &str, credential| {
         Test::new("token --credentials {home}/key.json --lifetime")
-            .word(lifetime)
+            .arg(lifetime)
             .json("key.json", &credential)
     };
     for lifetime in ["3601", "61m", "2h", "12h", "4000000000"] {
-        with(lifetime, service_account()).status(2).says("--lifetime ").tries("1s to 1h").run();
+        with(lifetime, service_account())
+            .expect_status(2)
+            .expect_error("--lifetime ")
+            .expect_hint("1s to 1h")
+            .run();
     }
     with("10m", authorized_user())
-        .status(7)
-        .says("--lifetime")
-        .tries("leave --lifetime away")
+        .expect_status(7)
+        .expect_error("--lifetime")
+        .expect_hint("leave --lifetime away")
         .run();
     for lifetime in ["1", "3600", "60m", "PT1H", "1h"] {
-        let answer = crate::support::token(200, granted(TOKEN));
-        with(lifetime, service_account()).google(answer).run();
+        let answer = crate::support::token_response(200, token_response_body(TOKEN));
+        with(lifetime, service_account()).expect_request(answer).run();
     }
 }
 
@@ -231,8 +243,8 @@ fn a_life_out_of_a_kinds_range_is_refused() {
 fn global_flags_may_stand_before_the_command() {
     Test::new("--credentials {home}/key.json --format header token")
         .json("key.json", &authorized_user())
-        .google(crate::support::token(200, granted(TOKEN)))
-        .stdout(&format!("Authorization: Bearer {TOKEN}\n"))
+        .expect_request(crate::support::token_response(200, token_response_body(TOKEN)))
+        .expect_stdout(&format!("Authorization: Bearer {TOKEN}\n"))
         .run();
 }
 

@@ -2,11 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::{AUDIENCE, KID, certs, claims, good, header, inspect, signed, verify};
-use crate::support::samples::with;
+use super::{
+    AUDIENCE, KEY_ID, claims, default_header, google_keys_response, inspect_test, signed_jwt,
+    valid_jwt, verify_test,
+};
+use crate::support::sample_credentials::with_fields;
 use crate::support::{NOW, Test};
 
-const DECODED: &str = "
+const DECODED_REPORT: &str = "
 email     ci@proj.iam.gserviceaccount.com, verified
 subject   113774264463038321964
 issuer    https://accounts.google.com
@@ -17,61 +20,69 @@ azp       client
 header    alg RS256, kid 0123456789abcdef0123456789abcdef01234567, typ JWT
 ";
 
-fn full() -> String {
+fn full_jwt() -> String {
     let more = json!({ "email": "ci@proj.iam.gserviceaccount.com", "email_verified": true,
                        "azp": "client", "sub": "113774264463038321964" });
-    signed(&header(), &with(claims(), &more))
+    signed_jwt(&default_header(), &with_fields(claims(), &more))
 }
 
 #[test]
-fn a_jwt_is_decoded_and_nobody_is_asked() {
-    inspect("", &full())
-        .stdout(&format!("the signature was not checked, --verify does that\n{DECODED}"))
+fn a_jwt_is_decoded_without_any_request() {
+    inspect_test("", &full_jwt())
+        .expect_stdout(&format!(
+            "the signature was not checked, --verify does that\n{DECODED_REPORT}"
+        ))
         .run();
 }
 
 #[test]
-fn a_good_token_is_said_to_be_by_whom_and_for_whom() {
-    verify(&format!("--audience {AUDIENCE}"), &full())
-        .google(certs())
-        .stdout(&format!(
-            "valid: signed by Google (RS256, key 01234567), for https://svc-abc-uc.a.run.app\n{DECODED}"
+fn a_valid_token_is_shown_with_issuer_and_audience() {
+    verify_test(&format!("--audience {AUDIENCE}"), &full_jwt())
+        .expect_request(google_keys_response())
+        .expect_stdout(&format!(
+            "valid: signed by Google (RS256, key 01234567), for https://svc-abc-uc.a.run.app\n{DECODED_REPORT}"
         ))
         .run();
 }
 
 #[test]
 fn without_an_audience_it_is_said_that_none_was_checked() {
-    let ran = verify("", &full()).google(certs()).run();
+    let ran = verify_test("", &full_jwt()).expect_request(google_keys_response()).run();
     let first =
         "valid: signed by Google (RS256, key 01234567); for whom was not checked\n(--audience)\n";
-    assert_eq!(ran.stdout, format!("{first}{DECODED}"));
+    assert_eq!(ran.stdout, format!("{first}{DECODED_REPORT}"));
 }
 
 #[test]
 fn a_bad_token_is_shown_all_the_same() {
-    verify("--audience https://other.example", &full())
-        .status(10)
-        .stdout(&format!("not valid: it is for https://svc-abc-uc.a.run.app\n{DECODED}"))
-        .stderr("")
+    verify_test("--audience https://other.example", &full_jwt())
+        .expect_status(10)
+        .expect_stdout(&format!(
+            "not valid: it is for https://svc-abc-uc.a.run.app\n{DECODED_REPORT}"
+        ))
+        .expect_stderr("")
         .run();
 }
 
 #[test]
-fn programs_are_told_the_same() {
-    let (token, checked) = (full(), format!("--format json --audience {AUDIENCE}"));
+fn json_output_reports_the_same() {
+    let (token, checked) = (full_jwt(), format!("--format json --audience {AUDIENCE}"));
     for (ran, valid, reason) in [
-        (inspect("--format json", &token).run(), Value::Null, Value::Null),
-        (verify(&checked, &token).google(certs()).run(), json!(true), Value::Null),
+        (inspect_test("--format json", &token).run(), Value::Null, Value::Null),
         (
-            verify("--format json --audience x", &token).status(10).run(),
+            verify_test(&checked, &token).expect_request(google_keys_response()).run(),
+            json!(true),
+            Value::Null,
+        ),
+        (
+            verify_test("--format json --audience x", &token).expect_status(10).run(),
             json!(false),
             json!("it is for https://svc-abc-uc.a.run.app"),
         ),
     ] {
         let told = ran.json();
         assert_eq!((&told["valid"], &told["reason"]), (&valid, &reason));
-        assert_eq!((&told["kind"], &told["header"]), (&json!("jwt"), &header()));
+        assert_eq!((&told["kind"], &told["header"]), (&json!("jwt"), &default_header()));
         assert_eq!(told["claims"]["email"], "ci@proj.iam.gserviceaccount.com");
         assert_eq!(told["issued_at"], "2026-01-02T03:04:05Z");
         assert_eq!(told["expires_at"], "2026-01-02T04:04:05Z");
@@ -80,7 +91,7 @@ fn programs_are_told_the_same() {
 }
 
 #[test]
-fn times_are_said_in_words_or_as_what_they_are_instead() {
+fn times_are_shown_as_text_or_as_the_raw_value() {
     let minute = 60;
     for (name, value, row) in [
         ("exp", json!(NOW - 120 * minute), "expired   2 h ago (2026-01-02T01:04:05Z)"),
@@ -94,8 +105,8 @@ fn times_are_said_in_words_or_as_what_they_are_instead() {
         ("iat", json!(NOW + 5 * minute), "issued    in 5 min (2026-01-02T03:09:05Z)"),
         ("nbf", json!(NOW), "from      0 s ago (2026-01-02T03:04:05Z)"),
     ] {
-        let token = signed(&header(), &with(claims(), &json!({ name: value })));
-        let ran = inspect("", &token).run();
+        let token = signed_jwt(&default_header(), &with_fields(claims(), &json!({ name: value })));
+        let ran = inspect_test("", &token).run();
         assert!(ran.stdout.lines().any(|line| line == row), "{row}\n{}", ran.stdout);
     }
 }
@@ -106,7 +117,7 @@ fn claims_of_any_shape_are_shown_and_none_reaches_the_terminal_raw() {
         "email": "a\u{1b}[31m@b\u{202e}", "email_verified": "yes", "aud": ["x", "y"],
         "google": { "access_levels": ["l"] }, "na\nme": "v\u{9b}", "long": "x".repeat(2000),
     });
-    let ran = inspect("", &signed(&header(), &with(claims(), &odd))).run();
+    let ran = inspect_test("", &signed_jwt(&default_header(), &with_fields(claims(), &odd))).run();
     for row in [
         "email           a\\u{1b}[31m@b\\u{202e}",
         "audience        x y",
@@ -123,9 +134,9 @@ fn claims_of_any_shape_are_shown_and_none_reaches_the_terminal_raw() {
 
 #[test]
 fn a_narrow_terminal_breaks_nothing() {
-    let ran = verify(&format!("--audience {AUDIENCE}"), &full())
+    let ran = verify_test(&format!("--audience {AUDIENCE}"), &full_jwt())
         .env("COLUMNS", "40")
-        .google(certs())
+        .expect_request(google_keys_response())
         .run();
     let long = |line: &&str| line.chars().count() > 40 && line.trim().contains("  ");
     let lines: Vec<&str> = ran.stdout.lines().filter(long).collect();
@@ -135,7 +146,7 @@ fn a_narrow_terminal_breaks_nothing() {
 
 #[test]
 fn the_token_comes_in_any_form_from_a_file_or_a_stream() {
-    let token = good();
+    let token = valid_jwt();
     for form in [
         format!("{token}\r\n"),
         format!("\n  Bearer {token}"),
@@ -149,8 +160,8 @@ fn the_token_comes_in_any_form_from_a_file_or_a_stream() {
             (Test::new("inspect -"), "-"),
             (Test::new("inspect {home}/token").file("token", &form), "a file"),
         ] {
-            let ran = test.input(&form).secret(&token).run();
-            assert!(ran.stdout.contains(&format!("kid {KID}")), "{name}: {form}");
+            let ran = test.stdin(&form).secret(&token).run();
+            assert!(ran.stdout.contains(&format!("kid {KEY_ID}")), "{name}: {form}");
         }
     }
 }

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{id_token, login};
-use crate::support::samples::{CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, TOKEN};
-use crate::support::{Exchange, Home, NOW, Test, get, post, token};
+use super::{login_test, unsigned_id_token};
+use crate::support::sample_credentials::{CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, TOKEN};
+use crate::support::{Home, MockExchange, NOW, Test, get_response, post_response, token_response};
 
 const DEVICE_CODE: &str = "AH-1planted-device-code";
-const ENDPOINT: &str = "https://oauth2.googleapis.com/device/code";
-const ACCOUNT: &str = ".config/gauth/accounts/ada@example.com.json";
+const DEVICE_AUTHORIZATION_ENDPOINT: &str = "https://oauth2.googleapis.com/device/code";
+const LOGIN_FILE: &str = ".config/gauth/accounts/ada@example.com.json";
 
-fn begun(change: &Value) -> Exchange {
+fn device_authorization_response(change: &Value) -> MockExchange {
     let mut body = json!({
         "device_code": DEVICE_CODE,
         "user_code": "GQVQ-JKEC",
@@ -23,69 +23,69 @@ fn begun(change: &Value) -> Exchange {
     for (name, value) in change.as_object().expect("changes") {
         body[name] = value.clone();
     }
-    post(ENDPOINT, 200, body.to_string())
+    post_response(DEVICE_AUTHORIZATION_ENDPOINT, 200, body.to_string())
 }
 
-fn usual() -> Exchange {
-    begun(&json!({}))
+fn default_device_authorization() -> MockExchange {
+    device_authorization_response(&json!({}))
 }
 
-fn refusal(status: u16, code: &str) -> Exchange {
-    token(status, json!({"error": code, "error_description": "Forbidden"}).to_string())
+fn token_error_response(status: u16, code: &str) -> MockExchange {
+    token_response(status, json!({"error": code, "error_description": "Forbidden"}).to_string())
 }
 
-fn granted() -> Exchange {
+fn token_success_response() -> MockExchange {
     let claims = json!({
         "iss": "https://accounts.google.com", "aud": CLIENT_ID, "sub": "1",
         "email": "ada@example.com", "email_verified": true, "iat": NOW, "exp": NOW + 3600,
     });
     let body = json!({
         "access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer", "scope": "openid email",
-        "refresh_token": REFRESH_TOKEN, "id_token": id_token(&claims),
+        "refresh_token": REFRESH_TOKEN, "id_token": unsigned_id_token(&claims),
     });
-    token(200, body.to_string())
+    token_response(200, body.to_string())
 }
 
 /// One that is refused before anything is shown.
-fn refused(words: &str) -> Test {
-    login(&format!("--device --scopes openid,email {words}")).secret(DEVICE_CODE)
+fn refused_device_login(args: &str) -> Test {
+    login_test(&format!("--device --scopes openid,email {args}")).secret(DEVICE_CODE)
 }
 
-fn device(words: &str) -> Test {
-    refused(words).tells(TOLD)
+fn device_login_test(args: &str) -> Test {
+    refused_device_login(args).expect_notice(DEVICE_INSTRUCTIONS)
 }
 
 /// What the person reads, in whole.
-const TOLD: &str = "visit, in any browser\n\n  https://www.google.com/device\n\n\
+const DEVICE_INSTRUCTIONS: &str = "visit, in any browser\n\n  https://www.google.com/device\n\n\
                     and enter the code\n\n  GQVQ-JKEC\n\n";
 
 #[test]
 fn the_server_is_asked_until_somebody_has_entered_the_code() {
     let home = Home::new();
-    let ran = device("")
+    let ran = device_login_test("")
         .home(&home)
-        .google(usual())
-        .google(refusal(428, "authorization_pending"))
-        .google(refusal(403, "slow_down"))
-        .google(refusal(428, "authorization_pending"))
-        .google(granted())
-        .stdout("signed in as ada@example.com, scopes email, openid\n")
+        .expect_request(default_device_authorization())
+        .expect_request(token_error_response(428, "authorization_pending"))
+        .expect_request(token_error_response(403, "slow_down"))
+        .expect_request(token_error_response(428, "authorization_pending"))
+        .expect_request(token_success_response())
+        .expect_stdout("signed in as ada@example.com, scopes email, openid\n")
         .run();
     // Five seconds, and five more after the complaint.
     let waited = home.clock.millis() / 1000 - NOW;
     assert!((5 + 5 + 10 + 10..=31).contains(&waited), "{waited} s");
-    assert_eq!(ran.sent[0].fields().len(), 2, "Google wants no secret here");
+    assert_eq!(ran.requests[0].form_fields().len(), 2, "Google wants no secret here");
     assert_eq!(
-        (ran.sent[0].field("client_id"), ran.sent[0].field("scope")),
+        (ran.requests[0].form_field("client_id"), ran.requests[0].form_field("scope")),
         (CLIENT_ID, "email openid")
     );
-    let poll = &ran.sent[1];
-    assert_eq!(poll.field("grant_type"), "urn:ietf:params:oauth:grant-type:device_code");
+    let poll = &ran.requests[1];
+    assert_eq!(poll.form_field("grant_type"), "urn:ietf:params:oauth:grant-type:device_code");
     assert_eq!(
-        (poll.field("device_code"), poll.field("client_secret")),
+        (poll.form_field("device_code"), poll.form_field("client_secret")),
         (DEVICE_CODE, CLIENT_SECRET)
     );
-    let stored: Value = serde_json::from_str(&home.read(ACCOUNT)).expect("JSON");
+    let stored: Value = serde_json::from_str(&home.read(LOGIN_FILE)).expect("JSON");
     assert_eq!(
         (&stored["type"], &stored["refresh_token"]),
         (&json!("authorized_user"), &json!(REFRESH_TOKEN))
@@ -94,92 +94,126 @@ fn the_server_is_asked_until_somebody_has_entered_the_code() {
 }
 
 #[test]
-fn a_server_that_does_not_say_who_is_asked() {
+fn the_account_comes_from_userinfo_when_the_token_response_names_none() {
     let body = json!({"access_token": TOKEN, "refresh_token": REFRESH_TOKEN, "expires_in": 3599});
     let userinfo = "https://openidconnect.googleapis.com/v1/userinfo";
-    device("")
-        .google(usual())
-        .google(token(200, body.to_string()))
-        .google(get(userinfo, 200, json!({"sub": "1", "email": "ada@example.com"}).to_string()))
-        .stdout("signed in as ada@example.com\n")
+    device_login_test("")
+        .expect_request(default_device_authorization())
+        .expect_request(token_response(200, body.to_string()))
+        .expect_request(get_response(
+            userinfo,
+            200,
+            json!({"sub": "1", "email": "ada@example.com"}).to_string(),
+        ))
+        .expect_stdout("signed in as ada@example.com\n")
         .run();
 }
 
 #[test]
-fn every_end_has_its_words_and_its_status() {
+fn every_outcome_has_its_message_and_exit_status() {
     for (polls, status, says, tries) in [
-        (vec![refusal(403, "access_denied")], 5, "was told no", "allow it"),
-        (vec![refusal(400, "expired_token")], 6, "nobody entered the code", "gauth login --device"),
-        (vec![refusal(400, "invalid_grant")], 5, "invalid_grant", "gauth login --device"),
-        (vec![refusal(401, "invalid_client")], 5, "invalid_client", "gauth login --device"),
-        (vec![token(200, "<html>")], 6, "the answer", "captive portal"),
-        (vec![token(200, "{}")], 6, "access_token", "gauth -vv"),
+        (vec![token_error_response(403, "access_denied")], 5, "was told no", "allow it"),
         (
-            vec![granted().takes(Duration::from_secs(60)), refusal(400, "invalid_grant")],
+            vec![token_error_response(400, "expired_token")],
+            6,
+            "nobody entered the code",
+            "gauth login --device",
+        ),
+        (
+            vec![token_error_response(400, "invalid_grant")],
+            5,
+            "invalid_grant",
+            "gauth login --device",
+        ),
+        (
+            vec![token_error_response(401, "invalid_client")],
+            5,
+            "invalid_client",
+            "gauth login --device",
+        ),
+        (vec![token_response(200, "<html>")], 6, "the answer", "captive portal"),
+        (vec![token_response(200, "{}")], 6, "access_token", "gauth -vv"),
+        (
+            vec![
+                token_success_response().with_latency(Duration::from_secs(60)),
+                token_error_response(400, "invalid_grant"),
+            ],
             6,
             "an answer was lost",
             "gauth login --device",
         ),
     ] {
-        let test = device("").google(usual()).status(status).says(says).tries(tries);
-        polls.into_iter().fold(test, Test::google).run();
+        let test = device_login_test("")
+            .expect_request(default_device_authorization())
+            .expect_status(status)
+            .expect_error(says)
+            .expect_hint(tries);
+        polls.into_iter().fold(test, Test::expect_request).run();
     }
 }
 
 #[test]
-fn a_bad_moment_of_the_network_is_lived_through() {
-    let slow = refusal(428, "authorization_pending").takes(Duration::from_secs(60));
-    device("--wait 10m")
-        .google(usual())
-        .google_times(3, &slow)
-        .google(token(503, "busy"))
-        .google(token(429, "{}"))
-        .google(granted())
+fn a_transient_network_failure_is_survived() {
+    let slow =
+        token_error_response(428, "authorization_pending").with_latency(Duration::from_secs(60));
+    device_login_test("--wait 10m")
+        .expect_request(default_device_authorization())
+        .expect_requests(3, &slow)
+        .expect_request(token_response(503, "busy"))
+        .expect_request(token_response(429, "{}"))
+        .expect_request(token_success_response())
         .run();
-    device("--wait 30m")
-        .google(usual())
-        .google_times(10, &slow)
-        .status(6)
-        .says("no answer in time")
+    device_login_test("--wait 30m")
+        .expect_request(default_device_authorization())
+        .expect_requests(10, &slow)
+        .expect_status(6)
+        .expect_error("no answer in time")
         .run();
 }
 
 #[test]
-fn a_person_who_does_not_come_is_not_waited_for() {
-    let pending = refusal(428, "authorization_pending");
-    device("--wait 12s")
-        .google(usual())
-        .google_times(2, &pending)
-        .status(6)
-        .says("waited 12 s for the sign-in, nobody came")
+fn a_user_who_does_not_respond_times_out() {
+    let pending = token_error_response(428, "authorization_pending");
+    device_login_test("--wait 12s")
+        .expect_request(default_device_authorization())
+        .expect_requests(2, &pending)
+        .expect_status(6)
+        .expect_error("waited 12 s for the sign-in, nobody came")
         .run();
     // The code ends earlier, whatever the server goes on to say.
-    device("")
-        .google(begun(&json!({"expires_in": 9})))
-        .google_times(2, &pending)
-        .status(6)
-        .says("nobody entered the code while it was good")
+    device_login_test("")
+        .expect_request(device_authorization_response(&json!({"expires_in": 9})))
+        .expect_requests(2, &pending)
+        .expect_status(6)
+        .expect_error("nobody entered the code while it was good")
         .run();
 }
 
 #[test]
-fn what_google_gives_to_no_device_is_said_before() {
-    login("--device").status(7).says("cloud-platform to no device").tries("--no-browser").run();
-    login("--device --scopes compute").status(7).says("Google gives compute").run();
-    login("--device --scopes openid,drive.file,youtube.readonly")
-        .tells(TOLD)
-        .google(usual())
-        .google(refusal(403, "access_denied"))
-        .status(5)
+fn scopes_google_gives_no_device_are_refused_in_advance() {
+    login_test("--device")
+        .expect_status(7)
+        .expect_error("cloud-platform to no device")
+        .expect_hint("--no-browser")
+        .run();
+    login_test("--device --scopes compute")
+        .expect_status(7)
+        .expect_error("Google gives compute")
+        .run();
+    login_test("--device --scopes openid,drive.file,youtube.readonly")
+        .expect_notice(DEVICE_INSTRUCTIONS)
+        .expect_request(default_device_authorization())
+        .expect_request(token_error_response(403, "access_denied"))
+        .expect_status(5)
         .run();
 }
 
 #[test]
-fn a_refusal_of_the_code_says_which_client_it_takes() {
+fn a_refused_device_authorization_names_the_needed_client_type() {
     for (answer, status, says, tries) in [
         (
-            post(
-                ENDPOINT,
+            post_response(
+                DEVICE_AUTHORIZATION_ENDPOINT,
                 401,
                 r#"{"error":"invalid_client","error_description":"Invalid client type."}"#,
             ),
@@ -188,18 +222,38 @@ fn a_refusal_of_the_code_says_which_client_it_takes() {
             "TVs and Limited Input devices",
         ),
         (
-            post(ENDPOINT, 400, r#"{"error":"invalid_scope"}"#),
+            post_response(DEVICE_AUTHORIZATION_ENDPOINT, 400, r#"{"error":"invalid_scope"}"#),
             5,
             "invalid_scope",
             "TVs and Limited",
         ),
-        (post(ENDPOINT, 200, "<html>"), 6, "the answer", "captive portal"),
-        (begun(&json!({"user_code": "a\u{1b}[2J"})), 6, "nobody can type", ""),
-        (begun(&json!({"verification_url": "http://evil.example/"})), 6, "neither https", ""),
-        (begun(&json!({"device_code": null})), 6, "device_code", ""),
+        (
+            post_response(DEVICE_AUTHORIZATION_ENDPOINT, 200, "<html>"),
+            6,
+            "the answer",
+            "captive portal",
+        ),
+        (
+            device_authorization_response(&json!({"user_code": "a\u{1b}[2J"})),
+            6,
+            "nobody can type",
+            "",
+        ),
+        (
+            device_authorization_response(&json!({"verification_url": "http://evil.example/"})),
+            6,
+            "neither https",
+            "",
+        ),
+        (device_authorization_response(&json!({"device_code": null})), 6, "device_code", ""),
     ] {
-        refused("").google(answer).status(status).says(says).tries(tries).run();
+        refused_device_login("")
+            .expect_request(answer)
+            .expect_status(status)
+            .expect_error(says)
+            .expect_hint(tries)
+            .run();
     }
-    refused("--port 8088").status(2).run();
-    refused("--no-browser").status(2).run();
+    refused_device_login("--port 8088").expect_status(2).run();
+    refused_device_login("--no-browser").expect_status(2).run();
 }

@@ -3,106 +3,168 @@
 use std::sync::atomic::Ordering;
 
 use gauth::jwt;
-use gauth::server::sandbox::Running;
-use gauth::server::sandbox::cast::{BEHIND, DEPLOYER, FORBIDDEN, MIDDLE, SERVICE_ACCOUNT, USER};
-use gauth::token::CLOUD_PLATFORM;
+use gauth::server::sandbox::RunningSandbox;
+use gauth::server::sandbox::cast::{
+    DELEGATE_ACCOUNT, DELEGATION_TARGET_ACCOUNT, DEPLOYER_ACCOUNT, FORBIDDEN_ACCOUNT,
+    SERVICE_ACCOUNT, USER,
+};
+use gauth::token::CLOUD_PLATFORM_SCOPE;
 use serde_json::{Value, json};
 
-use super::sts::{ACCESS, EXCHANGE, introspected};
+use super::sts::{ACCESS_TOKEN_TYPE, TOKEN_EXCHANGE_GRANT_TYPE, introspect};
 use super::{
-    NOW, Reply, ask, bearer, claims, form, get, grant, grant_signed, header, refresh, sandbox, text,
+    HttpReply, NOW, assertion_claims, assertion_header, bearer_authorization_header,
+    default_refresh_grant, get_path, jwt_bearer_grant, post_form, send_to_sandbox, sign_and_grant,
+    start_sandbox, text_field,
 };
 
-const JSON: &str = "Content-Type: application/json\r\n";
+const JSON_HEADER: &str = "Content-Type: application/json\r\n";
 
-fn call(sandbox: &Running, token: &str, account: &str, method: &str, body: &Value) -> Reply {
+fn call_iam(
+    sandbox: &RunningSandbox,
+    token: &str,
+    account: &str,
+    method: &str,
+    body: &Value,
+) -> HttpReply {
     let path = format!("/v1/projects/-/serviceAccounts/{account}:{method}");
-    ask(sandbox, "POST", &path, &format!("{JSON}{}", bearer(token)), &body.to_string())
+    send_to_sandbox(
+        sandbox,
+        "POST",
+        &path,
+        &format!("{JSON_HEADER}{}", bearer_authorization_header(token)),
+        &body.to_string(),
+    )
 }
 
-fn access(sandbox: &Running, token: &str, account: &str, body: &Value) -> Reply {
-    call(sandbox, token, account, "generateAccessToken", body)
+fn generate_access_token(
+    sandbox: &RunningSandbox,
+    token: &str,
+    account: &str,
+    body: &Value,
+) -> HttpReply {
+    call_iam(sandbox, token, account, "generateAccessToken", body)
 }
 
-fn users(sandbox: &Running) -> String {
-    text(&refresh(sandbox, &[]).json(), "access_token").to_owned()
+fn user_access_token(sandbox: &RunningSandbox) -> String {
+    text_field(&default_refresh_grant(sandbox, &[]).json(), "access_token").to_owned()
 }
 
 /// The least that is needed.
-fn body() -> Value {
-    json!({ "scope": [CLOUD_PLATFORM] })
+fn access_token_body() -> Value {
+    json!({ "scope": [CLOUD_PLATFORM_SCOPE] })
 }
 
 /// Refused as Google's APIs do it.
 #[track_caller]
-fn refused(reply: &Reply, code: u16, status: &str, words: &str) {
+fn assert_refused(reply: &HttpReply, code: u16, status: &str, message: &str) {
     let error = &reply.json()["error"];
     assert_eq!((reply.status, error["code"].as_u64()), (code, Some(code.into())), "{error}");
-    assert_eq!(text(error, "status"), status, "{error}");
-    assert!(text(error, "message").contains(words), "{words}: {error}");
+    assert_eq!(text_field(error, "status"), status, "{error}");
+    assert!(text_field(error, "message").contains(message), "{message}: {error}");
 }
 
 #[test]
-fn everybody_known_may_act_as_the_deployer() {
-    let (sandbox, clock) = sandbox(&[]);
-    let robot = grant_signed(&sandbox, &header(&sandbox), &claims()).json();
-    let machine = get(&sandbox, "/computeMetadata/v1/instance/service-accounts/default/token");
+fn every_admitted_principal_can_impersonate_the_deployer() {
+    let (sandbox, clock) = start_sandbox(&[]);
+    let robot = sign_and_grant(&sandbox, &assertion_header(&sandbox), &assertion_claims()).json();
+    let machine = get_path(&sandbox, "/computeMetadata/v1/instance/service-accounts/default/token");
     for token in [
-        users(&sandbox),
-        text(&robot, "access_token").to_owned(),
-        text(&machine.json(), "access_token").to_owned(),
+        user_access_token(&sandbox),
+        text_field(&robot, "access_token").to_owned(),
+        text_field(&machine.json(), "access_token").to_owned(),
     ] {
-        let reply = access(&sandbox, &token, DEPLOYER, &body());
+        let reply = generate_access_token(&sandbox, &token, DEPLOYER_ACCOUNT, &access_token_body());
         assert_eq!(reply.status, 200, "{}", reply.json());
         let issued = reply.json();
         // The end is an hour after the moment: 2026-01-02T03:04:05Z.
-        assert_eq!(text(&issued, "expireTime"), "2026-01-02T04:04:05Z");
-        let token = text(&issued, "accessToken").to_owned();
-        assert_eq!(text(&introspected(&sandbox, &token), "username"), DEPLOYER);
+        assert_eq!(text_field(&issued, "expireTime"), "2026-01-02T04:04:05Z");
+        let token = text_field(&issued, "accessToken").to_owned();
+        assert_eq!(text_field(&introspect(&sandbox, &token), "username"), DEPLOYER_ACCOUNT);
         clock.0.fetch_add(3600, Ordering::Relaxed);
-        assert_eq!(introspected(&sandbox, &token)["active"], false);
+        assert_eq!(introspect(&sandbox, &token)["active"], false);
         clock.0.store(NOW, Ordering::Relaxed);
     }
-    assert_eq!(sandbox.count("iam"), 3);
+    assert_eq!(sandbox.request_count("iam"), 3);
 }
 
 #[test]
-fn a_chain_is_walked_link_by_link() {
-    let (sandbox, _) = sandbox(&[]);
-    let token = users(&sandbox);
+fn a_delegation_chain_is_checked_step_by_step() {
+    let (sandbox, _) = start_sandbox(&[]);
+    let token = user_access_token(&sandbox);
     let through = |accounts: &[&str]| {
         let names: Vec<String> =
             accounts.iter().map(|name| format!("projects/-/serviceAccounts/{name}")).collect();
-        json!({ "scope": [CLOUD_PLATFORM], "delegates": names, "lifetime": "600s" })
+        json!({ "scope": [CLOUD_PLATFORM_SCOPE], "delegates": names, "lifetime": "600s" })
     };
-    let denied = |reply: &Reply| refused(reply, 403, "PERMISSION_DENIED", "getAccessToken");
-    assert_eq!(access(&sandbox, &token, BEHIND, &through(&[MIDDLE])).status, 200);
-    assert_eq!(access(&sandbox, &token, BEHIND, &through(&[DEPLOYER, MIDDLE])).status, 200);
-    denied(&access(&sandbox, &token, BEHIND, &through(&[])));
-    denied(&access(&sandbox, &token, BEHIND, &through(&[MIDDLE, DEPLOYER])));
-    denied(&access(&sandbox, &token, DEPLOYER, &through(&[FORBIDDEN])));
+    let denied =
+        |reply: &HttpReply| assert_refused(reply, 403, "PERMISSION_DENIED", "getAccessToken");
+    assert_eq!(
+        generate_access_token(
+            &sandbox,
+            &token,
+            DELEGATION_TARGET_ACCOUNT,
+            &through(&[DELEGATE_ACCOUNT])
+        )
+        .status,
+        200
+    );
+    assert_eq!(
+        generate_access_token(
+            &sandbox,
+            &token,
+            DELEGATION_TARGET_ACCOUNT,
+            &through(&[DEPLOYER_ACCOUNT, DELEGATE_ACCOUNT])
+        )
+        .status,
+        200
+    );
+    denied(&generate_access_token(&sandbox, &token, DELEGATION_TARGET_ACCOUNT, &through(&[])));
+    denied(&generate_access_token(
+        &sandbox,
+        &token,
+        DELEGATION_TARGET_ACCOUNT,
+        &through(&[DELEGATE_ACCOUNT, DEPLOYER_ACCOUNT]),
+    ));
+    denied(&generate_access_token(
+        &sandbox,
+        &token,
+        DEPLOYER_ACCOUNT,
+        &through(&[FORBIDDEN_ACCOUNT]),
+    ));
     // One after the other does as well as all at once.
-    let middle = access(&sandbox, &token, MIDDLE, &body()).json();
-    assert_eq!(access(&sandbox, text(&middle, "accessToken"), BEHIND, &body()).status, 200);
-    let forbidden = access(&sandbox, &token, FORBIDDEN, &body());
+    let middle =
+        generate_access_token(&sandbox, &token, DELEGATE_ACCOUNT, &access_token_body()).json();
+    assert_eq!(
+        generate_access_token(
+            &sandbox,
+            text_field(&middle, "accessToken"),
+            DELEGATION_TARGET_ACCOUNT,
+            &access_token_body()
+        )
+        .status,
+        200
+    );
+    let forbidden =
+        generate_access_token(&sandbox, &token, FORBIDDEN_ACCOUNT, &access_token_body());
     denied(&forbidden);
     let detail = forbidden.json()["error"]["details"][0].clone();
-    assert_eq!(text(&detail, "@type"), "type.googleapis.com/google.rpc.ErrorInfo");
-    assert_eq!(text(&detail, "reason"), "IAM_PERMISSION_DENIED");
+    assert_eq!(text_field(&detail, "@type"), "type.googleapis.com/google.rpc.ErrorInfo");
+    assert_eq!(text_field(&detail, "reason"), "IAM_PERMISSION_DENIED");
     assert_eq!(detail["metadata"]["permission"], "iam.serviceAccounts.getAccessToken");
     for reply in [
-        access(&sandbox, &token, "nobody@x.example", &body()),
-        access(&sandbox, &token, SERVICE_ACCOUNT, &body()),
-        access(&sandbox, &token, DEPLOYER, &through(&["nobody@x.example"])),
+        generate_access_token(&sandbox, &token, "nobody@x.example", &access_token_body()),
+        generate_access_token(&sandbox, &token, SERVICE_ACCOUNT, &access_token_body()),
+        generate_access_token(&sandbox, &token, DEPLOYER_ACCOUNT, &through(&["nobody@x.example"])),
     ] {
-        refused(&reply, 404, "NOT_FOUND", "no service account");
+        assert_refused(&reply, 404, "NOT_FOUND", "no service account");
     }
 }
 
 #[test]
 fn each_field_is_checked() {
-    let (sandbox, _) = sandbox(&[]);
-    let token = users(&sandbox);
+    let (sandbox, _) = start_sandbox(&[]);
+    let token = user_access_token(&sandbox);
     for (name, value, status, words) in [
         ("scope", Value::Null, "INVALID_ARGUMENT", "at least one scope"),
         ("scope", json!([]), "INVALID_ARGUMENT", "at least one scope"),
@@ -117,110 +179,161 @@ fn each_field_is_checked() {
         ("lifetime", json!("-1s"), "INVALID_ARGUMENT", "a duration"),
         ("lifetime", json!(600), "INVALID_ARGUMENT", "a duration"),
         ("delegates", json!("x"), "INVALID_ARGUMENT", "'delegates'"),
-        ("delegates", json!([MIDDLE]), "INVALID_ARGUMENT", "projects/-/serviceAccounts"),
+        ("delegates", json!([DELEGATE_ACCOUNT]), "INVALID_ARGUMENT", "projects/-/serviceAccounts"),
         ("delegates", json!(["projects/-/serviceAccounts/"]), "INVALID_ARGUMENT", "EMAIL"),
         ("audience", json!("x"), "INVALID_ARGUMENT", "Unknown name \"audience\""),
     ] {
-        let mut body = body();
+        let mut body = access_token_body();
         body[name] = value;
-        refused(&access(&sandbox, &token, DEPLOYER, &body), 400, status, words);
+        assert_refused(
+            &generate_access_token(&sandbox, &token, DEPLOYER_ACCOUNT, &body),
+            400,
+            status,
+            words,
+        );
     }
     for good in [
-        json!({ "scope": [CLOUD_PLATFORM], "delegates": null, "lifetime": "3600s" }),
-        json!({ "scope": ["openid", CLOUD_PLATFORM], "lifetime": "1s" }),
+        json!({ "scope": [CLOUD_PLATFORM_SCOPE], "delegates": null, "lifetime": "3600s" }),
+        json!({ "scope": ["openid", CLOUD_PLATFORM_SCOPE], "lifetime": "1s" }),
     ] {
-        assert_eq!(access(&sandbox, &token, DEPLOYER, &good).status, 200, "{good}");
+        assert_eq!(
+            generate_access_token(&sandbox, &token, DEPLOYER_ACCOUNT, &good).status,
+            200,
+            "{good}"
+        );
     }
-    let path = format!("/v1/projects/-/serviceAccounts/{DEPLOYER}:generateAccessToken");
-    let headers = |kind: &str| format!("Content-Type: {kind}\r\n{}", bearer(&token));
+    let path = format!("/v1/projects/-/serviceAccounts/{DEPLOYER_ACCOUNT}:generateAccessToken");
+    let headers =
+        |kind: &str| format!("Content-Type: {kind}\r\n{}", bearer_authorization_header(&token));
     for (kind, body) in [
         ("application/json", ""),
         ("application/json", "[]"),
         ("application/json", "{\"scope\":[],\"scope\":[]}"),
         ("application/x-www-form-urlencoded", "scope=x"),
     ] {
-        let reply = ask(&sandbox, "POST", &path, &headers(kind), body);
-        refused(&reply, 400, "INVALID_ARGUMENT", "Invalid JSON payload");
+        let reply = send_to_sandbox(&sandbox, "POST", &path, &headers(kind), body);
+        assert_refused(&reply, 400, "INVALID_ARGUMENT", "Invalid JSON payload");
     }
     for path in
         [&path, "/v1/projects/-/serviceAccounts/x:delete", "/v1/projects/-/serviceAccounts/"]
     {
         let method = if path.ends_with("Token") { "GET" } else { "POST" };
-        let reply = ask(&sandbox, method, path, &headers("application/json"), "{}");
-        refused(&reply, 404, "NOT_FOUND", "not found");
+        let reply = send_to_sandbox(&sandbox, method, path, &headers("application/json"), "{}");
+        assert_refused(&reply, 404, "NOT_FOUND", "not found");
     }
 }
 
 #[test]
-fn only_a_good_token_with_the_scope_is_let_in() {
-    let (sandbox, clock) = sandbox(&[]);
-    let path = format!("/v1/projects/-/serviceAccounts/{DEPLOYER}:generateAccessToken");
-    let reply = ask(&sandbox, "POST", &path, JSON, &body().to_string());
-    refused(&reply, 401, "UNAUTHENTICATED", "credentials");
+fn only_a_valid_token_with_the_scope_is_accepted() {
+    let (sandbox, clock) = start_sandbox(&[]);
+    let path = format!("/v1/projects/-/serviceAccounts/{DEPLOYER_ACCOUNT}:generateAccessToken");
+    let reply =
+        send_to_sandbox(&sandbox, "POST", &path, JSON_HEADER, &access_token_body().to_string());
+    assert_refused(&reply, 401, "UNAUTHENTICATED", "credentials");
     assert_eq!(reply.json()["error"]["details"][0]["reason"], "CREDENTIALS_MISSING");
-    refused(&access(&sandbox, "ya29.x", DEPLOYER, &body()), 401, "UNAUTHENTICATED", "credentials");
-    let narrow = refresh(&sandbox, &[("scope", "openid email")]).json();
-    let reply = access(&sandbox, text(&narrow, "access_token"), DEPLOYER, &body());
-    refused(&reply, 403, "PERMISSION_DENIED", "insufficient authentication scopes");
-    let mut with_iam = claims();
+    assert_refused(
+        &generate_access_token(&sandbox, "ya29.x", DEPLOYER_ACCOUNT, &access_token_body()),
+        401,
+        "UNAUTHENTICATED",
+        "credentials",
+    );
+    let narrow = default_refresh_grant(&sandbox, &[("scope", "openid email")]).json();
+    let reply = generate_access_token(
+        &sandbox,
+        text_field(&narrow, "access_token"),
+        DEPLOYER_ACCOUNT,
+        &access_token_body(),
+    );
+    assert_refused(&reply, 403, "PERMISSION_DENIED", "insufficient authentication scopes");
+    let mut with_iam = assertion_claims();
     with_iam["scope"] = "https://www.googleapis.com/auth/iam".into();
-    let robot = grant_signed(&sandbox, &header(&sandbox), &with_iam).json();
-    assert_eq!(access(&sandbox, text(&robot, "access_token"), DEPLOYER, &body()).status, 200);
+    let robot = sign_and_grant(&sandbox, &assertion_header(&sandbox), &with_iam).json();
+    assert_eq!(
+        generate_access_token(
+            &sandbox,
+            text_field(&robot, "access_token"),
+            DEPLOYER_ACCOUNT,
+            &access_token_body()
+        )
+        .status,
+        200
+    );
     let options = r#"{"accessBoundary":{"accessBoundaryRules":[{
         "availableResource":"//storage.googleapis.com/projects/_/buckets/b",
         "availablePermissions":["inRole:roles/storage.objectViewer"]}]}}"#;
-    let token = users(&sandbox);
+    let token = user_access_token(&sandbox);
     let fields = [
-        ("grant_type", EXCHANGE),
-        ("requested_token_type", ACCESS),
-        ("subject_token_type", ACCESS),
+        ("grant_type", TOKEN_EXCHANGE_GRANT_TYPE),
+        ("requested_token_type", ACCESS_TOKEN_TYPE),
+        ("subject_token_type", ACCESS_TOKEN_TYPE),
         ("subject_token", &token),
         ("options", options),
     ];
-    let downscoped = form(&sandbox, "/v1/token", &fields).json();
-    let reply = access(&sandbox, text(&downscoped, "access_token"), DEPLOYER, &body());
-    refused(&reply, 403, "PERMISSION_DENIED", "getAccessToken");
+    let downscoped = post_form(&sandbox, "/v1/token", &fields).json();
+    let reply = generate_access_token(
+        &sandbox,
+        text_field(&downscoped, "access_token"),
+        DEPLOYER_ACCOUNT,
+        &access_token_body(),
+    );
+    assert_refused(&reply, 403, "PERMISSION_DENIED", "getAccessToken");
     clock.0.fetch_add(3600, Ordering::Relaxed);
-    refused(&access(&sandbox, &token, DEPLOYER, &body()), 401, "UNAUTHENTICATED", "credentials");
+    assert_refused(
+        &generate_access_token(&sandbox, &token, DEPLOYER_ACCOUNT, &access_token_body()),
+        401,
+        "UNAUTHENTICATED",
+        "credentials",
+    );
 }
 
 #[test]
 fn a_jwt_signed_here_is_good_for_delegation() {
-    let (sandbox, _) = sandbox(&[]);
-    let token = users(&sandbox);
-    let mut payload = claims();
-    payload["iss"] = DEPLOYER.into();
+    let (sandbox, _) = start_sandbox(&[]);
+    let token = user_access_token(&sandbox);
+    let mut payload = assertion_claims();
+    payload["iss"] = DEPLOYER_ACCOUNT.into();
     payload["sub"] = USER.into();
     payload["scope"] = "email".into();
     let sign = |payload: &str, account: &str| {
-        call(&sandbox, &token, account, "signJwt", &json!({ "payload": payload }))
+        call_iam(&sandbox, &token, account, "signJwt", &json!({ "payload": payload }))
     };
     let own = format!("{}/token", sandbox.url());
     for audience in ["https://oauth2.googleapis.com/token", &own] {
         payload["aud"] = audience.into();
-        let signed = sign(&payload.to_string(), DEPLOYER).json();
-        let parts = jwt::parts(text(&signed, "signedJwt")).unwrap();
+        let signed = sign(&payload.to_string(), DEPLOYER_ACCOUNT).json();
+        let parts = jwt::decode(text_field(&signed, "signedJwt")).unwrap();
         assert_eq!(parts.header["kid"], signed["keyId"]);
-        let granted = grant(&sandbox, text(&signed, "signedJwt"));
+        let granted = jwt_bearer_grant(&sandbox, text_field(&signed, "signedJwt"));
         assert_eq!(granted.status, 200, "{}", granted.json());
-        let headers = bearer(text(&granted.json(), "access_token"));
-        let told = ask(&sandbox, "GET", "/v1/userinfo", &headers, "").json();
-        assert_eq!(text(&told, "email"), USER);
+        let headers = bearer_authorization_header(text_field(&granted.json(), "access_token"));
+        let told = send_to_sandbox(&sandbox, "GET", "/v1/userinfo", &headers, "").json();
+        assert_eq!(text_field(&told, "email"), USER);
     }
     // Another's key does not sign for the deployer.
-    let stolen = grant_signed(&sandbox, &json!({ "alg": "RS256", "kid": "other" }), &payload);
-    assert_eq!(text(&stolen.json(), "error_description"), "Invalid JWT Signature.");
+    let stolen = sign_and_grant(&sandbox, &json!({ "alg": "RS256", "kid": "other" }), &payload);
+    assert_eq!(text_field(&stolen.json(), "error_description"), "Invalid JWT Signature.");
     for (payload, words) in [
         ("", "is empty"),
         ("[]", "not an object"),
         (r#"{"exp":"soon"}"#, "exp is not a number"),
         (&*format!(r#"{{"exp":{}}}"#, NOW + 12 * 3600 + 1), "12 hours"),
     ] {
-        refused(&sign(payload, DEPLOYER), 400, "INVALID_ARGUMENT", words);
+        assert_refused(&sign(payload, DEPLOYER_ACCOUNT), 400, "INVALID_ARGUMENT", words);
     }
-    let reply = call(&sandbox, &token, DEPLOYER, "signJwt", &json!({ "payload": { "iss": "x" } }));
-    refused(&reply, 400, "INVALID_ARGUMENT", "'payload'");
-    refused(&sign("{}", FORBIDDEN), 403, "PERMISSION_DENIED", "iam.serviceAccounts.signJwt");
+    let reply = call_iam(
+        &sandbox,
+        &token,
+        DEPLOYER_ACCOUNT,
+        "signJwt",
+        &json!({ "payload": { "iss": "x" } }),
+    );
+    assert_refused(&reply, 400, "INVALID_ARGUMENT", "'payload'");
+    assert_refused(
+        &sign("{}", FORBIDDEN_ACCOUNT),
+        403,
+        "PERMISSION_DENIED",
+        "iam.serviceAccounts.signJwt",
+    );
 }
 
 #[test]
@@ -234,10 +347,10 @@ fn faults_of_iam_have_the_shape_of_its_errors() {
         ("iam=429+retry-after:7", 429, "RESOURCE_EXHAUSTED"),
         ("iam=503", 503, "UNAVAILABLE"),
     ] {
-        let (sandbox, _) = sandbox(&[fault]);
-        let token = users(&sandbox);
-        let reply = access(&sandbox, &token, DEPLOYER, &body());
-        refused(&reply, code, status, "");
+        let (sandbox, _) = start_sandbox(&[fault]);
+        let token = user_access_token(&sandbox);
+        let reply = generate_access_token(&sandbox, &token, DEPLOYER_ACCOUNT, &access_token_body());
+        assert_refused(&reply, code, status, "");
         assert_eq!(reply.head.contains("Retry-After: 7"), code == 429);
         assert_eq!(reply.head.matches("Content-Type").count(), 1, "{}", reply.head);
         let message = reply.json()["error"]["message"].as_str().unwrap().to_owned();
@@ -253,13 +366,25 @@ fn faults_of_iam_have_the_shape_of_its_errors() {
         ("iam=long-expiry", "expireTime", json!("2126-01-03T03:04:05Z")),
         ("iam=string-expiry", "expireTime", json!("2026-01-02T04:04:05Z")),
     ] {
-        let (sandbox, _) = sandbox(&[fault]);
-        let answer = access(&sandbox, &users(&sandbox), DEPLOYER, &body()).json();
+        let (sandbox, _) = start_sandbox(&[fault]);
+        let answer = generate_access_token(
+            &sandbox,
+            &user_access_token(&sandbox),
+            DEPLOYER_ACCOUNT,
+            &access_token_body(),
+        )
+        .json();
         assert_eq!(answer.get(name), Some(&value), "{fault}");
     }
     for (fault, name) in [("iam=missing", "accessToken"), ("iam=no-expiry", "expireTime")] {
-        let (sandbox, _) = sandbox(&[fault]);
-        let answer = access(&sandbox, &users(&sandbox), DEPLOYER, &body()).json();
+        let (sandbox, _) = start_sandbox(&[fault]);
+        let answer = generate_access_token(
+            &sandbox,
+            &user_access_token(&sandbox),
+            DEPLOYER_ACCOUNT,
+            &access_token_body(),
+        )
+        .json();
         assert!(answer.is_object() && answer.get(name).is_none(), "{answer}");
     }
 }

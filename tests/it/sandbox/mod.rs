@@ -1,15 +1,15 @@
 //! The offline Google: as strict as the real one, and as badly behaved as it is asked to be.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod files;
+mod credential_files;
+mod external_identities;
 mod iam;
-mod login;
-mod openid;
-mod outside;
+mod oidc_provider;
 mod reauth;
+mod sign_in;
 mod sts;
-mod tls;
-mod workforce;
+mod tls_mtls_gdch;
+mod workforce_logins;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -24,15 +24,15 @@ use gauth::key::{PrivateKey, PublicKey};
 use gauth::secret::Secret;
 use gauth::server::sandbox::cast::{CLIENT_ID, EMAIL_SCOPE, SERVICE_ACCOUNT, USER};
 use gauth::server::sandbox::faults::{FAULTS, Fault};
-use gauth::server::sandbox::{Options, ROUTES, Running, Sandbox};
-use gauth::token::CLOUD_PLATFORM;
+use gauth::server::sandbox::{ROUTES, RunningSandbox, Sandbox, SandboxOptions};
+use gauth::token::CLOUD_PLATFORM_SCOPE;
 use gauth::world::clock::Clock;
 use serde_json::{Value, json};
 
 /// A clock that is set by hand.
-struct Fixed(AtomicI64);
+struct FixedClock(AtomicI64);
 
-impl Clock for Fixed {
+impl Clock for FixedClock {
     fn unix_millis(&self) -> i64 {
         self.0.load(Ordering::Relaxed) * 1000
     }
@@ -47,24 +47,24 @@ impl Clock for Fixed {
 const NOW: i64 = 1_767_323_045;
 
 /// A sandbox at a known second, with the sample key: making one takes a moment.
-fn sandbox(faults: &[&str]) -> (Running, Arc<Fixed>) {
+fn start_sandbox(faults: &[&str]) -> (RunningSandbox, Arc<FixedClock>) {
     let file: Value =
         serde_json::from_str(include_str!("../../data/credentials/service_account.json")).unwrap();
-    let clock = Arc::new(Fixed(AtomicI64::new(NOW)));
-    let options = Options {
+    let clock = Arc::new(FixedClock(AtomicI64::new(NOW)));
+    let options = SandboxOptions {
         key: Some(Secret::new(file["private_key"].as_str().unwrap())),
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
         faults: faults.iter().map(|text| Fault::parse(text).unwrap()).collect(),
-        ..Options::default()
+        ..SandboxOptions::default()
     };
     (Sandbox::start(options).unwrap(), clock)
 }
 
 /// Everything that comes back on one connection until it closes or rests for `patience`.
-fn exchange(sandbox: &Running, bytes: &[u8], patience: Duration) -> Vec<u8> {
+fn raw_exchange(sandbox: &RunningSandbox, bytes: &[u8], read_timeout: Duration) -> Vec<u8> {
     let address = sandbox.url().trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(patience)).unwrap();
+    stream.set_read_timeout(Some(read_timeout)).unwrap();
     stream.write_all(bytes).unwrap();
     let mut all = Vec::new();
     let mut piece = [0; 65536];
@@ -74,154 +74,166 @@ fn exchange(sandbox: &Running, bytes: &[u8], patience: Duration) -> Vec<u8> {
     all
 }
 
-struct Reply {
+struct HttpReply {
     status: u16,
     head: String,
     body: Vec<u8>,
 }
 
-impl Reply {
+impl HttpReply {
     fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
 }
 
-fn ask(sandbox: &Running, method: &str, target: &str, headers: &str, body: &str) -> Reply {
+fn send_to_sandbox(
+    sandbox: &RunningSandbox,
+    method: &str,
+    target: &str,
+    headers: &str,
+    body: &str,
+) -> HttpReply {
     let host = sandbox.url().trim_start_matches("http://");
-    let text =
-        request(method, target, headers, body).replace("Host: 127.0.0.1", &format!("Host: {host}"));
-    reply(&exchange(sandbox, text.as_bytes(), Duration::from_secs(10)))
+    let text = request_text(method, target, headers, body)
+        .replace("Host: 127.0.0.1", &format!("Host: {host}"));
+    parse_reply(&raw_exchange(sandbox, text.as_bytes(), Duration::from_secs(10)))
 }
 
-fn request(method: &str, target: &str, headers: &str, body: &str) -> String {
+fn request_text(method: &str, target: &str, headers: &str, body: &str) -> String {
     format!(
         "{method} {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
         body.len()
     )
 }
 
-fn reply(all: &[u8]) -> Reply {
+fn parse_reply(all: &[u8]) -> HttpReply {
     let end = all.windows(4).position(|four| four == b"\r\n\r\n").map_or(all.len(), |at| at + 4);
     let head = String::from_utf8_lossy(&all[..end]).into_owned();
     let status = head.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0);
-    Reply { status, head, body: all[end..].to_vec() }
+    HttpReply { status, head, body: all[end..].to_vec() }
 }
 
-const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
+const FORM_HEADER: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
 
-fn form(sandbox: &Running, path: &str, fields: &[(&str, &str)]) -> Reply {
-    ask(sandbox, "POST", path, FORM, &encoded(fields))
+fn post_form(sandbox: &RunningSandbox, path: &str, fields: &[(&str, &str)]) -> HttpReply {
+    send_to_sandbox(sandbox, "POST", path, FORM_HEADER, &encode_form(fields))
 }
 
-fn encoded(fields: &[(&str, &str)]) -> String {
+fn encode_form(fields: &[(&str, &str)]) -> String {
     let mut body = form_urlencoded::Serializer::new(String::new());
     body.extend_pairs(fields);
     body.finish()
 }
 
 /// `Authorization: Basic` of this client.
-fn basic(id: &str, secret: &str) -> String {
+fn basic_authorization_header(id: &str, secret: &str) -> String {
     let pair = base64::engine::general_purpose::STANDARD.encode(format!("{id}:{secret}"));
     format!("Authorization: Basic {pair}\r\n")
 }
 
-fn bearer(token: &str) -> String {
+fn bearer_authorization_header(token: &str) -> String {
     format!("Authorization: Bearer {token}\r\n")
 }
 
-fn get(sandbox: &Running, target: &str) -> Reply {
-    ask(sandbox, "GET", target, "Metadata-Flavor: Google\r\n", "")
+fn get_path(sandbox: &RunningSandbox, target: &str) -> HttpReply {
+    send_to_sandbox(sandbox, "GET", target, "Metadata-Flavor: Google\r\n", "")
 }
 
 /// The claims of a good assertion.
-fn claims() -> Value {
+fn assertion_claims() -> Value {
     json!({
-        "iss": SERVICE_ACCOUNT, "scope": CLOUD_PLATFORM,
+        "iss": SERVICE_ACCOUNT, "scope": CLOUD_PLATFORM_SCOPE,
         "aud": "https://oauth2.googleapis.com/token", "iat": NOW, "exp": NOW + 3600,
     })
 }
 
-fn grant_signed(sandbox: &Running, header: &Value, claims: &Value) -> Reply {
-    let key = PrivateKey::from_pem(sandbox.cast().service_account_pem.expose()).unwrap();
-    let assertion = jwt::sign_parts(&key, header, claims).unwrap();
-    grant(sandbox, assertion.expose())
+fn sign_and_grant(sandbox: &RunningSandbox, header: &Value, claims: &Value) -> HttpReply {
+    let key = PrivateKey::rsa_from_pem(sandbox.fixtures().service_account_pem.expose()).unwrap();
+    let assertion = jwt::sign_with_header(&key, header, claims).unwrap();
+    jwt_bearer_grant(sandbox, assertion.expose())
 }
 
-fn grant(sandbox: &Running, assertion: &str) -> Reply {
+fn jwt_bearer_grant(sandbox: &RunningSandbox, assertion: &str) -> HttpReply {
     let grant_type = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-    form(sandbox, "/token", &[("assertion", assertion), ("grant_type", grant_type)])
+    post_form(sandbox, "/token", &[("assertion", assertion), ("grant_type", grant_type)])
 }
 
-fn header(sandbox: &Running) -> Value {
-    json!({ "alg": "RS256", "typ": "JWT", "kid": sandbox.cast().key_id })
+fn assertion_header(sandbox: &RunningSandbox) -> Value {
+    json!({ "alg": "RS256", "typ": "JWT", "kid": sandbox.fixtures().service_account_key_id })
 }
 
-fn refresh_with(sandbox: &Running, token: &str, more: &[(&str, &str)]) -> Reply {
+fn refresh_token_grant(sandbox: &RunningSandbox, token: &str, more: &[(&str, &str)]) -> HttpReply {
     let mut fields = vec![
         ("grant_type", "refresh_token"),
         ("client_id", CLIENT_ID),
-        ("client_secret", sandbox.cast().client_secret.expose()),
+        ("client_secret", sandbox.fixtures().client_secret.expose()),
         ("refresh_token", token),
     ];
     fields.extend(more);
-    form(sandbox, "/token", &fields)
+    post_form(sandbox, "/token", &fields)
 }
 
-fn refresh(sandbox: &Running, more: &[(&str, &str)]) -> Reply {
-    refresh_with(sandbox, sandbox.cast().refresh_token.expose(), more)
+fn default_refresh_grant(sandbox: &RunningSandbox, more: &[(&str, &str)]) -> HttpReply {
+    refresh_token_grant(sandbox, sandbox.fixtures().refresh_token.expose(), more)
 }
 
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+fn text_field<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
 }
 
 #[test]
 fn a_good_assertion_gets_a_token_that_tokeninfo_knows() {
-    let (sandbox, clock) = sandbox(&[]);
-    let header = header(&sandbox);
+    let (sandbox, clock) = start_sandbox(&[]);
+    let header = assertion_header(&sandbox);
     let own = format!("{}/token", sandbox.url());
     for audience in ["https://oauth2.googleapis.com/token", &own] {
-        let mut claims = claims();
+        let mut claims = assertion_claims();
         claims["aud"] = audience.into();
-        claims["scope"] = format!("{CLOUD_PLATFORM} {EMAIL_SCOPE}").into();
-        let reply = grant_signed(&sandbox, &header, &claims);
+        claims["scope"] = format!("{CLOUD_PLATFORM_SCOPE} {EMAIL_SCOPE}").into();
+        let reply = sign_and_grant(&sandbox, &header, &claims);
         assert_eq!(reply.status, 200, "{}", reply.head);
         let granted = reply.json();
-        assert!(text(&granted, "access_token").starts_with("ya29.c."), "{granted}");
+        assert!(text_field(&granted, "access_token").starts_with("ya29.c."), "{granted}");
         assert_eq!(
-            (granted["expires_in"].as_i64(), text(&granted, "token_type")),
+            (granted["expires_in"].as_i64(), text_field(&granted, "token_type")),
             (Some(3599), "Bearer")
         );
-        let told =
-            form(&sandbox, "/tokeninfo", &[("access_token", text(&granted, "access_token"))]);
-        assert_eq!(text(&told.json(), "email"), SERVICE_ACCOUNT);
-        assert_eq!(text(&told.json(), "expires_in"), "3599");
+        let told = post_form(
+            &sandbox,
+            "/tokeninfo",
+            &[("access_token", text_field(&granted, "access_token"))],
+        );
+        assert_eq!(text_field(&told.json(), "email"), SERVICE_ACCOUNT);
+        assert_eq!(text_field(&told.json(), "expires_in"), "3599");
         clock.0.fetch_add(3600, Ordering::Relaxed);
-        let told =
-            form(&sandbox, "/tokeninfo", &[("access_token", text(&granted, "access_token"))]);
-        assert_eq!((told.status, text(&told.json(), "error")), (400, "invalid_token"));
+        let told = post_form(
+            &sandbox,
+            "/tokeninfo",
+            &[("access_token", text_field(&granted, "access_token"))],
+        );
+        assert_eq!((told.status, text_field(&told.json(), "error")), (400, "invalid_token"));
         clock.0.store(NOW, Ordering::Relaxed);
     }
-    assert_eq!((sandbox.count("token"), sandbox.count("tokeninfo")), (2, 4));
+    assert_eq!((sandbox.request_count("token"), sandbox.request_count("tokeninfo")), (2, 4));
     assert!(sandbox.requests()[0].request.form().is_some_and(|form| form[0].0 == "assertion"));
 }
 
 #[test]
 fn delegation_gives_the_users_token() {
-    let (sandbox, _) = sandbox(&[]);
-    let mut claims = claims();
+    let (sandbox, _) = start_sandbox(&[]);
+    let mut claims = assertion_claims();
     claims["sub"] = USER.into();
     claims["scope"] = "email".into();
-    let granted = grant_signed(&sandbox, &header(&sandbox), &claims).json();
-    let bearer = format!("Authorization: Bearer {}\r\n", text(&granted, "access_token"));
-    let told = ask(&sandbox, "GET", "/v1/userinfo", &bearer, "").json();
-    assert_eq!((text(&told, "email"), told["email_verified"].as_bool()), (USER, Some(true)));
+    let granted = sign_and_grant(&sandbox, &assertion_header(&sandbox), &claims).json();
+    let bearer = format!("Authorization: Bearer {}\r\n", text_field(&granted, "access_token"));
+    let told = send_to_sandbox(&sandbox, "GET", "/v1/userinfo", &bearer, "").json();
+    assert_eq!((text_field(&told, "email"), told["email_verified"].as_bool()), (USER, Some(true)));
 }
 
 #[test]
-fn each_bad_claim_is_refused_in_googles_words() {
-    let (sandbox, _) = sandbox(&[]);
-    let good = header(&sandbox);
+fn each_invalid_claim_is_refused_with_googles_message() {
+    let (sandbox, _) = start_sandbox(&[]);
+    let good = assertion_header(&sandbox);
     for (name, value, code, words) in [
         ("iss", json!("who@example.com"), "invalid_grant", "account not found"),
         ("iss", Value::Null, "invalid_grant", "account not found"),
@@ -238,104 +250,115 @@ fn each_bad_claim_is_refused_in_googles_words() {
         ("target_audience", json!("https://x.example"), "invalid_scope", "audience"),
         ("sub", json!("nobody"), "invalid_grant", "Invalid email"),
     ] {
-        let mut claims = claims();
+        let mut claims = assertion_claims();
         claims[name] = value;
-        let reply = grant_signed(&sandbox, &good, &claims);
+        let reply = sign_and_grant(&sandbox, &good, &claims);
         let answer = reply.json();
-        assert_eq!((reply.status, text(&answer, "error")), (400, code), "{claims}");
-        assert!(text(&answer, "error_description").contains(words), "{answer}");
+        assert_eq!((reply.status, text_field(&answer, "error")), (400, code), "{claims}");
+        assert!(text_field(&answer, "error_description").contains(words), "{answer}");
     }
     for (name, value) in [("alg", json!("none")), ("alg", json!("HS256")), ("kid", json!("other"))]
     {
         let mut header = good.clone();
         header[name] = value;
         assert_eq!(
-            text(&grant_signed(&sandbox, &header, &claims()).json(), "error"),
+            text_field(&sign_and_grant(&sandbox, &header, &assertion_claims()).json(), "error"),
             "invalid_grant"
         );
     }
     let mut nameless = good.clone();
     nameless.as_object_mut().unwrap().remove("kid");
-    assert_eq!(grant_signed(&sandbox, &nameless, &claims()).status, 200);
+    assert_eq!(sign_and_grant(&sandbox, &nameless, &assertion_claims()).status, 200);
     for assertion in ["", "x", "a.b.c"] {
-        assert_eq!(grant(&sandbox, assertion).status, 400);
+        assert_eq!(jwt_bearer_grant(&sandbox, assertion).status, 400);
     }
 }
 
 #[test]
 fn a_signature_of_another_message_is_refused() {
-    let (sandbox, _) = sandbox(&[]);
-    let key = PrivateKey::from_pem(sandbox.cast().service_account_pem.expose()).unwrap();
-    let signed = jwt::sign_parts(&key, &header(&sandbox), &claims()).unwrap();
+    let (sandbox, _) = start_sandbox(&[]);
+    let key = PrivateKey::rsa_from_pem(sandbox.fixtures().service_account_pem.expose()).unwrap();
+    let signed =
+        jwt::sign_with_header(&key, &assertion_header(&sandbox), &assertion_claims()).unwrap();
     let signature = signed.expose().rsplit('.').next().unwrap();
-    let mut claims = claims();
+    let mut claims = assertion_claims();
     claims["scope"] = "https://www.googleapis.com/auth/drive".into();
-    let message =
-        [header(&sandbox), claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
-    let reply = grant(&sandbox, &format!("{message}.{signature}"));
-    assert_eq!(text(&reply.json(), "error_description"), "Invalid JWT Signature.");
+    let message = [assertion_header(&sandbox), claims]
+        .map(|part| URL_SAFE_NO_PAD.encode(part.to_string()))
+        .join(".");
+    let reply = jwt_bearer_grant(&sandbox, &format!("{message}.{signature}"));
+    assert_eq!(text_field(&reply.json(), "error_description"), "Invalid JWT Signature.");
 }
 
 #[test]
 fn an_id_token_verifies_with_the_published_keys() {
-    let (sandbox, _) = sandbox(&[]);
-    let mut claims = claims();
+    let (sandbox, _) = start_sandbox(&[]);
+    let mut claims = assertion_claims();
     claims.as_object_mut().unwrap().remove("scope");
     claims["target_audience"] = "https://svc.example".into();
-    let granted = grant_signed(&sandbox, &header(&sandbox), &claims).json();
+    let granted = sign_and_grant(&sandbox, &assertion_header(&sandbox), &claims).json();
     let path = "/computeMetadata/v1/instance/service-accounts/default/identity";
-    let machine = get(&sandbox, &format!("{path}?audience=https://svc.example&format=full"));
-    let users = refresh(&sandbox, &[]).json();
-    let keys = get(&sandbox, "/oauth2/v3/certs");
+    let machine = get_path(&sandbox, &format!("{path}?audience=https://svc.example&format=full"));
+    let users = default_refresh_grant(&sandbox, &[]).json();
+    let keys = get_path(&sandbox, "/oauth2/v3/certs");
     assert!(keys.head.contains("Cache-Control: public, max-age="), "{}", keys.head);
     let key = keys.json()["keys"][0].clone();
-    let part = |name| URL_SAFE_NO_PAD.decode(text(&key, name)).unwrap();
-    let public = PublicKey::from_parts(&part("n"), &part("e")).unwrap();
+    let part = |name| URL_SAFE_NO_PAD.decode(text_field(&key, name)).unwrap();
+    let public = PublicKey::from_rsa_parameters(&part("n"), &part("e")).unwrap();
     let machine = String::from_utf8(machine.body).unwrap();
     for (token, audience) in [
-        (text(&granted, "id_token"), "https://svc.example"),
+        (text_field(&granted, "id_token"), "https://svc.example"),
         (&machine, "https://svc.example"),
-        (text(&users, "id_token"), CLIENT_ID),
+        (text_field(&users, "id_token"), CLIENT_ID),
     ] {
-        let parts = jwt::parts(token).unwrap();
+        let parts = jwt::decode(token).unwrap();
         assert_eq!(parts.header["kid"], key["kid"]);
-        assert!(public.verifies(parts.message, &parts.signature));
+        assert!(public.verifies(parts.signing_input, &parts.signature));
         assert_eq!(
             (&parts.claims["aud"], &parts.claims["exp"]),
             (&json!(audience), &json!(NOW + 3600))
         );
         assert_eq!(parts.claims["iss"], "https://accounts.google.com");
-        let told = form(&sandbox, "/tokeninfo", &[("id_token", token)]).json();
-        assert_eq!((text(&told, "aud"), text(&told, "email_verified")), (audience, "true"));
+        let told = post_form(&sandbox, "/tokeninfo", &[("id_token", token)]).json();
+        assert_eq!(
+            (text_field(&told, "aud"), text_field(&told, "email_verified")),
+            (audience, "true")
+        );
         let forged = format!("{}x", &token[..token.len() - 1]);
         let flipped = format!("{}{}", &token[..token.len() - 4], "AAAA");
         for bad in [forged, flipped] {
-            let reply = form(&sandbox, "/tokeninfo", &[("id_token", &bad)]);
+            let reply = post_form(&sandbox, "/tokeninfo", &[("id_token", &bad)]);
             assert!(reply.status == 400 || bad == token, "{bad}");
         }
     }
-    assert!(jwt::parts(&machine).unwrap().claims["google"]["compute_engine"]["zone"].is_string());
+    assert!(jwt::decode(&machine).unwrap().claims["google"]["compute_engine"]["zone"].is_string());
 }
 
 #[test]
 fn a_refresh_may_narrow_but_not_widen() {
-    let (sandbox, _) = sandbox(&[]);
-    let whole = refresh(&sandbox, &[]).json();
-    assert!(text(&whole, "scope").contains(CLOUD_PLATFORM) && whole["id_token"].is_string());
+    let (sandbox, _) = start_sandbox(&[]);
+    let whole = default_refresh_grant(&sandbox, &[]).json();
+    assert!(
+        text_field(&whole, "scope").contains(CLOUD_PLATFORM_SCOPE) && whole["id_token"].is_string()
+    );
     assert!(whole.get("refresh_token").is_none());
-    let narrow = refresh(&sandbox, &[("scope", CLOUD_PLATFORM)]).json();
-    assert_eq!((text(&narrow, "scope"), narrow.get("id_token")), (CLOUD_PLATFORM, None));
-    let both = refresh(&sandbox, &[("scope", "openid email")]);
+    let narrow = default_refresh_grant(&sandbox, &[("scope", CLOUD_PLATFORM_SCOPE)]).json();
+    assert_eq!(
+        (text_field(&narrow, "scope"), narrow.get("id_token")),
+        (CLOUD_PLATFORM_SCOPE, None)
+    );
+    let both = default_refresh_grant(&sandbox, &[("scope", "openid email")]);
     assert_eq!(both.status, 200);
-    let wide = refresh(&sandbox, &[("scope", "https://www.googleapis.com/auth/drive")]);
-    assert_eq!((wide.status, text(&wide.json(), "error")), (400, "invalid_scope"));
+    let wide =
+        default_refresh_grant(&sandbox, &[("scope", "https://www.googleapis.com/auth/drive")]);
+    assert_eq!((wide.status, text_field(&wide.json(), "error")), (400, "invalid_scope"));
 }
 
 #[test]
 fn clients_grants_and_forms_are_checked() {
-    let (sandbox, _) = sandbox(&[]);
-    let secret = sandbox.cast().client_secret.expose();
-    let token = sandbox.cast().refresh_token.expose();
+    let (sandbox, _) = start_sandbox(&[]);
+    let secret = sandbox.fixtures().client_secret.expose();
+    let token = sandbox.fixtures().refresh_token.expose();
     let good = [
         ("grant_type", "refresh_token"),
         ("client_id", CLIENT_ID),
@@ -352,96 +375,106 @@ fn clients_grants_and_forms_are_checked() {
         ("grant_type", "", 400, "invalid_request"),
     ] {
         let fields = good.map(|(known, kept)| (known, if known == name { value } else { kept }));
-        let reply = form(&sandbox, "/token", &fields);
-        assert_eq!((reply.status, text(&reply.json(), "error")), (status, code), "{name}={value}");
+        let reply = post_form(&sandbox, "/token", &fields);
+        assert_eq!(
+            (reply.status, text_field(&reply.json(), "error")),
+            (status, code),
+            "{name}={value}"
+        );
     }
     let twice = [&good[..], &good[3..]].concat();
     assert!(
-        text(&form(&sandbox, "/token", &twice).json(), "error_description")
+        text_field(&post_form(&sandbox, "/token", &twice).json(), "error_description")
             .contains("single value")
     );
     assert_eq!(
-        ask(&sandbox, "POST", "/token", "Content-Type: application/json\r\n", "{}").status,
+        send_to_sandbox(&sandbox, "POST", "/token", "Content-Type: application/json\r\n", "{}")
+            .status,
         400
     );
-    assert_eq!(ask(&sandbox, "GET", "/token", "", "").status, 405);
+    assert_eq!(send_to_sandbox(&sandbox, "GET", "/token", "", "").status, 405);
     let basic = base64::engine::general_purpose::STANDARD.encode(format!("{CLIENT_ID}:{secret}"));
-    let headers = format!("{FORM}Authorization: Basic {basic}\r\n");
+    let headers = format!("{FORM_HEADER}Authorization: Basic {basic}\r\n");
     let body = format!("grant_type=refresh_token&refresh_token={token}");
-    assert_eq!(ask(&sandbox, "POST", "/token", &headers, &body).status, 200);
+    assert_eq!(send_to_sandbox(&sandbox, "POST", "/token", &headers, &body).status, 200);
 }
 
 #[test]
 fn a_refresh_token_used_twice_ends_the_login_when_tokens_rotate() {
-    let (sandbox, _) = sandbox(&["token=rotate"]);
-    let first = refresh(&sandbox, &[]).json();
-    let next = text(&first, "refresh_token");
+    let (sandbox, _) = start_sandbox(&["token=rotate"]);
+    let first = default_refresh_grant(&sandbox, &[]).json();
+    let next = text_field(&first, "refresh_token");
     assert!(next.starts_with("1//"), "{first}");
-    let second = refresh_with(&sandbox, next, &[]).json();
-    let newest = text(&second, "refresh_token");
-    let bearer = format!("Authorization: Bearer {}\r\n", text(&second, "access_token"));
-    assert_eq!(ask(&sandbox, "GET", "/v1/userinfo", &bearer, "").status, 200);
-    let reuse = refresh_with(&sandbox, next, &[]);
-    assert_eq!((reuse.status, text(&reuse.json(), "error")), (400, "invalid_grant"));
-    assert_eq!(refresh_with(&sandbox, newest, &[]).status, 400);
-    assert_eq!(ask(&sandbox, "GET", "/v1/userinfo", &bearer, "").status, 401);
+    let second = refresh_token_grant(&sandbox, next, &[]).json();
+    let newest = text_field(&second, "refresh_token");
+    let bearer = format!("Authorization: Bearer {}\r\n", text_field(&second, "access_token"));
+    assert_eq!(send_to_sandbox(&sandbox, "GET", "/v1/userinfo", &bearer, "").status, 200);
+    let reuse = refresh_token_grant(&sandbox, next, &[]);
+    assert_eq!((reuse.status, text_field(&reuse.json(), "error")), (400, "invalid_grant"));
+    assert_eq!(refresh_token_grant(&sandbox, newest, &[]).status, 400);
+    assert_eq!(send_to_sandbox(&sandbox, "GET", "/v1/userinfo", &bearer, "").status, 401);
 }
 
 #[test]
-fn a_revoked_login_is_over() {
-    let (sandbox, _) = sandbox(&[]);
-    let access = refresh(&sandbox, &[]).json();
+fn a_revoked_login_is_invalid() {
+    let (sandbox, _) = start_sandbox(&[]);
+    let access = default_refresh_grant(&sandbox, &[]).json();
     assert_eq!(
-        form(&sandbox, "/revoke", &[("token", sandbox.cast().refresh_token.expose())]).status,
+        post_form(&sandbox, "/revoke", &[("token", sandbox.fixtures().refresh_token.expose())])
+            .status,
         200
     );
-    let after = refresh(&sandbox, &[]).json();
-    assert_eq!(text(&after, "error_description"), "Token has been expired or revoked.");
-    let told = get(&sandbox, &format!("/tokeninfo?access_token={}", text(&access, "access_token")));
+    let after = default_refresh_grant(&sandbox, &[]).json();
+    assert_eq!(text_field(&after, "error_description"), "Token has been expired or revoked.");
+    let told = get_path(
+        &sandbox,
+        &format!("/tokeninfo?access_token={}", text_field(&access, "access_token")),
+    );
     assert_eq!(told.status, 400);
-    assert_eq!(form(&sandbox, "/revoke", &[("token", "1//other")]).status, 400);
+    assert_eq!(post_form(&sandbox, "/revoke", &[("token", "1//other")]).status, 400);
 }
 
 #[test]
 fn the_metadata_server_repeats_its_token_until_near_its_end() {
-    let (sandbox, clock) = sandbox(&[]);
+    let (sandbox, clock) = start_sandbox(&[]);
     let path = "/computeMetadata/v1/instance/service-accounts/default/token";
-    let first = get(&sandbox, path);
+    let first = get_path(&sandbox, path);
     assert!(first.head.contains("Metadata-Flavor: Google\r\n"), "{}", first.head);
     clock.0.fetch_add(3200, Ordering::Relaxed);
-    let second = get(&sandbox, path).json();
+    let second = get_path(&sandbox, path).json();
     assert_eq!(second["access_token"], first.json()["access_token"]);
     assert_eq!(second["expires_in"], 399);
     let scoped =
-        get(&sandbox, &format!("{path}?scopes=https://www.googleapis.com/auth/compute")).json();
+        get_path(&sandbox, &format!("{path}?scopes=https://www.googleapis.com/auth/compute"))
+            .json();
     assert_ne!(scoped["access_token"], second["access_token"]);
     clock.0.fetch_add(100, Ordering::Relaxed);
-    let third = get(&sandbox, path).json();
+    let third = get_path(&sandbox, path).json();
     assert_ne!(third["access_token"], second["access_token"]);
     assert_eq!(third["expires_in"], 3599);
-    assert_eq!(ask(&sandbox, "GET", path, "", "").status, 403);
+    assert_eq!(send_to_sandbox(&sandbox, "GET", path, "", "").status, 403);
     let browser = "Metadata-Flavor: Google\r\nOrigin: http://evil.example\r\n";
-    assert_eq!(ask(&sandbox, "GET", path, browser, "").status, 403);
+    assert_eq!(send_to_sandbox(&sandbox, "GET", path, browser, "").status, 403);
 }
 
 /// What a fault must do to a refresh: a word in the head or the body of the reply, or no reply.
 #[test]
 fn every_fault_does_what_it_says() {
     let long = "x".repeat(20_000);
-    for known in FAULTS.iter().filter(|known| known.is_for("token")) {
-        let (sandbox, _) = sandbox(&[&format!("token={}", known.name)]);
+    for known in FAULTS.iter().filter(|known| known.applies_to("token")) {
+        let (sandbox, _) = start_sandbox(&[&format!("token={}", known.name)]);
         if known.name == "hang" || known.name == "slow" {
             let body = format!("grant_type=refresh_token&client_id={CLIENT_ID}");
             let text = format!(
-                "POST /token HTTP/1.1\r\nHost: x\r\n{FORM}Content-Length: {}\r\n\r\n{body}",
+                "POST /token HTTP/1.1\r\nHost: x\r\n{FORM_HEADER}Content-Length: {}\r\n\r\n{body}",
                 body.len()
             );
-            let all = exchange(&sandbox, text.as_bytes(), Duration::from_millis(50));
+            let all = raw_exchange(&sandbox, text.as_bytes(), Duration::from_millis(50));
             assert_eq!(all.is_empty(), known.name == "hang");
             assert!(!all.ends_with(b"}"));
             continue;
         }
-        let reply = refresh(&sandbox, &[]);
+        let reply = default_refresh_grant(&sandbox, &[]);
         let (head, answer, body) =
             (&reply.head, reply.json(), String::from_utf8_lossy(&reply.body));
         let holds = match known.name {
@@ -457,8 +490,8 @@ fn every_fault_does_what_it_says() {
             "encoded" => head.contains("Content-Encoding: gzip"),
             "missing" => answer.is_object() && answer.get("access_token").is_none(),
             "null-token" => answer.get("access_token").is_some_and(Value::is_null),
-            "bad-token" => text(&answer, "access_token").contains(" words\r\n"),
-            "long-token" => text(&answer, "access_token") == long,
+            "bad-token" => text_field(&answer, "access_token").contains(" words\r\n"),
+            "long-token" => text_field(&answer, "access_token") == long,
             "string-expiry" => answer["expires_in"] == "3599",
             "text-expiry" => answer["expires_in"] == "soon",
             "no-expiry" => answer["access_token"].is_string() && answer.get("expires_in").is_none(),
@@ -470,12 +503,12 @@ fn every_fault_does_what_it_says() {
             "two-lengths" => head.matches("Content-Length").count() == 2,
             "bad-chunk" => head.contains("chunked") && body.starts_with("xyz"),
             "interim" => head.contains("103") && body.matches("103 Early").count() == 8,
-            "revoked" => text(&answer, "error_description").contains("revoked"),
-            "rapt" => text(&answer, "error_subtype") == "invalid_rapt",
-            "control" => text(&answer, "error_description").contains('\u{1b}'),
-            "reflect" => body.contains(sandbox.cast().refresh_token.expose()),
-            "denied" => text(&answer, "error") == "invalid_target",
-            "expired-subject" => text(&answer, "error_description").contains("expired"),
+            "revoked" => text_field(&answer, "error_description").contains("revoked"),
+            "rapt" => text_field(&answer, "error_subtype") == "invalid_rapt",
+            "control" => text_field(&answer, "error_description").contains('\u{1b}'),
+            "reflect" => body.contains(sandbox.fixtures().refresh_token.expose()),
+            "denied" => text_field(&answer, "error") == "invalid_target",
+            "expired-subject" => text_field(&answer, "error_description").contains("expired"),
             "rotate" => answer["refresh_token"].is_string(),
             unknown => panic!("{unknown} has no test"),
         };
@@ -486,7 +519,7 @@ fn every_fault_does_what_it_says() {
 #[test]
 fn statuses_are_answered_as_often_as_asked_on_every_route() {
     for route in ROUTES {
-        let (sandbox, _) = sandbox(&[&format!("{}=503+retry-after:7x2", route.name)]);
+        let (sandbox, _) = start_sandbox(&[&format!("{}=503+retry-after:7x2", route.name)]);
         let path = match route.name {
             "token" => "/token",
             "metadata" => "/",
@@ -520,41 +553,44 @@ fn statuses_are_answered_as_often_as_asked_on_every_route() {
             unknown => panic!("{unknown} has no test"),
         };
         for failing in [true, true, false] {
-            let reply = get(&sandbox, path);
+            let reply = get_path(&sandbox, path);
             assert_eq!(reply.status == 503, failing, "{}", route.name);
             assert_eq!(reply.head.contains("Retry-After: 7\r\n"), failing);
         }
-        assert_eq!((sandbox.count(route.name), sandbox.count("")), (3, 0));
+        assert_eq!((sandbox.request_count(route.name), sandbox.request_count("")), (3, 0));
     }
 }
 
 #[test]
 fn one_connection_carries_many_requests() {
-    let (sandbox, _) = sandbox(&[]);
+    let (sandbox, _) = start_sandbox(&[]);
     let one = "HEAD /certs HTTP/1.1\r\nHost: x\r\n\r\n";
     let last = "GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    let all = exchange(&sandbox, format!("{one}{one}{last}").as_bytes(), Duration::from_secs(5));
+    let all =
+        raw_exchange(&sandbox, format!("{one}{one}{last}").as_bytes(), Duration::from_secs(5));
     let all = String::from_utf8(all).unwrap();
     assert_eq!((all.matches("HTTP/1.1 200").count(), all.matches("HTTP/1.1 404").count()), (2, 1));
     assert!(!all.contains("\"keys\""), "HEAD has no body: {all}");
-    assert_eq!((sandbox.count("certs"), sandbox.count("")), (2, 1));
+    assert_eq!((sandbox.request_count("certs"), sandbox.request_count("")), (2, 1));
     let huge = format!("POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", 2 << 20);
     assert!(
-        exchange(&sandbox, huge.as_bytes(), Duration::from_secs(5)).starts_with(b"HTTP/1.1 413")
+        raw_exchange(&sandbox, huge.as_bytes(), Duration::from_secs(5))
+            .starts_with(b"HTTP/1.1 413")
     );
     let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(20_000));
     assert!(
-        exchange(&sandbox, long.as_bytes(), Duration::from_secs(5)).starts_with(b"HTTP/1.1 431")
+        raw_exchange(&sandbox, long.as_bytes(), Duration::from_secs(5))
+            .starts_with(b"HTTP/1.1 431")
     );
 }
 
 #[test]
 fn the_folder_is_private_and_goes_with_the_sandbox() {
-    let (sandbox, _) = sandbox(&[]);
+    let (sandbox, _) = start_sandbox(&[]);
     let folder = sandbox.folder().to_owned();
     for file in [sandbox.service_account_file(), sandbox.authorized_user_file()] {
         let value: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-        assert_eq!(text(&value, "token_uri"), format!("{}/token", sandbox.url()));
+        assert_eq!(text_field(&value, "token_uri"), format!("{}/token", sandbox.url()));
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;

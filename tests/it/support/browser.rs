@@ -24,17 +24,17 @@ impl Page {
     }
 
     /// A value of the query where it sends the browser.
-    pub(crate) fn back(&self, name: &str) -> Option<String> {
+    pub(crate) fn redirect_parameter(&self, name: &str) -> Option<String> {
         let query = self.location().split_once('?')?.1;
         let mut pairs = form_urlencoded::parse(query.as_bytes());
         pairs.find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
     }
 
     /// The values of all inputs of this name, as the page shows them.
-    pub(crate) fn inputs(&self, name: &str) -> Vec<String> {
-        let mark = format!(" name=\"{name}\"");
+    pub(crate) fn input_values(&self, name: &str) -> Vec<String> {
+        let attribute = format!(" name=\"{name}\"");
         let tags = self.body.split("<input").skip(1).filter_map(|rest| rest.split_once('>'));
-        tags.filter(|(tag, _)| tag.contains(&mark))
+        tags.filter(|(tag, _)| tag.contains(&attribute))
             .filter_map(|(tag, _)| {
                 Some(tag.split_once("value=\"")?.1.split_once('"')?.0.to_owned())
             })
@@ -43,7 +43,7 @@ impl Page {
 }
 
 /// Sends a request to a loopback address.
-pub(crate) fn send(method: &str, url: &str, headers: &str, body: &str) -> Page {
+pub(crate) fn send_request(method: &str, url: &str, headers: &str, body: &str) -> Page {
     let rest = url.strip_prefix("http://").expect("an http URL");
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let mut stream = TcpStream::connect(authority).expect("a listener");
@@ -63,13 +63,13 @@ pub(crate) fn send(method: &str, url: &str, headers: &str, body: &str) -> Page {
 }
 
 /// Follows a link.
-pub(crate) fn visit(url: &str) -> Page {
-    send("GET", url, "", "")
+pub(crate) fn get_page(url: &str) -> Page {
+    send_request("GET", url, "", "")
 }
 
 /// What the person does with the form.
 #[derive(Clone, Copy)]
-pub(crate) struct Choice<'a> {
+pub(crate) struct ConsentChoice<'a> {
     /// The button: `allow` or `deny`.
     pub(crate) button: &'a str,
     /// Who they are, where they may say.
@@ -79,22 +79,23 @@ pub(crate) struct Choice<'a> {
 }
 
 /// The usual one.
-pub(crate) const ALLOW: Choice<'static> = Choice { button: "allow", account: None, scopes: None };
+pub(crate) const ALLOW: ConsentChoice<'static> =
+    ConsentChoice { button: "allow", account: None, scopes: None };
 
 /// Sends the form of a page, which was found at `url`.
-pub(crate) fn press(url: &str, page: &Page, choice: Choice<'_>) -> Page {
+pub(crate) fn submit_form(url: &str, page: &Page, choice: ConsentChoice<'_>) -> Page {
     let mut fields = form_urlencoded::Serializer::new(String::new());
-    for token in page.inputs("token") {
+    for token in page.input_values("token") {
         fields.append_pair("token", &token);
     }
-    let shown = page.inputs("account");
-    if let Some(account) = choice.account.or(shown.first().map(String::as_str)) {
+    let listed_accounts = page.input_values("account");
+    if let Some(account) = choice.account.or(listed_accounts.first().map(String::as_str)) {
         fields.append_pair("account", account);
     }
-    let shown = page.inputs("scope");
+    let listed_scopes = page.input_values("scope");
     match choice.scopes {
         Some(scopes) => fields.extend_pairs(scopes.iter().map(|scope| ("scope", scope))),
-        None => fields.extend_pairs(shown.iter().map(|scope| ("scope", scope))),
+        None => fields.extend_pairs(listed_scopes.iter().map(|scope| ("scope", scope))),
     };
     fields.append_pair("decision", choice.button);
     let origin = url.split('/').take(3).collect::<Vec<_>>().join("/");
@@ -103,12 +104,12 @@ pub(crate) fn press(url: &str, page: &Page, choice: Choice<'_>) -> Page {
          Sec-Fetch-Site: same-origin\r\n"
     );
     // A form without an action goes to the page's own address.
-    send("POST", url, &headers, &fields.finish())
+    send_request("POST", url, &headers, &fields.finish())
 }
 
 /// Visits and decides; what comes back leads to the program.
-pub(crate) fn decide(url: &str, choice: Choice<'_>) -> Page {
-    let page = visit(url);
+pub(crate) fn submit_consent(url: &str, choice: ConsentChoice<'_>) -> Page {
+    let page = get_page(url);
     assert_eq!(page.status, 200, "{}\n{}", page.head, page.body);
-    press(url, &page, choice)
+    submit_form(url, &page, choice)
 }

@@ -2,8 +2,8 @@
 //! network that is a script. What must hold for every run is checked after every run.
 
 pub(crate) mod browser;
-mod doubles;
-pub(crate) mod samples;
+pub(crate) mod sample_credentials;
+mod test_doubles;
 
 use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
@@ -18,14 +18,15 @@ use gauth::world::clock::Clock;
 use gauth::world::env::Env;
 use gauth::world::folders::Folders;
 use gauth::world::streams::Streams;
-use gauth::world::terminal::{Terminal, Typist};
+use gauth::world::terminal::{ScriptedInput, Terminal};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-pub(crate) use doubles::{
-    Exchange, Hand, Sent, get, iam, metadata, nothing, ping, post, put, sts, token,
+use test_doubles::{CapturedOutput, DeterministicRandom, ScriptedHttp, WriteHook};
+pub(crate) use test_doubles::{
+    ManualClock, MockExchange, SentRequest, get_response, iam_response, metadata_ping,
+    metadata_response, post_response, put_response, sts_response, token_response, without_response,
 };
-use doubles::{Kept, Printing, Script, Seeded};
 
 /// 2026-01-02T03:04:05Z.
 pub(crate) const NOW: i64 = 1_767_323_045;
@@ -34,13 +35,13 @@ pub(crate) const NOW: i64 = 1_767_323_045;
 pub(crate) struct Home {
     folder: tempfile::TempDir,
     /// The time there.
-    pub(crate) clock: Arc<Hand>,
+    pub(crate) clock: Arc<ManualClock>,
 }
 
 impl Home {
     pub(crate) fn new() -> Rc<Home> {
         let folder = tempfile::tempdir().expect("a folder");
-        Rc::new(Home { folder, clock: Arc::new(Hand::at(NOW)) })
+        Rc::new(Home { folder, clock: Arc::new(ManualClock::at_unix_seconds(NOW)) })
     }
 
     /// A path below the home folder.
@@ -78,96 +79,99 @@ impl Home {
     }
 
     /// The only entry of the cache.
-    pub(crate) fn entry(&self) -> PathBuf {
-        let names = self.names(TOKENS);
+    pub(crate) fn cache_entry(&self) -> PathBuf {
+        let names = self.names(TOKEN_CACHE_FOLDER);
         let entries: Vec<&String> = names.iter().filter(|name| name.len() == 64).collect();
         assert_eq!(entries.len(), 1, "{names:?}");
-        self.path(TOKENS).join(entries[0])
+        self.path(TOKEN_CACHE_FOLDER).join(entries[0])
     }
 
     /// Text with this folder called HOME.
-    fn shown(&self, text: &str) -> String {
+    fn hide_home(&self, text: &str) -> String {
         text.replace(&*self.folder.path().to_string_lossy(), "HOME")
     }
 }
 
 /// The cache.
-pub(crate) const TOKENS: &str = ".config/gauth/tokens";
+pub(crate) const TOKEN_CACHE_FOLDER: &str = ".config/gauth/tokens";
 /// gcloud's folder.
 #[cfg(feature = "gcloud-store")]
-pub(crate) const GCLOUD: &str = ".config/gcloud";
+pub(crate) const GCLOUD_FOLDER: &str = ".config/gcloud";
 /// The ADC file.
-pub(crate) const ADC: &str = ".config/gcloud/application_default_credentials.json";
+pub(crate) const ADC_FILE: &str = ".config/gcloud/application_default_credentials.json";
 
 /// What came of a run.
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct RunOutput {
     pub(crate) status: u8,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     /// What GitHub's runner was told to hide, in order; those lines are not in `stderr`.
     pub(crate) masks: Vec<String>,
-    pub(crate) sent: Vec<Sent>,
+    pub(crate) requests: Vec<SentRequest>,
     /// What the person at the terminal was asked.
-    pub(crate) asked: Vec<String>,
+    pub(crate) prompts: Vec<String>,
 }
 
-impl Ran {
+impl RunOutput {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).expect("JSON on standard output")
     }
 }
 
-type Step = Box<dyn Fn(&Home)>;
-type Typing = Rc<dyn Fn(&Home)>;
+type SetupStep = Box<dyn Fn(&Home)>;
+type InputHook = Rc<dyn Fn(&Home)>;
 
 /// A run that is being prepared, and what is expected of it.
 pub(crate) struct Test {
-    words: Vec<OsString>,
+    args: Vec<OsString>,
     variables: Vec<(String, OsString)>,
-    steps: Vec<Step>,
-    script: Vec<Exchange>,
-    input: Vec<u8>,
+    setup_steps: Vec<SetupStep>,
+    exchanges: Vec<MockExchange>,
+    stdin: Vec<u8>,
     home: Option<Rc<Home>>,
     secrets: Vec<String>,
     started: Option<i64>,
-    attended: bool,
-    ci: bool,
-    typed: Vec<(String, Typing)>,
-    printing: Printing,
+    is_interactive: bool,
+    is_ci: bool,
+    typed_lines: Vec<(String, InputHook)>,
+    on_write: WriteHook,
     /// Any of these.
-    status: Vec<u8>,
-    stdout: Option<String>,
-    stderr: Option<String>,
-    says: Vec<String>,
-    tries: Vec<String>,
-    warns: Vec<String>,
-    tells: String,
+    expected_statuses: Vec<u8>,
+    expected_stdout: Option<String>,
+    expected_stderr: Option<String>,
+    expected_errors: Vec<String>,
+    expected_hints: Vec<String>,
+    expected_warnings: Vec<String>,
+    expected_notice: String,
 }
 
 impl Test {
     /// The words behind `gauth`, with `{home}` for the home folder.
-    pub(crate) fn new(words: &str) -> Test {
+    pub(crate) fn new(args: &str) -> Test {
         Test {
-            words: words.split_whitespace().map(OsString::from).collect(),
+            args: args.split_whitespace().map(OsString::from).collect(),
             variables: Vec::new(),
-            steps: Vec::new(),
-            script: Vec::new(),
-            input: Vec::new(),
+            setup_steps: Vec::new(),
+            exchanges: Vec::new(),
+            stdin: Vec::new(),
             home: None,
-            secrets: samples::SECRETS.iter().map(|secret| (*secret).to_owned()).collect(),
+            secrets: sample_credentials::PLANTED_SECRETS
+                .iter()
+                .map(|secret| (*secret).to_owned())
+                .collect(),
             started: None,
-            attended: false,
-            ci: false,
-            typed: Vec::new(),
-            printing: Rc::new(|_| Ok(())),
-            status: vec![0],
-            stdout: None,
-            stderr: None,
-            says: Vec::new(),
-            tries: Vec::new(),
-            warns: Vec::new(),
-            tells: String::new(),
+            is_interactive: false,
+            is_ci: false,
+            typed_lines: Vec::new(),
+            on_write: Rc::new(|_| Ok(())),
+            expected_statuses: vec![0],
+            expected_stdout: None,
+            expected_stderr: None,
+            expected_errors: Vec::new(),
+            expected_hints: Vec::new(),
+            expected_warnings: Vec::new(),
+            expected_notice: String::new(),
         }
     }
 
@@ -178,8 +182,8 @@ impl Test {
     }
 
     /// A word that may hold spaces or no text at all.
-    pub(crate) fn word(mut self, word: impl AsRef<OsStr>) -> Test {
-        self.words.push(word.as_ref().to_owned());
+    pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Test {
+        self.args.push(arg.as_ref().to_owned());
         self
     }
 
@@ -195,42 +199,42 @@ impl Test {
 
     pub(crate) fn file_with_mode(self, below: &str, bytes: impl AsRef<[u8]>, mode: u32) -> Test {
         let (below, bytes) = (below.to_owned(), bytes.as_ref().to_vec());
-        self.step(move |home| home.write_with_mode(&below, &bytes, mode))
+        self.setup(move |home| home.write_with_mode(&below, &bytes, mode))
     }
 
     /// The same of JSON, with `{home}` for the home folder.
     pub(crate) fn json(self, below: &str, value: &Value) -> Test {
         let (below, text) = (below.to_owned(), value.to_string());
-        self.step(move |home| {
+        self.setup(move |home| {
             home.write(&below, text.replace("{home}", &home.folder.path().to_string_lossy()));
         })
     }
 
     /// The subject token of federated identities, in its file.
-    pub(crate) fn subject(self) -> Test {
-        self.file("subject", format!("{}\n", samples::SUBJECT))
+    pub(crate) fn subject_token_file(self) -> Test {
+        self.file("subject", format!("{}\n", sample_credentials::SUBJECT_TOKEN))
     }
 
     /// Anything else that has to be done to the home folder first.
-    pub(crate) fn step(mut self, step: impl Fn(&Home) + 'static) -> Test {
-        self.steps.push(Box::new(step));
+    pub(crate) fn setup(mut self, setup_step: impl Fn(&Home) + 'static) -> Test {
+        self.setup_steps.push(Box::new(setup_step));
         self
     }
 
     /// The next request that is sent, and its answer.
-    pub(crate) fn google(mut self, exchange: Exchange) -> Test {
-        self.script.push(exchange);
+    pub(crate) fn expect_request(mut self, exchange: MockExchange) -> Test {
+        self.exchanges.push(exchange);
         self
     }
 
     /// The same several times over.
-    pub(crate) fn google_times(mut self, times: usize, exchange: &Exchange) -> Test {
-        self.script.extend(std::iter::repeat_n(exchange.clone(), times));
+    pub(crate) fn expect_requests(mut self, times: usize, exchange: &MockExchange) -> Test {
+        self.exchanges.extend(std::iter::repeat_n(exchange.clone(), times));
         self
     }
 
-    pub(crate) fn input(mut self, bytes: impl AsRef<[u8]>) -> Test {
-        self.input = bytes.as_ref().to_vec();
+    pub(crate) fn stdin(mut self, bytes: impl AsRef<[u8]>) -> Test {
+        self.stdin = bytes.as_ref().to_vec();
         self
     }
 
@@ -247,140 +251,142 @@ impl Test {
     }
 
     /// Somebody sits at a terminal.
-    pub(crate) fn attended(mut self) -> Test {
-        self.attended = true;
+    pub(crate) fn interactive(mut self) -> Test {
+        self.is_interactive = true;
         self
     }
 
     /// There is a terminal, but nobody sits at it: this is CI.
-    pub(crate) fn unattended_terminal(mut self) -> Test {
-        self.ci = true;
-        self.attended()
+    pub(crate) fn ci_terminal(mut self) -> Test {
+        self.is_ci = true;
+        self.interactive()
     }
 
     /// What is typed at the next question, which nobody may see.
-    pub(crate) fn types(self, line: &str) -> Test {
-        self.types_after(line, |_| {})
+    pub(crate) fn type_line(self, line: &str) -> Test {
+        self.type_line_after(line, |_| {})
     }
 
     /// The same, once something else has happened.
-    pub(crate) fn types_after(mut self, line: &str, before: impl Fn(&Home) + 'static) -> Test {
-        self.typed.push((line.to_owned(), Rc::new(before)));
-        self.attended()
+    pub(crate) fn type_line_after(mut self, line: &str, before: impl Fn(&Home) + 'static) -> Test {
+        self.typed_lines.push((line.to_owned(), Rc::new(before)));
+        self.interactive()
     }
 
     /// What happens when something is printed, before it is.
-    pub(crate) fn printing(
+    pub(crate) fn on_write(
         mut self,
-        printing: impl Fn(&Home) -> std::io::Result<()> + 'static,
+        on_write: impl Fn(&Home) -> std::io::Result<()> + 'static,
     ) -> Test {
-        self.printing = Rc::new(printing);
+        self.on_write = Rc::new(on_write);
         self
     }
 
-    pub(crate) fn status(self, status: u8) -> Test {
-        self.any_status(&[status])
+    pub(crate) fn expect_status(self, status: u8) -> Test {
+        self.expect_any_status(&[status])
     }
 
     /// One of these.
-    pub(crate) fn any_status(mut self, status: &[u8]) -> Test {
-        self.status = status.to_vec();
+    pub(crate) fn expect_any_status(mut self, statuses: &[u8]) -> Test {
+        self.expected_statuses = statuses.to_vec();
         self
     }
 
     /// Standard output, whole.
-    pub(crate) fn stdout(mut self, stdout: &str) -> Test {
-        self.stdout = Some(stdout.to_owned());
+    pub(crate) fn expect_stdout(mut self, stdout: &str) -> Test {
+        self.expected_stdout = Some(stdout.to_owned());
         self
     }
 
     /// Standard error, whole.
-    pub(crate) fn stderr(mut self, stderr: &str) -> Test {
-        self.stderr = Some(stderr.to_owned());
+    pub(crate) fn expect_stderr(mut self, stderr: &str) -> Test {
+        self.expected_stderr = Some(stderr.to_owned());
         self
     }
 
     /// Words in the first line of an error.
-    pub(crate) fn says(mut self, words: &str) -> Test {
-        self.says.push(words.to_owned());
+    pub(crate) fn expect_error(mut self, text: &str) -> Test {
+        self.expected_errors.push(text.to_owned());
         self
     }
 
     /// Words in its second line.
-    pub(crate) fn tries(mut self, words: &str) -> Test {
-        self.tries.push(words.to_owned());
+    pub(crate) fn expect_hint(mut self, text: &str) -> Test {
+        self.expected_hints.push(text.to_owned());
         self
     }
 
     /// Words in a warning.
-    pub(crate) fn warns(mut self, words: &str) -> Test {
-        self.warns.push(words.to_owned());
+    pub(crate) fn expect_warning(mut self, text: &str) -> Test {
+        self.expected_warnings.push(text.to_owned());
         self
     }
 
     /// What a person is told, in one piece: neither warning nor error.
-    pub(crate) fn tells(mut self, text: &str) -> Test {
-        text.clone_into(&mut self.tells);
+    pub(crate) fn expect_notice(mut self, text: &str) -> Test {
+        text.clone_into(&mut self.expected_notice);
         self
     }
 
     /// Runs it; without a home of its own, a second time with everything said that `-vv` says.
     #[track_caller]
-    pub(crate) fn run(self) -> Ran {
+    pub(crate) fn run(self) -> RunOutput {
         match &self.home {
-            Some(home) => self.once(home, false),
+            Some(home) => self.run_once(home, false),
             None => {
-                let ran = self.once(&Home::new(), false);
-                self.once(&Home::new(), true);
+                let ran = self.run_once(&Home::new(), false);
+                self.run_once(&Home::new(), true);
                 ran
             }
         }
     }
 
     #[track_caller]
-    fn once(&self, home: &Rc<Home>, loud: bool) -> Ran {
-        for step in &self.steps {
+    fn run_once(&self, home: &Rc<Home>, very_verbose: bool) -> RunOutput {
+        for step in &self.setup_steps {
             step(home);
         }
-        let (stdout, stderr) = (Kept::new(&self.printing, home), Rc::new(RefCell::new(Vec::new())));
-        let script = Script::new(&self.script, home);
-        let sent = script.sent();
-        let mut world = self.world(home, script, stdout.clone(), Rc::clone(&stderr), loud);
-        let (typist, asked) = self.typist(home);
-        world.terminal.typist = Some(typist);
-        let words = self.words(home.folder.path());
-        let outcome = catch_unwind(AssertUnwindSafe(|| cli::run(&words, &world)));
+        let (stdout, stderr) =
+            (CapturedOutput::new(&self.on_write, home), Rc::new(RefCell::new(Vec::new())));
+        let http = ScriptedHttp::new(&self.exchanges, home);
+        let requests = http.sent();
+        let mut world = self.world(home, http, stdout.clone(), Rc::clone(&stderr), very_verbose);
+        let (typist, prompts) = self.typist(home);
+        world.terminal.scripted_input = Some(typist);
+        let args = self.args(home.folder.path());
+        let outcome = catch_unwind(AssertUnwindSafe(|| cli::run(&args, &world)));
         let stderr = String::from_utf8(stderr.take()).expect("text on standard error");
         let (masks, stderr) = self.masks(&stderr);
-        let ran = Ran {
+        let ran = RunOutput {
             masks,
-            status: outcome.unwrap_or_else(|_| panic!("{:?} panicked\n{stderr}", self.words)).0,
-            stdout: home.shown(&String::from_utf8(stdout.take()).expect("text")),
-            stderr: home.shown(&stderr),
-            sent: sent.take(),
-            asked: asked.take(),
+            status: outcome.unwrap_or_else(|_| panic!("{:?} panicked\n{stderr}", self.args)).0,
+            stdout: home.hide_home(&String::from_utf8(stdout.take()).expect("text")),
+            stderr: home.hide_home(&stderr),
+            requests: requests.take(),
+            prompts: prompts.take(),
         };
         // The next process begins later than this one ended.
         home.clock.sleep(std::time::Duration::from_millis(1));
-        assert_eq!(ran.sent.len(), self.script.len(), "requests: {ran:#?}");
-        assert_eq!(ran.asked.len(), self.typed.len(), "questions: {ran:#?}");
-        self.check(&ran, loud);
+        assert_eq!(ran.requests.len(), self.exchanges.len(), "requests: {ran:#?}");
+        assert_eq!(ran.prompts.len(), self.typed_lines.len(), "questions: {ran:#?}");
+        self.check(&ran, very_verbose);
         ran
     }
 
     /// Types what the case says, and keeps the questions.
-    fn typist(&self, home: &Rc<Home>) -> (Typist, Rc<RefCell<Vec<String>>>) {
-        let asked: Rc<RefCell<Vec<String>>> = Rc::default();
-        let (typed, home, kept) = (self.typed.clone(), Rc::clone(home), Rc::clone(&asked));
+    fn typist(&self, home: &Rc<Home>) -> (ScriptedInput, Rc<RefCell<Vec<String>>>) {
+        let prompts: Rc<RefCell<Vec<String>>> = Rc::default();
+        let (typed_lines, home, recorded_prompts) =
+            (self.typed_lines.clone(), Rc::clone(home), Rc::clone(&prompts));
         let typist = move |question: &str| {
-            let number = kept.borrow().len();
-            let next = typed.get(number);
+            let number = recorded_prompts.borrow().len();
+            let next = typed_lines.get(number);
             let (line, before) = next.unwrap_or_else(|| panic!("unexpected: {question}"));
-            kept.borrow_mut().push(question.to_owned());
+            recorded_prompts.borrow_mut().push(question.to_owned());
             before(&home);
             Zeroizing::new(line.clone())
         };
-        (Box::new(typist), asked)
+        (Box::new(typist), prompts)
     }
 
     /// What the runner of GitHub Actions takes out of standard error, and what it leaves.
@@ -393,43 +399,45 @@ impl Test {
         (masks.into_iter().map(value).collect(), rest.concat())
     }
 
-    fn words(&self, home: &Path) -> Vec<OsString> {
-        let place = |word: &OsString| replace_home(word, home);
-        std::iter::once(OsString::from("gauth")).chain(self.words.iter().map(place)).collect()
+    fn args(&self, home: &Path) -> Vec<OsString> {
+        let expand_home = |word: &OsString| replace_home(word, home);
+        std::iter::once(OsString::from("gauth")).chain(self.args.iter().map(expand_home)).collect()
     }
 
     fn world(
         &self,
         home: &Rc<Home>,
-        script: Script,
-        stdout: Kept,
+        http: ScriptedHttp,
+        stdout: CapturedOutput,
         stderr: Rc<RefCell<Vec<u8>>>,
-        loud: bool,
+        very_verbose: bool,
     ) -> World {
-        let at_home = |value: &OsString| replace_home(value, home.folder.path());
+        let expand_home = |value: &OsString| replace_home(value, home.folder.path());
         let mut variables = std::collections::BTreeMap::new();
         variables.insert("HOME".to_owned(), home.folder.path().into());
-        if loud {
+        if very_verbose {
             variables.insert("GAUTH_LOG".to_owned(), "2".into());
         }
-        variables.extend(self.variables.iter().map(|(name, value)| (name.clone(), at_home(value))));
+        variables
+            .extend(self.variables.iter().map(|(name, value)| (name.clone(), expand_home(value))));
         let env = Env::Fixed(variables);
-        let mut folders = Folders::of(&env);
-        folders.root = home.path("root");
+        let mut folders = Folders::from_env(&env);
+        folders.system_root = home.path("root");
         let mut terminal = Terminal::captured(stderr);
         let columns = env.text(&gauth::world::env::COLUMNS).expect("text");
         terminal.width = columns.map_or(80, |columns| columns.parse().expect("a number"));
-        let input = Box::new(std::io::Cursor::new(self.input.clone()));
-        let mut streams = Streams::other(input, Box::new(stdout));
-        (terminal.attended, terminal.is_terminal) = (self.attended && !self.ci, self.attended);
-        streams.in_is_terminal = self.attended;
+        let input = Box::new(std::io::Cursor::new(self.stdin.clone()));
+        let mut streams = Streams::from_parts(input, Box::new(stdout));
+        (terminal.may_prompt, terminal.is_terminal) =
+            (self.is_interactive && !self.is_ci, self.is_interactive);
+        streams.stdin_is_terminal = self.is_interactive;
         World {
             folders,
             terminal,
             streams,
-            http: Box::new(script),
-            random: Box::new(Seeded::default()),
-            started: self.started.unwrap_or_else(|| home.clock.millis()),
+            http: Box::new(http),
+            random: Box::new(DeterministicRandom::default()),
+            started_at_millis: self.started.unwrap_or_else(|| home.clock.millis()),
             clock: Arc::clone(&home.clock) as Arc<dyn Clock>,
             env,
         }
@@ -437,70 +445,81 @@ impl Test {
 
     /// What the case asks for, and what holds for every run.
     #[track_caller]
-    fn check(&self, ran: &Ran, loud: bool) {
-        assert!(self.status.contains(&ran.status), "not {:?}: {ran:#?}", self.status);
+    fn check(&self, ran: &RunOutput, very_verbose: bool) {
+        assert!(
+            self.expected_statuses.contains(&ran.status),
+            "not {:?}: {ran:#?}",
+            self.expected_statuses
+        );
         let mut secrets = self.secrets.clone();
-        secrets.extend(self.typed.iter().map(|(line, _)| line.clone()));
-        secrets.extend(self.script.iter().flat_map(Exchange::secrets));
-        secrets.extend(ran.sent.iter().flat_map(Sent::secrets));
-        if let Some(leaked) = leak(&ran.stderr, &secrets) {
+        secrets.extend(self.typed_lines.iter().map(|(line, _)| line.clone()));
+        secrets.extend(self.exchanges.iter().flat_map(MockExchange::secrets));
+        secrets.extend(ran.requests.iter().flat_map(SentRequest::secrets));
+        if let Some(leaked) = find_leaked_secret(&ran.stderr, &secrets) {
             panic!("{leaked} is on standard error: {ran:#?}");
         }
-        let reports = ["status", "whoami", "cache", "inspect", "accounts", "logout"];
-        if self.words.iter().any(|word| reports.iter().any(|report| word == report))
-            && let Some(leaked) = leak(&ran.stdout, &secrets)
+        let report_commands = ["status", "whoami", "cache", "inspect", "accounts", "logout"];
+        if self.args.iter().any(|arg| report_commands.iter().any(|report| arg == report))
+            && let Some(leaked) = find_leaked_secret(&ran.stdout, &secrets)
         {
             panic!("{leaked} is in a report: {ran:#?}");
         }
         let odd = |letter: char| letter.is_control() && letter != '\n';
         assert!(!ran.stderr.contains(odd), "control characters: {ran:#?}");
-        assert!(ran.stderr.contains(&self.tells), "not told {:?}: {ran:#?}", self.tells);
+        assert!(
+            ran.stderr.contains(&self.expected_notice),
+            "not told {:?}: {ran:#?}",
+            self.expected_notice
+        );
         let warning = |line: &&str| line.starts_with("gauth: warning: ");
         // A hint may go on in lines that are indented as far as its first.
-        let said = ran.stderr.replacen(&self.tells, "", 1).replace("\n     ", " ");
-        let (warnings, other): (Vec<&str>, Vec<&str>) = said.lines().partition(warning);
-        for words in &self.warns {
-            assert!(warnings.iter().any(|line| line.contains(words)), "no {words:?} in {ran:#?}");
+        let notices = ran.stderr.replacen(&self.expected_notice, "", 1).replace("\n     ", " ");
+        let (warnings, other): (Vec<&str>, Vec<&str>) = notices.lines().partition(warning);
+        for text in &self.expected_warnings {
+            assert!(warnings.iter().any(|line| line.contains(text)), "no {text:?} in {ran:#?}");
         }
         match ran.status {
             0 => assert!(ran.stdout.ends_with('\n'), "{ran:#?}"),
             // A report all the same.
             10 => assert!(ran.stdout.contains("not valid: ") || ran.json()["valid"] == false),
             // Nobody reads any more, and nobody is told.
-            141 => assert!(loud || ran.stderr.is_empty(), "{ran:#?}"),
-            _ => self.check_failure(ran, &other, loud),
+            141 => assert!(very_verbose || ran.stderr.is_empty(), "{ran:#?}"),
+            _ => self.check_failure(ran, &other, very_verbose),
         }
-        if let Some(stdout) = &self.stdout {
+        if let Some(stdout) = &self.expected_stdout {
             assert_eq!(&ran.stdout, stdout, "{ran:#?}");
         }
-        if loud || self.words.iter().any(|word| word == "-v" || word == "-vv") {
+        if very_verbose || self.args.iter().any(|arg| arg == "-v" || arg == "-vv") {
             return;
         }
-        if let Some(stderr) = &self.stderr {
+        if let Some(stderr) = &self.expected_stderr {
             assert_eq!(&ran.stderr, stderr);
         }
         if matches!(ran.status, 0 | 10) {
-            assert!(other.is_empty() || self.stderr.is_some(), "{ran:#?}");
-            assert!(self.warns.len() >= warnings.len() || self.stderr.is_some(), "{ran:#?}");
+            assert!(other.is_empty() || self.expected_stderr.is_some(), "{ran:#?}");
+            assert!(
+                self.expected_warnings.len() >= warnings.len() || self.expected_stderr.is_some(),
+                "{ran:#?}"
+            );
         }
     }
 
     #[track_caller]
-    fn check_failure(&self, ran: &Ran, lines: &[&str], loud: bool) {
+    fn check_failure(&self, ran: &RunOutput, lines: &[&str], very_verbose: bool) {
         assert_eq!(ran.stdout, "", "{ran:#?}");
         let [before @ .., first, second] = lines else { panic!("no two lines: {ran:#?}") };
-        let verbose = loud || self.variables.iter().any(|(name, _)| name == "GAUTH_LOG");
-        let verbose = verbose || self.words.iter().any(|word| word == "-v" || word == "-vv");
+        let verbose = very_verbose || self.variables.iter().any(|(name, _)| name == "GAUTH_LOG");
+        let verbose = verbose || self.args.iter().any(|arg| arg == "-v" || arg == "-vv");
         assert!(before.is_empty() || verbose, "more than two lines: {ran:#?}");
         let message = first.strip_prefix("gauth: ").unwrap_or_else(|| panic!("{ran:#?}"));
         let hint = second.strip_prefix("try: ").unwrap_or_else(|| panic!("{ran:#?}"));
         assert!(!message.is_empty() && !hint.is_empty(), "{ran:#?}");
         assert!(!message.ends_with('.') && !hint.ends_with('.'), "a full stop: {ran:#?}");
-        for words in &self.says {
-            assert!(message.contains(words), "no {words:?} in {ran:#?}");
+        for text in &self.expected_errors {
+            assert!(message.contains(text), "no {text:?} in {ran:#?}");
         }
-        for words in &self.tries {
-            assert!(hint.contains(words), "no {words:?} in {ran:#?}");
+        for text in &self.expected_hints {
+            assert!(hint.contains(text), "no {text:?} in {ran:#?}");
         }
     }
 }
@@ -514,16 +533,16 @@ fn replace_home(value: &OsString, home: &Path) -> OsString {
 }
 
 /// The first of the secrets that `text` shows, plain, percent-encoded or in base64.
-fn leak<'a>(text: &str, secrets: &'a [String]) -> Option<&'a str> {
+fn find_leaked_secret<'a>(text: &str, secrets: &'a [String]) -> Option<&'a str> {
     use base64::Engine;
     use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
     let shows = |secret: &str| {
         let percent: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
         // The last letters of base64 depend on what follows.
-        let packed = [STANDARD_NO_PAD.encode(secret), URL_SAFE_NO_PAD.encode(secret)];
+        let base64_forms = [STANDARD_NO_PAD.encode(secret), URL_SAFE_NO_PAD.encode(secret)];
         text.contains(secret)
             || text.contains(&percent)
-            || packed.iter().any(|packed| text.contains(&packed[..packed.len() - 2]))
+            || base64_forms.iter().any(|encoded| text.contains(&encoded[..encoded.len() - 2]))
     };
     secrets
         .iter()
@@ -533,23 +552,23 @@ fn leak<'a>(text: &str, secrets: &'a [String]) -> Option<&'a str> {
 }
 
 /// Every mode of a folder's entries, for those who look for one that is too open.
-pub(crate) fn modes(folder: &Path, found: &mut Vec<(PathBuf, u32)>) {
+pub(crate) fn collect_modes(folder: &Path, found: &mut Vec<(PathBuf, u32)>) {
     use std::os::unix::fs::PermissionsExt;
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
-        let about = entry.metadata().expect("metadata");
-        found.push((entry.path(), about.permissions().mode() & 0o777));
-        if about.is_dir() {
-            modes(&entry.path(), found);
+        let metadata = entry.metadata().expect("metadata");
+        found.push((entry.path(), metadata.permissions().mode() & 0o777));
+        if metadata.is_dir() {
+            collect_modes(&entry.path(), found);
         }
     }
 }
 
 #[test]
-fn the_detector_finds_a_secret_in_every_spelling() {
+fn the_leak_search_finds_a_secret_in_every_encoding() {
     let secrets = ["s3cret/with+odd".to_owned()];
     for line in ["s3cret/with+odd", "x=s3cret%2Fwith%2Bodd&", "czNjcmV0L3dpdGgrb2Rk"] {
-        assert!(leak(line, &secrets).is_some(), "{line}");
+        assert!(find_leaked_secret(line, &secrets).is_some(), "{line}");
     }
-    assert_eq!(leak("nothing of the kind", &secrets), None);
+    assert_eq!(find_leaked_secret("nothing of the kind", &secrets), None);
 }

@@ -7,118 +7,128 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::samples::{SECOND, TOKEN, granted, with};
-use crate::support::{Exchange, Home, NOW, Test, token};
+use crate::support::sample_credentials::{SECOND_TOKEN, TOKEN, token_response_body, with_fields};
+use crate::support::{Home, MockExchange, NOW, Test, token_response};
 
-const ALLOW: &str = "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES";
-const SUBJECT: &str = "eyJhbGciOiJub25lIn0.planted-subject.token";
-const SAML: &str = "PHBsYW50ZWQtc2FtbC1yZXNwb25zZT4=";
-const STALE: &str = "eyJhbGciOiJub25lIn0.planted-stale.token";
-const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
-const WORKLOAD: &str =
+const ALLOW_VARIABLE: &str = "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES";
+const EXECUTABLE_SUBJECT_TOKEN: &str = "eyJhbGciOiJub25lIn0.planted-subject.token";
+const SAML_RESPONSE: &str = "PHBsYW50ZWQtc2FtbC1yZXNwb25zZT4=";
+const STALE_SUBJECT_TOKEN: &str = "eyJhbGciOiJub25lIn0.planted-stale.token";
+const JWT_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
+const WORKLOAD_AUDIENCE: &str =
     "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/idp";
-const WORKFORCE: &str = "//iam.googleapis.com/locations/global/workforcePools/pool/providers/idp";
-const EMAIL: &str = "target-sa@example-project.iam.gserviceaccount.com";
-const IAM: &str = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/\
+const WORKFORCE_AUDIENCE: &str =
+    "//iam.googleapis.com/locations/global/workforcePools/pool/providers/idp";
+const TARGET_EMAIL: &str = "target-sa@example-project.iam.gserviceaccount.com";
+const IAM_URL: &str = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/\
                    target-sa@example-project.iam.gserviceaccount.com:generateAccessToken";
 
 /// The home folder.
-fn root(home: &Home) -> String {
+fn home_path(home: &Home) -> String {
     home.path("x").parent().expect("a folder").to_string_lossy().into_owned()
 }
 
 /// The credential, whose program is the script in the home folder. `executable` and `credential` change it; `{home}`
 /// is the home folder.
-fn credential(home: &Home, executable: &Value, credential: &Value) -> String {
+fn write_executable_credential(home: &Home, executable: &Value, credential: &Value) -> String {
     let usual = json!({"command": "/bin/sh {home}/program"});
     let whole = json!({
         "type": "external_account",
-        "audience": WORKLOAD,
-        "subject_token_type": JWT,
+        "audience": WORKLOAD_AUDIENCE,
+        "subject_token_type": JWT_TOKEN_TYPE,
         "token_url": "https://sts.googleapis.com/v1/token",
-        "credential_source": {"executable": with(usual, executable)},
+        "credential_source": {"executable": with_fields(usual, executable)},
     });
-    with(whole, credential).to_string().replace("{home}", &root(home))
+    with_fields(whole, credential).to_string().replace("{home}", &home_path(home))
 }
 
 /// `gauth token` with that credential, where programs are allowed.
-fn asked(script: &str, executable: Value, fields: Value) -> Test {
+fn executable_test(script: &str, executable: Value, fields: Value) -> Test {
     Test::new("token --credentials {home}/key.json")
-        .env(ALLOW, "1")
-        .secret(SUBJECT)
-        .secret(SAML)
-        .secret(STALE)
+        .env(ALLOW_VARIABLE, "1")
+        .secret(EXECUTABLE_SUBJECT_TOKEN)
+        .secret(SAML_RESPONSE)
+        .secret(STALE_SUBJECT_TOKEN)
         .file("program", script)
-        .step(move |home| home.write("key.json", credential(home, &executable, &fields)))
+        .setup(move |home| {
+            home.write("key.json", write_executable_credential(home, &executable, &fields))
+        })
 }
 
-fn plainly(script: &str) -> Test {
-    asked(script, json!({}), json!({}))
+fn default_executable_test(script: &str) -> Test {
+    executable_test(script, json!({}), json!({}))
 }
 
 /// A good response, with some fields changed.
-fn response(fields: Value) -> Value {
+fn executable_response(fields: Value) -> Value {
     let good = json!({
         "version": 1,
         "success": true,
-        "token_type": JWT,
-        "id_token": SUBJECT,
+        "token_type": JWT_TOKEN_TYPE,
+        "id_token": EXECUTABLE_SUBJECT_TOKEN,
         "expiration_time": NOW + 3600,
     });
-    with(good, &fields)
+    with_fields(good, &fields)
 }
 
 /// A script that prints this.
-fn prints(response: &Value) -> String {
+fn printing_script(response: &Value) -> String {
     format!("cat <<'END'\n{response}\nEND\n")
 }
 
-fn good() -> String {
-    prints(&response(json!({})))
+fn default_script() -> String {
+    printing_script(&executable_response(json!({})))
 }
 
-fn sts() -> Exchange {
-    token(200, granted(TOKEN)).url("https://sts.googleapis.com/v1/token")
+fn sts_success() -> MockExchange {
+    token_response(200, token_response_body(TOKEN)).at_url("https://sts.googleapis.com/v1/token")
 }
 
-fn iam() -> Exchange {
-    let answer = json!({"accessToken": SECOND, "expireTime": "2026-01-02T04:04:05Z"});
-    token(200, answer.to_string()).url(IAM)
+fn iam_success() -> MockExchange {
+    let answer = json!({"accessToken": SECOND_TOKEN, "expireTime": "2026-01-02T04:04:05Z"});
+    token_response(200, answer.to_string()).at_url(IAM_URL)
 }
 
 #[test]
 fn what_the_program_prints_is_exchanged() {
-    let ran = plainly(&good()).google(sts()).stdout(&format!("{TOKEN}\n")).run();
-    let sent = &ran.sent[0];
-    assert_eq!(sent.field("subject_token"), SUBJECT);
-    assert_eq!(sent.field("subject_token_type"), JWT);
-    assert_eq!(sent.field("audience"), WORKLOAD);
+    let ran = default_executable_test(&default_script())
+        .expect_request(sts_success())
+        .expect_stdout(&format!("{TOKEN}\n"))
+        .run();
+    let sent = &ran.requests[0];
+    assert_eq!(sent.form_field("subject_token"), EXECUTABLE_SUBJECT_TOKEN);
+    assert_eq!(sent.form_field("subject_token_type"), JWT_TOKEN_TYPE);
+    assert_eq!(sent.form_field("audience"), WORKLOAD_AUDIENCE);
     assert!(sent.headers["x-goog-api-client"].contains("source/executable"), "{sent:?}");
     let saml = "urn:ietf:params:oauth:token-type:saml2";
-    let answer = response(json!({"token_type": saml, "saml_response": SAML, "id_token": null}));
+    let answer = executable_response(
+        json!({"token_type": saml, "saml_response": SAML_RESPONSE, "id_token": null}),
+    );
     let ran =
-        asked(&prints(&answer), json!({}), json!({"subject_token_type": saml})).google(sts()).run();
-    assert_eq!(ran.sent[0].field("subject_token"), SAML);
+        executable_test(&printing_script(&answer), json!({}), json!({"subject_token_type": saml}))
+            .expect_request(sts_success())
+            .run();
+    assert_eq!(ran.requests[0].form_field("subject_token"), SAML_RESPONSE);
     // One kind of JWT is as good as the other, and the end need not be said.
     let id_token = "urn:ietf:params:oauth:token-type:id_token";
-    let answer = response(json!({"token_type": id_token, "expiration_time": null}));
-    plainly(&prints(&answer)).google(sts()).run();
+    let answer = executable_response(json!({"token_type": id_token, "expiration_time": null}));
+    default_executable_test(&printing_script(&answer)).expect_request(sts_success()).run();
 }
 
 #[test]
 fn without_permission_nothing_is_run_and_no_file_is_read() {
     for value in [None, Some(""), Some("0"), Some("true"), Some("01"), Some("1 "), Some("yes")] {
         let home = Home::new();
-        home.write("kept.json", response(json!({})).to_string());
-        let script = format!("touch {}\n{}", home.path("trace").display(), good());
-        let test = asked(&script, json!({"output_file": "{home}/kept.json"}), json!({}));
+        home.write("kept.json", executable_response(json!({})).to_string());
+        let script = format!("touch {}\n{}", home.path("trace").display(), default_script());
+        let test = executable_test(&script, json!({"output_file": "{home}/kept.json"}), json!({}));
         test.home(&home)
-            .env(ALLOW, value.unwrap_or_default())
-            .status(9)
-            .says("HOME/key.json: ")
-            .says("/bin/sh")
-            .says(ALLOW)
-            .tries(&format!("export {ALLOW}=1"))
+            .env(ALLOW_VARIABLE, value.unwrap_or_default())
+            .expect_status(9)
+            .expect_error("HOME/key.json: ")
+            .expect_error("/bin/sh")
+            .expect_error(ALLOW_VARIABLE)
+            .expect_hint(&format!("export {ALLOW_VARIABLE}=1"))
             .run();
         assert!(!home.path("trace").exists(), "{value:?}");
     }
@@ -127,22 +137,26 @@ fn without_permission_nothing_is_run_and_no_file_is_read() {
 #[test]
 fn a_token_of_the_cache_runs_nothing() {
     let home = Home::new();
-    let script = format!("echo run >> {}\n{}", home.path("trace").display(), good());
-    plainly(&script).home(&home).google(sts()).run();
-    plainly(&script).home(&home).stdout(&format!("{TOKEN}\n")).run();
+    let script = format!("echo run >> {}\n{}", home.path("trace").display(), default_script());
+    default_executable_test(&script).home(&home).expect_request(sts_success()).run();
+    default_executable_test(&script).home(&home).expect_stdout(&format!("{TOKEN}\n")).run();
     assert_eq!(home.read("trace"), "run\n");
     // A new exchange needs a new subject token.
-    plainly(&script).home(&home).word("--refresh").google(sts()).run();
+    default_executable_test(&script)
+        .home(&home)
+        .arg("--refresh")
+        .expect_request(sts_success())
+        .run();
     assert_eq!(home.read("trace"), "run\nrun\n");
 }
 
 #[test]
-fn the_program_is_told_what_is_wanted() {
+fn the_executable_gets_audience_and_token_type() {
     let told = |fields: Value, executable: Value, test: &dyn Fn(Test) -> Test| {
         let home = Home::new();
-        let script = format!("env > {}\n{}", home.path("told").display(), good());
-        test(asked(&script, executable, fields).home(&home)).run();
-        let told = home.read("told").replace(&root(&home), "HOME");
+        let script = format!("env > {}\n{}", home.path("told").display(), default_script());
+        test(executable_test(&script, executable, fields).home(&home)).run();
+        let told = home.read("told").replace(&home_path(&home), "HOME");
         let mut told: Vec<String> = told
             .lines()
             .filter_map(|line| line.strip_prefix("GOOGLE_EXTERNAL_ACCOUNT_"))
@@ -152,72 +166,86 @@ fn the_program_is_told_what_is_wanted() {
         told.join(" ")
     };
     assert_eq!(
-        told(json!({}), json!({}), &|test| test.google(sts())),
-        format!("AUDIENCE={WORKLOAD} ID= INTERACTIVE=0 REVOKE=0 TOKEN_TYPE={JWT}")
+        told(json!({}), json!({}), &|test| test.expect_request(sts_success())),
+        format!(
+            "AUDIENCE={WORKLOAD_AUDIENCE} ID= INTERACTIVE=0 REVOKE=0 TOKEN_TYPE={JWT_TOKEN_TYPE}"
+        )
     );
     assert_eq!(
         told(
-            json!({"service_account_impersonation_url": IAM}),
+            json!({"service_account_impersonation_url": IAM_URL}),
             json!({"output_file": "{home}/out.json"}),
-            &|test| test.google(sts()).google(iam()).stdout(&format!("{SECOND}\n")),
+            &|test| test
+                .expect_request(sts_success())
+                .expect_request(iam_success())
+                .expect_stdout(&format!("{SECOND_TOKEN}\n")),
         ),
         format!(
-            "AUDIENCE={WORKLOAD} ID={EMAIL} IMPERSONATED_EMAIL={EMAIL} INTERACTIVE=0 \
-             OUTPUT_FILE=HOME/out.json REVOKE=0 TOKEN_TYPE={JWT}"
+            "AUDIENCE={WORKLOAD_AUDIENCE} ID={TARGET_EMAIL} IMPERSONATED_EMAIL={TARGET_EMAIL} INTERACTIVE=0 \
+             OUTPUT_FILE=HOME/out.json REVOKE=0 TOKEN_TYPE={JWT_TOKEN_TYPE}"
         )
     );
 }
 
 #[test]
-fn the_words_of_the_command_arrive_as_they_are() {
+fn the_command_arguments_are_passed_unchanged() {
     let home = Home::new();
-    let script = format!("printf '<%s>' \"$@\" > {}\n{}", home.path("words").display(), good());
+    let script =
+        format!("printf '<%s>' \"$@\" > {}\n{}", home.path("words").display(), default_script());
     let command = r#"/bin/sh '{home}/program' --a=b "two  words" '' c\ d '$HOME' `id` * #e ; f"#;
-    asked(&script, json!({"command": command}), json!({})).home(&home).google(sts()).run();
+    executable_test(&script, json!({"command": command}), json!({}))
+        .home(&home)
+        .expect_request(sts_success())
+        .run();
     assert_eq!(home.read("words"), "<--a=b><two  words><><c d><$HOME><`id`><*><#e><;><f>");
 }
 
 /// Runs a script to its failure, on a clock on which five seconds are soon over.
 #[track_caller]
-fn fails_in_time(script: &str, says: &str) {
+fn assert_fails_in_time(script: &str, message: &str) {
     let began = Instant::now();
-    asked(script, json!({"timeout_millis": 5000}), json!({}))
-        .step(|home| home.clock.run(20))
-        .status(6)
-        .says("/bin/sh (subject token of HOME/key.json): ")
-        .says(says)
+    executable_test(script, json!({"timeout_millis": 5000}), json!({}))
+        .setup(|home| home.clock.run_at_speed(20))
+        .expect_status(6)
+        .expect_error("/bin/sh (subject token of HOME/key.json): ")
+        .expect_error(message)
         .run();
     // Twice a quarter of a second, and half a second for one that does not want to end.
     assert!(began.elapsed() < Duration::from_secs(20), "{script}: {:?}", began.elapsed());
 }
 
 #[test]
-fn a_program_that_does_not_end_is_ended() {
+fn a_hanging_executable_is_killed() {
     for script in [
         "sleep 600".to_owned(),
         "exec sleep 600".to_owned(),
-        format!("{}\nsleep 600", good()),
+        format!("{}\nsleep 600", default_script()),
         "trap '' TERM; sleep 600; sleep 600".to_owned(),
         "sleep 600 & sleep 600 & wait".to_owned(),
         "while :; do echo drip; sleep 0.05; done".to_owned(),
         "exec >&- 2>&-; sleep 600".to_owned(),
         "kill -STOP $$".to_owned(),
     ] {
-        fails_in_time(&script, "did not end within 5s (timeout_millis)");
+        assert_fails_in_time(&script, "did not end within 5s (timeout_millis)");
     }
 }
 
 #[test]
-fn a_grandchild_that_keeps_the_output_open_keeps_nobody() {
+fn a_grandchild_holding_stdout_open_does_not_block() {
     let began = Instant::now();
-    plainly(&format!("sleep 15 &\n{}", good())).google(sts()).run();
-    plainly("sleep 15 & (sleep 15; echo late) & exit 3").status(6).says("code 3").run();
+    default_executable_test(&format!("sleep 15 &\n{}", default_script()))
+        .expect_request(sts_success())
+        .run();
+    default_executable_test("sleep 15 & (sleep 15; echo late) & exit 3")
+        .expect_status(6)
+        .expect_error("code 3")
+        .run();
     assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
 }
 
 #[test]
 fn a_program_without_a_response_is_an_error_that_shows_none() {
-    let token = SUBJECT;
+    let token = EXECUTABLE_SUBJECT_TOKEN;
     for (script, says) in [
         ("yes".to_owned(), "printed more than 1 MiB"),
         (format!("yes {token}"), "printed more than 1 MiB"),
@@ -232,57 +260,74 @@ fn a_program_without_a_response_is_an_error_that_shows_none() {
         // Whoever asks gets no answer.
         ("read password && echo \"$password\"".to_owned(), "ended with code 1"),
         ("cat".to_owned(), "the answer is empty"),
-        (format!("{}\nexit 3", good()), "ended with code 3"),
+        (format!("{}\nexit 3", default_script()), "ended with code 3"),
         (format!("echo {token}; exit 255"), "ended with code 255"),
         ("kill -9 $$".to_owned(), "was killed by signal 9"),
         ("kill -SEGV $$".to_owned(), "was killed by signal 11"),
-        (prints(&response(json!({"version": 2}))), "has version 2, this gauth reads version 1"),
-        (prints(&response(json!({"version": "1"}))), "version is a string"),
-        (prints(&response(json!({"version": null}))), "version is missing"),
-        (prints(&response(json!({"success": null}))), "success is missing"),
-        (prints(&response(json!({"expiration_time": NOW - 5}))), "expired 5 s ago"),
-        (prints(&response(json!({"token_type": "access_token"}))), "token_type \"access_token\""),
-        (prints(&response(json!({"id_token": null}))), "id_token is missing"),
         (
-            prints(&response(json!({"id_token": null, "saml_response": SAML}))),
+            printing_script(&executable_response(json!({"version": 2}))),
+            "has version 2, this gauth reads version 1",
+        ),
+        (printing_script(&executable_response(json!({"version": "1"}))), "version is a string"),
+        (printing_script(&executable_response(json!({"version": null}))), "version is missing"),
+        (printing_script(&executable_response(json!({"success": null}))), "success is missing"),
+        (
+            printing_script(&executable_response(json!({"expiration_time": NOW - 5}))),
+            "expired 5 s ago",
+        ),
+        (
+            printing_script(&executable_response(json!({"token_type": "access_token"}))),
+            "token_type \"access_token\"",
+        ),
+        (printing_script(&executable_response(json!({"id_token": null}))), "id_token is missing"),
+        (
+            printing_script(&executable_response(
+                json!({"id_token": null, "saml_response": SAML_RESPONSE}),
+            )),
             "id_token is missing",
         ),
         (
-            prints(&response(json!({
+            printing_script(&executable_response(json!({
                 "token_type": "urn:ietf:params:oauth:token-type:saml2",
-                "saml_response": SAML,
+                "saml_response": SAML_RESPONSE,
             }))),
             "another kind than urn:ietf:params:oauth:token-type:jwt",
         ),
     ] {
-        plainly(&script)
-            .status(6)
-            .says("/bin/sh (subject token of HOME/key.json): ")
-            .says(says)
+        default_executable_test(&script)
+            .expect_status(6)
+            .expect_error("/bin/sh (subject token of HOME/key.json): ")
+            .expect_error(says)
             .run();
     }
 }
 
 #[test]
-fn a_no_is_passed_on_in_the_programs_words() {
+fn an_error_response_is_reported_with_the_executables_message() {
     let no = json!({"version": 1, "success": false, "code": "401", "message": "Not you.\u{1b}[2J"});
-    plainly(&prints(&no)).status(5).says("says no: \"Not you.\\u{1b}[2J\" (code 401)").run();
+    default_executable_test(&printing_script(&no))
+        .expect_status(5)
+        .expect_error("says no: \"Not you.\\u{1b}[2J\" (code 401)")
+        .run();
     let bare = json!({"version": 1, "success": false, "code": "401"});
-    plainly(&prints(&bare)).status(6).says("message is missing").run();
+    default_executable_test(&printing_script(&bare))
+        .expect_status(6)
+        .expect_error("message is missing")
+        .run();
 }
 
 #[test]
-fn what_an_earlier_run_left_is_used_while_it_lasts() {
+fn the_output_file_of_an_earlier_run_is_used_until_it_expires() {
     let kept = |file: Value| {
-        asked(
+        executable_test(
             "exit 3",
             json!({"output_file": "{home}/kept.json", "command": "/no/such/program"}),
             json!({}),
         )
         .file("kept.json", file.to_string())
     };
-    let ran = kept(response(json!({}))).google(sts()).run();
-    assert_eq!(ran.sent[0].field("subject_token"), SUBJECT);
+    let ran = kept(executable_response(json!({}))).expect_request(sts_success()).run();
+    assert_eq!(ran.requests[0].form_field("subject_token"), EXECUTABLE_SUBJECT_TOKEN);
     for fields in [
         json!({"version": "1"}),
         json!({"version": null}),
@@ -293,76 +338,92 @@ fn what_an_earlier_run_left_is_used_while_it_lasts() {
         json!({"id_token": 5}),
         json!({"expiration_time": "soon"}),
     ] {
-        kept(response(fields))
-            .status(8)
-            .says("HOME/kept.json (output_file of HOME/key.json): is not understood, ")
-            .tries("remove HOME/kept.json")
+        kept(executable_response(fields))
+            .expect_status(8)
+            .expect_error("HOME/kept.json (output_file of HOME/key.json): is not understood, ")
+            .expect_hint("remove HOME/kept.json")
             .run();
     }
 }
 
 #[test]
-fn the_program_is_run_when_nothing_useful_was_left() {
+fn the_executable_runs_when_the_output_file_is_unusable() {
     let no = json!({"success": false, "code": "401", "message": "not you"});
     for left in [
-        response(json!({"expiration_time": NOW, "id_token": STALE})).to_string(),
-        response(json!({"expiration_time": NOW - 3600, "id_token": STALE})).to_string(),
-        response(json!({"expiration_time": null, "id_token": STALE})).to_string(),
-        response(json!({"version": 2, "id_token": STALE})).to_string(),
-        response(json!({"token_type": "access_token", "id_token": STALE})).to_string(),
-        response(json!({
+        executable_response(json!({"expiration_time": NOW, "id_token": STALE_SUBJECT_TOKEN}))
+            .to_string(),
+        executable_response(
+            json!({"expiration_time": NOW - 3600, "id_token": STALE_SUBJECT_TOKEN}),
+        )
+        .to_string(),
+        executable_response(json!({"expiration_time": null, "id_token": STALE_SUBJECT_TOKEN}))
+            .to_string(),
+        executable_response(json!({"version": 2, "id_token": STALE_SUBJECT_TOKEN})).to_string(),
+        executable_response(json!({"token_type": "access_token", "id_token": STALE_SUBJECT_TOKEN}))
+            .to_string(),
+        executable_response(json!({
             "token_type": "urn:ietf:params:oauth:token-type:saml2",
-            "saml_response": STALE,
+            "saml_response": STALE_SUBJECT_TOKEN,
         }))
         .to_string(),
-        response(no).to_string(),
+        executable_response(no).to_string(),
         String::new(),
-        STALE.to_owned(),
+        STALE_SUBJECT_TOKEN.to_owned(),
         "{\"version\":1,".to_owned(),
     ] {
-        let ran = asked(&good(), json!({"output_file": "{home}/kept.json"}), json!({}))
-            .file("kept.json", &left)
-            .google(sts())
-            .run();
-        assert_eq!(ran.sent[0].field("subject_token"), SUBJECT, "{left}");
+        let ran = executable_test(
+            &default_script(),
+            json!({"output_file": "{home}/kept.json"}),
+            json!({}),
+        )
+        .file("kept.json", &left)
+        .expect_request(sts_success())
+        .run();
+        assert_eq!(ran.requests[0].form_field("subject_token"), EXECUTABLE_SUBJECT_TOKEN, "{left}");
     }
     let began = Instant::now();
     for file in ["{home}/no/such/file", "{home}", "{home}/pipe", "/dev/zero", "/proc/self/mem"] {
         let pipe = |home: &Home| {
             Command::new("mkfifo").arg(home.path("pipe")).status().expect("mkfifo");
         };
-        let test = asked(&good(), json!({"output_file": file}), json!({}));
-        test.step(pipe).google(sts()).run();
+        let test = executable_test(&default_script(), json!({"output_file": file}), json!({}));
+        test.setup(pipe).expect_request(sts_success()).run();
     }
     // Nobody writes into that pipe, which would be waited for elsewhere.
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
 #[test]
-fn what_may_be_kept_must_say_when_it_ends() {
-    let answer = prints(&response(json!({"expiration_time": null})));
-    asked(&answer, json!({"output_file": "{home}/kept.json"}), json!({}))
-        .status(6)
-        .says("has no expiration_time, which output_file asks for")
+fn a_response_with_an_output_file_needs_an_expiration() {
+    let answer = printing_script(&executable_response(json!({"expiration_time": null})));
+    executable_test(&answer, json!({"output_file": "{home}/kept.json"}), json!({}))
+        .expect_status(6)
+        .expect_error("has no expiration_time, which output_file asks for")
         .run();
 }
 
 #[test]
 fn a_program_may_answer_in_the_file_alone() {
-    let answer = response(json!({}));
+    let answer = executable_response(json!({}));
     let script = format!("cat > \"$GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE\" <<'END'\n{answer}\nEND");
-    let written =
-        |script: &str| asked(script, json!({"output_file": "{home}/kept.json"}), json!({}));
-    let ran = written(&script).google(sts()).run();
-    assert_eq!(ran.sent[0].field("subject_token"), SUBJECT);
-    written(":").status(6).says("the answer is empty").run();
-    let stale = response(json!({"expiration_time": NOW - 5, "id_token": STALE}));
-    written(":").file("kept.json", stale.to_string()).status(6).says("expired 5 s ago").run();
+    let written = |script: &str| {
+        executable_test(script, json!({"output_file": "{home}/kept.json"}), json!({}))
+    };
+    let ran = written(&script).expect_request(sts_success()).run();
+    assert_eq!(ran.requests[0].form_field("subject_token"), EXECUTABLE_SUBJECT_TOKEN);
+    written(":").expect_status(6).expect_error("the answer is empty").run();
+    let stale =
+        executable_response(json!({"expiration_time": NOW - 5, "id_token": STALE_SUBJECT_TOKEN}));
+    written(":")
+        .file("kept.json", stale.to_string())
+        .expect_status(6)
+        .expect_error("expired 5 s ago")
+        .run();
 }
 
 /// A program that writes down whether it may ask, and answers in the file.
-fn asking(home: &Home) -> String {
-    let answer = response(json!({}));
+fn interactive_script(home: &Home) -> String {
+    let answer = executable_response(json!({}));
     let told = home.path("told");
     format!(
         "echo $GOOGLE_EXTERNAL_ACCOUNT_INTERACTIVE > {}\necho 'a question' \n\
@@ -372,7 +433,7 @@ fn asking(home: &Home) -> String {
 }
 
 #[test]
-fn a_person_is_asked_where_one_is_there() {
+fn interactive_mode_is_used_at_a_terminal() {
     let interactive = || {
         json!({
             "output_file": "{home}/kept.json",
@@ -380,56 +441,58 @@ fn a_person_is_asked_where_one_is_there() {
         })
     };
     let ask = |home: &Rc<Home>, executable: Value, audience: &str| {
-        asked(&asking(home), executable, json!({"audience": audience})).home(home)
+        executable_test(&interactive_script(home), executable, json!({"audience": audience}))
+            .home(home)
     };
     let home = Home::new();
-    let test = ask(&home, interactive(), WORKFORCE).attended().google(sts());
+    let test =
+        ask(&home, interactive(), WORKFORCE_AUDIENCE).interactive().expect_request(sts_success());
     // What the program prints is for the person.
-    test.stdout(&format!("{TOKEN}\n")).run();
+    test.expect_stdout(&format!("{TOKEN}\n")).run();
     assert_eq!(home.read("told"), "1\n");
     // In no other case, and then a question on standard output is no answer.
     let without_file = json!({"interactive_timeout_millis": 30000});
     let without_time = json!({"output_file": "{home}/kept.json"});
     for (executable, audience, attended) in [
-        (interactive(), WORKFORCE, false),
-        (interactive(), WORKLOAD, true),
-        (without_time, WORKFORCE, true),
-        (without_file, WORKFORCE, true),
+        (interactive(), WORKFORCE_AUDIENCE, false),
+        (interactive(), WORKLOAD_AUDIENCE, true),
+        (without_time, WORKFORCE_AUDIENCE, true),
+        (without_file, WORKFORCE_AUDIENCE, true),
     ] {
         let home = Home::new();
-        let test = ask(&home, executable, audience).status(6);
-        let test = if attended { test.attended() } else { test };
+        let test = ask(&home, executable, audience).expect_status(6);
+        let test = if attended { test.interactive() } else { test };
         test.run();
         assert_eq!(home.read("told"), "0\n");
     }
 }
 
 #[test]
-fn a_person_has_the_time_that_is_for_people() {
+fn interactive_mode_has_its_own_timeout() {
     let executable = json!({"output_file": "{home}/kept", "interactive_timeout_millis": 30000});
-    asked("exec sleep 600", executable, json!({"audience": WORKFORCE}))
-        .step(|home| home.clock.run(100))
-        .attended()
-        .status(6)
-        .says("did not end within 30s (interactive_timeout_millis)")
-        .tries("at most 1800000")
+    executable_test("exec sleep 600", executable, json!({"audience": WORKFORCE_AUDIENCE}))
+        .setup(|home| home.clock.run_at_speed(100))
+        .interactive()
+        .expect_status(6)
+        .expect_error("did not end within 30s (interactive_timeout_millis)")
+        .expect_hint("at most 1800000")
         .run();
 }
 
 #[test]
-fn the_programs_time_is_not_that_of_our_requests() {
+fn the_executables_run_time_does_not_count_against_the_request_timeout() {
     // 25 of 30 seconds would be gone.
-    let ran = asked(
-        &format!("sleep 1\n{}", good()),
+    let ran = executable_test(
+        &format!("sleep 1\n{}", default_script()),
         json!({"timeout_millis": 120_000}),
-        json!({"service_account_impersonation_url": IAM}),
+        json!({"service_account_impersonation_url": IAM_URL}),
     )
-    .step(|home| home.clock.run(25))
-    .google(sts())
-    .google(iam())
+    .setup(|home| home.clock.run_at_speed(25))
+    .expect_request(sts_success())
+    .expect_request(iam_success())
     .run();
-    for sent in &ran.sent {
-        assert!(sent.limit > Duration::from_secs(6), "{:?}", sent.limit);
+    for sent in &ran.requests {
+        assert!(sent.timeout > Duration::from_secs(6), "{:?}", sent.timeout);
     }
 }
 
@@ -448,21 +511,21 @@ fn a_program_that_cannot_be_run_is_named() {
         ("{home}", "cannot be run"),
         ("{home}/lost", "interpreter"),
     ] {
-        asked("", json!({"command": command}), json!({}))
+        executable_test("", json!({"command": command}), json!({}))
             .file_with_mode("lost", "#!/no/such/interpreter\n", 0o700)
-            .status(8)
-            .says("HOME/key.json: ")
-            .says(says)
-            .tries("ls -l ")
+            .expect_status(8)
+            .expect_error("HOME/key.json: ")
+            .expect_error(says)
+            .expect_hint("ls -l ")
             .run();
     }
 }
 
 #[test]
 fn a_program_without_an_absolute_path_is_warned_of() {
-    asked(&good(), json!({"command": "sh {home}/program"}), json!({}))
-        .warns("the program sh has no absolute path")
-        .google(sts())
+    executable_test(&default_script(), json!({"command": "sh {home}/program"}), json!({}))
+        .expect_warning("the program sh has no absolute path")
+        .expect_request(sts_success())
         .run();
 }
 
@@ -494,10 +557,10 @@ fn malformed_fields_are_named() {
         (json!({"output_file": 5}), "output_file is a number where a string"),
         (json!({"output_file": "a\u{0}b"}), "output_file has a zero byte"),
     ] {
-        asked("", executable, json!({}))
-            .status(8)
-            .says("HOME/key.json: credential_source.executable.")
-            .says(says)
+        executable_test("", executable, json!({}))
+            .expect_status(8)
+            .expect_error("HOME/key.json: credential_source.executable.")
+            .expect_error(says)
             .run();
     }
     for (source, says) in [
@@ -505,22 +568,25 @@ fn malformed_fields_are_named() {
         (json!({"executable": null}), "credential_source has none of"),
         (json!({"executable": {"command": "a"}, "file": "b"}), "has both"),
     ] {
-        asked("", json!({}), json!({"credential_source": source})).status(8).says(says).run();
+        executable_test("", json!({}), json!({"credential_source": source}))
+            .expect_status(8)
+            .expect_error(says)
+            .run();
     }
     for fields in [
         json!({"timeout_millis": 0, "interactive_timeout_millis": 0, "output_file": ""}),
         json!({"timeout_millis": 120_000, "interactive_timeout_millis": 1_800_000}),
         json!({"timeout_millis": null, "unknown": [5]}),
     ] {
-        asked(&good(), fields, json!({})).google(sts()).run();
+        executable_test(&default_script(), fields, json!({})).expect_request(sts_success()).run();
     }
 }
 
 /// The built program, whose children have its real environment, standard error and limits.
-fn built(home: &Home, script: &str, variables: &[(&str, &str)]) -> (i32, String) {
+fn run_built_program(home: &Home, script: &str, variables: &[(&str, &str)]) -> (i32, String) {
     home.write("program", script);
     let mut command = Command::new(env!("CARGO_BIN_EXE_gauth"));
-    command.args(["token", "-vv"]).env_clear().env("HOME", home.path("")).env(ALLOW, "1");
+    command.args(["token", "-vv"]).env_clear().env("HOME", home.path("")).env(ALLOW_VARIABLE, "1");
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).envs(variables.to_vec());
     let output = command.output().expect("gauth");
     assert!(output.stdout.is_empty(), "{output:?}");
@@ -531,31 +597,33 @@ fn built(home: &Home, script: &str, variables: &[(&str, &str)]) -> (i32, String)
 #[test]
 fn what_the_program_says_is_passed_on_and_nothing_of_it_is_repeated() {
     let home = Home::new();
-    let json = credential(&home, &json!({}), &json!({}));
-    let script = format!("echo 'said {SUBJECT}' >&2; echo {SUBJECT}; exit 3");
-    let (status, stderr) = built(&home, &script, &[("GAUTH_CREDENTIALS", &json)]);
+    let json = write_executable_credential(&home, &json!({}), &json!({}));
+    let script = format!(
+        "echo 'said {EXECUTABLE_SUBJECT_TOKEN}' >&2; echo {EXECUTABLE_SUBJECT_TOKEN}; exit 3"
+    );
+    let (status, stderr) = run_built_program(&home, &script, &[("GAUTH_CREDENTIALS", &json)]);
     assert_eq!(status, 6, "{stderr}");
     let (said, ours): (Vec<&str>, Vec<&str>) =
         stderr.lines().partition(|line| line.starts_with("said "));
-    assert_eq!(said, [format!("said {SUBJECT}")]);
+    assert_eq!(said, [format!("said {EXECUTABLE_SUBJECT_TOKEN}")]);
     assert!(!ours.concat().contains("planted"), "{stderr}");
     assert!(ours.concat().contains("ended with code 3"), "{stderr}");
 }
 
 #[test]
-fn the_program_has_our_surroundings_but_for_the_credential() {
+fn the_executable_inherits_the_environment_without_the_credential() {
     let limit = Command::new("sh").args(["-c", "ulimit -Sc"]).output().expect("sh").stdout;
     let limit = String::from_utf8(limit).expect("text");
     let home = Home::new();
     let told = home.path("told");
     let script = format!("(ulimit -Sc; env) > {}; exit 3", told.display());
-    let json = credential(&home, &json!({}), &json!({}));
+    let json = write_executable_credential(&home, &json!({}), &json!({}));
     let others = [("LANG", "C"), ("GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE", "/of/another/program")];
     let path = home.path("key.json").to_string_lossy().into_owned();
     home.write("key.json", &json);
     for (own, kept) in [(&json, false), (&path, true)] {
         let variables = [others[0], others[1], ("GAUTH_CREDENTIALS", own.as_str())];
-        let (status, stderr) = built(&home, &script, &variables);
+        let (status, stderr) = run_built_program(&home, &script, &variables);
         assert_eq!(status, 6, "{stderr}");
         let told = home.read("told");
         assert!(told.starts_with(&limit), "{told}");
@@ -570,11 +638,11 @@ fn nothing_is_left_of_a_program_that_was_ended() {
     let home = Home::new();
     let pids = home.path("pids");
     let script = format!("sleep 600 & echo $$ $! > {}; sleep 600", pids.display());
-    asked(&script, json!({"timeout_millis": 5000}), json!({}))
+    executable_test(&script, json!({"timeout_millis": 5000}), json!({}))
         .home(&home)
-        .step(|home| home.clock.run(20))
-        .status(6)
-        .says("timeout_millis")
+        .setup(|home| home.clock.run_at_speed(20))
+        .expect_status(6)
+        .expect_error("timeout_millis")
         .run();
     for pid in home.read("pids").split_whitespace() {
         let status = PathBuf::from("/proc").join(pid).join("status");

@@ -1,24 +1,23 @@
 //! What is asked of Google for each kind of credential, and what is made of the answer.
 
-mod elsewhere;
+mod authorized_user;
 mod executable;
-mod federated;
-mod formats;
-mod identity;
-mod lent;
-mod login;
-mod machine;
+mod external_account;
+mod id_token;
+mod impersonation_downscoping;
+mod metadata_server;
 mod network;
+mod output_formats;
 mod reauth;
-mod robot;
-mod rotation;
+mod refresh_token_rotation;
+mod service_account;
+mod workforce_gdch_mtls;
 
 use serde_json::Value;
 
 use crate::support::Test;
 
 /// `gauth token` with this credential in a file, and more words.
-fn with(credential: &Value, words: &str) -> Test {
-    Test::new(&format!("token --credentials {{home}}/key.json {words}"))
-        .json("key.json", credential)
+fn token_test(credential: &Value, args: &str) -> Test {
+    Test::new(&format!("token --credentials {{home}}/key.json {args}")).json("key.json", credential)
 }

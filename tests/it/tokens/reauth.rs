@@ -6,48 +6,52 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::with;
-use crate::support::samples::{
-    self, RAPT, REFRESH_TOKEN, ROTATED, SECOND, TARGET, TOKEN, authorized_user, granted, lent,
+use super::token_test;
+use crate::support::sample_credentials::{
+    self, RAPT, REFRESH_TOKEN, ROTATED_REFRESH_TOKEN, SECOND_TOKEN, TARGET_SERVICE_ACCOUNT, TOKEN,
+    authorized_user, iam_response_body, token_response_body,
 };
-use crate::support::{Exchange, Home, Test, iam, nothing, post, token};
+use crate::support::{
+    Home, MockExchange, Test, iam_response, post_response, token_response, without_response,
+};
 
-const OWN: &str = ".config/gauth/accounts/ada@example.com.json";
-const SHADOW: &str = ".config/gauth/accounts/shadow";
-const SCOPE: &str = "https://www.googleapis.com/auth/accounts.reauth";
+const LOGIN_FILE: &str = ".config/gauth/accounts/ada@example.com.json";
+const OVERLAY_FOLDER: &str = ".config/gauth/accounts/shadow";
+const REAUTH_SCOPE: &str = "https://www.googleapis.com/auth/accounts.reauth";
 const PASSWORD: &str = "planted-password";
-const PROOF: &str = "proof-of-the-first-conversation";
-const FOR_THIS: &str = "ya29.token-for-the-questions-alone";
+const NEW_RAPT: &str = "proof-of-the-first-conversation";
+const REAUTH_ACCESS_TOKEN: &str = "ya29.token-for-the-questions-alone";
 
 /// The login is good, but its person has to prove something first.
-fn wanted() -> Exchange {
-    wanted_as("invalid_rapt")
+fn reauth_required_response() -> MockExchange {
+    reauth_required_with_subtype("invalid_rapt")
 }
 
-fn wanted_as(subtype: &str) -> Exchange {
+fn reauth_required_with_subtype(subtype: &str) -> MockExchange {
     let body = json!({"error": "invalid_grant", "error_description": "reauth related error", "error_subtype": subtype});
-    token(400, body.to_string())
+    token_response(400, body.to_string())
 }
 
-fn yes() -> Exchange {
-    token(200, granted(TOKEN))
+fn token_success_response() -> MockExchange {
+    token_response(200, token_response_body(TOKEN))
 }
 
 /// The token for the questions.
-fn for_this() -> Exchange {
-    let scope = json!({"access_token": FOR_THIS, "expires_in": 3599, "scope": SCOPE});
-    token(200, scope.to_string())
+fn reauth_token_response() -> MockExchange {
+    let scope =
+        json!({"access_token": REAUTH_ACCESS_TOKEN, "expires_in": 3599, "scope": REAUTH_SCOPE});
+    token_response(200, scope.to_string())
 }
 
-fn start(status: u16, body: impl AsRef<[u8]>) -> Exchange {
-    post("https://reauth.googleapis.com/v2/sessions:start", status, body)
+fn start_response(status: u16, body: impl AsRef<[u8]>) -> MockExchange {
+    post_response("https://reauth.googleapis.com/v2/sessions:start", status, body)
 }
 
-fn answer(status: u16, body: impl AsRef<[u8]>) -> Exchange {
-    post("https://reauth.googleapis.com/v2/sessions/the-session:continue", status, body)
+fn continue_response(status: u16, body: impl AsRef<[u8]>) -> MockExchange {
+    post_response("https://reauth.googleapis.com/v2/sessions/the-session:continue", status, body)
 }
 
-fn asks(kinds: &[(&str, &str)]) -> String {
+fn challenges_body(kinds: &[(&str, &str)]) -> String {
     let challenges = kinds.iter().enumerate().map(|(id, (status, kind))| {
         json!({"status": status, "challengeId": id + 1, "challengeType": kind})
     });
@@ -56,60 +60,67 @@ fn asks(kinds: &[(&str, &str)]) -> String {
     json!({"status": status, "sessionId": "the-session", "challenges": challenges}).to_string()
 }
 
-fn for_the_password() -> String {
-    asks(&[("READY", "PASSWORD")])
+fn password_challenge_body() -> String {
+    challenges_body(&[("READY", "PASSWORD")])
 }
 
-fn proved(proof: &str) -> String {
-    json!({"status": "AUTHENTICATED", "encodedProofOfReauthToken": proof}).to_string()
+fn authenticated_body(rapt: &str) -> String {
+    json!({"status": "AUTHENTICATED", "encodedProofOfReauthToken": rapt}).to_string()
 }
 
-fn own(home: &Rc<Home>, words: &str) -> Test {
-    Test::new(&format!("token --account ada@example.com {words}")).home(home)
+fn own_login_test(home: &Rc<Home>, args: &str) -> Test {
+    Test::new(&format!("token --account ada@example.com {args}")).home(home)
 }
 
-fn own_home(more: &Value) -> Rc<Home> {
+fn home_with_own_login(more_fields: &Value) -> Rc<Home> {
     let home = Home::new();
-    home.write(OWN, samples::with(authorized_user(), more).to_string());
+    home.write(
+        LOGIN_FILE,
+        sample_credentials::with_fields(authorized_user(), more_fields).to_string(),
+    );
     home
 }
 
-fn stored(home: &Home, path: &str) -> Value {
+fn read_json(home: &Home, path: &str) -> Value {
     serde_json::from_str(&home.read(path)).expect("JSON")
 }
 
-fn shadow(home: &Home) -> Value {
-    let names = home.names(SHADOW);
+fn overlay_json(home: &Home) -> Value {
+    let names = home.names(OVERLAY_FOLDER);
     assert_eq!(names.len(), 1, "{names:?}");
-    stored(home, &format!("{SHADOW}/{}", names[0]))
+    read_json(home, &format!("{OVERLAY_FOLDER}/{}", names[0]))
 }
 
 /// From the refusal to the question.
-fn until_asked(test: Test) -> Test {
-    test.google(wanted()).google(for_this()).google(start(200, for_the_password()))
+fn up_to_password_prompt(test: Test) -> Test {
+    test.expect_request(reauth_required_response())
+        .expect_request(reauth_token_response())
+        .expect_request(start_response(200, password_challenge_body()))
 }
 
 #[test]
-fn a_person_types_the_password_and_the_proof_stays_with_the_login() {
-    let home = own_home(&json!({"scopes": ["openid"], "later": 1}));
-    let ran = until_asked(own(&home, ""))
-        .types(PASSWORD)
-        .google(answer(200, proved(PROOF)))
-        .google(yes())
-        .stdout(&format!("{TOKEN}\n"))
+fn the_password_yields_a_rapt_that_is_stored_with_the_login() {
+    let home = home_with_own_login(&json!({"scopes": ["openid"], "later": 1}));
+    let ran = up_to_password_prompt(own_login_test(&home, ""))
+        .type_line(PASSWORD)
+        .expect_request(continue_response(200, authenticated_body(NEW_RAPT)))
+        .expect_request(token_success_response())
+        .expect_stdout(&format!("{TOKEN}\n"))
         .run();
     let question = "the organisation asks ada@example.com for the password again\nthe password, for Google (not shown): ";
-    assert_eq!(ran.asked, [question]);
-    let [refused, own_token, started, answered, last] = &ran.sent[..] else { panic!("{ran:?}") };
+    assert_eq!(ran.prompts, [question]);
+    let [refused, own_token, started, answered, last] = &ran.requests[..] else {
+        panic!("{ran:?}")
+    };
     assert_eq!(refused.form.get("rapt"), None);
-    assert_eq!((own_token.field("scope"), own_token.form.get("rapt")), (SCOPE, None));
+    assert_eq!((own_token.form_field("scope"), own_token.form.get("rapt")), (REAUTH_SCOPE, None));
     assert_eq!(
         started.json(),
         json!({"supportedChallengeTypes": ["PASSWORD", "SECURITY_KEY", "SAML"],
             "oauthScopesForDomainPolicyLookup": ["openid"]})
     );
     for (sent, what) in [(started, "re-start"), (answered, "re-cont")] {
-        assert_eq!(sent.headers["authorization"], format!("Bearer {FOR_THIS}"));
+        assert_eq!(sent.headers["authorization"], format!("Bearer {REAUTH_ACCESS_TOKEN}"));
         assert!(sent.headers["x-goog-api-client"].ends_with(&format!("auth-request-type/{what}")));
         assert_eq!(sent.headers["content-type"], "application/json");
     }
@@ -119,188 +130,269 @@ fn a_person_types_the_password_and_the_proof_stays_with_the_login() {
         json!({"sessionId": "the-session", "challengeId": 1, "action": "RESPOND",
             "proposalResponse": {"credential": PASSWORD}})
     );
-    assert_eq!((last.field("rapt"), last.field("scope")), (PROOF, ""));
-    let login = stored(&home, OWN);
-    assert_eq!((&login["rapt_token"], &login["later"]), (&json!(PROOF), &json!(1)));
+    assert_eq!((last.form_field("rapt"), last.form_field("scope")), (NEW_RAPT, ""));
+    let login = read_json(&home, LOGIN_FILE);
+    assert_eq!((&login["rapt_token"], &login["later"]), (&json!(NEW_RAPT), &json!(1)));
     assert_eq!(login["refresh_token"], json!(REFRESH_TOKEN));
     // The next run has it.
-    let ran = own(&home, "--refresh").google(token(200, granted(SECOND))).run();
-    assert_eq!(ran.sent[0].field("rapt"), PROOF);
+    let ran = own_login_test(&home, "--refresh")
+        .expect_request(token_response(200, token_response_body(SECOND_TOKEN)))
+        .run();
+    assert_eq!(ran.requests[0].form_field("rapt"), NEW_RAPT);
 }
 
 #[test]
-fn a_login_that_is_not_ours_keeps_its_proof_in_the_shadow() {
+fn a_read_only_logins_rapt_is_stored_in_the_overlay() {
     let home = Home::new();
     let before = authorized_user().to_string();
-    let run = |words: &str| with(&authorized_user(), words).home(&home);
-    let test = until_asked(run("--scopes openid,pubsub")).types(PASSWORD);
-    let ran = test.google(answer(200, proved(PROOF))).google(yes()).run();
-    let lookup = &ran.sent[2].json()["oauthScopesForDomainPolicyLookup"];
+    let run = |words: &str| token_test(&authorized_user(), words).home(&home);
+    let test = up_to_password_prompt(run("--scopes openid,pubsub")).type_line(PASSWORD);
+    let ran = test
+        .expect_request(continue_response(200, authenticated_body(NEW_RAPT)))
+        .expect_request(token_success_response())
+        .run();
+    let lookup = &ran.requests[2].json()["oauthScopesForDomainPolicyLookup"];
     assert_eq!(lookup, &json!(["https://www.googleapis.com/auth/pubsub", "openid"]));
-    assert_eq!(ran.sent[4].field("scope"), "https://www.googleapis.com/auth/pubsub openid");
-    assert_eq!((home.read("key.json"), shadow(&home)), (before, json!({"rapt_token": PROOF})));
-    // A refresh token that rotates later on goes beside it.
-    let rotating = json!({"access_token": SECOND, "expires_in": 3599, "refresh_token": ROTATED});
-    let ran = run("--refresh").google(token(200, rotating.to_string())).run();
-    assert_eq!(ran.sent[0].field("rapt"), PROOF);
     assert_eq!(
-        (ran.sent[0].field("refresh_token"), ran.sent[0].single_use),
+        ran.requests[4].form_field("scope"),
+        "https://www.googleapis.com/auth/pubsub openid"
+    );
+    assert_eq!(
+        (home.read("key.json"), overlay_json(&home)),
+        (before, json!({"rapt_token": NEW_RAPT}))
+    );
+    // A refresh token that rotates later on goes beside it.
+    let rotating = json!({"access_token": SECOND_TOKEN, "expires_in": 3599, "refresh_token": ROTATED_REFRESH_TOKEN});
+    let ran = run("--refresh").expect_request(token_response(200, rotating.to_string())).run();
+    assert_eq!(ran.requests[0].form_field("rapt"), NEW_RAPT);
+    assert_eq!(
+        (ran.requests[0].form_field("refresh_token"), ran.requests[0].single_use),
         (REFRESH_TOKEN, false)
     );
-    let both = shadow(&home);
-    assert_eq!((&both["rapt_token"], &both["refresh_token"]), (&json!(PROOF), &json!(ROTATED)));
-    let ran = run("--refresh").google(token(200, granted(TOKEN))).run();
-    assert_eq!((ran.sent[0].field("refresh_token"), ran.sent[0].field("rapt")), (ROTATED, PROOF));
+    let both = overlay_json(&home);
+    assert_eq!(
+        (&both["rapt_token"], &both["refresh_token"]),
+        (&json!(NEW_RAPT), &json!(ROTATED_REFRESH_TOKEN))
+    );
+    let ran =
+        run("--refresh").expect_request(token_response(200, token_response_body(TOKEN))).run();
+    assert_eq!(
+        (ran.requests[0].form_field("refresh_token"), ran.requests[0].form_field("rapt")),
+        (ROTATED_REFRESH_TOKEN, NEW_RAPT)
+    );
 }
 
 #[test]
-fn a_proof_that_is_refused_is_replaced_and_the_files_own_goes_first() {
+fn a_refused_rapt_is_replaced_and_the_files_rapt_is_tried_first() {
     let home = Home::new();
-    let user = samples::with(authorized_user(), &json!({"rapt_token": RAPT}));
-    let run = || with(&user, "--refresh").home(&home);
-    for (first, second) in [(None, PROOF), (Some(PROOF), "proof-of-the-second-conversation")] {
-        let test = run().google(wanted());
+    let user = sample_credentials::with_fields(authorized_user(), &json!({"rapt_token": RAPT}));
+    let run = || token_test(&user, "--refresh").home(&home);
+    for (first, second) in [(None, NEW_RAPT), (Some(NEW_RAPT), "proof-of-the-second-conversation")]
+    {
+        let test = run().expect_request(reauth_required_response());
         // The one in the shadow is tried as well.
-        let test = if first.is_some() { test.google(wanted()) } else { test };
-        let test = test.google(for_this()).google(start(200, for_the_password())).types(PASSWORD);
-        let ran = test.google(answer(200, proved(second))).google(yes()).run();
-        assert_eq!(ran.sent[0].field("rapt"), RAPT);
-        assert!(first.is_none_or(|first| ran.sent[1].field("rapt") == first));
-        assert_eq!(ran.sent.last().expect("requests").field("rapt"), second);
-        assert_eq!(shadow(&home), json!({"rapt_token": second}));
+        let test =
+            if first.is_some() { test.expect_request(reauth_required_response()) } else { test };
+        let test = test
+            .expect_request(reauth_token_response())
+            .expect_request(start_response(200, password_challenge_body()))
+            .type_line(PASSWORD);
+        let ran = test
+            .expect_request(continue_response(200, authenticated_body(second)))
+            .expect_request(token_success_response())
+            .run();
+        assert_eq!(ran.requests[0].form_field("rapt"), RAPT);
+        assert!(first.is_none_or(|first| ran.requests[1].form_field("rapt") == first));
+        assert_eq!(ran.requests.last().expect("requests").form_field("rapt"), second);
+        assert_eq!(overlay_json(&home), json!({"rapt_token": second}));
     }
-    let ran = run().google(wanted()).google(yes()).run();
-    assert_eq!(ran.sent[0].field("rapt"), RAPT);
-    assert_eq!(ran.sent[1].field("rapt"), "proof-of-the-second-conversation");
+    let ran = run()
+        .expect_request(reauth_required_response())
+        .expect_request(token_success_response())
+        .run();
+    assert_eq!(ran.requests[0].form_field("rapt"), RAPT);
+    assert_eq!(ran.requests[1].form_field("rapt"), "proof-of-the-second-conversation");
 }
 
 #[test]
-fn nobody_there_to_be_asked_is_told_what_to_run_at_once() {
+fn without_a_terminal_the_error_names_the_command_to_run() {
     for subtype in ["invalid_rapt", "rapt_required"] {
-        let home = own_home(&json!({}));
+        let home = home_with_own_login(&json!({}));
         let expected = "gauth: ada@example.com must sign in again, the organisation asks for the password or key again (reauthentication)\n\
             try: gauth token --account ada@example.com at a terminal, which asks for it\n";
-        own(&home, "").google(wanted_as(subtype)).status(4).stderr(expected).run();
+        own_login_test(&home, "")
+            .expect_request(reauth_required_with_subtype(subtype))
+            .expect_status(4)
+            .expect_stderr(expected)
+            .run();
         // In CI nobody is there, whatever it looks like.
         home.clock.advance(10);
-        let test = own(&home, "").google(wanted_as(subtype)).unattended_terminal();
-        test.status(4).stderr(expected).run();
-        with(&authorized_user(), "")
-            .google(wanted_as(subtype))
-            .status(4)
-            .tries("gcloud auth application-default login, or the same at a terminal")
+        let test = own_login_test(&home, "")
+            .expect_request(reauth_required_with_subtype(subtype))
+            .ci_terminal();
+        test.expect_status(4).expect_stderr(expected).run();
+        token_test(&authorized_user(), "")
+            .expect_request(reauth_required_with_subtype(subtype))
+            .expect_status(4)
+            .expect_hint("gcloud auth application-default login, or the same at a terminal")
             .run();
     }
 }
 
 #[test]
-fn what_cannot_be_typed_is_named_with_the_way_out() {
+fn unsupported_challenges_are_named_with_a_hint() {
     let key = "the organisation asks for a security key, which only a browser can use";
     let saml = "the organisation asks for a sign-in in the browser (SAML)";
     for (body, says, tries) in [
-        (asks(&[("READY", "SAML")]), saml, "gauth login --account ada@example.com"),
+        (challenges_body(&[("READY", "SAML")]), saml, "gauth login --account ada@example.com"),
         (
-            asks(&[("PENDING", "PASSWORD"), ("READY", "SAML"), ("READY", "SECURITY_KEY")]),
+            challenges_body(&[
+                ("PENDING", "PASSWORD"),
+                ("READY", "SAML"),
+                ("READY", "SECURITY_KEY"),
+            ]),
             saml,
             "gauth login",
         ),
-        (asks(&[("READY", "SECURITY_KEY")]), key, "a service account"),
+        (challenges_body(&[("READY", "SECURITY_KEY")]), key, "a service account"),
         (
-            asks(&[("READY", "FAX"), ("READY", "DANCE")]),
+            challenges_body(&[("READY", "FAX"), ("READY", "DANCE")]),
             "asks for \"FAX\" or \"DANCE\", which gauth does not know",
             "gauth login",
         ),
         (
-            asks(&[("PENDING", "PASSWORD")]),
+            challenges_body(&[("PENDING", "PASSWORD")]),
             "names nothing that could be answered now",
             "gauth login",
         ),
-        (asks(&[]), "names nothing that could be answered now", "gauth login"),
+        (challenges_body(&[]), "names nothing that could be answered now", "gauth login"),
         (
             r#"{"status":"LOCKED"}"#.to_owned(),
             "the reauthentication ended, Google says LOCKED",
             "gauth login",
         ),
     ] {
-        let home = own_home(&json!({}));
-        let test = own(&home, "").attended().google(wanted()).google(for_this());
-        let test = test.google(start(200, body)).status(4);
-        test.says("ada@example.com must sign in again, ").says(says).tries(tries).run();
+        let home = home_with_own_login(&json!({}));
+        let test = own_login_test(&home, "")
+            .interactive()
+            .expect_request(reauth_required_response())
+            .expect_request(reauth_token_response());
+        let test = test.expect_request(start_response(200, body)).expect_status(4);
+        test.expect_error("ada@example.com must sign in again, ")
+            .expect_error(says)
+            .expect_hint(tries)
+            .run();
     }
     // A password is taken where there is one, whatever stands before it.
-    let either = asks(&[("READY", "SECURITY_KEY"), ("READY", "PASSWORD")]);
-    let home = own_home(&json!({}));
-    let test = own(&home, "").google(wanted()).google(for_this()).google(start(200, either));
-    let ran = test.types(PASSWORD).google(answer(200, proved(PROOF))).google(yes()).run();
-    assert_eq!(ran.sent[3].json()["challengeId"], json!(2));
+    let either = challenges_body(&[("READY", "SECURITY_KEY"), ("READY", "PASSWORD")]);
+    let home = home_with_own_login(&json!({}));
+    let test = own_login_test(&home, "")
+        .expect_request(reauth_required_response())
+        .expect_request(reauth_token_response())
+        .expect_request(start_response(200, either));
+    let ran = test
+        .type_line(PASSWORD)
+        .expect_request(continue_response(200, authenticated_body(NEW_RAPT)))
+        .expect_request(token_success_response())
+        .run();
+    assert_eq!(ran.requests[3].json()["challengeId"], json!(2));
 }
 
 #[test]
-fn nobody_is_asked_who_is_known_already() {
-    let home = own_home(&json!({}));
-    let test = own(&home, "").attended().google(wanted()).google(for_this());
-    test.google(start(200, proved(PROOF))).google(yes()).run();
-    assert_eq!(stored(&home, OWN)["rapt_token"], json!(PROOF));
+fn no_prompt_while_the_rapt_is_valid() {
+    let home = home_with_own_login(&json!({}));
+    let test = own_login_test(&home, "")
+        .interactive()
+        .expect_request(reauth_required_response())
+        .expect_request(reauth_token_response());
+    test.expect_request(start_response(200, authenticated_body(NEW_RAPT)))
+        .expect_request(token_success_response())
+        .run();
+    assert_eq!(read_json(&home, LOGIN_FILE)["rapt_token"], json!(NEW_RAPT));
 }
 
 #[test]
-fn a_wrong_password_is_asked_for_again_five_times_in_all() {
-    let home = own_home(&json!({}));
-    let mut test = until_asked(own(&home, ""));
+fn a_wrong_password_is_retried_up_to_five_times() {
+    let home = home_with_own_login(&json!({}));
+    let mut test = up_to_password_prompt(own_login_test(&home, ""));
     for attempt in 0..5 {
         let typed = ["", "wrong-password-1", "wrong-password-2", "short", "wrong-password-3"];
-        test = test.types(typed[attempt]).google(answer(200, for_the_password()));
+        test = test
+            .type_line(typed[attempt])
+            .expect_request(continue_response(200, password_challenge_body()));
     }
-    let ran = test.status(4).says("5 answers were not enough").run();
-    assert_eq!(ran.sent[3].json()["proposalResponse"]["credential"], json!(" "));
+    let ran = test.expect_status(4).expect_error("5 answers were not enough").run();
+    assert_eq!(ran.requests[3].json()["proposalResponse"]["credential"], json!(" "));
     let again =
         "ada@example.com: this was not the password\nthe password, for Google (not shown): ";
-    assert!(ran.asked[1..].iter().all(|question| question == again), "{ran:?}");
-    assert_eq!(stored(&home, OWN), authorized_user());
+    assert!(ran.prompts[1..].iter().all(|question| question == again), "{ran:?}");
+    assert_eq!(read_json(&home, LOGIN_FILE), authorized_user());
     // The fifth may be right.
     home.clock.advance(10);
-    let mut test = until_asked(own(&home, ""));
+    let mut test = up_to_password_prompt(own_login_test(&home, ""));
     for _ in 0..4 {
-        test = test.types("wrong-password").google(answer(200, for_the_password()));
+        test = test
+            .type_line("wrong-password")
+            .expect_request(continue_response(200, password_challenge_body()));
     }
-    test.types(PASSWORD).google(answer(200, proved(PROOF))).google(yes()).run();
+    test.type_line(PASSWORD)
+        .expect_request(continue_response(200, authenticated_body(NEW_RAPT)))
+        .expect_request(token_success_response())
+        .run();
 }
 
 #[test]
-fn a_second_password_is_another_question() {
-    let home = own_home(&json!({}));
+fn a_second_password_challenge_prompts_again() {
+    let home = home_with_own_login(&json!({}));
     let second = r#"{"status":"CHALLENGE_PENDING","sessionId":"the-session","challenges":[{"status":"READY","challengeId":"b","challengeType":"PASSWORD"}]}"#;
-    let test = until_asked(own(&home, "")).types(PASSWORD).google(answer(200, second));
-    let ran = test.types("another-password").google(answer(200, proved(PROOF))).google(yes()).run();
-    assert_eq!(ran.asked[0], ran.asked[1]);
-    assert_eq!(ran.sent[4].json()["challengeId"], json!("b"));
+    let test = up_to_password_prompt(own_login_test(&home, ""))
+        .type_line(PASSWORD)
+        .expect_request(continue_response(200, second));
+    let ran = test
+        .type_line("another-password")
+        .expect_request(continue_response(200, authenticated_body(NEW_RAPT)))
+        .expect_request(token_success_response())
+        .run();
+    assert_eq!(ran.prompts[0], ran.prompts[1]);
+    assert_eq!(ran.requests[4].json()["challengeId"], json!("b"));
 }
 
 #[test]
-fn a_login_without_the_scope_for_it_has_to_be_made_anew() {
-    let narrow = json!({"access_token": FOR_THIS, "expires_in": 3599, "scope": "openid"});
+fn a_login_without_the_reauth_scope_needs_a_new_login() {
+    let narrow =
+        json!({"access_token": REAUTH_ACCESS_TOKEN, "expires_in": 3599, "scope": "openid"});
     for refused in [
-        token(400, r#"{"error":"invalid_scope"}"#),
-        token(401, r#"{"error":"unauthorized_client"}"#),
-        token(200, narrow.to_string()),
-        wanted(),
+        token_response(400, r#"{"error":"invalid_scope"}"#),
+        token_response(401, r#"{"error":"unauthorized_client"}"#),
+        token_response(200, narrow.to_string()),
+        reauth_required_response(),
     ] {
-        let home = own_home(&json!({}));
-        let test = own(&home, "").attended().google(wanted()).google(refused).status(4);
-        let test = test.says("its login cannot be asked again (accounts.reauth was left out)");
-        test.tries("gauth login --account ada@example.com").run();
+        let home = home_with_own_login(&json!({}));
+        let test = own_login_test(&home, "")
+            .interactive()
+            .expect_request(reauth_required_response())
+            .expect_request(refused)
+            .expect_status(4);
+        let test =
+            test.expect_error("its login cannot be asked again (accounts.reauth was left out)");
+        test.expect_hint("gauth login --account ada@example.com").run();
     }
 }
 
 #[test]
-fn a_proof_that_is_not_taken_is_not_asked_for_again() {
-    let home = own_home(&json!({}));
-    let test = until_asked(own(&home, "")).types(PASSWORD).google(answer(200, proved(PROOF)));
-    test.google(wanted()).status(4).says("does not take the proof it has just given").run();
+fn a_rejected_new_rapt_is_not_requested_again() {
+    let home = home_with_own_login(&json!({}));
+    let test = up_to_password_prompt(own_login_test(&home, ""))
+        .type_line(PASSWORD)
+        .expect_request(continue_response(200, authenticated_body(NEW_RAPT)));
+    test.expect_request(reauth_required_response())
+        .expect_status(4)
+        .expect_error("does not take the proof it has just given")
+        .run();
 }
 
 #[test]
-fn a_server_that_does_not_play_along_is_no_answer() {
+fn invalid_reauth_responses_are_reported() {
     let html = "<!DOCTYPE html><p>welcome";
     let session = r#"{"status":"CHALLENGE_REQUIRED"}"#;
     for (status, body, code, says) in [
@@ -315,103 +407,136 @@ fn a_server_that_does_not_play_along_is_no_answer() {
         (401, r#"{"error":{"status":"UNAUTHENTICATED","message":"no"}}"#, 5, "UNAUTHENTICATED"),
         (403, html, 5, "status 403 and a web page"),
     ] {
-        let home = own_home(&json!({}));
-        let test = own(&home, "").attended().google(wanted()).google(for_this());
-        test.google(start(status, body)).status(code).says(says).run();
+        let home = home_with_own_login(&json!({}));
+        let test = own_login_test(&home, "")
+            .interactive()
+            .expect_request(reauth_required_response())
+            .expect_request(reauth_token_response());
+        test.expect_request(start_response(status, body))
+            .expect_status(code)
+            .expect_error(says)
+            .run();
         home.clock.advance(10);
-        let test = until_asked(own(&home, "")).types(PASSWORD).google(answer(status, body));
-        test.status(code).says(says).run();
-        assert_eq!(stored(&home, OWN), authorized_user());
+        let test = up_to_password_prompt(own_login_test(&home, ""))
+            .type_line(PASSWORD)
+            .expect_request(continue_response(status, body));
+        test.expect_status(code).expect_error(says).run();
+        assert_eq!(read_json(&home, LOGIN_FILE), authorized_user());
     }
     // A password that may have been heard is not sent twice.
-    let home = own_home(&json!({}));
-    let slow = answer(200, "").takes(Duration::from_secs(60));
-    until_asked(own(&home, "")).types(PASSWORD).google(slow).status(6).run();
+    let home = home_with_own_login(&json!({}));
+    let slow = continue_response(200, "").with_latency(Duration::from_secs(60));
+    up_to_password_prompt(own_login_test(&home, ""))
+        .type_line(PASSWORD)
+        .expect_request(slow)
+        .expect_status(6)
+        .run();
     home.clock.advance(10);
-    let test = until_asked(own(&home, "")).types(PASSWORD).google(answer(503, ""));
-    test.status(6).run();
+    let test = up_to_password_prompt(own_login_test(&home, ""))
+        .type_line(PASSWORD)
+        .expect_request(continue_response(503, ""));
+    test.expect_status(6).run();
     home.clock.advance(10);
-    let test = until_asked(own(&home, "")).types(PASSWORD).google(nothing(answer(200, "")));
-    test.google(answer(200, proved(PROOF))).google(yes()).run();
+    let test = up_to_password_prompt(own_login_test(&home, ""))
+        .type_line(PASSWORD)
+        .expect_request(without_response(continue_response(200, "")));
+    test.expect_request(continue_response(200, authenticated_body(NEW_RAPT)))
+        .expect_request(token_success_response())
+        .run();
 }
 
 #[test]
-fn a_server_that_repeats_the_password_is_not_repeated() {
+fn a_password_echoed_by_the_server_is_not_printed() {
     for password in ["pw", "planted\tpassword"] {
-        let home = own_home(&json!({}));
+        let home = home_with_own_login(&json!({}));
         let body = json!({"error": {"status": "INVALID_ARGUMENT", "message": format!("'{password}' is bad")}});
-        let test = until_asked(own(&home, "")).types(password);
-        let ran = test.google(answer(400, body.to_string())).status(5).run();
+        let test = up_to_password_prompt(own_login_test(&home, "")).type_line(password);
+        let ran =
+            test.expect_request(continue_response(400, body.to_string())).expect_status(5).run();
         assert!(!ran.stderr.contains("'pw'") && !ran.stderr.contains("password'"), "{ran:?}");
     }
 }
 
 #[test]
-fn a_password_goes_to_nobody_but_google_and_what_stands_for_it_here() {
-    let there = |uri: &str| samples::with(authorized_user(), &json!({"token_uri": uri}));
+fn a_password_is_sent_only_to_google_or_a_loopback_server() {
+    let there =
+        |uri: &str| sample_credentials::with_fields(authorized_user(), &json!({"token_uri": uri}));
     let sandbox = "http://127.0.0.1:8085";
-    let at = |exchange: Exchange, path: &str| exchange.url(&format!("{sandbox}{path}"));
-    let ran = with(&there(&format!("{sandbox}/token")), "")
-        .google(at(wanted(), "/token"))
-        .google(at(for_this(), "/token"))
-        .google(at(start(200, for_the_password()), "/v2/sessions:start"))
-        .types(PASSWORD)
-        .google(at(answer(200, proved(PROOF)), "/v2/sessions/the-session:continue"))
-        .google(at(yes(), "/token"))
+    let at = |exchange: MockExchange, path: &str| exchange.at_url(&format!("{sandbox}{path}"));
+    let ran = token_test(&there(&format!("{sandbox}/token")), "")
+        .expect_request(at(reauth_required_response(), "/token"))
+        .expect_request(at(reauth_token_response(), "/token"))
+        .expect_request(at(start_response(200, password_challenge_body()), "/v2/sessions:start"))
+        .type_line(PASSWORD)
+        .expect_request(at(
+            continue_response(200, authenticated_body(NEW_RAPT)),
+            "/v2/sessions/the-session:continue",
+        ))
+        .expect_request(at(token_success_response(), "/token"))
         .run();
-    assert!(ran.asked[0].ends_with("the password, for 127.0.0.1:8085 (not shown): "), "{ran:?}");
+    assert!(ran.prompts[0].ends_with("the password, for 127.0.0.1:8085 (not shown): "), "{ran:?}");
     let other = "https://tokens.example/token";
-    with(&there(other), "--allow-token-host tokens.example")
-        .google(wanted().url(other))
-        .attended()
-        .status(4)
-        .says("tokens.example wants a reauthentication, which only Google has")
+    token_test(&there(other), "--allow-token-host tokens.example")
+        .expect_request(reauth_required_response().at_url(other))
+        .interactive()
+        .expect_status(4)
+        .expect_error("tokens.example wants a reauthentication, which only Google has")
         .run();
 }
 
 #[test]
-fn a_proof_that_cannot_be_kept_is_warned_about() {
-    let test = until_asked(with(&authorized_user(), "")).types(PASSWORD);
-    test.step(|home| home.write(".config/gauth/accounts", "in the way"))
-        .google(answer(200, proved(PROOF)))
-        .google(yes())
-        .warns("the proof of reauthentication of ada@example.com cannot be stored")
-        .stdout(&format!("{TOKEN}\n"))
+fn a_rapt_that_cannot_be_stored_causes_a_warning() {
+    let test = up_to_password_prompt(token_test(&authorized_user(), "")).type_line(PASSWORD);
+    test.setup(|home| home.write(".config/gauth/accounts", "in the way"))
+        .expect_request(continue_response(200, authenticated_body(NEW_RAPT)))
+        .expect_request(token_success_response())
+        .expect_warning("the proof of reauthentication of ada@example.com cannot be stored")
+        .expect_stdout(&format!("{TOKEN}\n"))
         .run();
 }
 
 #[test]
-fn the_time_of_the_person_is_not_that_of_the_requests() {
-    let home = own_home(&json!({}));
+fn the_users_time_does_not_count_against_the_request_timeout() {
+    let home = home_with_own_login(&json!({}));
     let long = |home: &Home| home.clock.advance(280);
-    let test = until_asked(own(&home, "--timeout 5s")).types_after(PASSWORD, long);
-    test.google(answer(200, proved(PROOF))).google(yes()).run();
+    let test = up_to_password_prompt(own_login_test(&home, "--timeout 5s"))
+        .type_line_after(PASSWORD, long);
+    test.expect_request(continue_response(200, authenticated_body(NEW_RAPT)))
+        .expect_request(token_success_response())
+        .run();
 }
 
 #[test]
-fn a_login_made_while_the_person_was_asked_is_used_and_kept() {
-    let home = own_home(&json!({}));
-    let anew = samples::with(authorized_user(), &json!({"refresh_token": ROTATED}));
-    let meanwhile = move |home: &Home| home.write(OWN, anew.to_string());
-    let test = until_asked(own(&home, "")).types_after(PASSWORD, meanwhile);
-    let ran = test.google(answer(200, proved(PROOF))).google(yes()).run();
-    assert_eq!(ran.sent[4].field("refresh_token"), ROTATED);
-    assert_eq!(stored(&home, OWN)["refresh_token"], json!(ROTATED));
+fn a_login_made_during_the_prompt_is_used_and_kept() {
+    let home = home_with_own_login(&json!({}));
+    let anew = sample_credentials::with_fields(
+        authorized_user(),
+        &json!({"refresh_token": ROTATED_REFRESH_TOKEN}),
+    );
+    let meanwhile = move |home: &Home| home.write(LOGIN_FILE, anew.to_string());
+    let test =
+        up_to_password_prompt(own_login_test(&home, "")).type_line_after(PASSWORD, meanwhile);
+    let ran = test
+        .expect_request(continue_response(200, authenticated_body(NEW_RAPT)))
+        .expect_request(token_success_response())
+        .run();
+    assert_eq!(ran.requests[4].form_field("refresh_token"), ROTATED_REFRESH_TOKEN);
+    assert_eq!(read_json(&home, LOGIN_FILE)["refresh_token"], json!(ROTATED_REFRESH_TOKEN));
 }
 
 /// Whether a lock file is held by somebody.
-fn is_held(home: &Home, name: &str) -> bool {
+fn is_locked(home: &Home, name: &str) -> bool {
     let file = std::fs::File::open(home.path(".config/gauth/locks").join(name)).expect("a lock");
     file.try_lock().is_err()
 }
 
 #[test]
-fn while_the_person_thinks_a_new_login_can_be_stored_and_waiters_are_told() {
-    let home = own_home(&json!({}));
+fn during_the_prompt_logins_can_be_stored_and_waiting_processes_say_so() {
+    let home = home_with_own_login(&json!({}));
     let look = |home: &Home| {
         let names = home.names(".config/gauth/locks");
         let held: Vec<(&str, bool)> =
-            names.iter().map(|name| (name.as_str(), is_held(home, name))).collect();
+            names.iter().map(|name| (name.as_str(), is_locked(home, name))).collect();
         let of = |ending: &str, login: bool| {
             let is_it = |name: &str| {
                 name.starts_with("login-") == login && name.ends_with("-asks") != ending.is_empty()
@@ -424,47 +549,57 @@ fn while_the_person_thinks_a_new_login_can_be_stored_and_waiters_are_told() {
         assert_eq!((of("", true), of("-asks", true)), (false, true), "{held:?}");
         assert_eq!((of("", false), of("-asks", false)), (true, true), "{held:?}");
     };
-    let test = until_asked(own(&home, "")).types_after(PASSWORD, look);
-    test.google(answer(200, proved(PROOF))).google(yes()).run();
+    let test = up_to_password_prompt(own_login_test(&home, "")).type_line_after(PASSWORD, look);
+    test.expect_request(continue_response(200, authenticated_body(NEW_RAPT)))
+        .expect_request(token_success_response())
+        .run();
 }
 
 #[test]
-fn a_rotating_login_is_rotated_by_the_questions_too() {
-    let home = own_home(&json!({"refresh_token_rotates": true}));
+fn reauthentication_rotates_a_rotating_refresh_token() {
+    let home = home_with_own_login(&json!({"refresh_token_rotates": true}));
     let next = |access: &str, refresh: &str| {
         let body = json!({"access_token": access, "expires_in": 3599, "refresh_token": refresh});
-        token(200, body.to_string())
+        token_response(200, body.to_string())
     };
     let third = "1//0third-refresh-token";
-    let ran = own(&home, "")
-        .google(wanted())
-        .google(next(FOR_THIS, ROTATED))
-        .google(start(200, for_the_password()))
-        .types(PASSWORD)
-        .google(answer(200, proved(PROOF)))
-        .google(next(TOKEN, third))
+    let ran = own_login_test(&home, "")
+        .expect_request(reauth_required_response())
+        .expect_request(next(REAUTH_ACCESS_TOKEN, ROTATED_REFRESH_TOKEN))
+        .expect_request(start_response(200, password_challenge_body()))
+        .type_line(PASSWORD)
+        .expect_request(continue_response(200, authenticated_body(NEW_RAPT)))
+        .expect_request(next(TOKEN, third))
         .run();
-    assert_eq!(ran.sent[1].field("refresh_token"), REFRESH_TOKEN);
-    assert_eq!(ran.sent[4].field("refresh_token"), ROTATED);
-    let login = stored(&home, OWN);
-    assert_eq!((&login["refresh_token"], &login["rapt_token"]), (&json!(third), &json!(PROOF)));
+    assert_eq!(ran.requests[1].form_field("refresh_token"), REFRESH_TOKEN);
+    assert_eq!(ran.requests[4].form_field("refresh_token"), ROTATED_REFRESH_TOKEN);
+    let login = read_json(&home, LOGIN_FILE);
+    assert_eq!((&login["refresh_token"], &login["rapt_token"]), (&json!(third), &json!(NEW_RAPT)));
 }
 
 #[test]
-fn id_tokens_and_chains_ask_the_same_way() {
-    let home = own_home(&json!({}));
+fn id_tokens_and_impersonation_reauthenticate_too() {
+    let home = home_with_own_login(&json!({}));
     let id_token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl";
     let both = json!({"access_token": TOKEN, "expires_in": 3599, "id_token": id_token});
-    let test = Test::new("id-token --account ada@example.com").home(&home).types(PASSWORD);
-    let test = until_asked(test).google(answer(200, proved(PROOF)));
-    test.google(token(200, both.to_string())).stdout(&format!("{id_token}\n")).run();
+    let test = Test::new("id-token --account ada@example.com").home(&home).type_line(PASSWORD);
+    let test = up_to_password_prompt(test)
+        .expect_request(continue_response(200, authenticated_body(NEW_RAPT)));
+    test.expect_request(token_response(200, both.to_string()))
+        .expect_stdout(&format!("{id_token}\n"))
+        .run();
 
-    let home = own_home(&json!({}));
-    let words = format!("--impersonate-service-account {TARGET}");
-    let test = until_asked(own(&home, &words)).types(PASSWORD);
-    test.google(answer(200, proved(PROOF)))
-        .google(yes())
-        .google(iam(TARGET, "generateAccessToken", 200, lent(SECOND)))
-        .stdout(&format!("{SECOND}\n"))
+    let home = home_with_own_login(&json!({}));
+    let words = format!("--impersonate-service-account {TARGET_SERVICE_ACCOUNT}");
+    let test = up_to_password_prompt(own_login_test(&home, &words)).type_line(PASSWORD);
+    test.expect_request(continue_response(200, authenticated_body(NEW_RAPT)))
+        .expect_request(token_success_response())
+        .expect_request(iam_response(
+            TARGET_SERVICE_ACCOUNT,
+            "generateAccessToken",
+            200,
+            iam_response_body(SECOND_TOKEN),
+        ))
+        .expect_stdout(&format!("{SECOND_TOKEN}\n"))
         .run();
 }

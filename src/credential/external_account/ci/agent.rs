@@ -5,24 +5,24 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use crate::broker::Broker;
-use crate::cache::KeyDigest;
-use crate::credential::external_account::ci::Job;
-use crate::credential::external_account::format::Format;
-use crate::credential::external_account::{Pool, SubjectSource};
+use crate::cache::CacheKeyHasher;
+use crate::credential::external_account::ci::CiJob;
+use crate::credential::external_account::format::SubjectTokenFormat;
+use crate::credential::external_account::{SubjectTokenRequest, SubjectTokenSource};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
 use crate::world::env;
-use crate::world::exec::{self, Failure, Run};
+use crate::world::exec::{self, CaptureCommand, CommandFailure};
 
 /// How long it may take; it asks Buildkite over the network.
-const LIMIT: Duration = Duration::from_secs(20);
+const AGENT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What it is called.
-const PROGRAM: &str = "buildkite-agent";
+const AGENT_PROGRAM: &str = "buildkite-agent";
 
 /// The agent, in one job.
-struct Agent {
-    job: String,
+struct BuildkiteAgentSource {
+    job_id: String,
     audience: String,
 }
 
@@ -30,62 +30,71 @@ struct Agent {
 ///
 /// # Errors
 /// When the job's ID is no text.
-pub(super) fn source(job: &Job<'_>) -> Result<Option<Box<dyn SubjectSource>>> {
+pub(super) fn find(job: &CiJob<'_>) -> Result<Option<Box<dyn SubjectTokenSource>>> {
     let id = job.world.env.text(&env::BUILDKITE_JOB_ID)?;
-    Ok(id.map(|id| -> Box<dyn SubjectSource> {
-        Box::new(Agent { job: id, audience: job.wanted() })
+    Ok(id.map(|id| -> Box<dyn SubjectTokenSource> {
+        Box::new(BuildkiteAgentSource { job_id: id, audience: job.requested_audience() })
     }))
 }
 
-impl SubjectSource for Agent {
-    fn name(&self) -> &'static str {
+impl SubjectTokenSource for BuildkiteAgentSource {
+    fn metrics_name(&self) -> &'static str {
         "executable"
     }
 
-    fn place(&self) -> String {
-        PROGRAM.to_owned()
+    fn location(&self) -> String {
+        AGENT_PROGRAM.to_owned()
     }
 
-    fn identify(&self, digest: &mut KeyDigest) {
-        digest.field(PROGRAM);
-        digest.field(&self.job);
-        digest.field(&self.audience);
+    fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
+        hasher.add_text(AGENT_PROGRAM);
+        hasher.add_text(&self.job_id);
+        hasher.add_text(&self.audience);
     }
 
-    fn subject_token(&self, _: &Pool, broker: &Broker<'_>) -> Result<Secret> {
-        let words = [PROGRAM, "oidc", "request-token", "--audience", &self.audience];
-        let words = words.map(OsString::from);
+    fn subject_token(&self, _: &SubjectTokenRequest, broker: &Broker<'_>) -> Result<Secret> {
+        let args = [AGENT_PROGRAM, "oidc", "request-token", "--audience", &self.audience];
+        let args = args.map(OsString::from);
         let path = broker.world.env.os(&env::PATH).map(|path| ("PATH", Some(path)));
         let changes: Vec<_> = path.into_iter().collect();
-        let run = Run { words: &words, changes: &changes, limit: LIMIT, interactive: false };
+        let run = CaptureCommand {
+            argv: &args,
+            env_changes: &changes,
+            timeout: AGENT_TIMEOUT,
+            interactive: false,
+        };
         let printed = broker
-            .outside(|| exec::capture(&run, &*broker.world.clock))
-            .map_err(|failure| self.failed(&failure))?;
-        let unusable = |what| Error::no_answer(format!("{PROGRAM}: what it printed {what}"));
-        Format::Text.read(&printed).map_err(|what| unusable(what).hint(self.by_hand()))
+            .pause_deadline(|| exec::capture_output(&run, &*broker.world.clock))
+            .map_err(|failure| self.run_error(&failure))?;
+        let unusable = |what| Error::no_answer(format!("{AGENT_PROGRAM}: what it printed {what}"));
+        SubjectTokenFormat::Text
+            .extract_token(&printed)
+            .map_err(|what| unusable(what).hint(self.manual_command()))
     }
 }
 
-impl Agent {
-    fn failed(&self, failure: &Failure) -> Error {
+impl BuildkiteAgentSource {
+    fn run_error(&self, failure: &CommandFailure) -> Error {
         let (kind, why) = match failure {
-            Failure::NotStarted(why) => (ErrorKind::NoCredential, why.clone()),
-            Failure::Exit(code) => (ErrorKind::NoCredential, format!("ended with {code}")),
-            Failure::Signal(signal) => {
+            CommandFailure::NotStarted(why) => (ErrorKind::NoCredential, why.clone()),
+            CommandFailure::Exit(code) => (ErrorKind::NoCredential, format!("ended with {code}")),
+            CommandFailure::Signal(signal) => {
                 (ErrorKind::NoCredential, format!("died of signal {signal}"))
             }
-            Failure::TooSlow => {
-                (ErrorKind::NoAnswer, format!("did not end within {} s", LIMIT.as_secs()))
+            CommandFailure::TimedOut => {
+                (ErrorKind::NoAnswer, format!("did not end within {} s", AGENT_TIMEOUT.as_secs()))
             }
-            Failure::TooMuch => (ErrorKind::NoAnswer, "printed more than any token is".to_owned()),
-            Failure::Lost(error) => {
+            CommandFailure::OutputTooLarge => {
+                (ErrorKind::NoAnswer, "printed more than any token is".to_owned())
+            }
+            CommandFailure::Io(error) => {
                 (ErrorKind::NoAnswer, format!("lost, {}", crate::error::io_reason(error)))
             }
         };
-        Error::new(kind, format!("{PROGRAM}: {why}")).hint(self.by_hand())
+        Error::new(kind, format!("{AGENT_PROGRAM}: {why}")).hint(self.manual_command())
     }
 
-    fn by_hand(&self) -> String {
-        format!("{PROGRAM} oidc request-token --audience {}", self.audience)
+    fn manual_command(&self) -> String {
+        format!("{AGENT_PROGRAM} oidc request-token --audience {}", self.audience)
     }
 }

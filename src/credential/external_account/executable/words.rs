@@ -7,51 +7,51 @@ use std::str::Chars;
 ///
 /// # Errors
 /// What is wrong with it, as the end of a sentence.
-pub(super) fn split(command: &str) -> Result<Vec<String>, String> {
+pub(super) fn split_args(command: &str) -> Result<Vec<String>, String> {
     let mut letters = command.chars();
-    let mut words = Vec::new();
+    let mut args = Vec::new();
     // `None` between words: "" is a word, nothing is none.
-    let mut word: Option<String> = None;
+    let mut arg: Option<String> = None;
     while let Some(letter) = letters.next() {
         match letter {
-            ' ' | '\t' | '\r' | '\n' => words.extend(word.take()),
-            '\'' => single(&mut letters, word.get_or_insert_default())?,
-            '"' => double(&mut letters, word.get_or_insert_default())?,
+            ' ' | '\t' | '\r' | '\n' => args.extend(arg.take()),
+            '\'' => read_single_quoted(&mut letters, arg.get_or_insert_default())?,
+            '"' => read_double_quoted(&mut letters, arg.get_or_insert_default())?,
             '\\' => match letters.next() {
                 Some('\n') => {}
-                Some(letter) => word.get_or_insert_default().push(letter),
+                Some(letter) => arg.get_or_insert_default().push(letter),
                 None => return Err("ends in a backslash".to_owned()),
             },
-            letter => word.get_or_insert_default().push(letter),
+            letter => arg.get_or_insert_default().push(letter),
         }
     }
-    words.extend(word);
-    Ok(words)
+    args.extend(arg);
+    Ok(args)
 }
 
 /// Up to the next single quote everything is as it is.
-fn single(letters: &mut Chars<'_>, word: &mut String) -> Result<(), String> {
+fn read_single_quoted(letters: &mut Chars<'_>, arg: &mut String) -> Result<(), String> {
     for letter in letters {
         match letter {
             '\'' => return Ok(()),
-            letter => word.push(letter),
+            letter => arg.push(letter),
         }
     }
     Err("has a single quote without its other half".to_owned())
 }
 
 /// Up to the next double quote a backslash takes the meaning from what would have one to a shell.
-fn double(letters: &mut Chars<'_>, word: &mut String) -> Result<(), String> {
+fn read_double_quoted(letters: &mut Chars<'_>, arg: &mut String) -> Result<(), String> {
     while let Some(letter) = letters.next() {
         match letter {
             '"' => return Ok(()),
             '\\' => match letters.next() {
                 Some('\n') => {}
-                Some(letter @ ('$' | '`' | '"' | '\\')) => word.push(letter),
-                Some(letter) => word.extend(['\\', letter]),
+                Some(letter @ ('$' | '`' | '"' | '\\')) => arg.push(letter),
+                Some(letter) => arg.extend(['\\', letter]),
                 None => break,
             },
-            letter => word.push(letter),
+            letter => arg.push(letter),
         }
     }
     Err("has a double quote without its other half".to_owned())
@@ -59,7 +59,7 @@ fn double(letters: &mut Chars<'_>, word: &mut String) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::split;
+    use super::split_args;
 
     #[test]
     fn words_are_as_a_shell_takes_them() {
@@ -84,7 +84,7 @@ mod tests {
             ("", &[]),
             (" \t\n", &[]),
         ] {
-            assert_eq!(split(command).expect(command), words, "{command}");
+            assert_eq!(split_args(command).expect(command), words, "{command}");
         }
     }
 
@@ -98,7 +98,7 @@ mod tests {
             ("a 'b'c'", "single quote"),
             ("hunter2 \\", "backslash"),
         ] {
-            let error = split(command).expect_err(command);
+            let error = split_args(command).expect_err(command);
             assert!(error.contains(what) && !error.contains("hunter2"), "{command}: {error}");
         }
     }

@@ -5,60 +5,60 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{write, write_json};
+use super::{write_file, write_json};
 use crate::error::Result;
 use crate::secret::Secret;
-use crate::server::sandbox::State;
+use crate::server::sandbox::SandboxState;
 use crate::server::sandbox::cast::{
     CLIENT_ID, CONFIDENTIAL_CLIENT_ID, DEVICE_CLIENT_ID, PROJECT, PUBLIC_CLIENT_ID, WEB_CLIENT_ID,
     WEB_REDIRECT_URI, WORKFORCE_PROVIDER,
 };
-use crate::server::sandbox::signin::authorize::{OUTSIDE_PATH, PATHS, WORKFORCE_PATH};
+use crate::server::sandbox::signin::authorize::{EXTERNAL_PATH, GOOGLE_PATHS, WORKFORCE_PATH};
 
 /// The client of a program on this machine.
-pub(in crate::server::sandbox) const INSTALLED: &str = "client_secret.json";
+pub(in crate::server::sandbox) const INSTALLED_CLIENT_FILE: &str = "client_secret.json";
 
 /// Writes all of them.
-pub(super) fn fill(folder: &Path, state: &State) -> Result<()> {
-    let (cast, url) = (&state.cast, &state.url);
-    let google = |id: &str, secret: &Secret, redirect_uris: &[&str]| {
+pub(super) fn write_client_files(folder: &Path, state: &SandboxState) -> Result<()> {
+    let (fixtures, url) = (&state.fixtures, &state.url);
+    let google_client = |id: &str, secret: &Secret, redirect_uris: &[&str]| {
         json!({
             "client_id": id,
             "project_id": PROJECT,
-            "auth_uri": format!("{url}{}", PATHS[0]),
+            "auth_uri": format!("{url}{}", GOOGLE_PATHS[0]),
             "token_uri": format!("{url}/token"),
             "auth_provider_x509_cert_url": format!("{url}/oauth2/v1/certs"),
             "client_secret": secret.expose(),
             "redirect_uris": redirect_uris,
         })
     };
-    let mut device = google(DEVICE_CLIENT_ID, &cast.device_client_secret, &[]);
+    let mut device = google_client(DEVICE_CLIENT_ID, &fixtures.device_client_secret, &[]);
     if let Value::Object(members) = &mut device {
         members.remove("redirect_uris");
     }
-    let outside = |id: &str| {
+    let external_client = |id: &str| {
         json!({
             "client_id": id,
-            "auth_uri": format!("{url}{OUTSIDE_PATH}"),
+            "auth_uri": format!("{url}{EXTERNAL_PATH}"),
             "token_uri": format!("{url}/oidc/token"),
             "redirect_uris": ["http://localhost"],
         })
     };
-    let mut confidential = outside(CONFIDENTIAL_CLIENT_ID);
-    confidential["client_secret"] = cast.outside.client_secret.expose().into();
-    let installed = google(CLIENT_ID, &cast.client_secret, &["http://localhost"]);
-    let web = google(WEB_CLIENT_ID, &cast.web_client_secret, &[WEB_REDIRECT_URI]);
+    let mut confidential = external_client(CONFIDENTIAL_CLIENT_ID);
+    confidential["client_secret"] = fixtures.external.client_secret.expose().into();
+    let installed = google_client(CLIENT_ID, &fixtures.client_secret, &["http://localhost"]);
+    let web = google_client(WEB_CLIENT_ID, &fixtures.web_client_secret, &[WEB_REDIRECT_URI]);
     for (name, value) in [
-        (INSTALLED, json!({ "installed": installed })),
+        (INSTALLED_CLIENT_FILE, json!({ "installed": installed })),
         ("client_secret_web.json", json!({ "web": web })),
         ("client_secret_device.json", json!({ "installed": device })),
-        ("client_oidc.json", json!({ "installed": outside(PUBLIC_CLIENT_ID) })),
+        ("client_oidc.json", json!({ "installed": external_client(PUBLIC_CLIENT_ID) })),
         ("client_oidc_confidential.json", json!({ "installed": confidential })),
         ("login_config.json", login_config(url)),
     ] {
         write_json(&folder.join(name), &value)?;
     }
-    write(&folder.join("password.txt"), format!("{}\n", cast.password.expose()).as_bytes())
+    write_file(&folder.join("password.txt"), format!("{}\n", fixtures.password.expose()).as_bytes())
 }
 
 /// As `gcloud iam workforce-pools create-login-config` writes it.

@@ -1,84 +1,92 @@
 //! The programs that may ask people to sign in, and where they may get the answer.
 
 use crate::secret::Secret;
-use crate::server::sandbox::State;
+use crate::server::sandbox::SandboxState;
 use crate::server::sandbox::cast::{
     CLIENT_ID, CONFIDENTIAL_CLIENT_ID, DEVICE_CLIENT_ID, PUBLIC_CLIENT_ID, WEB_CLIENT_ID,
     WEB_REDIRECT_URI,
 };
-use crate::server::sandbox::guest::Guest;
-use crate::server::sandbox::ledger::Door;
+use crate::server::sandbox::guest::AdmittedCredential;
+use crate::server::sandbox::ledger::Issuer;
 use crate::url::{Scheme, Url};
 
 /// Where answers may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Redirects {
+enum AllowedRedirects {
     /// To any port and path of this machine (RFC 8252, 7.3).
-    Loopback,
+    AnyLoopback,
     /// To this address only.
-    Exactly(&'static str),
+    Exact(&'static str),
     /// Nowhere: it has no browser.
-    Nowhere,
+    Unsupported,
 }
 
 /// An OAuth client.
-pub(in crate::server::sandbox) struct Client<'a> {
+pub(in crate::server::sandbox) struct RegisteredClient<'a> {
     /// A public one has none.
     pub(in crate::server::sandbox) secret: Option<&'a Secret>,
-    redirects: Redirects,
+    allowed_redirects: AllowedRedirects,
     /// Whether it may use the device flow.
-    pub(super) is_device: bool,
+    pub(super) can_use_device_flow: bool,
 }
 
-impl Client<'_> {
+impl RegisteredClient<'_> {
     /// Whether an answer may go there.
-    pub(super) fn may_redirect_to(&self, uri: &str) -> bool {
-        match self.redirects {
-            Redirects::Loopback => is_loopback(uri),
-            Redirects::Exactly(registered) => uri == registered,
-            Redirects::Nowhere => false,
+    pub(super) fn can_redirect_to(&self, uri: &str) -> bool {
+        match self.allowed_redirects {
+            AllowedRedirects::AnyLoopback => is_loopback_redirect(uri),
+            AllowedRedirects::Exact(registered) => uri == registered,
+            AllowedRedirects::Unsupported => false,
         }
     }
 }
 
 /// The client of this name that a door knows. Google's two doors know the same ones.
-pub(in crate::server::sandbox) fn find<'a>(
-    state: &'a State,
-    door: Door,
+pub(in crate::server::sandbox) fn find_client<'a>(
+    state: &'a SandboxState,
+    issuer: Issuer,
     id: &str,
-) -> Option<Client<'a>> {
-    let cast = &state.cast;
-    let client = |secret, redirects, is_device| Some(Client { secret, redirects, is_device });
-    match (door, id) {
-        (Door::Outside, PUBLIC_CLIENT_ID) => client(None, Redirects::Loopback, true),
-        (Door::Outside, CONFIDENTIAL_CLIENT_ID) => {
-            client(Some(&cast.outside.client_secret), Redirects::Loopback, true)
+) -> Option<RegisteredClient<'a>> {
+    let fixtures = &state.fixtures;
+    let client = |secret, allowed_redirects, can_use_device_flow| {
+        Some(RegisteredClient { secret, allowed_redirects, can_use_device_flow })
+    };
+    match (issuer, id) {
+        (Issuer::External, PUBLIC_CLIENT_ID) => client(None, AllowedRedirects::AnyLoopback, true),
+        (Issuer::External, CONFIDENTIAL_CLIENT_ID) => {
+            client(Some(&fixtures.external.client_secret), AllowedRedirects::AnyLoopback, true)
         }
-        (Door::Outside, _) => None,
-        (_, CLIENT_ID) => client(Some(&cast.client_secret), Redirects::Loopback, false),
-        (_, WEB_CLIENT_ID) => {
-            client(Some(&cast.web_client_secret), Redirects::Exactly(WEB_REDIRECT_URI), false)
+        (Issuer::External, _) => None,
+        (_, CLIENT_ID) => {
+            client(Some(&fixtures.client_secret), AllowedRedirects::AnyLoopback, false)
         }
-        (_, DEVICE_CLIENT_ID) => client(Some(&cast.device_client_secret), Redirects::Nowhere, true),
+        (_, WEB_CLIENT_ID) => client(
+            Some(&fixtures.web_client_secret),
+            AllowedRedirects::Exact(WEB_REDIRECT_URI),
+            false,
+        ),
+        (_, DEVICE_CLIENT_ID) => {
+            client(Some(&fixtures.device_client_secret), AllowedRedirects::Unsupported, true)
+        }
         (_, id) => {
-            let secret = state.guests.iter().find_map(|guest| match guest {
-                Guest::User { client_id, client_secret, .. }
-                | Guest::WorkforceUser { client_id, client_secret, .. }
+            let secret = state.admitted.iter().find_map(|credential| match credential {
+                AdmittedCredential::User { client_id, client_secret, .. }
+                | AdmittedCredential::WorkforceUser { client_id, client_secret, .. }
                     if client_id == id =>
                 {
                     Some(client_secret)
                 }
                 _ => None,
             })?;
-            client(Some(secret), Redirects::Loopback, false)
+            client(Some(secret), AllowedRedirects::AnyLoopback, false)
         }
     }
 }
 
-fn is_loopback(uri: &str) -> bool {
+fn is_loopback_redirect(uri: &str) -> bool {
     let Ok(url) = Url::parse(uri) else { return false };
-    let here = ["127.0.0.1", "::1", "localhost"].contains(&url.host.as_str());
-    url.scheme == Scheme::Http && here
+    let is_local_host = ["127.0.0.1", "::1", "localhost"].contains(&url.host.as_str());
+    url.scheme == Scheme::Http && is_local_host
 }
 
 #[cfg(test)]
@@ -86,14 +94,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_go_to_this_machine_only() {
+    fn only_loopback_redirect_uris_are_allowed() {
         for uri in [
             "http://127.0.0.1:1234/",
             "http://127.0.0.1:1234/a/b?c=d",
             "http://localhost",
             "http://[::1]:9/",
         ] {
-            assert!(is_loopback(uri), "{uri}");
+            assert!(is_loopback_redirect(uri), "{uri}");
         }
         for uri in [
             "https://127.0.0.1/",
@@ -105,7 +113,7 @@ mod tests {
             "urn:ietf:wg:oauth:2.0:oob",
             "",
         ] {
-            assert!(!is_loopback(uri), "{uri}");
+            assert!(!is_loopback_redirect(uri), "{uri}");
         }
     }
 }

@@ -4,22 +4,22 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use super::{Yes, device};
-use crate::server::http::Answer;
-use crate::server::lock;
-use crate::server::sandbox::ledger::{Door, Login};
-use crate::server::sandbox::oauth::{Form, error, invalid_grant};
-use crate::server::sandbox::{State, cast};
+use super::{AuthorizationGrant, device};
+use crate::server::http::ServerResponse;
+use crate::server::lock_ignoring_poison;
+use crate::server::sandbox::ledger::{Issuer, RefreshTokenRecord};
+use crate::server::sandbox::oauth::{OAuthForm, invalid_grant, oauth_error};
+use crate::server::sandbox::{SandboxState, cast};
 
 /// RFC 6749, 4.1.3.
-pub(in crate::server::sandbox) const CODE: &str = "authorization_code";
+pub(in crate::server::sandbox) const AUTHORIZATION_CODE: &str = "authorization_code";
 /// RFC 8628, 3.4.
 pub(in crate::server::sandbox) const DEVICE_CODE: &str =
     "urn:ietf:params:oauth:grant-type:device_code";
 
 /// Somebody has signed in.
-pub(in crate::server::sandbox) struct SignedIn {
-    pub(in crate::server::sandbox) login: Login,
+pub(in crate::server::sandbox) struct RedeemedGrant {
+    pub(in crate::server::sandbox) record: RefreshTokenRecord,
     pub(in crate::server::sandbox) refresh_token: Option<String>,
     pub(in crate::server::sandbox) nonce: Option<String>,
 }
@@ -28,73 +28,81 @@ pub(in crate::server::sandbox) struct SignedIn {
 ///
 /// # Errors
 /// The answer to give.
-pub(in crate::server::sandbox) fn code(
-    state: &State,
-    form: &Form,
-    door: Door,
-    client: &str,
-) -> Result<SignedIn, Answer> {
-    let sent = form.needed("code")?;
-    let mut desk = lock(&state.desk);
-    let known = desk.codes.get_mut(sent).filter(|code| code.yes.login.door == door);
+pub(in crate::server::sandbox) fn redeem_code(
+    state: &SandboxState,
+    form: &OAuthForm,
+    issuer: Issuer,
+    client_id: &str,
+) -> Result<RedeemedGrant, ServerResponse> {
+    let presented = form.require("code")?;
+    let mut pending = lock_ignoring_poison(&state.pending_authorizations);
+    let known = pending
+        .authorization_codes
+        .get_mut(presented)
+        .filter(|code| code.grant.record.issuer == issuer);
     let code = known.ok_or_else(|| invalid_grant("Malformed auth code."))?;
-    if code.yes.login.client != client {
+    if code.grant.record.client_id != client_id {
         return Err(invalid_grant("Bad Request"));
     }
-    if code.used {
+    if code.is_used {
         // Somebody else has seen it (RFC 6749, 4.1.2).
-        lock(state.book(door)).revoke_family(code.yes.login.family);
+        lock_ignoring_poison(state.token_store_for(issuer)).revoke_family(code.grant.record.family);
         return Err(invalid_grant("Bad Request"));
     }
     if code.expires_at <= state.now() {
         return Err(invalid_grant("Bad Request"));
     }
-    if form.needed("redirect_uri")? != code.redirect_uri {
-        return Err(error(400, "redirect_uri_mismatch", "Bad Request"));
+    if form.require("redirect_uri")? != code.redirect_uri {
+        return Err(oauth_error(400, "redirect_uri_mismatch", "Bad Request"));
     }
     let Some(verifier) = form.get("code_verifier") else {
         return Err(invalid_grant("Missing code verifier."));
     };
-    if !is_verifier(verifier) || challenge(verifier) != code.challenge {
+    if !is_code_verifier(verifier) || s256_code_challenge(verifier) != code.code_challenge {
         return Err(invalid_grant("Invalid code verifier."));
     }
-    code.used = true;
-    signed_in(state, code.yes.clone())
+    code.is_used = true;
+    redeem_grant(state, code.grant.clone())
 }
 
 /// Tells a device what the person decided, and gives it what they allowed.
 ///
 /// # Errors
 /// The answer to give, such as that they have not decided yet.
-pub(in crate::server::sandbox) fn device(
-    state: &State,
-    form: &Form,
-    door: Door,
-    client: &str,
-) -> Result<SignedIn, Answer> {
-    let yes = device::poll(state, form.needed("device_code")?, door, client)?;
-    signed_in(state, yes)
+pub(in crate::server::sandbox) fn redeem_device_code(
+    state: &SandboxState,
+    form: &OAuthForm,
+    issuer: Issuer,
+    client_id: &str,
+) -> Result<RedeemedGrant, ServerResponse> {
+    let grant = device::poll_grant(state, form.require("device_code")?, issuer, client_id)?;
+    redeem_grant(state, grant)
 }
 
-fn signed_in(state: &State, yes: Yes) -> Result<SignedIn, Answer> {
-    let Yes { login, with_refresh_token, nonce } = yes;
+fn redeem_grant(
+    state: &SandboxState,
+    grant: AuthorizationGrant,
+) -> Result<RedeemedGrant, ServerResponse> {
+    let AuthorizationGrant { record, issues_refresh_token, nonce } = grant;
     let mut refresh_token = None;
-    if with_refresh_token {
-        let token = format!("1//{}", cast::random(45).map_err(|_| Answer::empty(500))?);
-        lock(state.book(login.door)).enter(&token, login.clone());
+    if issues_refresh_token {
+        let token =
+            format!("1//{}", cast::random_base64url(45).map_err(|_| ServerResponse::empty(500))?);
+        lock_ignoring_poison(state.token_store_for(record.issuer))
+            .insert_refresh_token(&token, record.clone());
         refresh_token = Some(token);
     }
-    Ok(SignedIn { login, refresh_token, nonce })
+    Ok(RedeemedGrant { record, refresh_token, nonce })
 }
 
 /// RFC 7636, 4.1.
-fn is_verifier(text: &str) -> bool {
+fn is_code_verifier(text: &str) -> bool {
     (43..=128).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
 }
 
 /// RFC 7636, 4.2.
-fn challenge(verifier: &str) -> String {
+fn s256_code_challenge(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(verifier))
 }
 
@@ -103,11 +111,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_challenge_of_rfc_7636_fits_its_verifier() {
+    fn rfc_7636_example_challenge_matches() {
         let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-        assert!(is_verifier(verifier));
-        assert_eq!(challenge(verifier), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
-        assert!(!is_verifier(&verifier[1..]) && !is_verifier(&verifier.replace('-', "+")));
-        assert!(is_verifier(&"~".repeat(128)) && !is_verifier(&"~".repeat(129)));
+        assert!(is_code_verifier(verifier));
+        assert_eq!(s256_code_challenge(verifier), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+        assert!(
+            !is_code_verifier(&verifier[1..]) && !is_code_verifier(&verifier.replace('-', "+"))
+        );
+        assert!(is_code_verifier(&"~".repeat(128)) && !is_code_verifier(&"~".repeat(129)));
     }
 }

@@ -1,11 +1,11 @@
 //! The pages in the browser: plain HTML that works without scripts and loads nothing, in dark and light, on a
 //! phone, and read aloud.
 
-use super::{Asked, Back};
-use crate::server::html::{escaped, policy};
-use crate::server::http::Answer;
-use crate::server::sandbox::cast::{PEOPLE, Person};
-use crate::server::sandbox::ledger::{Door, canonical};
+use super::{ConsentRequest, ResponseTarget};
+use crate::server::html::{content_security_policy, escape_html};
+use crate::server::http::ServerResponse;
+use crate::server::sandbox::cast::{USERS, UserAccount};
+use crate::server::sandbox::ledger::{Issuer, canonical_scope};
 use crate::url::Url;
 
 const STYLE: &str = "\
@@ -27,99 +27,105 @@ const STYLE: &str = "\
     footer{margin-top:2.5rem;font-size:.85rem;opacity:.8}";
 
 /// One that only says something.
-pub(super) fn told(status: u16, title: &str, text: &str) -> Answer {
-    let inner = format!("<h1>{}</h1><p>{}</p>", escaped(title), escaped(text));
-    answer(status, title, &inner, "'none'")
+pub(super) fn message_page(status: u16, title: &str, text: &str) -> ServerResponse {
+    let inner = format!("<h1>{}</h1><p>{}</p>", escape_html(title), escape_html(text));
+    html_page(status, title, &inner, "'none'")
 }
 
 /// Where the code of a device is entered; `wrong`: the last one was.
-pub(super) fn code_entry(path: &str, wrong: bool) -> Answer {
-    let complaint = match wrong {
+pub(super) fn user_code_page(path: &str, is_wrong_code: bool) -> ServerResponse {
+    let alert = match is_wrong_code {
         true => {
             "<p role=\"alert\" id=\"wrong\">No device waits with this code. Look at it again.</p>"
         }
         false => "",
     };
-    let described = if wrong { " aria-invalid=\"true\" aria-describedby=\"wrong\"" } else { "" };
+    let aria_attributes =
+        if is_wrong_code { " aria-invalid=\"true\" aria-describedby=\"wrong\"" } else { "" };
     let inner = format!(
-        "<h1>Connect a device</h1>{complaint}<form method=\"get\" action=\"{path}\">\
+        "<h1>Connect a device</h1>{alert}<form method=\"get\" action=\"{path}\">\
          <p><label for=\"user_code\">The code that your device shows</label>\
          <input type=\"text\" id=\"user_code\" name=\"user_code\" required autofocus \
          autocomplete=\"off\" autocapitalize=\"characters\" spellcheck=\"false\" \
-         maxlength=\"20\"{described}></p>\
+         maxlength=\"20\"{aria_attributes}></p>\
          <button class=\"first\" id=\"next\">Next</button></form>"
     );
-    answer(if wrong { 400 } else { 200 }, "Connect a device", &inner, "'self'")
+    html_page(if is_wrong_code { 400 } else { 200 }, "Connect a device", &inner, "'self'")
 }
 
 /// The one that asks: who, for what, yes or no.
-pub(super) fn consent(asked: &Asked, token: &str) -> Answer {
-    let place = match asked.door {
-        Door::Accounts => "the sandbox's Google",
-        Door::Sts => "the sandbox's workforce pool",
-        Door::Outside => "the sandbox's other provider",
+pub(super) fn consent_page(consent_request: &ConsentRequest, token: &str) -> ServerResponse {
+    let issuer_name = match consent_request.issuer {
+        Issuer::Google => "the sandbox's Google",
+        Issuer::Workforce => "the sandbox's workforce pool",
+        Issuer::External => "the sandbox's other provider",
     };
-    let who = match asked.person {
-        Some(person) => format!("<p>You are <strong>{}</strong>.</p>", escaped(&shown(person))),
-        None => people(),
+    let account_choice = match consent_request.user {
+        Some(person) => {
+            format!("<p>You are <strong>{}</strong>.</p>", escape_html(&display_name(person)))
+        }
+        None => account_fieldset(),
     };
     let scopes: String =
-        asked.scopes.iter().enumerate().map(|(at, scope)| row(at, scope)).collect();
+        consent_request.scopes.iter().enumerate().map(|(at, scope)| scope_row(at, scope)).collect();
     let inner = format!(
-        "<h1>Sign in with {place}?</h1>\
+        "<h1>Sign in with {issuer_name}?</h1>\
          <p>The program <code>{client}</code> asks for it.</p>\
          <form method=\"post\">\
-         <input type=\"hidden\" name=\"token\" value=\"{token}\">{who}\
+         <input type=\"hidden\" name=\"token\" value=\"{token}\">{account_choice}\
          <fieldset><legend>It may then</legend>{scopes}</fieldset>\
          <button class=\"first\" id=\"allow\" name=\"decision\" value=\"allow\">Allow</button>\
          <button id=\"deny\" name=\"decision\" value=\"deny\">Deny</button></form>",
-        client = escaped(&asked.client),
-        token = escaped(token),
+        client = escape_html(&consent_request.client_id),
+        token = escape_html(token),
     );
-    let targets = match &asked.back {
+    let form_targets = match &consent_request.response_target {
         // A browser holds the redirect after a form to the form's own limits.
-        Back::Redirect { uri, .. } => format!("'self' {}", origin(uri)),
-        Back::Device(_) => "'self'".to_owned(),
+        ResponseTarget::Redirect { redirect_uri: uri, .. } => format!("'self' {}", csp_origin(uri)),
+        ResponseTarget::Device(_) => "'self'".to_owned(),
     };
-    answer(200, "Sign in", &inner, &targets)
+    html_page(200, "Sign in", &inner, &form_targets)
 }
 
-fn people() -> String {
-    let rows: String = PEOPLE
+fn account_fieldset() -> String {
+    let rows: String = USERS
         .iter()
         .enumerate()
-        .map(|(at, person)| {
+        .map(|(at, user)| {
             let checked = if at == 0 { " checked" } else { "" };
             format!(
                 "<label><input type=\"radio\" name=\"account\" value=\"{}\"{checked}>{}</label>",
-                escaped(person.email),
-                escaped(&shown(person))
+                escape_html(user.email),
+                escape_html(&display_name(user))
             )
         })
         .collect();
     format!("<fieldset><legend>You are</legend>{rows}</fieldset>")
 }
 
-fn shown(person: &Person) -> String {
-    format!("{} {} ({})", person.given_name, person.family_name, person.email)
+fn display_name(user: &UserAccount) -> String {
+    format!("{} {} ({})", user.given_name, user.family_name, user.email)
 }
 
-fn row(at: usize, scope: &str) -> String {
-    let words = in_words(scope);
-    let detail =
-        if words == scope { String::new() } else { format!(" <code>{}</code>", escaped(scope)) };
+fn scope_row(index: usize, scope: &str) -> String {
+    let description = describe_scope(scope);
+    let detail = if description == scope {
+        String::new()
+    } else {
+        format!(" <code>{}</code>", escape_html(scope))
+    };
     format!(
-        "<label><input type=\"checkbox\" name=\"scope\" id=\"scope{at}\" value=\"{}\" \
+        "<label><input type=\"checkbox\" name=\"scope\" id=\"scope{index}\" value=\"{}\" \
          checked>{}{detail}</label>",
-        escaped(scope),
-        escaped(words)
+        escape_html(scope),
+        escape_html(description)
     )
 }
 
 /// What a scope is for, in words; itself where it is not known.
-fn in_words(scope: &str) -> &str {
-    let long = canonical(scope);
-    match long.strip_prefix("https://www.googleapis.com/auth/").unwrap_or(long) {
+fn describe_scope(scope: &str) -> &str {
+    let canonical = canonical_scope(scope);
+    match canonical.strip_prefix("https://www.googleapis.com/auth/").unwrap_or(canonical) {
         "openid" => "know that it is you",
         "userinfo.email" => "see your e-mail address",
         "userinfo.profile" => "see your name",
@@ -137,14 +143,14 @@ fn in_words(scope: &str) -> &str {
 }
 
 /// Scheme, host and port, as a content security policy names them: IPv6 addresses it cannot.
-fn origin(uri: &str) -> String {
+fn csp_origin(uri: &str) -> String {
     match Url::parse(uri) {
         Ok(url) if !url.host.contains(':') => format!("http://{}:{}", url.host, url.port),
         _ => "http:".to_owned(),
     }
 }
 
-fn answer(status: u16, title: &str, inner: &str, form_targets: &str) -> Answer {
+fn html_page(status: u16, title: &str, inner: &str, form_targets: &str) -> ServerResponse {
     let text = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
@@ -152,11 +158,11 @@ fn answer(status: u16, title: &str, inner: &str, form_targets: &str) -> Answer {
          <style>{STYLE}</style></head><body><main>{inner}</main>\
          <footer>An offline fake of Google on this machine. Nobody real signs in here.</footer>\
          </body></html>\n",
-        escaped(title)
+        escape_html(title)
     );
-    Answer::text(status, text)
+    ServerResponse::text(status, text)
         .header("Content-Type", "text/html; charset=utf-8")
-        .header("Content-Security-Policy", policy(STYLE, form_targets))
+        .header("Content-Security-Policy", content_security_policy(STYLE, form_targets))
         .header("Cache-Control", "no-store")
         .header("X-Content-Type-Options", "nosniff")
         .header("X-Frame-Options", "DENY")
@@ -169,17 +175,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_others_wrote_is_text() {
-        let page = told(400, "<b>", "\"a\" & 'b' <script>");
+    fn page_text_is_escaped() {
+        let page = message_page(400, "<b>", "\"a\" & 'b' <script>");
         let body = String::from_utf8(page.body).expect("text");
         assert!(body.contains("&quot;a&quot; &amp; &#39;b&#39; &lt;script&gt;"), "{body}");
         assert!(!body.contains("<b>") && !body.contains("<script"), "{body}");
     }
 
     #[test]
-    fn policies_can_name_where_the_answer_goes() {
-        assert_eq!(origin("http://127.0.0.1:4711/x?y"), "http://127.0.0.1:4711");
-        assert_eq!(origin("http://localhost"), "http://localhost:80");
-        assert_eq!(origin("http://[::1]:4711/"), "http:");
+    fn redirect_origins_fit_the_content_security_policy() {
+        assert_eq!(csp_origin("http://127.0.0.1:4711/x?y"), "http://127.0.0.1:4711");
+        assert_eq!(csp_origin("http://localhost"), "http://localhost:80");
+        assert_eq!(csp_origin("http://[::1]:4711/"), "http:");
     }
 }

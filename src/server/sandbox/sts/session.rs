@@ -2,111 +2,141 @@
 
 use serde_json::json;
 
-use crate::server::http::{Answer, Request};
-use crate::server::lock;
-use crate::server::sandbox::State;
+use crate::server::http::{ServerRequest, ServerResponse};
+use crate::server::lock_ignoring_poison;
+use crate::server::sandbox::SandboxState;
 use crate::server::sandbox::cast;
-use crate::server::sandbox::ledger::Door;
-use crate::server::sandbox::oauth::{Form, error, unkept, unsupported_grant};
-use crate::server::sandbox::signin::grants::{self, SignedIn};
-use crate::server::sandbox::token::{LIFE, Redeemed, redeem};
+use crate::server::sandbox::ledger::Issuer;
+use crate::server::sandbox::oauth::{OAuthForm, no_store, oauth_error, unsupported_grant_type};
+use crate::server::sandbox::signin::grants::{self, RedeemedGrant};
+use crate::server::sandbox::token::{
+    ACCESS_TOKEN_LIFETIME_SECONDS, RedeemedRefreshToken, redeem_refresh_token,
+};
 
 /// Answers `POST /v1/oauthtoken`: a code or a refresh token in, and the client by HTTP Basic.
-pub(in crate::server::sandbox) fn oauth_token(state: &State, request: &Request) -> Answer {
+pub(in crate::server::sandbox) fn handle_token(
+    state: &SandboxState,
+    request: &ServerRequest,
+) -> ServerResponse {
     if request.method != "POST" {
-        return Answer::only("POST");
+        return ServerResponse::method_not_allowed("POST");
     }
-    unkept(Form::of(request).and_then(|form| match form.needed("grant_type")? {
+    no_store(OAuthForm::from_request(request).and_then(|form| match form.require("grant_type")? {
         "refresh_token" => refresh(state, &form),
-        grants::CODE => redeem_code(state, &form),
-        other => Err(unsupported_grant(other)),
+        grants::AUTHORIZATION_CODE => redeem_code(state, &form),
+        other => Err(unsupported_grant_type(other)),
     }))
 }
 
-fn redeem_code(state: &State, form: &Form) -> Result<Answer, Answer> {
-    let client = form.basic_client(state)?;
+fn redeem_code(state: &SandboxState, form: &OAuthForm) -> Result<ServerResponse, ServerResponse> {
+    let client = form.authenticate_basic_client(state)?;
     for name in ["client_id", "client_secret"] {
         if form.get(name).is_some() {
             let text = format!("{name} belongs into the header.");
-            return Err(error(400, "invalid_request", &text));
+            return Err(oauth_error(400, "invalid_request", &text));
         }
     }
-    let SignedIn { login, refresh_token, .. } = grants::code(state, form, Door::Sts, client)?;
-    let scopes = login.scopes.clone();
-    let token = state.issue("ya29.d.", login.grant(scopes, state.now() + LIFE))?;
-    Ok(Answer::json(
+    let RedeemedGrant { record, refresh_token, .. } =
+        grants::redeem_code(state, form, Issuer::Workforce, client)?;
+    let scopes = record.scopes.clone();
+    let token = state.issue_access_token(
+        "ya29.d.",
+        record.access_token_record(scopes, state.now() + ACCESS_TOKEN_LIFETIME_SECONDS),
+    )?;
+    Ok(ServerResponse::json(
         200,
         &json!({
             "access_token": token,
-            "expires_in": LIFE,
+            "expires_in": ACCESS_TOKEN_LIFETIME_SECONDS,
             "refresh_token": refresh_token,
             "token_type": "Bearer",
         }),
     ))
 }
 
-fn refresh(state: &State, form: &Form) -> Result<Answer, Answer> {
-    let client = form.basic_client(state)?;
-    let Redeemed { login, scopes, next } = redeem(state, form, Door::Sts, client)?;
-    let mut value = json!({ "expires_in": LIFE, "token_type": "Bearer" });
-    if let Some(next) = next {
+fn refresh(state: &SandboxState, form: &OAuthForm) -> Result<ServerResponse, ServerResponse> {
+    let client = form.authenticate_basic_client(state)?;
+    let RedeemedRefreshToken { record, scopes, new_refresh_token } =
+        redeem_refresh_token(state, form, Issuer::Workforce, client)?;
+    let mut value = json!({ "expires_in": ACCESS_TOKEN_LIFETIME_SECONDS, "token_type": "Bearer" });
+    if let Some(next) = new_refresh_token {
         value["refresh_token"] = next.into();
     }
-    value["access_token"] = state.issue("ya29.d.", login.grant(scopes, state.now() + LIFE))?.into();
-    Ok(Answer::json(200, &value))
+    value["access_token"] = state
+        .issue_access_token(
+            "ya29.d.",
+            record.access_token_record(scopes, state.now() + ACCESS_TOKEN_LIFETIME_SECONDS),
+        )?
+        .into();
+    Ok(ServerResponse::json(200, &value))
 }
 
 /// Answers `POST /v1/introspect` (RFC 7662): what a token means, while it is good.
-pub(in crate::server::sandbox) fn introspect(state: &State, request: &Request) -> Answer {
+pub(in crate::server::sandbox) fn introspect(
+    state: &SandboxState,
+    request: &ServerRequest,
+) -> ServerResponse {
     if request.method != "POST" {
-        return Answer::only("POST");
+        return ServerResponse::method_not_allowed("POST");
     }
-    unkept(Form::of(request).and_then(|form| introspected(state, request, &form)))
+    no_store(
+        OAuthForm::from_request(request)
+            .and_then(|form| introspection_response(state, request, &form)),
+    )
 }
 
-fn introspected(state: &State, request: &Request, form: &Form) -> Result<Answer, Answer> {
+fn introspection_response(
+    state: &SandboxState,
+    request: &ServerRequest,
+    form: &OAuthForm,
+) -> Result<ServerResponse, ServerResponse> {
     // Those who say which client they are must be it; files without one are let ask too.
     if request.header("authorization").is_some() {
-        form.basic_client(state)?;
+        form.authenticate_basic_client(state)?;
     }
-    let token = form.needed("token")?;
-    let ledger = lock(&state.ledger);
-    let Some(grant) = ledger.access(token, state.now()) else {
-        return Ok(Answer::json(200, &json!({ "active": false })));
+    let token = form.require("token")?;
+    let token_store = lock_ignoring_poison(&state.token_store);
+    let Some(record) = token_store.find_access_token(token, state.now()) else {
+        return Ok(ServerResponse::json(200, &json!({ "active": false })));
     };
-    Ok(Answer::json(
+    Ok(ServerResponse::json(
         200,
         &json!({
             "active": true,
-            "username": grant.account,
-            "client_id": grant.client,
-            "exp": grant.expires_at,
+            "username": record.account,
+            "client_id": record.client_id,
+            "exp": record.expires_at,
             "iss": "https://sts.googleapis.com/",
-            "scope": grant.scopes.join(" "),
-            "sub": cast::subject(&grant.account),
+            "scope": record.scopes.join(" "),
+            "sub": cast::subject_id(&record.account),
             "token_type": "Bearer",
         }),
     ))
 }
 
 /// Answers `POST /v1/revoke` (RFC 7009): the client by HTTP Basic, and a token that is its own.
-pub(in crate::server::sandbox) fn revoke(state: &State, request: &Request) -> Answer {
+pub(in crate::server::sandbox) fn revoke(
+    state: &SandboxState,
+    request: &ServerRequest,
+) -> ServerResponse {
     if request.method != "POST" {
-        return Answer::only("POST");
+        return ServerResponse::method_not_allowed("POST");
     }
-    unkept(Form::of(request).and_then(|form| {
-        let client = form.basic_client(state)?;
-        let token = form.needed("token")?;
-        let mut ledger = lock(&state.ledger);
-        let owner = ledger.client(token);
+    no_store(OAuthForm::from_request(request).and_then(|form| {
+        let client = form.authenticate_basic_client(state)?;
+        let token = form.require("token")?;
+        let mut token_store = lock_ignoring_poison(&state.token_store);
+        let owner = token_store.client_id_of(token);
         match owner {
             Some(owner) if owner == client => {
-                ledger.revoke(token);
-                Ok(Answer::json(200, &json!({})))
+                token_store.revoke_token(token);
+                Ok(ServerResponse::json(200, &json!({})))
             }
-            Some(_) => Err(error(400, "unauthorized_client", "The token is another client's.")),
+            Some(_) => {
+                Err(oauth_error(400, "unauthorized_client", "The token is another client's."))
+            }
             // RFC 7009, 2.2: a token that is nothing is as good as revoked.
-            None => Ok(Answer::json(200, &json!({}))),
+            None => Ok(ServerResponse::json(200, &json!({}))),
         }
     }))
 }

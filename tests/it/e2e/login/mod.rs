@@ -1,11 +1,11 @@
 //! Signing in, with this test in the place of the browser.
 
-mod answers;
-mod documented;
-mod elsewhere;
-mod strangers;
-mod typed;
-mod ways;
+mod authorization_responses;
+mod callback_abuse;
+mod documented_commands;
+mod no_browser;
+mod redirect_and_browser;
+mod workforce_oidc_device;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -16,17 +16,17 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Ended, Kind, Stage, beside, finish, names, run};
+use super::{CredentialKind, ProcessResult, SandboxHome, file_names, run, share_machine, wait_for};
 
 /// An answer to the browser.
 #[derive(Debug)]
-pub(super) struct Shown {
+pub(super) struct BrowserResponse {
     pub(super) status: u16,
     head: String,
     pub(super) body: String,
 }
 
-impl Shown {
+impl BrowserResponse {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (known, value) = line.split_once(':')?;
@@ -36,7 +36,7 @@ impl Shown {
 }
 
 /// Host with port, and what follows, of a URL on this machine.
-pub(super) fn parts(url: &str) -> (String, String) {
+pub(super) fn split_url(url: &str) -> (String, String) {
     let rest = url.strip_prefix("http://").unwrap_or_else(|| panic!("{url}"));
     let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let slash = if path.starts_with('/') { "" } else { "/" };
@@ -44,7 +44,7 @@ pub(super) fn parts(url: &str) -> (String, String) {
 }
 
 /// Sends these bytes and reads all that comes.
-pub(super) fn raw(host: &str, bytes: &[u8]) -> String {
+pub(super) fn send_raw(host: &str, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(host).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     stream.write_all(bytes).unwrap();
@@ -55,31 +55,31 @@ pub(super) fn raw(host: &str, bytes: &[u8]) -> String {
 }
 
 /// The bytes of a plain request.
-fn get(url: &str) -> String {
-    let (host, target) = parts(url);
+fn get_request_bytes(url: &str) -> String {
+    let (host, target) = split_url(url);
     format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")
 }
 
-pub(super) fn visit(url: &str) -> Shown {
-    send("GET", url, "")
+pub(super) fn get_page(url: &str) -> BrowserResponse {
+    send_request("GET", url, "")
 }
 
-fn send(method: &str, url: &str, form: &str) -> Shown {
-    let (host, path) = parts(url);
+fn send_request(method: &str, url: &str, form: &str) -> BrowserResponse {
+    let (host, path) = split_url(url);
     let kind = "application/x-www-form-urlencoded";
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: {kind}\r\n\
          Content-Length: {}\r\n\r\n{form}",
         form.len()
     );
-    let answer = raw(&host, request.as_bytes());
+    let answer = send_raw(&host, request.as_bytes());
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{url}: {answer:?}"));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    Shown { status, head: head.to_owned(), body: body.to_owned() }
+    BrowserResponse { status, head: head.to_owned(), body: body.to_owned() }
 }
 
 /// The fields of the form on a page, as they stand there.
-fn fields(page: &str) -> Vec<(String, String)> {
+fn form_fields(page: &str) -> Vec<(String, String)> {
     let attribute = |tag: &str, name: &str| {
         let (_, rest) = tag.split_once(&format!(" {name}=\""))?;
         let value = rest.split('"').next()?;
@@ -94,46 +94,46 @@ fn fields(page: &str) -> Vec<(String, String)> {
 }
 
 /// Presses a button on the page at `url`, with other fields than stand there if need be: where that leads.
-pub(super) fn press(
+pub(super) fn submit_form(
     url: &str,
     button: &str,
     change: impl Fn(&mut Vec<(String, String)>),
 ) -> String {
-    let page = visit(url);
+    let page = get_page(url);
     assert_eq!(page.status, 200, "{page:?}");
-    let mut sent = fields(&page.body);
+    let mut sent = form_fields(&page.body);
     change(&mut sent);
     sent.push(("decision".to_owned(), button.to_owned()));
     let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(&sent).finish();
-    let answer = send("POST", url, &form);
+    let answer = send_request("POST", url, &form);
     assert_eq!(answer.status, 302, "{answer:?}");
     answer.header("Location").expect("where to").to_owned()
 }
 
 /// Allows everything.
-pub(super) fn allow(url: &str) -> String {
-    press(url, "allow", |_| {})
+pub(super) fn allow_consent(url: &str) -> String {
+    submit_form(url, "allow", |_| {})
 }
 
 /// The parameters of a URL.
-pub(super) fn query(url: &str) -> BTreeMap<String, String> {
+pub(super) fn query_parameters(url: &str) -> BTreeMap<String, String> {
     let query = url.split_once('?').map_or("", |(_, query)| query);
     form_urlencoded::parse(query.as_bytes()).into_owned().collect()
 }
 
 /// A login that has printed its URL and waits.
-pub(super) struct Asking {
+pub(super) struct PendingLogin {
     child: Child,
     start: Instant,
     lines: Receiver<String>,
-    pub(super) url: String,
-    said: Vec<String>,
+    pub(super) authorization_url: String,
+    output_lines: Vec<String>,
 }
 
-impl Asking {
+impl PendingLogin {
     /// Where the browser is to come back to.
-    pub(super) fn redirect(&self) -> String {
-        query(&self.url)["redirect_uri"].clone()
+    pub(super) fn redirect_uri(&self) -> String {
+        query_parameters(&self.authorization_url)["redirect_uri"].clone()
     }
 
     pub(super) fn pid(&self) -> rustix::process::Pid {
@@ -141,29 +141,29 @@ impl Asking {
     }
 
     /// What is left when it has ended.
-    pub(super) fn end(mut self) -> Ended {
+    pub(super) fn wait(mut self) -> ProcessResult {
         let out = self.child.stdout.take();
-        let ended = finish(self.child, self.start);
+        let ended = wait_for(self.child, self.start);
         let mut text = String::new();
         out.expect("standard output").read_to_string(&mut text).unwrap();
-        self.said.extend(self.lines);
-        let err = self.said.iter().map(|line| format!("{line}\n")).collect();
-        Ended { out: text, err, ..ended }
+        self.output_lines.extend(self.lines);
+        let err = self.output_lines.iter().map(|line| format!("{line}\n")).collect();
+        ProcessResult { stdout: text, stderr: err, ..ended }
     }
 }
 
-impl Stage {
+impl SandboxHome {
     /// `gauth login` and these words, in this environment.
-    pub(super) fn sign_in(&self, words: &[&str]) -> Command {
-        let mut command = self.gauth(Kind::Metadata, &["login"]);
-        command.args(words).env("GAUTH_CLIENT_ID_FILE", self.google.file("client_secret.json"));
+    pub(super) fn login_command(&self, args: &[&str]) -> Command {
+        let mut command = self.gauth_command(CredentialKind::Metadata, &["login"]);
+        command.args(args).env("GAUTH_CLIENT_ID_FILE", self.sandbox.file("client_secret.json"));
         command
     }
 
     /// Starts it, and reads the URL that it prints.
     #[track_caller]
     #[expect(clippy::zombie_processes, reason = "a test that fails ends with all it started")]
-    pub(super) fn asking(&self, mut command: Command) -> Asking {
+    pub(super) fn start_login(&self, mut command: Command) -> PendingLogin {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let start = Instant::now();
         let mut child = command.spawn().unwrap();
@@ -181,91 +181,115 @@ impl Stage {
             let line = line.unwrap_or_else(|_| panic!("no URL: {said:?}"));
             said.push(line.clone());
             if let Some(url) = line.strip_prefix("  http") {
-                return Asking { child, start, lines, url: format!("http{url}"), said };
+                return PendingLogin {
+                    child,
+                    start,
+                    lines,
+                    authorization_url: format!("http{url}"),
+                    output_lines: said,
+                };
             }
         }
     }
 
     /// The login in gauth's own store.
-    pub(super) fn login_of(&self, account: &str) -> Option<Value> {
-        let bytes = std::fs::read(self.own().join(format!("accounts/{account}.json"))).ok()?;
+    pub(super) fn own_login(&self, account: &str) -> Option<Value> {
+        let bytes =
+            std::fs::read(self.config_folder().join(format!("accounts/{account}.json"))).ok()?;
         Some(serde_json::from_slice(&bytes).expect("a whole file"))
     }
 
-    pub(super) fn active(&self) -> Option<String> {
-        let bytes = std::fs::read(self.own().join("state.json")).ok()?;
+    pub(super) fn active_account(&self) -> Option<String> {
+        let bytes = std::fs::read(self.config_folder().join("state.json")).ok()?;
         let state: Value = serde_json::from_slice(&bytes).expect("a whole file");
         state["active"].as_str().map(str::to_owned)
     }
 
     /// Nothing was stored, not even half of it.
     #[track_caller]
-    pub(super) fn has_no_login(&self) {
-        let accounts = names(&self.own().join("accounts"));
-        assert!(accounts.is_empty() && self.active().is_none(), "{accounts:?}");
+    pub(super) fn assert_no_login(&self) {
+        let accounts = file_names(&self.config_folder().join("accounts"));
+        assert!(accounts.is_empty() && self.active_account().is_none(), "{accounts:?}");
     }
 }
 
 const ADA: &str = "ada@example.com";
-const PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
+const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 #[test]
 fn a_login_is_one_command_and_one_click() {
     use std::os::unix::fs::PermissionsExt;
-    let _beside = beside();
-    let stage = Stage::new(&[]);
-    let login = stage.asking(stage.sign_in(&["--no-launch-browser"]));
-    let asked = query(&login.url);
+    let _beside = share_machine();
+    let stage = SandboxHome::new(&[]);
+    let login = stage.start_login(stage.login_command(&["--no-launch-browser"]));
+    let asked = query_parameters(&login.authorization_url);
     assert!(asked["state"].len() >= 22 && asked["code_challenge_method"] == "S256", "{asked:?}");
     assert!(asked["redirect_uri"].starts_with("http://127.0.0.1:"), "{asked:?}");
-    let page = visit(&allow(&login.url));
+    let page = get_page(&allow_consent(&login.authorization_url));
     assert_eq!(page.status, 200);
     assert!(page.body.contains("<strong>ada@example.com</strong>"), "{}", page.body);
     assert_eq!(page.header("Cache-Control"), Some("no-store"));
     assert_eq!(page.header("Referrer-Policy"), Some("no-referrer"));
     assert!(page.header("Content-Security-Policy").unwrap().starts_with("default-src 'none'"));
-    let ended = login.end();
-    assert_eq!(ended.code, 0, "{ended:?}");
-    assert_eq!(ended.out, "signed in as ada@example.com, scopes cloud-platform, email, openid\n");
-    let stored = stage.login_of(ADA).expect("a login");
+    let ended = login.wait();
+    assert_eq!(ended.exit_code, 0, "{ended:?}");
+    assert_eq!(
+        ended.stdout,
+        "signed in as ada@example.com, scopes cloud-platform, email, openid\n"
+    );
+    let stored = stage.own_login(ADA).expect("a login");
     assert_eq!(stored["type"], "authorized_user");
-    assert_eq!(stored["token_uri"], format!("{}/token", stage.google.url()));
+    assert_eq!(stored["token_uri"], format!("{}/token", stage.sandbox.url()));
     for (path, mode) in [("", 0o700), ("accounts", 0o700), ("state.json", 0o600)] {
-        let about = stage.own().join(path).metadata().unwrap();
+        let about = stage.config_folder().join(path).metadata().unwrap();
         assert_eq!(about.permissions().mode() & 0o777, mode, "{path}");
     }
-    assert_eq!(stage.active().as_deref(), Some(ADA));
+    assert_eq!(stage.active_account().as_deref(), Some(ADA));
     // It is what is used from now on, and costs what any login costs.
-    let before = stage.google.count("token");
+    let before = stage.sandbox.request_count("token");
     let token = || {
-        let mut command = stage.gauth(Kind::Metadata, &["token"]);
+        let mut command = stage.gauth_command(CredentialKind::Metadata, &["token"]);
         command.env_remove("GCE_METADATA_HOST");
-        run(command).token()
+        run(command).printed_token()
     };
     assert_eq!(token(), token());
-    assert_eq!(stage.google.count("token") - before, 1);
+    assert_eq!(stage.sandbox.request_count("token") - before, 1);
 }
 
 #[test]
 fn nobody_sees_a_secret_of_a_login() {
-    let _beside = beside();
-    let stage = Stage::new(&[]);
-    let login = stage.asking(stage.sign_in(&["--no-launch-browser", "-vv"]));
-    let back = allow(&login.url);
-    let (code, state) = (query(&back)["code"].clone(), query(&back)["state"].clone());
-    assert_eq!(visit(&back).status, 200);
-    let ended = login.end();
-    assert_eq!(ended.code, 0, "{ended:?}");
-    let stored = stage.login_of(ADA).expect("a login");
+    let _beside = share_machine();
+    let stage = SandboxHome::new(&[]);
+    let login = stage.start_login(stage.login_command(&["--no-launch-browser", "-vv"]));
+    let back = allow_consent(&login.authorization_url);
+    let (code, state) =
+        (query_parameters(&back)["code"].clone(), query_parameters(&back)["state"].clone());
+    assert_eq!(get_page(&back).status, 200);
+    let ended = login.wait();
+    assert_eq!(ended.exit_code, 0, "{ended:?}");
+    let stored = stage.own_login(ADA).expect("a login");
     let mut secrets = stage.secrets();
     secrets.extend([code, stored["refresh_token"].as_str().unwrap().to_owned()]);
-    assert_eq!(super::leaked(ended.err.as_bytes(), &secrets), None, "{}", ended.err);
-    assert_eq!(super::leaked(ended.out.as_bytes(), &secrets), None, "{}", ended.out);
+    assert_eq!(
+        super::find_leaked_secret(ended.stderr.as_bytes(), &secrets),
+        None,
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(
+        super::find_leaked_secret(ended.stdout.as_bytes(), &secrets),
+        None,
+        "{}",
+        ended.stdout
+    );
     // It stands in the URL, which has to be printed.
-    assert_eq!(ended.err.matches(&state).count(), 1, "{}", ended.err);
-    let outside = stage.google.requests();
+    assert_eq!(ended.stderr.matches(&state).count(), 1, "{}", ended.stderr);
+    let outside = stage.sandbox.requests();
     let verifier = outside.iter().filter_map(|logged| logged.request.form()).flatten();
     let verifier = verifier.filter(|(name, _)| name == "code_verifier").map(|(_, value)| value);
     let verifier: Vec<String> = verifier.collect();
-    assert!(verifier.len() == 1 && super::leaked(ended.err.as_bytes(), &verifier).is_none());
+    assert!(
+        verifier.len() == 1
+            && super::find_leaked_secret(ended.stderr.as_bytes(), &verifier).is_none()
+    );
 }

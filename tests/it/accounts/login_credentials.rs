@@ -1,0 +1,284 @@
+//! `gauth login --credentials`: a credential file becomes an account, and with `--update-adc` gcloud's ADC file.
+
+use serde_json::{Value, json};
+
+use super::{ADA, gauth_in, home_with_logins, login_file, login_json, state_json};
+use crate::support::sample_credentials::{
+    self, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, SERVICE_ACCOUNT_EMAIL, TARGET_SERVICE_ACCOUNT,
+    TOKEN, authorized_user, file_external_account, impersonated_service_account, service_account,
+    sts_response_body, token_response_body, workforce_login,
+};
+use crate::support::{
+    ADC_FILE, Home, Test, post_response, sts_response, token_response, without_response,
+};
+
+fn stored_login(home: &Home, account: &str) -> Value {
+    serde_json::from_str(&home.read(&login_file(account))).expect("JSON")
+}
+
+/// What `login --credentials` makes of it.
+fn login_with_credential_file(home: &std::rc::Rc<Home>, credential: &Value, args: &str) -> Test {
+    home.write("my.json", credential.to_string());
+    gauth_in(home, &format!("login --credentials {{home}}/my.json {args}"))
+}
+
+#[test]
+fn every_kind_is_stored_under_the_name_it_has() {
+    for (credential, name) in [
+        (login_json("Ada@Example.com"), ADA),
+        (service_account(), SERVICE_ACCOUNT_EMAIL),
+        (impersonated_service_account(login_json(ADA)), TARGET_SERVICE_ACCOUNT),
+        (
+            sample_credentials::gdch_service_account(),
+            "system:serviceaccount:example-gdch-project:example-service-identity",
+        ),
+    ] {
+        let home = home_with_logins(&[]);
+        let ran = login_with_credential_file(&home, &credential, "").run();
+        assert!(ran.stdout.to_lowercase().starts_with(&format!("signed in as {name}")), "{ran:?}");
+        let spelled = state_json(&home)["active"].as_str().expect("a name").to_owned();
+        let file = gauth::accounts::file_name(&spelled);
+        let kept: Value =
+            serde_json::from_str(&home.read(&format!(".config/gauth/accounts/{file}")))
+                .expect("JSON");
+        let added = json!({"signed_in_at": "2026-01-02T03:04:05Z"});
+        let mut expected = sample_credentials::with_fields(credential, &added);
+        if expected.get("refresh_token").is_some() {
+            expected["refresh_token_shared"] = json!(true);
+        }
+        if kept.get("account").is_some() {
+            expected["account"] = json!(spelled);
+        }
+        assert_eq!(kept, expected);
+    }
+}
+
+#[test]
+fn a_stored_file_is_used_and_is_good_for_others() {
+    let home = home_with_logins(&[]);
+    login_with_credential_file(&home, &service_account(), "").run();
+    gauth_in(&home, "token")
+        .expect_request(token_response(200, token_response_body(TOKEN)))
+        .expect_stdout(&format!("{TOKEN}\n"))
+        .run();
+    let file = Test::new("token --no-cache").home(&home);
+    let file = file.env(
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        format!("{{home}}/{}", login_file(SERVICE_ACCOUNT_EMAIL)),
+    );
+    file.expect_request(token_response(200, token_response_body(TOKEN))).run();
+}
+
+#[test]
+fn the_account_is_looked_up_where_the_file_does_not_name_it() {
+    let home = home_with_logins(&[]);
+    let nameless =
+        sample_credentials::with_fields(authorized_user(), &json!({"account": null, "type": null}));
+    let told = json!({"exp": "1767326645", "email": ADA});
+    login_with_credential_file(&home, &nameless, "")
+        .expect_request(token_response(200, token_response_body(TOKEN)))
+        .expect_request(post_response(
+            "https://oauth2.googleapis.com/tokeninfo",
+            200,
+            told.to_string(),
+        ))
+        .expect_stdout("signed in as ada@example.com\n")
+        .run();
+    assert_eq!(
+        (&stored_login(&home, ADA)["account"], &stored_login(&home, ADA)["type"]),
+        (&json!(ADA), &json!("authorized_user"))
+    );
+    let principal = "principal://iam.googleapis.com/x/subject/ada";
+    let introspected = json!({"active": true, "username": principal});
+    login_with_credential_file(&home, &workforce_login(), "")
+        .expect_request(
+            token_response(200, token_response_body(TOKEN))
+                .at_url("https://sts.googleapis.com/v1/oauthtoken"),
+        )
+        .expect_request(post_response(
+            "https://sts.googleapis.com/v1/introspect",
+            200,
+            introspected.to_string(),
+        ))
+        .expect_stdout(&format!("signed in as {principal}\n"))
+        .run();
+    home.write("subject", sample_credentials::SUBJECT_TOKEN);
+    let federated = sample_credentials::with_fields(
+        file_external_account(),
+        &json!({"credential_source": {"file": home.path("subject")}, "token_info_url": "https://sts.googleapis.com/v1/introspect"}),
+    );
+    login_with_credential_file(&home, &federated, "")
+        .expect_request(sts_response(200, sts_response_body(TOKEN)))
+        .expect_request(post_response("https://sts.googleapis.com/v1/introspect", 403, ""))
+        .expect_stdout("signed in as my\n")
+        .run();
+    login_with_credential_file(&home_with_logins(&[]), &federated, "")
+        .expect_requests(3, &without_response(sts_response(200, "")))
+        .expect_warning(
+            "whose HOME/my.json is could not be asked, sts.googleapis.com: connection refused",
+        )
+        .run();
+    // Who names it need not ask.
+    login_with_credential_file(&home, &federated, "--account ci")
+        .expect_stdout("signed in as ci\n")
+        .run();
+}
+
+#[test]
+fn standard_input_needs_a_name_unless_it_has_one() {
+    let home = home_with_logins(&[]);
+    gauth_in(&home, "login --credentials -")
+        .stdin(login_json(ADA).to_string())
+        .expect_stdout("signed in as ada@example.com\n")
+        .run();
+    let federated = sample_credentials::with_fields(
+        file_external_account(),
+        &json!({"credential_source": {"file": "/run/token"}}),
+    );
+    gauth_in(&home, "login --credentials -")
+        .stdin(federated.to_string())
+        .expect_status(2)
+        .expect_error("standard input: whose it is cannot be told")
+        .expect_hint("--account NAME")
+        .run();
+}
+
+#[test]
+fn what_contradicts_or_is_broken_is_not_stored() {
+    let home = home_with_logins(&[]);
+    login_with_credential_file(&home, &login_json(ADA), "--account bob@example.com")
+        .expect_status(2)
+        .expect_error("is a credential of ada@example.com")
+        .run();
+    login_with_credential_file(&home, &json!({"installed": {}}), "")
+        .expect_status(8)
+        .expect_error("this is an OAuth client")
+        .run();
+    login_with_credential_file(&home, &json!("junk"), "").expect_status(8).run();
+    gauth_in(&home, "login --credentials {home}/nosuch.json")
+        .expect_status(8)
+        .expect_error("no such file")
+        .run();
+    login_with_credential_file(
+        &home,
+        &sample_credentials::with_fields(
+            login_json(ADA),
+            &json!({"token_uri": "https://evil.example/"}),
+        ),
+        "",
+    )
+    .expect_status(9)
+    .run();
+    login_with_credential_file(&home, &login_json(ADA), "--no-browser")
+        .expect_status(2)
+        .expect_error("do not go together")
+        .run();
+    assert!(home.names(".config/gauth/accounts").is_empty());
+}
+
+#[test]
+fn a_new_login_does_not_use_the_old_logins_cached_token() {
+    let home = home_with_logins(&[]);
+    login_with_credential_file(&home, &login_json(ADA), "").run();
+    gauth_in(&home, "token").expect_request(token_response(200, token_response_body(TOKEN))).run();
+    gauth_in(&home, "token").run();
+    login_with_credential_file(&home, &login_json(ADA), "").run();
+    gauth_in(&home, "token")
+        .expect_request(token_response(200, token_response_body(sample_credentials::SECOND_TOKEN)))
+        .run();
+}
+
+#[test]
+fn a_profile_gets_the_login() {
+    let home = home_with_logins(&[("bob@example.com", login_json("bob@example.com"))]);
+    login_with_credential_file(&home, &login_json(ADA), "--profile work").run();
+    assert_eq!(state_json(&home), json!({"active": "bob@example.com", "profiles": {"work": ADA}}));
+    let ran = gauth_in(&home, "token --profile work --format json")
+        .expect_request(token_response(200, token_response_body(TOKEN)));
+    assert_eq!(ran.run().json()["account"], ADA);
+}
+
+#[test]
+fn the_adc_file_is_written_too() {
+    let home = home_with_logins(&[]);
+    login_with_credential_file(&home, &login_json(ADA), "--update-adc --quota-project payer")
+        .expect_stderr("wrote HOME/.config/gcloud/application_default_credentials.json\n")
+        .run();
+    let adc: Value = serde_json::from_str(&home.read(ADC_FILE)).expect("JSON");
+    let expected = json!({
+        "account": ADA, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "refresh_token": REFRESH_TOKEN,
+        "type": "authorized_user", "universe_domain": "googleapis.com", "quota_project_id": "payer",
+    });
+    assert_eq!(adc, expected);
+    let other = sample_credentials::with_fields(
+        login_json(ADA),
+        &json!({"refresh_token": "1//0another-login"}),
+    );
+    login_with_credential_file(&home, &other, "--update-adc")
+        .expect_stderr(
+            "wrote HOME/.config/gcloud/application_default_credentials.json, what was there is now \
+             HOME/.config/gcloud/application_default_credentials.json.bak\n",
+        )
+        .run();
+    assert!(home.read(ADC_FILE).contains("payer"), "the quota project of the same account");
+    login_with_credential_file(&home, &service_account(), "--update-adc")
+        .expect_status(7)
+        .expect_error("does not belong into the ADC file")
+        .run();
+    assert!(!home.path(&login_file(SERVICE_ACCOUNT_EMAIL)).exists());
+}
+
+#[test]
+fn a_link_in_the_place_of_the_adc_file_is_left_alone() {
+    let home = home_with_logins(&[]);
+    home.write(".config/gcloud/elsewhere.json", "{}");
+    std::os::unix::fs::symlink("elsewhere.json", home.path(ADC_FILE)).expect("a link");
+    login_with_credential_file(&home, &login_json(ADA), "--update-adc")
+        .expect_status(9)
+        .expect_error("is a link")
+        .run();
+    assert_eq!(home.read(".config/gcloud/elsewhere.json"), "{}");
+    // The login itself is kept.
+    assert_eq!(state_json(&home)["active"], ADA);
+}
+
+#[test]
+fn a_copy_and_its_original_never_spend_each_others_refresh_tokens() {
+    let home = home_with_logins(&[]);
+    let rotating = |access: &str, next: &str| {
+        token_response(
+            200,
+            json!({"access_token": access, "expires_in": 3599, "refresh_token": next}).to_string(),
+        )
+    };
+    login_with_credential_file(&home, &login_json(ADA), "").run();
+    gauth_in(&home, "token")
+        .expect_request(rotating(TOKEN, sample_credentials::ROTATED_REFRESH_TOKEN))
+        .run();
+    let ran = gauth_in(&home, "token --credentials {home}/my.json --refresh")
+        .expect_request(rotating(TOKEN, "1//0third"))
+        .secret("1//0third")
+        .run();
+    assert_eq!(
+        ran.requests[0].form_field("refresh_token"),
+        sample_credentials::ROTATED_REFRESH_TOKEN
+    );
+    // A copy that is made now is of the newest, and so is what both have from then on.
+    gauth_in(&home, "accounts show ada@example.com --export {home}/copy.json").run();
+    let copy: Value = serde_json::from_str(&home.read("copy.json")).expect("JSON");
+    assert_eq!(
+        (&copy["refresh_token"], copy.get("refresh_token_shared")),
+        (&json!("1//0third"), None)
+    );
+    gauth_in(&home, "token --credentials {home}/copy.json --refresh")
+        .expect_request(rotating(TOKEN, "1//0fourth"))
+        .run();
+    let ran = gauth_in(&home, "token --refresh")
+        .expect_request(token_response(200, token_response_body(TOKEN)))
+        .run();
+    assert_eq!(ran.requests[0].form_field("refresh_token"), "1//0fourth");
+    let ran = gauth_in(&home, "logout")
+        .expect_request(post_response("https://oauth2.googleapis.com/revoke", 200, ""))
+        .run();
+    assert_eq!(ran.requests[0].form_field("token"), "1//0fourth");
+}

@@ -1,0 +1,278 @@
+//! When a cached token is used, and what tells one token from another.
+
+use serde_json::{Value, json};
+
+use super::{output_line, service_account_test, token_with_lifetime, user_test};
+use crate::support::sample_credentials::{
+    self, SECOND_TOKEN, TOKEN, authorized_user, service_account, token_response_body,
+};
+use crate::support::{Home, Test, collect_modes, metadata_response, token_response};
+
+#[test]
+fn a_second_run_sends_no_request() {
+    let home = Home::new();
+    service_account_test(&home, "")
+        .expect_request(token_with_lifetime(TOKEN, 3599))
+        .expect_stdout(&output_line(TOKEN))
+        .run();
+    service_account_test(&home, "").expect_stdout(&output_line(TOKEN)).run();
+    home.clock.advance(3298);
+    let ran = service_account_test(&home, "--format json").run();
+    assert_eq!((&ran.json()["cached"], &ran.json()["expires_in"]), (&json!(true), &json!(301)));
+    // Five minutes are kept in reserve, as gcloud does.
+    home.clock.advance(1);
+    service_account_test(&home, "")
+        .expect_request(token_with_lifetime(SECOND_TOKEN, 3599))
+        .expect_stdout(&output_line(SECOND_TOKEN))
+        .run();
+    service_account_test(&home, "").expect_stdout(&output_line(SECOND_TOKEN)).run();
+}
+
+#[test]
+fn a_cached_token_prints_the_same_details_as_a_new_one() {
+    let home = Home::new();
+    let new = service_account_test(&home, "--format json")
+        .expect_request(token_with_lifetime(TOKEN, 3599))
+        .run()
+        .json();
+    let cached = service_account_test(&home, "--format json").run().json();
+    assert_eq!(sample_credentials::with_fields(new, &json!({"cached": true})), cached);
+    let payer =
+        sample_credentials::with_fields(authorized_user(), &json!({"quota_project_id": "payer"}));
+    let run = || {
+        Test::new("token --credentials {home}/key.json --format json")
+            .home(&home)
+            .json("key.json", &payer)
+    };
+    let new = run().expect_request(token_with_lifetime(TOKEN, 3599)).run().json();
+    assert_eq!(new["quota_project"], "payer");
+    assert_eq!(sample_credentials::with_fields(new, &json!({"cached": true})), run().run().json());
+}
+
+#[test]
+fn tokens_signed_here_are_kept_too() {
+    let home = Home::new();
+    let first = service_account_test(&home, "--self-signed").run().stdout;
+    home.clock.advance(60);
+    assert_eq!(service_account_test(&home, "--self-signed").run().stdout, first);
+    assert_ne!(service_account_test(&home, "--self-signed --refresh").run().stdout, first);
+}
+
+/// After a first run, a run that differs in this asks again.
+#[track_caller]
+fn assert_separate_entry(args: &str, credential: &Value, variables: &[(&str, &str)], url: &str) {
+    let home = Home::new();
+    service_account_test(&home, "").expect_request(token_with_lifetime(TOKEN, 3599)).run();
+    let test = Test::new(&format!("token --credentials {{home}}/robot.json {args}"));
+    let test = test.home(&home).json("robot.json", credential);
+    let test = variables.iter().fold(test, |test, (name, value)| test.env(name, value));
+    match url {
+        "" => assert_ne!(test.run().stdout, output_line(TOKEN)),
+        url => drop(
+            test.expect_request(token_with_lifetime(SECOND_TOKEN, 3599).at_url(url))
+                .expect_stdout(&output_line(SECOND_TOKEN))
+                .run(),
+        ),
+    }
+    service_account_test(&home, "").expect_stdout(&output_line(TOKEN)).run();
+}
+
+#[test]
+fn everything_that_determines_a_token_is_in_its_cache_key() {
+    const TOKEN_ENDPOINT: &str = "https://oauth2.googleapis.com/token";
+    let good = service_account();
+    let with = |fields: Value| sample_credentials::with_fields(service_account(), &fields);
+    for words in [
+        "--scopes openid",
+        "--subject ada@example.com",
+        "--subject bob@example.com",
+        "--lifetime 1h",
+        "--lifetime 10m",
+    ] {
+        assert_separate_entry(words, &good, &[], TOKEN_ENDPOINT);
+    }
+    for words in ["--self-signed", "--audience https://pubsub.googleapis.com/"] {
+        assert_separate_entry(words, &good, &[], "");
+    }
+    assert_separate_entry(
+        "",
+        &with(json!({"client_email": "other@p.iam.gserviceaccount.com"})),
+        &[],
+        TOKEN_ENDPOINT,
+    );
+    assert_separate_entry("", &with(json!({"private_key_id": "another"})), &[], TOKEN_ENDPOINT);
+    assert_separate_entry(
+        "",
+        &with(
+            json!({"private_key": format!("{}\n", sample_credentials::service_account_key_pem())}),
+        ),
+        &[],
+        TOKEN_ENDPOINT,
+    );
+    assert_separate_entry("", &with(json!({"universe_domain": "universe.example"})), &[], "");
+    let other = "https://www.googleapis.com/oauth2/v4/token";
+    assert_separate_entry("", &with(json!({"token_uri": other})), &[], other);
+    let chosen = "https://sts.corp.example/token";
+    assert_separate_entry("", &good, &[("CLOUDSDK_AUTH_TOKEN_HOST", chosen)], chosen);
+    assert_separate_entry(
+        "--universe-domain u.example",
+        &with(json!({"universe_domain": null})),
+        &[],
+        "",
+    );
+}
+
+#[test]
+fn what_does_not_determine_a_token_is_not_in_its_cache_key() {
+    let home = Home::new();
+    service_account_test(&home, "").expect_request(token_with_lifetime(TOKEN, 3599)).run();
+    for words in [
+        "--quota-project p",
+        "--timeout 5s",
+        "--format header",
+        "-q",
+        "--account example-sa@example-project.iam.gserviceaccount.com",
+    ] {
+        assert!(service_account_test(&home, words).run().stdout.contains(TOKEN), "{words}");
+    }
+    // The same text in another file is the same credential.
+    Test::new("token --credentials {home}/moved.json")
+        .home(&home)
+        .json("moved.json", &service_account())
+        .expect_stdout(&output_line(TOKEN))
+        .run();
+}
+
+#[test]
+fn the_order_of_scopes_does_not_matter() {
+    let home = Home::new();
+    service_account_test(&home, "--scopes a,b")
+        .expect_request(token_with_lifetime(TOKEN, 3599))
+        .run();
+    for words in [
+        "--scopes b,a",
+        "--scopes b --scopes a",
+        "--scopes a,b,a",
+        "--scopes https://www.googleapis.com/auth/a,b",
+    ] {
+        service_account_test(&home, words).expect_stdout(&output_line(TOKEN)).run();
+    }
+}
+
+#[test]
+fn tokens_of_different_logins_are_cached_separately() {
+    for fields in [json!({"refresh_token": "1//0another-login"}), json!({"client_id": "another"})] {
+        let home = Home::new();
+        user_test(&home, "").expect_request(token_with_lifetime(TOKEN, 3599)).run();
+        let other = sample_credentials::with_fields(authorized_user(), &fields);
+        let test = Test::new("token").home(&home).env("GAUTH_CREDENTIALS", other.to_string());
+        test.expect_request(token_with_lifetime(SECOND_TOKEN, 3599))
+            .expect_stdout(&output_line(SECOND_TOKEN))
+            .run();
+    }
+}
+
+#[test]
+fn a_token_without_expiry_is_not_cached() {
+    for life in [json!(null), json!(0), json!(-5), json!("0")] {
+        let home = Home::new();
+        let body = json!({"access_token": TOKEN, "expires_in": life}).to_string();
+        for _ in 0..2 {
+            user_test(&home, "")
+                .expect_request(token_response(200, &body))
+                .expect_stdout(&output_line(TOKEN))
+                .run();
+        }
+    }
+}
+
+#[test]
+fn a_token_is_cached_for_at_most_twelve_hours() {
+    let home = Home::new();
+    service_account_test(&home, "").expect_request(token_with_lifetime(TOKEN, 1_000_000)).run();
+    assert_eq!(service_account_test(&home, "--format json").run().json()["expires_in"], 12 * 3600);
+    home.clock.advance(12 * 3600 - 301);
+    service_account_test(&home, "").expect_stdout(&output_line(TOKEN)).run();
+    home.clock.advance(1);
+    service_account_test(&home, "")
+        .expect_request(token_with_lifetime(SECOND_TOKEN, 3599))
+        .expect_stdout(&output_line(SECOND_TOKEN))
+        .run();
+}
+
+#[test]
+fn metadata_server_tokens_are_used_until_the_server_renews_them() {
+    let home = Home::new();
+    let path = "instance/service-accounts/default/token";
+    let run =
+        || Test::new("token").home(&home).env("GCE_METADATA_HOST", "metadata.google.internal");
+    let gives = |access: &str, seconds: i64| {
+        metadata_response(
+            path,
+            200,
+            json!({"access_token": access, "expires_in": seconds}).to_string(),
+        )
+    };
+    run().expect_request(gives(TOKEN, 3599)).run();
+    home.clock.advance(3599 - 226);
+    run().expect_stdout(&output_line(TOKEN)).run();
+    home.clock.advance(1);
+    // The server still has the same one: it is used, and asked for once.
+    run().expect_request(gives(TOKEN, 225)).expect_stdout(&output_line(TOKEN)).run();
+    home.clock.advance(5);
+    run().expect_request(gives(SECOND_TOKEN, 3599)).expect_stdout(&output_line(SECOND_TOKEN)).run();
+    run().expect_stdout(&output_line(SECOND_TOKEN)).run();
+}
+
+#[test]
+fn a_reboot_invalidates_metadata_server_tokens() {
+    let home = Home::new();
+    let boot = "root/proc/sys/kernel/random/boot_id";
+    let run = || {
+        let answer = metadata_response(
+            "instance/service-accounts/default/token",
+            200,
+            token_response_body(TOKEN),
+        );
+        Test::new("token").home(&home).env("K_SERVICE", "x").expect_request(answer)
+    };
+    home.write(boot, "one");
+    run().run();
+    home.write(boot, "two");
+    run().run();
+}
+
+#[test]
+fn a_process_started_before_a_token_was_cached_accepts_a_shorter_remaining_lifetime() {
+    let home = Home::new();
+    let before = home.clock.millis();
+    service_account_test(&home, "").expect_request(token_with_lifetime(TOKEN, 100)).run();
+    // Alone it would be too short by now.
+    service_account_test(&home, "").started(before).expect_stdout(&output_line(TOKEN)).run();
+    service_account_test(&home, "--refresh")
+        .started(before)
+        .expect_stdout(&output_line(TOKEN))
+        .run();
+    let late = service_account_test(&home, "--min-ttl 2m")
+        .started(before)
+        .expect_request(token_with_lifetime(SECOND_TOKEN, 3599));
+    late.expect_stdout(&output_line(SECOND_TOKEN)).run();
+}
+
+#[test]
+fn files_are_for_their_owner_only() {
+    let home = Home::new();
+    service_account_test(&home, "").expect_request(token_with_lifetime(TOKEN, 3599)).run();
+    let mut found = Vec::new();
+    collect_modes(&home.path(".config"), &mut found);
+    assert!(found.len() >= 5, "{found:?}");
+    for (path, mode) in found {
+        let wanted = if path.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(mode, wanted, "{}", path.display());
+    }
+    let entry = std::fs::read_to_string(home.cache_entry()).expect("text");
+    assert!(!entry.contains("PRIVATE KEY") && entry.contains(TOKEN));
+    assert!(home.names(".config/gauth/locks").iter().all(|name| {
+        std::fs::metadata(home.path(".config/gauth/locks").join(name)).expect("lock").len() == 0
+    }));
+}

@@ -1,0 +1,114 @@
+//! The logins that README.md and the help tell people to type, typed here, with a browser that presses Allow.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use gauth::commands::COMMANDS;
+
+use super::{CredentialKind, SandboxHome, allow_consent, get_page, run, share_machine};
+
+const README: &str = include_str!("../../../../README.md");
+
+/// The lines that begin so, without the words behind them.
+fn example_commands(prefix: &str) -> Vec<String> {
+    let examples = COMMANDS.iter().flat_map(|spec| spec.examples).map(|example| example.0);
+    let lines = README.lines().map(str::trim).chain(examples);
+    let lines = lines.filter(|line| line.starts_with(prefix));
+    lines.map(|line| line.split(" #").next().unwrap_or(line).trim().to_owned()).collect()
+}
+
+/// A person whose browser is `script`: what it is to open is allowed.
+struct ScriptedUser {
+    url: PathBuf,
+    script: PathBuf,
+}
+
+impl ScriptedUser {
+    fn new(home: &Path) -> ScriptedUser {
+        let (url, script) = (home.join("url"), home.join("browser"));
+        let text =
+            format!("#!/bin/sh\nprintf %s \"$1\" > {0}.new && mv {0}.new {0}\n", url.display());
+        std::fs::write(&script, text).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(&script, mode).unwrap();
+        ScriptedUser { url, script }
+    }
+
+    /// Sits there until `done`.
+    fn allow_logins_until(&self, done: &AtomicBool) {
+        while !done.load(Ordering::Relaxed) {
+            if let Ok(url) = std::fs::read_to_string(&self.url) {
+                std::fs::remove_file(&self.url).unwrap();
+                assert_eq!(get_page(&allow_consent(&url)).status, 200, "{url}");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// What the examples name, where they are typed.
+fn write_example_files(stage: &SandboxHome) {
+    let folder = stage.sandbox.folder();
+    for (file, name) in
+        [("client_secret.json", "client.json"), ("service_account.json", "key.json")]
+    {
+        std::fs::copy(folder.join(file), stage.home.path().join(name)).unwrap();
+    }
+}
+
+#[test]
+fn the_logins_that_are_written_down_work() {
+    let _beside = share_machine();
+    let stage = SandboxHome::new(&[]);
+    write_example_files(&stage);
+    let person = ScriptedUser::new(stage.home.path());
+    let done = AtomicBool::new(false);
+    // What is typed or shown to a person is tested at a terminal, and needs one.
+    let at_terminal = ["--no-browser", "--device"];
+    let typed = example_commands("gauth login").into_iter();
+    let typed: Vec<String> =
+        typed.filter(|line| !at_terminal.iter().any(|flag| line.contains(flag))).collect();
+    assert!(typed.len() >= 5, "{typed:?}");
+    std::thread::scope(|scope| {
+        scope.spawn(|| person.allow_logins_until(&done));
+        for line in typed {
+            let mut command = stage
+                .shell_command(CredentialKind::Metadata, &format!("set -eu; cd \"$HOME\"; {line}"));
+            command.env("BROWSER", &person.script).stdin(Stdio::null());
+            command.env("GAUTH_CLIENT_ID_FILE", stage.sandbox.file("client_secret.json"));
+            command.env("ISSUER", format!("{}/oidc", stage.sandbox.url()));
+            let ended = run(command);
+            if ended.exit_code != 0 {
+                done.store(true, Ordering::Relaxed);
+            }
+            assert_eq!(ended.exit_code, 0, "{line}: {ended:?}");
+            assert!(ended.stdout.starts_with("signed in as "), "{line}: {ended:?}");
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_login_in_the_sandbox_is_a_real_one() {
+    let _beside = share_machine();
+    let stage = SandboxHome::new(&[]);
+    let person = ScriptedUser::new(stage.home.path());
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| person.allow_logins_until(&done));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gauth"));
+        command.env_clear().current_dir("/").stdin(Stdio::null());
+        command.env("HOME", stage.home.path()).env("TMPDIR", stage.home.path());
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("BROWSER", &person.script);
+        command.args(["sandbox", "--", "sh", "-c", "gauth login && gauth token --source login"]);
+        let ended = run(command);
+        done.store(true, Ordering::Relaxed);
+        assert_eq!(ended.exit_code, 0, "{ended:?}");
+        let (first, token) = ended.stdout.split_once('\n').unwrap();
+        assert!(first.starts_with("signed in as ada@example.com"), "{ended:?}");
+        assert!(token.starts_with("ya29."), "{ended:?}");
+    });
+}

@@ -1,0 +1,94 @@
+//! Refresh tokens that are good once: nobody may send one that another process has spent.
+
+use std::path::PathBuf;
+
+use gauth::server::sandbox::cast::{GRANTED_SCOPES, USER};
+use serde_json::Value;
+
+use super::{
+    CredentialKind, SandboxHome, file_names, for_each_parallel, lock_machine, run, runs_full_counts,
+};
+
+/// As many different requests, and so different keys of the cache: each a subset of what was granted.
+fn distinct_scope_lists(count: usize) -> Vec<String> {
+    let subset = |bits: usize| {
+        let chosen = GRANTED_SCOPES.iter().enumerate().filter(|(index, _)| bits >> index & 1 == 1);
+        chosen.map(|(_, scope)| *scope).collect::<Vec<_>>().join(",")
+    };
+    (1..=count).map(subset).collect()
+}
+
+/// Puts the login into gauth's own store, as the active account.
+pub(super) fn store_own_login(stage: &SandboxHome) -> PathBuf {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    let accounts = stage.config_folder().join("accounts");
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&accounts).unwrap();
+    let login = accounts.join(format!("{USER}.json"));
+    std::fs::copy(stage.sandbox.authorized_user_file(), &login).unwrap();
+    let state = stage.config_folder().join("state.json");
+    std::fs::write(&state, format!("{{\"active\":\"{USER}\"}}")).unwrap();
+    for file in [&login, &state] {
+        std::fs::set_permissions(file, PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    login
+}
+
+/// The file in which the newest refresh token of a foreign login is kept.
+pub(super) fn overlay_file(stage: &SandboxHome) -> Option<PathBuf> {
+    let folder = stage.config_folder().join("accounts/shadow");
+    let files = file_names(&folder).into_iter().filter(|name| !name.starts_with('.'));
+    let files: Vec<String> = files.collect();
+    assert!(files.len() <= 1, "{files:?}");
+    files.first().map(|name| folder.join(name))
+}
+
+/// The refresh token in a file, which must be one.
+#[track_caller]
+pub(super) fn read_refresh_token(file: &std::path::Path) -> String {
+    let bytes = std::fs::read(file).unwrap();
+    let value: Value = serde_json::from_slice(&bytes).expect("a whole file");
+    let token = value["refresh_token"].as_str().unwrap_or_default();
+    assert!(token.starts_with("1//") && token.len() > 40, "{value}");
+    token.to_owned()
+}
+
+/// What was sent in the place of the refresh token since so many requests.
+fn sent_refresh_tokens(stage: &SandboxHome, before: usize) -> Vec<String> {
+    let requests = stage.sandbox.requests();
+    let forms = requests[before..].iter().filter_map(|logged| logged.request.form()).flatten();
+    forms.filter(|(name, _)| name == "refresh_token").map(|(_, value)| value).collect()
+}
+
+/// A server that takes each refresh token once, and ends the login of whoever sends one twice.
+#[test]
+fn fifty_concurrent_processes_never_reuse_a_refresh_token() {
+    let _alone = lock_machine();
+    let rounds = if runs_full_counts() { 100 } else { 2 };
+    for ours in [false, true] {
+        let stage = SandboxHome::new(&["token=rotate"]);
+        let login = ours.then(|| store_own_login(&stage));
+        let ask = |scopes: &str| {
+            let words = ["token", "--refresh", "--scopes", scopes, "--timeout", "55s"];
+            let mut command = stage.gauth_command(CredentialKind::User, &words);
+            if ours {
+                command.env_remove("GOOGLE_APPLICATION_CREDENTIALS");
+            }
+            run(command)
+        };
+        for round in 1..=rounds {
+            let before = stage.sandbox.requests().len();
+            for_each_parallel(&distinct_scope_lists(50), 50, |scopes| {
+                drop(ask(scopes).printed_token())
+            });
+            let login = login.clone().or_else(|| overlay_file(&stage)).unwrap();
+            let last = read_refresh_token(&login);
+            let sent = sent_refresh_tokens(&stage, before);
+            assert_eq!(sent.len(), 50, "one request for each, and none refused, in round {round}");
+            let each_once: std::collections::BTreeSet<&String> = sent.iter().collect();
+            assert_eq!(each_once.len(), 50, "a token was spent twice in round {round}");
+            assert!(!each_once.contains(&last), "the stored token was spent in round {round}");
+        }
+        // Only the newest one is taken: any other would end the login.
+        ask(&GRANTED_SCOPES.join(",")).printed_token();
+    }
+}

@@ -1,0 +1,605 @@
+//! ID tokens: what is asked of whom, what is refused, and how they are kept and printed.
+
+use std::rc::Rc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use gauth::jwt;
+use gauth::key::PrivateKey;
+use serde_json::{Value, json};
+
+use crate::support::sample_credentials::{
+    self, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, SERVICE_ACCOUNT_EMAIL, TARGET_SERVICE_ACCOUNT,
+    TOKEN, authorized_user, file_external_account, gdch_service_account, iam_response_body,
+    impersonated_service_account, service_account, service_account_key_pem, sts_response_body,
+    token_response_body, workforce_login,
+};
+use crate::support::{
+    Home, MockExchange, NOW, SentRequest, Test, iam_response, metadata_response, sts_response,
+    token_response,
+};
+
+const AUDIENCE_URL: &str = "https://svc.example";
+
+/// An ID token as good as any: nobody looks at its signature here.
+fn id_token_until(audience: &str, exp: i64) -> String {
+    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let header = part(json!({"alg": "RS256", "typ": "JWT", "kid": "k"}));
+    let claims = part(json!({"aud": audience, "exp": exp, "iss": "https://accounts.google.com"}));
+    format!("{header}.{claims}.c2lnbmF0dXJl")
+}
+
+fn id_token(audience: &str) -> String {
+    id_token_until(audience, NOW + 3600)
+}
+
+/// The token endpoint's answer, which has an ID token.
+fn token_endpoint_body(token: &str) -> String {
+    json!({ "id_token": token }).to_string()
+}
+
+/// IAM's.
+fn iam_body(token: &str) -> String {
+    json!({ "token": token }).to_string()
+}
+
+fn id_token_test(credential: &Value, args: &str) -> Test {
+    Test::new(&format!("id-token --credentials {{home}}/key.json {args}"))
+        .json("key.json", credential)
+        .subject_token_file()
+}
+
+fn metadata_test(args: &str) -> Test {
+    Test::new(&format!("id-token {args}")).env("GCE_METADATA_HOST", "metadata.google.internal")
+}
+
+fn metadata_identity_response(query: &str, body: &str) -> MockExchange {
+    metadata_response(&format!("instance/service-accounts/default/identity?{query}"), 200, body)
+}
+
+const METADATA_QUERY: &str = "audience=https%3A%2F%2Fsvc.example";
+
+#[test]
+fn a_service_account_key_requests_an_id_token_with_target_audience() {
+    let words = format!("--audiences {AUDIENCE_URL}");
+    let ran = id_token_test(&service_account(), &words)
+        .expect_request(token_response(200, token_endpoint_body(&id_token(AUDIENCE_URL))))
+        .run();
+    assert_eq!(ran.stdout, format!("{}\n", id_token(AUDIENCE_URL)));
+    let sent = &ran.requests[0];
+    let fields: Vec<String> = sent.form_fields().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(fields, ["assertion", "grant_type"]);
+    assert_eq!(sent.form_field("grant_type"), "urn:ietf:params:oauth:grant-type:jwt-bearer");
+    let metrics = sent.header("x-goog-api-client").unwrap_or_default();
+    assert!(metrics.ends_with(" auth-request-type/it cred-type/sa"), "{metrics}");
+    let parts = jwt::decode(sent.form_field("assertion")).expect("a JWT");
+    let key = PrivateKey::rsa_from_pem(&service_account_key_pem()).expect("the key");
+    assert!(key.public_key().verifies(parts.signing_input, &parts.signature), "the signature");
+    let expected = json!({
+        "iss": SERVICE_ACCOUNT_EMAIL, "aud": "https://oauth2.googleapis.com/token", "target_audience": AUDIENCE_URL,
+        "iat": NOW - 10, "exp": NOW + 3590,
+    });
+    assert_eq!(Value::from(parts.claims), expected);
+}
+
+/// What IAM was asked for, by whom.
+#[track_caller]
+fn assert_iam_request(sent: &SentRequest, access_token: &str, body: &Value) {
+    assert_eq!(sent.header("authorization"), Some(format!("Bearer {access_token}").as_str()));
+    assert_eq!(&sent.json(), body);
+    let metrics = sent.header("x-goog-api-client").unwrap_or_default();
+    assert!(metrics.ends_with(" auth-request-type/it cred-type/imp"), "{metrics}");
+}
+
+#[test]
+fn a_key_of_another_universe_uses_the_iam_of_its_universe() {
+    let robot = sample_credentials::with_fields(
+        service_account(),
+        &json!({"universe_domain": "u.example", "token_uri": null}),
+    );
+    let url = format!(
+        "https://iamcredentials.u.example/v1/projects/-/serviceAccounts/{SERVICE_ACCOUNT_EMAIL}:generateIdToken"
+    );
+    let answer = token_response(200, iam_body(&id_token(AUDIENCE_URL))).at_url(&url);
+    let ran =
+        id_token_test(&robot, &format!("--audiences {AUDIENCE_URL}")).expect_request(answer).run();
+    assert_eq!(ran.stdout, format!("{}\n", id_token(AUDIENCE_URL)));
+    let bearer = ran.requests[0].header("authorization").unwrap_or_default();
+    let bearer = bearer.strip_prefix("Bearer ").expect("a bearer");
+    let claims = Value::from(jwt::decode(bearer).expect("a JWT").claims);
+    let expected = json!({
+        "iss": SERVICE_ACCOUNT_EMAIL, "sub": SERVICE_ACCOUNT_EMAIL, "scope": "https://www.googleapis.com/auth/iam",
+        "iat": NOW - 10, "exp": NOW + 3590,
+    });
+    assert_eq!(claims, expected);
+    assert_iam_request(
+        &ran.requests[0],
+        bearer,
+        &json!({"audience": AUDIENCE_URL, "delegates": null, "includeEmail": true}),
+    );
+}
+
+#[test]
+fn the_metadata_server_gives_an_id_token() {
+    for (words, more) in [
+        ("", ""),
+        ("--token-format standard", ""),
+        ("--token-format=full", "&format=full"),
+        ("--token-format full --include-license", "&format=full&licenses=TRUE"),
+        ("--include-license --token-format full", "&format=full&licenses=TRUE"),
+    ] {
+        let query = format!("{METADATA_QUERY}{more}");
+        let ran = metadata_test(&format!("--audiences={AUDIENCE_URL} {words}"))
+            .expect_request(metadata_identity_response(&query, &id_token(AUDIENCE_URL)))
+            .run();
+        assert_eq!(ran.stdout, format!("{}\n", id_token(AUDIENCE_URL)));
+        let sent = &ran.requests[0];
+        assert_eq!(sent.header("metadata-flavor"), Some("Google"));
+        let metrics = sent.header("x-goog-api-client").unwrap_or_default();
+        assert!(metrics.ends_with(" auth-request-type/it cred-type/mds"), "{metrics}");
+    }
+}
+
+#[test]
+fn an_impersonated_account_uses_iam_with_its_delegates() {
+    let lender = "delegate@example-project.iam.gserviceaccount.com";
+    let chain = format!(
+        "--audiences {AUDIENCE_URL} --impersonate-service-account {lender},{TARGET_SERVICE_ACCOUNT}"
+    );
+    for (words, email) in [
+        ("", true),
+        ("--include-email", true),
+        ("--include-email=true", true),
+        ("--include-email=false", false),
+    ] {
+        let ran = id_token_test(&authorized_user(), &format!("{chain} {words}"))
+            .expect_request(token_response(200, token_response_body(TOKEN)))
+            .expect_request(iam_response(
+                TARGET_SERVICE_ACCOUNT,
+                "generateIdToken",
+                200,
+                iam_body(&id_token(AUDIENCE_URL)),
+            ))
+            .run();
+        assert_eq!(ran.stdout, format!("{}\n", id_token(AUDIENCE_URL)));
+        let delegates = json!([format!("projects/-/serviceAccounts/{lender}")]);
+        let body = json!({"audience": AUDIENCE_URL, "delegates": delegates, "includeEmail": email});
+        assert_iam_request(&ran.requests[1], TOKEN, &body);
+    }
+    let file = sample_credentials::with_fields(
+        impersonated_service_account(authorized_user()),
+        &json!({"quota_project_id": "pays"}),
+    );
+    let ran = id_token_test(&file, &format!("--audiences {AUDIENCE_URL}"))
+        .expect_request(token_response(200, token_response_body(TOKEN)))
+        .expect_request(iam_response(
+            TARGET_SERVICE_ACCOUNT,
+            "generateIdToken",
+            200,
+            iam_body(&id_token(AUDIENCE_URL)),
+        ))
+        .run();
+    assert_iam_request(
+        &ran.requests[1],
+        TOKEN,
+        &json!({"audience": AUDIENCE_URL, "delegates": null, "includeEmail": true}),
+    );
+}
+
+#[test]
+fn an_external_account_uses_its_service_account() {
+    let url = format!(
+        "{}/{TARGET_SERVICE_ACCOUNT}:generateAccessToken",
+        sample_credentials::IAM_SERVICE_ACCOUNTS_URL
+    );
+    let file = sample_credentials::with_fields(
+        file_external_account(),
+        &json!({ "service_account_impersonation_url": url }),
+    );
+    let ran = id_token_test(&file, &format!("--audiences {AUDIENCE_URL}"))
+        .expect_request(sts_response(200, sts_response_body(TOKEN)))
+        .expect_request(iam_response(
+            TARGET_SERVICE_ACCOUNT,
+            "generateIdToken",
+            200,
+            iam_body(&id_token(AUDIENCE_URL)),
+        ))
+        .run();
+    assert_eq!(ran.requests[0].form_field("scope"), "https://www.googleapis.com/auth/iam");
+    assert_iam_request(
+        &ran.requests[1],
+        TOKEN,
+        &json!({"audience": AUDIENCE_URL, "delegates": null, "includeEmail": true}),
+    );
+}
+
+#[test]
+fn a_user_gets_the_token_of_the_refresh() {
+    let both = json!({
+        "access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer", "id_token": id_token(CLIENT_ID),
+    });
+    for words in [String::new(), format!("--audiences {CLIENT_ID}")] {
+        let ran = id_token_test(&authorized_user(), &words)
+            .expect_request(token_response(200, both.to_string()))
+            .run();
+        assert_eq!(ran.stdout, format!("{}\n", id_token(CLIENT_ID)));
+        let fields = ran.requests[0].form_fields();
+        let expected = [
+            ("grant_type", "refresh_token"),
+            ("client_id", CLIENT_ID),
+            ("client_secret", CLIENT_SECRET),
+            ("refresh_token", REFRESH_TOKEN),
+        ];
+        assert_eq!(fields, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+    let words = format!("--audiences {AUDIENCE_URL}");
+    id_token_test(&authorized_user(), &words)
+        .expect_status(7)
+        .expect_error("OAuth client only")
+        .expect_hint("--impersonate")
+        .run();
+    let test = id_token_test(&authorized_user(), "")
+        .expect_request(token_response(200, token_response_body(TOKEN)))
+        .expect_status(7);
+    test.expect_error("openid").run();
+}
+
+/// How each kind answers: exit code and a word of the message; what needs requests has its answers ready.
+#[test]
+fn every_credential_kind_reports_its_capabilities() {
+    let url = format!(
+        "{}/{TARGET_SERVICE_ACCOUNT}:generateAccessToken",
+        sample_credentials::IAM_SERVICE_ACCOUNTS_URL
+    );
+    let lending = sample_credentials::with_fields(
+        file_external_account(),
+        &json!({ "service_account_impersonation_url": url }),
+    );
+    let kinds: [(&str, Option<Value>); 8] = [
+        ("sa", Some(service_account())),
+        ("user", Some(authorized_user())),
+        ("federated", Some(file_external_account())),
+        ("lending", Some(lending)),
+        ("workforce", Some(workforce_login())),
+        ("impersonated", Some(impersonated_service_account(authorized_user()))),
+        ("gdch", Some(gdch_service_account())),
+        ("metadata", None),
+    ];
+    let abilities = [
+        "id-token",
+        "id-token --audiences https://svc.example",
+        "id-token --audiences https://svc.example --token-format full",
+        "id-token --audiences https://svc.example --token-format full --include-license",
+        "id-token --audiences https://svc.example --include-email",
+        "token",
+        "token --self-signed",
+        "token --subject ada@example.com",
+        "token --lifetime 10m",
+    ];
+    let mut table = String::new();
+    for (kind, credential) in &kinds {
+        for words in abilities {
+            let (status, word) = exit_code_and_reason(kind, credential.as_ref(), words);
+            let words = words.replace(" --audiences https://svc.example", " A");
+            let line = format!("{kind:<12} {words:<48} {status} {word}");
+            table.push_str(&format!("{}\n", line.trim_end()));
+        }
+    }
+    assert_eq!(table, include_str!("capabilities.txt"), "\n{table}");
+}
+
+/// The exit code of a run in a home where Google grants everything that is asked, and what the message turns on.
+fn exit_code_and_reason(kind: &str, credential: Option<&Value>, args: &str) -> (u8, String) {
+    let jwt = id_token(AUDIENCE_URL);
+    let identity = args.starts_with("id-token");
+    let plain = || {
+        let test = match credential {
+            Some(value) => Test::new(&format!("{args} --credentials {{home}}/key.json"))
+                .json("key.json", value)
+                .subject_token_file(),
+            None => Test::new(args).env("GCE_METADATA_HOST", "metadata.google.internal"),
+        };
+        test.expect_any_status(&[0, 2, 7])
+    };
+    let user = json!({"access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer"});
+    let lend = match (identity, args.contains("--subject")) {
+        (true, _) => {
+            vec![iam_response(TARGET_SERVICE_ACCOUNT, "generateIdToken", 200, iam_body(&jwt))]
+        }
+        (false, false) => vec![iam_response(
+            TARGET_SERVICE_ACCOUNT,
+            "generateAccessToken",
+            200,
+            iam_response_body(TOKEN),
+        )],
+        (false, true) => vec![
+            iam_response(
+                TARGET_SERVICE_ACCOUNT,
+                "signJwt",
+                200,
+                json!({"signedJwt": "e30.e30.c2ln"}).to_string(),
+            ),
+            token_response(200, token_response_body(TOKEN)),
+        ],
+    };
+    let query = match (args.contains("full"), args.contains("license")) {
+        (true, true) => "&format=full&licenses=TRUE",
+        (true, false) => "&format=full",
+        _ => "",
+    };
+    let answers: Vec<MockExchange> = match (kind, identity) {
+        ("sa", true) => vec![token_response(200, token_endpoint_body(&jwt))],
+        ("sa", false) if args.contains("--self-signed") => vec![],
+        ("sa", false) => vec![token_response(200, token_response_body(TOKEN))],
+        ("user", true) => {
+            vec![token_response(
+                200,
+                sample_credentials::with_fields(user, &json!({ "id_token": jwt })).to_string(),
+            )]
+        }
+        ("user", false) => vec![token_response(200, token_response_body(TOKEN))],
+        ("federated", _) => vec![sts_response(200, sts_response_body(TOKEN))],
+        ("lending", _) => [vec![sts_response(200, sts_response_body(TOKEN))], lend].concat(),
+        ("workforce", _) => {
+            vec![
+                sts_response(200, token_response_body(TOKEN))
+                    .at_url("https://sts.googleapis.com/v1/oauthtoken"),
+            ]
+        }
+        ("impersonated", _) => {
+            [vec![token_response(200, token_response_body(TOKEN))], lend].concat()
+        }
+        ("metadata", true) => {
+            vec![metadata_identity_response(&format!("{METADATA_QUERY}{query}"), &jwt)]
+        }
+        ("metadata", false) => {
+            vec![metadata_response(
+                "instance/service-accounts/default/token",
+                200,
+                token_response_body(TOKEN),
+            )]
+        }
+        _ => vec![],
+    };
+    // What is refused is refused without a request: the script says so, since all of it must be used.
+    let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| plain().run()));
+    let ran =
+        refused.unwrap_or_else(|_| answers.into_iter().fold(plain(), Test::expect_request).run());
+    let first = ran.stderr.lines().find(|line| line.starts_with("gauth: ")).unwrap_or_default();
+    let word = first.rsplit(['(', ' ']).next().unwrap_or_default().trim_end_matches(')');
+    (ran.status, word.to_owned())
+}
+
+#[test]
+fn an_id_token_is_cached_until_its_exp_and_per_audience() {
+    let home = Home::new();
+    let ask = |audience: &str| {
+        id_token_test(&service_account(), &format!("--audiences {audience} --format json"))
+            .home(&home)
+    };
+    let short = id_token_until(AUDIENCE_URL, NOW + 1000);
+    let minted = ask(AUDIENCE_URL)
+        .expect_request(token_response(200, token_endpoint_body(&short)))
+        .run()
+        .json();
+    assert_eq!((&minted["cached"], &minted["expires_in"]), (&json!(false), &json!(1000)));
+    assert_eq!(minted["expires_at"], "2026-01-02T03:20:45Z");
+    assert_eq!(minted["token_type"], "Bearer");
+    let kept = ask(AUDIENCE_URL).run().json();
+    assert_eq!((&kept["token"], &kept["cached"]), (&json!(short), &json!(true)));
+    let other = id_token("https://other.example");
+    let json = ask("https://other.example")
+        .expect_request(token_response(200, token_endpoint_body(&other)))
+        .run()
+        .json();
+    assert_eq!(json["token"], json!(other));
+    // An access token of the same account is another thing.
+    let access = Test::new("token --credentials {home}/key.json").home(&home);
+    access
+        .json("key.json", &service_account())
+        .expect_request(token_response(200, token_response_body(TOKEN)))
+        .run();
+    home.clock.advance(690);
+    assert_eq!(ask(AUDIENCE_URL).run().json()["expires_in"], 310);
+    home.clock.advance(15);
+    ask(AUDIENCE_URL)
+        .expect_request(token_response(
+            200,
+            token_endpoint_body(&id_token_until(AUDIENCE_URL, NOW + 4000)),
+        ))
+        .run();
+    ask(&format!("{AUDIENCE_URL} --refresh"))
+        .expect_request(token_response(
+            200,
+            token_endpoint_body(&id_token_until(AUDIENCE_URL, NOW + 5000)),
+        ))
+        .run();
+    ask(&format!("{AUDIENCE_URL} --no-cache"))
+        .expect_request(token_response(200, token_endpoint_body(&short)))
+        .run();
+    assert_eq!(ask(AUDIENCE_URL).run().json()["expires_in"], 5000 - 705);
+}
+
+#[test]
+fn a_token_of_another_shape_is_another_token() {
+    let home: Rc<Home> = Home::new();
+    for more in ["", "&format=full", "&format=full&licenses=TRUE"] {
+        let words = match more {
+            "" => "",
+            "&format=full" => "--token-format full",
+            _ => "--token-format full --include-license",
+        };
+        let ask = || metadata_test(&format!("--audiences {AUDIENCE_URL} {words}")).home(&home);
+        let answer =
+            id_token_until(AUDIENCE_URL, NOW + 3600 + i64::try_from(more.len()).expect("short"));
+        ask()
+            .expect_request(metadata_identity_response(&format!("{METADATA_QUERY}{more}"), &answer))
+            .run();
+        ask().expect_stdout(&format!("{answer}\n")).run();
+    }
+}
+
+#[test]
+fn several_audiences_give_a_line_or_an_item_each() {
+    let other = "https://other.example";
+    let answers = |test: Test| {
+        test.expect_request(token_response(200, token_endpoint_body(&id_token(AUDIENCE_URL))))
+            .expect_request(token_response(200, token_endpoint_body(&id_token(other))))
+    };
+    let lines = format!("{}\n{}\n", id_token(AUDIENCE_URL), id_token(other));
+    for words in [
+        format!("--audiences {AUDIENCE_URL},{other}"),
+        format!("--audiences {AUDIENCE_URL} --audiences {other}"),
+        format!("--audiences={AUDIENCE_URL} --audience={other} --format value(token)"),
+    ] {
+        answers(id_token_test(&service_account(), &words).expect_stdout(&lines)).run();
+    }
+    let words = format!("--audiences {AUDIENCE_URL},{other} --format json");
+    let list = answers(id_token_test(&service_account(), &words)).run().json();
+    assert_eq!(list[0]["token"], json!(id_token(AUDIENCE_URL)));
+    assert_eq!(list[1]["token"], json!(id_token(other)));
+    assert_eq!(list.as_array().map(Vec::len), Some(2));
+    // One failure, and nothing is printed.
+    let test = id_token_test(&service_account(), &format!("--audiences {AUDIENCE_URL},{other}"))
+        .expect_status(6);
+    test.expect_request(token_response(200, token_endpoint_body(&id_token(AUDIENCE_URL))))
+        .expect_request(token_response(200, token_response_body(TOKEN)))
+        .run();
+    for format in ["header", "env", "curl-config"] {
+        let words = format!("--audiences {AUDIENCE_URL},{other} --format {format}");
+        id_token_test(&service_account(), &words)
+            .expect_status(2)
+            .expect_error("text and json only")
+            .run();
+    }
+}
+
+#[test]
+fn one_token_has_every_format() {
+    let jwt = id_token(AUDIENCE_URL);
+    for (format, expected) in [
+        ("text", format!("{jwt}\n")),
+        ("value(token)", format!("{jwt}\n")),
+        ("header", format!("Authorization: Bearer {jwt}\n")),
+        ("env", format!("GAUTH_ID_TOKEN={jwt}\n")),
+        ("curl-config", format!("header = \"Authorization: Bearer {jwt}\"\n")),
+    ] {
+        let words = format!("--audiences {AUDIENCE_URL} --format={format}");
+        let test = id_token_test(&service_account(), &words).expect_stdout(&expected);
+        test.expect_request(token_response(200, token_endpoint_body(&jwt))).run();
+    }
+}
+
+#[test]
+fn an_audience_that_is_none_is_refused_before_anything_is_asked() {
+    let long = "a".repeat(2049);
+    for (audience, what) in [
+        ("", "--audiences is empty"),
+        (",", "--audiences is empty"),
+        ("https://a.example,", "--audiences is empty"),
+        (" ", "spaces or control characters"),
+        ("https://a.example https://b.example", "spaces or control characters"),
+        ("https://a.example\n", "spaces or control characters"),
+        ("https://a.example\r\nX: y", "spaces or control characters"),
+        ("a\u{7f}b", "spaces or control characters"),
+        ("a\u{a0}b", "spaces or control characters"),
+        (&long, "longer than 2048"),
+    ] {
+        for credential in
+            [service_account(), authorized_user(), impersonated_service_account(authorized_user())]
+        {
+            id_token_test(&credential, "--audiences")
+                .arg(audience)
+                .expect_status(2)
+                .expect_error(what)
+                .run();
+        }
+    }
+    for credential in [service_account(), impersonated_service_account(authorized_user())] {
+        let test = id_token_test(&credential, "").expect_status(2);
+        test.expect_error("nobody is named").expect_hint("--audiences https://").run();
+    }
+    metadata_test("").expect_status(2).expect_error("nobody is named").run();
+    let bytes = std::os::unix::ffi::OsStrExt::from_bytes(b"a\xffb");
+    let bytes: &std::ffi::OsStr = bytes;
+    id_token_test(&service_account(), "--audiences")
+        .arg(bytes)
+        .expect_status(2)
+        .expect_error("not valid UTF-8")
+        .run();
+    let test =
+        id_token_test(&service_account(), &format!("--audiences {AUDIENCE_URL} --include-license"));
+    test.expect_status(2).expect_hint("--token-format full").run();
+}
+
+#[test]
+fn a_response_without_an_id_token_is_invalid() {
+    let not_jwts = ["opaque", "a.b.c", "<html>", "eyJhbGciOiJub25lIn0", "two words", "ümlaut"];
+    let ask = || {
+        id_token_test(&service_account(), &format!("--audiences {AUDIENCE_URL}")).expect_status(6)
+    };
+    ask()
+        .expect_request(token_response(200, token_response_body(TOKEN)))
+        .expect_error("holds no id_token")
+        .run();
+    ask().expect_request(token_response(200, "{}")).run();
+    ask().expect_request(token_response(200, "<html>")).run();
+    for word in not_jwts {
+        ask().expect_request(token_response(200, token_endpoint_body(word))).run();
+        metadata_test(&format!("--audiences {AUDIENCE_URL}"))
+            .expect_request(metadata_identity_response(METADATA_QUERY, word))
+            .expect_status(6)
+            .run();
+        id_token_test(
+            &impersonated_service_account(authorized_user()),
+            &format!("--audiences {AUDIENCE_URL}"),
+        )
+        .expect_request(token_response(200, token_response_body(TOKEN)))
+        .expect_request(iam_response(
+            TARGET_SERVICE_ACCOUNT,
+            "generateIdToken",
+            200,
+            iam_body(word),
+        ))
+        .expect_status(6)
+        .run();
+    }
+    for body in ["{}", r#"{"token": null}"#, r#"{"token": 7}"#, "[]", "<html>"] {
+        id_token_test(
+            &impersonated_service_account(authorized_user()),
+            &format!("--audiences {AUDIENCE_URL}"),
+        )
+        .expect_request(token_response(200, token_response_body(TOKEN)))
+        .expect_request(iam_response(TARGET_SERVICE_ACCOUNT, "generateIdToken", 200, body))
+        .expect_status(6)
+        .run();
+    }
+}
+
+#[test]
+fn a_refusal_names_the_principal_and_the_fix() {
+    let refused = json!({"error": {"code": 403, "status": "PERMISSION_DENIED",
+        "message": "Permission 'iam.serviceAccounts.getOpenIdToken' denied on resource"}});
+    id_token_test(
+        &impersonated_service_account(authorized_user()),
+        &format!("--audiences {AUDIENCE_URL}"),
+    )
+    .expect_request(token_response(200, token_response_body(TOKEN)))
+    .expect_request(iam_response(
+        TARGET_SERVICE_ACCOUNT,
+        "generateIdToken",
+        403,
+        refused.to_string(),
+    ))
+    .expect_status(5)
+    .expect_error(TARGET_SERVICE_ACCOUNT)
+    .run();
+    metadata_test(&format!("--audiences {AUDIENCE_URL}"))
+        .expect_request(metadata_response(
+            &format!("instance/service-accounts/default/identity?{METADATA_QUERY}"),
+            404,
+            "",
+        ))
+        .expect_any_status(&[3, 5])
+        .run();
+}
