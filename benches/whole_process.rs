@@ -10,10 +10,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use gauth::key::PrivateKey;
-use gauth::secret::Secret;
-use gauth::server::sandbox::environment::{DefaultCredential, HostEnvironment};
-use gauth::server::sandbox::{self, RunningSandbox, Sandbox, SandboxOptions, cast};
+use gauth::jose::key::PrivateKey;
+use gauth::sandbox;
+use gauth::sandbox::environment::{DefaultCredential, HostEnvironment};
+use gauth::sandbox::{RunningSandbox, Sandbox, SandboxOptions, fixtures};
+use gauth::text::secret::Secret;
 use gauth::world::exec::EnvChange;
 
 /// The targets were set on a machine where hello takes this many milliseconds; here they are as many times hello.
@@ -84,14 +85,14 @@ const CASES: &[Case] = &[
     Case {
         name: "cached, impersonated",
         credential: DefaultCredential::ExternalAccount,
-        args: &["token", "--impersonate-service-account", cast::DEPLOYER_ACCOUNT],
+        args: &["token", "--impersonate-service-account", fixtures::DEPLOYER_ACCOUNT],
         requests: 0,
         target_ms: 0.39,
     },
     Case {
         name: "new, federated, acting as",
         credential: DefaultCredential::ExternalAccount,
-        args: &["token", "--refresh", "--impersonate-service-account", cast::DEPLOYER_ACCOUNT],
+        args: &["token", "--refresh", "--impersonate-service-account", fixtures::DEPLOYER_ACCOUNT],
         requests: 2,
         target_ms: 0.9,
     },

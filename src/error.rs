@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::printable;
+use crate::text::printable;
 
 /// The result of everything below the commands.
 pub type Result<T> = std::result::Result<T, Error>;

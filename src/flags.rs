@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use clap::{ArgAction, Args, ValueEnum, ValueHint};
 
 use crate::cli::GENERAL_HEADING;
-use crate::complete;
+use crate::cli::complete;
 use crate::error::{Error, Result};
 
 /// Which credential.

@@ -3,29 +3,37 @@
 
 use zeroize::Zeroizing;
 
-use crate::boundary::AccessBoundary;
 use crate::commands::inspect::input::parse_token;
-use crate::credential::external_account::executable::response;
-use crate::credential::external_account::format::SubjectTokenFormat;
-use crate::credential::external_account::provider;
-use crate::credential::{self, EndpointOverrides, ParseOptions};
+use crate::credentials;
+use crate::credentials::access_boundary::AccessBoundary;
+use crate::credentials::external_account::executable::response;
+use crate::credentials::external_account::format::SubjectTokenFormat;
+use crate::credentials::external_account::provider;
+use crate::credentials::external_account::x509;
+use crate::credentials::{EndpointOverrides, ParseOptions};
 use crate::error::Error;
 use crate::gcloud::ini::Ini;
-use crate::google::device::{self, PollOutcome};
-use crate::google::reauth::{self, ReauthChallenge, ReauthSessionState};
-use crate::google::{iam, metadata, sts, token};
-use crate::http::HttpResponse;
-use crate::jwks::Jwks;
-use crate::key::PrivateKey;
+use crate::google::reauth;
+use crate::google::reauth::{ReauthChallenge, ReauthSessionState};
+use crate::google::{iam, metadata};
+use crate::http::server::connection;
+use crate::jose::jwks::Jwks;
+use crate::jose::key::PrivateKey;
+use crate::jose::verify;
+use crate::jose::verify::Validation;
+use crate::jose::{jwks, jwt};
 use crate::login::callback::{CallbackResult, ExpectedCallback};
 use crate::login::client::OAuthClient;
 use crate::login::{discovery, paste, redirect, workforce};
-use crate::secret::Secret;
-use crate::server::connection;
-use crate::trust::{EndpointKind, EndpointPolicy};
-use crate::url::{Scheme, Url};
-use crate::verify::{self, Validation};
-use crate::{cache, certificate, duration, jwks, jwt};
+use crate::net::endpoint_policy::{EndpointKind, EndpointPolicy};
+use crate::net::message::HttpResponse;
+use crate::net::url::{Scheme, Url};
+use crate::oauth::device;
+use crate::oauth::device::PollOutcome;
+use crate::oauth::{token, token_exchange};
+use crate::text::duration;
+use crate::text::secret::Secret;
+use crate::tokens::cache;
 
 /// A name, and what is done with bytes.
 pub type FuzzTarget = (&'static str, fn(&[u8]));
@@ -88,7 +96,7 @@ fn cache_entry(bytes: &[u8]) {
     sealed.extend_from_slice(bytes);
     if let Some(entry) = cache::decode_entry(&sealed) {
         assert!(
-            crate::token::is_well_formed(entry.token.secret.expose()),
+            crate::tokens::is_well_formed(entry.token.secret.expose()),
             "no header can carry it"
         );
     }
@@ -105,7 +113,7 @@ fn callback(bytes: &[u8]) {
     };
     let check_outcome = |outcome: CallbackResult| match outcome {
         CallbackResult::Code(code) => {
-            assert!(crate::google::token::is_well_formed(&code), "no form has it")
+            assert!(crate::oauth::token::is_well_formed(&code), "no form has it")
         }
         CallbackResult::Error { code, .. } => assert!(!code.is_empty(), "an error without a name"),
     };
@@ -142,18 +150,18 @@ fn oauth_client(bytes: &[u8]) {
 fn certificate(bytes: &[u8]) {
     let mut files = bytes.splitn(2, |byte| *byte == 0);
     let leaf = files.next().unwrap_or_default();
-    match certificate::subject_token(leaf, files.next()) {
+    match x509::subject_token(leaf, files.next()) {
         Ok(token) => assert!(serde_json::from_str::<Vec<String>>(&token).is_ok(), "{token}"),
         Err(what) => assert!(!what.contains(char::is_control), "{what:?}"),
     }
-    if let Ok(leaf) = certificate::parse_leaf(leaf) {
-        certificate::is_agent_identity(&leaf);
-        assert_eq!(certificate::sha256_fingerprint(&leaf).len(), 43);
+    if let Ok(leaf) = x509::parse_leaf(leaf) {
+        x509::is_agent_identity(&leaf);
+        assert_eq!(x509::sha256_fingerprint(&leaf).len(), 43);
     }
 }
 
 fn credential(bytes: &[u8]) {
-    match credential::parse(bytes, &ParseOptions::new("key.json")) {
+    match credentials::parse(bytes, &ParseOptions::new("key.json")) {
         Ok(credential) => {
             credential.hash_cache_key(&mut cache::CacheKeyHasher::new("fuzzing"));
             drop(credential.load_info());
@@ -351,7 +359,7 @@ fn reauth_answer(bytes: &[u8]) {
     let password = Secret::new("hunter2");
     match reauth::read_session(&response, "host") {
         Ok(ReauthSessionState::Authenticated(proof)) => {
-            assert!(crate::token::is_well_formed(proof.expose()), "no form");
+            assert!(crate::tokens::is_well_formed(proof.expose()), "no form");
         }
         Ok(ReauthSessionState::Ended(status)) => {
             assert!(!status.contains(char::is_control), "{status:?}")
@@ -395,7 +403,7 @@ fn time(bytes: &[u8]) {
 fn token_answer(bytes: &[u8]) {
     match token::read_bearer_response(&response(bytes), "host", NOW) {
         Ok(granted) => {
-            assert!(crate::token::is_well_formed(granted.access_token.expose()), "no header");
+            assert!(crate::tokens::is_well_formed(granted.access_token.expose()), "no header");
             assert!(granted.expires_at.is_none_or(|end| end > NOW), "given, and over");
         }
         Err(error) => assert_printable(&error),
@@ -405,7 +413,7 @@ fn token_answer(bytes: &[u8]) {
 fn iam_answer(bytes: &[u8]) {
     let response = response(bytes);
     match iam::read_access_token(&response, "host") {
-        Ok((token, _)) => assert!(crate::token::is_well_formed(token.expose()), "no header"),
+        Ok((token, _)) => assert!(crate::tokens::is_well_formed(token.expose()), "no header"),
         Err(error) => {
             assert_printable(&error);
             assert_printable(&iam::explain_refusal(
@@ -418,7 +426,7 @@ fn iam_answer(bytes: &[u8]) {
     }
     for error in [
         iam::read_signed_jwt(&response, "host").err(),
-        sts::read_introspected_username(&response, "host").err(),
+        token_exchange::read_introspected_username(&response, "host").err(),
     ] {
         error.iter().for_each(assert_printable);
     }

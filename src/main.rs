@@ -7,7 +7,7 @@ use gauth::world::World;
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the command line")]
 fn main() -> ExitCode {
-    gauth::world::guard::protect_memory();
+    gauth::world::process_hardening::protect_memory();
     let args: Vec<_> = std::env::args_os().collect();
     let status = cli::run(&args, &World::real());
     ExitCode::from(status.0)

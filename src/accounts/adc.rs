@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::accounts::rotation::ROTATES_FIELD;
+use crate::accounts::refresh_token::ROTATES_FIELD;
 use crate::accounts::{MAX_CREDENTIAL_FILE_BYTES, SHARED_FIELD, SIGNED_IN_AT_FIELD, account_name};
 use crate::error::{Error, Result, io_reason};
-use crate::google::token;
-use crate::private_file::{self, PrivateFileError, WriteDurability};
-use crate::trust::DEFAULT_UNIVERSE;
+use crate::gcloud;
+use crate::net::endpoint_policy::DEFAULT_UNIVERSE;
+use crate::oauth::token;
+use crate::text::{json, printable};
 use crate::world::World;
-use crate::{gcloud, json, printable};
+use crate::world::private_file;
+use crate::world::private_file::{PrivateFileError, WriteDurability};
 
 /// How many old files are kept before it is said that they are too many.
 const MAX_BACKUPS: u32 = 100;
@@ -86,7 +88,7 @@ pub fn check_adc_type(name: &str, login: &Map<String, Value>) -> Result<()> {
     Err(Error::unsupported(format!(
         "{} is {}, whose key does not belong into the ADC file",
         printable::text(name),
-        crate::credential::credential_type_name(kind)
+        crate::credentials::credential_type_name(kind)
     ))
     .hint("set GOOGLE_APPLICATION_CREDENTIALS to its key file"))
 }

@@ -1,13 +1,12 @@
 //! Logins we may not lose: one private file each, in Google's own JSON, and which of them is the active one.
 
+mod active;
 mod adc;
-mod import;
-mod mark;
-mod rotation;
-pub mod shape;
-mod state;
-mod stored;
-pub mod vault;
+pub mod export_format;
+mod refresh_token;
+mod rejections;
+pub mod secrets;
+mod store;
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -17,23 +16,24 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::accounts::vault::{ExternalSecret, SecretStores};
+use crate::accounts::secrets::{ExternalSecret, SecretStores};
 use crate::error::{Error, Result};
-use crate::json;
-use crate::printable;
-use crate::private_file::{self, PrivateFileError, SweepAgeLimits};
+use crate::text::json;
+use crate::text::printable;
 use crate::world::World;
+use crate::world::private_file;
+use crate::world::private_file::{PrivateFileError, SweepAgeLimits};
 
-pub use adc::{AdcUpdate, check_adc_type, update_adc};
-pub use import::{ImportedCredential, import_file};
-pub use mark::last_rejection_by_key;
-pub use rotation::{
+pub use crate::accounts::active::{AccountSelection, active_account};
+pub use crate::accounts::adc::{AdcUpdate, check_adc_type, update_adc};
+pub use crate::accounts::refresh_token::{
     CurrentRefreshToken, PendingUpdate, RefreshTokenHandle, SHARED_FIELD, StoredState,
 };
-pub use state::{AccountSelection, active_account};
-pub use stored::{
+pub use crate::accounts::rejections::last_rejection_by_key;
+pub use crate::accounts::store::{
     SIGNED_IN_AT_FIELD, check_storage, forget, mark_shared, remove_overlays, store_login,
 };
+pub use crate::commands::login::import::{ImportedCredential, import_file};
 
 /// Largest credential file, in bytes.
 pub const MAX_CREDENTIAL_FILE_BYTES: usize = 1024 * 1024;
@@ -130,7 +130,7 @@ pub fn resolve_secrets(
 ) -> Result<Map<String, Value>> {
     let malformed = |what: String| Error::malformed(&printable::path(path), what);
     let file = json::parse_object(bytes).map_err(malformed)?;
-    match vault::kept::named_store(&file).map_err(malformed)? {
+    match secrets::external::named_store(&file).map_err(malformed)? {
         None => Ok(file),
         Some(store) => ExternalSecret::new(path.to_owned(), account, store, stores).load(&file),
     }

@@ -3,12 +3,12 @@
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use crate::cache::{Cache, CacheEntry};
 use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
+use crate::config::{Config, Overrides};
 use crate::flags::{GeneralFlags, ReportFlags, ReportFormat};
-use crate::settings::{Config, Overrides};
+use crate::text::{duration, printable};
+use crate::tokens::cache::{Cache, CacheEntry};
 use crate::world::World;
-use crate::{duration, printable};
 
 /// The command.
 pub const SPEC: CommandSpec = CommandSpec {

@@ -6,21 +6,25 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 
-use crate::broker::Broker;
 use crate::cli;
 use crate::commands::print_identity_token::parse_audience;
 use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
-use crate::credential::Credential;
-use crate::discover::{self, Discovery};
+use crate::config;
+use crate::config::{Config, Overrides};
+use crate::credentials::Credential;
+use crate::discovery;
+use crate::discovery::Discovery;
 use crate::error::{Error, Result};
 use crate::flags::{CacheFlags, CredentialFlags, GeneralFlags, TokenFlags};
-use crate::secret::{Secret, looks_like_file_content};
-use crate::settings::{self, Config, Overrides};
-use crate::token::{IdTokenRequest, Token, TokenRequest};
-use crate::token_file::TokenFile;
+use crate::text::secret::{Secret, looks_like_file_content};
+use crate::tokens::broker::Broker;
+use crate::tokens::file::TokenFile;
+use crate::tokens::{IdTokenRequest, Token, TokenRequest};
 use crate::world::World;
-use crate::world::env::{self, Env};
-use crate::world::exec::{self, EnvChange, TerminationSignals};
+use crate::world::env;
+use crate::world::env::Env;
+use crate::world::exec;
+use crate::world::exec::{EnvChange, TerminationSignals};
 
 /// The command.
 pub const SPEC: CommandSpec = CommandSpec {
@@ -101,7 +105,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     let file = file.transpose()?;
     let broker = config.broker(world);
     let search = Discovery { config: &config, broker: &broker, allow_network: true };
-    let credential = discover::credential(&search)?.credential;
+    let credential = discovery::credential(&search)?.credential;
     let token = broker.token(&*credential, &request)?;
     world.mask_in_ci_log(&token.secret);
     let outcome = match file {
@@ -213,8 +217,8 @@ const RESERVED_VARIABLES: &[&str] = &[
 
 /// A name that a shell could use, and whose variable means nothing to the system.
 fn variable_name(name: &OsStr) -> Result<String> {
-    let text = settings::flag_text("--env", name)?;
-    let shown = crate::printable::redacted(&text);
+    let text = config::flag_text("--env", name)?;
+    let shown = crate::text::printable::redacted(&text);
     let hint = "--env GOOGLE_OAUTH_ACCESS_TOKEN";
     let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if !text.bytes().all(good) || text.starts_with(|first: char| first.is_ascii_digit()) {

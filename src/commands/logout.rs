@@ -6,15 +6,17 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::accounts;
+use crate::cli::complete;
 use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
-use crate::complete;
-use crate::credential::{Revocation, credential_type_name};
-use crate::discover::logins::{self, LoginStore, StoredLogin};
-use crate::discover::{self, Discovery};
+use crate::config::{Config, Overrides, flag_text};
+use crate::credentials::{Revocation, credential_type_name};
+use crate::discovery;
+use crate::discovery::Discovery;
+use crate::discovery::logins;
+use crate::discovery::logins::{LoginStore, StoredLogin};
 use crate::error::{Error, ErrorKind, Result};
 use crate::flags::{GeneralFlags, NetworkFlags, ReportFlags, ReportFormat};
-use crate::printable;
-use crate::settings::{Config, Overrides, flag_text};
+use crate::text::printable;
 use crate::world::World;
 
 /// The command.
@@ -120,7 +122,7 @@ fn find_login(account: Option<String>, discovery: &Discovery<'_>) -> Result<Stor
             .hint(format!("gcloud auth revoke {shown}")))
         }
         _ => Err(logins.gcloud_error.unwrap_or_else(|| {
-            discover::no_login_error(&name, discovery.world())
+            discovery::no_login_error(&name, discovery.world())
                 .hint("gauth accounts lists the logins there are")
         })),
     }

@@ -2,19 +2,19 @@
 
 pub mod accounts;
 pub mod cache;
-pub mod completions;
 pub mod curl;
 pub mod exchange;
 pub mod exec;
 pub mod inspect;
 pub mod login;
 pub mod logout;
-pub mod man;
 pub mod print_access_token;
 pub mod print_identity_token;
 pub mod sandbox;
 pub mod status;
 
+use crate::cli::completions;
+use crate::cli::man;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 use crate::error::ErrorKind;
@@ -153,7 +153,5 @@ mod tests {
         assert_same_defaults::<status::StatusFlags>();
         assert_same_defaults::<cache::CacheCommandFlags>();
         assert_same_defaults::<sandbox::SandboxFlags>();
-        assert_same_defaults::<completions::CompletionsFlags>();
-        assert_same_defaults::<man::ManFlags>();
     }
 }

@@ -4,14 +4,17 @@ use std::ffi::OsString;
 
 use clap::Args;
 
+use crate::cli::complete;
 use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
-use crate::discover::{self, Discovery};
+use crate::config;
+use crate::config::{Config, Overrides};
+use crate::discovery;
+use crate::discovery::Discovery;
 use crate::error::{Error, Result};
 use crate::flags::{CacheFlags, CredentialFlags, GeneralFlags, OutputFlags, TokenFlags};
-use crate::settings::{self, Config, Overrides};
-use crate::token::{SelfSignedRequest, SelfSignedTarget, TokenRequest};
+use crate::output::token;
+use crate::tokens::{SelfSignedRequest, SelfSignedTarget, TokenRequest};
 use crate::world::World;
-use crate::{complete, output};
 
 /// The command.
 pub const SPEC: CommandSpec = CommandSpec {
@@ -66,10 +69,10 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     let request = flags.request(&config)?;
     let broker = config.broker(world);
     let search = Discovery { config: &config, broker: &broker, allow_network: true };
-    let found = discover::credential(&search)?;
+    let found = discovery::credential(&search)?;
     let mut token = broker.token(&*found.credential, &request)?;
     token.quota_project = config.quota_project.or(token.quota_project);
-    output::print_token(&token, found.source, format, world)?;
+    token::print_token(&token, found.source, format, world)?;
     // The process ends, and the system wipes its memory: wiping the credential's text first would cost a thirtieth of
     // the time a cached token takes.
     std::mem::forget((found, token));
@@ -95,7 +98,7 @@ impl PrintAccessTokenFlags {
         let audience = self
             .audience
             .as_deref()
-            .map(|value| settings::flag_text("--audience", value))
+            .map(|value| config::flag_text("--audience", value))
             .transpose()?;
         let target = match (audience, self.self_signed) {
             (None, false) => return Ok(TokenRequest::AccessToken(access_token_request.clone())),

@@ -4,15 +4,19 @@ use std::ffi::OsString;
 
 use clap::Args;
 
+use crate::cli::complete;
 use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
-use crate::credential::Credential;
-use crate::discover::{self, Discovery};
+use crate::config;
+use crate::config::{Config, Overrides};
+use crate::credentials::Credential;
+use crate::discovery;
+use crate::discovery::Discovery;
 use crate::error::{Error, Result};
 use crate::flags::{CacheFlags, CredentialFlags, GeneralFlags, OutputFlags};
-use crate::settings::{self, Config, Overrides};
-use crate::token::{IdTokenRequest, Token, TokenRequest};
+use crate::output::token;
+use crate::text::printable;
+use crate::tokens::{IdTokenRequest, Token, TokenRequest};
 use crate::world::World;
-use crate::{complete, output, printable};
 
 /// The command.
 pub const SPEC: CommandSpec = CommandSpec {
@@ -80,12 +84,12 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     let format = flags.output.format.unwrap_or_default();
     let requests = flags.requests()?;
     if requests.len() > 1 {
-        output::check_allows_several(format)?;
+        token::check_allows_several(format)?;
     }
     let config = Config::resolve(&flags.overrides()?, world)?;
     let broker = config.broker(world);
     let search = Discovery { config: &config, broker: &broker, allow_network: true };
-    let found = discover::credential(&search)?;
+    let found = discovery::credential(&search)?;
     let fetch_token = |request: IdTokenRequest| -> Result<Token> {
         let credential: &dyn Credential = &*found.credential;
         let mut token = broker.token(credential, &TokenRequest::IdToken(request))?;
@@ -93,7 +97,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
         Ok(token)
     };
     let tokens: Vec<Token> = requests.into_iter().map(fetch_token).collect::<Result<_>>()?;
-    output::print_id_tokens(&tokens, found.source, format, world)?;
+    token::print_id_tokens(&tokens, found.source, format, world)?;
     Ok(ExitStatus::SUCCESS)
 }
 
@@ -136,7 +140,7 @@ impl PrintIdentityTokenFlags {
 /// # Errors
 /// Usage, when it is empty, too long, or has what no claim should have.
 pub fn parse_audience(value: &std::ffi::OsStr) -> Result<String> {
-    let text = settings::flag_text("--audiences", value)?;
+    let text = config::flag_text("--audiences", value)?;
     let hint = "--audiences https://SERVICE-HASH-REGION.a.run.app";
     if text.chars().any(|letter| letter.is_whitespace() || letter.is_control()) {
         let text = printable::redacted(&text);

@@ -9,14 +9,15 @@ use clap::{Args, ValueHint};
 use crate::cli;
 use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
 use crate::error::{Error, Result};
-use crate::server::sandbox::environment::{DefaultCredential, HostEnvironment};
-use crate::server::sandbox::faults::Fault;
-use crate::server::sandbox::guest::AdmittedCredential;
-use crate::server::sandbox::{RunningSandbox, Sandbox, SandboxOptions, shell_quoted};
+use crate::sandbox::admitted::AdmittedCredential;
+use crate::sandbox::environment::{DefaultCredential, HostEnvironment};
+use crate::sandbox::faults::Fault;
+use crate::sandbox::{RunningSandbox, Sandbox, SandboxOptions, shell_quoted};
+use crate::text::{duration, printable};
 use crate::world::World;
 use crate::world::env;
-use crate::world::exec::{self, EnvChange, TerminationSignals};
-use crate::{duration, printable};
+use crate::world::exec;
+use crate::world::exec::{EnvChange, TerminationSignals};
 
 /// The command.
 pub const SPEC: CommandSpec = CommandSpec {

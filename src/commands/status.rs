@@ -6,18 +6,21 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
-use crate::credential::{CredentialInfo, credential_type_name};
-use crate::discover::{self, Discovery, FoundCredential, Lookup, SourceReport, one_line_summary};
+use crate::config::{Config, Overrides};
+use crate::credentials::{CredentialInfo, credential_type_name};
+use crate::discovery;
+use crate::discovery::{Discovery, FoundCredential, Lookup, SourceReport, one_line_summary};
 use crate::flags::{
     CacheFlags, CredentialFlags, GeneralFlags, ReportFlags, ReportFormat, TokenFlags,
 };
+use crate::gcloud;
 use crate::gcloud::properties::GcloudProperties;
-use crate::settings::{Config, Overrides};
-use crate::token::{Token, TokenRequest};
+use crate::net::endpoint_policy;
+use crate::text::{duration, printable};
+use crate::tokens::{Token, TokenRequest};
 use crate::world::World;
 use crate::world::env;
 use crate::world::terminal::TextStyle;
-use crate::{duration, gcloud, printable, trust};
 
 /// The command.
 pub const SPEC: CommandSpec = CommandSpec {
@@ -78,8 +81,8 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     let config = Config::resolve(&flags.overrides(), world)?;
     let broker = config.broker(world);
     let search = Discovery { config: &config, broker: &broker, allow_network: flags.check };
-    let reports = discover::probe_all(&search);
-    let selection = discover::credential_from_reports(&search, &reports)?;
+    let reports = discovery::probe_all(&search);
+    let selection = discovery::credential_from_reports(&search, &reports)?;
     let request = TokenRequest::AccessToken(config.access_token_request.clone());
     let selected = match &selection {
         None => None,
@@ -197,7 +200,7 @@ fn render_text(report: &StatusReport, world: &World) -> String {
             if !broken {
                 text.push_str(&format!(
                     "try      {}\n",
-                    printable::wrap(&discover::no_credential_hint(world), 9, world.terminal.width)
+                    printable::wrap(&discovery::no_credential_hint(world), 9, world.terminal.width)
                 ));
             }
         }
@@ -257,7 +260,7 @@ fn write_summary(
         printable::wrap(&format!("{project}{quota}"), 9, width)
     ));
     match info.universe_domain.as_deref() {
-        None | Some(trust::DEFAULT_UNIVERSE) => {}
+        None | Some(endpoint_policy::DEFAULT_UNIVERSE) => {}
         Some(other) => text.push_str(&format!("universe {}\n", printable::text(other))),
     }
 }

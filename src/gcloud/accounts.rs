@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::gcloud::store::GcloudDatabase;
-use crate::printable;
-use crate::secret::Secret;
+use crate::text::printable;
+use crate::text::secret::Secret;
 
 /// The universe of keys without one.
 const DEFAULT_UNIVERSE: &str = "googleapis.com";

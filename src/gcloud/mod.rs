@@ -6,15 +6,16 @@
 pub mod accounts;
 pub(crate) mod ini;
 pub mod properties;
-#[cfg_attr(not(feature = "gcloud-store"), path = "store_absent.rs")]
+#[cfg_attr(not(feature = "gcloud-store"), path = "store_unsupported.rs")]
 mod store;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::error::{self, Error, Result};
+use crate::error;
+use crate::error::{Error, Result};
 use crate::gcloud::properties::{GcloudProperties, GcloudProperty};
-use crate::printable;
+use crate::text::printable;
 
 /// Largest text file read here. gcloud's own are below 1 KiB.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -97,7 +98,7 @@ fn is_file(path: &Path) -> Result<bool> {
         Ok(metadata) if metadata.is_file() => Ok(true),
         Ok(_) => Err(Error::malformed(&printable::path(path), "is not a regular file")),
         Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(false),
-        Err(_) if crate::private_file::is_unreachable(path) => Ok(false),
+        Err(_) if crate::world::private_file::is_unreachable(path) => Ok(false),
         Err(error) => Err(error::io("read", path, &error)),
     }
 }

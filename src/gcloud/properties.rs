@@ -5,9 +5,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::gcloud::{self, ini::Ini};
-use crate::printable;
-use crate::world::env::{self, Env};
+use crate::gcloud;
+use crate::gcloud::ini::Ini;
+use crate::text::printable;
+use crate::world::env;
+use crate::world::env::Env;
 
 /// The configuration that exists without being made.
 const DEFAULT_CONFIGURATION: &str = "default";

@@ -11,9 +11,10 @@ use std::time::Duration;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::error::{self, Error, Result};
+use crate::error;
+use crate::error::{Error, Result};
 use crate::gcloud;
-use crate::printable;
+use crate::text::printable;
 
 /// How long gcloud itself waits for a locked database.
 const MAX_LOCK_TIMEOUT: Duration = Duration::from_secs(5);

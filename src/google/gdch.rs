@@ -3,10 +3,10 @@
 
 use serde::Serialize;
 
-use crate::google::sts::ACCESS_TOKEN_TYPE;
-use crate::http::HttpRequest;
-use crate::secret::Secret;
-use crate::url::Url;
+use crate::net::message::HttpRequest;
+use crate::net::url::Url;
+use crate::oauth::token_exchange::ACCESS_TOKEN_TYPE;
+use crate::text::secret::Secret;
 
 #[derive(Serialize)]
 struct GdchTokenExchangeRequest<'a> {

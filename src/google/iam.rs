@@ -3,13 +3,14 @@
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::google::{answer, bearer_authorization, metrics_header, token};
-use crate::http::{HttpRequest, HttpResponse};
-use crate::json::JsonFields;
-use crate::printable;
-use crate::secret::Secret;
-use crate::token::{Token, is_well_formed};
-use crate::url::Url;
+use crate::google::{bearer_authorization, metrics_header};
+use crate::net::message::{HttpRequest, HttpResponse};
+use crate::net::url::Url;
+use crate::oauth::{response, token};
+use crate::text::json::JsonFields;
+use crate::text::printable;
+use crate::text::secret::Secret;
+use crate::tokens::{Token, is_well_formed};
 
 /// Where the service is, in the default universe.
 pub const HOST: &str = "iamcredentials.googleapis.com";
@@ -194,14 +195,14 @@ pub fn delegate_resource_name(account: &str) -> String {
 /// # Errors
 /// As for any answer.
 pub fn read_access_token(response: &HttpResponse, host: &str) -> Result<(Secret, Option<i64>)> {
-    let mut fields = JsonFields::new(answer::json_object(response, host)?);
+    let mut fields = JsonFields::new(response::json_object(response, host)?);
     let in_answer = |what: String| {
-        answer::invalid_response(response, host, &format!("is not understood, {what}"))
+        response::invalid_response(response, host, &format!("is not understood, {what}"))
     };
     let token = fields.required_secret("accessToken").map_err(in_answer)?;
     if !is_well_formed(token.expose()) {
         let what = "holds an accessToken that no header can carry";
-        return Err(answer::invalid_response(response, host, what));
+        return Err(response::invalid_response(response, host, what));
     }
     let expires_at = match fields.text("expireTime").map_err(in_answer)? {
         None => None,
@@ -221,7 +222,7 @@ pub fn read_id_token(response: &HttpResponse, host: &str) -> Result<Secret> {
     match token::is_well_formed_jwt(&token) {
         true => Ok(token),
         false => {
-            Err(answer::invalid_response(response, host, "is not understood, token is no JWT"))
+            Err(response::invalid_response(response, host, "is not understood, token is no JWT"))
         }
     }
 }
@@ -235,9 +236,9 @@ pub fn read_signed_jwt(response: &HttpResponse, host: &str) -> Result<Secret> {
 }
 
 fn read_jwt(response: &HttpResponse, host: &str, field: &str) -> Result<Secret> {
-    let mut fields = JsonFields::new(answer::json_object(response, host)?);
+    let mut fields = JsonFields::new(response::json_object(response, host)?);
     let in_answer = |what: String| {
-        answer::invalid_response(response, host, &format!("is not understood, {what}"))
+        response::invalid_response(response, host, &format!("is not understood, {what}"))
     };
     let token = fields.required_secret(field).map_err(in_answer)?;
     match is_well_formed(token.expose()) {
@@ -257,7 +258,7 @@ pub fn explain_refusal(
         return error;
     }
     // What is not in IAM's own words comes from somebody in between.
-    let Some(server_error) = answer::server_error(response) else {
+    let Some(server_error) = response::server_error(response) else {
         return error.hint_if_none(|| "check the name of the account and the network".to_owned());
     };
     let text = server_error.description.as_deref().unwrap_or_default();
@@ -293,7 +294,7 @@ pub fn explain_refusal(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::HttpHeaderValue;
+    use crate::net::message::HttpHeaderValue;
     use zeroize::Zeroizing;
 
     fn body_text(request: &HttpRequest) -> &str {

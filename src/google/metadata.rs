@@ -1,10 +1,11 @@
 //! The metadata server of Compute Engine, GKE, Cloud Run and the like.
 
 use crate::error::{Error, Result};
-use crate::google::{answer, metrics_header, token};
-use crate::http::{HttpRequest, HttpResponse, RetryPolicy};
-use crate::secret::Secret;
-use crate::url::Url;
+use crate::google::metrics_header;
+use crate::net::message::{HttpRequest, HttpResponse, RetryPolicy};
+use crate::net::url::Url;
+use crate::oauth::{response, token};
+use crate::text::secret::Secret;
 
 /// Where the server is when no variable says otherwise.
 pub const HOST: &str = "metadata.google.internal";
@@ -68,7 +69,7 @@ pub fn id_token_request(
 pub fn read_id_token(response: &HttpResponse, host: &str) -> Result<Secret> {
     check_metadata_flavor(response, host)?;
     if response.status != 200 {
-        return Err(answer::google_status_error(response, host).hint_if_none(|| {
+        return Err(response::google_status_error(response, host).hint_if_none(|| {
             "attach a service account to this machine, or choose one it has with --account"
                 .to_owned()
         }));
@@ -76,7 +77,7 @@ pub fn read_id_token(response: &HttpResponse, host: &str) -> Result<Secret> {
     let token = Secret::new(String::from_utf8_lossy(&response.body).trim());
     match token::is_well_formed_jwt(&token) {
         true => Ok(token),
-        false => Err(answer::invalid_response(response, host, "is no ID token")),
+        false => Err(response::invalid_response(response, host, "is no ID token")),
     }
 }
 
@@ -99,7 +100,7 @@ pub fn email_path(account: &str) -> String {
 /// Usage, when the host in the variable is none.
 pub fn metadata_url(host: &str, path: &str) -> Result<Url> {
     Url::parse(&format!("http://{host}/computeMetadata/v1/{path}")).map_err(|what| {
-        let host = crate::printable::text(host);
+        let host = crate::text::printable::text(host);
         Error::usage(format!("the metadata server's address {host} {what}"))
             .hint("check GCE_METADATA_HOST, GCE_METADATA_ROOT and GCE_METADATA_IP: HOST:PORT")
     })
@@ -135,7 +136,7 @@ pub fn read_value(response: &HttpResponse, host: &str) -> Result<Option<String>>
             let text = String::from_utf8_lossy(&response.body);
             Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
         }
-        _ => Err(crate::google::answer::google_status_error(response, host)),
+        _ => Err(crate::oauth::response::google_status_error(response, host)),
     }
 }
 

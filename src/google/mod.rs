@@ -1,18 +1,12 @@
 //! Google's APIs: one file each. Requests are built and answers read by pure functions.
 
-pub mod answer;
-pub mod code;
-pub mod device;
 pub mod gdch;
 pub mod iam;
 pub mod metadata;
 pub mod reauth;
-pub mod revoke;
-pub mod sts;
-pub mod token;
 pub mod tokeninfo;
 
-use crate::secret::Secret;
+use crate::text::secret::Secret;
 
 /// What an `Authorization` header says of a token (RFC 6750, 2.1).
 pub fn bearer_authorization(token: &Secret) -> Secret {

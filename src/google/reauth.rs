@@ -9,13 +9,14 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
-use crate::google::{answer, bearer_authorization, metrics_header, token};
-use crate::http::{HttpRequest, HttpResponse, RetryPolicy};
-use crate::json::JsonFields;
-use crate::printable;
-use crate::secret::Secret;
-use crate::trust;
-use crate::url::Url;
+use crate::google::{bearer_authorization, metrics_header};
+use crate::net::endpoint_policy;
+use crate::net::message::{HttpRequest, HttpResponse, RetryPolicy};
+use crate::net::url::Url;
+use crate::oauth::{response, token};
+use crate::text::json::JsonFields;
+use crate::text::printable;
+use crate::text::secret::Secret;
 
 /// Where Google asks.
 pub const DEFAULT_SERVER: &str = "https://reauth.googleapis.com";
@@ -44,7 +45,9 @@ pub fn server_for_token_endpoint(token_endpoint: &Url) -> Option<Url> {
             let origin = token_endpoint.as_str().strip_suffix(token_endpoint.path_and_query())?;
             Url::parse(origin).ok()
         }
-        false if trust::is_google_token_endpoint(token_endpoint) => Url::parse(DEFAULT_SERVER).ok(),
+        false if endpoint_policy::is_google_token_endpoint(token_endpoint) => {
+            Url::parse(DEFAULT_SERVER).ok()
+        }
         false => None,
     }
 }
@@ -187,9 +190,9 @@ fn session_url(server: &Url, path: &str) -> Result<Url> {
 /// # Errors
 /// `Refused` in the server's words; `NoAnswer`, naming what is wrong.
 pub fn read_session(response: &HttpResponse, host: &str) -> Result<ReauthSessionState> {
-    let unusable = |what: String| answer::invalid_response(response, host, &what);
+    let unusable = |what: String| response::invalid_response(response, host, &what);
     let in_answer = |what: String| unusable(format!("is not understood, {what}"));
-    let mut fields = JsonFields::new(answer::json_object(response, host)?);
+    let mut fields = JsonFields::new(response::json_object(response, host)?);
     let status = fields.required("status").map_err(in_answer)?;
     match status.as_str() {
         "AUTHENTICATED" => {

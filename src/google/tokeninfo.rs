@@ -3,11 +3,11 @@
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
-use crate::google::answer;
-use crate::http::{HttpRequest, HttpResponse};
-use crate::secret::Secret;
-use crate::token::expand_scopes;
-use crate::url::Url;
+use crate::net::message::{HttpRequest, HttpResponse};
+use crate::net::url::Url;
+use crate::oauth::response;
+use crate::text::secret::Secret;
+use crate::tokens::expand_scopes;
 
 /// Where it is.
 pub const ENDPOINT: &str = "https://oauth2.googleapis.com/tokeninfo";
@@ -53,12 +53,12 @@ pub fn read_token_info(
     host: &str,
     now: i64,
 ) -> Result<std::result::Result<TokenInfo, String>> {
-    if let (400 | 401, Some(server_error)) = (response.status, answer::server_error(response))
+    if let (400 | 401, Some(server_error)) = (response.status, response::server_error(response))
         && matches!(server_error.code.as_str(), "invalid_token" | "invalid_request")
     {
         return Ok(Err(server_error.to_string()));
     }
-    let fields = answer::json_object(response, host)?;
+    let fields = response::json_object(response, host)?;
     let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
     let expires_at = integer_field(&fields, "exp")
         .or_else(|| Some(now.saturating_add(integer_field(&fields, "expires_in")?)));
@@ -77,7 +77,7 @@ pub fn read_token_info(
 }
 
 fn no_token_info(response: &HttpResponse, host: &str) -> Error {
-    answer::invalid_response(response, host, "says nothing about the token")
+    response::invalid_response(response, host, "says nothing about the token")
 }
 
 fn integer_field(fields: &Map<String, Value>, name: &str) -> Option<i64> {

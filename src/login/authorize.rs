@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::login::LoginRequest;
-use crate::secret::Secret;
+use crate::text::secret::Secret;
 use crate::world::random::Random;
 
 /// What is asked for.
@@ -55,7 +55,7 @@ impl AuthorizationRequest {
     /// Usage, for what is none, or is gauth's own to choose.
     pub fn add_parameter(&mut self, parameter: &str) -> Result<()> {
         let invalid = |what: &str| {
-            Error::usage(format!("--parameter {} {what}", crate::printable::text(parameter)))
+            Error::usage(format!("--parameter {} {what}", crate::text::printable::text(parameter)))
                 .hint("--parameter NAME=VALUE; scopes, prompt, account and domain have flags of their own")
         };
         let (name, value) =
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
     use crate::login::client::OAuthClient;
     use crate::login::provider::{AUTHORIZATION_ENDPOINT, ClientAuthMethod, LoginProvider};
-    use crate::url::Url;
+    use crate::net::url::Url;
     use crate::world::clock::{Deadline, SystemClock};
     use std::time::Duration;
 

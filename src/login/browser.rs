@@ -4,7 +4,8 @@ use std::ffi::OsString;
 
 use crate::error::Result;
 use crate::world::World;
-use crate::world::env::{self, Env};
+use crate::world::env;
+use crate::world::env::Env;
 
 /// What there is to open a URL with.
 #[derive(Debug, PartialEq, Eq)]

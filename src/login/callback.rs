@@ -3,8 +3,8 @@
 //! Anybody on this machine can ask that port, and so can any web page. Only who knows the state is listened to;
 //! everybody else changes nothing, not even with an error.
 
-use crate::secret::Secret;
-use crate::server::http::ServerRequest;
+use crate::http::server::http::ServerRequest;
+use crate::text::secret::Secret;
 
 /// How the right request is known.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ pub fn is_authorization_code(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::connection;
+    use crate::http::server::connection;
 
     fn expected(sends_issuer: bool) -> ExpectedCallback {
         ExpectedCallback {

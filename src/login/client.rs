@@ -6,10 +6,12 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::json::{self, JsonFields};
-use crate::printable;
-use crate::private_file::{self, PrivateFileError};
-use crate::secret::Secret;
+use crate::text::json;
+use crate::text::json::JsonFields;
+use crate::text::printable;
+use crate::text::secret::Secret;
+use crate::world::private_file;
+use crate::world::private_file::PrivateFileError;
 
 /// Largest client file, in bytes.
 const MAX_FILE_BYTES: usize = 64 * 1024;

@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use crate::broker::Broker;
 use crate::error::{Error, ErrorKind, Result};
-use crate::google::device::{self, DeviceAuthorizationResponse, PollOutcome};
-use crate::google::sts::ClientAuthentication;
-use crate::google::token::TokenResponse;
 use crate::login::wait::Countdown;
 use crate::login::{LoginRequest, qr};
+use crate::oauth::device;
+use crate::oauth::device::{DeviceAuthorizationResponse, PollOutcome};
+use crate::oauth::token::TokenResponse;
+use crate::oauth::token_exchange::ClientAuthentication;
+use crate::tokens::broker::Broker;
 use crate::world::World;
 use crate::world::clock::Deadline;
 

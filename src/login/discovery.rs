@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use crate::broker::Broker;
 use crate::error::{Error, Result};
-use crate::google::answer;
-use crate::http::{HttpRequest, HttpResponse};
-use crate::json::JsonFields;
 use crate::login::provider::{ClientAuthMethod, GOOGLE_ISSUER, LoginProvider};
-use crate::printable;
-use crate::url::{Scheme, Url};
+use crate::net::message::{HttpRequest, HttpResponse};
+use crate::net::url::{Scheme, Url};
+use crate::oauth::response;
+use crate::text::json::JsonFields;
+use crate::text::printable;
+use crate::tokens::broker::Broker;
 
 /// Where it is, below the issuer.
 const WELL_KNOWN_PATH: &str = "/.well-known/openid-configuration";
@@ -67,7 +67,7 @@ pub fn fetch(issuer_text: &str, broker: &Broker<'_>) -> Result<ProviderMetadata>
     })?;
     let response = broker.send(&HttpRequest::get(url.clone()))?;
     if response.status == 404 {
-        return Err(answer::status_error("the provider", &response, url.authority()).hint(
+        return Err(response::status_error("the provider", &response, url.authority()).hint(
             format!(
                 "check --issuer: a provider describes itself at {}",
                 printable::text(url.as_str())
@@ -84,12 +84,12 @@ pub fn fetch(issuer_text: &str, broker: &Broker<'_>) -> Result<ProviderMetadata>
 pub fn parse(response: &HttpResponse, issuer: &str, issuer_url: &Url) -> Result<ProviderMetadata> {
     let host = issuer_url.authority();
     if response.status != 200 {
-        return Err(answer::status_error("the provider", response, host)
+        return Err(response::status_error("the provider", response, host)
             .hint_if_none(|| "check --issuer".to_owned()));
     }
-    let mut fields = JsonFields::new(answer::json_object(response, host)?);
+    let mut fields = JsonFields::new(response::json_object(response, host)?);
     let unusable = |what: String| {
-        answer::invalid_response(
+        response::invalid_response(
             response,
             host,
             &format!("is no description of a provider, {what}"),

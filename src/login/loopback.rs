@@ -7,15 +7,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::error::{Error, Result, io_reason};
+use crate::http::server::http::{ServerRequest, ServerResponse};
+use crate::http::server::{
+    ConnectionPolicy, LoopbackServer, RequestHandler, StopSignal, lock_ignoring_poison,
+};
 use crate::login::callback::{CallbackResult, ExpectedCallback};
 use crate::login::page;
 use crate::login::provider::LoginProvider;
 use crate::login::redirect::{RedirectTarget, RedirectUri};
 use crate::login::wait::{Countdown, TICK_INTERVAL};
-use crate::server::http::{ServerRequest, ServerResponse};
-use crate::server::{
-    ConnectionPolicy, LoopbackServer, RequestHandler, StopSignal, lock_ignoring_poison,
-};
 use crate::world::World;
 use crate::world::exec::Browser;
 use crate::world::listen;

@@ -26,18 +26,20 @@ pub mod workforce;
 
 use serde_json::{Map, Value};
 
-use crate::broker::Broker;
 use crate::error::{Error, Result};
-use crate::google::answer;
-use crate::google::code::{self, AuthorizationCodeGrant};
-use crate::google::sts::ClientAuthentication;
-use crate::google::token::{self, TokenResponse};
 use crate::login::authorize::{AuthorizationRequest, AuthorizationSession};
 use crate::login::client::OAuthClient;
 use crate::login::provider::{ClientAuthMethod, LoginProvider};
 use crate::login::redirect::RedirectUri;
-use crate::printable;
-use crate::secret::Secret;
+use crate::oauth::code;
+use crate::oauth::code::AuthorizationCodeGrant;
+use crate::oauth::response;
+use crate::oauth::token;
+use crate::oauth::token::TokenResponse;
+use crate::oauth::token_exchange::ClientAuthentication;
+use crate::text::printable;
+use crate::text::secret::Secret;
+use crate::tokens::broker::Broker;
 use crate::world::clock::Deadline;
 
 /// Everything about one login, before anybody is asked.
@@ -101,7 +103,7 @@ pub fn exchange_code(
     let now = broker.now();
     let response = broker.send(&code::authorization_code_request(endpoint, &grant))?;
     token::read_bearer_response(&response, endpoint.authority(), now).map_err(|error| {
-        match answer::server_error(&response).as_ref().map(|error| error.code.as_str()) {
+        match response::server_error(&response).as_ref().map(|error| error.code.as_str()) {
             Some("invalid_grant") => {
                 error.hint("gauth login once more; a code is good once and for minutes only")
             }
@@ -177,10 +179,10 @@ impl LoginRequest {
 
     /// An error of the authorization server's, which came back in place of a code (RFC 6749, 4.1.2.1).
     pub fn authorization_error(&self, code: &str, description: Option<&str>) -> Error {
-        let error = answer::ServerError {
+        let error = response::ServerError {
             code: printable::redacted(code),
             description: description.map(printable::redacted),
-            ..answer::ServerError::default()
+            ..response::ServerError::default()
         };
         let provider = &self.provider.name;
         match code {

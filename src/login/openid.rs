@@ -3,17 +3,19 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::credential::openid::{self, CREDENTIAL_TYPE};
+use crate::credentials::oidc_session;
+use crate::credentials::oidc_session::CREDENTIAL_TYPE;
 use crate::error::{Error, Result};
-use crate::google::sts;
-use crate::google::token::TokenResponse;
+use crate::jose::jwt;
 use crate::login::discovery::ProviderMetadata;
 use crate::login::person::SignedInUser;
 use crate::login::{LoginRequest, NewLogin};
-use crate::printable;
-use crate::url::Url;
+use crate::net::url::Url;
+use crate::oauth::token::TokenResponse;
+use crate::oauth::token_exchange;
+use crate::text::duration;
+use crate::text::printable;
 use crate::world::World;
-use crate::{duration, jwt};
 
 /// What is stored of a login at a provider, besides the tokens.
 #[derive(Debug, Clone)]
@@ -96,7 +98,9 @@ impl OpenIdLoginConfig {
             put("client_secret", json!(secret.expose()));
             put(
                 "client_auth",
-                json!(openid::client_auth_method_name(login_request.provider.client_auth_method)),
+                json!(oidc_session::client_auth_method_name(
+                    login_request.provider.client_auth_method
+                )),
             );
         }
         if let Some(token) = &granted.refresh_token {
@@ -131,7 +135,7 @@ impl OpenIdLoginConfig {
         for (name, value) in [
             ("type", json!("external_account")),
             ("audience", json!(audience)),
-            ("subject_token_type", json!(sts::expand_token_type("id_token"))),
+            ("subject_token_type", json!(token_exchange::expand_token_type("id_token"))),
             ("token_url", json!(format!("{sts_url}/token"))),
             ("token_info_url", json!(format!("{sts_url}/introspect"))),
             ("credential_source", json!({ "openid": session })),

@@ -1,8 +1,9 @@
 //! The page a browser ends at: one sentence, no scripts, nothing from elsewhere, light and dark.
 
-use crate::printable;
-use crate::server::html::{self, content_security_policy};
-use crate::server::http::ServerResponse;
+use crate::http::server::html;
+use crate::http::server::html::content_security_policy;
+use crate::http::server::http::ServerResponse;
+use crate::text::printable;
 
 const STYLESHEET: &str = "\
 :root{color-scheme:light dark}\

@@ -3,9 +3,9 @@
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::http::server::http::parse_form;
 use crate::login::callback::{CallbackResult, ExpectedCallback, is_authorization_code};
-use crate::secret::Secret;
-use crate::server::http::parse_form;
+use crate::text::secret::Secret;
 use crate::world::World;
 use crate::world::clock::Deadline;
 use crate::world::prompt;

@@ -2,17 +2,19 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::broker::Broker;
 use crate::error::{Error, ErrorKind, Result};
-use crate::google::answer;
 use crate::google::bearer_authorization;
-use crate::google::token::TokenResponse;
-use crate::http::HttpRequest;
+use crate::jose::{jwt, verify};
 use crate::login::LoginRequest;
 use crate::login::authorize::AuthorizationSession;
-use crate::secret::Secret;
-use crate::trust::DEFAULT_UNIVERSE;
-use crate::{jwt, printable, token, verify};
+use crate::net::endpoint_policy::DEFAULT_UNIVERSE;
+use crate::net::message::HttpRequest;
+use crate::oauth::response;
+use crate::oauth::token::TokenResponse;
+use crate::text::printable;
+use crate::text::secret::Secret;
+use crate::tokens;
+use crate::tokens::broker::Broker;
 
 /// A clock may be off by so many seconds.
 const MAX_CLOCK_SKEW_SECONDS: i64 = 300;
@@ -150,7 +152,7 @@ fn userinfo_claims(
     let request = HttpRequest::get(url.clone())
         .secret_header("authorization", bearer_authorization(access_token));
     let response = broker.send(&request)?;
-    let claims = match answer::json_object(&response, url.authority()) {
+    let claims = match response::json_object(&response, url.authority()) {
         Ok(told) => told,
         // Scopes that do not let it tell.
         Err(error) if error.kind() == ErrorKind::Refused => return Ok(id_token_claims),
@@ -169,7 +171,7 @@ pub fn missing_scopes<'a>(requested: &'a [String], granted: Option<&[String]>) -
     let Some(granted) = granted else { return Vec::new() };
     let requested = requested.iter().map(String::as_str);
     requested
-        .filter(|asked| !granted.iter().any(|given| token::is_same_scope(given, asked)))
+        .filter(|asked| !granted.iter().any(|given| tokens::is_same_scope(given, asked)))
         // It is a wish for a refresh token, and none of the scopes of an access token.
         .filter(|asked| *asked != "offline_access")
         .collect()

@@ -1,10 +1,11 @@
 //! Where a person signs in: Google, or another provider, with its endpoints.
 
+use crate::config;
+use crate::config::Config;
 use crate::error::Result;
 use crate::login::client::OAuthClient;
-use crate::settings::{self, Config};
-use crate::trust::{EndpointKind, EndpointPolicy};
-use crate::url::Url;
+use crate::net::endpoint_policy::{EndpointKind, EndpointPolicy};
+use crate::net::url::Url;
 use crate::world::{World, env};
 
 /// Google's page of consent.
@@ -77,10 +78,10 @@ impl LoginProvider {
             &settings.token_host,
             "token_uri",
             &client.token_uri,
-            crate::google::token::ENDPOINT,
+            crate::oauth::token::ENDPOINT,
         )?;
         let default_endpoint = sibling_endpoint(&token, AUTHORIZATION_ENDPOINT);
-        let endpoint_override = settings::endpoint_override(world, &env::CLOUDSDK_AUTH_AUTH_HOST)?;
+        let endpoint_override = config::endpoint_override(world, &env::CLOUDSDK_AUTH_AUTH_HOST)?;
         let authorization =
             endpoint(&endpoint_override, "auth_uri", &client.auth_uri, default_endpoint.as_str())?;
         Ok(LoginProvider {

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::login::client::OAuthClient;
-use crate::url::{Scheme, Url};
+use crate::net::url::{Scheme, Url};
 
 /// A redirect URI, and where to listen for it.
 #[derive(Debug, Clone, PartialEq, Eq)]

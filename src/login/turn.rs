@@ -3,8 +3,9 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::accounts;
-use crate::cache::{self, Lock};
 use crate::error::{ErrorKind, Result};
+use crate::tokens::cache;
+use crate::tokens::cache::Lock;
 use crate::world::World;
 use crate::world::clock::Deadline;
 

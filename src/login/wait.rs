@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::error::{Error, Result, io_reason};
 use crate::world::World;
 use crate::world::clock::Deadline;
-use crate::world::interrupt::{self, InterruptGuard};
+use crate::world::interrupt;
+use crate::world::interrupt::InterruptGuard;
 
 /// How often somebody who waits looks up.
 pub const TICK_INTERVAL: Duration = Duration::from_millis(100);
@@ -55,7 +56,7 @@ impl<'w> Countdown<'w> {
         }
         let left = self.deadline.remaining(&*self.world.clock);
         if left.is_zero() {
-            let timeout = crate::duration::humanize(ceil_seconds(self.timeout));
+            let timeout = crate::text::duration::humanize(ceil_seconds(self.timeout));
             return Err(Error::no_answer(format!("waited {timeout} for {subject}, nobody came"))
                 .hint("gauth login once more; --wait 15m waits longer"));
         }

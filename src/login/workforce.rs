@@ -5,24 +5,26 @@ use std::path::Path;
 
 use serde_json::{Map, json};
 
-use crate::broker::Broker;
-use crate::credential::EndpointOverrides;
-use crate::credential::external_account::check_oauth_client;
-use crate::credential::external_account::provider::{self, AudienceKind as Named};
+use crate::config::Config;
+use crate::credentials::EndpointOverrides;
+use crate::credentials::external_account::check_oauth_client;
+use crate::credentials::external_account::provider;
+use crate::credentials::external_account::provider::AudienceKind as Named;
 use crate::error::{Error, Result};
 use crate::gcloud::properties::GcloudProperties;
-use crate::google::sts;
-use crate::google::token::TokenResponse;
-use crate::json::{self, JsonFields};
 use crate::login::client::OAuthClient;
 use crate::login::provider::{ClientAuthMethod, LoginProvider};
 use crate::login::{LoginRequest, NewLogin};
-use crate::printable;
-use crate::private_file;
-use crate::secret::Secret;
-use crate::settings::Config;
-use crate::trust::{DEFAULT_UNIVERSE, EndpointKind, EndpointPolicy};
-use crate::url::{Scheme, Url};
+use crate::net::endpoint_policy::{DEFAULT_UNIVERSE, EndpointKind, EndpointPolicy};
+use crate::net::url::{Scheme, Url};
+use crate::oauth::token::TokenResponse;
+use crate::oauth::token_exchange;
+use crate::text::json;
+use crate::text::json::JsonFields;
+use crate::text::printable;
+use crate::text::secret::Secret;
+use crate::tokens::broker::Broker;
+use crate::world::private_file;
 
 /// The type of such a file.
 pub const CONFIG_TYPE: &str = "external_account_authorized_user_login_config";
@@ -192,13 +194,16 @@ impl WorkforceLoginConfig {
         quota_project: Option<&str>,
         broker: &Broker<'_>,
     ) -> Result<NewLogin> {
-        let introspection_request = sts::introspection_request(
+        let introspection_request = token_exchange::introspection_request(
             &self.introspection_endpoint,
             &granted.access_token,
             Some(login_request.client_authentication()),
         );
         let host = self.introspection_endpoint.authority();
-        let account = sts::read_introspected_username(&broker.send(&introspection_request)?, host)?;
+        let account = token_exchange::read_introspected_username(
+            &broker.send(&introspection_request)?,
+            host,
+        )?;
         let Some(account) = account else {
             return Err(Error::no_answer(format!("{host} does not say who signed in"))
                 .hint("gauth login once more; gauth -vv login shows the exchange"));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use crate::error::{Error, Result};
-use crate::secret::Secret;
+use crate::text::secret::Secret;
 
 /// A variable gauth reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,7 +193,7 @@ impl Env {
 
     /// The shell whose completion script is asking.
     pub fn completion_shell(&self) -> Option<OsString> {
-        self.lookup(crate::complete::COMPLETION_VARIABLE).filter(|value| !value.is_empty())
+        self.lookup(crate::cli::complete::COMPLETION_VARIABLE).filter(|value| !value.is_empty())
     }
 
     /// Whether the variable says yes: `true`, `1`, `on`, `yes`, `y` in any case.
@@ -220,7 +220,7 @@ impl Env {
             None => Ok(None),
             Some(Ok(text)) => Ok(Some(Secret::new(text.trim())).filter(|text| !text.is_empty())),
             Some(Err(_)) => {
-                let name = crate::printable::text(name);
+                let name = crate::text::printable::text(name);
                 Err(Error::usage(format!("{name} is not valid UTF-8"))
                     .hint(format!("unset {name}")))
             }

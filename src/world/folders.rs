@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
-use crate::world::env::{self, Env};
+use crate::world::env;
+use crate::world::env::Env;
 
 /// The folders of this user. `None`: there is no home to put one in.
 #[derive(Debug, Clone, Default)]
@@ -63,7 +64,7 @@ impl Folders {
         match &self.gauth {
             Some(folder) if folder.is_relative() => Err(Error::usage(format!(
                 "GAUTH_CONFIG_DIR is a relative path: {}",
-                crate::printable::path(folder)
+                crate::text::printable::path(folder)
             ))
             .hint("export GAUTH_CONFIG_DIR=\"$PWD/…\", an absolute path")),
             _ => Ok(()),

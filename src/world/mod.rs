@@ -7,22 +7,23 @@ pub mod clock;
 pub mod env;
 pub mod exec;
 pub mod folders;
-pub mod guard;
-pub mod http;
 pub mod interrupt;
 pub mod listen;
+pub mod private_file;
+pub mod process_hardening;
 pub mod prompt;
 pub mod random;
 pub mod streams;
 pub mod terminal;
 
+use crate::net::transport;
 use std::sync::Arc;
 
-use crate::secret::Secret;
+use crate::net::transport::Http;
+use crate::text::secret::Secret;
 use crate::world::clock::Clock;
 use crate::world::env::Env;
 use crate::world::folders::Folders;
-use crate::world::http::Http;
 use crate::world::random::Random;
 use crate::world::streams::Streams;
 use crate::world::terminal::Terminal;
@@ -56,7 +57,7 @@ impl World {
             folders: Folders::from_env(&env),
             terminal: Terminal::standard(&env),
             streams: Streams::standard(),
-            http: Box::new(http::HttpTransport::new()),
+            http: Box::new(transport::HttpTransport::new()),
             random: Box::new(random::SystemRandom),
             started_at_millis: clock.unix_millis(),
             clock,

@@ -7,7 +7,8 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, io_reason};
-use crate::private_file::{self, PrivateFileError};
+use crate::world::private_file;
+use crate::world::private_file::PrivateFileError;
 
 /// The door to standard input and output.
 pub struct Streams {

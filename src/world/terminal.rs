@@ -7,8 +7,10 @@ use std::rc::Rc;
 use anstyle::{AnsiColor, Style};
 use zeroize::Zeroizing;
 
-use crate::secret::{self, Secret};
-use crate::world::env::{self, Env};
+use crate::text::secret;
+use crate::text::secret::Secret;
+use crate::world::env;
+use crate::world::env::Env;
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

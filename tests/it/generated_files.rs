@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
-use gauth::commands::man;
-use gauth::complete;
-use gauth::secret::Secret;
-use gauth::server::sandbox::cast::{SERVICE_ACCOUNT, USER};
-use gauth::server::sandbox::environment::HostEnvironment;
-use gauth::server::sandbox::{RunningSandbox, Sandbox, SandboxOptions};
+use gauth::cli::complete;
+use gauth::cli::man;
+use gauth::sandbox::environment::HostEnvironment;
+use gauth::sandbox::fixtures::{SERVICE_ACCOUNT, USER};
+use gauth::sandbox::{RunningSandbox, Sandbox, SandboxOptions};
+use gauth::text::secret::Secret;
 
 /// What the program makes, by path below the project.
 fn generated_files() -> BTreeMap<String, Vec<u8>> {

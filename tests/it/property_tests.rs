@@ -1,12 +1,16 @@
 //! Arbitrary bytes and damaged samples never panic, and what is accepted keeps its promises.
 
-use gauth::credential::{self, ParseOptions};
-use gauth::google::{metadata, token};
-use gauth::http::HttpResponse;
-use gauth::key::PrivateKey;
-use gauth::token::is_well_formed;
-use gauth::url::Url;
-use gauth::{cache, duration, json, jwt, printable};
+use gauth::credentials;
+use gauth::credentials::ParseOptions;
+use gauth::google::metadata;
+use gauth::jose::jwt;
+use gauth::jose::key::PrivateKey;
+use gauth::net::message::HttpResponse;
+use gauth::net::url::Url;
+use gauth::oauth::token;
+use gauth::text::{duration, json, printable};
+use gauth::tokens::cache;
+use gauth::tokens::is_well_formed;
 use proptest::prelude::*;
 use zeroize::Zeroizing;
 
@@ -77,7 +81,7 @@ fn is_single_line_message(message: &str) {
 }
 
 fn parse_credential(bytes: &[u8]) {
-    match credential::parse(bytes, &ParseOptions::new("key.json".to_owned())) {
+    match credentials::parse(bytes, &ParseOptions::new("key.json".to_owned())) {
         Ok(credential) => assert!(!credential.info().credential_type.is_empty()),
         Err(error) => {
             is_single_line_message(error.message());

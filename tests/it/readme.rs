@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use gauth::commands::COMMANDS;
-use gauth::secret::Secret;
-use gauth::server::sandbox::cast::{CLIENT_ID, DEPLOYER_ACCOUNT, WORKLOAD_PROVIDER};
-use gauth::server::sandbox::environment::HostEnvironment;
-use gauth::server::sandbox::{RunningSandbox, Sandbox, SandboxOptions};
+use gauth::sandbox::environment::HostEnvironment;
+use gauth::sandbox::fixtures::{CLIENT_ID, DEPLOYER_ACCOUNT, WORKLOAD_PROVIDER};
+use gauth::sandbox::{RunningSandbox, Sandbox, SandboxOptions};
+use gauth::text::secret::Secret;
 
 const README: &str = include_str!("../../README.md");
 
@@ -212,7 +212,7 @@ fn the_readme_links_to_files_that_are_there() {
 
 #[test]
 fn the_readme_says_what_every_ci_system_needs() {
-    for system in gauth::credential::external_account::ci::CI_SYSTEMS {
+    for system in gauth::credentials::external_account::ci::CI_SYSTEMS {
         assert!(README.contains(&format!("\n| {} | ", system.name)), "{}", system.name);
     }
 }

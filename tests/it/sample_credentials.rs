@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use gauth::secret::Secret;
-use gauth::server::sandbox::guest::AdmittedCredential;
-use gauth::server::sandbox::{RunningSandbox, Sandbox, SandboxOptions};
+use gauth::sandbox::admitted::AdmittedCredential;
+use gauth::sandbox::{RunningSandbox, Sandbox, SandboxOptions};
+use gauth::text::secret::Secret;
 use serde_json::Value;
 
 /// What becomes of each sample: the account of its token and the requests it took; or the exit code and a word of

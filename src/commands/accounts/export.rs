@@ -3,14 +3,16 @@
 use std::path::Path;
 
 use crate::accounts;
-use crate::accounts::shape::{self, ExportedCredential};
+use crate::accounts::export_format;
+use crate::accounts::export_format::ExportedCredential;
 use crate::commands::accounts::to_pretty_json;
-use crate::discover::Discovery;
-use crate::discover::logins::{LoginStore, StoredLogin};
+use crate::discovery::Discovery;
+use crate::discovery::logins::{LoginStore, StoredLogin};
 use crate::error::{Error, Result, io_reason};
 use crate::flags::ReportFormat;
-use crate::printable;
-use crate::private_file::{self, WriteDurability};
+use crate::text::printable;
+use crate::world::private_file;
+use crate::world::private_file::WriteDurability;
 
 /// Where to, and how.
 pub(super) struct ExportTarget<'a> {
@@ -37,7 +39,7 @@ pub(super) fn write(
         LoginStore::Gauth => {
             accounts::mark_shared(&login.account, &discovery.config.secret_stores, world)?
         }
-        LoginStore::Gcloud => shape::with_newest_refresh_token(json, world)?,
+        LoginStore::Gcloud => export_format::with_newest_refresh_token(json, world)?,
     };
     let exported = ExportedCredential::new(&json, target.omitted_fields)?;
     let written = private_file::write_atomic(

@@ -3,12 +3,14 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::accounts::{self, AccountSelection};
-use crate::discover::Discovery;
-use crate::discover::logins::{self, LoginState, StoredLogin};
+use crate::accounts;
+use crate::accounts::AccountSelection;
+use crate::discovery::Discovery;
+use crate::discovery::logins;
+use crate::discovery::logins::{LoginState, StoredLogin};
 use crate::error::Result;
 use crate::flags::ReportFormat;
-use crate::printable;
+use crate::text::printable;
 use crate::world::World;
 use crate::world::terminal::TextStyle;
 

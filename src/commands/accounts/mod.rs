@@ -10,14 +10,16 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum, ValueHint};
 
 use crate::accounts::AccountSelection;
+use crate::cli::complete;
 use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
-use crate::complete;
-use crate::discover::logins::{self, StoredLogin};
-use crate::discover::{self, Discovery};
+use crate::config::{Config, Overrides, flag_text};
+use crate::discovery;
+use crate::discovery::Discovery;
+use crate::discovery::logins;
+use crate::discovery::logins::StoredLogin;
 use crate::error::{Error, Result};
 use crate::flags::{CacheFlags, GeneralFlags, NetworkFlags, ReportFlags, ReportFormat};
-use crate::printable;
-use crate::settings::{Config, Overrides, flag_text};
+use crate::text::printable;
 use crate::world::World;
 
 /// The command.
@@ -158,7 +160,7 @@ fn find_login(account: &str, discovery: &Discovery<'_>) -> Result<StoredLogin> {
     match (logins.all.into_iter().find(is_same_account), logins.gcloud_error) {
         (Some(login), _) => Ok(login),
         (None, Some(trouble)) => Err(trouble),
-        (None, None) => Err(discover::no_login_error(account, discovery.world())),
+        (None, None) => Err(discovery::no_login_error(account, discovery.world())),
     }
 }
 

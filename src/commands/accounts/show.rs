@@ -3,19 +3,19 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::accounts::vault::kept;
-use crate::accounts::{SIGNED_IN_AT_FIELD, shape};
+use crate::accounts::secrets::external;
+use crate::accounts::{SIGNED_IN_AT_FIELD, export_format};
 use crate::commands::accounts::list::{AccountJson, AccountRow, short_scopes};
 use crate::commands::accounts::to_pretty_json;
-use crate::credential::credential_type_name;
-use crate::discover::Discovery;
-use crate::discover::logins::StoredLogin;
-use crate::duration;
+use crate::credentials::credential_type_name;
+use crate::discovery::Discovery;
+use crate::discovery::logins::StoredLogin;
 use crate::error::Result;
 use crate::flags::ReportFormat;
-use crate::printable;
-use crate::secret::Secret;
-use crate::token::{AccessTokenRequest, Token, TokenRequest};
+use crate::text::duration;
+use crate::text::printable;
+use crate::text::secret::Secret;
+use crate::tokens::{AccessTokenRequest, Token, TokenRequest};
 use crate::world::World;
 
 /// The report.
@@ -71,8 +71,8 @@ fn redacted_fields(login: &Map<String, Value>) -> Map<String, Value> {
 fn redacted_value(name: &str, value: &Value) -> Value {
     match value {
         Value::Object(inner) => Value::Object(redacted_fields(inner)),
-        _ if shape::is_public(name) => value.clone(),
-        Value::String(text) if text == kept::SECRET_PLACEHOLDER => value.clone(),
+        _ if export_format::is_public(name) => value.clone(),
+        Value::String(text) if text == external::SECRET_PLACEHOLDER => value.clone(),
         Value::String(text) => {
             let secret = Secret::new(text.as_str());
             let (beginning, fingerprint) = (secret.known_prefix(), secret.fingerprint());

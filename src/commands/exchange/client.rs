@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::flags::{self, ClientAuthArg};
-use super::hidden::SecretRef;
+use crate::commands::exchange::flags;
+use crate::commands::exchange::flags::ClientAuthArg;
+use crate::commands::exchange::hidden::SecretRef;
+use crate::config;
 use crate::error::{Error, Result};
-use crate::google::sts::ClientAuthentication;
-use crate::http::ClientCertificate;
-use crate::secret::Secret;
-use crate::settings;
+use crate::net::message::ClientCertificate;
+use crate::oauth::token_exchange::ClientAuthentication;
+use crate::text::secret::Secret;
 use crate::world::World;
 
 /// The client, its secret still where it is.
@@ -39,7 +40,7 @@ impl ExchangeClient {
     /// # Errors
     /// Usage, where they do not go together.
     pub(super) fn from_flags(flags: &flags::ClientFlags) -> Result<ExchangeClient> {
-        let id = flags.client_id.as_deref().map(|id| settings::flag_text("--client-id", id));
+        let id = flags.client_id.as_deref().map(|id| config::flag_text("--client-id", id));
         let id = id.transpose()?;
         if id.as_ref().is_some_and(|id| id.chars().any(char::is_control)) {
             return Err(

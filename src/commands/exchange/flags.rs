@@ -4,9 +4,9 @@ use std::ffi::OsString;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use crate::complete;
+use crate::cli::complete;
+use crate::config::Overrides;
 use crate::flags::{CacheFlags, CredentialFlags, GeneralFlags, OutputFlags, TokenFlags};
-use crate::settings::Overrides;
 
 /// The flags of the command.
 #[derive(Debug, Default, Args)]

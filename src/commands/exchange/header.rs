@@ -2,11 +2,13 @@
 
 use std::ffi::OsStr;
 
-use super::hidden::SecretRef;
+use crate::commands::exchange::hidden::SecretRef;
+use crate::config;
 use crate::error::{Error, Result};
-use crate::http::{self, HttpRequest};
+use crate::net::message;
+use crate::net::message::HttpRequest;
+use crate::text::{printable, secret};
 use crate::world::World;
-use crate::{printable, secret, settings};
 
 const FLAG: &str = "--header";
 const HEADER_EXAMPLE: &str = "--header 'X-Tenant: blue', or --header 'Authorization: @FILE'";
@@ -36,14 +38,15 @@ impl HeaderFlag {
     /// # Errors
     /// Usage for what is no header or may not be chosen, unsafe for a secret.
     pub(super) fn parse(argument: &OsStr) -> Result<HeaderFlag> {
-        let text = settings::flag_text(FLAG, argument)?;
+        let text = config::flag_text(FLAG, argument)?;
         let Some((name, value)) = text.split_once(':') else {
             return Err(Error::usage(format!("{FLAG} has no colon between name and value"))
                 .hint(HEADER_EXAMPLE));
         };
         let usage_error =
             |what: String| Error::usage(format!("{FLAG}: {what}")).hint(HEADER_EXAMPLE);
-        http::check_custom_header(name).map_err(|what| usage_error(printable::redacted(&what)))?;
+        message::check_custom_header(name)
+            .map_err(|what| usage_error(printable::redacted(&what)))?;
         let name = name.to_ascii_lowercase();
         let value = value.trim_matches([' ', '\t']);
         if value.starts_with('@') || value.starts_with("env:") {

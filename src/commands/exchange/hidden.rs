@@ -4,10 +4,13 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::config;
 use crate::error::{Error, Result};
-use crate::secret::{self, Secret};
+use crate::text::printable;
+use crate::text::secret;
+use crate::text::secret::Secret;
 use crate::world::World;
-use crate::{printable, private_file, settings};
+use crate::world::private_file;
 
 /// Longest secret, in bytes: a subject token of AWS or with certificates is long.
 const MAX_SECRET_BYTES: usize = 64 * 1024;
@@ -39,7 +42,7 @@ impl SecretRef {
     /// # Errors
     /// Unsafe or usage for anything else, which may be the secret itself and is not repeated.
     pub(super) fn parse(flag: &'static str, value: &OsStr) -> Result<SecretRef> {
-        let text = settings::flag_text(flag, value)?;
+        let text = config::flag_text(flag, value)?;
         if let Some(location) = parse_location(flag, &text)? {
             return Ok(SecretRef { flag, location });
         }

@@ -3,16 +3,19 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use super::client::ExchangeClient;
-use super::flags::{ExchangeFlags, ExchangeParameterFlags};
-use super::header::{HeaderFlag, HeaderFlagValue, parse_headers};
-use super::hidden::{SecretLocation, SecretRef};
+use crate::commands::exchange::client::ExchangeClient;
+use crate::commands::exchange::flags::{ExchangeFlags, ExchangeParameterFlags};
+use crate::commands::exchange::header::{HeaderFlag, HeaderFlagValue, parse_headers};
+use crate::commands::exchange::hidden::{SecretLocation, SecretRef};
+use crate::config;
 use crate::error::{Error, Result};
-use crate::google::sts::{
-    self, REFRESH_TOKEN_GRANT_TYPE, TOKEN_EXCHANGE_GRANT_TYPE, TOKEN_TYPE_ALIASES,
+use crate::net::endpoint_policy;
+use crate::net::url::{Scheme, Url};
+use crate::oauth::token_exchange;
+use crate::oauth::token_exchange::{
+    REFRESH_TOKEN_GRANT_TYPE, TOKEN_EXCHANGE_GRANT_TYPE, TOKEN_TYPE_ALIASES,
 };
-use crate::url::{Scheme, Url};
-use crate::{json, printable, settings, trust};
+use crate::text::{json, printable};
 
 /// Largest options, in bytes, as Google says.
 pub(super) const MAX_OPTIONS_BYTES: usize = 4 * 1024 * 1024;
@@ -146,7 +149,7 @@ impl ExchangePlan {
             )
             .hint("leave --lifetime away, or add --impersonate-service-account"));
         }
-        let is_access_token = |kind: &String| kind == sts::ACCESS_TOKEN_TYPE;
+        let is_access_token = |kind: &String| kind == token_exchange::ACCESS_TOKEN_TYPE;
         match &self.requested_token_type {
             Some(kind) if flags.credential.impersonate_service_account.is_some() && !is_access_token(kind) => {
                 Err(Error::usage(
@@ -181,7 +184,7 @@ impl ExchangePlan {
 fn parse_grant(flags: &ExchangeFlags) -> Result<ExchangeGrant> {
     let parameters = &flags.parameters;
     let requested_grant =
-        parameters.grant_type.as_deref().map(|name| settings::flag_text("--grant-type", name));
+        parameters.grant_type.as_deref().map(|name| config::flag_text("--grant-type", name));
     let refresh = parameters.refresh_token.as_deref();
     let grant_type = match requested_grant.transpose()?.as_deref() {
         None if refresh.is_some() => REFRESH_TOKEN_GRANT_TYPE.to_owned(),
@@ -275,7 +278,7 @@ fn subject_token_refs(flags: &ExchangeFlags) -> Result<Vec<(&'static str, Subjec
         }
         if let Some(name) = &credential.subject_token_env {
             let flag = "--subject-token-env";
-            let location = SecretLocation::Variable(settings::flag_text(flag, name)?);
+            let location = SecretLocation::Variable(config::flag_text(flag, name)?);
             found.push((flag, SubjectTokenRef::Secret(SecretRef { flag, location })));
         }
         if let Some(url) = &credential.subject_token_url {
@@ -304,7 +307,7 @@ fn subject_token_refs(flags: &ExchangeFlags) -> Result<Vec<(&'static str, Subjec
 
 fn parse_subject_token_url(url: &OsStr) -> Result<Url> {
     let flag = "--subject-token-url";
-    let text = settings::flag_text(flag, url)?;
+    let text = config::flag_text(flag, url)?;
     let url = Url::parse(&text).map_err(|what| {
         Error::usage(format!("{flag} {what}")).hint(format!("{flag} https://issuer.example/token"))
     })?;
@@ -320,7 +323,7 @@ fn parse_subject_token_url(url: &OsStr) -> Result<Url> {
 
 fn parse_endpoint(url: &OsStr) -> Result<Url> {
     let flag = "--endpoint";
-    trust::check_endpoint_override(&settings::flag_text(flag, url)?, flag)
+    endpoint_policy::check_endpoint_override(&config::flag_text(flag, url)?, flag)
         .map_err(|error| error.hint(format!("{flag} https://sts.example.com/token")))
 }
 
@@ -336,8 +339,8 @@ fn parse_grant_type_uri(text: &str) -> Result<String> {
 /// A token type by its short name or as a URI.
 fn parse_token_type(flag: &str, argument: &Option<OsString>) -> Result<Option<String>> {
     let Some(argument) = argument else { return Ok(None) };
-    let text = settings::flag_text(flag, argument)?;
-    let full = sts::expand_token_type(&text);
+    let text = config::flag_text(flag, argument)?;
+    let full = token_exchange::expand_token_type(&text);
     match is_absolute_uri(full) {
         true => Ok(Some(full.to_owned())),
         false => {
@@ -382,7 +385,7 @@ fn parse_list(
     check: fn(&str) -> std::result::Result<(), &'static str>,
 ) -> Result<Vec<String>> {
     let item = |value: &OsString| {
-        let text = settings::flag_text(flag, value)?;
+        let text = config::flag_text(flag, value)?;
         let example = format!("{flag} https://api.example.com/");
         match check(&text) {
             Ok(()) => Ok(text),
@@ -396,7 +399,7 @@ fn parse_list(
 fn split_scopes(arguments: &[OsString]) -> Result<Vec<String>> {
     let mut scopes: Vec<String> = Vec::new();
     for value in arguments {
-        for scope in settings::flag_text("--scopes", value)?.split([',', ' ']) {
+        for scope in config::flag_text("--scopes", value)?.split([',', ' ']) {
             if !scope.is_empty() && !scopes.iter().any(|known| known == scope) {
                 scopes.push(scope.to_owned());
             }
@@ -407,7 +410,7 @@ fn split_scopes(arguments: &[OsString]) -> Result<Vec<String>> {
 
 fn parse_options(argument: &OsStr) -> Result<StsOptions> {
     let flag = "--options";
-    let text = settings::flag_text(flag, argument)?;
+    let text = config::flag_text(flag, argument)?;
     let example = format!("{flag} '{{\"userProject\":\"my-project\"}}', or {flag} @FILE");
     match text.strip_prefix('@') {
         Some("") => Err(Error::usage(format!("{flag} names no file")).hint(example)),

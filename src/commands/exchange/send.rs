@@ -4,21 +4,29 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::plan::{ExchangeGrant, ExchangePlan, MAX_OPTIONS_BYTES, StsOptions, SubjectTokenRef};
-use crate::broker::Broker;
-use crate::credential::external_account::{warn_if_expired, workload};
-use crate::discover::{self, Discovery};
+use crate::commands::exchange::plan::{
+    ExchangeGrant, ExchangePlan, MAX_OPTIONS_BYTES, StsOptions, SubjectTokenRef,
+};
+use crate::config::Config;
+use crate::credentials::external_account::{warn_if_expired, workload};
+use crate::discovery;
+use crate::discovery::Discovery;
 use crate::error::{Error, Result};
-use crate::google::sts::{self, ACCESS_TOKEN_TYPE, REFRESH_TOKEN_GRANT_TYPE, TokenExchangeRequest};
-use crate::google::{answer, token};
-use crate::http::{HttpResponse, RetryPolicy};
-use crate::secret::Secret;
-use crate::settings::Config;
-use crate::token::{AccessTokenRequest, CLOUD_PLATFORM_SCOPE, IAM_SCOPE, TokenRequest};
-use crate::trust::{DEFAULT_UNIVERSE, EndpointKind, EndpointPolicy};
-use crate::url::Url;
+use crate::net::client_certificate;
+use crate::net::endpoint_policy::{DEFAULT_UNIVERSE, EndpointKind, EndpointPolicy};
+use crate::net::message::{HttpResponse, RetryPolicy};
+use crate::net::url::Url;
+use crate::oauth::token_exchange;
+use crate::oauth::token_exchange::{
+    ACCESS_TOKEN_TYPE, REFRESH_TOKEN_GRANT_TYPE, TokenExchangeRequest,
+};
+use crate::oauth::{response, token};
+use crate::text::secret::Secret;
+use crate::text::{json, printable};
+use crate::tokens::broker::Broker;
+use crate::tokens::{AccessTokenRequest, CLOUD_PLATFORM_SCOPE, IAM_SCOPE, TokenRequest};
 use crate::world::World;
-use crate::{identity, json, printable, private_file};
+use crate::world::private_file;
 
 /// What came of it.
 pub(super) struct ExchangeResult {
@@ -52,7 +60,7 @@ pub(super) fn execute(
 ) -> Result<ExchangeResult> {
     let world = broker.world;
     if let Some(certificate) = &plan.client.certificate {
-        identity::check_key_pair(certificate)?;
+        client_certificate::check_key_pair(certificate)?;
     }
     let options = plan.options.as_ref().map(read_options).transpose()?;
     let client_secret = plan.client.read_secret(world)?;
@@ -87,7 +95,7 @@ pub(super) fn execute(
             }
         }
     }
-    let mut http_request = sts::token_exchange_request(&url, &request);
+    let mut http_request = token_exchange::token_exchange_request(&url, &request);
     for header in &plan.headers {
         http_request = header.apply_to(http_request, world)?;
     }
@@ -123,7 +131,7 @@ fn read_response(
 ) -> Result<token::TokenResponse> {
     match response.status {
         status if status != 200 && !is_google => {
-            Err(answer::status_error("the server", response, url.authority()))
+            Err(response::status_error("the server", response, url.authority()))
         }
         _ => token::read_token_response(response, url.authority(), now),
     }
@@ -217,7 +225,7 @@ fn read_input_token(
             return credential_access_token(subject_type.as_deref(), settings, broker);
         }
     };
-    let token_type = subject_type.as_deref().or_else(|| sts::guess_token_type(&secret));
+    let token_type = subject_type.as_deref().or_else(|| token_exchange::guess_token_type(&secret));
     let token_type = token_type.ok_or_else(|| {
         Error::usage(format!("the subject token from {location} does not show its type"))
             .hint("--subject-token-type access_token, id_token, saml2, or a URN")
@@ -232,7 +240,8 @@ fn credential_access_token(
     settings: &Config,
     broker: &Broker<'_>,
 ) -> Result<InputToken> {
-    let found = discover::credential(&Discovery { config: settings, broker, allow_network: true })?;
+    let found =
+        discovery::credential(&Discovery { config: settings, broker, allow_network: true })?;
     let token = broker
         .token(&*found.credential, &TokenRequest::AccessToken(AccessTokenRequest::default()))?;
     Ok(InputToken {
@@ -266,7 +275,7 @@ fn explain_rejection(
     location: &str,
     is_google: bool,
 ) -> Error {
-    let Some(server_error) = answer::server_error(response) else {
+    let Some(server_error) = response::server_error(response) else {
         return error
             .hint_if_none(|| "check --endpoint: this is no answer of a token endpoint".to_owned());
     };
@@ -292,6 +301,6 @@ fn explain_rejection(
         ("unsupported_grant_type", _) => {
             error.hint("check --endpoint: this one does not exchange tokens")
         }
-        _ => sts::add_token_exchange_hint(error, response, location),
+        _ => token_exchange::add_token_exchange_hint(error, response, location),
     }
 }

@@ -7,10 +7,12 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
-use crate::json;
-use crate::printable;
-use crate::private_file::{self, PrivateFileError};
-use crate::secret::{self, Secret};
+use crate::text::json;
+use crate::text::printable;
+use crate::text::secret;
+use crate::text::secret::Secret;
+use crate::world::private_file;
+use crate::world::private_file::PrivateFileError;
 use crate::world::{World, prompt};
 
 /// Most that is read, in bytes: a token four times over, in any of our formats.

@@ -3,18 +3,21 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::broker::Broker;
-use crate::cache::{Cache, CacheKey, CacheKeyHasher};
-use crate::credential::impersonated;
+use crate::config::Config;
+use crate::credentials::impersonated;
 use crate::error::{Error, Result};
-use crate::google::answer;
-use crate::http::HttpRequest;
-use crate::jwks::{self, Jwks};
-use crate::jwt::UnverifiedJwt;
-use crate::settings::Config;
-use crate::url::{Scheme, Url};
-use crate::verify::{self, ValidationError};
-use crate::{printable, private_file, secret};
+use crate::jose::jwks;
+use crate::jose::jwks::Jwks;
+use crate::jose::jwt::UnverifiedJwt;
+use crate::jose::verify;
+use crate::jose::verify::ValidationError;
+use crate::net::message::HttpRequest;
+use crate::net::url::{Scheme, Url};
+use crate::oauth::response;
+use crate::text::{printable, secret};
+use crate::tokens::broker::Broker;
+use crate::tokens::cache::{Cache, CacheKey, CacheKeyHasher};
+use crate::world::private_file;
 
 /// Whom ID tokens of Google's are from, as they say it.
 const GOOGLE_ISSUERS: [&str; 2] = ["https://accounts.google.com", "accounts.google.com"];
@@ -162,10 +165,10 @@ impl IssuerKeys {
         let host = printable::text(url.authority());
         let response = broker.send(&HttpRequest::get(url.clone()))?;
         if response.status != 200 {
-            return Err(answer::status_error(&host, &response, &host));
+            return Err(response::status_error(&host, &response, &host));
         }
         let keys = Jwks::parse(&response.body)
-            .map_err(|what| answer::invalid_response(&response, &host, &what))?;
+            .map_err(|what| response::invalid_response(&response, &host, &what))?;
         if broker.uses_cache()
             && let Ok(text) = std::str::from_utf8(&response.body)
         {

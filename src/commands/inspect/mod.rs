@@ -8,19 +8,22 @@ use std::ffi::OsString;
 
 use clap::{Args, ValueHint};
 
-use crate::broker::Broker;
+use crate::commands::inspect::report::{InspectReport, TokenContent, Verdict};
 use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
+use crate::config;
+use crate::config::{Config, Overrides};
 use crate::error::{Error, ErrorKind, Result};
 use crate::flags::{CacheFlags, GeneralFlags, ReportFlags, ReportFormat};
 use crate::google::tokeninfo;
-use crate::jwt::{self, UnverifiedJwt};
-use crate::secret::Secret;
-use crate::settings::{self, Config, Overrides};
-use crate::url::Url;
-use crate::verify::{self, Validation, ValidationError};
+use crate::jose::jwt;
+use crate::jose::jwt::UnverifiedJwt;
+use crate::jose::verify;
+use crate::jose::verify::{Validation, ValidationError};
+use crate::net::url::Url;
+use crate::text::secret::Secret;
+use crate::text::{duration, printable};
+use crate::tokens::broker::Broker;
 use crate::world::World;
-use crate::{duration, printable};
-use report::{InspectReport, TokenContent, Verdict};
 
 /// How far other clocks may be off when nobody says, in seconds.
 const DEFAULT_SKEW_SECONDS: i64 = 10;
@@ -163,7 +166,7 @@ impl InspectFlags {
             .hint(format!("gauth inspect --verify {flag} …")));
         }
         let texts = |flag: &str, values: &[OsString]| -> Result<Vec<String>> {
-            values.iter().map(|value| settings::flag_text(flag, value)).collect()
+            values.iter().map(|value| config::flag_text(flag, value)).collect()
         };
         let issuers = match self.issuer.as_slice() {
             [] => keys::default_issuers(),
@@ -180,7 +183,7 @@ impl InspectFlags {
 }
 
 fn parse_skew(value: &std::ffi::OsStr) -> Result<i64> {
-    let text = settings::flag_text("--skew", value)?;
+    let text = config::flag_text("--skew", value)?;
     let usage_error = |what: &str| {
         let shown = printable::redacted(&text);
         Error::usage(format!("--skew {shown} {what}")).hint("--skew 10s, at most 1h")

@@ -4,9 +4,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::google::tokeninfo::TokenInfo;
-use crate::verify::numeric_date;
+use crate::jose::verify::numeric_date;
+use crate::text::{duration, printable};
 use crate::world::World;
-use crate::{duration, printable};
 
 /// Beyond these there is no date, in Unix seconds.
 const PRINTABLE_DATES: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_207_200;

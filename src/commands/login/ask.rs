@@ -1,16 +1,19 @@
 //! Asking the person: a browser is sent away and comes back, or its answer is pasted, or another device is asked.
 
-use super::{LoginFlags, LoginResult};
-use crate::broker::Broker;
+use crate::commands::login::{LoginFlags, LoginResult};
+use crate::config;
+use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::login;
 use crate::login::authorize::AuthorizationSession;
-use crate::login::browser::{self, BrowserChoice};
+use crate::login::browser;
+use crate::login::browser::BrowserChoice;
 use crate::login::callback::{CallbackResult, ExpectedCallback};
 use crate::login::loopback::{BrowserReply, CallbackListener};
 use crate::login::redirect::RedirectTarget;
 use crate::login::wait::Countdown;
-use crate::login::{self, AuthorizationResponse, LoginRequest, device, paste};
-use crate::settings::{self, Config};
+use crate::login::{AuthorizationResponse, LoginRequest, device, paste};
+use crate::tokens::broker::Broker;
 use crate::world::World;
 use crate::world::{env, exec, random};
 
@@ -93,7 +96,7 @@ impl LoginFlags {
     fn redirect_target(&self, login_request: &LoginRequest) -> Result<RedirectTarget> {
         let redirect_uri = self.method.redirect_uri.as_deref();
         let redirect_uri =
-            redirect_uri.map(|uri| settings::flag_text("--redirect-uri", uri)).transpose()?;
+            redirect_uri.map(|uri| config::flag_text("--redirect-uri", uri)).transpose()?;
         let match_host = !login_request.provider.is_google;
         RedirectTarget::choose(
             &login_request.client,

@@ -4,18 +4,20 @@ use std::ffi::OsStr;
 
 use serde_json::{Map, Value, json};
 
-use super::{LoginFlags, place};
-use crate::accounts::vault::SecretStore;
-use crate::accounts::{self, AccountSelection};
-use crate::broker::Broker;
-use crate::discover::Discovery;
+use crate::accounts;
+use crate::accounts::AccountSelection;
+use crate::accounts::secrets::SecretStore;
+use crate::commands::login::{LoginFlags, place};
+use crate::config;
+use crate::config::Config;
+use crate::discovery::Discovery;
 use crate::error::Result;
 use crate::flags::ReportFormat;
-use crate::google::token::TokenResponse;
 use crate::login::authorize::AuthorizationSession;
 use crate::login::{LoginRequest, NewLogin, person};
-use crate::printable;
-use crate::settings::{self, Config};
+use crate::oauth::token::TokenResponse;
+use crate::text::printable;
+use crate::tokens::broker::Broker;
 use crate::world::World;
 
 /// What came of it.
@@ -96,7 +98,7 @@ impl LoginFlags {
     /// # Errors
     /// Why not.
     pub(super) fn secret_store(&self, settings: &Config) -> Result<SecretStore> {
-        let flag = self.storage.store.as_deref().map(|name| settings::flag_text("--store", name));
+        let flag = self.storage.store.as_deref().map(|name| config::flag_text("--store", name));
         let store = match flag.transpose()? {
             Some(name) => SecretStore::parse(&name, "--store")?,
             None => settings.secret_store.unwrap_or_default(),
@@ -112,7 +114,7 @@ impl LoginFlags {
         }
         let account = account.to_owned();
         let profile = self.general.profile.as_deref();
-        let profile = profile.map(|name| settings::flag_text("--profile", name)).transpose()?;
+        let profile = profile.map(|name| config::flag_text("--profile", name)).transpose()?;
         AccountSelection::update(world, |state| match profile {
             Some(profile) => drop(state.profiles.insert(profile, account)),
             None => state.active = Some(account),

@@ -1,6 +1,7 @@
 //! `gauth login`: a person signs in, once; tokens come from what is stored then.
 
 mod ask;
+pub mod import;
 mod keep;
 mod place;
 
@@ -10,20 +11,23 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 
 use crate::accounts;
-use crate::broker::Broker;
+use crate::cli::complete;
 use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
+use crate::config;
+use crate::config::{Config, Overrides};
 use crate::error::{Error, Result};
 use crate::flags::{CacheFlags, CredentialFlags, GeneralFlags, ReportFlags, TokenFlags as Scopes};
 use crate::login::LoginRequest;
 use crate::login::authorize::AuthorizationRequest;
-use crate::login::turn::{self, SignInLock};
-use crate::settings::{self, Config, Overrides};
+use crate::login::turn;
+use crate::login::turn::SignInLock;
+use crate::text::{duration, printable};
+use crate::tokens::broker::Broker;
 use crate::world::World;
 use crate::world::clock::Deadline;
-use crate::{complete, duration, printable};
 
-use keep::LoginResult;
-use place::{ProviderChoice, ProviderFlags};
+use crate::commands::login::keep::LoginResult;
+use crate::commands::login::place::{ProviderChoice, ProviderFlags};
 
 /// The command.
 pub const SPEC: CommandSpec = CommandSpec {
@@ -222,7 +226,7 @@ impl LoginFlags {
         let ProviderChoice { provider, client, kind, scopes, prompt, account } =
             self.provider.resolve(file, &self.scopes, settings, broker)?;
         let text = |flag: &str, value: &Option<OsString>| {
-            value.as_deref().map(|value| settings::flag_text(flag, value)).transpose()
+            value.as_deref().map(|value| config::flag_text(flag, value)).transpose()
         };
         let mut authorization = AuthorizationRequest {
             scopes,
@@ -233,7 +237,7 @@ impl LoginFlags {
             extra_parameters: Vec::new(),
         };
         for parameter in &self.authorization.parameters {
-            authorization.add_parameter(&settings::flag_text("--parameter", parameter)?)?;
+            authorization.add_parameter(&config::flag_text("--parameter", parameter)?)?;
         }
         let deadline = Deadline::after(&*broker.world.clock, wait);
         Ok(LoginRequest { provider, client, authorization, deadline, kind })
@@ -241,7 +245,7 @@ impl LoginFlags {
 }
 
 fn parse_wait(value: &std::ffi::OsStr) -> Result<Duration> {
-    let text = settings::flag_text("--wait", value)?;
+    let text = config::flag_text("--wait", value)?;
     let invalid = |what: &str| {
         Error::usage(format!("--wait {} {what}", printable::text(&text))).hint("--wait 15m")
     };

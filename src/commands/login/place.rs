@@ -7,18 +7,21 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueHint};
 
 use crate::accounts;
-use crate::accounts::vault::kept;
-use crate::broker::Broker;
+use crate::accounts::secrets::external;
+use crate::config;
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::gcloud::properties::GcloudProperties;
 use crate::login::client::{OAuthClient, PreviousLogin};
 use crate::login::provider::LoginProvider;
-use crate::login::workforce::{self, WorkforceLoginConfig};
+use crate::login::workforce;
+use crate::login::workforce::WorkforceLoginConfig;
 use crate::login::{LoginKind, discovery, openid};
-use crate::printable;
-use crate::settings::{self, Config};
-use crate::token::{self, CLOUD_PLATFORM_SCOPE};
-use crate::trust::DEFAULT_UNIVERSE;
+use crate::net::endpoint_policy::DEFAULT_UNIVERSE;
+use crate::text::printable;
+use crate::tokens;
+use crate::tokens::CLOUD_PLATFORM_SCOPE;
+use crate::tokens::broker::Broker;
 use crate::world::{World, env};
 
 /// Elsewhere than at Google.
@@ -64,7 +67,7 @@ impl ProviderFlags {
         let world = broker.world;
         let client = read_client(client_file, settings)?;
         if let Some(issuer) = &self.issuer {
-            let issuer = settings::flag_text("--issuer", issuer)?;
+            let issuer = config::flag_text("--issuer", issuer)?;
             return openid_login(&issuer, client, scopes, settings, broker);
         }
         let properties = GcloudProperties::open(world.folders.gcloud.as_deref(), &world.env);
@@ -106,7 +109,7 @@ fn previous_login(settings: &Config, world: &World) -> Result<PreviousLogin> {
     let previous = stored.map(|(path, bytes)| {
         let location = printable::path(&path);
         match accounts::resolve_secrets(&path, &name, &bytes, &settings.secret_stores) {
-            Ok(login) => PreviousLogin::parse(&kept::to_json_line(&login), &location),
+            Ok(login) => PreviousLogin::parse(&external::to_json_line(&login), &location),
             // One that its store does not give any more is made anew, with another client.
             Err(_) => PreviousLogin { client: None, ..PreviousLogin::parse(&bytes, &location) },
         }
@@ -140,7 +143,7 @@ fn google_login(
     };
     // Whose login it is has to be known to be kept.
     for needed in ["email", "openid"] {
-        if !scopes.iter().any(|scope| token::is_same_scope(scope, needed)) {
+        if !scopes.iter().any(|scope| tokens::is_same_scope(scope, needed)) {
             scopes.push(needed.to_owned());
         }
     }
@@ -168,7 +171,7 @@ fn workforce_login(
         }
     };
     let scopes = match settings.access_token_request.scopes.as_slice() {
-        [] => token::expand_scopes(["cloud-platform"]),
+        [] => tokens::expand_scopes(["cloud-platform"]),
         chosen => chosen.to_vec(),
     };
     Ok(ProviderChoice {
@@ -197,7 +200,7 @@ fn openid_login(
         )
     })?;
     let written: Vec<String> =
-        scopes.iter().map(|text| settings::flag_text("--scopes", text)).collect::<Result<_>>()?;
+        scopes.iter().map(|text| config::flag_text("--scopes", text)).collect::<Result<_>>()?;
     let written = openid::parse_scopes(&written)?;
     let metadata = discovery::fetch(issuer, broker)?;
     let scopes = match scopes {

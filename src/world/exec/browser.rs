@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::process::{Child, Command, Stdio};
 
-use super::{EnvChange, build_command};
-use crate::printable;
-use crate::world::guard;
+use crate::text::printable;
+use crate::world::exec::{EnvChange, build_command};
+use crate::world::process_hardening;
 
 /// A browser that was started, and those that would be next.
 pub struct Browser {
@@ -68,7 +68,7 @@ impl Browser {
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(Stdio::null());
-            match guard::with_inherited_core_limit(|| command.spawn()) {
+            match process_hardening::with_inherited_core_limit(|| command.spawn()) {
                 Ok(child) => {
                     self.running = Some((child, name));
                     return;

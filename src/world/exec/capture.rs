@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::{EnvChange, build_command};
 use crate::error::io_reason;
 use crate::world::clock::Clock;
-use crate::world::{guard, terminal};
+use crate::world::exec::{EnvChange, build_command};
+use crate::world::{process_hardening, terminal};
 
 /// The most that is kept of what a program prints, in bytes; one that prints more is stopped.
 pub const MAX_OUTPUT_BYTES: usize = 1024 * 1024;
@@ -79,7 +79,7 @@ pub fn capture_output(
             system::in_own_process_group(&mut command).stdin(Stdio::null()).stdout(Stdio::piped())
         }
     };
-    let mut child = guard::with_inherited_core_limit(|| command.spawn())
+    let mut child = process_hardening::with_inherited_core_limit(|| command.spawn())
         .map_err(|error| spawn_failure(&error))?;
     match system::read_stdout(&mut child, request.timeout, clock) {
         Ok(bytes) => check_exit_status(child.wait()?).map(|()| bytes),
@@ -124,7 +124,7 @@ pub fn run_piped(
     if !request.may_prompt {
         system::in_own_process_group(&mut command).stderr(Stdio::piped());
     }
-    let mut child = match guard::with_inherited_core_limit(|| command.spawn()) {
+    let mut child = match process_hardening::with_inherited_core_limit(|| command.spawn()) {
         Ok(child) => child,
         Err(error) => return (Err(spawn_failure(&error)), String::new()),
     };

@@ -32,10 +32,10 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use gauth::secret::Secret;
-use gauth::server::sandbox::environment::DefaultCredential;
-use gauth::server::sandbox::faults::Fault;
-use gauth::server::sandbox::{RunningSandbox, Sandbox, SandboxOptions};
+use gauth::sandbox::environment::DefaultCredential;
+use gauth::sandbox::faults::Fault;
+use gauth::sandbox::{RunningSandbox, Sandbox, SandboxOptions};
+use gauth::text::secret::Secret;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 

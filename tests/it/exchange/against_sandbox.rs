@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use gauth::certificate;
-use gauth::server::sandbox::cast::{
+use gauth::credentials::external_account::x509;
+use gauth::sandbox::environment::HostEnvironment;
+use gauth::sandbox::fixtures::{
     CLIENT_ID, DEPLOYER_ACCOUNT, WORKFORCE_PROVIDER, WORKLOAD_PROVIDER,
 };
-use gauth::server::sandbox::environment::HostEnvironment;
-use gauth::server::sandbox::{RunningSandbox, Sandbox, SandboxOptions};
+use gauth::sandbox::{RunningSandbox, Sandbox, SandboxOptions};
 use serde_json::Value;
 
 /// The sandbox, and the program in it.
@@ -122,8 +122,7 @@ fn a_certificate_is_subject_token_and_client_certificate_at_once() {
     let inside = SandboxRun::new();
     let endpoint = inside.credential_json("external_account_x509.json")["token_url"].clone();
     let read = |name: &str| std::fs::read(inside.folder().join(name)).expect(name);
-    let subject =
-        certificate::subject_token(&read("client.pem"), Some(&read("ca.pem"))).expect("a chain");
+    let subject = x509::subject_token(&read("client.pem"), Some(&read("ca.pem"))).expect("a chain");
     inside.write("chain.json", &subject);
     let words = [
         "--subject-token",

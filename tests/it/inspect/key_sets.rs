@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use gauth::jwt;
-use gauth::key::PrivateKey;
+use gauth::jose::jwt;
+use gauth::jose::key::PrivateKey;
 use serde_json::{Value, json};
 
 use super::{

@@ -7,8 +7,8 @@ mod report;
 
 use std::rc::Rc;
 
-use gauth::jwt;
-use gauth::key::PrivateKey;
+use gauth::jose::jwt;
+use gauth::jose::key::PrivateKey;
 use serde_json::{Value, json};
 
 use crate::support::{Home, MockExchange, NOW, Test, get_response, sample_credentials};

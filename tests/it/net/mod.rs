@@ -9,10 +9,10 @@ use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use gauth::error::{Error, ErrorKind, Retryable};
-use gauth::http::{HttpRequest, HttpResponse};
-use gauth::roots::RootCertificates;
-use gauth::url::Url;
-use gauth::world::http::{Http, HttpTransport, TransportOptions};
+use gauth::net::message::{HttpRequest, HttpResponse};
+use gauth::net::root_certificates::RootCertificates;
+use gauth::net::transport::{Http, HttpTransport, TransportOptions};
+use gauth::net::url::Url;
 
 use one_shot_server::OneShotServer;
 

@@ -4,9 +4,9 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 
 use gauth::error::Retryable;
-use gauth::proxy::{Proxy, ProxyScheme};
-use gauth::secret::Secret;
-use gauth::world::http::{Http, HttpTransport, TransportOptions};
+use gauth::net::proxy::{Proxy, ProxyScheme};
+use gauth::net::transport::{Http, HttpTransport, TransportOptions};
+use gauth::text::secret::Secret;
 use rustls::{ServerConnection, StreamOwned};
 
 use super::one_shot_server::{OneShotServer, read_request};

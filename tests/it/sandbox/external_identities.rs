@@ -2,10 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use gauth::jwt;
-use gauth::server::sandbox::RunningSandbox;
-use gauth::server::sandbox::cast::WORKLOAD_PROVIDER;
-use gauth::server::sandbox::outside::{AWS_ROLE, AWS_ZONE};
+use gauth::jose::jwt;
+use gauth::sandbox::RunningSandbox;
+use gauth::sandbox::external_identities::{AWS_ROLE, AWS_ZONE};
+use gauth::sandbox::fixtures::WORKLOAD_PROVIDER;
 use serde_json::Value;
 
 use super::{

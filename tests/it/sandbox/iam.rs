@@ -2,13 +2,13 @@
 
 use std::sync::atomic::Ordering;
 
-use gauth::jwt;
-use gauth::server::sandbox::RunningSandbox;
-use gauth::server::sandbox::cast::{
+use gauth::jose::jwt;
+use gauth::sandbox::RunningSandbox;
+use gauth::sandbox::fixtures::{
     DELEGATE_ACCOUNT, DELEGATION_TARGET_ACCOUNT, DEPLOYER_ACCOUNT, FORBIDDEN_ACCOUNT,
     SERVICE_ACCOUNT, USER,
 };
-use gauth::token::CLOUD_PLATFORM_SCOPE;
+use gauth::tokens::CLOUD_PLATFORM_SCOPE;
 use serde_json::{Value, json};
 
 use super::sts::{ACCESS_TOKEN_TYPE, TOKEN_EXCHANGE_GRANT_TYPE, introspect};

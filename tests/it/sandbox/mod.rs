@@ -19,13 +19,13 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use gauth::jwt;
-use gauth::key::{PrivateKey, PublicKey};
-use gauth::secret::Secret;
-use gauth::server::sandbox::cast::{CLIENT_ID, EMAIL_SCOPE, SERVICE_ACCOUNT, USER};
-use gauth::server::sandbox::faults::{FAULTS, Fault};
-use gauth::server::sandbox::{ROUTES, RunningSandbox, Sandbox, SandboxOptions};
-use gauth::token::CLOUD_PLATFORM_SCOPE;
+use gauth::jose::jwt;
+use gauth::jose::key::{PrivateKey, PublicKey};
+use gauth::sandbox::faults::{FAULTS, Fault};
+use gauth::sandbox::fixtures::{CLIENT_ID, EMAIL_SCOPE, SERVICE_ACCOUNT, USER};
+use gauth::sandbox::{ROUTES, RunningSandbox, Sandbox, SandboxOptions};
+use gauth::text::secret::Secret;
+use gauth::tokens::CLOUD_PLATFORM_SCOPE;
 use gauth::world::clock::Clock;
 use serde_json::{Value, json};
 

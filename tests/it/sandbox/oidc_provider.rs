@@ -2,14 +2,14 @@
 
 use std::sync::atomic::Ordering;
 
-use gauth::jwks::Jwks;
-use gauth::jwt;
-use gauth::server::sandbox::RunningSandbox;
-use gauth::server::sandbox::cast::{
+use gauth::jose::jwks::Jwks;
+use gauth::jose::jwt;
+use gauth::sandbox::RunningSandbox;
+use gauth::sandbox::fixtures::{
     CLIENT_ID, CONFIDENTIAL_CLIENT_ID, PUBLIC_CLIENT_ID, USER, WORKFORCE_PROVIDER,
     WORKLOAD_PROVIDER,
 };
-use gauth::token::CLOUD_PLATFORM_SCOPE;
+use gauth::tokens::CLOUD_PLATFORM_SCOPE;
 use serde_json::Value;
 
 use super::sign_in::{REDIRECT_URI, VERIFIER, authorization_url};

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use gauth::server::sandbox::RunningSandbox;
+use gauth::sandbox::RunningSandbox;
 use serde_json::{Value, json};
 
 use super::{

@@ -4,12 +4,12 @@ use std::sync::atomic::Ordering;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use gauth::jwt;
-use gauth::server::sandbox::RunningSandbox;
-use gauth::server::sandbox::cast::{
+use gauth::jose::jwt;
+use gauth::sandbox::RunningSandbox;
+use gauth::sandbox::fixtures::{
     CLIENT_ID, DEVICE_CLIENT_ID, EMAIL_SCOPE, OTHER_USER, USER, WEB_CLIENT_ID, WEB_REDIRECT_URI,
 };
-use gauth::token::CLOUD_PLATFORM_SCOPE;
+use gauth::tokens::CLOUD_PLATFORM_SCOPE;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 

@@ -4,12 +4,13 @@ use std::sync::atomic::Ordering;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use gauth::server::sandbox::RunningSandbox;
-use gauth::server::sandbox::cast::{CLIENT_ID, USER, WORKFORCE_PROVIDER, WORKLOAD_PROVIDER};
-use gauth::server::sandbox::outside::{AWS_ARN, WORKLOAD_SUBJECT};
-use gauth::sigv4::{self, AwsCredentials};
-use gauth::token::CLOUD_PLATFORM_SCOPE;
-use gauth::url::Url;
+use gauth::net::aws_sigv4;
+use gauth::net::aws_sigv4::AwsCredentials;
+use gauth::net::url::Url;
+use gauth::sandbox::RunningSandbox;
+use gauth::sandbox::external_identities::{AWS_ARN, WORKLOAD_SUBJECT};
+use gauth::sandbox::fixtures::{CLIENT_ID, USER, WORKFORCE_PROVIDER, WORKLOAD_PROVIDER};
+use gauth::tokens::CLOUD_PLATFORM_SCOPE;
 use serde_json::{Value, json};
 
 use super::{
@@ -270,7 +271,8 @@ fn a_saml_response_is_good_for_a_day() {
 fn signed_aws_request(sandbox: &RunningSandbox, audience: &str, now: i64) -> Value {
     let url = "https://sts.us-east-2.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15";
     let aws = &sandbox.fixtures().external.aws_keys;
-    let token = sigv4::subject_token(&Url::parse(url).unwrap(), "us-east-2", aws, audience, now);
+    let token =
+        aws_sigv4::subject_token(&Url::parse(url).unwrap(), "us-east-2", aws, audience, now);
     let token = token.unwrap();
     let decoded = percent_encoding::percent_decode_str(token.expose()).decode_utf8().unwrap();
     serde_json::from_str(&decoded).unwrap()
@@ -360,7 +362,7 @@ fn unknown_aws_keys_are_refused() {
     let (sandbox, _) = start_sandbox(&[]);
     let aws = &sandbox.fixtures().external.aws_keys;
     let url = "https://sts.us-east-2.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15";
-    let secret = |text: &str| gauth::secret::Secret::new(text);
+    let secret = |text: &str| gauth::text::secret::Secret::new(text);
     let id = || aws.access_key_id.clone();
     let real = || secret(aws.secret_access_key.expose());
     let session = || Some(secret(aws.session_token.as_ref().unwrap().expose()));
@@ -372,7 +374,8 @@ fn unknown_aws_keys_are_refused() {
     ] {
         let keys = AwsCredentials { access_key_id, secret_access_key, session_token };
         let url = Url::parse(url).unwrap();
-        let token = sigv4::subject_token(&url, "us-east-2", &keys, WORKLOAD_PROVIDER, NOW).unwrap();
+        let token =
+            aws_sigv4::subject_token(&url, "us-east-2", &keys, WORKLOAD_PROVIDER, NOW).unwrap();
         let reply = exchange_token(
             &sandbox,
             token.expose(),

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gauth::jwt;
-use gauth::key::PrivateKey;
-use gauth::server::sandbox::RunningSandbox;
-use gauth::server::sandbox::cast::WORKLOAD_PROVIDER;
-use gauth::server::sandbox::outside::{GDCH_PROJECT, GDCH_SERVICE_IDENTITY_NAME};
-use gauth::token::CLOUD_PLATFORM_SCOPE;
+use gauth::jose::jwt;
+use gauth::jose::key::PrivateKey;
+use gauth::sandbox::RunningSandbox;
+use gauth::sandbox::external_identities::{GDCH_PROJECT, GDCH_SERVICE_IDENTITY_NAME};
+use gauth::sandbox::fixtures::WORKLOAD_PROVIDER;
+use gauth::tokens::CLOUD_PLATFORM_SCOPE;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};

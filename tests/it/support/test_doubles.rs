@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use gauth::error::{Error, Result, Retryable};
-use gauth::http::{
+use gauth::net::message::{
     ClientCertificate, HttpHeaderValue, HttpMethod, HttpRequest, HttpResponse, RetryPolicy,
 };
+use gauth::net::transport::{Http, TransportOptions};
 use gauth::world::clock::Clock;
-use gauth::world::http::{Http, TransportOptions};
 use gauth::world::random::Random;
 use serde_json::Value as Json;
 use zeroize::Zeroizing;

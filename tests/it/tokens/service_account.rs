@@ -2,8 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use gauth::jwt;
-use gauth::key::PrivateKey;
+use gauth::jose::jwt;
+use gauth::jose::key::PrivateKey;
 use serde_json::{Map, Value, json};
 
 use super::token_test;

@@ -1,0 +1,205 @@
+//! A login whose secrets are in another store than its file. The file says which, has everything that anybody may see,
+//! and a digest of what the store has: as long as that is the same, the store need not be asked again.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::accounts::export_format;
+use crate::accounts::rejections::rejection_key;
+use crate::accounts::secrets::{SecretStore, SecretStores};
+use crate::error::{Error, Result};
+use crate::text::secret::Secret;
+use crate::text::{json, printable};
+use crate::tokens::cache::CacheKey;
+
+/// Names the store, in a file without secrets.
+pub const STORE_FIELD: &str = "gauth_store";
+/// The digest of what the store has.
+pub const SECRETS_DIGEST_FIELD: &str = "gauth_secrets";
+
+/// The name of the mark that is left when the server refuses the login.
+pub const REJECTION_KEY_FIELD: &str = "gauth_mark";
+
+/// Stands in a file where the store has a secret, so that the rest can be understood without it.
+pub const SECRET_PLACEHOLDER: &str = "(in the store)";
+
+/// The way to the secrets of one login.
+#[derive(Debug)]
+pub struct ExternalSecret {
+    /// Its file.
+    pub path: PathBuf,
+    account: String,
+    store: SecretStore,
+    stores: SecretStores,
+    /// What the store had, and its digest.
+    cached: RefCell<Option<(String, Zeroizing<Vec<u8>>)>>,
+}
+
+/// The store that a file names; `None` where its secrets are in itself.
+///
+/// # Errors
+/// What is wrong, as the end of a sentence about the file.
+pub fn named_store(file: &Map<String, Value>) -> std::result::Result<Option<SecretStore>, String> {
+    match file.get(STORE_FIELD) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(name)) => match SecretStore::parse(name, STORE_FIELD) {
+            Ok(SecretStore::File) => Ok(None),
+            Ok(store) => Ok(Some(store)),
+            Err(_) => Err(format!(
+                "{STORE_FIELD} is \"{}\", known are keyring, command",
+                printable::text(name)
+            )),
+        },
+        Some(other) => Err(json::wrong_type(STORE_FIELD, other, "a string")),
+    }
+}
+
+/// The file of a login that is whole in a store.
+pub fn without_secrets(login: &Map<String, Value>, store: SecretStore) -> Map<String, Value> {
+    let mut file = public_fields(login);
+    file.insert(STORE_FIELD.to_owned(), Value::from(store.name()));
+    file.insert(SECRETS_DIGEST_FIELD.to_owned(), Value::from(secret_digest(&to_json_line(login))));
+    if let Some(rejection_key) = rejection_key_of(login) {
+        file.insert(REJECTION_KEY_FIELD.to_owned(), Value::from(rejection_key.as_str()));
+    }
+    file
+}
+
+/// The mark of the login that its server may refuse.
+fn rejection_key_of(login: &Map<String, Value>) -> Option<CacheKey> {
+    let inner = |name: &str, within: &str| login.get(name)?.get(within)?.as_object();
+    let source = login.get("source_credentials").and_then(Value::as_object);
+    let token_object = source.or_else(|| inner("credential_source", "openid")).unwrap_or(login);
+    let text = |name: &str| token_object.get(name).and_then(Value::as_str);
+    let refresh_token = Secret::new(text("refresh_token")?);
+    Some(rejection_key(text("client_id")?, &refresh_token))
+}
+
+fn public_fields(login: &Map<String, Value>) -> Map<String, Value> {
+    let public_value = |(name, value): (&String, &Value)| {
+        let value = match value {
+            Value::Object(inner) => Value::Object(public_fields(inner)),
+            value if export_format::is_public(name) => value.clone(),
+            Value::String(_) => Value::from(SECRET_PLACEHOLDER),
+            Value::Null | Value::Bool(_) => value.clone(),
+            Value::Number(_) | Value::Array(_) => return None,
+        };
+        Some((name.clone(), value))
+    };
+    login.iter().filter_map(public_value).collect()
+}
+
+/// A login as a store gets it: one line.
+pub fn to_json_line(login: &Map<String, Value>) -> Zeroizing<Vec<u8>> {
+    let mut text = Zeroizing::new(Vec::with_capacity(8 * 1024));
+    // Values that were read as JSON can be written as JSON.
+    drop(serde_json::to_writer(&mut *text, login));
+    text
+}
+
+fn secret_digest(text: &[u8]) -> String {
+    Sha256::digest(text.trim_ascii()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl ExternalSecret {
+    /// Of the login in this file, whose secrets are in this store.
+    pub fn new(
+        path: PathBuf,
+        account: &str,
+        store: SecretStore,
+        stores: &SecretStores,
+    ) -> ExternalSecret {
+        let (account, stores) = (account.to_owned(), stores.clone());
+        ExternalSecret { path, account, store, stores, cached: RefCell::default() }
+    }
+
+    /// The whole login, where its file reads like this now.
+    ///
+    /// # Errors
+    /// When the store does not give it.
+    pub fn load(&self, file: &Map<String, Value>) -> Result<Map<String, Value>> {
+        let expected_digest =
+            file.get(SECRETS_DIGEST_FIELD).and_then(Value::as_str).unwrap_or_default();
+        let is_cached =
+            self.cached.borrow().as_ref().is_some_and(|(digest, _)| digest == expected_digest);
+        if !is_cached {
+            let text = self.stores.get(self.store, &self.account)?;
+            *self.cached.borrow_mut() = Some((secret_digest(&text), text));
+        }
+        let cached = self.cached.borrow();
+        let text = cached.as_ref().map_or(&[][..], |(_, text)| text.trim_ascii());
+        json::parse_object(text).map_err(|what| {
+            let (store, shown) = (self.store.name(), printable::text(&self.account));
+            Error::no_answer(format!("the {store} store's login of {shown} {what}"))
+                .hint(format!("gauth login --account {shown} --store {store}"))
+        })
+    }
+
+    /// Puts a changed login into the store, and returns what its file is to be then.
+    ///
+    /// # Errors
+    /// When the store does not take it: what it has may be the old login or the new one.
+    pub fn put(&self, login: &Map<String, Value>) -> Result<Map<String, Value>> {
+        let text = to_json_line(login);
+        self.stores.put(self.store, &self.account, &text)?;
+        let file = without_secrets(login, self.store);
+        *self.cached.borrow_mut() = Some((secret_digest(&text), text));
+        Ok(file)
+    }
+
+    /// Where it is.
+    pub fn store(&self) -> SecretStore {
+        self.store
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn map(value: Value) -> Map<String, Value> {
+        match value {
+            Value::Object(map) => map,
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn a_file_without_secrets_has_all_the_rest() {
+        let login = map(json!({
+            "type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r",
+            "scopes": ["openid"], "later": 5, "flag": true,
+            "credential_source": {"openid": {"client_id": "c", "refresh_token": "r", "issuer": "https://i/"}},
+        }));
+        let file = without_secrets(&login, SecretStore::Command);
+        let [digest, mark] = [SECRETS_DIGEST_FIELD, REJECTION_KEY_FIELD]
+            .map(|name| file[name].as_str().expect("a digest").to_owned());
+        assert_eq!(
+            Value::Object(file),
+            json!({
+                "type": "authorized_user", "client_id": "c", "client_secret": SECRET_PLACEHOLDER, "refresh_token": SECRET_PLACEHOLDER,
+                "scopes": ["openid"], "flag": true, "gauth_store": "command", "gauth_secrets": digest, "gauth_mark": mark,
+                "credential_source": {"openid": {"client_id": "c", "refresh_token": SECRET_PLACEHOLDER, "issuer": "https://i/"}},
+            })
+        );
+        assert_ne!(
+            Value::from(digest),
+            without_secrets(&map(json!({"refresh_token": "x"})), SecretStore::Command)
+                [SECRETS_DIGEST_FIELD]
+        );
+    }
+
+    #[test]
+    fn the_store_is_read_from_the_file() {
+        let of = |value| named_store(&map(json!({"gauth_store": value})));
+        assert_eq!(of(json!("keyring")), Ok(Some(SecretStore::Keyring)));
+        assert_eq!(of(json!("file")), Ok(None));
+        assert_eq!(named_store(&Map::new()), Ok(None));
+        assert!(of(json!("drawer")).is_err() && of(json!(5)).is_err());
+    }
+}

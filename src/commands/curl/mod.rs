@@ -1,0 +1,304 @@
+//! `gauth curl`: the real curl, with a token that only the right hosts get.
+
+pub mod request;
+
+use std::ffi::OsString;
+
+use clap::{Args, Command};
+use zeroize::Zeroizing;
+
+use crate::cli;
+use crate::commands::curl::request::{
+    CurlInvocation, CurlTokenKind, DestinationPolicy, QUOTA_PROJECT_HEADER, StderrFilter,
+};
+use crate::commands::print_identity_token::parse_audience;
+use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
+use crate::config::{Config, Overrides};
+use crate::credentials::Credential;
+use crate::discovery;
+use crate::discovery::Discovery;
+use crate::error::{Error, Result};
+use crate::flags::{CacheFlags, CredentialFlags, GeneralFlags, TokenFlags};
+use crate::output::token;
+use crate::tokens::{IdTokenRequest, Token, TokenRequest};
+use crate::world::exec;
+use crate::world::exec::{EnvChange, InheritedPipe};
+use crate::world::{World, env};
+
+/// The command.
+pub const SPEC: CommandSpec = CommandSpec {
+    name: "curl",
+    aliases: &[],
+    about: "curl with a token that only the right hosts get",
+    examples: &[
+        Example("gauth curl -s https://pubsub.googleapis.com/v1/projects/p/topics", "an API"),
+        Example("gauth curl https://svc-abc.run.app/", "Cloud Run"),
+        Example("gauth curl --audience IAP-CLIENT-ID https://app.example.com/", "IAP"),
+        Example("gauth curl --dry-run -d @body.json URL", "sends nothing"),
+    ],
+    description: "\
+From the first word that is no flag of gauth's on, or from --, everything is curl's; so is every flag with one dash. The \
+real curl runs, its status is returned, and what it reads and prints is untouched. The token goes to it through a pipe \
+and stands in no list of processes, no environment and no file.\n\n\
+An access token goes to Google's APIs; an ID token to *.run.app and *.cloudfunctions.net, with the URL's scheme and \
+host for its audience, or where --audience or --id-token send it. Other hosts are named with --allow-host. The \
+project that pays goes along in x-goog-user-project.\n\n\
+URLs are written with their scheme, https, or http to a loopback address. What would take the token elsewhere, or \
+show it, is refused with 9: -K, -k, --resolve, --connect-to, --unix-socket, --location-trusted, -u, --netrc, --trace \
+and the like; .curlrc is not read. With -L, a redirect to another host gets no token (curl 7.83 and later; older ones \
+from 7.58 on send it to another port of the same host). With -v the token is shown as its fingerprint. When a server \
+says 401 and curl tells (-f without -s, -v), the cached token is dropped; nothing is sent twice.",
+    group: CommandGroup::Use,
+    flags: add_flags,
+    run,
+};
+
+/// What is written on the command line.
+#[derive(Debug, Default, Args)]
+#[group(skip)]
+pub(super) struct CurlFlags {
+    /// Flags and URLs, as curl takes them
+    #[arg(last = true, num_args = 0.., value_name = "CURL")]
+    curl: Vec<OsString>,
+    /// An ID token for this audience
+    #[arg(long, value_name = "A")]
+    audience: Option<OsString>,
+    /// An ID token for the host of the URL
+    #[arg(long)]
+    id_token: bool,
+    /// Show what would be sent, and send nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    token: TokenFlags,
+    #[command(flatten)]
+    credential: CredentialFlags,
+    #[command(flatten)]
+    cache: CacheFlags,
+    #[command(flatten)]
+    general: GeneralFlags,
+}
+
+/// Letters are curl's.
+fn add_flags(command: Command) -> Command {
+    let command = CurlFlags::augment_args(command)
+        .mut_arg("allow_host", |arg| arg.hide(false))
+        .mut_arg("verbose", |arg| arg.help("Say what is decided; twice: requests too"));
+    ["help", "quiet", "verbose"]
+        .into_iter()
+        .fold(command, |command, flag| command.mut_arg(flag, |arg| arg.short(None)))
+}
+
+fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
+    let flags: CurlFlags = args.flags()?;
+    let settings = Config::resolve(&flags.overrides(), world)?;
+    let call = request::parse_args(&flags.curl)?;
+    let hosts: Vec<_> = call.destinations().collect();
+    if hosts.is_empty() && flags.dry_run {
+        return Err(Error::usage("no URL is named").hint("gauth curl --dry-run URL").into());
+    }
+    if hosts.is_empty() {
+        // Help, the version, or an error of curl's: no token is needed.
+        return run_curl(&flags.curl, &call, Vec::new(), world).map(|(status, _)| status);
+    }
+    let requested_audience = flags.audience.as_deref().map(parse_audience).transpose()?;
+    let token_kind = request::choose_token_kind(&hosts, requested_audience, flags.id_token)?;
+    flags.check_combination(&token_kind, &call, &settings)?;
+    let request = match &token_kind {
+        CurlTokenKind::AccessToken => {
+            TokenRequest::AccessToken(settings.access_token_request.clone())
+        }
+        CurlTokenKind::IdToken(audience) => TokenRequest::IdToken(IdTokenRequest {
+            audience: Some(audience.clone()),
+            ..IdTokenRequest::default()
+        }),
+    };
+    let broker = settings.broker(world);
+    let found = discovery::credential(&Discovery {
+        config: &settings,
+        broker: &broker,
+        allow_network: true,
+    })?;
+    let credential: &dyn Credential = &*found.credential;
+    check_destinations(&settings, credential, &token_kind, &call)?;
+    let mut token = broker.token(credential, &request)?;
+    token.quota_project = match token_kind {
+        CurlTokenKind::AccessToken => settings.quota_project.or(token.quota_project),
+        CurlTokenKind::IdToken(_) => None,
+    };
+    if flags.dry_run {
+        let text = request::dry_run(&call, &token_kind, &token, broker.now());
+        world.streams.write_result(text.as_bytes())?;
+        return Ok(ExitStatus::SUCCESS);
+    }
+    note_curlrc(world);
+    let headers = header_contents(&call, &token)?;
+    let (status, unauthorized) = run_curl(&flags.curl, &call, headers, world)?;
+    // A token that was made just now would be no better the next time.
+    if unauthorized && token.from_cache {
+        broker.remove_cached_token(credential, &request);
+        world.terminal.warn(
+            "the server answered 401, the cached token is dropped\ntry: the same again, with a new token",
+        );
+    }
+    Ok(status)
+}
+
+impl CurlFlags {
+    /// Whether they go together with each other and with curl's.
+    fn check_combination(
+        &self,
+        token_kind: &CurlTokenKind,
+        call: &CurlInvocation,
+        settings: &Config,
+    ) -> Result<()> {
+        let token = &self.token;
+        let access_token_flags = [
+            (!token.scopes.is_empty(), "--scopes"),
+            (token.subject.is_some(), "--subject"),
+            (token.lifetime.is_some(), "--lifetime"),
+            (!token.downscope.is_empty(), "--downscope"),
+            (token.access_boundary.is_some(), "--access-boundary"),
+        ];
+        if let (CurlTokenKind::IdToken(_), Some((_, flag))) =
+            (token_kind, access_token_flags.iter().find(|flag| flag.0))
+        {
+            return Err(Error::usage(format!(
+                "{flag} is for access tokens, and an ID token is sent"
+            ))
+            .hint(format!("leave {flag} away")));
+        }
+        let credential_on_stdin =
+            settings.credentials.as_ref().is_some_and(|chosen| chosen.value == "-");
+        match credential_on_stdin && call.reads_stdin {
+            true => Err(Error::usage("the credential and curl would both read standard input")
+                .hint("--credentials FILE, or a file behind the @ of curl's")),
+            false => Ok(()),
+        }
+    }
+
+    fn overrides(&self) -> Overrides {
+        Overrides {
+            credential: self.credential.clone(),
+            token: self.token.clone(),
+            cache: self.cache.clone(),
+            general: self.general.clone(),
+            ..Overrides::default()
+        }
+    }
+}
+
+/// Checks the hosts. What the credential says of itself is looked up only where it decides.
+fn check_destinations(
+    settings: &Config,
+    credential: &dyn Credential,
+    token_kind: &CurlTokenKind,
+    call: &CurlInvocation,
+) -> Result<()> {
+    let hosts: Vec<_> = call.destinations().collect();
+    let rules = DestinationPolicy {
+        allowed: &settings.allowed_hosts,
+        universe: settings.universe_domain.as_deref(),
+        account: None,
+    };
+    if rules.check(token_kind, &hosts).is_ok() {
+        return Ok(());
+    }
+    let info = credential.load_info()?;
+    let universe = rules.universe.or(info.universe_domain.as_deref());
+    DestinationPolicy { universe, account: info.account.as_deref(), ..rules }
+        .check(token_kind, &hosts)
+}
+
+/// The headers of each group, as curl reads them from a file.
+fn header_contents(call: &CurlInvocation, token: &Token) -> Result<Vec<Zeroizing<Vec<u8>>>> {
+    let project = token.quota_project.as_deref();
+    if project.is_some_and(|project| project.chars().any(char::is_control)) {
+        return Err(Error::usage("the quota project has a control character")
+            .hint("--quota-project PROJECT"));
+    }
+    let group_headers = |group: &request::RequestGroup| {
+        let project = project.filter(|_| !group.has_header(QUOTA_PROJECT_HEADER));
+        let project = project.map(|project| format!("{QUOTA_PROJECT_HEADER}: {project}\n"));
+        let authorization = token::render_header(token);
+        Zeroizing::new(
+            [&authorization, project.as_deref().unwrap_or_default()].concat().into_bytes(),
+        )
+    };
+    Ok(call.groups.iter().map(group_headers).collect())
+}
+
+/// Runs curl, and says whether a server said 401.
+fn run_curl(
+    args: &[OsString],
+    call: &CurlInvocation,
+    headers: Vec<Zeroizing<Vec<u8>>>,
+    world: &World,
+) -> anyhow::Result<(ExitStatus, bool)> {
+    let header_files: Vec<InheritedPipe> =
+        headers.into_iter().map(InheritedPipe::new).collect::<Result<_>>()?;
+    let args = with_headers(args, call, &header_files);
+    let mut filter = StderrFilter::default();
+    let mut listener = |piece: &[u8]| {
+        let filtered = if piece.is_empty() { filter.finish() } else { filter.push(piece) };
+        world.terminal.write_raw(&filtered);
+    };
+    // Without a reason to stay, gauth becomes curl: streams, signals and status are its own.
+    let ended = match !header_files.is_empty() && (call.verbose || call.fails_on_http_error) {
+        true => exec::run_with_pipes(
+            &args,
+            &environment_changes(call),
+            header_files,
+            Some(&mut listener),
+        ),
+        false => exec::replace_process_with_pipes(&args, &environment_changes(call), header_files),
+    };
+    let status = ended.map(ExitStatus).unwrap_or_else(|mut failure| {
+        if failure.status == 127 {
+            failure.error =
+                failure.error.hint("apt install curl, or your system's package of that name");
+        }
+        cli::report_not_started(&failure, world)
+    });
+    Ok((status, filter.saw_unauthorized))
+}
+
+/// curl's words, with our headers at the head of each group. `-q` is obeyed only as the first: .curlrc may say what
+/// we refuse.
+fn with_headers(
+    args: &[OsString],
+    call: &CurlInvocation,
+    header_files: &[InheritedPipe],
+) -> Vec<OsString> {
+    let mut all: Vec<OsString> = vec!["curl".into(), "-q".into()];
+    let mut rest = args;
+    let mut consumed = 0;
+    for (group, header_file) in call.groups.iter().zip(header_files) {
+        let (before, behind) = rest.split_at(group.first_arg - consumed);
+        all.extend_from_slice(before);
+        all.extend(["-H".into(), format!("@{}", header_file.path()).into()]);
+        (rest, consumed) = (behind, group.first_arg);
+    }
+    all.extend_from_slice(rest);
+    all
+}
+
+/// curl needs no credential of ours. And a proxy would see what goes without TLS, which stays on this machine.
+fn environment_changes(call: &CurlInvocation) -> Vec<EnvChange<'static>> {
+    let secret =
+        [env::GAUTH_CREDENTIALS, env::CLOUDSDK_AUTH_ACCESS_TOKEN, env::GOOGLE_OAUTH_ACCESS_TOKEN];
+    let proxies =
+        ["http_proxy", "all_proxy", "ALL_PROXY"].iter().filter(|_| call.uses_plain_http());
+    let names = secret.iter().map(|variable| &variable.name).chain(proxies);
+    names.map(|name| (*name, None)).collect()
+}
+
+fn note_curlrc(world: &World) {
+    world.terminal.note(|| {
+        let home = world.folders.home.as_ref().map(|home| home.join(".curlrc"));
+        match home.is_some_and(|file| file.exists()) {
+            true => "~/.curlrc is not read: it may lead the token elsewhere".to_owned(),
+            false => "curl runs without .curlrc".to_owned(),
+        }
+    });
+}

@@ -1,0 +1,50 @@
+//! What would be sent, for people to read.
+
+use crate::commands::curl::request::call::CurlInvocation;
+use crate::commands::curl::request::destination::CurlTokenKind;
+use crate::text::duration;
+use crate::text::{printable, secret};
+use crate::tokens::Token;
+
+/// One paragraph for each URL: method, URL, headers; the token as a fingerprint.
+pub fn dry_run(
+    call: &CurlInvocation,
+    token_kind: &CurlTokenKind,
+    token: &Token,
+    now: i64,
+) -> String {
+    let prefix = token.secret.known_prefix();
+    let mut details = vec![match (token_kind, &token.account) {
+        (CurlTokenKind::AccessToken, Some(account)) => {
+            format!("access token of {}", printable::text(account))
+        }
+        (CurlTokenKind::AccessToken, None) => "access token".to_owned(),
+        (CurlTokenKind::IdToken(audience), _) => {
+            format!("ID token for {}", printable::text(audience))
+        }
+    }];
+    details
+        .extend(token.seconds_left(now).map(|left| format!("{} left", duration::humanize(left))));
+    details.push(format!("fingerprint {}", token.secret.fingerprint()));
+    let authorization = format!("authorization: Bearer {prefix}… ({})", details.join(", "));
+    let mut paragraphs = Vec::new();
+    for group in &call.groups {
+        for url in &group.urls {
+            let mut lines = vec![
+                format!("{} {}", printable::text(group.method()), printable::text(url)),
+                authorization.clone(),
+            ];
+            if let (Some(project), false) =
+                (&token.quota_project, group.has_header(QUOTA_PROJECT_HEADER))
+            {
+                lines.push(format!("{QUOTA_PROJECT_HEADER}: {}", printable::text(project)));
+            }
+            lines.extend(group.headers.iter().map(|header| printable::text(header)));
+            paragraphs.push(secret::redact(&lines.join("\n")) + "\n");
+        }
+    }
+    paragraphs.join("\n")
+}
+
+/// The header that names the project which pays.
+pub const QUOTA_PROJECT_HEADER: &str = "x-goog-user-project";

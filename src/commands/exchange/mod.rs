@@ -1,0 +1,166 @@
+//! `gauth exchange`: one token for another (RFC 8693), with every parameter, and the refresh grant.
+
+mod client;
+mod flags;
+mod header;
+mod hidden;
+mod plan;
+mod send;
+
+use std::rc::Rc;
+
+use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
+use crate::config::{Config, Sourced};
+use crate::credentials::static_token::StaticToken;
+use crate::credentials::{Credential, CredentialInfo, impersonated};
+use crate::discovery;
+use crate::error::{Error, Result};
+use crate::flags::OutputFormat;
+use crate::oauth::token::TokenResponse;
+use crate::oauth::token_exchange::ACCESS_TOKEN_TYPE;
+use crate::output::token;
+use crate::output::token::IssuedTokenDetails;
+use crate::tokens::Token;
+use crate::tokens::broker::Broker;
+use crate::world::World;
+
+pub(super) use crate::commands::exchange::flags::ExchangeFlags;
+use crate::commands::exchange::plan::ExchangePlan;
+use crate::commands::exchange::send::ExchangeResult;
+
+/// What an exchange is called in the output, as kind and as source.
+const EXCHANGE_KIND: &str = "exchange";
+
+/// The command.
+pub const SPEC: CommandSpec = CommandSpec {
+    name: "exchange",
+    aliases: &[],
+    about: "one token for another (RFC 8693), or refresh one",
+    examples: &[
+        Example(
+            "gauth exchange --subject-token @oidc.jwt --audience NAME",
+            "a provider's token for Google's",
+        ),
+        Example(
+            "gauth exchange --subject-credentials --options @boundary.json",
+            "a narrower one of your own",
+        ),
+        Example(
+            "gauth exchange --refresh-token @login --client-id ID --client-secret @secret",
+            "a refresh token for an access token",
+        ),
+    ],
+    description: "\
+Sends one request to a token endpoint and prints the token it gives. The endpoint is Google's, \
+https://sts.googleapis.com/v1/token, or the one of --universe-domain; with --endpoint it is any other one that \
+speaks RFC 8693. Nothing is kept: every call is an exchange.\n\n\
+A secret is never a word of the command line. --subject-token, --actor-token, --refresh-token and --client-secret \
+take - for standard input, @FILE, or env:NAME for a variable, and so does --header behind the name, but for -. One of \
+them may be -. --subject-token-file, --subject-token-env and --subject-token-url name the subject token as well; with \
+--workload-identity-provider they name the token for that. --subject-credentials takes an access token of the \
+credential that gauth token would use, from the cache if it is there; the flags under \"Which credential\" choose it.\n\n\
+Types of tokens are given by their last word, as in jwt, id_token or saml2, or as a whole URN. The type of a \
+subject token need not be said of a JWT or of an access token of Google's. At Google's endpoint an access token is asked for \
+unless --requested-token-type says otherwise, and the scope cloud-platform unless --scopes does (none for an access token, \
+which keeps its own); a short scope gets Google's prefix there. Any other server gets what is written, and nothing else.\n\n\
+A client with --client-secret proves itself with HTTP Basic, or with --client-auth body among the fields; without one \
+it only says its name. --client-certificate is shown to an endpoint that asks for one, such as \
+https://sts.mtls.googleapis.com/v1/token. Google's endpoint wants no client but for workforce logins.\n\n\
+With --impersonate-service-account the token that was exchanged is used to get one of that service account, with \
+--scopes and --lifetime. A variable or setting of that name is about the credential of --subject-credentials.\n\n\
+With --refresh-token alone, the refresh grant is sent, at Google's to /v1/oauthtoken. A server may answer with a new \
+refresh token and void the old one: --format json prints it, the other formats warn.\n\n\
+--format json adds issued_token_type and, where the server sent one, refresh_token. A token whose token_type is not \
+Bearer, such as N_A, is printed as text or json only.",
+    group: CommandGroup::Tokens,
+    flags: <ExchangeFlags as clap::Args>::augment_args,
+    run,
+};
+
+fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
+    let flags: ExchangeFlags = args.flags()?;
+    let plan = ExchangePlan::from_flags(&flags)?;
+    let format = flags.output.format.unwrap_or_default();
+    let mut settings = Config::resolve(&flags.overrides(), world)?;
+    // The flag is about what is exchanged; a variable is about the credential that may be exchanged.
+    let chain = settings.impersonation_chain.take_if(|chain| chain.origin.starts_with("--"));
+    if chain.is_some() {
+        // Known before a token that can be used once is used.
+        impersonated::check_lifetime(settings.access_token_request.lifetime)?;
+    }
+    let broker = settings.broker(world);
+    let exchanged = send::execute(&plan, &settings, chain.is_some(), &broker)?;
+    let has_new_refresh_token = exchanged.has_new_refresh_token;
+    let printed = print(exchanged, chain, &settings, &broker, format);
+    // One that is not printed is lost, and the one that was sent may be void.
+    if has_new_refresh_token && (format != OutputFormat::Json || printed.is_err()) {
+        world.terminal.warn(
+            "the server gave a new refresh token, which is not printed; only --format json prints it",
+        );
+    }
+    printed?;
+    Ok(ExitStatus::SUCCESS)
+}
+
+fn print(
+    exchanged: ExchangeResult,
+    chain: Option<Sourced<Vec<String>>>,
+    settings: &Config,
+    broker: &Broker<'_>,
+    format: OutputFormat,
+) -> Result<()> {
+    let (mut token, issued) = match chain {
+        None => token_from_response(exchanged),
+        Some(chain) => impersonated_token(exchanged, &chain.value, settings, broker)?,
+    };
+    token.quota_project = settings.quota_project.clone().or(token.quota_project);
+    token::print_issued_token(&broker.require_min_ttl(token)?, &issued, format, broker.world)
+}
+
+fn token_from_response(exchanged: ExchangeResult) -> (Token, IssuedTokenDetails) {
+    let TokenResponse {
+        access_token,
+        expires_at,
+        scopes,
+        refresh_token,
+        token_type,
+        issued_token_type,
+        ..
+    } = exchanged.token_response;
+    let mut token = Token::new(access_token, EXCHANGE_KIND, expires_at);
+    token.scopes = scopes;
+    token.universe_domain = exchanged.universe_domain;
+    (token, IssuedTokenDetails { token_type, issued_token_type, refresh_token })
+}
+
+/// A token of the last of these service accounts, got with the one that was exchanged.
+fn impersonated_token(
+    exchanged: ExchangeResult,
+    chain: &[String],
+    settings: &Config,
+    broker: &Broker<'_>,
+) -> Result<(Token, IssuedTokenDetails)> {
+    let (source, issued) = token_from_response(exchanged);
+    if !issued.token_type.eq_ignore_ascii_case("bearer") {
+        let message = format!(
+            "the exchange gave a token of type {}, which cannot impersonate a service account",
+            issued.token_type
+        );
+        return Err(Error::unsupported(message).hint(
+            "--requested-token-type access_token, or leave --impersonate-service-account away",
+        ));
+    }
+    let info = CredentialInfo {
+        credential_type: EXCHANGE_KIND.to_owned(),
+        location: "the exchanged token".to_owned(),
+        universe_domain: source.universe_domain,
+        ..CredentialInfo::default()
+    };
+    let source: Rc<dyn Credential> = Rc::new(StaticToken::from_token(source.secret, info));
+    // Not by way of the cache: what is explicit is done.
+    let token = discovery::apply_impersonation(source, chain, settings)?
+        .access_token(&settings.access_token_request, broker)?;
+    let issued =
+        IssuedTokenDetails { issued_token_type: Some(ACCESS_TOKEN_TYPE.to_owned()), ..issued };
+    Ok((token, issued))
+}

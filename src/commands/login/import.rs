@@ -1,0 +1,274 @@
+//! Credential files that become logins of gauth's own: read as discovery reads them, named after whose they are, and
+//! good from any folder.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use crate::accounts::{MAX_CREDENTIAL_FILE_BYTES, SHARED_FIELD};
+use crate::credentials;
+use crate::credentials::Credential;
+use crate::discovery;
+use crate::discovery::Discovery;
+use crate::error::{Error, Result};
+use crate::text::{json, printable};
+use crate::world::private_file;
+
+/// How long standard input may take.
+const STDIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A credential that can be stored.
+#[derive(Debug)]
+pub struct ImportedCredential {
+    /// The name to store it under: its e-mail address, or what stands for one.
+    pub name: String,
+    /// Its JSON.
+    pub json: Map<String, Value>,
+}
+
+/// Reads a credential file, or standard input for `-`. `account` is the name the user wants; one that the credential
+/// has itself it must not contradict. Whose a federated identity or a nameless login is, its servers are asked.
+///
+/// # Errors
+/// What is wrong with the file; usage, for an account that is not the file's, or where there is no name at all.
+pub fn import_file(
+    file: &OsStr,
+    account: Option<&str>,
+    discovery: &Discovery<'_>,
+) -> Result<ImportedCredential> {
+    let (bytes, location) = read_file_or_stdin(file, discovery)?;
+    let options = discovery::parse_options(discovery, location.clone());
+    let credential = credentials::parse(&bytes, &options)?;
+    let mut json = json::parse_object(&bytes).map_err(|what| options.malformed(what))?;
+    // What Google's quickstarts save says neither.
+    json.entry("type").or_insert_with(|| Value::from("authorized_user"));
+    if json.contains_key("refresh_token") {
+        for saved in ["token", "expiry"] {
+            json.remove(saved);
+        }
+        // The file stays where it is, and whoever reads it refreshes the same login.
+        json.insert(SHARED_FIELD.to_owned(), Value::Bool(true));
+    }
+    json.retain(|_, value| !value.is_null());
+    if let Ok(folder) = std::env::current_dir() {
+        make_paths_absolute(&mut json, &folder);
+    }
+    let name = resolve_account_name(&*credential, file, &location, account, discovery)?;
+    Ok(ImportedCredential { name, json })
+}
+
+fn read_file_or_stdin(
+    file: &OsStr,
+    discovery: &Discovery<'_>,
+) -> Result<(Zeroizing<Vec<u8>>, String)> {
+    if file == "-" {
+        let location = "standard input".to_owned();
+        let read = discovery.world().streams.read_stdin(MAX_CREDENTIAL_FILE_BYTES, STDIN_TIMEOUT);
+        return read
+            .map(|bytes| (bytes, location.clone()))
+            .map_err(|fault| fault.to_error(Path::new("-"), &location));
+    }
+    let path = Path::new(file);
+    let location = printable::path(path);
+    let read = private_file::read_user_file(path, MAX_CREDENTIAL_FILE_BYTES);
+    read.map(|bytes| (bytes, location.clone())).map_err(|fault| fault.to_error(path, &location))
+}
+
+/// Whose it is.
+fn resolve_account_name(
+    credential: &dyn Credential,
+    file: &OsStr,
+    location: &str,
+    requested: Option<&str>,
+    discovery: &Discovery<'_>,
+) -> Result<String> {
+    let own = credential.load_info()?.account;
+    match (own, requested) {
+        (Some(own), Some(wanted)) if !own.eq_ignore_ascii_case(wanted) => {
+            let (own, wanted) = (printable::text(&own), printable::text(wanted));
+            return Err(Error::usage(format!(
+                "{location} is a credential of {own}, --account asks for {wanted}"
+            ))
+            .hint("leave --account away"));
+        }
+        (Some(own), _) => return Ok(own),
+        (None, Some(wanted)) => return Ok(wanted.to_owned()),
+        (None, None) => {}
+    }
+    let terminal = &discovery.world().terminal;
+    match credential.fetch_info(discovery.broker).map(|about| about.account) {
+        Ok(Some(name)) => return Ok(name),
+        Ok(None) => {}
+        Err(error) => terminal.warn(&format!("whose {location} is could not be asked, {error}")),
+    }
+    let stem = Path::new(file).file_stem().and_then(OsStr::to_str).filter(|stem| *stem != "-");
+    match stem {
+        Some(stem) => Ok(stem.to_owned()),
+        None => Err(Error::usage(format!("{location}: whose it is cannot be told"))
+            .hint("--account NAME says what it is to be called")),
+    }
+}
+
+/// The files that a credential names, wherever it is read from: paths in it count from the current folder.
+fn make_paths_absolute(login: &mut Map<String, Value>, folder: &Path) {
+    const PATH_FIELDS: [&str; 5] =
+        ["file", "certificate_config_location", "trust_chain_path", "output_file", "ca_cert_path"];
+    const NESTED_FIELDS: [&str; 4] =
+        ["source_credentials", "credential_source", "certificate", "executable"];
+    for (name, value) in login.iter_mut() {
+        match value {
+            Value::String(path) if PATH_FIELDS.contains(&name.as_str()) && !path.is_empty() => {
+                *path = folder.join(&*path).to_string_lossy().into_owned();
+            }
+            // A program is found by its path from here only where it is named by one, and nothing is quoted.
+            Value::String(command) if name == "command" => {
+                let program = command.split(' ').next().unwrap_or_default();
+                if program.contains('/')
+                    && Path::new(program).is_relative()
+                    && !program.contains(['"', '\'', '\\'])
+                {
+                    let folder = folder.to_string_lossy();
+                    if !folder.contains([' ', '"', '\'', '\\']) {
+                        *command = format!("{folder}/{command}");
+                    }
+                }
+            }
+            Value::Object(inner) if NESTED_FIELDS.contains(&name.as_str()) => {
+                make_paths_absolute(inner, folder)
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Overrides};
+    use crate::world::World;
+    use crate::world::env::Env;
+    use crate::world::folders::Folders;
+    use serde_json::json;
+
+    /// What becomes of a file with this content.
+    fn imported(content: &Value, account: Option<&str>) -> Result<ImportedCredential> {
+        let home = tempfile::tempdir().expect("a folder");
+        let mut world = World::real();
+        world.env = Env::Fixed(std::collections::BTreeMap::new());
+        world.folders = Folders { gauth: Some(home.path().join("gauth")), ..Folders::default() };
+        let file = home.path().join("my-login.json");
+        let written = private_file::write_atomic(
+            home.path(),
+            "my-login.json",
+            content.to_string().as_bytes(),
+            private_file::WriteDurability::Disposable,
+            &*world.random,
+        );
+        written.expect("a file");
+        let settings = Config::resolve(&Overrides::default(), &world).expect("settings");
+        let broker = settings.broker(&world);
+        let discovery = Discovery { config: &settings, broker: &broker, allow_network: false };
+        import_file(file.as_os_str(), account, &discovery)
+    }
+
+    fn user(more: Value) -> Value {
+        let mut login = json!({"client_id": "c", "client_secret": "s", "refresh_token": "r"});
+        for (name, value) in more.as_object().expect("fields") {
+            login[name] = value.clone();
+        }
+        login
+    }
+
+    #[test]
+    fn a_login_is_named_after_its_account() {
+        let kept = imported(
+            &user(
+                json!({"account": "Ada@example.com", "token": "t", "expiry": "2026-01-02T03:04:05Z", "rapt_token": null}),
+            ),
+            None,
+        );
+        let kept = kept.expect("imported");
+        assert_eq!(kept.name, "Ada@example.com");
+        let expected = user(
+            json!({"account": "Ada@example.com", "type": "authorized_user", "refresh_token_shared": true}),
+        );
+        assert_eq!(Value::Object(kept.json), expected);
+        let named = imported(&user(json!({})), Some("work")).expect("imported");
+        assert_eq!(named.name, "work");
+        let same = imported(&user(json!({"account": "ada@example.com"})), Some("ADA@example.com"));
+        assert_eq!(same.expect("imported").name, "ada@example.com");
+    }
+
+    #[test]
+    fn a_name_must_not_contradict_and_a_file_must_be_good() {
+        let other = imported(&user(json!({"account": "ada@example.com"})), Some("bob@example.com"));
+        let other = other.expect_err("refused");
+        assert_eq!(other.kind(), crate::ErrorKind::Usage);
+        assert!(
+            other.message().ends_with(
+                "is a credential of ada@example.com, --account asks for bob@example.com"
+            )
+        );
+        for (content, kind) in [
+            (json!({"type": "odd"}), crate::ErrorKind::Malformed),
+            (json!({"installed": {}}), crate::ErrorKind::Malformed),
+            (user(json!({"token_uri": "https://evil.example/"})), crate::ErrorKind::Unsafe),
+        ] {
+            assert_eq!(
+                imported(&content, Some("x")).expect_err("refused").kind(),
+                kind,
+                "{content}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_federated_identity_has_the_name_of_its_service_account_or_its_file() {
+        let source = json!({
+            "type": "external_account",
+            "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "credential_source": {"file": "/run/token"},
+        });
+        assert_eq!(imported(&source, None).expect("imported").name, "my-login");
+        let mut acting = source;
+        acting["service_account_impersonation_url"] = json!(
+            "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/ci@p.iam.gserviceaccount.com:generateAccessToken"
+        );
+        assert_eq!(imported(&acting, None).expect("imported").name, "ci@p.iam.gserviceaccount.com");
+    }
+
+    #[test]
+    fn paths_count_from_the_folder_where_the_file_was_read() {
+        let source = |before: &str| {
+            json!({
+                "source_credentials": {
+                    "ca_cert_path": format!("{before}ca.pem"),
+                    "credential_source": {
+                        "file": format!("{before}x/token"),
+                        "url": "https://idp.example.com/file",
+                        "executable": {"command": format!("{before}bin/give -f x"), "output_file": format!("{before}out")},
+                        "certificate": {"certificate_config_location": format!("{before}c.json"), "trust_chain_path": format!("{before}t.pem")},
+                    },
+                },
+            })
+        };
+        let Value::Object(mut login) = source("") else { panic!("an object") };
+        make_paths_absolute(&mut login, Path::new("/home/ada"));
+        assert_eq!(Value::Object(login.clone()), source("/home/ada/"));
+        make_paths_absolute(&mut login, Path::new("/elsewhere"));
+        assert_eq!(Value::Object(login), source("/home/ada/"));
+    }
+
+    #[test]
+    fn programs_found_by_name_and_quoted_ones_stay() {
+        for command in ["give -f ./x", "'bin/give it' x", "/bin/give x"] {
+            let Value::Object(mut login) = json!({"command": command}) else { panic!("an object") };
+            make_paths_absolute(&mut login, Path::new("/home/ada"));
+            assert_eq!(login["command"], command);
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! User logins: a refresh token and the OAuth client it was made with (RFC 6749, section 6).
+//!
+//! Also the `token.json` that Google's quickstarts save, without `type` and with a token that is used until
+//! its `expiry`.
+
+use crate::accounts::{Origin, RefreshTokenHandle};
+use crate::credentials::login_refresh;
+use crate::credentials::login_refresh::{LockedLogin, LoginContext, SavedAccessToken};
+use crate::credentials::reauth::{ReauthOutcome, ReauthUser, RefreshRequest};
+use crate::credentials::{
+    BROKEN_CREDENTIAL_HINT, Credential, CredentialInfo, ParseOptions, Revocation,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::google::tokeninfo;
+use crate::net::endpoint_policy;
+use crate::net::endpoint_policy::DEFAULT_UNIVERSE;
+use crate::net::url::Url;
+use crate::oauth::token::{RefreshTokenGrant, TokenResponse};
+use crate::oauth::{response, revocation, token as endpoint};
+use crate::text::json::JsonFields;
+use crate::text::secret::Secret;
+use crate::tokens;
+use crate::tokens::broker::Broker;
+use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::{AccessTokenRequest, IdTokenRequest, Token, TokenRequest};
+use crate::world::World;
+
+const CREDENTIAL_TYPE: &str = "authorized_user";
+
+/// A person's login.
+struct AuthorizedUser {
+    info: CredentialInfo,
+    client_id: String,
+    client_secret: Secret,
+    refresh_token: Secret,
+    token_uri: Url,
+    rapt: Option<Secret>,
+    /// What the login was made for, where that is known.
+    scopes: Vec<String>,
+    saved_access_token: Option<SavedAccessToken>,
+    origin: Origin,
+    sign_in_hint: String,
+}
+
+/// Reads the fields of a login.
+///
+/// # Errors
+/// Malformed or unsafe, naming the field.
+pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box<dyn Credential>> {
+    let malformed = |what: String| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
+    let client_id = fields.required("client_id").map_err(malformed)?;
+    let client_secret = fields.required_secret("client_secret").map_err(malformed)?;
+    let refresh_token = fields.required_secret("refresh_token").map_err(malformed)?;
+    let rapt = fields.secret("rapt_token").map_err(malformed)?.filter(|rapt| !rapt.is_empty());
+    let one_line = [
+        ("client_id", !client_id.chars().any(char::is_control)),
+        ("client_secret", client_secret.is_one_line()),
+        ("refresh_token", refresh_token.is_one_line()),
+        ("rapt_token", rapt.as_ref().is_none_or(Secret::is_one_line)),
+    ];
+    if let Some((name, _)) = one_line.iter().find(|(_, is_one_line)| !is_one_line) {
+        return Err(malformed(format!("{name} has a control character")));
+    }
+    let token_uri = fields.text("token_uri").map_err(malformed)?;
+    let universe = fields.text("universe_domain").map_err(malformed)?;
+    let universe =
+        parse_options.resolve_universe_domain(universe.filter(|domain| !domain.is_empty()))?;
+    let account = fields.text("account").map_err(malformed)?;
+    let scopes = fields.string_list("scopes").map_err(malformed)?;
+    let saved_access_token =
+        SavedAccessToken::read(&mut fields, scopes.clone()).map_err(malformed)?;
+    let info = CredentialInfo {
+        credential_type: CREDENTIAL_TYPE.to_owned(),
+        location: parse_options.location.clone(),
+        account: account.filter(|name| !name.is_empty()).or_else(|| parse_options.account.clone()),
+        project: None,
+        quota_project: parse_options.read_quota_project(&mut fields)?,
+        universe_domain: Some(universe),
+        derived_from: None,
+    };
+    Ok(Box::new(AuthorizedUser {
+        info,
+        client_id,
+        client_secret,
+        refresh_token,
+        token_uri: parse_options
+            .token_endpoint(token_uri.as_deref().filter(|uri| !uri.is_empty()))?,
+        rapt,
+        scopes: scopes.unwrap_or_default(),
+        saved_access_token,
+        origin: login_refresh::storage_origin(&mut fields, parse_options),
+        sign_in_hint: parse_options.sign_in_hint.clone(),
+    }))
+}
+
+impl Credential for AuthorizedUser {
+    fn info(&self) -> &CredentialInfo {
+        &self.info
+    }
+
+    fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
+        hasher.add_text(CREDENTIAL_TYPE);
+        hasher.add_text(&self.client_id);
+        hasher.add_text(self.token_uri.as_str());
+        login_refresh::hash_cache_key(&self.origin, &self.refresh_token, hasher);
+        SavedAccessToken::hash_cache_key(self.saved_access_token.as_ref(), hasher);
+    }
+
+    fn access_token(&self, request: &AccessTokenRequest, broker: &Broker<'_>) -> Result<Token> {
+        self.check_supported(request)?;
+        let saved_access_token =
+            self.saved_access_token.as_ref().filter(|_| request.scopes.is_empty());
+        if let Some(token) = saved_access_token
+            .and_then(|saved| saved.usable_token(CREDENTIAL_TYPE, self.refresh_margin(), broker))
+        {
+            broker
+                .world
+                .terminal
+                .note(|| format!("the token saved in {} is used", self.info.location));
+            return Ok(self.info.annotate(token));
+        }
+        let now = broker.now();
+        let granted = self.refresh(&request.scopes, broker)?;
+        self.warn_about_missing_scopes(request, &granted, broker);
+        let mut token = Token::new(granted.access_token, CREDENTIAL_TYPE, granted.expires_at);
+        token.scopes = granted.scopes;
+        token.cacheable = token.expires_at.is_some_and(|end| end > now);
+        Ok(self.info.annotate(token))
+    }
+
+    fn last_rejection(&self, world: &World) -> Option<String> {
+        self.refresh_token_handle().last_rejection(world)
+    }
+
+    fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
+        let refresh_token = self.refresh_token_handle().newest_refresh_token(broker.world)?;
+        let url = match endpoint_policy::is_google_token_endpoint(&self.token_uri) {
+            true => Url::parse(revocation::ENDPOINT),
+            false => revocation::endpoint_beside(&self.token_uri),
+        };
+        let url = url.map_err(|what| {
+            Error::malformed(&self.info.location, format!("token_uri {what}"))
+                .hint(BROKEN_CREDENTIAL_HINT)
+        })?;
+        let response = broker.send(&revocation::google_revocation_request(&url, &refresh_token))?;
+        Ok(Revocation::from_newly_revoked(revocation::read_google_revocation(
+            &response,
+            url.authority(),
+        )?))
+    }
+
+    fn fetch_info(&self, broker: &Broker<'_>) -> Result<CredentialInfo> {
+        let mut info = self.info.clone();
+        if info.account.is_some() {
+            return Ok(info);
+        }
+        let url = match endpoint_policy::is_google_token_endpoint(&self.token_uri) {
+            true => Url::parse(tokeninfo::ENDPOINT),
+            false => tokeninfo::endpoint_beside(&self.token_uri),
+        };
+        let Ok(url) = url else { return Ok(info) };
+        let token =
+            broker.token(self, &TokenRequest::AccessToken(AccessTokenRequest::default()))?;
+        // It is told to those who may see the address: not being told is no failure.
+        let response = broker.send(&tokeninfo::token_info_request(&url, &token.secret));
+        let token_info = response.and_then(|response| {
+            tokeninfo::read_token_info(&response, url.authority(), broker.now())
+        });
+        info.account =
+            token_info.ok().and_then(std::result::Result::ok).and_then(|info| info.account);
+        Ok(info)
+    }
+
+    fn id_token(&self, request: &IdTokenRequest, broker: &Broker<'_>) -> Result<Token> {
+        self.info.check_id_token_options(request)?;
+        if let Some(audience) =
+            request.audience.as_deref().filter(|wanted| *wanted != self.client_id)
+        {
+            let name = self.info.display_name();
+            let audience = crate::text::printable::text(audience);
+            return Err(Error::unsupported(format!(
+                "{name} is a user login, whose ID tokens Google gives to its OAuth client only, not to {audience}"
+            ))
+            .hint("--impersonate-service-account A gives one for any audience; or leave --audiences away"));
+        }
+        self.check_supported(&AccessTokenRequest::default())?;
+        let granted = self.refresh(&[], broker)?;
+        let Some(token) = granted.id_token else {
+            let error = self
+                .info
+                .unsupported_error("give ID tokens: openid was not asked for at its login");
+            return Err(error.hint(self.sign_in_hint.clone()));
+        };
+        Ok(self.info.annotate(Token::from_id_token(token, CREDENTIAL_TYPE)))
+    }
+}
+
+impl AuthorizedUser {
+    fn check_supported(&self, request: &AccessTokenRequest) -> Result<()> {
+        if request.subject.is_some() {
+            let error = self.info.unsupported_error("act for another user (--subject)");
+            return Err(error.hint("use the key of a service account with domain-wide delegation"));
+        }
+        if request.lifetime.is_some() {
+            let error = self.info.unsupported_error("choose how long its tokens live (--lifetime)");
+            return Err(error.hint("leave --lifetime away, Google gives an hour"));
+        }
+        match self.info.universe_domain.as_deref() {
+            None | Some(DEFAULT_UNIVERSE) => Ok(()),
+            Some(other) => Err(self
+                .info
+                .unsupported_error(&format!("be refreshed in the universe {other}"))
+                .hint("use the key of a service account of that universe")),
+        }
+    }
+
+    fn refresh_token_handle(&self) -> RefreshTokenHandle<'_> {
+        RefreshTokenHandle {
+            origin: &self.origin,
+            client_id: &self.client_id,
+            refresh_token: &self.refresh_token,
+            rapt: self.rapt.as_ref(),
+        }
+    }
+
+    fn refresh(&self, scopes: &[String], broker: &Broker<'_>) -> Result<TokenResponse> {
+        let handle = self.refresh_token_handle();
+        // Google's own refresh tokens stay as they are; of somebody else's servers nobody knows.
+        let rotates = !self.token_uri.is_loopback()
+            && !endpoint_policy::is_google_token_endpoint(&self.token_uri);
+        let context = LoginContext {
+            name: self.info.display_name(),
+            sign_in_hint: &self.sign_in_hint,
+            rotates_refresh_tokens: rotates,
+        };
+        let mut locked_login = LockedLogin::acquire(&handle, context, broker)?;
+        let reauth_user = ReauthUser {
+            name: self.info.display_name(),
+            sign_in_hint: &self.sign_in_hint,
+            is_own_login: self.origin.file().is_some(),
+            token_endpoint: &self.token_uri,
+            scopes: if scopes.is_empty() { &self.scopes } else { scopes },
+        };
+        let send =
+            |refresh_request: &RefreshRequest<'_>| self.send_refresh(refresh_request, broker);
+        reauth_user.refresh_with_reauth(&mut locked_login, scopes, &send, broker)
+    }
+
+    fn send_refresh(
+        &self,
+        refresh_request: &RefreshRequest<'_>,
+        broker: &Broker<'_>,
+    ) -> Result<ReauthOutcome> {
+        let refresh = RefreshTokenGrant {
+            client_id: &self.client_id,
+            client_secret: &self.client_secret,
+            refresh_token: refresh_request.refresh_token,
+            scopes: refresh_request.scopes,
+            rapt: refresh_request.rapt,
+        };
+        let request = endpoint::refresh_request(&self.token_uri, &refresh)
+            .retry_policy(refresh_request.retry_policy);
+        let now = broker.now();
+        let response = broker.send(&request)?;
+        let granted = endpoint::read_bearer_response(&response, self.token_uri.authority(), now);
+        match (granted, response::server_error(&response)) {
+            (Ok(granted), _) => Ok(ReauthOutcome::Granted(Box::new(granted))),
+            (Err(error), Some(server_error)) if error.kind() == ErrorKind::Refused => {
+                match server_error.is_reauth_required() {
+                    true => Ok(ReauthOutcome::ReauthRequired),
+                    false => Err(self.explain_rejection(error, &server_error)),
+                }
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    fn explain_rejection(&self, error: Error, server_error: &response::ServerError) -> Error {
+        let name = self.info.display_name();
+        match server_error.code.as_str() {
+            "invalid_grant" => {
+                Error::login_required(name, &server_error.to_string(), &self.sign_in_hint)
+            }
+            "invalid_client" | "unauthorized_client" => error.hint(format!(
+                "check client_id and client_secret in {}, or log in again: {}",
+                self.info.location, self.sign_in_hint
+            )),
+            "invalid_scope" => {
+                error.hint("ask for scopes that were granted at login, or log in with more")
+            }
+            "access_denied" | "admin_policy_enforced" => {
+                error.hint("ask the administrator: a policy blocks this user, app or device")
+            }
+            _ => error.hint_if_none(|| self.sign_in_hint.clone()),
+        }
+    }
+
+    fn warn_about_missing_scopes(
+        &self,
+        request: &AccessTokenRequest,
+        granted: &TokenResponse,
+        broker: &Broker<'_>,
+    ) {
+        let Some(granted_scopes) = &granted.scopes else { return };
+        let missing: Vec<&str> = request
+            .scopes
+            .iter()
+            .map(String::as_str)
+            .filter(|scope| !granted_scopes.iter().any(|given| tokens::is_same_scope(given, scope)))
+            .collect();
+        if !missing.is_empty() {
+            broker.world.terminal.warn(&format!("not granted: {}", missing.join(", ")));
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Subject tokens from a person's login at an OpenID provider, as `gauth login --issuer` stores it: no other program
+//! knows this source.
+
+use crate::credentials::external_account::{SubjectTokenRequest, SubjectTokenSource};
+use crate::credentials::oidc_session::OidcSession;
+use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions, Revocation};
+use crate::error::Result;
+use crate::text::json::JsonFields;
+use crate::text::secret::Secret;
+use crate::tokens::broker::Broker;
+use crate::tokens::cache::CacheKeyHasher;
+use crate::world::World;
+
+/// A login.
+struct OidcLoginSource(OidcSession);
+
+/// Reads the fields of the source.
+///
+/// # Errors
+/// Malformed or unsafe, naming the field.
+pub(super) fn parse(
+    mut source: JsonFields,
+    _: &SubjectTokenRequest,
+    parse_options: &ParseOptions,
+) -> Result<Box<dyn SubjectTokenSource>> {
+    const FIELD_PREFIX: &str = "credential_source.openid";
+    let malformed = |what: String| {
+        parse_options.malformed(format!("credential_source.{what}")).hint(BROKEN_CREDENTIAL_HINT)
+    };
+    let fields = source.object("openid").map_err(malformed)?;
+    let mut fields = fields.ok_or_else(|| {
+        parse_options.malformed(format!("{FIELD_PREFIX} is missing")).hint(BROKEN_CREDENTIAL_HINT)
+    })?;
+    Ok(Box::new(OidcLoginSource(OidcSession::parse(&mut fields, FIELD_PREFIX, parse_options)?)))
+}
+
+impl SubjectTokenSource for OidcLoginSource {
+    fn metrics_name(&self) -> &'static str {
+        "programmatic"
+    }
+
+    fn location(&self) -> String {
+        self.0.location()
+    }
+
+    fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
+        hasher.add_text("openid");
+        self.0.hash_cache_key(hasher);
+    }
+
+    fn last_rejection(&self, world: &World) -> Option<String> {
+        self.0.last_rejection(world)
+    }
+
+    fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
+        self.0.revoke(broker)
+    }
+
+    fn subject_token(&self, _: &SubjectTokenRequest, broker: &Broker<'_>) -> Result<Secret> {
+        self.0.id_token(broker)
+    }
+}

@@ -1,0 +1,304 @@
+//! Workforce logins: people of another identity provider, with a refresh token of Google's STS. Each refresh may
+//! bring the next refresh token.
+
+use crate::accounts::{Origin, RefreshTokenHandle};
+use crate::credentials::external_account::{check_oauth_client, introspection_endpoint};
+use crate::credentials::login_refresh;
+use crate::credentials::login_refresh::{LockedLogin, LoginContext, SavedAccessToken};
+use crate::credentials::{
+    BROKEN_CREDENTIAL_HINT, Credential, CredentialInfo, DEFAULT_SIGN_IN_HINT, ParseOptions,
+    Revocation,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::net::endpoint_policy::EndpointKind;
+use crate::net::message::RetryPolicy;
+use crate::net::url::Url;
+use crate::oauth::token::TokenResponse;
+use crate::oauth::token_exchange;
+use crate::oauth::token_exchange::{ClientAuthentication, TokenExchangeRequest};
+use crate::oauth::{response, revocation, token};
+use crate::text::json::JsonFields;
+use crate::text::secret::Secret;
+use crate::tokens::broker::Broker;
+use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::{AccessTokenRequest, Token};
+use crate::world::World;
+
+const CREDENTIAL_TYPE: &str = "external_account_authorized_user";
+
+/// A person's workforce login.
+struct WorkforceLogin {
+    info: CredentialInfo,
+    refresh_grant: Option<WorkforceRefreshGrant>,
+    token_info_url: Option<Url>,
+    /// Looked at only where it is used.
+    revoke_url: Result<Option<Url>>,
+    saved_access_token: Option<SavedAccessToken>,
+    origin: Origin,
+    sign_in_hint: String,
+}
+
+/// What it takes to get another token.
+struct WorkforceRefreshGrant {
+    client_id: String,
+    client_secret: Secret,
+    refresh_token: Secret,
+    token_url: Url,
+}
+
+/// Reads the fields of a login.
+///
+/// # Errors
+/// Malformed or unsafe, naming the field.
+pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box<dyn Credential>> {
+    let malformed = |what: String| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
+    let own_universe = fields.text("universe_domain").map_err(malformed)?;
+    let own_universe = own_universe.filter(|domain| !domain.is_empty());
+    let universe = parse_options.resolve_universe_domain(own_universe.clone())?;
+    let claimed_universe = own_universe.as_deref();
+    let scopes = fields.string_list("scopes").map_err(malformed)?;
+    let saved_access_token = SavedAccessToken::read(&mut fields, scopes).map_err(malformed)?;
+    let refresh_grant = match fields.has("refresh_token") || saved_access_token.is_none() {
+        true => Some(parse_refresh_grant(&mut fields, &universe, parse_options, claimed_universe)?),
+        false => None,
+    };
+    let token_info_url = fields.text("token_info_url").map_err(malformed)?;
+    let token_info_url = introspection_endpoint(token_info_url, parse_options, claimed_universe)?;
+    let revoke_url = fields.text("revoke_url").map_err(malformed)?.filter(|url| !url.is_empty());
+    let revoke_url = revoke_url
+        .map(|url| {
+            parse_options.checked_endpoint(EndpointKind::Sts, "revoke_url", &url, claimed_universe)
+        })
+        .transpose();
+    let audience = fields.text("audience").map_err(malformed)?;
+    let account = fields.text("account").map_err(malformed)?.filter(|name| !name.is_empty());
+    let info = CredentialInfo {
+        credential_type: CREDENTIAL_TYPE.to_owned(),
+        location: parse_options.location.clone(),
+        account: account.or_else(|| parse_options.account.clone()),
+        quota_project: parse_options.read_quota_project(&mut fields)?,
+        universe_domain: Some(universe),
+        derived_from: audience
+            .as_deref()
+            .and_then(workforce_pool_name)
+            .map(|pool| format!("the workforce pool {pool}")),
+        ..CredentialInfo::default()
+    };
+    // The hints for people of Google's own are of no use to those of another provider.
+    let sign_in_hint =
+        match (&parse_options.origin, parse_options.sign_in_hint == DEFAULT_SIGN_IN_HINT) {
+            (Origin::Own(_) | Origin::OwnExternalSecret(_), _) => {
+                "gauth login --login-config FILE".to_owned()
+            }
+            (Origin::ReadOnly, true) => "gauth login --login-config FILE, or gcloud auth \
+             application-default login --login-config FILE"
+                .to_owned(),
+            (Origin::ReadOnly, false) => parse_options.sign_in_hint.clone(),
+        };
+    let origin = login_refresh::storage_origin(&mut fields, parse_options);
+    Ok(Box::new(WorkforceLogin {
+        info,
+        refresh_grant,
+        token_info_url,
+        revoke_url,
+        saved_access_token,
+        origin,
+        sign_in_hint,
+    }))
+}
+
+fn parse_refresh_grant(
+    fields: &mut JsonFields,
+    universe_domain: &str,
+    parse_options: &ParseOptions,
+    claimed_universe: Option<&str>,
+) -> Result<WorkforceRefreshGrant> {
+    let malformed = |what: String| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
+    let client_id = fields.required("client_id").map_err(malformed)?;
+    let client_secret = fields.required("client_secret").map_err(malformed)?;
+    check_oauth_client(&client_id, &client_secret).map_err(malformed)?;
+    let refresh_token = fields.required("refresh_token").map_err(malformed)?;
+    if refresh_token.chars().any(char::is_control) {
+        return Err(malformed("refresh_token has a control character".to_owned()));
+    }
+    let token_url = fields.text("token_url").map_err(malformed)?.filter(|url| !url.is_empty());
+    let token_url =
+        token_url.unwrap_or_else(|| format!("https://sts.{universe_domain}/v1/oauthtoken"));
+    Ok(WorkforceRefreshGrant {
+        client_id,
+        client_secret: Secret::new(client_secret),
+        refresh_token: Secret::new(refresh_token),
+        token_url: parse_options.checked_endpoint(
+            EndpointKind::Sts,
+            "token_url",
+            &token_url,
+            claimed_universe,
+        )?,
+    })
+}
+
+/// The pool in the name of a provider.
+fn workforce_pool_name(audience: &str) -> Option<String> {
+    let pool = audience.split_once("/workforcePools/")?.1.split('/').next()?;
+    Some(crate::text::printable::text(pool))
+}
+
+impl Credential for WorkforceLogin {
+    fn info(&self) -> &CredentialInfo {
+        &self.info
+    }
+
+    fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
+        hasher.add_text(CREDENTIAL_TYPE);
+        if let Some(refresh_grant) = &self.refresh_grant {
+            hasher.add_text(&refresh_grant.client_id);
+            hasher.add_text(refresh_grant.token_url.as_str());
+            login_refresh::hash_cache_key(&self.origin, &refresh_grant.refresh_token, hasher);
+        }
+        SavedAccessToken::hash_cache_key(self.saved_access_token.as_ref(), hasher);
+    }
+
+    fn access_token(&self, request: &AccessTokenRequest, broker: &Broker<'_>) -> Result<Token> {
+        self.check_supported(request)?;
+        if let Some(token) = self
+            .saved_access_token
+            .as_ref()
+            .and_then(|saved| saved.usable_token(CREDENTIAL_TYPE, self.refresh_margin(), broker))
+        {
+            broker
+                .world
+                .terminal
+                .note(|| format!("the token saved in {} is used", self.info.location));
+            return Ok(self.info.annotate(token));
+        }
+        let name = self.info.display_name();
+        let Some(refresh_grant) = &self.refresh_grant else {
+            let why = "the saved token is over, and there is no refresh token";
+            return Err(Error::login_required(name, why, &self.sign_in_hint));
+        };
+        let handle = self.refresh_token_handle(refresh_grant);
+        let context =
+            LoginContext { name, sign_in_hint: &self.sign_in_hint, rotates_refresh_tokens: true };
+        let granted = LockedLogin::acquire(&handle, context, broker)?.refresh_and_store(
+            |refresh_token, retry_policy| {
+                self.send_refresh(refresh_grant, refresh_token, retry_policy, broker)
+            },
+        )?;
+        let mut token = Token::new(granted.access_token, CREDENTIAL_TYPE, granted.expires_at);
+        token.scopes = granted.scopes;
+        Ok(self.info.annotate(token))
+    }
+
+    fn last_rejection(&self, world: &World) -> Option<String> {
+        self.refresh_token_handle(self.refresh_grant.as_ref()?).last_rejection(world)
+    }
+
+    fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
+        let Some(refresh_grant) = &self.refresh_grant else { return Ok(Revocation::Unsupported) };
+        let refresh_token =
+            self.refresh_token_handle(refresh_grant).newest_refresh_token(broker.world)?;
+        let url = match self.revoke_url.clone()? {
+            Some(url) => url,
+            None => revocation::endpoint_beside(&refresh_grant.token_url).map_err(|what| {
+                Error::malformed(&self.info.location, format!("token_url {what}"))
+                    .hint(BROKEN_CREDENTIAL_HINT)
+            })?,
+        };
+        let client = ClientAuthentication::ClientSecretBasicUnencoded(
+            &refresh_grant.client_id,
+            &refresh_grant.client_secret,
+        );
+        let response =
+            broker.send(&revocation::revocation_request(&url, &refresh_token, client))?;
+        Ok(Revocation::from_newly_revoked(revocation::read_google_revocation(
+            &response,
+            url.authority(),
+        )?))
+    }
+
+    fn fetch_info(&self, broker: &Broker<'_>) -> Result<CredentialInfo> {
+        let mut info = self.info.clone();
+        let (Some(url), None) = (&self.token_info_url, &info.account) else { return Ok(info) };
+        let token = broker.source_token(self)?;
+        let client = self.refresh_grant.as_ref();
+        let client = client.map(|known| {
+            ClientAuthentication::ClientSecretBasicUnencoded(&known.client_id, &known.client_secret)
+        });
+        // Google tells it to its own clients only: not being told is no failure.
+        let response =
+            broker.send(&token_exchange::introspection_request(url, &token.secret, client));
+        let principal = response.and_then(|response| {
+            token_exchange::read_introspected_username(&response, url.authority())
+        });
+        info.account = principal.ok().flatten();
+        Ok(info)
+    }
+}
+
+impl WorkforceLogin {
+    fn refresh_token_handle<'a>(
+        &'a self,
+        refresh_grant: &'a WorkforceRefreshGrant,
+    ) -> RefreshTokenHandle<'a> {
+        RefreshTokenHandle {
+            origin: &self.origin,
+            client_id: &refresh_grant.client_id,
+            refresh_token: &refresh_grant.refresh_token,
+            rapt: None,
+        }
+    }
+
+    fn check_supported(&self, request: &AccessTokenRequest) -> Result<()> {
+        for (is_set, action) in [
+            (request.subject.is_some(), "act for another user (--subject)"),
+            (request.lifetime.is_some(), "choose how long its tokens live (--lifetime)"),
+            (!request.scopes.is_empty(), "choose scopes (--scopes): they were chosen at the login"),
+        ] {
+            if is_set {
+                let hint = "leave the flag away, or name a service account with --impersonate-service-account";
+                return Err(self.info.unsupported_error(action).hint(hint));
+            }
+        }
+        Ok(())
+    }
+
+    fn send_refresh(
+        &self,
+        refresh_grant: &WorkforceRefreshGrant,
+        refresh_token: &Secret,
+        retry_policy: RetryPolicy,
+        broker: &Broker<'_>,
+    ) -> Result<TokenResponse> {
+        let token_request = TokenExchangeRequest {
+            grant_type: Some(token_exchange::REFRESH_TOKEN_GRANT_TYPE),
+            refresh_token: Some(refresh_token),
+            client_authentication: Some(ClientAuthentication::ClientSecretBasicUnencoded(
+                &refresh_grant.client_id,
+                &refresh_grant.client_secret,
+            )),
+            ..TokenExchangeRequest::default()
+        };
+        let now = broker.now();
+        let response = broker.send(
+            &token_exchange::token_exchange_request(&refresh_grant.token_url, &token_request)
+                .retry_policy(retry_policy),
+        )?;
+        token::read_bearer_response(&response, refresh_grant.token_url.authority(), now).map_err(
+            |error| match response::server_error(&response) {
+                Some(server_error)
+                    if error.kind() == ErrorKind::Refused
+                        && server_error.code == "invalid_grant" =>
+                {
+                    Error::login_required(
+                        self.info.display_name(),
+                        &server_error.to_string(),
+                        &self.sign_in_hint,
+                    )
+                }
+                _ => error.hint_if_none(|| {
+                    format!("check client_id and client_secret in {}", self.info.location)
+                }),
+            },
+        )
+    }
+}

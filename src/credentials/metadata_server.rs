@@ -1,0 +1,160 @@
+//! The account of the machine: tokens from the metadata server.
+
+use crate::credentials::{Credential, CredentialInfo};
+use crate::error::{Error, ErrorKind, Result};
+use crate::google::metadata;
+use crate::net::endpoint_policy::DEFAULT_UNIVERSE;
+use crate::tokens::broker::Broker;
+use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::{AccessTokenRequest, IdTokenRequest, Token};
+
+/// Seconds a cached token must have left. The server hands out the same token until four minutes before its
+/// end: asking earlier gives nothing new.
+const REFRESH_MARGIN_SECONDS: i64 = 225;
+
+/// A service account attached to this machine.
+pub struct MetadataServerCredential {
+    info: CredentialInfo,
+    /// Host and port of the server.
+    server_authority: String,
+    /// `default`, or an e-mail.
+    account: String,
+    /// Tells one start of the machine from the next: another account may be attached meanwhile.
+    boot_id: Option<String>,
+    /// The universe the user named, which the server's must be.
+    required_universe: Option<String>,
+}
+
+impl MetadataServerCredential {
+    /// The server at `base` (host and port), with the chosen account or its default one.
+    pub fn new(
+        server_authority: String,
+        account: Option<&str>,
+        boot_id: Option<String>,
+        required_universe: Option<String>,
+    ) -> MetadataServerCredential {
+        let info = CredentialInfo {
+            credential_type: "metadata".to_owned(),
+            location: format!(
+                "the metadata server {}",
+                crate::text::printable::text(&server_authority)
+            ),
+            account: account.map(str::to_owned),
+            universe_domain: required_universe.clone(),
+            ..CredentialInfo::default()
+        };
+        let account = account.unwrap_or("default").to_owned();
+        MetadataServerCredential { info, server_authority, account, boot_id, required_universe }
+    }
+
+    fn fetch_value(&self, path: &str, broker: &Broker<'_>) -> Result<Option<String>> {
+        let request = metadata::value_request(&self.server_authority, path)?;
+        let response = broker.send(&request)?;
+        metadata::read_value(&response, request.url.authority())
+    }
+
+    fn check_supported(&self, request: &AccessTokenRequest, broker: &Broker<'_>) -> Result<()> {
+        if request.subject.is_some() {
+            let error = self.info.unsupported_error("act for a user (--subject)");
+            return Err(error.hint("use the key of a service account with domain-wide delegation"));
+        }
+        if request.lifetime.is_some() {
+            let error = self.info.unsupported_error("choose how long its tokens live (--lifetime)");
+            return Err(error.hint("leave --lifetime away, the server decides"));
+        }
+        let Some(required_universe) = &self.required_universe else { return Ok(()) };
+        let found = self.fetch_value("universe/universe-domain", broker)?;
+        let found = found.unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned());
+        match found == *required_universe {
+            true => Ok(()),
+            false => {
+                let found = crate::text::printable::redacted(&found);
+                let message =
+                    format!("this machine is in the universe {found}, not {required_universe}");
+                Err(Error::unsupported(message).hint("leave --universe-domain away"))
+            }
+        }
+    }
+}
+
+impl Credential for MetadataServerCredential {
+    fn info(&self) -> &CredentialInfo {
+        &self.info
+    }
+
+    fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
+        hasher.add_text("metadata");
+        hasher.add_text(&self.server_authority);
+        hasher.add_text(&self.account);
+        hasher.add_optional(self.boot_id.as_deref());
+        hasher.add_optional(self.required_universe.as_deref());
+    }
+
+    fn refresh_margin(&self) -> i64 {
+        REFRESH_MARGIN_SECONDS
+    }
+
+    fn access_token(&self, request: &AccessTokenRequest, broker: &Broker<'_>) -> Result<Token> {
+        self.check_supported(request, broker)?;
+        let now = broker.now();
+        let http_request =
+            metadata::access_token_request(&self.server_authority, &self.account, &request.scopes)?;
+        let response = broker.send(&http_request)?;
+        let granted = metadata::read_access_token(&response, http_request.url.authority(), now)
+            .map_err(|error| self.explain_not_found(error))?;
+        let mut token = Token::new(granted.access_token, "metadata", granted.expires_at);
+        token.scopes = granted.scopes;
+        Ok(self.info.annotate(token))
+    }
+
+    fn id_token(&self, request: &IdTokenRequest, broker: &Broker<'_>) -> Result<Token> {
+        self.info.check_id_token_options(&IdTokenRequest {
+            full_format: None,
+            include_licenses: false,
+            ..request.clone()
+        })?;
+        let Some(audience) = &request.audience else {
+            return Err(self.info.missing_audience_error());
+        };
+        self.check_supported(&AccessTokenRequest::default(), broker)?;
+        let full_format = request.full_format.unwrap_or(false);
+        let http_request = metadata::id_token_request(
+            &self.server_authority,
+            &self.account,
+            audience,
+            full_format,
+            request.include_licenses,
+        )?;
+        let response = broker.send(&http_request)?;
+        let token = metadata::read_id_token(&response, http_request.url.authority())
+            .map_err(|error| self.explain_not_found(error))?;
+        Ok(self.info.annotate(Token::from_id_token(token, "metadata")))
+    }
+
+    fn fetch_info(&self, broker: &Broker<'_>) -> Result<CredentialInfo> {
+        let mut info = self.info.clone();
+        info.account = self.fetch_value(&metadata::email_path(&self.account), broker)?;
+        info.project = self.fetch_value("project/project-id", broker)?;
+        let universe = self.fetch_value("universe/universe-domain", broker)?;
+        info.universe_domain = universe.or_else(|| Some(DEFAULT_UNIVERSE.to_owned()));
+        Ok(info)
+    }
+}
+
+impl MetadataServerCredential {
+    /// An account the server does not have is an account that was found nowhere.
+    fn explain_not_found(&self, error: Error) -> Error {
+        match (error.http_status(), self.info.account.as_deref()) {
+            (Some(404), Some(account)) => Error::new(
+                ErrorKind::NoCredential,
+                format!(
+                    "{} is no login of gauth or gcloud, and {} has no such account",
+                    crate::text::printable::text(account),
+                    self.info.location
+                ),
+            )
+            .hint("gauth status lists what there is"),
+            _ => error,
+        }
+    }
+}

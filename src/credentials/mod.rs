@@ -1,0 +1,529 @@
+//! Credentials: one file per kind. A kind knows its own fields and which requests answer them. It does not
+//! know files, caches or formats.
+
+pub mod access_boundary;
+pub mod authorized_user;
+pub mod downscoped;
+pub mod external_account;
+pub mod external_account_authorized_user;
+pub mod gcloud_account;
+pub mod gdch_service_account;
+pub mod impersonated;
+pub mod lazy;
+mod login_refresh;
+pub mod metadata_server;
+mod oidc_login;
+pub mod oidc_session;
+mod reauth;
+pub mod service_account;
+pub mod source;
+pub mod static_token;
+pub mod unparsed;
+
+use serde_json::{Map, Value};
+
+use crate::accounts::Origin;
+use crate::accounts::secrets::{SecretStores, external};
+use crate::credentials::external_account::provider::check_visible_ascii;
+use crate::error::{Error, Result};
+use crate::net::endpoint_policy;
+use crate::net::endpoint_policy::{EndpointKind, EndpointPolicy};
+use crate::net::message::ClientCertificate;
+use crate::net::url::Url;
+use crate::text::json;
+use crate::text::json::JsonFields;
+use crate::tokens::broker::Broker;
+use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::{AccessTokenRequest, IdTokenRequest, SelfSignedRequest, Token, TokenRequest};
+use crate::world::World;
+
+/// Seconds a cached token must have left, as gcloud has it.
+pub const DEFAULT_REFRESH_MARGIN_SECONDS: i64 = 300;
+
+/// Something that can mint tokens. What a kind cannot do says so.
+pub trait Credential {
+    /// What is known of it without asking anybody.
+    fn info(&self) -> &CredentialInfo;
+
+    /// Adds everything that decides its tokens to a cache key.
+    fn hash_cache_key(&self, hasher: &mut CacheKeyHasher);
+
+    /// Whether its tokens are kept.
+    fn is_cacheable(&self) -> bool {
+        true
+    }
+
+    /// Least life of a cached token, in seconds.
+    fn refresh_margin(&self) -> i64 {
+        DEFAULT_REFRESH_MARGIN_SECONDS
+    }
+
+    /// An access token.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn access_token(&self, request: &AccessTokenRequest, broker: &Broker<'_>) -> Result<Token>;
+
+    /// Gets what it needs of another credential, before the broker takes the lock of this one's token: nobody
+    /// may hold two of them.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn prepare(&self, _: &TokenRequest, _: &Broker<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// What servers are shown in its name (mutual TLS).
+    ///
+    /// # Errors
+    /// When certificate and key cannot be used.
+    fn client_certificate(&self, _: &World) -> Result<Option<ClientCertificate>> {
+        Ok(None)
+    }
+
+    /// A JWT signed with its own key.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn self_signed_jwt(&self, _: &SelfSignedRequest, _: &Broker<'_>) -> Result<Token> {
+        Err(self.info().unsupported_error("sign a token itself").hint(
+            "use the key of a service account (--credentials KEY.json), \
+             or leave --audience and --self-signed away",
+        ))
+    }
+
+    /// An ID token (OpenID Connect Core 1.0, section 2).
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn id_token(&self, _: &IdTokenRequest, _: &Broker<'_>) -> Result<Token> {
+        Err(self.info().unsupported_error("give ID tokens").hint(
+            "act as a service account, which can: --impersonate-service-account ci@my-project.iam.gserviceaccount.com",
+        ))
+    }
+
+    /// What is known of it without asking a server; unlike `about`, this may open files.
+    ///
+    /// # Errors
+    /// When it turns out to be unusable.
+    fn load_info(&self) -> Result<CredentialInfo> {
+        Ok(self.info().clone())
+    }
+
+    /// In what words its server refused this very login, as far as that is remembered: nobody is asked.
+    fn last_rejection(&self, _: &World) -> Option<String> {
+        None
+    }
+
+    /// Ends the login at its server. The caller holds the lock of the login.
+    ///
+    /// # Errors
+    /// When the server does not answer, or refuses.
+    fn revoke(&self, _: &Broker<'_>) -> Result<Revocation> {
+        Ok(Revocation::Unsupported)
+    }
+
+    /// What only a server can tell: account, project, universe.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    fn fetch_info(&self, _: &Broker<'_>) -> Result<CredentialInfo> {
+        self.load_info()
+    }
+}
+
+/// What came of ending a login at its server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revocation {
+    /// It is over.
+    Revoked,
+    /// It was over before.
+    AlreadyRevoked,
+    /// This kind can only be forgotten here.
+    Unsupported,
+}
+
+impl Revocation {
+    /// What the server's answer means: the login ended now, or was not known any more.
+    fn from_newly_revoked(newly_revoked: bool) -> Revocation {
+        if newly_revoked { Revocation::Revoked } else { Revocation::AlreadyRevoked }
+    }
+}
+
+/// What is known of a credential.
+#[derive(Debug, Clone, Default)]
+pub struct CredentialInfo {
+    /// Its `type` in Google's JSON, or what stands for it.
+    pub credential_type: String,
+    /// The file, variable or server it came from, for errors.
+    pub location: String,
+    /// Whose it is.
+    pub account: Option<String>,
+    /// The project it belongs to.
+    pub project: Option<String>,
+    /// The project that pays for requests made with it.
+    pub quota_project: Option<String>,
+    /// The universe its APIs are in.
+    pub universe_domain: Option<String>,
+    /// What it comes to its tokens by, where that is not itself: "ada@example.com, a user login".
+    pub derived_from: Option<String>,
+}
+
+impl CredentialInfo {
+    /// The account, or failing that the place, for sentences.
+    pub fn display_name(&self) -> &str {
+        self.account.as_deref().unwrap_or(&self.location)
+    }
+
+    /// Exit 7: the beginning of "KIND of NAME cannot WHAT".
+    pub fn unsupported_error(&self, action: &str) -> Error {
+        let type_name = credential_type_name(&self.credential_type);
+        Error::unsupported(format!("{} is {type_name}, which cannot {action}", self.display_name()))
+    }
+
+    /// Exit 2: an ID token is for somebody.
+    pub fn missing_audience_error(&self) -> Error {
+        Error::usage(format!(
+            "an ID token of {} is for somebody, and nobody is named",
+            self.display_name()
+        ))
+        .hint("--audiences https://SERVICE-HASH-REGION.a.run.app, the URL of the service")
+    }
+
+    /// Refuses the wishes about ID tokens that only the metadata server and IAM can meet.
+    ///
+    /// # Errors
+    /// Exit 7, naming the flag.
+    pub fn check_id_token_options(&self, request: &IdTokenRequest) -> Result<()> {
+        for (is_set, flag, supported_by) in [
+            (
+                request.full_format.is_some(),
+                "--token-format",
+                "the metadata server of Compute Engine",
+            ),
+            (
+                request.include_licenses,
+                "--include-license",
+                "the metadata server of Compute Engine",
+            ),
+            (request.include_email.is_some(), "--include-email", "an impersonated service account"),
+        ] {
+            if is_set {
+                let error = self.unsupported_error(&format!("obey {flag}"));
+                return Err(error.hint(format!("leave {flag} away, it is for {supported_by}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Stamps a token with what is known.
+    pub fn annotate(&self, mut token: Token) -> Token {
+        token.account = self.account.clone();
+        token.universe_domain = self.universe_domain.clone();
+        token.quota_project = self.quota_project.clone();
+        token
+    }
+}
+
+/// A kind as people say it.
+pub fn credential_type_name(credential_type: &str) -> &str {
+    match credential_type {
+        "authorized_user" => "a user login",
+        "service_account" => "a service account",
+        "access_token" => "a ready token",
+        "metadata" => "the metadata server's account",
+        "external_account" => "a federated identity",
+        "external_account_authorized_user" => "a workforce login",
+        "impersonated_service_account" => "an impersonated service account",
+        "gdch_service_account" => "a service account of Google Distributed Cloud",
+        oidc_session::CREDENTIAL_TYPE => "a login at another provider",
+        other => other,
+    }
+}
+
+/// What decides how a credential's JSON is understood, besides the JSON.
+#[derive(Debug, Clone)]
+pub struct ParseOptions {
+    /// The file or variable, for errors.
+    pub location: String,
+    /// Where it came from, and so where a rotated refresh token goes.
+    pub origin: Origin,
+    /// The token endpoint chosen by variable or property, over the file's own.
+    pub token_endpoint_override: Option<Url>,
+    /// Other services of Google's at another place than usual.
+    pub endpoint_overrides: EndpointOverrides,
+    /// Hosts that may receive this credential's secrets besides Google's.
+    pub allowed_hosts: Vec<String>,
+    /// The universe chosen by flag or variable, over the file's own.
+    pub universe_domain: Option<String>,
+    /// Whether service accounts sign their own access tokens.
+    pub use_self_signed_jwt: bool,
+    /// What to do when a person has to sign in again.
+    pub sign_in_hint: String,
+    /// The project that pays, where the JSON itself names none.
+    pub quota_project: Option<String>,
+    /// The name it is stored under, where the JSON itself has none.
+    pub account: Option<String>,
+    /// What of the environment decides whose tokens these are: the keys of AWS's programs.
+    pub aws_access_key_id: Option<String>,
+    /// The way to the secrets that a file of ours leaves to another store.
+    pub secret_stores: Option<SecretStores>,
+}
+
+/// Google's services at the places the user moved them to, as gcloud's variables can.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EndpointOverrides {
+    /// In place of `https://sts.googleapis.com/`.
+    pub sts: Option<Url>,
+    /// In place of `https://iamcredentials.googleapis.com/`.
+    pub iam_credentials: Option<Url>,
+    /// The whole URL that tells whose a federated token is.
+    pub introspection_endpoint: Option<Url>,
+}
+
+impl EndpointOverrides {
+    /// The root of IAM Service Account Credentials in a universe.
+    pub fn iam_credentials_url(&self, universe_domain: &str) -> String {
+        match &self.iam_credentials {
+            Some(endpoint_override) => endpoint_override.as_str().to_owned(),
+            None => format!("https://iamcredentials.{universe_domain}"),
+        }
+    }
+
+    /// The exchange endpoint in a universe.
+    ///
+    /// # Errors
+    /// Usage, when the universe makes no URL.
+    pub fn token_exchange_url(&self, universe_domain: &str) -> Result<Url> {
+        self.sts_url(universe_domain, "token")
+    }
+
+    /// Where refresh tokens of the STS's own are taken in a universe: those of workforce logins.
+    ///
+    /// # Errors
+    /// Usage, when the universe makes no URL.
+    pub fn refresh_url(&self, universe_domain: &str) -> Result<Url> {
+        self.sts_url(universe_domain, "oauthtoken")
+    }
+
+    fn sts_url(&self, universe_domain: &str, path: &str) -> Result<Url> {
+        let default_url = Url::parse(&format!("https://sts.{universe_domain}/v1/{path}"));
+        let url = default_url.and_then(|default_url| match &self.sts {
+            Some(endpoint_override) => default_url.with_base(endpoint_override),
+            None => Ok(default_url),
+        });
+        url.map_err(|what| {
+            Error::usage(format!(
+                "the URL of the STS in {} {what}",
+                crate::text::printable::text(universe_domain)
+            ))
+            .hint("check --universe-domain")
+        })
+    }
+}
+
+impl ParseOptions {
+    /// The plainest setting for a credential found at `place`.
+    pub fn new(location: impl Into<String>) -> ParseOptions {
+        ParseOptions {
+            location: location.into(),
+            origin: Origin::ReadOnly,
+            token_endpoint_override: None,
+            endpoint_overrides: EndpointOverrides::default(),
+            allowed_hosts: Vec::new(),
+            universe_domain: None,
+            use_self_signed_jwt: false,
+            sign_in_hint: DEFAULT_SIGN_IN_HINT.to_owned(),
+            quota_project: None,
+            account: None,
+            aws_access_key_id: None,
+            secret_stores: None,
+        }
+    }
+
+    /// The project that pays: the credential's, or that of where it was found. It will stand in a header.
+    fn read_quota_project(&self, fields: &mut JsonFields) -> Result<Option<String>> {
+        let malformed = |what: String| self.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
+        let field = "quota_project_id";
+        let from_file = fields.text(field).map_err(malformed)?.filter(|own| !own.is_empty());
+        if let Some(from_file) = &from_file {
+            check_visible_ascii(from_file).map_err(|what| malformed(format!("{field} {what}")))?;
+        }
+        Ok(from_file.or_else(|| self.quota_project.clone()))
+    }
+
+    /// Adds what decides a token besides the credential's own content.
+    fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
+        hasher.add_optional(self.token_endpoint_override.as_ref().map(Url::as_str));
+        hasher.add_optional(self.universe_domain.as_deref());
+        hasher.add_text(if self.use_self_signed_jwt { "signs" } else { "asks" });
+        for endpoint_override in
+            [&self.endpoint_overrides.sts, &self.endpoint_overrides.iam_credentials]
+        {
+            hasher.add_optional(endpoint_override.as_ref().map(Url::as_str));
+        }
+        hasher.add_optional(self.aws_access_key_id.as_deref());
+        // A host that was allowed once is not allowed for ever.
+        for host in &self.allowed_hosts {
+            hasher.add_text(host);
+        }
+    }
+
+    /// An error about this credential's content.
+    pub fn malformed(&self, what: impl std::fmt::Display) -> Error {
+        Error::malformed(&self.location, what)
+    }
+
+    /// The token endpoint: chosen, or the credential's, or Google's.
+    fn token_endpoint(&self, token_uri: Option<&str>) -> Result<Url> {
+        if let Some(endpoint_override) = &self.token_endpoint_override {
+            return Ok(endpoint_override.clone());
+        }
+        let text = token_uri.unwrap_or(crate::oauth::token::ENDPOINT);
+        self.checked_endpoint(EndpointKind::OAuthToken, "token_uri", text, None)
+    }
+
+    /// An endpoint the credential names, checked, and moved to where the user wants that service to be.
+    /// `claimed` is the universe the credential says it is of.
+    pub(crate) fn checked_endpoint(
+        &self,
+        kind: EndpointKind,
+        field: &str,
+        text: &str,
+        claimed_universe: Option<&str>,
+    ) -> Result<Url> {
+        let policy = EndpointPolicy {
+            location: &self.location,
+            allowed_hosts: &self.allowed_hosts,
+            trusted_universe: self.universe_domain.as_deref(),
+            claimed_universe,
+        };
+        let url = policy.check_endpoint(kind, field, text)?;
+        let endpoint_override = match kind {
+            EndpointKind::Sts => &self.endpoint_overrides.sts,
+            EndpointKind::IamCredentials => &self.endpoint_overrides.iam_credentials,
+            _ => &None,
+        };
+        match endpoint_override {
+            // A loopback address is where somebody put it already.
+            Some(endpoint_override) if !url.is_loopback() => url
+                .with_base(endpoint_override)
+                .map_err(|what| self.malformed(format!("{field} {what}"))),
+            _ => Ok(url),
+        }
+    }
+
+    /// The universe: chosen, or the credential's, or the default.
+    fn resolve_universe_domain(&self, from_file: Option<String>) -> Result<String> {
+        if let Some(domain) = &from_file {
+            endpoint_policy::check_universe_domain(domain).map_err(|what| {
+                self.malformed(format!("universe_domain {what}")).hint(BROKEN_CREDENTIAL_HINT)
+            })?;
+        }
+        match (&self.universe_domain, from_file) {
+            (Some(chosen), Some(domain)) if *chosen != domain => Err(Error::unsupported(format!(
+                "{}: this credential belongs to the universe {domain}, not {chosen}",
+                self.location
+            ))
+            .hint("leave --universe-domain and GOOGLE_CLOUD_UNIVERSE_DOMAIN away")),
+            (Some(chosen), _) => Ok(chosen.clone()),
+            (None, Some(domain)) => Ok(domain),
+            (None, None) => Ok(endpoint_policy::DEFAULT_UNIVERSE.to_owned()),
+        }
+    }
+}
+
+/// What makes another login where nobody says more than that there was one.
+pub const DEFAULT_SIGN_IN_HINT: &str = "gauth login, or gcloud auth application-default login";
+
+/// What to do about most broken credential files.
+pub const BROKEN_CREDENTIAL_HINT: &str =
+    "download or make the credential again; gauth help sources lists what is read";
+
+type ParseCredential = fn(JsonFields, &ParseOptions) -> Result<Box<dyn Credential>>;
+
+/// The kinds that come as JSON, by their `type`.
+const PARSERS_BY_TYPE: &[(&str, ParseCredential)] = &[
+    ("authorized_user", authorized_user::parse),
+    ("service_account", service_account::parse),
+    ("external_account", external_account::parse),
+    ("external_account_authorized_user", external_account_authorized_user::parse),
+    ("impersonated_service_account", impersonated::parse),
+    ("gdch_service_account", gdch_service_account::parse),
+    (oidc_session::CREDENTIAL_TYPE, oidc_login::parse),
+];
+
+/// Reads a credential from the text of its JSON.
+///
+/// # Errors
+/// Malformed, naming place and field; unsafe, for an endpoint that is not Google's.
+pub fn parse(bytes: &[u8], parse_options: &ParseOptions) -> Result<Box<dyn Credential>> {
+    let map = json::parse_object(bytes)
+        .map_err(|what| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT))?;
+    parse_object(map, parse_options)
+}
+
+/// Reads a credential from its JSON object.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_object(
+    map: Map<String, Value>,
+    parse_options: &ParseOptions,
+) -> Result<Box<dyn Credential>> {
+    if map.contains_key(external::STORE_FIELD) && matches!(parse_options.origin, Origin::ReadOnly) {
+        let what = "this is an account of gauth's whose secrets are in another store";
+        return Err(parse_options
+            .malformed(what)
+            .hint("gauth token --account ACCOUNT, by its name"));
+    }
+    let mut fields = JsonFields::new(map);
+    let credential_type = fields
+        .text("type")
+        .map_err(|what| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT))?;
+    let Some(credential_type) = credential_type else {
+        return parse_untyped(fields, parse_options);
+    };
+    match PARSERS_BY_TYPE.iter().find(|(name, _)| *name == credential_type) {
+        Some((_, parse)) => parse(fields, parse_options),
+        None if credential_type == "service_account_p12" => Err(Error::unsupported(format!(
+            "{}: keys in P12 files are not read",
+            parse_options.location
+        ))
+        .hint("make a new key of the account, as JSON")),
+        None if credential_type == crate::login::workforce::CONFIG_TYPE => {
+            let file = crate::text::printable::text(&parse_options.location);
+            Err(parse_options
+                .malformed("this is a login configuration, which can start a login but is none")
+                .hint(format!("gauth login --login-config {file}")))
+        }
+        None => {
+            let known: Vec<&str> = PARSERS_BY_TYPE.iter().map(|(name, _)| *name).collect();
+            let kind = crate::text::printable::text(&credential_type);
+            Err(parse_options
+                .malformed(format!("type is \"{kind}\", known are {}", known.join(", ")))
+                .hint(BROKEN_CREDENTIAL_HINT))
+        }
+    }
+}
+
+/// Files without `type`: what Google's quickstarts save, and OAuth clients taken for credentials.
+fn parse_untyped(
+    mut fields: JsonFields,
+    parse_options: &ParseOptions,
+) -> Result<Box<dyn Credential>> {
+    for kind in ["installed", "web"] {
+        if matches!(fields.value(kind), Some(Value::Object(_))) {
+            let file = crate::text::printable::text(&parse_options.location);
+            return Err(parse_options
+                .malformed("this is an OAuth client, which can start a login but is none")
+                .hint(format!("gauth login --client-id-file {file}")));
+        }
+    }
+    match fields.has("refresh_token") {
+        true => authorized_user::parse(fields, parse_options),
+        false => Err(parse_options
+            .malformed("type is missing, this is no credential")
+            .hint(BROKEN_CREDENTIAL_HINT)),
+    }
+}

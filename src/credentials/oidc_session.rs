@@ -1,0 +1,294 @@
+//! A login at somebody else's OpenID provider: an ID token that was kept, and a refresh token that gets the next one.
+
+use crate::accounts::{Origin, RefreshTokenHandle};
+use crate::credentials::external_account::check_oauth_client;
+use crate::credentials::login_refresh;
+use crate::credentials::login_refresh::{LockedLogin, LoginContext};
+use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions, Revocation};
+use crate::error::{Error, ErrorKind, Result};
+use crate::login::provider::ClientAuthMethod;
+use crate::net::endpoint_policy::EndpointKind;
+use crate::net::message::RetryPolicy;
+use crate::net::url::Url;
+use crate::oauth::token;
+use crate::oauth::token::TokenResponse;
+use crate::oauth::token_exchange;
+use crate::oauth::token_exchange::{ClientAuthentication, TokenExchangeRequest};
+use crate::oauth::{response, revocation};
+use crate::text::json::JsonFields;
+use crate::text::printable;
+use crate::text::secret::Secret;
+use crate::tokens::Token;
+use crate::tokens::broker::Broker;
+use crate::tokens::cache::CacheKeyHasher;
+use crate::world::World;
+
+/// The kind of a login that gives ID tokens only.
+pub const CREDENTIAL_TYPE: &str = "openid_login";
+
+/// A kept ID token with less left, in seconds, is not used: it has a way to go yet.
+const MIN_ID_TOKEN_SECONDS: i64 = 60;
+
+/// The ways of proving who the client is, by the names of OpenID Connect Discovery.
+const CLIENT_AUTH_METHODS: &[(&str, ClientAuthMethod)] = &[
+    ("client_secret_basic", ClientAuthMethod::ClientSecretBasic),
+    ("client_secret_post", ClientAuthMethod::ClientSecretPost),
+];
+
+/// The name of a way to prove who the client is.
+pub fn client_auth_method_name(method: ClientAuthMethod) -> &'static str {
+    CLIENT_AUTH_METHODS
+        .iter()
+        .find(|(_, known)| *known == method)
+        .map_or(CLIENT_AUTH_METHODS[0].0, |(name, _)| name)
+}
+
+/// Such a login.
+pub struct OidcSession {
+    /// What the provider calls itself.
+    issuer: String,
+    token_uri: Url,
+    /// The OAuth client of the login, which its ID tokens are for.
+    pub client_id: String,
+    client_secret: Option<Secret>,
+    client_auth_method: ClientAuthMethod,
+    /// Where it takes its tokens back.
+    revoke_url: Option<Url>,
+    refresh_token: Option<Secret>,
+    id_token: Option<Secret>,
+    origin: Origin,
+    /// Whose login it is, for errors.
+    display_name: String,
+    sign_in_hint: String,
+}
+
+impl OidcSession {
+    /// Reads the fields. `within` is what names them in errors, such as `credential_source.openid`.
+    ///
+    /// # Errors
+    /// Malformed or unsafe, naming the field.
+    pub fn parse(
+        fields: &mut JsonFields,
+        field_prefix: &str,
+        parse_options: &ParseOptions,
+    ) -> Result<OidcSession> {
+        let full_name = |name: &str| match field_prefix {
+            "" => name.to_owned(),
+            field_prefix => format!("{field_prefix}.{name}"),
+        };
+        let malformed =
+            |what: String| parse_options.malformed(full_name(&what)).hint(BROKEN_CREDENTIAL_HINT);
+        let issuer = fields.required("issuer").map_err(malformed)?;
+        let token_uri = fields.required("token_uri").map_err(malformed)?;
+        // The file's own refresh token goes to the file's own provider, whoever that is.
+        let token_uri = parse_options.checked_endpoint(
+            EndpointKind::SubjectToken,
+            &full_name("token_uri"),
+            &token_uri,
+            None,
+        )?;
+        let revoke_url = fields.text("revoke_url").map_err(malformed)?;
+        let revoke_url = revoke_url
+            .filter(|url| !url.is_empty())
+            .map(|url| {
+                parse_options.checked_endpoint(
+                    EndpointKind::SubjectToken,
+                    &full_name("revoke_url"),
+                    &url,
+                    None,
+                )
+            })
+            .transpose()?;
+        let client_id = fields.required("client_id").map_err(malformed)?;
+        let is_not_empty = |token: &Secret| !token.is_empty();
+        let client_secret = fields.secret("client_secret").map_err(malformed)?.filter(is_not_empty);
+        let method_name = fields.text("client_auth").map_err(malformed)?;
+        let method_name = method_name
+            .as_deref()
+            .filter(|auth| !auth.is_empty())
+            .unwrap_or(CLIENT_AUTH_METHODS[0].0);
+        let method = CLIENT_AUTH_METHODS
+            .iter()
+            .find(|(name, _)| *name == method_name)
+            .map(|(_, auth)| *auth);
+        let client_auth_method = method.ok_or_else(|| {
+            let names: Vec<&str> = CLIENT_AUTH_METHODS.iter().map(|(name, _)| *name).collect();
+            malformed(format!("client_auth is none of {}", names.join(", ")))
+        })?;
+        let refresh_token = fields.secret("refresh_token").map_err(malformed)?.filter(is_not_empty);
+        let id_token = fields.secret("id_token").map_err(malformed)?.filter(is_not_empty);
+        check_oauth_client(&client_id, "").map_err(malformed)?;
+        for (name, value) in [("client_secret", &client_secret), ("refresh_token", &refresh_token)]
+        {
+            if value.as_ref().is_some_and(|value| !value.is_one_line()) {
+                return Err(malformed(format!("{name} has a line end")));
+            }
+        }
+        if refresh_token.is_none() && id_token.is_none() {
+            return Err(malformed("refresh_token is missing, and id_token too".to_owned()));
+        }
+        let shown_issuer = printable::text(&issuer);
+        Ok(OidcSession {
+            issuer,
+            token_uri,
+            client_id,
+            client_secret,
+            client_auth_method,
+            revoke_url,
+            refresh_token,
+            id_token: id_token.filter(token::is_well_formed_jwt),
+            origin: parse_options.origin.clone(),
+            display_name: parse_options
+                .account
+                .clone()
+                .unwrap_or_else(|| parse_options.location.clone()),
+            sign_in_hint: format!("gauth login --issuer {shown_issuer} --client-id-file FILE"),
+        })
+    }
+
+    /// Names whose login it is, where the file does.
+    pub fn with_account(self, account: Option<&str>) -> OidcSession {
+        OidcSession { display_name: account.map_or(self.display_name, str::to_owned), ..self }
+    }
+
+    /// The provider, for errors.
+    pub fn location(&self) -> String {
+        format!("the login at {}", printable::text(&self.issuer))
+    }
+
+    /// Adds what tells this login from the next.
+    pub fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
+        hasher.add_text(&self.issuer);
+        hasher.add_text(self.token_uri.as_str());
+        hasher.add_text(&self.client_id);
+        let key_token = self.refresh_token.as_ref().or(self.id_token.as_ref());
+        if let Some(key_token) = key_token {
+            login_refresh::hash_cache_key(&self.origin, key_token, hasher);
+        }
+    }
+
+    /// An ID token that is good now.
+    ///
+    /// # Errors
+    /// `LoginRequired` when the person has to sign in again.
+    pub fn id_token(&self, broker: &Broker<'_>) -> Result<Secret> {
+        if let Some(stored_token) =
+            self.id_token.as_ref().filter(|token| self.is_usable(token, broker))
+        {
+            broker
+                .world
+                .terminal
+                .note(|| format!("the ID token kept for {} is used", self.display_name));
+            return Ok(stored_token.clone());
+        }
+        let Some(refresh_token) = &self.refresh_token else {
+            let why = "its ID token is over, and there is no refresh token";
+            return Err(Error::login_required(&self.display_name, why, &self.sign_in_hint));
+        };
+        let handle = self.refresh_token_handle(refresh_token);
+        let context = LoginContext {
+            name: &self.display_name,
+            sign_in_hint: &self.sign_in_hint,
+            rotates_refresh_tokens: true,
+        };
+        let granted = LockedLogin::acquire(&handle, context, broker)?.refresh_and_store(
+            |token, retry_policy| self.send_refresh(token, retry_policy, broker),
+        )?;
+        granted.id_token.filter(token::is_well_formed_jwt).ok_or_else(|| {
+            let host = self.token_uri.authority();
+            let why = format!("{host} gives no ID token without a new sign-in");
+            Error::login_required(&self.display_name, &why, &self.sign_in_hint)
+        })
+    }
+
+    /// In what words the provider refused this very login, as far as that is remembered.
+    pub fn last_rejection(&self, world: &World) -> Option<String> {
+        self.refresh_token_handle(self.refresh_token.as_ref()?).last_rejection(world)
+    }
+
+    /// Ends the login at the provider.
+    ///
+    /// # Errors
+    /// When it does not answer, or refuses.
+    pub fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
+        let (Some(url), Some(refresh_token)) = (&self.revoke_url, &self.refresh_token) else {
+            return Ok(Revocation::Unsupported);
+        };
+        let refresh_token =
+            self.refresh_token_handle(refresh_token).newest_refresh_token(broker.world)?;
+        let response = broker.send(&revocation::revocation_request(
+            url,
+            &refresh_token,
+            self.client_authentication(),
+        ))?;
+        Ok(Revocation::from_newly_revoked(revocation::read_revocation(
+            "the provider",
+            &response,
+            url.authority(),
+        )?))
+    }
+
+    fn refresh_token_handle<'a>(&'a self, refresh_token: &'a Secret) -> RefreshTokenHandle<'a> {
+        RefreshTokenHandle {
+            origin: &self.origin,
+            client_id: &self.client_id,
+            refresh_token,
+            rapt: None,
+        }
+    }
+
+    /// Whether the ID token that is kept is the one to use. Where it cannot be renewed, it is for as long as it lasts.
+    fn is_usable(&self, id_token: &Secret, broker: &Broker<'_>) -> bool {
+        let token = Token::from_id_token(id_token.clone(), CREDENTIAL_TYPE);
+        let is_valid =
+            token.expires_at.is_some() && token.is_fresh(broker.now(), MIN_ID_TOKEN_SECONDS);
+        is_valid
+            && (self.refresh_token.is_none() || broker.is_sufficient(&token, MIN_ID_TOKEN_SECONDS))
+    }
+
+    fn client_authentication(&self) -> ClientAuthentication<'_> {
+        match (&self.client_secret, self.client_auth_method) {
+            (None, _) => ClientAuthentication::ClientIdOnly(&self.client_id),
+            (Some(secret), ClientAuthMethod::ClientSecretPost) => {
+                ClientAuthentication::ClientSecretPost(&self.client_id, secret)
+            }
+            (
+                Some(secret),
+                ClientAuthMethod::ClientSecretBasicUnencoded | ClientAuthMethod::ClientSecretBasic,
+            ) => ClientAuthentication::ClientSecretBasic(&self.client_id, secret),
+        }
+    }
+
+    fn send_refresh(
+        &self,
+        refresh_token: &Secret,
+        retry_policy: RetryPolicy,
+        broker: &Broker<'_>,
+    ) -> Result<TokenResponse> {
+        let token_request = TokenExchangeRequest {
+            grant_type: Some(token_exchange::REFRESH_TOKEN_GRANT_TYPE),
+            refresh_token: Some(refresh_token),
+            client_authentication: Some(self.client_authentication()),
+            ..TokenExchangeRequest::default()
+        };
+        let now = broker.now();
+        let host = self.token_uri.authority();
+        let response = broker.send(
+            &token_exchange::token_exchange_request(&self.token_uri, &token_request)
+                .retry_policy(retry_policy),
+        )?;
+        if response.status == 200 {
+            return token::read_bearer_response(&response, host, now);
+        }
+        let error = response::status_error("the provider", &response, host);
+        match response::server_error(&response) {
+            Some(server_error)
+                if error.kind() == ErrorKind::Refused && server_error.code == "invalid_grant" =>
+            {
+                let why = format!("{host} says {}", server_error.message());
+                Err(Error::login_required(&self.display_name, &why, &self.sign_in_hint))
+            }
+            _ => Err(error.hint_if_none(|| self.sign_in_hint.clone())),
+        }
+    }
+}

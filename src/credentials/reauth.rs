@@ -1,0 +1,310 @@
+//! A login whose organisation wants its person to prove again who they are: the proofs there are already are tried,
+//! and then, at a terminal, the person is asked. Elsewhere nobody is, and the error says what to run where somebody is.
+
+use std::time::Duration;
+
+use crate::credentials::login_refresh::{HasRefreshToken, LockedLogin};
+use crate::error::{Error, ErrorKind, Result};
+use crate::google::reauth;
+use crate::google::reauth::{
+    ChallengeType, MAX_CHALLENGES, REAUTH_SCOPE, ReauthChallenge, ReauthSessionState,
+};
+use crate::net::message::{HttpRequest, RetryPolicy};
+use crate::net::url::Url;
+use crate::oauth::token::TokenResponse;
+use crate::text::printable;
+use crate::text::secret::Secret;
+use crate::tokens::broker::Broker;
+use crate::world::clock::Deadline;
+use crate::world::prompt;
+
+/// How long a person may take for one answer, as at a login.
+const PASSWORD_PROMPT_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// What a refresh is asked with.
+pub(super) struct RefreshRequest<'a> {
+    pub(super) refresh_token: &'a Secret,
+    pub(super) scopes: &'a [String],
+    pub(super) rapt: Option<&'a Secret>,
+    pub(super) retry_policy: RetryPolicy,
+}
+
+/// What came of a refresh, other than an error.
+pub(super) enum ReauthOutcome {
+    Granted(Box<TokenResponse>),
+    /// The login is good, but a proof is missing or no longer good.
+    ReauthRequired,
+}
+
+impl HasRefreshToken for ReauthOutcome {
+    fn new_refresh_token(&self) -> Option<&Secret> {
+        match self {
+            ReauthOutcome::Granted(granted) => granted.new_refresh_token(),
+            ReauthOutcome::ReauthRequired => None,
+        }
+    }
+}
+
+type SendRefresh<'a> = dyn Fn(&RefreshRequest<'_>) -> Result<ReauthOutcome> + 'a;
+
+/// Whom to ask, and where.
+pub(super) struct ReauthUser<'a> {
+    pub(super) name: &'a str,
+    pub(super) sign_in_hint: &'a str,
+    /// Whether the login is of our own store.
+    pub(super) is_own_login: bool,
+    pub(super) token_endpoint: &'a Url,
+    /// What the token is wanted for: the organisation's rules go by it.
+    pub(super) scopes: &'a [String],
+}
+
+impl ReauthUser<'_> {
+    /// What `ask` is granted, with a proof if that is what it takes.
+    ///
+    /// # Errors
+    /// Those of `ask`; `LoginRequired` where nobody can be asked, or has no answer that is taken.
+    pub(super) fn refresh_with_reauth(
+        &self,
+        locked_login: &mut LockedLogin<'_, '_>,
+        scopes: &[String],
+        send_refresh: &SendRefresh<'_>,
+        broker: &Broker<'_>,
+    ) -> Result<TokenResponse> {
+        let tried_tokens = (locked_login.refresh_token().clone(), locked_login.rapts().to_vec());
+        if let Some(granted) = refresh_with_known_rapts(locked_login, scopes, send_refresh)? {
+            return Ok(granted);
+        }
+        if !broker.can_prompt() {
+            return Err(self.reauth_required_error());
+        }
+        let Some(server) = reauth::server_for_token_endpoint(self.token_endpoint) else {
+            let host = self.token_endpoint.authority();
+            return Err(self.login_required_error(&format!(
+                "{host} wants a reauthentication, which only Google has"
+            )));
+        };
+        // Whoever waits for the person's answer holds nothing that a new login would have to wait for.
+        locked_login.release();
+        let _prompt_marker = broker.mark_prompting();
+        let _prompt_lock = locked_login.lock_prompt()?;
+        locked_login.reacquire()?;
+        // Somebody else may have asked meanwhile.
+        if has_new_tokens(locked_login, &tried_tokens)
+            && let Some(granted) = refresh_with_known_rapts(locked_login, scopes, send_refresh)?
+        {
+            return Ok(granted);
+        }
+        let reauth_token = self.reauth_scoped_token(locked_login, send_refresh)?;
+        locked_login.release();
+        let rapt = self.answer_challenges(&server, &reauth_token, broker)?;
+        locked_login.reacquire()?;
+        locked_login.store_rapt(&rapt);
+        match refresh_with_rapt(locked_login, scopes, Some(&rapt), send_refresh)? {
+            ReauthOutcome::Granted(granted) => Ok(*granted),
+            ReauthOutcome::ReauthRequired => {
+                Err(self.login_required_error("Google does not take the proof it has just given"))
+            }
+        }
+    }
+
+    /// An access token that is good for nothing but the questions.
+    fn reauth_scoped_token(
+        &self,
+        locked_login: &mut LockedLogin<'_, '_>,
+        send_refresh: &SendRefresh<'_>,
+    ) -> Result<Secret> {
+        let scope_missing_error = || {
+            let error = self.login_required_error(
+                "its login cannot be asked again (accounts.reauth was left out)",
+            );
+            match self.is_own_login {
+                true => error
+                    .hint(format!("{} --scopes cloud-platform,accounts.reauth", self.sign_in_hint)),
+                false => error,
+            }
+        };
+        match refresh_with_rapt(locked_login, &[REAUTH_SCOPE.to_owned()], None, send_refresh) {
+            Ok(ReauthOutcome::Granted(granted)) => match &granted.scopes {
+                Some(scopes) if !scopes.iter().any(|scope| scope == REAUTH_SCOPE) => {
+                    Err(scope_missing_error())
+                }
+                _ => Ok(granted.access_token),
+            },
+            Ok(ReauthOutcome::ReauthRequired) => Err(scope_missing_error()),
+            Err(error) if error.kind() == ErrorKind::Refused => Err(scope_missing_error()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Answers what the server asks, until it gives the proof.
+    fn answer_challenges(
+        &self,
+        server: &Url,
+        token: &Secret,
+        broker: &Broker<'_>,
+    ) -> Result<Secret> {
+        let mut next =
+            self.send(&reauth::start_session_request(server, token, self.scopes)?, server, broker)?;
+        let mut answered_challenge = None;
+        for _ in 0..MAX_CHALLENGES {
+            let (session, challenges, pending) = match next {
+                ReauthSessionState::ChallengeRequired {
+                    session_id: session,
+                    challenges,
+                    pending,
+                } => (session, challenges, pending),
+                ReauthSessionState::Authenticated(proof) => return Ok(proof),
+                ReauthSessionState::Ended(status) => return Err(self.ended_error(&status)),
+            };
+            let challenge = self.supported_challenge(&challenges)?;
+            // The same once more: the answer was wrong.
+            let is_retry = answered_challenge
+                .as_ref()
+                .is_some_and(|answered| !pending || *answered == challenge.id);
+            let password = self.prompt_password(is_retry, server, broker)?;
+            let request = reauth::continue_session_request(
+                server,
+                token,
+                &session,
+                &challenge.id,
+                &password,
+            )?;
+            let host = server.authority();
+            next = self
+                .send(&request, server, broker)
+                .map_err(|error| reauth::without_password_echo(error, &password, host))?;
+            answered_challenge = Some(challenge.id.clone());
+        }
+        match next {
+            ReauthSessionState::Authenticated(proof) => Ok(proof),
+            ReauthSessionState::Ended(status) => Err(self.ended_error(&status)),
+            ReauthSessionState::ChallengeRequired { .. } => {
+                Err(self.login_required_error(&format!("{MAX_CHALLENGES} answers were not enough")))
+            }
+        }
+    }
+
+    fn send(
+        &self,
+        request: &HttpRequest,
+        server: &Url,
+        broker: &Broker<'_>,
+    ) -> Result<ReauthSessionState> {
+        let response = broker.send(request)?;
+        reauth::read_session(&response, server.authority())
+            .map_err(|error| error.hint_if_none(|| self.sign_in_hint.to_owned()))
+    }
+
+    /// The first challenge that can be answered here.
+    fn supported_challenge<'c>(
+        &self,
+        challenges: &'c [ReauthChallenge],
+    ) -> Result<&'c ReauthChallenge> {
+        let password =
+            challenges.iter().find(|challenge| challenge.challenge_type == ChallengeType::Password);
+        password.ok_or_else(|| {
+            let kinds = challenges.iter().map(|challenge| challenge.challenge_type.description());
+            let asks = "the organisation asks for";
+            match challenges.first().map(|challenge| &challenge.challenge_type) {
+                None => self.login_required_error("Google names nothing that could be answered now"),
+                Some(ChallengeType::SecurityKey) => self
+                    .login_required_error(&format!("{asks} a security key, which only a browser can use"))
+                    .hint(format!(
+                        "{} in a browser; for machines a service account (--impersonate-service-account)",
+                        self.sign_in_hint
+                    )),
+                Some(ChallengeType::Saml) => self.login_required_error(&format!("{asks} {}", ChallengeType::Saml.description())),
+                Some(_) => {
+                    let kinds: Vec<String> = kinds.collect();
+                    self.login_required_error(&format!("{asks} {}, which gauth does not know", kinds.join(" or ")))
+                }
+            }
+        })
+    }
+
+    fn prompt_password(&self, is_retry: bool, server: &Url, broker: &Broker<'_>) -> Result<Secret> {
+        let name = printable::text(self.name);
+        let server_name = if server.is_loopback() { server.authority() } else { "Google" };
+        let why = match is_retry {
+            false => format!("the organisation asks {name} for the password again"),
+            true => format!("{name}: this was not the password"),
+        };
+        let question = format!("{why}\nthe password, for {server_name} (not shown): ");
+        let world = broker.world;
+        let deadline = Deadline::after(&*world.clock, PASSWORD_PROMPT_TIMEOUT);
+        let password =
+            broker.pause_deadline(|| prompt::ask_secret_until(&question, deadline, world));
+        let password = password.map_err(|error| match error.kind() {
+            ErrorKind::NoAnswer => {
+                let minutes = PASSWORD_PROMPT_TIMEOUT.as_secs() / 60;
+                let why = format!("nobody has typed the password for {minutes} minutes");
+                self.login_required_error(&why).hint("the same again")
+            }
+            _ => error,
+        })?;
+        Ok(Secret::new(password.as_str()))
+    }
+
+    fn ended_error(&self, status: &str) -> Error {
+        self.login_required_error(&format!("the reauthentication ended, Google says {status}"))
+    }
+
+    fn login_required_error(&self, why: &str) -> Error {
+        Error::login_required(self.name, why, self.sign_in_hint)
+    }
+
+    /// Nobody is there to be asked.
+    fn reauth_required_error(&self) -> Error {
+        let why = "the organisation asks for the password or key again (reauthentication)";
+        let hint = match self.is_own_login {
+            true => format!(
+                "gauth token --account {} at a terminal, which asks for it",
+                printable::text(self.name)
+            ),
+            false => format!("{}, or the same at a terminal, which asks for it", self.sign_in_hint),
+        };
+        self.login_required_error(why).hint(hint)
+    }
+}
+
+/// Tries the proofs there are, or none where there is none.
+fn refresh_with_known_rapts(
+    locked_login: &mut LockedLogin<'_, '_>,
+    scopes: &[String],
+    send_refresh: &SendRefresh<'_>,
+) -> Result<Option<TokenResponse>> {
+    let known_rapts = locked_login.rapts().to_vec();
+    let mut candidates = known_rapts.iter().map(Some).collect::<Vec<_>>();
+    if candidates.is_empty() {
+        candidates.push(None);
+    }
+    for rapt in candidates {
+        if let ReauthOutcome::Granted(granted) =
+            refresh_with_rapt(locked_login, scopes, rapt, send_refresh)?
+        {
+            return Ok(Some(*granted));
+        }
+    }
+    Ok(None)
+}
+
+fn refresh_with_rapt(
+    locked_login: &mut LockedLogin<'_, '_>,
+    scopes: &[String],
+    rapt: Option<&Secret>,
+    send_refresh: &SendRefresh<'_>,
+) -> Result<ReauthOutcome> {
+    locked_login.refresh_and_store(|refresh_token, retry_policy| {
+        send_refresh(&RefreshRequest { refresh_token, scopes, rapt, retry_policy })
+    })
+}
+
+fn has_new_tokens(
+    locked_login: &LockedLogin<'_, '_>,
+    tried_tokens: &(Secret, Vec<Secret>),
+) -> bool {
+    let (refresh_token, rapts) = tried_tokens;
+    let is_new = |rapt: &Secret| !rapts.iter().any(|known| known.constant_time_eq(rapt));
+    !locked_login.refresh_token().constant_time_eq(refresh_token)
+        || locked_login.rapts().iter().any(is_new)
+}

@@ -1,0 +1,6 @@
+//! JSON Web Tokens, keys and key sets (RFC 7515, 7517, 7519), and their verification.
+
+pub mod jwks;
+pub mod jwt;
+pub mod key;
+pub mod verify;

@@ -1,0 +1,74 @@
+//! The authorization code grant (RFC 6749, 4.1.3) with PKCE (RFC 7636, 4.5).
+
+use crate::net::message::{HttpRequest, RetryPolicy};
+use crate::net::url::Url;
+use crate::oauth::token_exchange;
+use crate::oauth::token_exchange::ClientAuthentication;
+use crate::text::secret::Secret;
+
+/// What a code is put in with.
+#[derive(Debug)]
+pub struct AuthorizationCodeGrant<'a> {
+    /// The code, good once.
+    pub code: &'a Secret,
+    /// The URL the browser came back to, letter by letter as it was asked for.
+    pub redirect_uri: &'a str,
+    /// What only who asked for the code knows.
+    pub code_verifier: &'a Secret,
+    /// The client it was asked for.
+    pub client: ClientAuthentication<'a>,
+}
+
+/// Asks for tokens with a code. It is not sent again once anything may have reached the server.
+pub fn authorization_code_request(url: &Url, grant: &AuthorizationCodeGrant<'_>) -> HttpRequest {
+    let mut fields = vec![
+        ("grant_type", "authorization_code"),
+        ("code", grant.code.expose()),
+        ("redirect_uri", grant.redirect_uri),
+        ("code_verifier", grant.code_verifier.expose()),
+    ];
+    fields.extend(token_exchange::client_authentication_fields(grant.client));
+    token_exchange::with_client_authentication(
+        HttpRequest::form(url.clone(), &fields),
+        Some(grant.client),
+    )
+    .retry_policy(RetryPolicy::OnlyIfUnsent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_exchanged_once_with_verifier_and_client_authentication() {
+        let url = Url::parse("https://oauth2.googleapis.com/token").expect("url");
+        let (code, verifier, secret) = (Secret::new("4/x"), Secret::new("V"), Secret::new("CS"));
+        let request_body = |client| {
+            let redirect_uri = "http://127.0.0.1:9/";
+            let request = super::authorization_code_request(
+                &url,
+                &AuthorizationCodeGrant {
+                    code: &code,
+                    redirect_uri,
+                    code_verifier: &verifier,
+                    client,
+                },
+            );
+            assert_eq!(request.retry_policy, RetryPolicy::OnlyIfUnsent);
+            let header = request.headers.iter().any(|(name, _)| name == "authorization");
+            (String::from_utf8(request.body.expect("body").to_vec()).expect("text"), header)
+        };
+        let plain = "grant_type=authorization_code&code=4%2Fx&redirect_uri=http%3A%2F%2F127.0.0.1%3A9%2F\
+            &code_verifier=V";
+        let body = request_body(ClientAuthentication::ClientSecretPost("CID", &secret));
+        assert_eq!(body, (format!("{plain}&client_id=CID&client_secret=CS"), false));
+        assert_eq!(
+            request_body(ClientAuthentication::ClientIdOnly("CID")),
+            (format!("{plain}&client_id=CID"), false)
+        );
+        assert_eq!(
+            request_body(ClientAuthentication::ClientSecretBasicUnencoded("CID", &secret)),
+            (plain.to_owned(), true)
+        );
+    }
+}

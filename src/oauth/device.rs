@@ -1,0 +1,352 @@
+//! Signing in for a device without a browser (RFC 8628): its two requests, and what comes back. Google was earlier
+//! than the standard and has a name of its own for the page.
+
+use crate::error::{Error, Result};
+use crate::net::message::{HttpRequest, HttpResponse, RetryPolicy};
+use crate::net::url::{Scheme, Url};
+use crate::oauth::response;
+use crate::oauth::token;
+use crate::oauth::token::TokenResponse;
+use crate::oauth::token_exchange;
+use crate::oauth::token_exchange::ClientAuthentication;
+use crate::text::json::JsonFields;
+use crate::text::printable;
+use crate::text::secret::Secret;
+
+/// The grant of RFC 8628, 3.4.
+pub const DEVICE_CODE_GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+/// Seconds between two questions where the server does not say (RFC 8628, 3.2).
+const DEFAULT_POLL_INTERVAL_SECONDS: i64 = 5;
+/// How long a code is good where the server does not say, in seconds. The standard has it say.
+const DEFAULT_CODE_LIFETIME_SECONDS: i64 = 900;
+/// The longest code that anybody types.
+const MAX_USER_CODE_CHARS: usize = 64;
+
+/// Asks for a code. It is safe to ask again: one that nobody enters is nothing.
+pub fn device_authorization_request(
+    url: &Url,
+    client: ClientAuthentication<'_>,
+    scopes: &[String],
+) -> HttpRequest {
+    let scopes = scopes.join(" ");
+    let mut fields = vec![("scope", scopes.as_str())];
+    fields.extend(token_exchange::client_authentication_fields(client));
+    fields.retain(|(_, value)| !value.is_empty());
+    token_exchange::with_client_authentication(
+        HttpRequest::form(url.clone(), &fields),
+        Some(client),
+    )
+}
+
+/// A login that waits for somebody to enter its code.
+#[derive(Debug)]
+pub struct DeviceAuthorizationResponse {
+    /// What the device asks with.
+    pub device_code: Secret,
+    /// What the person enters.
+    pub user_code: String,
+    /// Where.
+    pub verification_uri: String,
+    /// The page that has the code in it already.
+    pub verification_uri_complete: Option<String>,
+    /// How long the code is good, in seconds.
+    pub expires_in: i64,
+    /// Seconds between two questions.
+    pub interval: i64,
+}
+
+/// Reads the answer to [`begin`].
+///
+/// # Errors
+/// `Refused` in the server's words, or `NoAnswer` naming the field at fault.
+pub fn read_device_authorization(
+    response: &HttpResponse,
+    host: &str,
+    server_name: &str,
+) -> Result<DeviceAuthorizationResponse> {
+    if response.status != 200 {
+        return Err(response::status_error(server_name, response, host));
+    }
+    let mut fields = JsonFields::new(response::json_object(response, host)?);
+    let unusable = |what: String| response::invalid_response(response, host, &what);
+    let in_answer = |what: String| unusable(format!("is not understood, {what}"));
+    let device_code = fields.required_secret("device_code").map_err(in_answer)?;
+    let user_code = fields.required("user_code").map_err(in_answer)?;
+    // It is shown to a person in a line of its own.
+    let plain = |letter: char| letter.is_alphanumeric() || " -_.".contains(letter);
+    if user_code.chars().count() > MAX_USER_CODE_CHARS || !user_code.chars().all(plain) {
+        return Err(unusable("has a user_code that nobody can type".to_owned()));
+    }
+    let verification_uri = match fields.text("verification_uri").map_err(in_answer)? {
+        Some(page) => page,
+        None => fields
+            .required("verification_url")
+            .map_err(|_| unusable("is not understood, verification_uri is missing".to_owned()))?,
+    };
+    let verification_uri = check_verification_uri(&verification_uri)
+        .map_err(|what| unusable(format!("has a verification_uri that {what}")))?;
+    let verification_uri_complete = fields.text("verification_uri_complete").map_err(in_answer)?;
+    let mut seconds = |name: &str, default: i64, min: i64, max: i64| {
+        let given = fields.value(name).filter(|value| !value.is_null());
+        match given.as_ref().map(|value| value.as_f64().or_else(|| value.as_str()?.parse().ok())) {
+            None => Ok(default),
+            #[expect(clippy::cast_possible_truncation, reason = "clamped first")]
+            Some(Some(number)) if number.is_finite() => {
+                Ok(number.ceil().clamp(min as f64, max as f64) as i64)
+            }
+            Some(_) => Err(unusable(format!("is not understood, {name} is not a number"))),
+        }
+    };
+    Ok(DeviceAuthorizationResponse {
+        expires_in: seconds("expires_in", DEFAULT_CODE_LIFETIME_SECONDS, 1, 24 * 3600)?,
+        interval: seconds("interval", DEFAULT_POLL_INTERVAL_SECONDS, 1, 300)?,
+        device_code,
+        user_code,
+        verification_uri,
+        // A convenience: without it people type.
+        verification_uri_complete: verification_uri_complete
+            .and_then(|complete| check_verification_uri(&complete).ok()),
+    })
+}
+
+/// An address that people are sent to.
+fn check_verification_uri(text: &str) -> std::result::Result<String, &'static str> {
+    let url = Url::parse(text)?;
+    match url.scheme == Scheme::Https || url.is_loopback() {
+        true => Ok(text.to_owned()),
+        false => Err("is neither https nor on this machine"),
+    }
+}
+
+/// Asks whether the person has decided. It may be asked as often as one likes, but an answer that brings tokens comes
+/// once.
+pub fn device_token_request(
+    url: &Url,
+    client: ClientAuthentication<'_>,
+    device_code: &Secret,
+) -> HttpRequest {
+    let mut fields =
+        vec![("grant_type", DEVICE_CODE_GRANT_TYPE), ("device_code", device_code.expose())];
+    fields.extend(token_exchange::client_authentication_fields(client));
+    token_exchange::with_client_authentication(
+        HttpRequest::form(url.clone(), &fields),
+        Some(client),
+    )
+    .retry_policy(RetryPolicy::OnlyIfUnsent)
+}
+
+/// What a poll brought.
+#[derive(Debug)]
+pub enum PollOutcome {
+    /// Tokens.
+    Granted(Box<TokenResponse>),
+    /// Nothing yet.
+    AuthorizationPending,
+    /// Nothing yet, and it was asked too early, or the server is busy.
+    SlowDown,
+    /// The person said no.
+    AccessDenied,
+    /// Nobody entered the code in time.
+    ExpiredToken,
+    /// The code is used, or nothing.
+    InvalidGrant(Error),
+}
+
+/// Reads the answer to [`poll`]. The code of the error counts, whatever the status: Google's are not the standard's.
+///
+/// # Errors
+/// Anything that ends the login.
+pub fn read_poll_response(
+    response: &HttpResponse,
+    host: &str,
+    server_name: &str,
+    now: i64,
+) -> Result<PollOutcome> {
+    if response.status == 200 {
+        return token::read_bearer_response(response, host, now)
+            .map(|granted| PollOutcome::Granted(Box::new(granted)));
+    }
+    let server_error = response::server_error(response);
+    match server_error.as_ref().map(|error| error.code.as_str()) {
+        Some("authorization_pending") => Ok(PollOutcome::AuthorizationPending),
+        Some("slow_down") => Ok(PollOutcome::SlowDown),
+        Some("access_denied") => Ok(PollOutcome::AccessDenied),
+        Some("expired_token") => Ok(PollOutcome::ExpiredToken),
+        Some("invalid_grant") => {
+            Ok(PollOutcome::InvalidGrant(response::status_error(server_name, response, host)))
+        }
+        _ if matches!(response.status, 408 | 429 | 500..=599) => Ok(PollOutcome::SlowDown),
+        _ => Err(response::status_error(server_name, response, host)),
+    }
+}
+
+/// What Google lets devices ask for; and all that begins with [`YOUTUBE`].
+const DEVICE_SCOPES: &[&str] = &[
+    "openid",
+    "email",
+    "profile",
+    "https://www.googleapis.com/auth/userinfo.email",
+    "https://www.googleapis.com/auth/userinfo.profile",
+    "https://www.googleapis.com/auth/drive.file",
+    "https://www.googleapis.com/auth/drive.appdata",
+];
+
+const YOUTUBE_SCOPE_PREFIX: &str = "https://www.googleapis.com/auth/youtube";
+
+/// Refuses the scopes that Google gives to no device, before anybody is asked.
+///
+/// # Errors
+/// `Unsupported`, naming the first one and the way out.
+pub fn check_device_scopes(scopes: &[String]) -> Result<()> {
+    let is_allowed = |scope: &&String| {
+        DEVICE_SCOPES.contains(&scope.as_str()) || scope.starts_with(YOUTUBE_SCOPE_PREFIX)
+    };
+    let Some(scope) = scopes.iter().find(|scope| !is_allowed(scope)) else { return Ok(()) };
+    let short_name = scope.strip_prefix("https://www.googleapis.com/auth/").unwrap_or(scope);
+    let word = printable::text(short_name);
+    Err(Error::unsupported(format!("Google gives {word} to no device (--device)")).hint(
+        "gauth login --no-browser, which works without a browser here too; devices get openid, email, profile, \
+         drive.file, drive.appdata and youtube",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use zeroize::Zeroizing;
+
+    fn response(status: u16, body: &str) -> HttpResponse {
+        HttpResponse { status, headers: Vec::new(), body: Zeroizing::new(body.as_bytes().to_vec()) }
+    }
+
+    fn read_body(body: &str) -> Result<DeviceAuthorizationResponse> {
+        read_device_authorization(&response(200, body), "host", "the provider")
+    }
+
+    const VERIFICATION_URI: &str = r#""verification_uri":"https://a.example/d""#;
+
+    #[test]
+    fn both_names_of_the_verification_uri_are_read_and_defaults_apply() {
+        let google = read_body(
+            r#"{"device_code":"D","user_code":"ABCD-EFGH","verification_url":"https://www.google.com/device","expires_in":1800,"interval":5}"#,
+        )
+        .expect("Google's");
+        assert_eq!(
+            (google.verification_uri.as_str(), google.verification_uri_complete),
+            ("https://www.google.com/device", None)
+        );
+        assert_eq!(
+            (google.user_code.as_str(), google.expires_in, google.interval),
+            ("ABCD-EFGH", 1800, 5)
+        );
+        let defaults = read_body(&format!(
+            r#"{{"device_code":"D","user_code":"X",{VERIFICATION_URI},"interval":null}}"#
+        ));
+        let least = defaults.expect("the least");
+        assert_eq!((least.expires_in, least.interval), (DEFAULT_CODE_LIFETIME_SECONDS, 5));
+        let odd = read_body(&format!(
+            r#"{{"device_code":"D","user_code":"X",{VERIFICATION_URI},"expires_in":"60","interval":0.2,
+                "verification_uri_complete":"https://a.example/d?c=X"}}"#
+        ));
+        let odd = odd.expect("odd numbers");
+        assert_eq!((odd.expires_in, odd.interval), (60, 1));
+        assert_eq!(odd.verification_uri_complete.as_deref(), Some("https://a.example/d?c=X"));
+    }
+
+    #[test]
+    fn what_cannot_be_shown_or_used_is_named() {
+        for (body, what) in [
+            (format!(r#"{{"user_code":"X",{VERIFICATION_URI}}}"#), "device_code"),
+            (format!(r#"{{"device_code":"D",{VERIFICATION_URI}}}"#), "user_code"),
+            (
+                format!(r#"{{"device_code":"D","user_code":"a\u001b[31m",{VERIFICATION_URI}}}"#),
+                "nobody can type",
+            ),
+            (
+                format!(
+                    r#"{{"device_code":"D","user_code":"{}",{VERIFICATION_URI}}}"#,
+                    "x".repeat(65)
+                ),
+                "nobody can type",
+            ),
+            (r#"{"device_code":"D","user_code":"X"}"#.to_owned(), "verification_uri is missing"),
+            (
+                r#"{"device_code":"D","user_code":"X","verification_uri":"javascript:alert(1)"}"#
+                    .to_owned(),
+                "verification_uri",
+            ),
+            (
+                r#"{"device_code":"D","user_code":"X","verification_uri":"http://a.example/"}"#
+                    .to_owned(),
+                "neither https",
+            ),
+            (
+                format!(
+                    r#"{{"device_code":"D","user_code":"X",{VERIFICATION_URI},"interval":"soon"}}"#
+                ),
+                "interval",
+            ),
+            ("[]".to_owned(), "host: the answer"),
+            ("<html>".to_owned(), "host: the answer"),
+        ] {
+            let error = read_body(&body).expect_err(&body);
+            assert_eq!(error.kind(), ErrorKind::NoAnswer, "{body}");
+            assert!(error.message().contains(what), "{body}: {error}");
+        }
+        let refused = read_device_authorization(
+            &response(403, r#"{"error_code":"rate_limit_exceeded"}"#),
+            "host",
+            "Google",
+        );
+        assert_eq!(refused.expect_err("a quota").kind(), ErrorKind::Refused);
+        let refused = read_device_authorization(
+            &response(401, r#"{"error":"invalid_client"}"#),
+            "host",
+            "Google",
+        );
+        assert!(refused.expect_err("a client").message().contains("Google says invalid_client"));
+    }
+
+    #[test]
+    fn the_code_of_an_error_counts_and_not_its_status() {
+        let poll_error = |status, code: &str| {
+            let body = format!(r#"{{"error":"{code}"}}"#);
+            read_poll_response(&response(status, &body), "host", "Google", 0)
+        };
+        for status in [400, 403, 428] {
+            assert!(matches!(
+                poll_error(status, "authorization_pending"),
+                Ok(PollOutcome::AuthorizationPending)
+            ));
+            assert!(matches!(poll_error(status, "slow_down"), Ok(PollOutcome::SlowDown)));
+            assert!(matches!(poll_error(status, "access_denied"), Ok(PollOutcome::AccessDenied)));
+            assert!(matches!(poll_error(status, "expired_token"), Ok(PollOutcome::ExpiredToken)));
+            assert!(matches!(
+                poll_error(status, "invalid_grant"),
+                Ok(PollOutcome::InvalidGrant(_))
+            ));
+            assert!(poll_error(status, "invalid_client").is_err());
+        }
+        assert!(matches!(poll_error(503, "backend_error"), Ok(PollOutcome::SlowDown)));
+        assert!(poll_error(302, "x").is_err());
+        let granted =
+            read_poll_response(&response(200, r#"{"access_token":"ya29.x"}"#), "host", "Google", 0);
+        assert!(matches!(granted, Ok(PollOutcome::Granted(_))));
+        assert!(read_poll_response(&response(200, "<html>"), "host", "Google", 0).is_err());
+    }
+
+    #[test]
+    fn scopes_that_no_device_gets_are_refused_by_name() {
+        let scopes = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+        let tube = format!("{YOUTUBE_SCOPE_PREFIX}.readonly");
+        assert!(
+            check_device_scopes(&scopes(&["openid", "email", DEVICE_SCOPES[5], &tube])).is_ok()
+        );
+        let error = check_device_scopes(&scopes(&["openid", crate::tokens::CLOUD_PLATFORM_SCOPE]));
+        let error = error.expect_err("cloud-platform");
+        assert_eq!(error.kind().exit_code(), 7);
+        assert!(error.message().contains("cloud-platform to no device"), "{error}");
+        assert!(error.hint_text().is_some_and(|hint| hint.contains("--no-browser")));
+    }
+}

@@ -1,0 +1,222 @@
+//! Reading answers of any Google endpoint: a JSON object with status 200, or an error a person understands.
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result, Retryable};
+use crate::net::message::HttpResponse;
+use crate::text::{json, printable};
+
+/// An error in the words of the server (RFC 6749, 5.2, or Google's API style).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServerError {
+    /// `invalid_grant`, or `PERMISSION_DENIED`.
+    pub code: String,
+    /// What the server says of it, made printable.
+    pub description: Option<String>,
+    /// Google's finer distinction, as in `invalid_rapt`.
+    pub subtype: Option<String>,
+    /// Where the server says there is more to read about it.
+    pub uri: Option<String>,
+    /// The reason and the service that has it, as in `IAM_PERMISSION_DENIED of iam.googleapis.com`
+    /// (`google.rpc.ErrorInfo`).
+    pub reason: Option<String>,
+}
+
+impl ServerError {
+    /// Whether a person has to prove again who they are before their login is good for anything.
+    pub fn is_reauth_required(&self) -> bool {
+        let subtype = self.subtype.as_deref();
+        self.code == "invalid_grant" && matches!(subtype, Some("invalid_rapt" | "rapt_required"))
+    }
+
+    /// Code, description, reason and URI, whoever says so.
+    pub fn message(&self) -> String {
+        let mut message = self.code.clone();
+        if let Some(description) = &self.description {
+            message.push_str(&format!(": \"{description}\""));
+        }
+        for more in [&self.reason, &self.uri].into_iter().flatten() {
+            message.push_str(&format!(" ({more})"));
+        }
+        message
+    }
+}
+
+impl std::fmt::Display for ServerError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Google says {}", self.message())
+    }
+}
+
+/// The object in a good answer. `host` is named in errors.
+///
+/// # Errors
+/// `NoAnswer` for another status than 200 that is no refusal, or for a body that is no JSON object.
+pub fn json_object(response: &HttpResponse, host: &str) -> Result<Map<String, Value>> {
+    if response.status != 200 {
+        return Err(google_status_error(response, host));
+    }
+    json::parse_object(&response.body).map_err(|what| invalid_response(response, host, &what))
+}
+
+/// An answer with a good status that cannot be used.
+pub fn invalid_response(response: &HttpResponse, host: &str, what: &str) -> Error {
+    let error = Error::no_answer(format!("{host}: the answer {what}")).with_status(response.status);
+    match is_html(response) {
+        true => error.hint(CAPTIVE_PORTAL_HINT),
+        false => error.hint("try again later; gauth -vv shows the exchange"),
+    }
+}
+
+const CAPTIVE_PORTAL_HINT: &str =
+    "open any web page: a captive portal or a proxy answers in place of Google";
+
+/// An answer with a bad status: 4xx is a refusal, anything else is no usable answer.
+pub fn google_status_error(response: &HttpResponse, host: &str) -> Error {
+    status_error("Google", response, host)
+}
+
+/// The same of somebody else's server: `who` says it.
+pub fn status_error(server_name: &str, response: &HttpResponse, host: &str) -> Error {
+    let status = response.status;
+    let reason_text = match server_error(response) {
+        Some(error) => format!("{server_name} says {}", error.message()),
+        None if response.body.is_empty() => format!("status {status}"),
+        None if is_html(response) => format!("status {status} and a web page"),
+        None => format!("status {status}: \"{}\"", printable::first_line(&response.body)),
+    };
+    let message = format!("{host}: {reason_text}");
+    let error = match status {
+        408 | 429 => Error::no_answer(message)
+            .with_retryable(Retryable::IfIdempotent)
+            .hint("try again later"),
+        407 => Error::no_answer(message).hint("check HTTPS_PROXY, its user name and password"),
+        400..=499 => Error::refused(message),
+        500..=599 => Error::no_answer(message)
+            .with_retryable(Retryable::IfIdempotent)
+            .hint("try again later"),
+        _ => Error::no_answer(format!("{host}: an answer of status {status} where 200 is due")),
+    };
+    let error = error.with_status(status);
+    match is_html(response) {
+        true => error.hint(CAPTIVE_PORTAL_HINT),
+        false => error,
+    }
+}
+
+/// The server's own words, if the body has them in one of the two shapes.
+pub fn server_error(response: &HttpResponse) -> Option<ServerError> {
+    let mut map = json::parse_object(&response.body).ok()?;
+    let text =
+        |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(printable::redacted);
+    match map.remove("error")? {
+        Value::String(code) => Some(ServerError {
+            code: printable::redacted(&code),
+            description: map.get("error_description").and_then(text),
+            subtype: map.get("error_subtype").and_then(text),
+            uri: map.get("error_uri").and_then(text),
+            reason: None,
+        }),
+        Value::Object(error) => Some(ServerError {
+            code: error
+                .get("status")
+                .and_then(text)
+                .unwrap_or_else(|| format!("status {}", response.status)),
+            description: error.get("message").and_then(text),
+            subtype: None,
+            uri: None,
+            reason: error_reason(&error),
+        }),
+        _ => None,
+    }
+}
+
+/// Reason and domain of an error in Google's API style (`google.rpc.ErrorInfo`).
+fn error_reason(error: &Map<String, Value>) -> Option<String> {
+    let details = error.get("details")?.as_array()?;
+    let is_info = |detail: &&Value| {
+        detail["@type"].as_str().is_some_and(|kind| kind.ends_with("/google.rpc.ErrorInfo"))
+    };
+    let info = details.iter().find(is_info)?;
+    let reason = printable::redacted(info["reason"].as_str().filter(|reason| !reason.is_empty())?);
+    Some(match info["domain"].as_str() {
+        Some(domain) if !domain.is_empty() => {
+            format!("{reason} of {}", printable::redacted(domain))
+        }
+        _ => reason,
+    })
+}
+
+pub(super) fn is_html(response: &HttpResponse) -> bool {
+    let media_type = response.header("content-type").unwrap_or_default();
+    let start = String::from_utf8_lossy(&response.body[..response.body.len().min(64)]);
+    let start = start.trim_start().to_ascii_lowercase();
+    media_type.to_ascii_lowercase().starts_with("text/html")
+        || start.starts_with("<!doctype html")
+        || start.starts_with("<html")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use zeroize::Zeroizing;
+
+    fn response(status: u16, body: &str) -> HttpResponse {
+        HttpResponse { status, headers: Vec::new(), body: Zeroizing::new(body.as_bytes().to_vec()) }
+    }
+
+    #[test]
+    fn both_shapes_of_errors_are_understood() {
+        let oauth = response(
+            400,
+            r#"{"error":"invalid_grant","error_description":"Bad\nRequest","error_subtype":"invalid_rapt"}"#,
+        );
+        let error = server_error(&oauth).expect("error");
+        assert_eq!(error.to_string(), "Google says invalid_grant: \"Bad\\nRequest\"");
+        assert_eq!(error.subtype.as_deref(), Some("invalid_rapt"));
+        let api =
+            response(403, r#"{"error":{"code":403,"message":"No.","status":"PERMISSION_DENIED"}}"#);
+        let error = server_error(&api).expect("error");
+        assert_eq!(error.to_string(), "Google says PERMISSION_DENIED: \"No.\"");
+    }
+
+    #[test]
+    fn an_error_info_reason_is_shown_with_its_domain() {
+        let shown = |details: &str| {
+            let body = format!(r#"{{"error":{{"status":"S","message":"M","details":{details}}}}}"#);
+            server_error(&response(403, &body)).expect("error").to_string()
+        };
+        let info = r#"{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"R\u0007","domain":"iam.googleapis.com"}"#;
+        let other = r#"{"@type":"type.googleapis.com/google.rpc.Help","reason":"X"}"#;
+        let expected = "Google says S: \"M\" (R\\u{7} of iam.googleapis.com)";
+        assert_eq!(shown(&format!("[{other},5,{info}]")), expected);
+        for nothing in ["[]", "5", "{}", "[null]", &format!("[{other}]"), r#"[{"@type":5}]"#] {
+            assert_eq!(shown(nothing), "Google says S: \"M\"", "{nothing}");
+        }
+    }
+
+    #[test]
+    fn a_status_decides_between_refusal_and_no_answer() {
+        for (status, body, kind) in [
+            (400, "", ErrorKind::Refused),
+            (404, "not found", ErrorKind::Refused),
+            (407, "", ErrorKind::NoAnswer),
+            (429, "{}", ErrorKind::NoAnswer),
+            (500, "<html>", ErrorKind::NoAnswer),
+            (204, "", ErrorKind::NoAnswer),
+            (200, "<!DOCTYPE html>", ErrorKind::NoAnswer),
+            (200, "[]", ErrorKind::NoAnswer),
+        ] {
+            let error = json_object(&response(status, body), "host").expect_err(body);
+            assert_eq!(error.kind(), kind, "{status} {body}");
+            assert!(error.message().starts_with("host: "));
+        }
+    }
+
+    #[test]
+    fn a_web_page_in_place_of_an_answer_points_at_the_portal() {
+        let error = json_object(&response(200, "<html>log in</html>"), "host").expect_err("html");
+        assert!(error.hint_text().expect("hint").contains("captive portal"));
+    }
+}

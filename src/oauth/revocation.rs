@@ -1,0 +1,148 @@
+//! Revocation (RFC 7009): a login ends at the server that gave it. By form only: what stands in a URL stands in logs.
+
+use crate::error::Result;
+use crate::net::message::{HttpRequest, HttpResponse};
+use crate::net::url::Url;
+use crate::oauth::response;
+use crate::oauth::token_exchange;
+use crate::oauth::token_exchange::ClientAuthentication;
+use crate::text::secret::Secret;
+
+/// Where Google takes back what it gave to its own users.
+pub const ENDPOINT: &str = "https://oauth2.googleapis.com/revoke";
+
+/// Ends a login of Google's own, which needs no client for that.
+pub fn google_revocation_request(url: &Url, refresh_token: &Secret) -> HttpRequest {
+    HttpRequest::form(url.clone(), &[("token", refresh_token.expose())])
+}
+
+/// Ends a login at the STS, or at any other server that wants to know the client.
+pub fn revocation_request(
+    url: &Url,
+    refresh_token: &Secret,
+    client: ClientAuthentication<'_>,
+) -> HttpRequest {
+    let mut fields = vec![("token", refresh_token.expose()), ("token_type_hint", "refresh_token")];
+    fields.extend(token_exchange::client_authentication_fields(client));
+    token_exchange::with_client_authentication(
+        HttpRequest::form(url.clone(), &fields),
+        Some(client),
+    )
+}
+
+/// Whether the login ended now; `false`: the server did not know it any more. The body of a good answer means nothing
+/// (RFC 7009, 2.2).
+///
+/// # Errors
+/// `Refused` in the server's words, or `NoAnswer`.
+pub fn read_google_revocation(response: &HttpResponse, host: &str) -> Result<bool> {
+    read_revocation("Google", response, host)
+}
+
+/// The same of somebody else's server: `who` says it.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_revocation(server_name: &str, response: &HttpResponse, host: &str) -> Result<bool> {
+    let server_error = response::server_error(response);
+    match response.status {
+        // A web page is no answer, whatever its status: something stands between us and the server.
+        200 if !response::is_html(response) => Ok(true),
+        200 => Err(response::invalid_response(response, host, "is a web page")),
+        400 if server_error.is_some_and(|error| error.code == "invalid_token") => Ok(false),
+        _ => Err(response::status_error(server_name, response, host)),
+    }
+}
+
+/// The endpoint beside a token endpoint that is not at its usual place.
+///
+/// # Errors
+/// What is wrong with the result, as for [`Url::parse`].
+pub fn endpoint_beside(token_endpoint: &Url) -> std::result::Result<Url, &'static str> {
+    let whole = token_endpoint.without_query();
+    let folder = whole.rsplit_once('/').map_or(whole, |(folder, _)| folder);
+    Url::parse(&format!("{folder}/revoke"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::net::message::HttpHeaderValue;
+    use zeroize::Zeroizing;
+
+    fn read_response(status: u16, body: &str) -> Result<bool> {
+        let body = Zeroizing::new(body.as_bytes().to_vec());
+        read_google_revocation(&HttpResponse { status, headers: Vec::new(), body }, "host")
+    }
+
+    fn body(request: &HttpRequest) -> &str {
+        std::str::from_utf8(request.body.as_ref().expect("body")).expect("text")
+    }
+
+    #[test]
+    fn the_token_is_in_the_form_and_nowhere_else() {
+        let (url, token) = (Url::parse(ENDPOINT).expect("url"), Secret::new("1//0a+b"));
+        let request = google_revocation_request(&url, &token);
+        assert_eq!((request.url.as_str(), body(&request)), (ENDPOINT, "token=1%2F%2F0a%2Bb"));
+        assert!(request.headers.iter().all(|(name, _)| name == "content-type"));
+    }
+
+    #[test]
+    fn a_client_authenticates_with_the_chosen_method() {
+        let (url, token) = (Url::parse(ENDPOINT).expect("url"), Secret::new("RT"));
+        let secret = Secret::new("CS");
+        let basic = revocation_request(
+            &url,
+            &token,
+            ClientAuthentication::ClientSecretBasicUnencoded("CID", &secret),
+        );
+        assert_eq!(body(&basic), "token=RT&token_type_hint=refresh_token");
+        let sent = basic.headers.iter().find(|(name, _)| name == "authorization");
+        assert!(
+            matches!(sent, Some((_, HttpHeaderValue::Secret(sent))) if sent.expose() == "Basic Q0lEOkNT")
+        );
+        let posted = revocation_request(
+            &url,
+            &token,
+            ClientAuthentication::ClientSecretPost("CID", &secret),
+        );
+        let fields = "token=RT&token_type_hint=refresh_token&client_id=CID&client_secret=CS";
+        assert_eq!(body(&posted), fields);
+        let public = revocation_request(&url, &token, ClientAuthentication::ClientIdOnly("CID"));
+        assert_eq!(body(&public), "token=RT&token_type_hint=refresh_token&client_id=CID");
+    }
+
+    #[test]
+    fn a_token_that_is_already_invalid_is_distinguished_from_a_refusal() {
+        assert!(read_response(200, "").expect("done") && read_response(200, "{}").expect("done"));
+        assert!(!read_response(400, r#"{"error":"invalid_token"}"#).expect("gone"));
+        for (status, body, kind) in [
+            (400, r#"{"error":"invalid_request"}"#, ErrorKind::Refused),
+            (401, r#"{"error":"invalid_client"}"#, ErrorKind::Refused),
+            (403, "", ErrorKind::Refused),
+            (200, "<html>log in</html>", ErrorKind::NoAnswer),
+            (204, "", ErrorKind::NoAnswer),
+            (503, "", ErrorKind::NoAnswer),
+        ] {
+            assert_eq!(
+                read_response(status, body).expect_err(body).kind(),
+                kind,
+                "{status} {body}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_revocation_endpoint_is_beside_an_overridden_token_endpoint() {
+        for (token, revoke) in [
+            ("http://127.0.0.1:8080/token", "http://127.0.0.1:8080/revoke"),
+            ("https://a.example/v1/oauthtoken?x=/y", "https://a.example/v1/revoke"),
+        ] {
+            assert_eq!(
+                endpoint_beside(&Url::parse(token).expect("url")).expect("url").as_str(),
+                revoke
+            );
+        }
+    }
+}

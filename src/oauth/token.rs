@@ -1,0 +1,323 @@
+//! The OAuth 2.0 token endpoint: the JWT bearer grant (RFC 7523) and the refresh grant (RFC 6749, 6).
+
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::google::metrics_header;
+use crate::jose::jwt;
+use crate::net::message::{HttpRequest, HttpResponse};
+use crate::net::url::Url;
+use crate::oauth::response;
+use crate::text::json::JsonFields;
+use crate::text::printable;
+use crate::text::secret::Secret;
+use crate::tokens;
+
+/// Where Google gives tokens.
+pub const ENDPOINT: &str = "https://oauth2.googleapis.com/token";
+
+/// Asks for an access token with a signed assertion.
+pub fn jwt_bearer_request(url: &Url, assertion: &Secret) -> HttpRequest {
+    assertion_request(url, assertion)
+        .header("x-goog-api-client", metrics_header("auth-request-type/at cred-type/sa"))
+}
+
+/// Asks for an ID token with a signed assertion that names its audience.
+pub fn id_token_request(url: &Url, assertion: &Secret) -> HttpRequest {
+    assertion_request(url, assertion)
+        .header("x-goog-api-client", metrics_header("auth-request-type/it cred-type/sa"))
+}
+
+fn assertion_request(url: &Url, assertion: &Secret) -> HttpRequest {
+    let fields = [
+        ("assertion", assertion.expose()),
+        ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+    ];
+    HttpRequest::form(url.clone(), &fields)
+}
+
+/// Reads the ID token of an answer, as [`identity_grant`] gets it and a refresh does for those who asked for
+/// `openid` at their login; `None` where there is none.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_id_token(response: &HttpResponse, host: &str) -> Result<Option<Secret>> {
+    let mut fields = JsonFields::new(response::json_object(response, host)?);
+    let in_answer = |what: String| {
+        response::invalid_response(response, host, &format!("is not understood, {what}"))
+    };
+    let token = fields.secret("id_token").map_err(in_answer)?.filter(|token| !token.is_empty());
+    match &token {
+        Some(token) if !is_well_formed_jwt(token) => {
+            Err(in_answer("id_token is no JWT".to_owned()))
+        }
+        _ => Ok(token),
+    }
+}
+
+/// What a refresh is made of.
+#[derive(Debug)]
+pub struct RefreshTokenGrant<'a> {
+    /// The OAuth client the login was made with.
+    pub client_id: &'a str,
+    /// Its secret.
+    pub client_secret: &'a Secret,
+    /// The login itself.
+    pub refresh_token: &'a Secret,
+    /// A narrower set of scopes; empty: all that was granted.
+    pub scopes: &'a [String],
+    /// Proof of reauthentication.
+    pub rapt: Option<&'a Secret>,
+}
+
+/// Asks for an access token with a refresh token.
+pub fn refresh_request(url: &Url, grant: &RefreshTokenGrant<'_>) -> HttpRequest {
+    let scopes = grant.scopes.join(" ");
+    let mut fields = vec![
+        ("grant_type", "refresh_token"),
+        ("client_id", grant.client_id),
+        ("client_secret", grant.client_secret.expose()),
+        ("refresh_token", grant.refresh_token.expose()),
+    ];
+    if !scopes.is_empty() {
+        fields.push(("scope", &scopes));
+    }
+    if let Some(rapt) = grant.rapt {
+        fields.push(("rapt", rapt.expose()));
+    }
+    HttpRequest::form(url.clone(), &fields)
+        .header("x-goog-api-client", metrics_header("cred-type/u"))
+}
+
+/// What the endpoint gave.
+#[derive(Debug)]
+pub struct TokenResponse {
+    /// The token.
+    pub access_token: Secret,
+    /// When it ends, in Unix seconds; `None` where the server did not say, or said nonsense.
+    pub expires_at: Option<i64>,
+    /// What was granted, sorted, where the server said.
+    pub scopes: Option<Vec<String>>,
+    /// The refresh token to use from now on, where it changed.
+    pub refresh_token: Option<Secret>,
+    /// `Bearer`, or what the server calls it (RFC 8693: `N_A` for what is no access token).
+    pub token_type: String,
+    /// What kind of token it is (RFC 8693).
+    pub issued_token_type: Option<String>,
+    /// Who it was given to (OpenID Connect), where that was asked for at the login.
+    pub id_token: Option<Secret>,
+}
+
+/// Reads an answer; `now` is the time before the request, in Unix seconds.
+///
+/// # Errors
+/// `Refused` in the server's words, or `NoAnswer` naming the field at fault.
+pub fn read_bearer_response(
+    response: &HttpResponse,
+    host: &str,
+    now: i64,
+) -> Result<TokenResponse> {
+    let granted = read_token_response(response, host, now)?;
+    match granted.token_type.eq_ignore_ascii_case("bearer") {
+        true => Ok(granted),
+        false => {
+            let what = format!("holds a token of type {}, not Bearer", granted.token_type);
+            Err(response::invalid_response(response, host, &what))
+        }
+    }
+}
+
+/// Reads an answer with a token of any type.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_token_response(response: &HttpResponse, host: &str, now: i64) -> Result<TokenResponse> {
+    let mut fields = JsonFields::new(response::json_object(response, host)?);
+    let unusable = |what: String| response::invalid_response(response, host, &what);
+    let in_answer = |what: String| unusable(format!("is not understood, {what}"));
+    let access_token = fields.required_secret("access_token").map_err(in_answer)?;
+    if !is_well_formed(&access_token) {
+        return Err(unusable("holds an access_token that no header can carry".to_owned()));
+    }
+    let token_type = fields.text("token_type").map_err(in_answer)?;
+    let issued_token_type = fields.text("issued_token_type").map_err(in_answer)?;
+    let lifetime = parse_expires_in(fields.value("expires_in")).map_err(in_answer)?;
+    let mut scopes = fields.string_list("scope").map_err(in_answer)?;
+    if let Some(scopes) = &mut scopes {
+        scopes.sort();
+        scopes.dedup();
+    }
+    let refresh_token = fields.secret("refresh_token").map_err(in_answer)?;
+    let id_token = fields.secret("id_token").map_err(in_answer)?;
+    Ok(TokenResponse {
+        access_token,
+        expires_at: lifetime.map(|life| now.saturating_add(life)),
+        scopes: scopes.filter(|scopes| !scopes.is_empty()),
+        refresh_token: refresh_token.filter(|token| !token.is_empty()),
+        token_type: token_type
+            .map_or_else(|| "Bearer".to_owned(), |kind| printable::redacted(&kind)),
+        issued_token_type: issued_token_type.map(|kind| printable::redacted(&kind)),
+        id_token: id_token.filter(is_well_formed),
+    })
+}
+
+/// Whether a token can stand in a header.
+pub fn is_well_formed(token: &Secret) -> bool {
+    tokens::is_well_formed(token.expose())
+}
+
+/// Whether it is a JWT that can stand in a header, as every ID token is.
+pub fn is_well_formed_jwt(token: &Secret) -> bool {
+    is_well_formed(token) && jwt::decode(token.expose()).is_ok()
+}
+
+/// `expires_in` in seconds: a number, or a decimal number as text. Zero or less is unknown.
+fn parse_expires_in(value: Option<Value>) -> std::result::Result<Option<i64>, String> {
+    let number = match &value {
+        None => return Ok(None),
+        Some(Value::Number(number)) => number.as_f64(),
+        Some(Value::String(text)) if is_decimal(text) => text.parse().ok(),
+        Some(_) => None,
+    };
+    let number = number
+        .filter(|number| number.is_finite())
+        .ok_or_else(|| "expires_in is not a number".to_owned())?;
+    // Beyond any real life; the cache has a limit of its own.
+    #[expect(clippy::cast_possible_truncation, reason = "clamped first")]
+    let seconds = number.clamp(0.0, 1e9) as i64;
+    Ok(Some(seconds).filter(|seconds| *seconds > 0))
+}
+
+fn is_decimal(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    !digits.is_empty()
+        && digits.starts_with(|first: char| first.is_ascii_digit())
+        && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+}
+
+/// What a refusal of an assertion usually means. `here` and `there` are the two clocks in Unix seconds.
+pub fn add_assertion_hint(
+    error: Error,
+    response: &HttpResponse,
+    local_time: i64,
+    key_file: &str,
+) -> Error {
+    let Some(server_error) = response::server_error(response) else { return error };
+    let description = server_error.description.as_deref().unwrap_or_default();
+    let skew = response.date().map_or(0, |server_time| server_time.saturating_sub(local_time));
+    match server_error.code.as_str() {
+        "invalid_grant" if skew.abs() > 60 => {
+            let direction = if skew > 0 { "behind" } else { "ahead of" };
+            error.hint(format!(
+                "set the clock, it is {} s {direction} Google's (timedatectl set-ntp true)",
+                skew.abs()
+            ))
+        }
+        "invalid_grant" if description.contains("Signature") => error.hint(format!(
+            "make a new key: the one in {key_file} has been deleted, or is not this account's"
+        )),
+        "invalid_grant" => error.hint(format!(
+            "check that the account in {key_file} exists and is not disabled, and the clock"
+        )),
+        "unauthorized_client" => error.hint(
+            "grant these scopes to the account under domain-wide delegation in the admin console",
+        ),
+        "invalid_scope" => error.hint("check --scopes: one is misspelt or may not be had this way"),
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use zeroize::Zeroizing;
+
+    fn read_response_body(body: &str) -> Result<TokenResponse> {
+        let response = HttpResponse {
+            status: 200,
+            headers: Vec::new(),
+            body: Zeroizing::new(body.as_bytes().to_vec()),
+        };
+        read_bearer_response(&response, "host", 1000)
+    }
+
+    #[test]
+    fn a_refresh_sends_its_fields_in_googles_order() {
+        let url = Url::parse(ENDPOINT).expect("url");
+        let (secret, login, rapt) = (Secret::new("CS"), Secret::new("RT"), Secret::new("RAPT"));
+        let mut grant = RefreshTokenGrant {
+            client_id: "CID",
+            client_secret: &secret,
+            refresh_token: &login,
+            scopes: &[],
+            rapt: None,
+        };
+        let body = |grant: &RefreshTokenGrant<'_>| {
+            let body = refresh_request(&url, grant).body.expect("body");
+            String::from_utf8(body.to_vec()).expect("text")
+        };
+        let plain = "grant_type=refresh_token&client_id=CID&client_secret=CS&refresh_token=RT";
+        assert_eq!(body(&grant), plain);
+        let scopes = ["a".to_owned(), "b".to_owned()];
+        grant.scopes = &scopes;
+        grant.rapt = Some(&rapt);
+        assert_eq!(body(&grant), format!("{plain}&scope=a+b&rapt=RAPT"));
+    }
+
+    #[test]
+    fn every_spelling_of_expires_in_is_judged() {
+        for (written, expected) in [
+            ("3599", Some(Some(4599))),
+            ("\"3599\"", Some(Some(4599))),
+            ("3599.0", Some(Some(4599))),
+            ("\"3599.7\"", Some(Some(4599))),
+            ("null", Some(None)),
+            ("0", Some(None)),
+            ("-1", Some(None)),
+            ("\"-5\"", Some(None)),
+            ("1e300", Some(Some(1_000_001_000))),
+            ("99999999999999999999", Some(Some(1_000_001_000))),
+            ("true", None),
+            ("\"soon\"", None),
+            ("\"\"", None),
+            ("\"NaN\"", None),
+            ("\"inf\"", None),
+            ("[3599]", None),
+            ("{}", None),
+        ] {
+            let body = format!("{{\"access_token\":\"t\",\"expires_in\":{written}}}");
+            let read = read_response_body(&body);
+            match expected {
+                Some(end) => assert_eq!(read.expect(written).expires_at, end, "{written}"),
+                None => {
+                    let error = read.expect_err(written);
+                    assert_eq!(error.kind(), ErrorKind::NoAnswer);
+                    assert!(error.message().contains("expires_in"), "{error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn answers_without_a_usable_token_are_no_answers() {
+        let long = format!("{{\"access_token\":\"{}\"}}", "x".repeat(20_000));
+        for body in [
+            "{}",
+            "{\"access_token\":null}",
+            "{\"access_token\":\"\"}",
+            "{\"access_token\":5}",
+            "{\"access_token\":\"a b\"}",
+            "{\"access_token\":\"a\\nb\"}",
+            "{\"access_token\":\"a\",\"access_token\":\"b\"}",
+            "{\"access_token\":\"a\",\"token_type\":\"mac\"}",
+            long.as_str(),
+        ] {
+            assert_eq!(
+                read_response_body(body).expect_err(body).kind(),
+                ErrorKind::NoAnswer,
+                "{body}"
+            );
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Text and its shapes: durations, JSON, secrets, and what of foreign text may be shown.
+
+pub mod duration;
+pub mod json;
+pub mod printable;
+pub mod secret;

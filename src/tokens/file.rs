@@ -1,0 +1,242 @@
+//! A private file with one token, for a program that reads it again and again. It is written anew before the token
+//! ends, always as a whole, and is gone when nobody needs it.
+
+use std::cell::Cell;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::error::{Error, Result, io_reason};
+use crate::text::secret::Secret;
+use crate::text::{printable, secret};
+use crate::tokens;
+use crate::world::World;
+use crate::world::private_file;
+use crate::world::private_file::{PrivateFileError, SweepAgeLimits, WriteDurability};
+use crate::world::random;
+
+/// The folder inside gauth's own for files that nobody gave a path.
+const AUTO_FOLDER_NAME: &str = "exec";
+
+/// What a process that was killed left behind goes after this long: no token is worth anything by then.
+const ABANDONED_FILE_AGE: Duration = Duration::from_secs(2 * 24 * 3600);
+
+/// The file. It is removed when this is dropped.
+pub struct TokenFile {
+    folder: PathBuf,
+    name: OsString,
+    has_been_written: Cell<bool>,
+}
+
+impl TokenFile {
+    /// At a path that the user named. An older token may be there, and nothing else.
+    ///
+    /// # Errors
+    /// Usage for what is no path of a file, unsafe where others could put something in its place, or where the file
+    /// is something else.
+    pub fn at_path(path: &Path) -> Result<TokenFile> {
+        // The program may go to another folder before it reads the file.
+        let absolute = std::path::absolute(path).ok();
+        let parts = absolute.as_deref().and_then(|path| Some((path.parent()?, path.file_name()?)));
+        let (folder, name) = parts.ok_or_else(|| {
+            Error::usage(format!("--token-file {}: names no file", printable::path(path)))
+                .hint("--token-file auto")
+        })?;
+        check_folder_is_safe(folder)?;
+        let file = TokenFile {
+            folder: folder.to_owned(),
+            name: name.to_owned(),
+            has_been_written: Cell::new(false),
+        };
+        check_existing_file(&file.path())?;
+        Ok(file)
+    }
+
+    /// In gauth's own folder.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be written.
+    pub fn in_gauth_folder(world: &World) -> Result<TokenFile> {
+        let folder =
+            private_file::create_subfolder(world.folders.gauth.as_deref(), AUTO_FOLDER_NAME)
+                .map_err(|error| {
+                    let reason = io_reason(&error);
+                    Error::unexpected(format!(
+                        "--token-file: gauth's folder cannot be used, {reason}"
+                    ))
+                    .hint("--token-file PATH, in a folder of yours")
+                })?;
+        let limits =
+            SweepAgeLimits { temporary: ABANDONED_FILE_AGE, other: Some(ABANDONED_FILE_AGE) };
+        private_file::remove_stale_files(&folder, world.clock.unix_seconds(), &limits);
+        let name = OsString::from(random::hex_name(&*world.random)?);
+        Ok(TokenFile { folder, name, has_been_written: Cell::new(false) })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> PathBuf {
+        self.folder.join(&self.name)
+    }
+
+    /// Puts a token in place of the one before. Readers see the one or the other.
+    ///
+    /// # Errors
+    /// When it cannot be written; the old one is then still there.
+    pub fn replace(&self, token: &Secret, world: &World) -> Result<()> {
+        let random = &*world.random;
+        let name = self.name.to_string_lossy();
+        let pending_file = private_file::PendingFile::create(
+            &self.folder,
+            &name,
+            WriteDurability::Disposable,
+            random,
+        );
+        // No line end: not every program cuts it off.
+        let published =
+            pending_file.and_then(|draft| draft.commit(&self.path(), token.expose().as_bytes()));
+        published.map_err(|error| {
+            let (shown, reason) = (printable::path(&self.path()), io_reason(&error));
+            Error::unexpected(format!("--token-file {shown}: cannot be written, {reason}"))
+                .hint(format!("ls -ld {}", printable::path(&self.folder)))
+        })?;
+        self.has_been_written.set(true);
+        Ok(())
+    }
+}
+
+impl Drop for TokenFile {
+    fn drop(&mut self) {
+        if self.has_been_written.get() {
+            private_file::remove(&self.path());
+        }
+    }
+}
+
+/// Who may write to the folder may put another token, or another file, in the place of ours.
+fn check_folder_is_safe(folder: &Path) -> Result<()> {
+    let shown = printable::path(folder);
+    let metadata = std::fs::metadata(folder).map_err(|error| {
+        Error::usage(format!(
+            "--token-file: the folder {shown} cannot be used, {}",
+            io_reason(&error)
+        ))
+        .hint(format!("mkdir -m 700 {shown}, or --token-file auto"))
+    })?;
+    if !metadata.is_dir() {
+        return Err(
+            Error::usage(format!("--token-file: {shown} is no folder")).hint("--token-file auto")
+        );
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let own_uid = rustix::process::geteuid().as_raw();
+        if metadata.mode() & 0o002 != 0 {
+            return Err(Error::not_safe(format!(
+                "--token-file: everybody may write to the folder {shown}"
+            ))
+            .hint("--token-file auto, or a path in a folder of yours"));
+        }
+        if metadata.uid() != own_uid && metadata.uid() != 0 {
+            return Err(Error::not_safe(format!(
+                "--token-file: the folder {shown} belongs to another user"
+            ))
+            .hint("--token-file auto, or a path in a folder of yours"));
+        }
+    }
+    Ok(())
+}
+
+/// What is there is replaced and removed: it must be what an earlier run left, or what `mktemp` made.
+fn check_existing_file(path: &Path) -> Result<()> {
+    let shown = printable::path(path);
+    let hint = "--token-file auto, or the path of a file that is not there yet";
+    let refused =
+        |what: &str| Err(Error::not_safe(format!("--token-file {shown}: {what}")).hint(hint));
+    if std::fs::read_link(path).is_ok() {
+        return refused("is a link");
+    }
+    match private_file::read_private(path, tokens::MAX_TOKEN_CHARS + 1) {
+        Err(PrivateFileError::NotFound) => Ok(()),
+        Err(PrivateFileError::Insecure(what, _)) => refused(what),
+        Err(PrivateFileError::NotRegularFile) => refused("is not a regular file"),
+        Err(PrivateFileError::Io(error)) => {
+            refused(&format!("cannot be read, {}", io_reason(&error)))
+        }
+        Err(PrivateFileError::TooLarge(_) | PrivateFileError::TimedOut) => {
+            refused("holds something else than a token")
+        }
+        Ok(bytes) => match std::str::from_utf8(&bytes).map(str::trim_end) {
+            Ok("") => Ok(()),
+            Ok(text) if tokens::is_well_formed(text) && secret::looks_like_secret(text) => Ok(()),
+            _ => refused("holds something else than a token"),
+        },
+    }
+}
+
+#[cfg(all(test, unix))]
+#[allow(clippy::disallowed_methods)] // What others left lying about has to be made.
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn folder(mode: u32) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("folder");
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(mode)).expect("mode");
+        folder
+    }
+
+    #[track_caller]
+    fn refused(path: &Path, kind: ErrorKind, word: &str) {
+        let Err(error) = TokenFile::at_path(path) else { panic!("{word}: accepted") };
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.message().contains(word) && error.hint_text().is_some(), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_others_write_to_is_refused() {
+        for (mode, good) in [(0o700, true), (0o755, true), (0o775, true), (0o777, false)] {
+            let folder = folder(mode);
+            let path = folder.path().join("token");
+            match good {
+                true => assert_eq!(TokenFile::at_path(&path).expect("good").path(), path),
+                false => refused(&path, ErrorKind::Unsafe, "everybody may write"),
+            }
+        }
+        refused(Path::new("/no/such/folder/token"), ErrorKind::Usage, "no such file");
+        refused(Path::new("/dev/null/token"), ErrorKind::Usage, "is no folder");
+        refused(Path::new("/"), ErrorKind::Usage, "names no file");
+    }
+
+    #[test]
+    fn what_is_no_token_of_ours_is_neither_replaced_nor_removed() {
+        let folder = folder(0o700);
+        let path = folder.path().join("token");
+        for (content, mode, word) in [
+            (&b"export PATH=/bin\n"[..], 0o600, Some("something else")),
+            (b"password", 0o600, Some("something else")),
+            (b"\xff\xfe", 0o600, Some("something else")),
+            (&[b'x'; 20_000], 0o600, Some("something else")),
+            (b"ya29.old", 0o644, Some("can be used by others")),
+            (b"ya29.old", 0o600, None),
+            (b"eyJhbGciOiJub25lIn0.e30.\n", 0o600, None),
+            (b"", 0o600, None),
+        ] {
+            std::fs::write(&path, content).expect("file");
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("mode");
+            match word {
+                Some(word) => refused(&path, ErrorKind::Unsafe, word),
+                None => drop(TokenFile::at_path(&path).expect("an old token")),
+            }
+            assert_eq!(std::fs::read(&path).expect("still there"), content);
+        }
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).expect("link");
+        refused(&link, ErrorKind::Unsafe, "is a link");
+        std::os::unix::fs::symlink("/nowhere", folder.path().join("dangling")).expect("link");
+        refused(&folder.path().join("dangling"), ErrorKind::Unsafe, "is a link");
+        std::fs::create_dir(folder.path().join("inner")).expect("folder");
+        refused(&folder.path().join("inner"), ErrorKind::Unsafe, "not a regular file");
+    }
+}
