@@ -2,16 +2,15 @@
 
 use std::ffi::OsString;
 
+use clap::Command;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::{EnvCompleter, Shells};
 
 use crate::error::{Error, Result};
 use crate::oauth::token_exchange;
 use crate::world::World;
+use crate::world::env;
 use crate::{cli, config, discovery};
-
-/// The variable by which a script says that it wants candidates, and for which shell.
-pub const COMPLETION_VARIABLE: &str = "_GAUTH_COMPLETE";
 
 /// The shells there are scripts for, and the names of the files in `completions/`.
 pub const SHELL_SCRIPTS: &[(&str, &str)] = &[
@@ -22,31 +21,29 @@ pub const SHELL_SCRIPTS: &[(&str, &str)] = &[
     ("elvish", "gauth.elv"),
 ];
 
-/// Completes the accounts of gauth and gcloud.
-pub fn accounts() -> ArgValueCandidates {
-    // The engine calls back without the world; completion is a process of its own and has the real one.
-    ArgValueCandidates::new(|| candidates(discovery::account_names(&World::real())))
+/// Attaches what completes their values to the arguments of the whole tree.
+fn with_completers(command: Command, world: &World) -> Command {
+    let accounts = discovery::account_names(world);
+    let profiles = config::profile_names(world);
+    attach(command, &accounts, &profiles)
 }
 
-/// Completes the profiles of `config.toml`.
-pub fn profiles() -> ArgValueCandidates {
-    ArgValueCandidates::new(|| candidates(config::profile_names(&World::real())))
+fn attach(command: Command, accounts: &[String], profiles: &[String]) -> Command {
+    let types = || token_exchange::TOKEN_TYPE_ALIASES.iter().map(|(short, _)| (*short).to_owned());
+    let command = command.mut_args(|arg| {
+        let value = arg.get_value_names().and_then(<[_]>::first).map(|name| name.to_string());
+        match (arg.get_id().as_str(), value.as_deref()) {
+            ("account", _) | (_, Some("ACCOUNT")) => arg.add(candidates(accounts.to_vec())),
+            ("profile", _) => arg.add(candidates(profiles.to_vec())),
+            (_, Some("TYPE")) => arg.add(candidates(types().collect())),
+            _ => arg,
+        }
+    });
+    command.mut_subcommands(|command| attach(command, accounts, profiles))
 }
 
-/// Completes the short names of the types of tokens.
-pub fn token_types() -> ArgValueCandidates {
-    ArgValueCandidates::new(|| {
-        candidates(
-            token_exchange::TOKEN_TYPE_ALIASES
-                .iter()
-                .map(|(short, _)| (*short).to_owned())
-                .collect(),
-        )
-    })
-}
-
-fn candidates(names: Vec<String>) -> Vec<CompletionCandidate> {
-    names.into_iter().map(CompletionCandidate::new).collect()
+fn candidates(names: Vec<String>) -> ArgValueCandidates {
+    ArgValueCandidates::new(move || names.iter().map(CompletionCandidate::new).collect())
 }
 
 /// The script that makes a shell ask this program.
@@ -57,7 +54,7 @@ pub fn registration_script(shell: &str) -> Result<Vec<u8>> {
     let completer = completer(shell)?;
     let mut script = Vec::new();
     completer
-        .write_registration(COMPLETION_VARIABLE, "gauth", "gauth", "gauth", &mut script)
+        .write_registration(env::_GAUTH_COMPLETE.name, "gauth", "gauth", "gauth", &mut script)
         .map_err(|error| Error::unexpected(format!("the script cannot be written, {error}")))?;
     Ok(script)
 }
@@ -75,7 +72,7 @@ pub fn write_candidates(shell: &str, args: &[OsString], world: &World) -> Result
     let mut candidates = Vec::new();
     completer
         .write_complete(
-            &mut cli::command_tree(with_flags),
+            &mut with_completers(cli::command_tree(with_flags), world),
             args,
             folder.as_deref(),
             &mut candidates,

@@ -3,9 +3,10 @@
 use clap::Args;
 
 use crate::cli::complete;
-use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
+use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::error::Error;
 use crate::flags::GeneralFlags;
+use crate::output::status::ExitStatus;
 use crate::world::World;
 
 /// The command.

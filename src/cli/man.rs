@@ -5,13 +5,15 @@ use std::path::Path;
 
 use clap::{Args, ValueHint};
 
+use crate::cli::COMMANDS;
 use crate::cli::help;
 use crate::cli::help::flags;
 use crate::cli::help::flags::FlagEntry;
-use crate::commands::{COMMANDS, CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
+use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::error;
 use crate::error::ERROR_KINDS;
 use crate::flags::GeneralFlags;
+use crate::output::status::ExitStatus;
 use crate::sandbox::faults::FAULTS;
 use crate::world::World;
 use crate::world::env::VARIABLES;

@@ -12,14 +12,34 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::commands;
 use crate::commands::curl::request;
-use crate::commands::{COMMANDS, CommandSpec, ExitStatus, ParsedArgs};
+use crate::commands::{
+    CommandSpec, ParsedArgs, accounts, cache, curl, exchange, exec, inspect, login, logout,
+    print_access_token, print_identity_token, sandbox, status,
+};
 use crate::error::{Error, ErrorKind, Result};
+use crate::flags::GENERAL_HEADING;
+use crate::output::error::print_error;
+use crate::output::status::ExitStatus;
 use crate::text::{printable, secret};
 use crate::world::World;
-use crate::world::exec::SpawnError;
 
-/// The heading of the flags that every command has.
-pub const GENERAL_HEADING: &str = "General";
+/// Every command, in the order of the manual. Parser, help, completion and man pages all walk this.
+pub const COMMANDS: &[CommandSpec] = &[
+    print_access_token::SPEC,
+    print_identity_token::SPEC,
+    exchange::SPEC,
+    inspect::SPEC,
+    curl::SPEC,
+    exec::SPEC,
+    login::SPEC,
+    logout::SPEC,
+    accounts::SPEC,
+    status::SPEC,
+    cache::SPEC,
+    sandbox::SPEC,
+    completions::SPEC,
+    man::SPEC,
+];
 
 /// Runs the command the words name, and says what went wrong. The first word is the program's own name.
 pub fn run(args: &[OsString], world: &World) -> ExitStatus {
@@ -33,29 +53,6 @@ pub fn run(args: &[OsString], world: &World) -> ExitStatus {
             ExitStatus(print_error(error, world))
         }
     }
-}
-
-/// Two lines: what happened, and what mends it.
-fn print_error((kind, message, hint): (ErrorKind, String, Option<&str>), world: &World) -> u8 {
-    if kind != ErrorKind::BrokenPipe {
-        let paint = world.terminal.text_style(world.terminal.is_terminal);
-        let hint = hint.unwrap_or("gauth -vv shows what was decided and sent");
-        world.terminal.error(&format!(
-            "{} {message}\n{} {hint}",
-            paint.failure("gauth:"),
-            paint.warning("try:")
-        ));
-    }
-    kind.exit_code()
-}
-
-/// The same of a program that was not started, with a shell's status.
-pub fn report_not_started(failure: &SpawnError, world: &World) -> ExitStatus {
-    print_error(
-        (failure.error.kind(), failure.error.message().to_owned(), failure.error.hint_text()),
-        world,
-    );
-    ExitStatus(failure.status)
 }
 
 fn dispatch(args: &[OsString], world: &World) -> anyhow::Result<ExitStatus> {

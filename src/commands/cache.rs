@@ -3,9 +3,10 @@
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
-use crate::config::{Config, Overrides};
+use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
+use crate::config::Config;
 use crate::flags::{GeneralFlags, ReportFlags, ReportFormat};
+use crate::output::status::ExitStatus;
 use crate::text::{duration, printable};
 use crate::tokens::cache::{Cache, CacheEntry};
 use crate::world::World;
@@ -60,7 +61,7 @@ struct CachedTokenJson<'a> {
 
 fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     let flags: CacheCommandFlags = args.flags()?;
-    Config::resolve(&Overrides { general: flags.general.clone(), ..Overrides::default() }, world)?;
+    Config::resolve(&flags.general.overrides(), world)?;
     let cache = Cache::new(world);
     let text = match (flags.action, flags.report.format.unwrap_or_default()) {
         (CacheAction::Clear, format) => {

@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 
-use crate::cli;
 use crate::commands::print_identity_token::parse_audience;
-use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
+use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::config;
 use crate::config::{Config, Overrides};
 use crate::credentials::Credential;
 use crate::discovery;
 use crate::discovery::Discovery;
 use crate::error::{Error, Result};
-use crate::flags::{CacheFlags, CredentialFlags, GeneralFlags, TokenFlags};
+use crate::flags::{CommonFlags, TokenFlags};
+use crate::output::error::report_not_started;
+use crate::output::status::ExitStatus;
 use crate::text::secret::{Secret, looks_like_file_content};
 use crate::tokens::broker::Broker;
 use crate::tokens::file::TokenFile;
@@ -70,11 +71,7 @@ pub(super) struct ExecFlags {
     #[command(flatten)]
     token: TokenFlags,
     #[command(flatten)]
-    credential: CredentialFlags,
-    #[command(flatten)]
-    cache: CacheFlags,
-    #[command(flatten)]
-    general: GeneralFlags,
+    common: CommonFlags,
     /// What to run, behind --
     #[arg(last = true, num_args = 0.., value_name = "CMD")]
     command: Vec<OsString>,
@@ -126,18 +123,12 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
             })
         }
     };
-    Ok(outcome.map_or_else(|failure| cli::report_not_started(&failure, world), ExitStatus))
+    Ok(outcome.map_or_else(|failure| report_not_started(&failure, world), ExitStatus))
 }
 
 impl ExecFlags {
     fn overrides(&self) -> Overrides {
-        Overrides {
-            credential: self.credential.clone(),
-            token: self.token.clone(),
-            cache: self.cache.clone(),
-            general: self.general.clone(),
-            ..Overrides::default()
-        }
+        self.common.overrides_with(&self.token)
     }
 
     /// What an ID token is to be, if one is wanted.

@@ -6,8 +6,8 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::accounts;
-use crate::cli::complete;
-use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
+
+use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::config::{Config, Overrides, flag_text};
 use crate::credentials::{Revocation, credential_type_name};
 use crate::discovery;
@@ -15,7 +15,8 @@ use crate::discovery::Discovery;
 use crate::discovery::logins;
 use crate::discovery::logins::{LoginStore, StoredLogin};
 use crate::error::{Error, ErrorKind, Result};
-use crate::flags::{GeneralFlags, NetworkFlags, ReportFlags, ReportFormat};
+use crate::flags::{GeneralFlags, NetworkFlags, ReportFlags, ReportFormat, TokenHostFlags};
+use crate::output::status::ExitStatus;
 use crate::text::printable;
 use crate::world::World;
 
@@ -42,7 +43,7 @@ end where they were made. gcloud's logins are gcloud's to end: gcloud auth revok
 #[derive(Debug, Default, Args)]
 pub(super) struct LogoutFlags {
     /// Whose login; the active account if none is named
-    #[arg(value_name = "ACCOUNT", add = complete::accounts(), conflicts_with = "all")]
+    #[arg(value_name = "ACCOUNT", conflicts_with = "all")]
     account: Option<OsString>,
     /// All of gauth's logins
     #[arg(long)]
@@ -52,6 +53,8 @@ pub(super) struct LogoutFlags {
     keep_remote: bool,
     #[command(flatten)]
     network: NetworkFlags,
+    #[command(flatten)]
+    token_hosts: TokenHostFlags,
     #[command(flatten)]
     report: ReportFlags,
     #[command(flatten)]
@@ -88,10 +91,8 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
 impl LogoutFlags {
     fn overrides(&self) -> Overrides {
         Overrides {
-            credential: self.network.credential_flags(),
-            cache: self.network.cache_flags(),
-            general: self.general.clone(),
-            ..Overrides::default()
+            allow_token_host: self.token_hosts.allow_token_host.clone(),
+            ..self.network.overrides(&self.general)
         }
     }
 }

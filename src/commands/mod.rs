@@ -13,45 +13,11 @@ pub mod print_identity_token;
 pub mod sandbox;
 pub mod status;
 
-use crate::cli::completions;
-use crate::cli::man;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-use crate::error::ErrorKind;
 use crate::flags;
+use crate::output::status::ExitStatus;
 use crate::world::World;
-
-/// Every command, in the order of the manual. Parser, help, completion and man pages all walk this.
-pub const COMMANDS: &[CommandSpec] = &[
-    print_access_token::SPEC,
-    print_identity_token::SPEC,
-    exchange::SPEC,
-    inspect::SPEC,
-    curl::SPEC,
-    exec::SPEC,
-    login::SPEC,
-    logout::SPEC,
-    accounts::SPEC,
-    status::SPEC,
-    cache::SPEC,
-    sandbox::SPEC,
-    completions::SPEC,
-    man::SPEC,
-];
-
-/// What the process ends with when a command succeeds: 0, the status of the child it ran, or what it found out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ExitStatus(pub u8);
-
-impl ExitStatus {
-    /// Done.
-    pub const SUCCESS: ExitStatus = ExitStatus(0);
-
-    /// The status that stands for this kind, of a command that did its work and says so in its result.
-    pub fn from_kind(kind: ErrorKind) -> ExitStatus {
-        ExitStatus(kind.exit_code())
-    }
-}
 
 /// A command: what it is called, what it says of itself, how it runs.
 pub struct CommandSpec {

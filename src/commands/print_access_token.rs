@@ -4,14 +4,14 @@ use std::ffi::OsString;
 
 use clap::Args;
 
-use crate::cli::complete;
-use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
+use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::config;
 use crate::config::{Config, Overrides};
 use crate::discovery;
 use crate::discovery::Discovery;
 use crate::error::{Error, Result};
-use crate::flags::{CacheFlags, CredentialFlags, GeneralFlags, OutputFlags, TokenFlags};
+use crate::flags::{CommonFlags, OutputFlags, TokenFlags, one_account};
+use crate::output::status::ExitStatus;
 use crate::output::token;
 use crate::tokens::{SelfSignedRequest, SelfSignedTarget, TokenRequest};
 use crate::world::World;
@@ -42,7 +42,7 @@ scopes and --self-signed. Most Google APIs accept such a token.",
 #[group(skip)]
 pub(super) struct PrintAccessTokenFlags {
     /// A login, as --account
-    #[arg(value_name = "ACCOUNT", add = complete::accounts())]
+    #[arg(value_name = "ACCOUNT")]
     positional_account: Option<OsString>,
     #[command(flatten)]
     token: TokenFlags,
@@ -53,13 +53,9 @@ pub(super) struct PrintAccessTokenFlags {
     #[arg(long)]
     self_signed: bool,
     #[command(flatten)]
-    credential: CredentialFlags,
-    #[command(flatten)]
-    cache: CacheFlags,
-    #[command(flatten)]
     output: OutputFlags,
     #[command(flatten)]
-    general: GeneralFlags,
+    common: CommonFlags,
 }
 
 fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
@@ -82,14 +78,10 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
 impl PrintAccessTokenFlags {
     /// The groups all commands share, with the positional account among them.
     fn overrides(&self) -> Result<Overrides> {
-        let credential = self.credential.with_positional(self.positional_account.as_ref())?;
-        Ok(Overrides {
-            credential,
-            token: self.token.clone(),
-            cache: self.cache.clone(),
-            general: self.general.clone(),
-            ..Overrides::default()
-        })
+        let mut overrides = self.common.overrides_with(&self.token);
+        overrides.account =
+            one_account(self.positional_account.as_ref(), overrides.account.as_ref())?;
+        Ok(overrides)
     }
 
     /// What is wanted.

@@ -4,15 +4,15 @@ use std::ffi::OsString;
 
 use clap::Args;
 
-use crate::cli::complete;
-use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
+use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::config;
 use crate::config::{Config, Overrides};
 use crate::credentials::Credential;
 use crate::discovery;
 use crate::discovery::Discovery;
 use crate::error::{Error, Result};
-use crate::flags::{CacheFlags, CredentialFlags, GeneralFlags, OutputFlags};
+use crate::flags::{CommonFlags, OutputFlags, one_account};
+use crate::output::status::ExitStatus;
 use crate::output::token;
 use crate::text::printable;
 use crate::tokens::{IdTokenRequest, Token, TokenRequest};
@@ -46,7 +46,7 @@ With several audiences one token a line is printed; --format json then prints a 
 #[group(skip)]
 pub(super) struct PrintIdentityTokenFlags {
     /// A login, as --account
-    #[arg(value_name = "ACCOUNT", add = complete::accounts())]
+    #[arg(value_name = "ACCOUNT")]
     positional_account: Option<OsString>,
     /// Whom it is for: a URL or a client ID
     #[arg(long, value_name = "A,…", visible_alias = "audience", value_delimiter = ',')]
@@ -61,13 +61,9 @@ pub(super) struct PrintIdentityTokenFlags {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     include_email: Option<bool>,
     #[command(flatten)]
-    credential: CredentialFlags,
-    #[command(flatten)]
-    cache: CacheFlags,
-    #[command(flatten)]
     output: OutputFlags,
     #[command(flatten)]
-    general: GeneralFlags,
+    common: CommonFlags,
 }
 
 /// How much the metadata server tells of its machine.
@@ -104,12 +100,10 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
 impl PrintIdentityTokenFlags {
     /// The groups all commands share, with the positional account among them.
     fn overrides(&self) -> Result<Overrides> {
-        Ok(Overrides {
-            credential: self.credential.with_positional(self.positional_account.as_ref())?,
-            cache: self.cache.clone(),
-            general: self.general.clone(),
-            ..Overrides::default()
-        })
+        let mut overrides = self.common.overrides();
+        overrides.account =
+            one_account(self.positional_account.as_ref(), overrides.account.as_ref())?;
+        Ok(overrides)
     }
 
     /// One request for each audience.

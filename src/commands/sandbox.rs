@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 
-use crate::cli;
-use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
+use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::error::{Error, Result};
+use crate::output::error::report_not_started;
+use crate::output::status::ExitStatus;
 use crate::sandbox::admitted::AdmittedCredential;
 use crate::sandbox::environment::{DefaultCredential, HostEnvironment};
 use crate::sandbox::faults::Fault;
@@ -114,7 +115,7 @@ fn options(flags: &SandboxFlags, world: &World) -> Result<SandboxOptions> {
 /// Runs the command; its status is ours.
 fn run_inside(command: &[OsString], changes: &[EnvChange<'_>], world: &World) -> ExitStatus {
     exec::run(command, changes)
-        .map_or_else(|failure| cli::report_not_started(&failure, world), ExitStatus)
+        .map_or_else(|failure| report_not_started(&failure, world), ExitStatus)
 }
 
 /// Prints the variables and waits for a signal; the folder goes with the sandbox.

@@ -5,17 +5,16 @@ use std::path::Path;
 use clap::Args;
 use serde::Serialize;
 
-use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
+use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::config::{Config, Overrides};
 use crate::credentials::{CredentialInfo, credential_type_name};
 use crate::discovery;
 use crate::discovery::{Discovery, FoundCredential, Lookup, SourceReport, one_line_summary};
-use crate::flags::{
-    CacheFlags, CredentialFlags, GeneralFlags, ReportFlags, ReportFormat, TokenFlags,
-};
+use crate::flags::{CommonFlags, ReportFlags, ReportFormat, TokenFlags};
 use crate::gcloud;
 use crate::gcloud::properties::GcloudProperties;
 use crate::net::endpoint_policy;
+use crate::output::status::ExitStatus;
 use crate::text::{duration, printable};
 use crate::tokens::{Token, TokenRequest};
 use crate::world::World;
@@ -49,13 +48,9 @@ pub(super) struct StatusFlags {
     #[command(flatten)]
     token: TokenFlags,
     #[command(flatten)]
-    credential: CredentialFlags,
-    #[command(flatten)]
-    cache: CacheFlags,
-    #[command(flatten)]
     report: ReportFlags,
     #[command(flatten)]
-    general: GeneralFlags,
+    common: CommonFlags,
 }
 
 /// What the report says.
@@ -114,13 +109,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
 
 impl StatusFlags {
     fn overrides(&self) -> Overrides {
-        Overrides {
-            credential: self.credential.clone(),
-            token: self.token.clone(),
-            cache: self.cache.clone(),
-            general: self.general.clone(),
-            ..Overrides::default()
-        }
+        self.common.overrides_with(&self.token)
     }
 }
 

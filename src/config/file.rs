@@ -115,12 +115,7 @@ pub fn profile_names(world: &World) -> Vec<String> {
 /// # Errors
 /// Malformed for a broken file, usage for a profile that is not there.
 pub(super) fn active_profile(overrides: &Overrides, world: &World) -> Result<ActiveProfile> {
-    let flag = overrides
-        .general
-        .profile
-        .as_deref()
-        .map(|name| flag_text("--profile", name))
-        .transpose()?;
+    let flag = overrides.profile.as_deref().map(|name| flag_text("--profile", name)).transpose()?;
     let explicit_name = match flag {
         Some(name) => Some(name),
         None => world.env.text(&env::GAUTH_PROFILE)?,

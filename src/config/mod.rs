@@ -1,6 +1,8 @@
 //! What holds for this run: flag, `GAUTH_*`, Google's variable, profile in `config.toml`, default.
 
 mod file;
+mod overrides;
+mod source_name;
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -12,7 +14,6 @@ use crate::credentials::EndpointOverrides;
 use crate::credentials::external_account::provider;
 use crate::credentials::impersonated;
 use crate::error::{Error, Result};
-use crate::flags::{CacheFlags, CredentialFlags, GeneralFlags, SourceName, TokenFlags};
 use crate::gcloud::properties::GcloudProperties;
 use crate::http::client;
 use crate::http::client::{HttpClient, NetworkConfig};
@@ -27,6 +28,8 @@ use crate::world::env::Variable;
 use crate::world::terminal::Verbosity;
 
 pub use crate::config::file::profile_names;
+pub use crate::config::overrides::Overrides;
+pub use crate::config::source_name::SourceName;
 
 /// Time for all requests of a run together.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -115,72 +118,53 @@ pub enum Downscoping {
     File(PathBuf),
 }
 
-/// The groups of flags a command has; those it does not have are at their defaults.
-#[derive(Debug, Default)]
-pub struct Overrides {
-    /// Which credential.
-    pub credential: CredentialFlags,
-    /// What for.
-    pub token: TokenFlags,
-    /// With what effort.
-    pub cache: CacheFlags,
-    /// What holds for every command.
-    pub general: GeneralFlags,
-    /// Whether the profile may be one that nobody has made yet: this command does.
-    pub allow_new_profile: bool,
-}
-
 impl Config {
     /// Puts flags, variables and files together, and sets how much is said.
     ///
     /// # Errors
     /// Usage for a flag or variable that makes no sense, malformed for a broken `config.toml`.
     pub fn resolve(overrides: &Overrides, world: &World) -> Result<Config> {
-        set_log_level(&overrides.general, world);
+        set_log_level(overrides, world);
         world.folders.check_config_dir()?;
         let active_profile = file::active_profile(overrides, world)?;
         let layers = ConfigLayers { world, active_profile: &active_profile };
         let profile = &active_profile.profile;
-        let credential_flags = &overrides.credential;
+
         let min_ttl = layers
-            .text("--min-ttl", &overrides.cache.min_ttl, &[env::GAUTH_MIN_TTL], &profile.min_ttl)?
+            .text("--min-ttl", &overrides.min_ttl, &[env::GAUTH_MIN_TTL], &profile.min_ttl)?
             .map(|chosen| parse_seconds(&chosen))
             .transpose()?;
         let timeout = layers.text(
             "--timeout",
-            &overrides.cache.timeout,
+            &overrides.timeout,
             &[env::GAUTH_TIMEOUT],
             &profile.timeout,
         )?;
         let source = layers.text(
             "--source",
-            &credential_flags.source.map(|source| OsString::from(source_name(source))),
+            &overrides.source.map(|source| OsString::from(source.as_str())),
             &[env::GAUTH_SOURCE],
             &profile.source,
         )?;
         let quota_project = layers.text(
             "--quota-project",
-            &credential_flags.quota_project,
+            &overrides.quota_project,
             &[env::GAUTH_QUOTA_PROJECT, env::GOOGLE_CLOUD_QUOTA_PROJECT],
             &profile.quota_project,
         )?;
         let universe_domain = layers.text(
             "--universe-domain",
-            &credential_flags.universe_domain,
+            &overrides.universe_domain,
             &[env::GAUTH_UNIVERSE_DOMAIN, env::GOOGLE_CLOUD_UNIVERSE_DOMAIN],
             &profile.universe_domain,
         )?;
-        let ca_file = layers.path(
-            "--ca-file",
-            &overrides.cache.ca_file,
-            &env::GAUTH_CA_FILE,
-            &profile.ca_file,
-        );
+        let ca_file =
+            layers.path("--ca-file", &overrides.ca_file, &env::GAUTH_CA_FILE, &profile.ca_file);
         Ok(Config {
-            credentials: layers.credentials(&credential_flags.credentials),
+            credentials: layers.credentials(&overrides.credentials),
             account: layers.text(
                 "--account",
-                &credential_flags.account,
+                &overrides.account,
                 &[env::GAUTH_ACCOUNT],
                 &profile.account,
             )?,
@@ -189,21 +173,21 @@ impl Config {
             universe_domain: universe_domain.map(parse_universe_domain).transpose()?,
             allowed_token_hosts: layers.hosts(
                 "--allow-token-host",
-                &credential_flags.allow_token_host,
+                &overrides.allow_token_host,
                 &env::GAUTH_ALLOW_TOKEN_HOST,
                 profile.allowed_token_hosts.as_deref(),
             )?,
             allowed_hosts: layers.hosts(
                 "--allow-host",
-                &credential_flags.allow_host,
+                &overrides.allow_host,
                 &env::GAUTH_ALLOW_HOST,
                 profile.allowed_hosts.as_deref(),
             )?,
             token_host: endpoint_override(world, &env::CLOUDSDK_AUTH_TOKEN_HOST)?,
             services: service_endpoints(world)?,
-            workload_identity: layers.workload_identity(credential_flags)?,
-            impersonation_chain: layers.impersonation_chain(credential_flags)?,
-            downscoping: downscoping(&overrides.token)?,
+            workload_identity: layers.workload_identity(overrides)?,
+            impersonation_chain: layers.impersonation_chain(overrides)?,
+            downscoping: downscoping(overrides)?,
             secret_store: match &profile.store {
                 Some(name) => {
                     Some(SecretStore::parse(name, &format!("{}: store", active_profile.location))?)
@@ -222,13 +206,13 @@ impl Config {
                 &env::GAUTH_CLIENT_ID_FILE,
                 &profile.client_id_file,
             ),
-            access_token_request: layers.access_token_request(&overrides.token)?,
+            access_token_request: layers.access_token_request(overrides)?,
             policy: CachePolicy {
-                no_cache: overrides.cache.no_cache
+                no_cache: overrides.no_cache
                     || world.env.is_true(&env::GAUTH_NO_CACHE)
                     || (world.env.os(&env::GAUTH_NO_CACHE).is_none()
                         && profile.no_cache == Some(true)),
-                refresh: overrides.cache.refresh,
+                refresh: overrides.refresh,
                 min_ttl,
             },
             timeout: timeout
@@ -260,7 +244,7 @@ fn metadata_attempt_timeout(world: &World) -> Duration {
     seconds.map_or(client::METADATA_ATTEMPT_TIMEOUT, Duration::from_secs)
 }
 
-fn set_log_level(general: &GeneralFlags, world: &World) {
+fn set_log_level(general: &Overrides, world: &World) {
     let env_level = world.env.os(&env::GAUTH_LOG).map(|value| value.to_string_lossy().into_owned());
     let env_level = match env_level.as_deref() {
         Some("1" | "v" | "info") => 1,
@@ -375,7 +359,7 @@ impl ConfigLayers<'_> {
         Ok(hosts)
     }
 
-    fn access_token_request(&self, flags: &TokenFlags) -> Result<AccessTokenRequest> {
+    fn access_token_request(&self, flags: &Overrides) -> Result<AccessTokenRequest> {
         let mut written = Vec::new();
         for value in &flags.scopes {
             written.push(flag_text("--scopes", value)?);
@@ -423,10 +407,7 @@ impl ConfigLayers<'_> {
         Ok(AccessTokenRequest { scopes: wanted, subject, lifetime, for_iam: false })
     }
 
-    fn workload_identity(
-        &self,
-        flags: &CredentialFlags,
-    ) -> Result<Option<Sourced<WorkloadIdentity>>> {
+    fn workload_identity(&self, flags: &Overrides) -> Result<Option<Sourced<WorkloadIdentity>>> {
         let flag = "--workload-identity-provider";
         let subject_token = subject_token_location(flags)?;
         let chosen = self.text(
@@ -448,7 +429,7 @@ impl ConfigLayers<'_> {
         Ok(Some(Sourced { value, origin: chosen.origin, explicit: chosen.explicit }))
     }
 
-    fn impersonation_chain(&self, flags: &CredentialFlags) -> Result<Option<Sourced<Vec<String>>>> {
+    fn impersonation_chain(&self, flags: &Overrides) -> Result<Option<Sourced<Vec<String>>>> {
         let chosen = self.text(
             "--impersonate-service-account",
             &flags.impersonate_service_account,
@@ -479,7 +460,7 @@ pub fn parse_impersonation_chain(chosen: &Sourced<String>) -> Result<Sourced<Vec
     Ok(Sourced { value: list, origin: chosen.origin.clone(), explicit: chosen.explicit })
 }
 
-fn subject_token_location(flags: &CredentialFlags) -> Result<SubjectTokenLocation> {
+fn subject_token_location(flags: &Overrides) -> Result<SubjectTokenLocation> {
     if let Some(file) = &flags.subject_token_file {
         return Ok(SubjectTokenLocation::File(PathBuf::from(file)));
     }
@@ -492,7 +473,7 @@ fn subject_token_location(flags: &CredentialFlags) -> Result<SubjectTokenLocatio
     }
 }
 
-fn downscoping(flags: &TokenFlags) -> Result<Option<Downscoping>> {
+fn downscoping(flags: &Overrides) -> Result<Option<Downscoping>> {
     if let Some(file) = &flags.access_boundary {
         return Ok(Some(Downscoping::File(PathBuf::from(file))));
     }
@@ -539,25 +520,8 @@ pub fn flag_text(flag: &str, value: &OsStr) -> Result<String> {
     }
 }
 
-fn source_name(source: SourceName) -> &'static str {
-    match source {
-        SourceName::Env => "env",
-        SourceName::Login => "login",
-        SourceName::Adc => "adc",
-        SourceName::Gcloud => "gcloud",
-        SourceName::Metadata => "metadata",
-    }
-}
-
 fn parse_source(chosen: Sourced<String>) -> Result<Sourced<SourceName>> {
-    let all = [
-        SourceName::Env,
-        SourceName::Login,
-        SourceName::Adc,
-        SourceName::Gcloud,
-        SourceName::Metadata,
-    ];
-    let found = all.into_iter().find(|source| source_name(*source) == chosen.value);
+    let found = SourceName::parse(&chosen.value);
     match found {
         Some(value) => Ok(Sourced { value, origin: chosen.origin, explicit: chosen.explicit }),
         None => {

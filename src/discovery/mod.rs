@@ -8,6 +8,7 @@ mod sources;
 use std::rc::Rc;
 
 use crate::accounts;
+use crate::config::SourceName;
 use crate::config::{Config, Sourced, WorkloadIdentity};
 use crate::credentials;
 use crate::credentials::external_account::{ci, provider, workload};
@@ -16,7 +17,6 @@ use crate::credentials::{Credential, CredentialInfo};
 use crate::discovery::decorations::Decorations;
 pub use crate::discovery::decorations::apply_impersonation;
 use crate::error::{Error, ErrorKind, Result};
-use crate::flags::SourceName;
 use crate::text::printable;
 use crate::tokens::broker::Broker;
 use crate::world::World;

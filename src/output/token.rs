@@ -4,7 +4,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
-use crate::flags::OutputFormat;
+use crate::output::format::OutputFormat;
 use crate::text::duration;
 use crate::text::secret::Secret;
 use crate::tokens::Token;

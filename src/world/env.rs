@@ -133,6 +133,7 @@ variables! {
     APPDATA = "the folder for configuration on Windows";
     PATH = "where programs are found";
     TMPDIR = "where sandbox makes its folder";
+    _GAUTH_COMPLETE = "set by the completion scripts: the shell that asks for candidates";
     CI = "set: nobody is there to be asked";
     BROWSER = "what login opens a URL with; several with colons between them, %s for the URL";
     DISPLAY = "set: there is a display for a browser";
@@ -193,7 +194,7 @@ impl Env {
 
     /// The shell whose completion script is asking.
     pub fn completion_shell(&self) -> Option<OsString> {
-        self.lookup(crate::cli::complete::COMPLETION_VARIABLE).filter(|value| !value.is_empty())
+        self.os(&_GAUTH_COMPLETE)
     }
 
     /// Whether the variable says yes: `true`, `1`, `on`, `yes`, `y` in any case.

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use gauth::commands::COMMANDS;
+use gauth::cli::COMMANDS;
 use gauth::sandbox::environment::HostEnvironment;
 use gauth::sandbox::fixtures::{CLIENT_ID, DEPLOYER_ACCOUNT, WORKLOAD_PROVIDER};
 use gauth::sandbox::{RunningSandbox, Sandbox, SandboxOptions};

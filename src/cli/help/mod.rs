@@ -5,7 +5,8 @@ pub mod flags;
 use clap::builder::PossibleValuesParser;
 
 use crate::cli;
-use crate::commands::{COMMANDS, CommandGroup, CommandSpec, Example};
+use crate::cli::COMMANDS;
+use crate::commands::{CommandGroup, CommandSpec, Example};
 use crate::credentials::external_account::ci::CI_SYSTEMS;
 use crate::discovery::SOURCES;
 use crate::error::{ERROR_KINDS, Error, Result};

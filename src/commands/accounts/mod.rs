@@ -10,15 +10,16 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum, ValueHint};
 
 use crate::accounts::AccountSelection;
-use crate::cli::complete;
-use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
+
+use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::config::{Config, Overrides, flag_text};
 use crate::discovery;
 use crate::discovery::Discovery;
 use crate::discovery::logins;
 use crate::discovery::logins::StoredLogin;
 use crate::error::{Error, Result};
-use crate::flags::{CacheFlags, GeneralFlags, NetworkFlags, ReportFlags, ReportFormat};
+use crate::flags::{GeneralFlags, NetworkFlags, ReportFlags, ReportFormat, TokenHostFlags};
+use crate::output::status::ExitStatus;
 use crate::text::printable;
 use crate::world::World;
 
@@ -52,7 +53,7 @@ pub(super) struct AccountsFlags {
     #[arg(value_name = "ACTION", default_value = "list", hide_default_value = true)]
     action: AccountsAction,
     /// The account to use or show
-    #[arg(value_name = "ACCOUNT", add = complete::accounts())]
+    #[arg(value_name = "ACCOUNT")]
     account: Option<OsString>,
     /// list: ask the servers for a token each
     #[arg(long)]
@@ -68,6 +69,8 @@ pub(super) struct AccountsFlags {
     force: bool,
     #[command(flatten)]
     network: NetworkFlags,
+    #[command(flatten)]
+    token_hosts: TokenHostFlags,
     #[command(flatten)]
     report: ReportFlags,
     #[command(flatten)]
@@ -114,13 +117,11 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
 impl AccountsFlags {
     fn overrides(&self) -> Overrides {
         // Asking means asking: a token that is cached tells nothing of its login.
-        let cache = CacheFlags { refresh: self.check, ..self.network.cache_flags() };
         Overrides {
-            cache,
-            credential: self.network.credential_flags(),
-            general: self.general.clone(),
+            refresh: self.check,
             allow_new_profile: self.action == AccountsAction::Use,
-            ..Overrides::default()
+            allow_token_host: self.token_hosts.allow_token_host.clone(),
+            ..self.network.overrides(&self.general)
         }
     }
 

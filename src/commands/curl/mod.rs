@@ -7,18 +7,19 @@ use std::ffi::OsString;
 use clap::{Args, Command};
 use zeroize::Zeroizing;
 
-use crate::cli;
 use crate::commands::curl::request::{
     CurlInvocation, CurlTokenKind, DestinationPolicy, QUOTA_PROJECT_HEADER, StderrFilter,
 };
 use crate::commands::print_identity_token::parse_audience;
-use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
+use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::config::{Config, Overrides};
 use crate::credentials::Credential;
 use crate::discovery;
 use crate::discovery::Discovery;
 use crate::error::{Error, Result};
-use crate::flags::{CacheFlags, CredentialFlags, GeneralFlags, TokenFlags};
+use crate::flags::{CommonFlags, TokenFlags};
+use crate::output::error::report_not_started;
+use crate::output::status::ExitStatus;
 use crate::output::token;
 use crate::tokens::{IdTokenRequest, Token, TokenRequest};
 use crate::world::exec;
@@ -72,11 +73,7 @@ pub(super) struct CurlFlags {
     #[command(flatten)]
     token: TokenFlags,
     #[command(flatten)]
-    credential: CredentialFlags,
-    #[command(flatten)]
-    cache: CacheFlags,
-    #[command(flatten)]
-    general: GeneralFlags,
+    common: CommonFlags,
 }
 
 /// Letters are curl's.
@@ -178,13 +175,7 @@ impl CurlFlags {
     }
 
     fn overrides(&self) -> Overrides {
-        Overrides {
-            credential: self.credential.clone(),
-            token: self.token.clone(),
-            cache: self.cache.clone(),
-            general: self.general.clone(),
-            ..Overrides::default()
-        }
+        self.common.overrides_with(&self.token)
     }
 }
 
@@ -258,7 +249,7 @@ fn run_curl(
             failure.error =
                 failure.error.hint("apt install curl, or your system's package of that name");
         }
-        cli::report_not_started(&failure, world)
+        report_not_started(&failure, world)
     });
     Ok((status, filter.saw_unauthorized))
 }

@@ -4,9 +4,8 @@ use std::ffi::OsString;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use crate::cli::complete;
 use crate::config::Overrides;
-use crate::flags::{CacheFlags, CredentialFlags, GeneralFlags, OutputFlags, TokenFlags};
+use crate::flags::{CommonFlags, OutputFlags};
 
 /// The flags of the command.
 #[derive(Debug, Default, Args)]
@@ -17,13 +16,9 @@ pub(in crate::commands) struct ExchangeFlags {
     #[command(flatten)]
     pub(super) client: ClientFlags,
     #[command(flatten)]
-    pub(super) credential: CredentialFlags,
-    #[command(flatten)]
-    pub(super) cache: CacheFlags,
-    #[command(flatten)]
     pub(super) output: OutputFlags,
     #[command(flatten)]
-    pub(super) general: GeneralFlags,
+    pub(super) common: CommonFlags,
 }
 
 /// The parameters of RFC 8693, and of the refresh grant.
@@ -34,7 +29,7 @@ pub(super) struct ExchangeParameterFlags {
     #[arg(long, value_name = "WHERE", allow_hyphen_values = true)]
     pub subject_token: Option<OsString>,
     /// What it is: jwt, access_token, a URN
-    #[arg(long, value_name = "TYPE", add = complete::token_types())]
+    #[arg(long, value_name = "TYPE")]
     pub subject_token_type: Option<OsString>,
     /// Exchange a token of gauth's credential
     #[arg(long)]
@@ -49,13 +44,13 @@ pub(super) struct ExchangeParameterFlags {
     #[arg(long, value_name = "SCOPE,…")]
     pub scopes: Vec<OsString>,
     /// What is wanted, if no access_token
-    #[arg(long, value_name = "TYPE", add = complete::token_types())]
+    #[arg(long, value_name = "TYPE")]
     pub requested_token_type: Option<OsString>,
     /// Who acts: -, @FILE or env:NAME
     #[arg(long, value_name = "WHERE", allow_hyphen_values = true)]
     pub actor_token: Option<OsString>,
     /// What the actor's token is
-    #[arg(long, value_name = "TYPE", add = complete::token_types())]
+    #[arg(long, value_name = "TYPE")]
     pub actor_token_type: Option<OsString>,
     /// Additions of Google's: JSON or @FILE
     #[arg(long, value_name = "JSON")]
@@ -116,19 +111,14 @@ impl ExchangeFlags {
     /// The groups that all commands share. A subject token that is named is the exchange's own, unless a provider
     /// is named for it.
     pub(super) fn overrides(&self) -> Overrides {
-        let mut credential = self.credential.clone();
-        if credential.workload_identity_provider.is_none() {
-            credential.subject_token_file = None;
-            credential.subject_token_env = None;
-            credential.subject_token_url = None;
+        let mut overrides = self.common.overrides();
+        if overrides.workload_identity_provider.is_none() {
+            overrides.subject_token_file = None;
+            overrides.subject_token_env = None;
+            overrides.subject_token_url = None;
         }
-        let (scopes, lifetime) = (self.parameters.scopes.clone(), self.parameters.lifetime.clone());
-        Overrides {
-            credential,
-            token: TokenFlags { scopes, lifetime, ..TokenFlags::default() },
-            cache: self.cache.clone(),
-            general: self.general.clone(),
-            ..Overrides::default()
-        }
+        overrides.scopes = self.parameters.scopes.clone();
+        overrides.lifetime = self.parameters.lifetime.clone();
+        overrides
     }
 }

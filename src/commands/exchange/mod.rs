@@ -9,15 +9,16 @@ mod send;
 
 use std::rc::Rc;
 
-use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
+use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::config::{Config, Sourced};
 use crate::credentials::static_token::StaticToken;
 use crate::credentials::{Credential, CredentialInfo, impersonated};
 use crate::discovery;
 use crate::error::{Error, Result};
-use crate::flags::OutputFormat;
 use crate::oauth::token::TokenResponse;
 use crate::oauth::token_exchange::ACCESS_TOKEN_TYPE;
+use crate::output::format::OutputFormat;
+use crate::output::status::ExitStatus;
 use crate::output::token;
 use crate::output::token::IssuedTokenDetails;
 use crate::tokens::Token;

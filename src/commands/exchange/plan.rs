@@ -106,7 +106,7 @@ impl ExchangePlan {
             .filter(|secret_ref| secret_ref.location == SecretLocation::Stdin)
             .map(|secret_ref| secret_ref.flag)
             .collect();
-        if flags.credential.credentials.as_deref() == Some(OsStr::new("-")) {
+        if flags.common.credential.credentials.as_deref() == Some(OsStr::new("-")) {
             readers.push("--credentials");
         }
         match readers.as_slice() {
@@ -142,7 +142,7 @@ impl ExchangePlan {
 
     fn check_impersonation(&self, flags: &ExchangeFlags) -> Result<()> {
         if flags.parameters.lifetime.is_some()
-            && flags.credential.impersonate_service_account.is_none()
+            && flags.common.credential.impersonate_service_account.is_none()
         {
             return Err(Error::usage(
                 "--lifetime is given, but the server of an exchange decides that",
@@ -151,7 +151,7 @@ impl ExchangePlan {
         }
         let is_access_token = |kind: &String| kind == token_exchange::ACCESS_TOKEN_TYPE;
         match &self.requested_token_type {
-            Some(kind) if flags.credential.impersonate_service_account.is_some() && !is_access_token(kind) => {
+            Some(kind) if flags.common.credential.impersonate_service_account.is_some() && !is_access_token(kind) => {
                 Err(Error::usage(
                     "--impersonate-service-account needs an access token, --requested-token-type asks for another",
                 )
@@ -264,7 +264,7 @@ fn flag_not_allowed_with_refresh(parameters: &ExchangeParameterFlags) -> Option<
 
 /// Every flag that names a subject token; one that chooses a credential nobody asks is an error.
 fn subject_token_refs(flags: &ExchangeFlags) -> Result<Vec<(&'static str, SubjectTokenRef)>> {
-    let (parameters, credential) = (&flags.parameters, &flags.credential);
+    let (parameters, credential) = (&flags.parameters, &flags.common.credential);
     let mut found = Vec::new();
     if let Some(token) = &parameters.subject_token {
         let secret_ref = SecretRef::parse("--subject-token", token)?;

@@ -9,17 +9,18 @@ use std::ffi::OsString;
 use clap::{Args, ValueHint};
 
 use crate::commands::inspect::report::{InspectReport, TokenContent, Verdict};
-use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
+use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::config;
 use crate::config::{Config, Overrides};
 use crate::error::{Error, ErrorKind, Result};
-use crate::flags::{CacheFlags, GeneralFlags, ReportFlags, ReportFormat};
+use crate::flags::{GeneralFlags, NetworkFlags, ReportFlags, ReportFormat};
 use crate::google::tokeninfo;
 use crate::jose::jwt;
 use crate::jose::jwt::UnverifiedJwt;
 use crate::jose::verify;
 use crate::jose::verify::{Validation, ValidationError};
 use crate::net::url::Url;
+use crate::output::status::ExitStatus;
 use crate::text::secret::Secret;
 use crate::text::{duration, printable};
 use crate::tokens::broker::Broker;
@@ -85,27 +86,23 @@ pub(super) struct InspectFlags {
     #[arg(long, value_name = "DURATION")]
     skew: Option<OsString>,
     #[command(flatten)]
-    network: InspectNetworkFlags,
+    keys: KeyCacheFlags,
     #[command(flatten)]
     report: ReportFlags,
     #[command(flatten)]
     general: GeneralFlags,
 }
 
-/// What there is of [`Effort`] where no token is minted.
+/// Flags about the keys that a verification fetches.
 #[derive(Debug, Default, Args)]
 #[group(skip)]
 #[command(next_help_heading = "Cache and network")]
-struct InspectNetworkFlags {
+struct KeyCacheFlags {
     /// Neither keep keys nor use kept ones
     #[arg(long)]
     no_cache: bool,
-    /// Time for all requests together; 30s
-    #[arg(long, value_name = "DURATION")]
-    timeout: Option<OsString>,
-    /// Certificates to trust, PEM
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    ca_file: Option<OsString>,
+    #[command(flatten)]
+    network: NetworkFlags,
 }
 
 /// What a token is to be held against.
@@ -143,13 +140,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
 
 impl InspectFlags {
     fn overrides(&self) -> Overrides {
-        let cache = CacheFlags {
-            no_cache: self.network.no_cache,
-            timeout: self.network.timeout.clone(),
-            ca_file: self.network.ca_file.clone(),
-            ..CacheFlags::default()
-        };
-        Overrides { cache, general: self.general.clone(), ..Overrides::default() }
+        Overrides { no_cache: self.keys.no_cache, ..self.keys.network.overrides(&self.general) }
     }
 
     fn verify_options(&self, now: i64) -> Result<VerifyOptions> {

@@ -8,19 +8,20 @@ mod place;
 use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::{Args, ValueHint};
+use clap::{Args, Command, ValueHint};
 
 use crate::accounts;
-use crate::cli::complete;
-use crate::commands::{CommandGroup, CommandSpec, Example, ExitStatus, ParsedArgs};
+
+use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::config;
 use crate::config::{Config, Overrides};
 use crate::error::{Error, Result};
-use crate::flags::{CacheFlags, CredentialFlags, GeneralFlags, ReportFlags, TokenFlags as Scopes};
+use crate::flags::{GeneralFlags, NetworkFlags, ReportFlags, TokenHostFlags, one_account};
 use crate::login::LoginRequest;
 use crate::login::authorize::AuthorizationRequest;
 use crate::login::turn;
 use crate::login::turn::SignInLock;
+use crate::output::status::ExitStatus;
 use crate::text::{duration, printable};
 use crate::tokens::broker::Broker;
 use crate::world::World;
@@ -62,7 +63,7 @@ named. --issuer signs in at any other OpenID provider, with a client that is reg
 gauth id-token prints then; with --workload-identity-provider, the full name of a provider of a workload or workforce \
 pool, it is exchanged for access tokens of Google's.",
     group: CommandGroup::SignIn,
-    flags: LoginFlags::augment_args,
+    flags: add_flags,
     run,
 };
 
@@ -72,10 +73,10 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(5 * 60);
 #[derive(Debug, Default, Args)]
 pub(super) struct LoginFlags {
     /// Whose login, as --account
-    #[arg(value_name = "ACCOUNT", add = complete::accounts())]
+    #[arg(value_name = "ACCOUNT")]
     positional: Option<OsString>,
     /// Whose login; others are refused
-    #[arg(long, value_name = "EMAIL", add = complete::accounts())]
+    #[arg(long, value_name = "EMAIL")]
     account: Option<OsString>,
     /// The OAuth client, as downloaded
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -160,15 +161,19 @@ struct StorageFlags {
     /// The project that pays for the requests
     #[arg(long, value_name = "PROJECT")]
     quota_project: Option<OsString>,
-    /// Hosts that may get its secrets too
-    #[arg(long, value_name = "HOST,…", value_delimiter = ',', hide_short_help = true)]
-    allow_token_host: Vec<OsString>,
-    /// Time for all requests together; 30s
-    #[arg(long, value_name = "DURATION", hide_short_help = true)]
-    timeout: Option<OsString>,
-    /// Certificates to trust, PEM
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, hide_short_help = true)]
-    ca_file: Option<OsString>,
+    #[command(flatten)]
+    network: NetworkFlags,
+    #[command(flatten)]
+    token_hosts: TokenHostFlags,
+}
+
+/// The flags that other commands have too are in the long help only.
+fn add_flags(command: Command) -> Command {
+    ["allow_token_host", "timeout", "ca_file"]
+        .into_iter()
+        .fold(LoginFlags::augment_args(command), |command, flag| {
+            command.mut_arg(flag, |arg| arg.hide_short_help(true))
+        })
 }
 
 fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
@@ -199,23 +204,14 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
 impl LoginFlags {
     /// The groups that settings know.
     fn overrides(&self) -> Result<Overrides> {
-        let credential_flags = CredentialFlags {
-            account: self.account.clone(),
-            quota_project: self.storage.quota_project.clone(),
-            allow_token_host: self.storage.allow_token_host.clone(),
-            workload_identity_provider: self.provider.workload_identity_provider.clone(),
-            ..CredentialFlags::default()
-        };
         Ok(Overrides {
-            credential: credential_flags.with_positional(self.positional.as_ref())?,
-            token: Scopes { scopes: self.scopes.clone(), ..Scopes::default() },
-            cache: CacheFlags {
-                timeout: self.storage.timeout.clone(),
-                ca_file: self.storage.ca_file.clone(),
-                ..CacheFlags::default()
-            },
-            general: self.general.clone(),
+            account: one_account(self.positional.as_ref(), self.account.as_ref())?,
+            quota_project: self.storage.quota_project.clone(),
+            workload_identity_provider: self.provider.workload_identity_provider.clone(),
+            scopes: self.scopes.clone(),
             allow_new_profile: true,
+            allow_token_host: self.storage.token_hosts.allow_token_host.clone(),
+            ..self.storage.network.overrides(&self.general)
         })
     }
 

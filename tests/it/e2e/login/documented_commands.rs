@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use gauth::commands::COMMANDS;
+use gauth::cli::COMMANDS;
 
 use super::{CredentialKind, SandboxHome, allow_consent, get_page, run, share_machine};
 

@@ -6,9 +6,14 @@ use std::ffi::OsString;
 
 use clap::{ArgAction, Args, ValueEnum, ValueHint};
 
-use crate::cli::GENERAL_HEADING;
-use crate::cli::complete;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use crate::config::{Overrides, SourceName};
 use crate::error::{Error, Result};
+use crate::output::format::OutputFormat;
+
+/// The heading of the flags that every command has.
+pub const GENERAL_HEADING: &str = "General";
 
 /// Which credential.
 #[derive(Debug, Clone, Default, Args)]
@@ -19,10 +24,10 @@ pub struct CredentialFlags {
     #[arg(long, value_name = "FILE", visible_aliases = ["key-file", "cred-file"], value_hint = ValueHint::FilePath)]
     pub credentials: Option<OsString>,
     /// A login of gauth, gcloud or the machine
-    #[arg(long, value_name = "EMAIL", add = complete::accounts())]
+    #[arg(long, value_name = "EMAIL")]
     pub account: Option<OsString>,
     /// Only env, login, adc, gcloud or metadata
-    #[arg(long, value_name = "SOURCE")]
+    #[arg(long, value_name = "SOURCE", value_parser = source_parser())]
     pub source: Option<SourceName>,
     /// Federate with the CI system's own token
     #[arg(long, value_name = "NAME")]
@@ -45,49 +50,10 @@ pub struct CredentialFlags {
     /// The universe, if not googleapis.com
     #[arg(long, value_name = "DOMAIN")]
     pub universe_domain: Option<OsString>,
-    /// Hosts that may get its secrets too
-    #[arg(long, value_name = "HOST,…", value_delimiter = ',')]
-    pub allow_token_host: Vec<OsString>,
     /// Hosts that may get the token too
     // Shown where a token is sent.
     #[arg(long, value_name = "HOST,…", value_delimiter = ',', hide = true)]
     pub allow_host: Vec<OsString>,
-}
-
-impl CredentialFlags {
-    /// The same with the account that stands without a flag.
-    ///
-    /// # Errors
-    /// Usage, when both name one and they differ.
-    pub fn with_positional(&self, positional: Option<&OsString>) -> Result<CredentialFlags> {
-        let mut flags = self.clone();
-        match (positional, &flags.account) {
-            (Some(one), Some(other)) if one != other => {
-                Err(Error::usage("ACCOUNT and --account name different accounts")
-                    .hint("leave one of the two away"))
-            }
-            (Some(one), _) => {
-                flags.account = Some(one.clone());
-                Ok(flags)
-            }
-            (None, _) => Ok(flags),
-        }
-    }
-}
-
-/// Where a credential may come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SourceName {
-    /// The variables
-    Env,
-    /// gauth's active account
-    Login,
-    /// The ADC file in gcloud's folder
-    Adc,
-    /// gcloud's active account
-    Gcloud,
-    /// The metadata server
-    Metadata,
 }
 
 /// What for.
@@ -125,18 +91,12 @@ pub struct CacheFlags {
     /// Ask for a new token and store it
     #[arg(long)]
     pub refresh: bool,
-    /// Time for all requests together; 30s
-    #[arg(long, value_name = "DURATION")]
-    pub timeout: Option<OsString>,
-    /// Certificates to trust, PEM
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub ca_file: Option<OsString>,
 }
 
 /// How servers are reached, for commands that ask about logins and not for one token.
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)]
-#[command(next_help_heading = "Network")]
+#[command(next_help_heading = "Cache and network")]
 pub struct NetworkFlags {
     /// Time for all requests together; 30s
     #[arg(long, value_name = "DURATION")]
@@ -144,25 +104,16 @@ pub struct NetworkFlags {
     /// Certificates to trust, PEM
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub ca_file: Option<OsString>,
+}
+
+/// Which hosts may receive a credential's secrets.
+#[derive(Debug, Clone, Default, Args)]
+#[group(skip)]
+#[command(next_help_heading = "Cache and network")]
+pub struct TokenHostFlags {
     /// Hosts that may get its secrets too
     #[arg(long, value_name = "HOST,…", value_delimiter = ',')]
     pub allow_token_host: Vec<OsString>,
-}
-
-impl NetworkFlags {
-    /// Its part of the effort.
-    pub fn cache_flags(&self) -> CacheFlags {
-        let (timeout, ca_file) = (self.timeout.clone(), self.ca_file.clone());
-        CacheFlags { timeout, ca_file, ..CacheFlags::default() }
-    }
-
-    /// Its part of which credential.
-    pub fn credential_flags(&self) -> CredentialFlags {
-        CredentialFlags {
-            allow_token_host: self.allow_token_host.clone(),
-            ..CredentialFlags::default()
-        }
-    }
 }
 
 /// What holds for every command.
@@ -171,7 +122,7 @@ impl NetworkFlags {
 #[command(next_help_heading = GENERAL_HEADING)]
 pub struct GeneralFlags {
     /// A profile of config.toml
-    #[arg(long, value_name = "NAME", add = complete::profiles())]
+    #[arg(long, value_name = "NAME")]
     pub profile: Option<OsString>,
     /// Only errors on standard error
     #[arg(short, long, conflicts_with = "verbose")]
@@ -189,22 +140,6 @@ pub struct OutputFlags {
     /// As text, json, header, env or curl-config
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     pub format: Option<OutputFormat>,
-}
-
-/// The formats of a token.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum OutputFormat {
-    /// The token alone.
-    #[default]
-    Text,
-    /// One object with everything that is known.
-    Json,
-    /// `Authorization: Bearer TOKEN`.
-    Header,
-    /// Variables that gcloud and terraform read.
-    Env,
-    /// A line for curl's `-K`.
-    CurlConfig,
 }
 
 impl ValueEnum for OutputFormat {
@@ -249,4 +184,98 @@ pub enum ReportFormat {
     Text,
     /// For programs
     Json,
+}
+
+/// The groups that every command for tokens has.
+#[derive(Debug, Clone, Default, Args)]
+#[group(skip)]
+pub struct CommonFlags {
+    #[command(flatten)]
+    pub(crate) credential: CredentialFlags,
+    #[command(flatten)]
+    cache: CacheFlags,
+    #[command(flatten)]
+    network: NetworkFlags,
+    #[command(flatten)]
+    token_hosts: TokenHostFlags,
+    #[command(flatten)]
+    general: GeneralFlags,
+}
+
+impl CommonFlags {
+    /// The configuration that these flags override.
+    pub fn overrides(&self) -> Overrides {
+        let mut overrides = self.network.overrides(&self.general);
+        let credential = self.credential.clone();
+        overrides.credentials = credential.credentials;
+        overrides.account = credential.account;
+        overrides.source = credential.source;
+        overrides.workload_identity_provider = credential.workload_identity_provider;
+        overrides.subject_token_file = credential.subject_token_file;
+        overrides.subject_token_env = credential.subject_token_env;
+        overrides.subject_token_url = credential.subject_token_url;
+        overrides.impersonate_service_account = credential.impersonate_service_account;
+        overrides.quota_project = credential.quota_project;
+        overrides.universe_domain = credential.universe_domain;
+        overrides.allow_host = credential.allow_host;
+        overrides.allow_token_host = self.token_hosts.allow_token_host.clone();
+        overrides.min_ttl = self.cache.min_ttl.clone();
+        overrides.no_cache = self.cache.no_cache;
+        overrides.refresh = self.cache.refresh;
+        overrides
+    }
+
+    /// The same, and what the token is for.
+    pub fn overrides_with(&self, token: &TokenFlags) -> Overrides {
+        let token = token.clone();
+        Overrides {
+            scopes: token.scopes,
+            subject: token.subject,
+            lifetime: token.lifetime,
+            downscope: token.downscope,
+            access_boundary: token.access_boundary,
+            ..self.overrides()
+        }
+    }
+}
+
+impl NetworkFlags {
+    /// The configuration that these flags and the general ones override.
+    pub fn overrides(&self, general: &GeneralFlags) -> Overrides {
+        Overrides {
+            timeout: self.timeout.clone(),
+            ca_file: self.ca_file.clone(),
+            ..general.overrides()
+        }
+    }
+}
+
+impl GeneralFlags {
+    /// The configuration that these flags override.
+    pub fn overrides(&self) -> Overrides {
+        let (profile, quiet, verbose) = (self.profile.clone(), self.quiet, self.verbose);
+        Overrides { profile, quiet, verbose, ..Overrides::default() }
+    }
+}
+
+/// The account that is named by `--account`, or without a flag.
+///
+/// # Errors
+/// Usage, when both name one and they differ.
+pub fn one_account(
+    positional: Option<&OsString>,
+    flag: Option<&OsString>,
+) -> Result<Option<OsString>> {
+    match (positional, flag) {
+        (Some(one), Some(other)) if one != other => {
+            Err(Error::usage("ACCOUNT and --account name different accounts")
+                .hint("leave one of the two away"))
+        }
+        (one, other) => Ok(one.or(other).cloned()),
+    }
+}
+
+fn source_parser() -> impl TypedValueParser<Value = SourceName> {
+    let names = PossibleValuesParser::new(SourceName::ALL.map(SourceName::as_str));
+    names.try_map(|name| SourceName::parse(&name).ok_or("this is no source"))
 }
