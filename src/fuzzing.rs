@@ -96,7 +96,7 @@ fn cache_entry(bytes: &[u8]) {
     sealed.extend_from_slice(bytes);
     if let Some(entry) = cache::decode_entry(&sealed) {
         assert!(
-            crate::tokens::is_well_formed(entry.token.secret.expose()),
+            crate::text::bearer_token::is_well_formed(entry.token.secret.expose()),
             "no header can carry it"
         );
     }
@@ -359,7 +359,7 @@ fn reauth_answer(bytes: &[u8]) {
     let password = Secret::new("hunter2");
     match reauth::read_session(&response, "host") {
         Ok(ReauthSessionState::Authenticated(proof)) => {
-            assert!(crate::tokens::is_well_formed(proof.expose()), "no form");
+            assert!(crate::text::bearer_token::is_well_formed(proof.expose()), "no form");
         }
         Ok(ReauthSessionState::Ended(status)) => {
             assert!(!status.contains(char::is_control), "{status:?}")
@@ -403,7 +403,10 @@ fn time(bytes: &[u8]) {
 fn token_answer(bytes: &[u8]) {
     match token::read_bearer_response(&response(bytes), "host", NOW) {
         Ok(granted) => {
-            assert!(crate::tokens::is_well_formed(granted.access_token.expose()), "no header");
+            assert!(
+                crate::text::bearer_token::is_well_formed(granted.access_token.expose()),
+                "no header"
+            );
             assert!(granted.expires_at.is_none_or(|end| end > NOW), "given, and over");
         }
         Err(error) => assert_printable(&error),
@@ -413,7 +416,9 @@ fn token_answer(bytes: &[u8]) {
 fn iam_answer(bytes: &[u8]) {
     let response = response(bytes);
     match iam::read_access_token(&response, "host") {
-        Ok((token, _)) => assert!(crate::tokens::is_well_formed(token.expose()), "no header"),
+        Ok((token, _)) => {
+            assert!(crate::text::bearer_token::is_well_formed(token.expose()), "no header")
+        }
         Err(error) => {
             assert_printable(&error);
             assert_printable(&iam::explain_refusal(

@@ -9,6 +9,6 @@ use gauth::world::World;
 fn main() -> ExitCode {
     gauth::world::process_hardening::protect_memory();
     let args: Vec<_> = std::env::args_os().collect();
-    let status = cli::run(&args, &World::real());
+    let status = cli::run(&args, &gauth::http::real_world());
     ExitCode::from(status.0)
 }

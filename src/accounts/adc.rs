@@ -88,7 +88,7 @@ pub fn check_adc_type(name: &str, login: &Map<String, Value>) -> Result<()> {
     Err(Error::unsupported(format!(
         "{} is {}, whose key does not belong into the ADC file",
         printable::text(name),
-        crate::credentials::credential_type_name(kind)
+        crate::tokens::credential::credential_type_name(kind)
     ))
     .hint("set GOOGLE_APPLICATION_CREDENTIALS to its key file"))
 }
@@ -190,7 +190,7 @@ mod tests {
     /// A world with gcloud's folder in a folder of the test's.
     fn world() -> (tempfile::TempDir, World) {
         let home = tempfile::tempdir().expect("a folder");
-        let mut world = World::real();
+        let mut world = crate::http::real_world();
         world.folders.gcloud = Some(home.path().join("gcloud"));
         (home, world)
     }

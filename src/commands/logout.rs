@@ -9,7 +9,6 @@ use crate::accounts;
 
 use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::config::{Config, Overrides, flag_text};
-use crate::credentials::{Revocation, credential_type_name};
 use crate::discovery;
 use crate::discovery::Discovery;
 use crate::discovery::logins;
@@ -18,6 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::flags::{GeneralFlags, NetworkFlags, ReportFlags, ReportFormat, TokenHostFlags};
 use crate::output::status::ExitStatus;
 use crate::text::printable;
+use crate::tokens::credential::{Revocation, credential_type_name};
 use crate::world::World;
 
 /// The command.

@@ -7,7 +7,6 @@ use clap::Args;
 use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::config;
 use crate::config::{Config, Overrides};
-use crate::credentials::Credential;
 use crate::discovery;
 use crate::discovery::Discovery;
 use crate::error::{Error, Result};
@@ -15,6 +14,7 @@ use crate::flags::{CommonFlags, OutputFlags, one_account};
 use crate::output::status::ExitStatus;
 use crate::output::token;
 use crate::text::printable;
+use crate::tokens::credential::Credential;
 use crate::tokens::{IdTokenRequest, Token, TokenRequest};
 use crate::world::World;
 

@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::config::{Config, Overrides};
-use crate::credentials::{CredentialInfo, credential_type_name};
 use crate::discovery;
 use crate::discovery::{Discovery, FoundCredential, Lookup, SourceReport, one_line_summary};
 use crate::flags::{CommonFlags, ReportFlags, ReportFormat, TokenFlags};
@@ -16,6 +15,7 @@ use crate::gcloud::properties::GcloudProperties;
 use crate::net::endpoint_policy;
 use crate::output::status::ExitStatus;
 use crate::text::{duration, printable};
+use crate::tokens::credential::{CredentialInfo, credential_type_name};
 use crate::tokens::{Token, TokenRequest};
 use crate::world::World;
 use crate::world::env;

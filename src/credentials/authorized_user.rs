@@ -7,9 +7,7 @@ use crate::accounts::{Origin, RefreshTokenHandle};
 use crate::credentials::login_refresh;
 use crate::credentials::login_refresh::{LockedLogin, LoginContext, SavedAccessToken};
 use crate::credentials::reauth::{ReauthOutcome, ReauthUser, RefreshRequest};
-use crate::credentials::{
-    BROKEN_CREDENTIAL_HINT, Credential, CredentialInfo, ParseOptions, Revocation,
-};
+use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::google::tokeninfo;
 use crate::net::endpoint_policy;
@@ -18,10 +16,11 @@ use crate::net::url::Url;
 use crate::oauth::token::{RefreshTokenGrant, TokenResponse};
 use crate::oauth::{response, revocation, token as endpoint};
 use crate::text::json::JsonFields;
+use crate::text::scopes;
 use crate::text::secret::Secret;
-use crate::tokens;
 use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::credential::{Credential, CredentialInfo, Revocation};
 use crate::tokens::{AccessTokenRequest, IdTokenRequest, Token, TokenRequest};
 use crate::world::World;
 
@@ -306,7 +305,7 @@ impl AuthorizedUser {
             .scopes
             .iter()
             .map(String::as_str)
-            .filter(|scope| !granted_scopes.iter().any(|given| tokens::is_same_scope(given, scope)))
+            .filter(|scope| !granted_scopes.iter().any(|given| scopes::is_same_scope(given, scope)))
             .collect();
         if !missing.is_empty() {
             broker.world.terminal.warn(&format!("not granted: {}", missing.join(", ")));

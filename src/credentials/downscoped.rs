@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
+use crate::credentials::EndpointOverrides;
 use crate::credentials::access_boundary::AccessBoundary;
 use crate::credentials::source::SourceCredential;
-use crate::credentials::{Credential, CredentialInfo, EndpointOverrides};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::url::Url;
 use crate::oauth::token as oauth;
@@ -12,6 +12,7 @@ use crate::oauth::token_exchange;
 use crate::oauth::token_exchange::{ACCESS_TOKEN_TYPE, TokenExchangeRequest};
 use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::credential::{Credential, CredentialInfo};
 use crate::tokens::{AccessTokenRequest, IdTokenRequest, Token, TokenRequest};
 use crate::world::World;
 

@@ -5,10 +5,7 @@ use crate::accounts::{Origin, RefreshTokenHandle};
 use crate::credentials::external_account::{check_oauth_client, introspection_endpoint};
 use crate::credentials::login_refresh;
 use crate::credentials::login_refresh::{LockedLogin, LoginContext, SavedAccessToken};
-use crate::credentials::{
-    BROKEN_CREDENTIAL_HINT, Credential, CredentialInfo, DEFAULT_SIGN_IN_HINT, ParseOptions,
-    Revocation,
-};
+use crate::credentials::{BROKEN_CREDENTIAL_HINT, DEFAULT_SIGN_IN_HINT, ParseOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::endpoint_policy::EndpointKind;
 use crate::net::message::RetryPolicy;
@@ -21,6 +18,7 @@ use crate::text::json::JsonFields;
 use crate::text::secret::Secret;
 use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::credential::{Credential, CredentialInfo, Revocation};
 use crate::tokens::{AccessTokenRequest, Token};
 use crate::world::World;
 

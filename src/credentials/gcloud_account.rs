@@ -7,13 +7,14 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::credentials;
+use crate::credentials::ParseOptions;
 use crate::credentials::lazy::{LazyCredential, UnparsedCredential};
 use crate::credentials::metadata_server::MetadataServerCredential;
-use crate::credentials::{Credential, CredentialInfo, ParseOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gcloud::accounts;
 use crate::text::{json, printable};
 use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::credential::{Credential, CredentialInfo};
 
 /// How long gcloud may keep its database locked, as gcloud itself waits.
 const DATABASE_LOCK_TIMEOUT: Duration = Duration::from_secs(5);

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use std::path::PathBuf;
 
 use crate::credentials::external_account::provider::check_visible_ascii;
-use crate::credentials::{BROKEN_CREDENTIAL_HINT, Credential, CredentialInfo, ParseOptions};
+use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions};
 use crate::error::{Error, Result};
 use crate::google::gdch;
 use crate::jose::jwt;
@@ -19,6 +19,7 @@ use crate::text::json::JsonFields;
 use crate::text::secret::Secret;
 use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::credential::{Credential, CredentialInfo};
 use crate::tokens::{AccessTokenRequest, SelfSignedRequest, SelfSignedTarget, Token};
 
 /// The kind.

@@ -6,10 +6,7 @@ use std::rc::Rc;
 use crate::credentials;
 use crate::credentials::gdch_service_account;
 use crate::credentials::source::SourceCredential;
-use crate::credentials::{
-    BROKEN_CREDENTIAL_HINT, Credential, CredentialInfo, EndpointOverrides, ParseOptions,
-    Revocation, credential_type_name,
-};
+use crate::credentials::{BROKEN_CREDENTIAL_HINT, EndpointOverrides, ParseOptions};
 use crate::error::{Error, Result};
 use crate::google::iam;
 use crate::google::iam::{
@@ -24,6 +21,7 @@ use crate::text::json::JsonFields;
 use crate::text::printable;
 use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::credential::{Credential, CredentialInfo, Revocation, credential_type_name};
 use crate::tokens::{AccessTokenRequest, IdTokenRequest, Token, TokenRequest};
 use crate::world::World;
 
@@ -408,7 +406,7 @@ pub(crate) fn parse_impersonation_url(
 /// A list of scopes of a file, made whole and sorted as those of a flag are.
 pub(crate) fn parse_scopes(fields: &mut JsonFields) -> std::result::Result<Vec<String>, String> {
     let written = fields.string_list("scopes")?.unwrap_or_default();
-    let scopes = crate::tokens::expand_scopes(written.iter().map(String::as_str));
+    let scopes = crate::text::scopes::expand_scopes(written.iter().map(String::as_str));
     match scopes.iter().all(|scope| scope.bytes().all(|byte| (0x21..=0x7e).contains(&byte))) {
         true => Ok(scopes),
         false => Err("scopes holds a character no scope has".to_owned()),

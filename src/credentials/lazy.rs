@@ -2,11 +2,11 @@
 
 use std::cell::OnceCell;
 
-use crate::credentials::{Credential, CredentialInfo, Revocation};
 use crate::error::Result;
 use crate::net::message::ClientCertificate;
 use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::credential::{Credential, CredentialInfo, Revocation};
 use crate::tokens::{AccessTokenRequest, IdTokenRequest, SelfSignedRequest, Token, TokenRequest};
 use crate::world::World;
 

@@ -1,11 +1,11 @@
 //! The account of the machine: tokens from the metadata server.
 
-use crate::credentials::{Credential, CredentialInfo};
 use crate::error::{Error, ErrorKind, Result};
 use crate::google::metadata;
 use crate::net::endpoint_policy::DEFAULT_UNIVERSE;
 use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::credential::{Credential, CredentialInfo};
 use crate::tokens::{AccessTokenRequest, IdTokenRequest, Token};
 
 /// Seconds a cached token must have left. The server hands out the same token until four minutes before its

@@ -2,14 +2,13 @@
 //! no access tokens.
 
 use crate::credentials::oidc_session::{CREDENTIAL_TYPE, OidcSession};
-use crate::credentials::{
-    BROKEN_CREDENTIAL_HINT, Credential, CredentialInfo, ParseOptions, Revocation,
-};
+use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions};
 use crate::error::{Error, Result};
 use crate::text::json::JsonFields;
 use crate::text::printable;
 use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::credential::{Credential, CredentialInfo, Revocation};
 use crate::tokens::{AccessTokenRequest, IdTokenRequest, Token};
 use crate::world::World;
 

@@ -4,7 +4,7 @@ use crate::accounts::{Origin, RefreshTokenHandle};
 use crate::credentials::external_account::check_oauth_client;
 use crate::credentials::login_refresh;
 use crate::credentials::login_refresh::{LockedLogin, LoginContext};
-use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions, Revocation};
+use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::provider::ClientAuthMethod;
 use crate::net::endpoint_policy::EndpointKind;
@@ -21,6 +21,7 @@ use crate::text::secret::Secret;
 use crate::tokens::Token;
 use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::credential::Revocation;
 use crate::world::World;
 
 /// The kind of a login that gives ID tokens only.

@@ -2,9 +2,7 @@
 
 use std::cell::OnceCell;
 
-use crate::credentials::{
-    BROKEN_CREDENTIAL_HINT, Credential, CredentialInfo, EndpointOverrides, ParseOptions,
-};
+use crate::credentials::{BROKEN_CREDENTIAL_HINT, EndpointOverrides, ParseOptions};
 use crate::error::{Error, Result};
 use crate::google::iam;
 use crate::google::iam::TargetServiceAccount;
@@ -15,12 +13,13 @@ use crate::net::endpoint_policy::DEFAULT_UNIVERSE;
 use crate::net::url::Url;
 use crate::oauth::{response, token};
 use crate::text::json::JsonFields;
+use crate::text::scopes::{CLOUD_PLATFORM_SCOPE, IAM_SCOPE};
 use crate::text::secret::Secret;
 use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::credential::{Credential, CredentialInfo};
 use crate::tokens::{
-    AccessTokenRequest, CLOUD_PLATFORM_SCOPE, IAM_SCOPE, IdTokenRequest, SelfSignedRequest,
-    SelfSignedTarget, Token,
+    AccessTokenRequest, IdTokenRequest, SelfSignedRequest, SelfSignedTarget, Token,
 };
 
 /// A service account's key file.

@@ -3,12 +3,12 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::credentials::{Credential, CredentialInfo, Revocation};
 use crate::error::Result;
 use crate::net::endpoint_policy::DEFAULT_UNIVERSE;
 use crate::net::message::ClientCertificate;
 use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::credential::{Credential, CredentialInfo, Revocation};
 use crate::tokens::{Token, TokenRequest};
 use crate::world::World;
 

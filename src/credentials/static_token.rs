@@ -1,11 +1,11 @@
 //! A ready access token from a variable or a file: used as it is, its life unknown.
 
-use crate::credentials::{Credential, CredentialInfo};
 use crate::error::{Error, Result};
+use crate::text::bearer_token;
 use crate::text::secret::Secret;
-use crate::tokens;
 use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::credential::{Credential, CredentialInfo};
 use crate::tokens::{AccessTokenRequest, Token};
 
 /// A token somebody else minted.
@@ -33,7 +33,7 @@ impl StaticToken {
         if text.starts_with('{') {
             return Err(malformed("holds JSON where a bare token belongs"));
         }
-        if !tokens::is_well_formed(text) {
+        if !bearer_token::is_well_formed(text) {
             return Err(malformed("holds no token: it has spaces or is too long"));
         }
         let info = CredentialInfo {

@@ -13,10 +13,11 @@ use crate::accounts::Origin;
 use crate::accounts::secrets::{ExternalSecret, external};
 use crate::credentials;
 use crate::credentials::lazy::{LazyCredential, UnparsedCredential};
-use crate::credentials::{BROKEN_CREDENTIAL_HINT, Credential, CredentialInfo, ParseOptions};
+use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions};
 use crate::error::Result;
 use crate::text::json;
 use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::credential::{Credential, CredentialInfo};
 use crate::world::World;
 
 /// The JSON of a credential.

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::rc::Rc;
 
 use crate::config::{Config, Downscoping};
-use crate::credentials::Credential;
 use crate::credentials::access_boundary::AccessBoundary;
 use crate::credentials::downscoped::DownscopedCredential;
 use crate::credentials::impersonated::{
@@ -17,6 +16,7 @@ use crate::google::iam;
 use crate::net::url::Url;
 use crate::oauth::token;
 use crate::text::printable;
+use crate::tokens::credential::Credential;
 use crate::world::private_file;
 
 /// Largest file of an access boundary, in bytes.

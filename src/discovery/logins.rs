@@ -8,7 +8,6 @@ use serde_json::{Map, Value};
 
 use crate::accounts;
 use crate::credentials::gcloud_account;
-use crate::credentials::{Credential, CredentialInfo};
 use crate::discovery::{Discovery, sources};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gcloud::accounts as stored;
@@ -16,6 +15,7 @@ use crate::gcloud::properties::GcloudProperties;
 use crate::text::json;
 use crate::text::printable;
 use crate::tokens::broker::Broker;
+use crate::tokens::credential::{Credential, CredentialInfo};
 use crate::tokens::{AccessTokenRequest, TokenRequest};
 use crate::world::World;
 

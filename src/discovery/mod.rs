@@ -10,15 +10,14 @@ use std::rc::Rc;
 use crate::accounts;
 use crate::config::SourceName;
 use crate::config::{Config, Sourced, WorkloadIdentity};
-use crate::credentials;
 use crate::credentials::external_account::{ci, provider, workload};
 use crate::credentials::metadata_server::MetadataServerCredential;
-use crate::credentials::{Credential, CredentialInfo};
 use crate::discovery::decorations::Decorations;
 pub use crate::discovery::decorations::apply_impersonation;
 use crate::error::{Error, ErrorKind, Result};
 use crate::text::printable;
 use crate::tokens::broker::Broker;
+use crate::tokens::credential::{Credential, CredentialInfo, credential_type_name};
 use crate::world::World;
 
 /// A credential and where it was found.
@@ -128,7 +127,7 @@ fn log_used(
         let info = found.credential.info();
         format!(
             "{} from {} is used",
-            credentials::credential_type_name(&info.credential_type),
+            credential_type_name(&info.credential_type),
             (source.label)(search.world())
         )
     });

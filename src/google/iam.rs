@@ -3,14 +3,16 @@
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::google::{bearer_authorization, metrics_header};
 use crate::net::message::{HttpRequest, HttpResponse};
 use crate::net::url::Url;
+use crate::oauth::metrics::metrics_header;
 use crate::oauth::{response, token};
+use crate::text::bearer_token::authorization_header;
+use crate::text::bearer_token::is_well_formed;
 use crate::text::json::JsonFields;
 use crate::text::printable;
 use crate::text::secret::Secret;
-use crate::tokens::{Token, is_well_formed};
+use crate::tokens::Token;
 
 /// Where the service is, in the default universe.
 pub const HOST: &str = "iamcredentials.googleapis.com";
@@ -177,7 +179,7 @@ fn non_empty(delegates: &[String]) -> Option<&[String]> {
 fn with_source_token(request: HttpRequest, source: &Token, request_type: &str) -> HttpRequest {
     let suffix = format!("auth-request-type/{request_type} cred-type/imp");
     let request = request
-        .secret_header("authorization", bearer_authorization(&source.secret))
+        .secret_header("authorization", authorization_header(&source.secret))
         .header("x-goog-api-client", metrics_header(&suffix));
     match &source.quota_project {
         Some(project) => request.header("x-goog-user-project", project.clone()),

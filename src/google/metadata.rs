@@ -1,9 +1,9 @@
 //! The metadata server of Compute Engine, GKE, Cloud Run and the like.
 
 use crate::error::{Error, Result};
-use crate::google::metrics_header;
 use crate::net::message::{HttpRequest, HttpResponse, RetryPolicy};
 use crate::net::url::Url;
+use crate::oauth::metrics::metrics_header;
 use crate::oauth::{response, token};
 use crate::text::secret::Secret;
 

@@ -9,11 +9,12 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
-use crate::google::{bearer_authorization, metrics_header};
 use crate::net::endpoint_policy;
 use crate::net::message::{HttpRequest, HttpResponse, RetryPolicy};
 use crate::net::url::Url;
+use crate::oauth::metrics::metrics_header;
 use crate::oauth::{response, token};
+use crate::text::bearer_token::authorization_header;
 use crate::text::json::JsonFields;
 use crate::text::printable;
 use crate::text::secret::Secret;
@@ -140,7 +141,7 @@ pub fn start_session_request(
         oauth_scopes_for_domain_policy_lookup: scopes,
     };
     Ok(HttpRequest::json(session_url(server, "/v2/sessions:start")?, &body)
-        .secret_header("authorization", bearer_authorization(token))
+        .secret_header("authorization", authorization_header(token))
         .header("x-goog-api-client", metrics_header("auth-request-type/re-start")))
 }
 
@@ -173,7 +174,7 @@ pub fn continue_session_request(
     let mut request = HttpRequest::json(url, &()).retry_policy(RetryPolicy::OnlyIfUnsent);
     request.body = Some(body);
     Ok(request
-        .secret_header("authorization", bearer_authorization(token))
+        .secret_header("authorization", authorization_header(token))
         .header("x-goog-api-client", metrics_header("auth-request-type/re-cont")))
 }
 

@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::net::message::{HttpRequest, HttpResponse};
 use crate::net::url::Url;
 use crate::oauth::response;
+use crate::text::scopes::expand_scopes;
 use crate::text::secret::Secret;
-use crate::tokens::expand_scopes;
 
 /// Where it is.
 pub const ENDPOINT: &str = "https://oauth2.googleapis.com/tokeninfo";

@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 use crate::jose::key::PublicKey;
 use crate::text::json;
 
+/// The longest that a server's public keys are kept, in seconds.
+pub const MAX_PUBLIC_KEYS_SECONDS: i64 = 24 * 3600;
+
 /// The smallest modulus of an RSA key that is believed, in bytes (RFC 7518, 3.3).
 const MIN_MODULUS_BYTES: usize = 256;
 
@@ -95,7 +98,7 @@ pub fn cache_seconds(cache_control: Option<&str>) -> i64 {
         name.eq_ignore_ascii_case("max-age").then(|| value.trim_matches('"').parse::<i64>())
     });
     let age = ages.flatten().min().unwrap_or_default();
-    age.clamp(MIN_CACHE_SECONDS, crate::tokens::cache::MAX_PUBLIC_KEYS_SECONDS)
+    age.clamp(MIN_CACHE_SECONDS, MAX_PUBLIC_KEYS_SECONDS)
 }
 
 #[cfg(test)]

@@ -5,10 +5,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use crate::jose::key::PrivateKey;
+use crate::text::bearer_token::MAX_TOKEN_CHARS;
 use crate::text::json;
 use crate::text::printable;
 use crate::text::secret::Secret;
-use crate::tokens::MAX_TOKEN_CHARS;
 
 /// The longest life of an assertion, in seconds: Google refuses more.
 pub const MAX_ASSERTION_LIFETIME_SECONDS: i64 = 3600;

@@ -80,7 +80,7 @@ mod tests {
     const URL: &str = "https://a.example/?x=%25&y=1";
 
     fn chosen(variables: &[(&str, &str)], wanted: bool) -> BrowserChoice {
-        let mut world = World::real();
+        let mut world = crate::http::real_world();
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).into()));
         world.env = Env::Fixed(variables.collect());
         world.terminal.may_prompt = world.env.os(&env::CI).is_none();

@@ -3,7 +3,6 @@
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::google::bearer_authorization;
 use crate::jose::{jwt, verify};
 use crate::login::LoginRequest;
 use crate::login::authorize::AuthorizationSession;
@@ -11,9 +10,10 @@ use crate::net::endpoint_policy::DEFAULT_UNIVERSE;
 use crate::net::message::HttpRequest;
 use crate::oauth::response;
 use crate::oauth::token::TokenResponse;
+use crate::text::bearer_token::authorization_header;
 use crate::text::printable;
+use crate::text::scopes;
 use crate::text::secret::Secret;
-use crate::tokens;
 use crate::tokens::broker::Broker;
 
 /// A clock may be off by so many seconds.
@@ -150,7 +150,7 @@ fn userinfo_claims(
     let id_token_claims = id_token_claims.unwrap_or_default();
     let Some(url) = &login_request.provider.userinfo_endpoint else { return Ok(id_token_claims) };
     let request = HttpRequest::get(url.clone())
-        .secret_header("authorization", bearer_authorization(access_token));
+        .secret_header("authorization", authorization_header(access_token));
     let response = broker.send(&request)?;
     let claims = match response::json_object(&response, url.authority()) {
         Ok(told) => told,
@@ -171,7 +171,7 @@ pub fn missing_scopes<'a>(requested: &'a [String], granted: Option<&[String]>) -
     let Some(granted) = granted else { return Vec::new() };
     let requested = requested.iter().map(String::as_str);
     requested
-        .filter(|asked| !granted.iter().any(|given| tokens::is_same_scope(given, asked)))
+        .filter(|asked| !granted.iter().any(|given| scopes::is_same_scope(given, asked)))
         // It is a wish for a refresh token, and none of the scopes of an access token.
         .filter(|asked| *asked != "offline_access")
         .collect()

@@ -2,10 +2,8 @@
 //! and the policy that says which hosts may receive a secret. Nothing here knows the rest of the process.
 
 pub mod aws_sigv4;
-pub mod client_certificate;
 pub mod endpoint_policy;
 pub mod message;
 pub mod proxy;
-pub mod root_certificates;
 pub mod transport;
 pub mod url;

@@ -343,7 +343,8 @@ mod tests {
         assert!(
             check_device_scopes(&scopes(&["openid", "email", DEVICE_SCOPES[5], &tube])).is_ok()
         );
-        let error = check_device_scopes(&scopes(&["openid", crate::tokens::CLOUD_PLATFORM_SCOPE]));
+        let error =
+            check_device_scopes(&scopes(&["openid", crate::text::scopes::CLOUD_PLATFORM_SCOPE]));
         let error = error.expect_err("cloud-platform");
         assert_eq!(error.kind().exit_code(), 7);
         assert!(error.message().contains("cloud-platform to no device"), "{error}");

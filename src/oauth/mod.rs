@@ -3,6 +3,7 @@
 
 pub mod code;
 pub mod device;
+pub mod metrics;
 pub mod response;
 pub mod revocation;
 pub mod token;

@@ -3,15 +3,15 @@
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::google::metrics_header;
 use crate::jose::jwt;
 use crate::net::message::{HttpRequest, HttpResponse};
 use crate::net::url::Url;
+use crate::oauth::metrics::metrics_header;
 use crate::oauth::response;
+use crate::text::bearer_token;
 use crate::text::json::JsonFields;
 use crate::text::printable;
 use crate::text::secret::Secret;
-use crate::tokens;
 
 /// Where Google gives tokens.
 pub const ENDPOINT: &str = "https://oauth2.googleapis.com/token";
@@ -163,7 +163,7 @@ pub fn read_token_response(response: &HttpResponse, host: &str, now: i64) -> Res
 
 /// Whether a token can stand in a header.
 pub fn is_well_formed(token: &Secret) -> bool {
-    tokens::is_well_formed(token.expose())
+    bearer_token::is_well_formed(token.expose())
 }
 
 /// Whether it is a JWT that can stand in a header, as every ID token is.

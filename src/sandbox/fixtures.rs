@@ -13,8 +13,8 @@ use crate::jose::jwt;
 use crate::jose::key::{PrivateKey, PublicKey};
 use crate::sandbox::external_identities::ExternalIdentities;
 use crate::sandbox::metadata_protocol::{AttachedServiceAccount, InstanceInfo};
+use crate::text::scopes::CLOUD_PLATFORM_SCOPE;
 use crate::text::secret::Secret;
-use crate::tokens::CLOUD_PLATFORM_SCOPE;
 use crate::world::random::{Random, SystemRandom};
 
 /// The person.

@@ -11,7 +11,7 @@ use crate::sandbox::fixtures::{
 };
 use crate::sandbox::oauth::is_google_scope;
 use crate::sandbox::token_store::AccessTokenRecord;
-use crate::tokens::CLOUD_PLATFORM_SCOPE;
+use crate::text::scopes::CLOUD_PLATFORM_SCOPE;
 
 /// Everything here lives below this path.
 pub(super) const PATH_PREFIX: &str = "/v1/projects/-/serviceAccounts/";

@@ -3,12 +3,12 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use crate::credentials::Credential;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::client::HttpClient;
 use crate::net::message::{HttpRequest, HttpResponse};
 use crate::tokens::cache;
 use crate::tokens::cache::{Cache, CacheEntry, CacheKey, CacheKeyHasher, Lock};
+use crate::tokens::credential::Credential;
 use crate::tokens::{AccessTokenRequest, SelfSignedTarget, Token, TokenRequest};
 use crate::world::World;
 use crate::world::clock::Deadline;

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::{Error, Result, io_reason};
+use crate::text::bearer_token;
 use crate::text::secret::Secret;
 use crate::text::{printable, secret};
-use crate::tokens;
 use crate::world::World;
 use crate::world::private_file;
 use crate::world::private_file::{PrivateFileError, SweepAgeLimits, WriteDurability};
@@ -156,7 +156,7 @@ fn check_existing_file(path: &Path) -> Result<()> {
     if std::fs::read_link(path).is_ok() {
         return refused("is a link");
     }
-    match private_file::read_private(path, tokens::MAX_TOKEN_CHARS + 1) {
+    match private_file::read_private(path, bearer_token::MAX_TOKEN_CHARS + 1) {
         Err(PrivateFileError::NotFound) => Ok(()),
         Err(PrivateFileError::Insecure(what, _)) => refused(what),
         Err(PrivateFileError::NotRegularFile) => refused("is not a regular file"),
@@ -168,7 +168,9 @@ fn check_existing_file(path: &Path) -> Result<()> {
         }
         Ok(bytes) => match std::str::from_utf8(&bytes).map(str::trim_end) {
             Ok("") => Ok(()),
-            Ok(text) if tokens::is_well_formed(text) && secret::looks_like_secret(text) => Ok(()),
+            Ok(text) if bearer_token::is_well_formed(text) && secret::looks_like_secret(text) => {
+                Ok(())
+            }
             _ => refused("holds something else than a token"),
         },
     }

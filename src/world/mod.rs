@@ -16,7 +16,6 @@ pub mod random;
 pub mod streams;
 pub mod terminal;
 
-use crate::net::transport;
 use std::sync::Arc;
 
 use crate::net::transport::Http;
@@ -49,15 +48,15 @@ pub struct World {
 }
 
 impl World {
-    /// The real one.
-    pub fn real() -> World {
+    /// The real one, with the network behind `http`.
+    pub fn real(http: Box<dyn Http>) -> World {
         let env = Env::Process;
         let clock: Arc<dyn Clock> = Arc::new(clock::SystemClock::new());
         World {
             folders: Folders::from_env(&env),
             terminal: Terminal::standard(&env),
             streams: Streams::standard(),
-            http: Box::new(transport::HttpTransport::new()),
+            http,
             random: Box::new(random::SystemRandom),
             started_at_millis: clock.unix_millis(),
             clock,

@@ -8,9 +8,9 @@ use gauth::jose::key::PrivateKey;
 use gauth::net::message::HttpResponse;
 use gauth::net::url::Url;
 use gauth::oauth::token;
+use gauth::text::bearer_token::is_well_formed;
 use gauth::text::{duration, json, printable};
 use gauth::tokens::cache;
-use gauth::tokens::is_well_formed;
 use proptest::prelude::*;
 use zeroize::Zeroizing;
 

@@ -338,7 +338,7 @@ mod tests {
     use super::*;
 
     fn world(columns: &str) -> World {
-        let mut world = World::real();
+        let mut world = crate::http::real_world();
         let columns = ("COLUMNS".to_owned(), std::ffi::OsString::from(columns));
         world.env = env::Env::Fixed([columns].into());
         world.streams.stdout_is_terminal = false;

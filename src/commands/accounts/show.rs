@@ -7,7 +7,6 @@ use crate::accounts::secrets::external;
 use crate::accounts::{SIGNED_IN_AT_FIELD, export_format};
 use crate::commands::accounts::list::{AccountJson, AccountRow, short_scopes};
 use crate::commands::accounts::to_pretty_json;
-use crate::credentials::credential_type_name;
 use crate::discovery::Discovery;
 use crate::discovery::logins::StoredLogin;
 use crate::error::Result;
@@ -15,6 +14,7 @@ use crate::flags::ReportFormat;
 use crate::text::duration;
 use crate::text::printable;
 use crate::text::secret::Secret;
+use crate::tokens::credential::credential_type_name;
 use crate::tokens::{AccessTokenRequest, Token, TokenRequest};
 use crate::world::World;
 

@@ -13,7 +13,6 @@ use crate::commands::curl::request::{
 use crate::commands::print_identity_token::parse_audience;
 use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::config::{Config, Overrides};
-use crate::credentials::Credential;
 use crate::discovery;
 use crate::discovery::Discovery;
 use crate::error::{Error, Result};
@@ -21,6 +20,7 @@ use crate::flags::{CommonFlags, TokenFlags};
 use crate::output::error::report_not_started;
 use crate::output::status::ExitStatus;
 use crate::output::token;
+use crate::tokens::credential::Credential;
 use crate::tokens::{IdTokenRequest, Token, TokenRequest};
 use crate::world::exec;
 use crate::world::exec::{EnvChange, InheritedPipe};

@@ -11,8 +11,8 @@ use std::rc::Rc;
 
 use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::config::{Config, Sourced};
+use crate::credentials::impersonated;
 use crate::credentials::static_token::StaticToken;
-use crate::credentials::{Credential, CredentialInfo, impersonated};
 use crate::discovery;
 use crate::error::{Error, Result};
 use crate::oauth::token::TokenResponse;
@@ -23,6 +23,7 @@ use crate::output::token;
 use crate::output::token::IssuedTokenDetails;
 use crate::tokens::Token;
 use crate::tokens::broker::Broker;
+use crate::tokens::credential::{Credential, CredentialInfo};
 use crate::world::World;
 
 pub(super) use crate::commands::exchange::flags::ExchangeFlags;

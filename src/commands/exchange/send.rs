@@ -12,7 +12,7 @@ use crate::credentials::external_account::{warn_if_expired, workload};
 use crate::discovery;
 use crate::discovery::Discovery;
 use crate::error::{Error, Result};
-use crate::net::client_certificate;
+use crate::http::client_certificate;
 use crate::net::endpoint_policy::{DEFAULT_UNIVERSE, EndpointKind, EndpointPolicy};
 use crate::net::message::{HttpResponse, RetryPolicy};
 use crate::net::url::Url;
@@ -21,10 +21,11 @@ use crate::oauth::token_exchange::{
     ACCESS_TOKEN_TYPE, REFRESH_TOKEN_GRANT_TYPE, TokenExchangeRequest,
 };
 use crate::oauth::{response, token};
+use crate::text::scopes::{CLOUD_PLATFORM_SCOPE, IAM_SCOPE};
 use crate::text::secret::Secret;
 use crate::text::{json, printable};
 use crate::tokens::broker::Broker;
-use crate::tokens::{AccessTokenRequest, CLOUD_PLATFORM_SCOPE, IAM_SCOPE, TokenRequest};
+use crate::tokens::{AccessTokenRequest, TokenRequest};
 use crate::world::World;
 use crate::world::private_file;
 

@@ -10,11 +10,11 @@ use zeroize::Zeroizing;
 
 use crate::accounts::{MAX_CREDENTIAL_FILE_BYTES, SHARED_FIELD};
 use crate::credentials;
-use crate::credentials::Credential;
 use crate::discovery;
 use crate::discovery::Discovery;
 use crate::error::{Error, Result};
 use crate::text::{json, printable};
+use crate::tokens::credential::Credential;
 use crate::world::private_file;
 
 /// How long standard input may take.
@@ -148,7 +148,6 @@ fn make_paths_absolute(login: &mut Map<String, Value>, folder: &Path) {
 mod tests {
     use super::*;
     use crate::config::{Config, Overrides};
-    use crate::world::World;
     use crate::world::env::Env;
     use crate::world::folders::Folders;
     use serde_json::json;
@@ -156,7 +155,7 @@ mod tests {
     /// What becomes of a file with this content.
     fn imported(content: &Value, account: Option<&str>) -> Result<ImportedCredential> {
         let home = tempfile::tempdir().expect("a folder");
-        let mut world = World::real();
+        let mut world = crate::http::real_world();
         world.env = Env::Fixed(std::collections::BTreeMap::new());
         world.folders = Folders { gauth: Some(home.path().join("gauth")), ..Folders::default() };
         let file = home.path().join("my-login.json");

@@ -19,8 +19,8 @@ use crate::login::workforce::WorkforceLoginConfig;
 use crate::login::{LoginKind, discovery, openid};
 use crate::net::endpoint_policy::DEFAULT_UNIVERSE;
 use crate::text::printable;
-use crate::tokens;
-use crate::tokens::CLOUD_PLATFORM_SCOPE;
+use crate::text::scopes;
+use crate::text::scopes::CLOUD_PLATFORM_SCOPE;
 use crate::tokens::broker::Broker;
 use crate::world::{World, env};
 
@@ -143,7 +143,7 @@ fn google_login(
     };
     // Whose login it is has to be known to be kept.
     for needed in ["email", "openid"] {
-        if !scopes.iter().any(|scope| tokens::is_same_scope(scope, needed)) {
+        if !scopes.iter().any(|scope| scopes::is_same_scope(scope, needed)) {
             scopes.push(needed.to_owned());
         }
     }
@@ -171,7 +171,7 @@ fn workforce_login(
         }
     };
     let scopes = match settings.access_token_request.scopes.as_slice() {
-        [] => tokens::expand_scopes(["cloud-platform"]),
+        [] => scopes::expand_scopes(["cloud-platform"]),
         chosen => chosen.to_vec(),
     };
     Ok(ProviderChoice {

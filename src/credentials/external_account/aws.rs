@@ -11,11 +11,11 @@ use crate::net::endpoint_policy::EndpointKind;
 use crate::net::message::{HttpMethod, HttpRequest, HttpResponse, RetryPolicy};
 use crate::net::url::Url;
 use crate::oauth::response;
+use crate::text::bearer_token;
 use crate::text::json;
 use crate::text::json::JsonFields;
 use crate::text::printable;
 use crate::text::secret::Secret;
-use crate::tokens;
 use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
 use crate::world::env;
@@ -244,7 +244,7 @@ impl AwsMetadataClient<'_> {
                     .header("x-aws-ec2-metadata-token-ttl-seconds", SESSION_TTL_SECONDS);
                 let response = self.send(&session_request)?;
                 let session_token = String::from_utf8_lossy(&response.body).trim().to_owned();
-                if !tokens::is_well_formed(&session_token) {
+                if !bearer_token::is_well_formed(&session_token) {
                     let what = "is no session token";
                     return Err(response::invalid_response(
                         &response,

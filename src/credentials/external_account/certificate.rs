@@ -10,7 +10,7 @@ use crate::credentials::external_account::{SubjectTokenRequest, SubjectTokenSour
 use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions};
 use crate::error::{Error, Result};
 use crate::gcloud;
-use crate::net::client_certificate;
+use crate::http::client_certificate;
 use crate::net::message::ClientCertificate;
 use crate::text::json;
 use crate::text::json::JsonFields;

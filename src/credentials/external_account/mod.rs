@@ -25,16 +25,14 @@ use crate::credentials::impersonated;
 use crate::credentials::impersonated::{
     IamEndpoint, ImpersonatedServiceAccount, ImpersonationConfig,
 };
-use crate::credentials::{
-    BROKEN_CREDENTIAL_HINT, Credential, CredentialInfo, ParseOptions, Revocation,
-};
+use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions};
 use crate::error::Result;
 use crate::google::iam::{MAX_LIFETIME_SECONDS, MIN_LIFETIME_SECONDS, TargetServiceAccount};
-use crate::google::metrics_header;
 use crate::jose::jwt;
 use crate::net::endpoint_policy::EndpointKind;
 use crate::net::message::ClientCertificate;
 use crate::net::url::Url;
+use crate::oauth::metrics::metrics_header;
 use crate::oauth::token;
 use crate::oauth::token_exchange;
 use crate::oauth::token_exchange::{ACCESS_TOKEN_TYPE, ClientAuthentication, TokenExchangeRequest};
@@ -42,6 +40,7 @@ use crate::text::json::JsonFields;
 use crate::text::secret::Secret;
 use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::credential::{Credential, CredentialInfo, Revocation};
 use crate::tokens::{AccessTokenRequest, Token};
 use crate::world::World;
 

@@ -3,12 +3,13 @@
 
 use crate::credentials::external_account::{SubjectTokenRequest, SubjectTokenSource};
 use crate::credentials::oidc_session::OidcSession;
-use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions, Revocation};
+use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions};
 use crate::error::Result;
 use crate::text::json::JsonFields;
 use crate::text::secret::Secret;
 use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::credential::Revocation;
 use crate::world::World;
 
 /// A login.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config::{SubjectTokenLocation, WorkloadIdentity};
+use crate::credentials::ParseOptions;
 use crate::credentials::external_account::file::FileSource;
 use crate::credentials::external_account::format::SubjectTokenFormat;
 use crate::credentials::external_account::url::UrlSource;
@@ -10,7 +11,6 @@ use crate::credentials::external_account::{
     CREDENTIAL_TYPE, ExternalAccount, ExternalAccountConfig, SubjectTokenRequest,
     SubjectTokenSource, ci,
 };
-use crate::credentials::{CredentialInfo, ParseOptions};
 use crate::error::{Error, Result};
 use crate::net::endpoint_policy::{DEFAULT_UNIVERSE, EndpointKind};
 use crate::net::message::HttpMethod;
@@ -19,6 +19,7 @@ use crate::oauth::token_exchange;
 use crate::text::secret::Secret;
 use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::credential::CredentialInfo;
 use crate::world::World;
 
 /// The federated identity of this job. `impersonated`: the service account that will be acted as.

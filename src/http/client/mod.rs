@@ -12,11 +12,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, Result, Retryable};
+use crate::http::proxy_config;
+use crate::http::proxy_config::{GcloudProxyProperties, ProxyConfig};
+use crate::http::root_certificates;
 use crate::net::message::{HttpRequest, HttpResponse, RetryPolicy};
-use crate::net::proxy;
-use crate::net::proxy::{GcloudProxyProperties, Proxy, ProxyConfig};
-use crate::net::root_certificates;
-use crate::net::root_certificates::RootCertificates;
+use crate::net::proxy::Proxy;
+use crate::net::transport::RootCertificates;
 use crate::net::transport::TransportOptions;
 use crate::net::url::{Scheme, Url};
 use crate::text::printable;
@@ -165,7 +166,7 @@ impl HttpClient {
     }
 
     fn proxy(&self, request: &HttpRequest, world: &World) -> Result<Option<Proxy>> {
-        if !request.allow_proxy || proxy::is_never_proxied(&request.url) {
+        if !request.allow_proxy || proxy_config::is_never_proxied(&request.url) {
             return Ok(None);
         }
         if self.proxies.get().is_none() {

@@ -17,7 +17,7 @@ use crate::sandbox::oauth::{
 };
 use crate::sandbox::token::ACCESS_TOKEN_LIFETIME_SECONDS;
 use crate::sandbox::token_store::AccessTokenRecord;
-use crate::tokens::CLOUD_PLATFORM_SCOPE;
+use crate::text::scopes::CLOUD_PLATFORM_SCOPE;
 
 pub(super) use crate::sandbox::sts::session::{handle_token, introspect, revoke};
 

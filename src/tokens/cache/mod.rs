@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result, io_reason};
+use crate::jose::jwks::MAX_PUBLIC_KEYS_SECONDS;
 use crate::text::secret::Secret;
 use crate::tokens::Token;
 use crate::world::World;
@@ -32,8 +33,6 @@ const MAX_CLOCK_SKEW_MILLIS: i64 = 3_600_000;
 const MAX_TOKEN_LIFETIME_SECONDS: i64 = 12 * 3600;
 /// How long processes that were already waiting share a failure, in milliseconds.
 const SHARED_FAILURE_MILLIS: i64 = 2000;
-/// The longest that a server's public keys are kept, in seconds.
-pub const MAX_PUBLIC_KEYS_SECONDS: i64 = 24 * 3600;
 /// What lies about in the folder: dead writers' files for an hour, all else for as long as it can be of use.
 const SWEEP_LIMITS: SweepAgeLimits = SweepAgeLimits {
     temporary: Duration::from_secs(3600),
@@ -395,7 +394,7 @@ fn decode_checked<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
 /// Reads an entry; whatever is not one is `None`.
 pub fn decode_entry(bytes: &[u8]) -> Option<CacheEntry> {
     let stored: CacheEntryJson<'_> = decode_checked(bytes)?;
-    if !crate::tokens::is_well_formed(&stored.token) {
+    if !crate::text::bearer_token::is_well_formed(&stored.token) {
         return None;
     }
     let mut token = Token::new(Secret::new(stored.token), &stored.kind, Some(stored.expires_at));

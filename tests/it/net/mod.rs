@@ -9,9 +9,10 @@ use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use gauth::error::{Error, ErrorKind, Retryable};
+use gauth::http::transport::HttpTransport;
 use gauth::net::message::{HttpRequest, HttpResponse};
-use gauth::net::root_certificates::RootCertificates;
-use gauth::net::transport::{Http, HttpTransport, TransportOptions};
+use gauth::net::transport::RootCertificates;
+use gauth::net::transport::{Http, TransportOptions};
 use gauth::net::url::Url;
 
 use one_shot_server::OneShotServer;

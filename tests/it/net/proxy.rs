@@ -4,8 +4,9 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 
 use gauth::error::Retryable;
+use gauth::http::transport::HttpTransport;
 use gauth::net::proxy::{Proxy, ProxyScheme};
-use gauth::net::transport::{Http, HttpTransport, TransportOptions};
+use gauth::net::transport::{Http, TransportOptions};
 use gauth::text::secret::Secret;
 use rustls::{ServerConnection, StreamOwned};
 

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use gauth::error::{ErrorKind, Retryable};
+use gauth::http::transport::HttpTransport;
 use gauth::net::message::ClientCertificate;
-use gauth::net::root_certificates::RootCertificates;
-use gauth::net::transport::{Http, HttpTransport, TransportOptions};
+use gauth::net::transport::RootCertificates;
+use gauth::net::transport::{Http, TransportOptions};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;

@@ -27,7 +27,7 @@ fn exchange_status(sandbox: &RunningSandbox, file: &Value, token: &str) -> u16 {
     let fields = [
         ("grant_type", TOKEN_EXCHANGE_GRANT_TYPE),
         ("audience", text_field(file, "audience")),
-        ("scope", gauth::tokens::CLOUD_PLATFORM_SCOPE),
+        ("scope", gauth::text::scopes::CLOUD_PLATFORM_SCOPE),
         ("requested_token_type", ACCESS_TOKEN_TYPE),
         ("subject_token", token),
         ("subject_token_type", text_field(file, "subject_token_type")),

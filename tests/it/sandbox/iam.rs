@@ -8,7 +8,7 @@ use gauth::sandbox::fixtures::{
     DELEGATE_ACCOUNT, DELEGATION_TARGET_ACCOUNT, DEPLOYER_ACCOUNT, FORBIDDEN_ACCOUNT,
     SERVICE_ACCOUNT, USER,
 };
-use gauth::tokens::CLOUD_PLATFORM_SCOPE;
+use gauth::text::scopes::CLOUD_PLATFORM_SCOPE;
 use serde_json::{Value, json};
 
 use super::sts::{ACCESS_TOKEN_TYPE, TOKEN_EXCHANGE_GRANT_TYPE, introspect};

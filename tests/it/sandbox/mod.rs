@@ -24,8 +24,8 @@ use gauth::jose::key::{PrivateKey, PublicKey};
 use gauth::sandbox::faults::{FAULTS, Fault};
 use gauth::sandbox::fixtures::{CLIENT_ID, EMAIL_SCOPE, SERVICE_ACCOUNT, USER};
 use gauth::sandbox::{ROUTES, RunningSandbox, Sandbox, SandboxOptions};
+use gauth::text::scopes::CLOUD_PLATFORM_SCOPE;
 use gauth::text::secret::Secret;
-use gauth::tokens::CLOUD_PLATFORM_SCOPE;
 use gauth::world::clock::Clock;
 use serde_json::{Value, json};
 

@@ -9,7 +9,7 @@ use gauth::sandbox::fixtures::{
     CLIENT_ID, CONFIDENTIAL_CLIENT_ID, PUBLIC_CLIENT_ID, USER, WORKFORCE_PROVIDER,
     WORKLOAD_PROVIDER,
 };
-use gauth::tokens::CLOUD_PLATFORM_SCOPE;
+use gauth::text::scopes::CLOUD_PLATFORM_SCOPE;
 use serde_json::Value;
 
 use super::sign_in::{REDIRECT_URI, VERIFIER, authorization_url};

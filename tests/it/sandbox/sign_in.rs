@@ -9,7 +9,7 @@ use gauth::sandbox::RunningSandbox;
 use gauth::sandbox::fixtures::{
     CLIENT_ID, DEVICE_CLIENT_ID, EMAIL_SCOPE, OTHER_USER, USER, WEB_CLIENT_ID, WEB_REDIRECT_URI,
 };
-use gauth::tokens::CLOUD_PLATFORM_SCOPE;
+use gauth::text::scopes::CLOUD_PLATFORM_SCOPE;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 

@@ -10,7 +10,7 @@ use gauth::net::url::Url;
 use gauth::sandbox::RunningSandbox;
 use gauth::sandbox::external_identities::{AWS_ARN, WORKLOAD_SUBJECT};
 use gauth::sandbox::fixtures::{CLIENT_ID, USER, WORKFORCE_PROVIDER, WORKLOAD_PROVIDER};
-use gauth::tokens::CLOUD_PLATFORM_SCOPE;
+use gauth::text::scopes::CLOUD_PLATFORM_SCOPE;
 use serde_json::{Value, json};
 
 use super::{

@@ -13,7 +13,7 @@ use gauth::jose::key::PrivateKey;
 use gauth::sandbox::RunningSandbox;
 use gauth::sandbox::external_identities::{GDCH_PROJECT, GDCH_SERVICE_IDENTITY_NAME};
 use gauth::sandbox::fixtures::WORKLOAD_PROVIDER;
-use gauth::tokens::CLOUD_PLATFORM_SCOPE;
+use gauth::text::scopes::CLOUD_PLATFORM_SCOPE;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};

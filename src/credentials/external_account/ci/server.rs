@@ -4,10 +4,10 @@ use crate::credentials::external_account::ci::CiJob;
 use crate::credentials::external_account::format::SubjectTokenFormat;
 use crate::credentials::external_account::url::UrlSource;
 use crate::error::Result;
-use crate::google;
 use crate::net::endpoint_policy::EndpointKind;
 use crate::net::message::{HttpHeaderValue, HttpMethod};
 use crate::net::url::Url;
+use crate::text::bearer_token;
 use crate::text::secret::Secret;
 use crate::world::env;
 use crate::world::env::Variable;
@@ -60,5 +60,8 @@ fn request_url(job: &CiJob<'_>, variable: &Variable, query: &[(&str, &str)]) -> 
 
 fn bearer_header(job: &CiJob<'_>, variable: &Variable) -> Result<(String, HttpHeaderValue)> {
     let token = job.world.env.secret(variable.name)?.unwrap_or_else(|| Secret::new(""));
-    Ok(("authorization".to_owned(), HttpHeaderValue::Secret(google::bearer_authorization(&token))))
+    Ok((
+        "authorization".to_owned(),
+        HttpHeaderValue::Secret(bearer_token::authorization_header(&token)),
+    ))
 }

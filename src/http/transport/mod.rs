@@ -20,15 +20,15 @@ use ureq::{Agent, Body, ProxyProtocol};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
-use crate::net::client_certificate;
+use crate::http::client_certificate;
+use crate::http::transport::buffers::Progress;
+use crate::http::transport::connector::{HostResolver, TlsConnector};
+use crate::http::transport::failure::AttemptContext;
 use crate::net::message::{
     ClientCertificate, HttpHeaderValue, HttpMethod, HttpRequest, HttpResponse,
 };
 use crate::net::proxy::{Proxy, ProxyScheme};
-use crate::net::root_certificates::RootCertificates;
-use crate::net::transport::buffers::Progress;
-use crate::net::transport::connector::{HostResolver, TlsConnector};
-use crate::net::transport::failure::AttemptContext;
+use crate::net::transport::{Http, RootCertificates, TransportOptions};
 use crate::net::url::Scheme;
 
 /// Getting a connection, looking up the name included.
@@ -42,27 +42,6 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// Where buffers begin; a token's answer fits.
 const BUFFER_BYTES: usize = 8 * 1024;
-
-/// The door to the network. One call is one attempt.
-pub trait Http {
-    /// Sends a request and reads the whole answer, whatever its status.
-    ///
-    /// # Errors
-    /// `NoAnswer`, naming the host, with [`Again`](crate::error::Again) set as the failure allows; `Malformed` when
-    /// a file of certificates cannot be used; `Unsafe` when a header cannot be sent as it is.
-    fn send(&self, request: &HttpRequest, options: &TransportOptions) -> Result<HttpResponse>;
-}
-
-/// What holds for one attempt.
-#[derive(Debug, Clone)]
-pub struct TransportOptions {
-    /// Wall clock from looking up the name to the last byte read.
-    pub timeout: Duration,
-    /// What the server's certificate is measured against; read only for https.
-    pub root_certificates: RootCertificates,
-    /// What carries the request.
-    pub proxy: Option<Proxy>,
-}
 
 /// The real network.
 #[derive(Default)]

@@ -14,6 +14,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::error;
 use crate::error::{Error, Result};
+use crate::net::transport::RootCertificates;
 use crate::text::printable;
 
 /// The largest file of certificates that is read: the largest bundle of any system is a quarter of it.
@@ -32,20 +33,6 @@ const SYSTEM_BUNDLES: &[&str] = &[
     "/var/lib/ca-certificates/ca-bundle.pem", // openSUSE MicroOS
     "/opt/etc/ssl/certs/ca-certificates.crt", // Entware
 ];
-
-/// What a server's certificate is measured against.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RootCertificates {
-    /// A file, and what named it: a flag, variable or property.
-    File {
-        /// As an error shows it: `--ca-file`.
-        origin: String,
-        /// PEM, one certificate or many.
-        path: PathBuf,
-    },
-    /// The system's, else those compiled in.
-    System,
-}
 
 /// The first place that names a file. Later places are not asked.
 pub fn select(

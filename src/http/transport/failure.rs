@@ -8,10 +8,10 @@ use rustls::{AlertDescription, CertificateError};
 use ureq::Timeout;
 
 use crate::error::{Error, Retryable, io_reason};
+use crate::http::transport::buffers::Progress;
 use crate::net::message::ClientCertificate;
 use crate::net::proxy::ProxyScheme;
 use crate::net::transport::TransportOptions;
-use crate::net::transport::buffers::Progress;
 use crate::net::url::Url;
 use crate::text::printable;
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ureq::unversioned::transport::Buffers;
 use zeroize::Zeroizing;
 
-use crate::net::transport::{BUFFER_BYTES, MAX_HEAD_BYTES};
+use crate::http::transport::{BUFFER_BYTES, MAX_HEAD_BYTES};
 
 /// More interim answers (1xx) than this are an attempt to keep us busy.
 const MAX_INTERIM_RESPONSES: u32 = 8;

@@ -18,7 +18,7 @@ use ureq::unversioned::transport::{
 use ureq::{Error, Timeout};
 use zeroize::Zeroize;
 
-use crate::net::transport::buffers::{Progress, ZeroizingBuffers, record_progress};
+use crate::http::transport::buffers::{Progress, ZeroizingBuffers, record_progress};
 
 /// Looks up names; an address is taken as it is, without a question to anybody and without a thread.
 #[derive(Debug)]
