@@ -265,7 +265,8 @@ pub fn claim(headers: &[(String, String)]) -> Option<Claim<'_>> {
     let parts: Vec<&str> = credential.split('/').collect();
     let [access_key_id, date, region, service, TERMINATION] = parts[..] else { return None };
     let moment = header(headers, DATE)?;
-    let signed_at = DateTime::strptime(MOMENT, moment).ok()?.to_zoned(TimeZone::UTC).ok()?;
+    let signed_at =
+        DateTime::strptime(MOMENT, moment).ok()?.to_zoned_datetime(TimeZone::UTC).ok()?;
     Some(Claim {
         access_key_id,
         signed_at: signed_at.timestamp().as_second(),
