@@ -258,7 +258,7 @@ fn parse_expiry(text: &str) -> Option<i64> {
         return Some(time.as_second());
     }
     let naive: jiff::civil::DateTime = text.parse().ok()?;
-    Some(naive.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
+    Some(naive.to_zoned_datetime(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
 }
 
 #[cfg(test)]

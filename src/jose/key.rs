@@ -1,8 +1,8 @@
 //! Private keys: read from PEM, checked, used to sign and to verify, nothing else. RSA everywhere, but for Google
 //! Distributed Cloud, which has EC keys on the curve P-256.
 //!
-//! The `rsa` crate has an open advisory for timing (RUSTSEC-2023-0071). It concerns decryption and signing that
-//! others can measure: gauth never decrypts, and signs with blinding only.
+//! The advisory RUSTSEC-2023-0071 (timing) names the `rsa` crate without a patched version, although the crate calls
+//! itself repaired since 0.10. gauth never decrypts, and signs with blinding only; SECURITY.md says more.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,10 +11,9 @@ use p256::elliptic_curve::Generate;
 use rsa::pkcs1::DecodeRsaPrivateKey;
 use rsa::pkcs1v15;
 use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding};
-use rsa::rand_core::UnwrapErr;
 use rsa::signature::{SignatureEncoding, Signer, Verifier};
 use rsa::traits::PublicKeyParts;
-use rsa::{BoxedUint, RsaPrivateKey, RsaPublicKey};
+use rsa::{BoxedUint, PrivateKey as RsaPrivateKey, PublicKey as RsaPublicKey};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -103,8 +102,7 @@ impl PrivateKey {
     /// # Errors
     /// When none can be found, as the end of a sentence.
     pub fn generate() -> Result<PrivateKey, String> {
-        let mut random = UnwrapErr(getrandom::SysRng);
-        RsaPrivateKey::new(&mut random, 2048)
+        RsaPrivateKey::new(&mut getrandom::SysRng, 2048)
             .map_err(|_| "cannot be made".to_owned())
             .and_then(PrivateKey::from_rsa)
     }
@@ -120,7 +118,7 @@ impl PrivateKey {
     }
 
     fn from_rsa(key: RsaPrivateKey) -> Result<PrivateKey, String> {
-        let bits = key.n().bits();
+        let bits = key.n().bit_width();
         if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
             return Err(format!(
                 "has {bits} bits, {RECOMMENDED_RSA_BITS} to {MAX_RSA_BITS} are accepted"

@@ -293,8 +293,10 @@ pub fn parse_authorization(headers: &[(String, String)]) -> Option<AwsAuthorizat
     let parts: Vec<&str> = credential.split('/').collect();
     let [access_key_id, date, region, service, SCOPE_TERMINATOR] = parts[..] else { return None };
     let timestamp = single_header(headers, DATE_HEADER)?;
-    let signed_at =
-        DateTime::strptime(TIMESTAMP_FORMAT, timestamp).ok()?.to_zoned(TimeZone::UTC).ok()?;
+    let signed_at = DateTime::strptime(TIMESTAMP_FORMAT, timestamp)
+        .ok()?
+        .to_zoned_datetime(TimeZone::UTC)
+        .ok()?;
     Some(AwsAuthorization {
         access_key_id,
         signed_at: signed_at.timestamp().as_second(),

@@ -25,9 +25,9 @@ use std::ffi::OsStr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use base64::Engine;
@@ -163,6 +163,7 @@ impl SandboxHome {
 
     /// Any program in that environment.
     fn program_command(&self, program: impl AsRef<OsStr>, kind: CredentialKind) -> Command {
+        children_start_with_default_signals();
         let mut command = Command::new(program);
         command.env_clear().current_dir("/").stdin(Stdio::null());
         command.env("HOME", self.home.path()).env("NO_GCE_CHECK", "true");
@@ -252,6 +253,25 @@ fn entry_checksum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
         (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
+}
+
+/// Makes the children of this process start with the default action for signals, whatever `nohup` or a shell's `&`
+/// made this process ignore. An ignored signal stays ignored in a child; one that is caught does not. So a handler that
+/// does nothing is installed for each signal that is ignored, and this process goes on ignoring it.
+fn children_start_with_default_signals() {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+        let ignored = u64::from_str_radix(mask.trim(), 16).unwrap();
+        for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
+            if ignored >> (signal - 1) & 1 == 1 {
+                let seen = Arc::new(AtomicBool::new(false));
+                signal_hook::flag::register(signal, seen).unwrap();
+            }
+        }
+    });
 }
 
 /// What is left of a run.
