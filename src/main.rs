@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use gauth::cli;
-use gauth::world::World;
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the command line")]
 fn main() -> ExitCode {
