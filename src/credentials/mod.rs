@@ -22,8 +22,8 @@ pub mod unparsed;
 
 use serde_json::{Map, Value};
 
-use crate::accounts::Origin;
-use crate::accounts::secrets::{SecretStores, external};
+use crate::accounts::secrets::SecretStores;
+use crate::accounts::{Origin, fields};
 use crate::credentials::external_account::provider::check_visible_ascii;
 use crate::error::{Error, Result};
 use crate::net::endpoint_policy;
@@ -264,7 +264,7 @@ pub fn parse_object(
     map: Map<String, Value>,
     parse_options: &ParseOptions,
 ) -> Result<Box<dyn Credential>> {
-    if map.contains_key(external::STORE_FIELD) && matches!(parse_options.origin, Origin::ReadOnly) {
+    if map.contains_key(fields::STORE) && matches!(parse_options.origin, Origin::ReadOnly) {
         let what = "this is an account of gauth's whose secrets are in another store";
         return Err(parse_options
             .malformed(what)
