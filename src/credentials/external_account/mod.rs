@@ -9,6 +9,7 @@ pub mod ci;
 pub(crate) mod executable;
 mod file;
 pub(crate) mod format;
+mod given_token;
 mod openid;
 pub mod provider;
 mod url;
