@@ -1,8 +1,8 @@
 //! Logins we may not lose: one private file each, in Google's own JSON, and which of them is the active one.
 //!
-//! No file here imports one that stands before it in this list: [`adc`] and [`store`] change what is stored,
-//! [`refresh_token`] is what a server changes of it, [`origin`] where it came from, [`secrets`] where its secrets are,
-//! [`files`] its file, [`refresh_token_location`] and [`fields`] what is in that.
+//! No file here imports one that stands before it in this list: `adc` and `store` change what is stored,
+//! `refresh_token` is what a server changes of it, `origin` where it came from, `secrets` where its secrets are,
+//! `files` its file, `refresh_token_location` and `fields` what is in that.
 
 mod adc;
 pub mod export_format;

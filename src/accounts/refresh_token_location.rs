@@ -1,6 +1,6 @@
 //! Where in a credential's JSON its refresh token is: the one place that knows. Rotation, revocation, export, and the
 //! marks of logins that were refused ask here. A credential whose token is at the top needs no line; a kind that has
-//! it further in adds one to [`CONTAINERS`].
+//! it further in adds one to `CONTAINERS`.
 
 use serde_json::{Map, Value};
 
