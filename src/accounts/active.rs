@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::accounts::files::{read_file, remove_stale_files};
 use crate::error::{Error, Result, io_reason};
 use crate::text::{json, printable};
 use crate::tokens::cache;
@@ -45,7 +46,7 @@ impl AccountSelection {
     pub fn read(world: &World) -> Result<AccountSelection> {
         let Some(path) = path(world) else { return Ok(AccountSelection::default()) };
         let location = printable::path(&path);
-        let Some(bytes) = super::read_file(&path, world)? else {
+        let Some(bytes) = read_file(&path, world)? else {
             return Ok(AccountSelection::default());
         };
         let malformed = |what: String| {
@@ -84,7 +85,7 @@ impl AccountSelection {
         bytes.push(b'\n');
         private_file::create_private_folder(folder)
             .and_then(|()| {
-                super::remove_stale_files(folder, world);
+                remove_stale_files(folder, world);
                 private_file::write_atomic(
                     folder,
                     FILE_NAME,

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::accounts::refresh_token::ROTATES_FIELD;
-use crate::accounts::{MAX_CREDENTIAL_FILE_BYTES, SHARED_FIELD, SIGNED_IN_AT_FIELD, account_name};
+use crate::accounts::fields;
+use crate::accounts::files::{MAX_CREDENTIAL_FILE_BYTES, account_name};
 use crate::error::{Error, Result, io_reason};
 use crate::gcloud;
 use crate::net::endpoint_policy::DEFAULT_UNIVERSE;
@@ -26,7 +26,7 @@ const USER_FIELDS: &[&str] =
 
 /// What it leaves out of others; and what is ours.
 const OMITTED_FIELDS: &[&str] =
-    &["token", "expiry", "scopes", SIGNED_IN_AT_FIELD, SHARED_FIELD, ROTATES_FIELD];
+    &["token", "expiry", "scopes", fields::SIGNED_IN_AT, fields::SHARED, fields::ROTATES];
 
 /// What was written.
 #[derive(Debug, PartialEq, Eq)]

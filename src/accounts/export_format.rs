@@ -1,26 +1,13 @@
-//! A login as Google's libraries read it: which fields, in which order; and which of them anybody may see.
+//! A login as Google's libraries read it: which fields, in which order.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::accounts::secrets::external;
-use crate::accounts::{Origin, RefreshTokenHandle, SIGNED_IN_AT_FIELD, StoredState, refresh_token};
+use crate::accounts::fields;
 use crate::error::{Error, Result};
 use crate::net::endpoint_policy::DEFAULT_UNIVERSE;
 use crate::oauth::token;
-use crate::text::secret::Secret;
-use crate::world::World;
-
-/// What is ours in a login's JSON, and nobody else's.
-const GAUTH_FIELDS: &[&str] = &[
-    external::STORE_FIELD,
-    external::SECRETS_DIGEST_FIELD,
-    external::REJECTION_KEY_FIELD,
-    SIGNED_IN_AT_FIELD,
-    refresh_token::ROTATES_FIELD,
-    refresh_token::SHARED_FIELD,
-];
 
 /// As google-auth's `to_json` writes the login of a user, and what that leaves out behind it.
 const USER_FIELDS: &[&str] = &[
@@ -71,65 +58,6 @@ const SERVICE_ACCOUNT_FIELDS: &[&str] = &[
     "universe_domain",
 ];
 
-/// Fields whose values are no secrets. Whatever is not among them is hidden.
-const PUBLIC_FIELDS: &[&str] = &[
-    "type",
-    "account",
-    "audience",
-    "auth_provider_x509_cert_url",
-    "auth_uri",
-    "ca_cert_path",
-    "certificate_config_location",
-    "client_auth",
-    "client_email",
-    "client_id",
-    "client_x509_cert_url",
-    "command",
-    "delegates",
-    "environment_id",
-    "expiry",
-    "file",
-    "format_version",
-    "gauth_mark",
-    "gauth_secrets",
-    "gauth_store",
-    "imdsv2_session_token_url",
-    "interactive_timeout_millis",
-    "issuer",
-    "name",
-    "output_file",
-    "private_key_id",
-    "project",
-    "project_id",
-    "quota_project_id",
-    "refresh_token_rotates",
-    "refresh_token_shared",
-    "region_url",
-    "regional_cred_verification_url",
-    "revoke_uri",
-    "revoke_url",
-    "scopes",
-    "service_account_impersonation_url",
-    "signed_in_at",
-    "subject_token_field_name",
-    "subject_token_type",
-    "timeout_millis",
-    "token_info_url",
-    "token_lifetime_seconds",
-    "token_uri",
-    "token_url",
-    "trust_chain_path",
-    "universe_domain",
-    "url",
-    "use_default_certificate_config",
-    "workforce_pool_user_project",
-];
-
-/// Whether anybody may see the value of this field.
-pub fn is_public(field: &str) -> bool {
-    PUBLIC_FIELDS.contains(&field)
-}
-
 /// A login as it is handed to other programs.
 pub struct ExportedCredential(Vec<(String, Value)>);
 
@@ -150,7 +78,7 @@ impl ExportedCredential {
             Some(_) => &["type"],
         };
         let mut login = login.clone();
-        login.retain(|name, value| !value.is_null() && !GAUTH_FIELDS.contains(&name.as_str()));
+        login.retain(|name, value| !value.is_null() && !fields::GAUTH_OWN.contains(&name.as_str()));
         let drops_unknown_fields = matches!(order, USER_FIELDS | WORKFORCE_FIELDS);
         if order == USER_FIELDS {
             let defaults = [
@@ -205,40 +133,6 @@ fn ordered_field_names(order: &[&str], login: &Map<String, Value>) -> Vec<String
         order.iter().filter(|name| login.contains_key(**name)).map(|name| (*name).to_owned());
     let others = login.keys().filter(|name| !order.contains(&name.as_str())).cloned();
     known.chain(others).collect()
-}
-
-/// The same login with the newest refresh token there is of it: of one that is not ours to write, that may lie beside.
-///
-/// # Errors
-/// When a store of ours cannot be used.
-pub fn with_newest_refresh_token(
-    mut login: Map<String, Value>,
-    world: &World,
-) -> Result<Map<String, Value>> {
-    if let Some(Value::Object(source)) = login.remove("source_credentials") {
-        login.insert(
-            "source_credentials".to_owned(),
-            Value::Object(with_newest_refresh_token(source, world)?),
-        );
-    }
-    let text = |name: &str| login.get(name).and_then(Value::as_str).map(str::to_owned);
-    if let (Some(client_id), Some(found)) = (text("client_id"), text("refresh_token")) {
-        let refresh_token = Secret::new(found);
-        let handle = RefreshTokenHandle {
-            origin: &Origin::ReadOnly,
-            client_id: &client_id,
-            refresh_token: &refresh_token,
-            rapt: None,
-        };
-        if let StoredState::Current(current) = handle.stored_state(world)? {
-            let newest = current.refresh_token.expose();
-            login.insert("refresh_token".to_owned(), Value::from(newest));
-            if let Some(rapt) = current.rapts.last() {
-                login.insert("rapt_token".to_owned(), Value::from(rapt.expose()));
-            }
-        }
-    }
-    Ok(login)
 }
 
 #[cfg(test)]
@@ -310,22 +204,5 @@ mod tests {
             .expect("refused");
         assert!(odd.message().contains("no field refreshtoken"), "{odd}");
         assert!(odd.hint_text().expect("hint").contains("refresh_token, token_uri"), "{odd}");
-    }
-
-    #[test]
-    fn secrets_are_not_public() {
-        for secret in [
-            "refresh_token",
-            "client_secret",
-            "private_key",
-            "rapt_token",
-            "token",
-            "id_token",
-            "password",
-            "headers",
-            "anything",
-        ] {
-            assert!(!is_public(secret), "{secret}");
-        }
     }
 }

@@ -1,222 +1,35 @@
 //! Logins we may not lose: one private file each, in Google's own JSON, and which of them is the active one.
+//!
+//! No file here imports one that stands before it in this list: `adc` and `store` change what is stored,
+//! `refresh_token` is what a server changes of it, `origin` where it came from, `secrets` where its secrets are,
+//! `files` its file, `refresh_token_location` and `fields` what is in that.
 
-mod active;
 mod adc;
 pub mod export_format;
-mod refresh_token;
-mod rejections;
-pub mod secrets;
 mod store;
 
-use std::path::{Path, PathBuf};
-use std::rc::Rc;
-use std::time::Duration;
+mod active;
+mod refresh_token;
+mod rejections;
 
-use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
+mod origin;
+pub mod secrets;
 
-use crate::accounts::secrets::{ExternalSecret, SecretStores};
-use crate::error::{Error, Result};
-use crate::text::json;
-use crate::text::printable;
-use crate::world::World;
-use crate::world::private_file;
-use crate::world::private_file::{PrivateFileError, SweepAgeLimits};
+pub mod fields;
+mod files;
+pub mod refresh_token_location;
 
 pub use crate::accounts::active::{AccountSelection, active_account};
 pub use crate::accounts::adc::{AdcUpdate, check_adc_type, update_adc};
+pub(crate) use crate::accounts::files::sha256_hex;
+pub use crate::accounts::files::{
+    MAX_CREDENTIAL_FILE_BYTES, account_name, file_name, list, list_files, load, path, read_stored,
+};
+pub use crate::accounts::origin::{Origin, resolve_secrets};
 pub use crate::accounts::refresh_token::{
-    CurrentRefreshToken, PendingUpdate, RefreshTokenHandle, SHARED_FIELD, StoredState,
+    CurrentRefreshToken, PendingUpdate, RefreshTokenHandle, StoredState, with_newest_refresh_token,
 };
 pub use crate::accounts::rejections::last_rejection_by_key;
 pub use crate::accounts::store::{
-    SIGNED_IN_AT_FIELD, check_storage, forget, mark_shared, remove_overlays, store_login,
+    check_storage, forget, mark_shared, remove_overlays, store_login,
 };
-pub use crate::commands::login::import::{ImportedCredential, import_file};
-
-/// Largest credential file, in bytes.
-pub const MAX_CREDENTIAL_FILE_BYTES: usize = 1024 * 1024;
-/// What writers that died have left is removed after an hour, and nothing else ever.
-const STALE_FILE_LIMITS: SweepAgeLimits =
-    SweepAgeLimits { temporary: Duration::from_secs(3600), other: None };
-/// Longest file name made of an account; a longer one becomes a digest.
-const MAX_FILE_NAME_BYTES: usize = 120;
-
-/// The file name of an account: lower case, percent-encoded, a digest beyond 120 bytes.
-pub fn file_name(account: &str) -> String {
-    const UNESCAPED: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
-        .remove(b'@')
-        .remove(b'.')
-        .remove(b'-')
-        .remove(b'_')
-        .remove(b'+');
-    let name = account.to_lowercase();
-    let name = percent_encoding::utf8_percent_encode(&name, UNESCAPED).to_string();
-    match name.len() > MAX_FILE_NAME_BYTES {
-        true => format!("sha256-{}.json", sha256_hex(&[&name])),
-        // A name of dots only would be a folder, and one with a leading dot is hidden.
-        false if name.starts_with('.') => format!("%2E{}.json", &name[1..]),
-        false => format!("{name}.json"),
-    }
-}
-
-/// The stored login of an account: its path and content.
-///
-/// # Errors
-/// When the file is there and cannot be used.
-pub fn load(account: &str, world: &World) -> Result<Option<(PathBuf, Zeroizing<Vec<u8>>)>> {
-    let Some(path) = path(account, world) else { return Ok(None) };
-    Ok(read_file(&path, world)?.map(|bytes| (path, bytes)))
-}
-
-/// The accounts with a stored login, sorted.
-pub fn list(world: &World) -> Vec<String> {
-    let mut names: Vec<String> = list_files(world).into_iter().map(|(name, _)| name).collect();
-    names.sort();
-    names
-}
-
-/// The files with a stored login, and the account each is of, in the order of their names.
-pub fn list_files(world: &World) -> Vec<(String, PathBuf)> {
-    let Some(folder) = accounts_folder(world) else { return Vec::new() };
-    let Ok(entries) = std::fs::read_dir(&folder) else { return Vec::new() };
-    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let mut names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
-    names.sort();
-    let account = |name: String| {
-        let path = folder.join(&name);
-        let plain = name.strip_suffix(".json")?;
-        let plain = percent_encoding::percent_decode_str(plain).decode_utf8_lossy().into_owned();
-        // What the file itself says is spelled as people spell it, and not cut down to a digest.
-        let bytes = private_file::read_private(&path, MAX_CREDENTIAL_FILE_BYTES).ok();
-        let login = bytes.and_then(|bytes| json::parse_object(&bytes).ok());
-        let spelled =
-            login.as_ref().and_then(account_name).filter(|owner| file_name(owner) == name);
-        Some((spelled.map_or(plain, str::to_owned), path))
-    };
-    names.into_iter().filter_map(account).collect()
-}
-
-/// The account that a login names in its own JSON.
-pub fn account_name(login: &Map<String, Value>) -> Option<&str> {
-    let text = |name| login.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    text("account").or_else(|| text("client_email"))
-}
-
-/// Where the login of an account is, or would be; `None` without a home.
-pub fn path(account: &str, world: &World) -> Option<PathBuf> {
-    accounts_folder(world).map(|folder| folder.join(file_name(account)))
-}
-
-/// The content of a stored login.
-///
-/// # Errors
-/// When it cannot be used, or is gone.
-pub fn read_stored(path: &Path, world: &World) -> Result<Zeroizing<Vec<u8>>> {
-    let gone = || private_file::PrivateFileError::NotFound.to_error(path, &printable::path(path));
-    read_file(path, world)?.ok_or_else(gone)
-}
-
-/// The whole login of a file of ours, wherever its secrets are.
-///
-/// # Errors
-/// When it is no login, or the store does not give it.
-pub fn resolve_secrets(
-    path: &Path,
-    account: &str,
-    bytes: &[u8],
-    stores: &SecretStores,
-) -> Result<Map<String, Value>> {
-    let malformed = |what: String| Error::malformed(&printable::path(path), what);
-    let file = json::parse_object(bytes).map_err(malformed)?;
-    match secrets::external::named_store(&file).map_err(malformed)? {
-        None => Ok(file),
-        Some(store) => ExternalSecret::new(path.to_owned(), account, store, stores).load(&file),
-    }
-}
-
-fn accounts_folder(world: &World) -> Option<PathBuf> {
-    world.folders.gauth.as_ref().map(|folder| folder.join("accounts"))
-}
-
-/// Removes what writers that died have left in a folder of logins.
-fn remove_stale_files(folder: &Path, world: &World) {
-    private_file::remove_stale_files(folder, world.clock.unix_seconds(), &STALE_FILE_LIMITS);
-}
-
-fn read_file(path: &Path, world: &World) -> Result<Option<Zeroizing<Vec<u8>>>> {
-    match private_file::read_private(path, MAX_CREDENTIAL_FILE_BYTES) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(PrivateFileError::NotFound) => Ok(None),
-        Err(PrivateFileError::Io(_)) if private_file::is_unreachable(path) => Ok(None),
-        Err(PrivateFileError::Insecure(problem, _)) if is_owned_by_root(path) => {
-            world
-                .terminal
-                .note(|| format!("{} {problem}, read all the same", printable::path(path)));
-            let read = private_file::read_user_file(path, MAX_CREDENTIAL_FILE_BYTES);
-            read.map(Some).map_err(|fault| fault.to_error(path, &printable::path(path)))
-        }
-        Err(fault) => Err(fault.to_error(path, &printable::path(path))),
-    }
-}
-
-/// Containers mount stores that belong to root; nobody but root can have written those.
-#[cfg(unix)]
-fn is_owned_by_root(path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    !rustix::process::geteuid().is_root()
-        && path.metadata().is_ok_and(|about| about.uid() == 0 && about.mode() & 0o022 == 0)
-}
-
-#[cfg(not(unix))]
-fn is_owned_by_root(_: &Path) -> bool {
-    false
-}
-
-/// Where a login came from, and so where its next refresh token goes.
-#[derive(Debug, Clone)]
-pub enum Origin {
-    /// A file of our own account store.
-    Own(PathBuf),
-    /// A file of our own account store that leaves its secrets to another store.
-    OwnExternalSecret(Rc<ExternalSecret>),
-    /// A file, variable or database that is not ours to write.
-    ReadOnly,
-}
-
-/// A name for what may not be named: hex digits of a digest.
-impl Origin {
-    /// The file of our own store.
-    pub fn file(&self) -> Option<&Path> {
-        match self {
-            Origin::Own(path) => Some(path),
-            Origin::OwnExternalSecret(kept) => Some(&kept.path),
-            Origin::ReadOnly => None,
-        }
-    }
-}
-
-pub(crate) fn sha256_hex(parts: &[&str]) -> String {
-    let mut digest = Sha256::new();
-    for part in parts {
-        digest.update((part.len() as u64).to_le_bytes());
-        digest.update(part.as_bytes());
-    }
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn file_names_are_safe_and_tell_accounts_apart() {
-        assert_eq!(file_name("Ada@Example.com"), "ada@example.com.json");
-        assert_eq!(file_name("../../etc/passwd"), "%2E.%2F..%2Fetc%2Fpasswd.json");
-        assert_eq!(file_name("a/b"), "a%2Fb.json");
-        assert_ne!(file_name("a%2Fb"), file_name("a/b"));
-        let long = "x".repeat(300);
-        assert!(file_name(&long).len() < 90 && file_name(&long).starts_with("sha256-"));
-    }
-}

@@ -10,14 +10,16 @@ use std::time::SystemTime;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use crate::accounts::files::{accounts_folder, read_file, remove_stale_files, sha256_hex};
+use crate::accounts::origin::Origin;
+use crate::accounts::refresh_token_location::LocatedRefreshToken;
 use crate::accounts::secrets::ExternalSecret;
-use crate::accounts::secrets::external::STORE_FIELD;
-use crate::accounts::{Origin, accounts_folder, read_file, remove_stale_files, sha256_hex};
+use crate::accounts::{fields, refresh_token_location, rejections};
 use crate::error::{Error, Result, io_reason};
 use crate::text::secret::Secret;
 use crate::text::{json, printable};
 use crate::tokens::cache;
-use crate::tokens::cache::Lock;
+use crate::tokens::cache::{CacheKey, Lock};
 use crate::world::World;
 use crate::world::clock::Deadline;
 use crate::world::private_file;
@@ -25,15 +27,6 @@ use crate::world::private_file::{PendingFile, WriteDurability};
 
 /// Room reserved for a login before a rotating refresh token is spent, in bytes.
 pub(super) const RESERVED_BYTES: usize = 64 * 1024;
-/// Marks a stored login whose server has given it another refresh token, and so will again.
-pub(super) const ROTATES_FIELD: &str = "refresh_token_rotates";
-
-/// The field of the proof of reauthentication, as Google's libraries have it.
-const RAPT_FIELD: &str = "rapt_token";
-
-/// Marks a login of ours that is a copy of one elsewhere: both then keep what changes beside the original, under the
-/// one lock, or each would spend the refresh tokens of the other.
-pub const SHARED_FIELD: &str = "refresh_token_shared";
 
 /// A login whose refresh token may change.
 #[derive(Debug)]
@@ -107,9 +100,9 @@ impl PendingUpdate {
         world: &World,
     ) -> io::Result<()> {
         self.commit(sent, world, |content| {
-            content.insert(ROTATES_FIELD.to_owned(), Value::Bool(true));
-            refresh_token_object(content)
-                .insert("refresh_token".to_owned(), Value::from(next.expose()));
+            content.insert(fields::ROTATES.to_owned(), Value::Bool(true));
+            refresh_token_location::object_mut(content)
+                .insert(fields::REFRESH_TOKEN.to_owned(), Value::from(next.expose()));
         })
     }
 
@@ -119,7 +112,7 @@ impl PendingUpdate {
     /// When it cannot be stored: the person will be asked again.
     pub fn store_rapt(self, sent: &Secret, rapt: &Secret, world: &World) -> io::Result<()> {
         self.commit(sent, world, |content| {
-            content.insert(RAPT_FIELD.to_owned(), Value::from(rapt.expose()));
+            content.insert(fields::RAPT_TOKEN.to_owned(), Value::from(rapt.expose()));
         })
     }
 
@@ -148,8 +141,9 @@ impl PendingUpdate {
             return Err(io::Error::other("its file is damaged"));
         }
         let is_another = |token: &str| !Secret::new(token).constant_time_eq(sent);
-        let stored_token =
-            refresh_token_object(&mut content).get("refresh_token").and_then(Value::as_str);
+        let stored_token = refresh_token_location::object(&content)
+            .get(fields::REFRESH_TOKEN)
+            .and_then(Value::as_str);
         if self.is_own && stored_token.is_some_and(is_another) {
             return Ok(());
         }
@@ -192,21 +186,20 @@ fn with_external_secrets(
 ) -> Result<Map<String, Value>> {
     match external_secret {
         // It may have come back from there.
-        Some(kept) if file.contains_key(STORE_FIELD) => kept.load(&file),
+        Some(kept) if file.contains_key(fields::STORE) => kept.load(&file),
         _ => Ok(file),
     }
 }
 
-/// The part of a stored login that holds its refresh token: that of another provider stands where the proof of an
-/// external account does.
-fn refresh_token_object(content: &mut Map<String, Value>) -> &mut Map<String, Value> {
-    let is_nested = content
-        .get("credential_source")
-        .and_then(|source| source.get("openid"))
-        .is_some_and(Value::is_object);
-    match is_nested {
-        true => content["credential_source"]["openid"].as_object_mut().expect("it is an object"),
-        false => content,
+impl<'a> RefreshTokenHandle<'a> {
+    /// Of a login whose changes are kept beside it, as its JSON has it.
+    pub(super) fn beside(found: &'a LocatedRefreshToken<'a>) -> RefreshTokenHandle<'a> {
+        RefreshTokenHandle {
+            origin: &Origin::ReadOnly,
+            client_id: found.client_id,
+            refresh_token: &found.refresh_token,
+            rapt: None,
+        }
     }
 }
 
@@ -248,14 +241,15 @@ impl RefreshTokenHandle<'_> {
         // A file that is damaged says nothing; one of ours was whole when it was read.
         let stored = bytes.and_then(|bytes| json::parse_object(&bytes).ok()).unwrap_or_default();
         let mut stored = with_external_secrets(stored, self.external_secret())?;
-        let is_marked = stored.get(ROTATES_FIELD) == Some(&Value::Bool(true));
-        let mut stored = json::JsonFields::new(std::mem::take(refresh_token_object(&mut stored)));
-        let client_id = stored.text("client_id").ok().flatten();
+        let is_marked = stored.get(fields::ROTATES) == Some(&Value::Bool(true));
+        let mut stored =
+            json::JsonFields::new(std::mem::take(refresh_token_location::object_mut(&mut stored)));
+        let client_id = stored.text(fields::CLIENT_ID).ok().flatten();
         if self.is_own() && client_id.is_some_and(|client_id| client_id != self.client_id) {
             return Ok(StoredState::Replaced);
         }
         let mut secret = |name| stored.secret(name).ok().flatten().filter(|text| !text.is_empty());
-        let (stored_token, rapt) = (secret("refresh_token"), secret(RAPT_FIELD));
+        let (stored_token, rapt) = (secret(fields::REFRESH_TOKEN), secret(fields::RAPT_TOKEN));
         // A proof of somebody else's keeping, which may be the newest, goes first; ours was read again just now.
         let read_only_rapt = self.rapt.filter(|_| !self.is_own()).cloned();
         let mut rapts: Vec<Secret> = read_only_rapt.into_iter().chain(rapt).collect();
@@ -284,6 +278,21 @@ impl RefreshTokenHandle<'_> {
             StoredState::Current(current) => current.refresh_token,
             StoredState::Gone | StoredState::Replaced => self.refresh_token.clone(),
         })
+    }
+
+    /// Remembers what came of sending a refresh token: that it is no longer good, or that it is.
+    pub fn record_outcome(&self, sent: &Secret, error: Option<&Error>, world: &World) {
+        rejections::record_outcome(&self.rejection_key(sent), error, world);
+    }
+
+    /// In what words the server refused the newest refresh token of this login, as far as that is known here.
+    pub fn last_rejection(&self, world: &World) -> Option<String> {
+        let newest = self.newest_refresh_token(world).ok()?;
+        rejections::last_rejection(&self.rejection_key(&newest), world)
+    }
+
+    fn rejection_key(&self, refresh_token: &Secret) -> CacheKey {
+        rejections::rejection_key(self.client_id, refresh_token)
     }
 
     /// Prepares the file for what will change, with room for it and all that stays in it, before the refresh token
@@ -351,4 +360,27 @@ impl RefreshTokenHandle<'_> {
             None => sha256_hex(&[self.client_id, self.refresh_token.expose()]),
         }
     }
+}
+
+/// The same login with the newest refresh token there is of it: of one that is not ours to write, that may lie beside.
+///
+/// # Errors
+/// When a store of ours cannot be used.
+pub fn with_newest_refresh_token(
+    mut login: Map<String, Value>,
+    world: &World,
+) -> Result<Map<String, Value>> {
+    let state = match refresh_token_location::find(&login) {
+        Some(found) => RefreshTokenHandle::beside(&found).stored_state(world)?,
+        None => return Ok(login),
+    };
+    if let StoredState::Current(current) = state {
+        let object = refresh_token_location::object_mut(&mut login);
+        let newest = Value::from(current.refresh_token.expose());
+        object.insert(fields::REFRESH_TOKEN.to_owned(), newest);
+        if let Some(rapt) = current.rapts.last() {
+            object.insert(fields::RAPT_TOKEN.to_owned(), Value::from(rapt.expose()));
+        }
+    }
+    Ok(login)
 }

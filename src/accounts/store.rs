@@ -6,12 +6,14 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::accounts::refresh_token::RESERVED_BYTES;
-use crate::accounts::secrets::{ExternalSecret, SecretStore, SecretStores, external};
-use crate::accounts::{
-    AccountSelection, Origin, RefreshTokenHandle, SHARED_FIELD, account_name, active,
-    export_format, file_name, path,
+use crate::accounts::active::AccountSelection;
+use crate::accounts::files::{account_name, file_name, path, read_stored, remove_stale_files};
+use crate::accounts::origin::{Origin, resolve_secrets};
+use crate::accounts::refresh_token::{
+    RESERVED_BYTES, RefreshTokenHandle, with_newest_refresh_token,
 };
+use crate::accounts::secrets::{ExternalSecret, SecretStore, SecretStores, external};
+use crate::accounts::{active, fields, refresh_token_location};
 use crate::error::{Error, Result, io_reason};
 use crate::text::secret::Secret;
 use crate::text::{json, printable};
@@ -23,10 +25,6 @@ use crate::world::private_file::{PendingFile, WriteDurability};
 
 /// How long a process that refreshes this login may take: its request is one of 30 s.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(35);
-
-/// When a login was stored, in its own JSON: RFC 3339, to the millisecond. No two logins of an account have the same,
-/// so that a token of the one before is not taken for one of the next.
-pub const SIGNED_IN_AT_FIELD: &str = "signed_in_at";
 
 /// Stores a login under this name, durably, in place of the one that was there: its secrets in this store, the rest in
 /// the file of the account. `login` is Google's own JSON; it is completed with the account, where it does not name it,
@@ -63,7 +61,7 @@ pub fn store_login(
 
 /// The store that the file of a login leaves its secrets to.
 fn external_store(path: &Path, world: &World) -> Option<SecretStore> {
-    let file = json::parse_object(&super::read_stored(path, world).ok()?).ok()?;
+    let file = json::parse_object(&read_stored(path, world).ok()?).ok()?;
     external::named_store(&file).ok().flatten()
 }
 
@@ -102,7 +100,7 @@ fn write_file(path: &Path, login: &Map<String, Value>, world: &World) -> Result<
     };
     let gauth = world.folders.gauth.as_deref();
     let folder = private_file::create_subfolder(gauth, "accounts").map_err(failed)?;
-    super::remove_stale_files(&folder, world);
+    remove_stale_files(&folder, world);
     let mut bytes = Zeroizing::new(Vec::with_capacity(8 * 1024));
     serde_json::to_writer_pretty(&mut *bytes, login).map_err(|error| failed(error.into()))?;
     bytes.push(b'\n');
@@ -152,11 +150,11 @@ pub fn forget(
 pub fn mark_shared(name: &str, stores: &SecretStores, world: &World) -> Result<Map<String, Value>> {
     let path = path(name, world).ok_or_else(active::no_home_error)?;
     let _lock = lock_login(&path, world)?;
-    let bytes = super::read_stored(&path, world)?;
-    let found = super::resolve_secrets(&path, name, &bytes, stores)?;
-    let mut login = export_format::with_newest_refresh_token(found.clone(), world)?;
-    if login.contains_key("refresh_token") {
-        login.insert(SHARED_FIELD.to_owned(), Value::Bool(true));
+    let bytes = read_stored(&path, world)?;
+    let found = resolve_secrets(&path, name, &bytes, stores)?;
+    let mut login = with_newest_refresh_token(found.clone(), world)?;
+    if refresh_token_location::is_outermost(&login) {
+        login.insert(fields::SHARED.to_owned(), Value::Bool(true));
     }
     if login != found {
         let file = match external_store(&path, world) {
@@ -170,19 +168,8 @@ pub fn mark_shared(name: &str, stores: &SecretStores, world: &World) -> Result<M
 
 /// Removes what lies beside a login that was not ours to write: the refresh tokens that its server changed.
 pub fn remove_overlays(login: &Map<String, Value>, world: &World) {
-    if let Some(Value::Object(source)) = login.get("source_credentials") {
-        remove_overlays(source, world);
-    }
-    let text = |name: &str| login.get(name).and_then(Value::as_str);
-    if let (Some(client_id), Some(found)) = (text("client_id"), text("refresh_token")) {
-        let refresh_token = Secret::new(found);
-        RefreshTokenHandle {
-            origin: &Origin::ReadOnly,
-            client_id,
-            refresh_token: &refresh_token,
-            rapt: None,
-        }
-        .remove_overlay(world);
+    if let Some(found) = refresh_token_location::find(login) {
+        RefreshTokenHandle::beside(&found).remove_overlay(world);
     }
 }
 
@@ -195,7 +182,7 @@ fn with_account_and_time(
         login.insert("account".to_owned(), Value::from(name));
     }
     if let Ok(now) = jiff::Timestamp::from_millisecond(world.clock.unix_millis()) {
-        login.insert(SIGNED_IN_AT_FIELD.to_owned(), Value::from(now.to_string()));
+        login.insert(fields::SIGNED_IN_AT.to_owned(), Value::from(now.to_string()));
     }
     login
 }

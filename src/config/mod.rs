@@ -12,6 +12,7 @@ use crate::accounts::secrets::{SecretStore, SecretStores};
 use crate::config::file::ActiveProfile;
 use crate::credentials::EndpointOverrides;
 use crate::credentials::external_account::provider;
+use crate::credentials::external_account::workload::{SubjectTokenLocation, WorkloadIdentity};
 use crate::credentials::impersonated;
 use crate::error::{Error, Result};
 use crate::gcloud::properties::GcloudProperties;
@@ -85,29 +86,6 @@ pub struct Config {
     policy: CachePolicy,
     timeout: Duration,
     ca_file: Option<Sourced<PathBuf>>,
-}
-
-/// Federation without a credential file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkloadIdentity {
-    /// The provider, as an STS takes it.
-    pub audience: String,
-    /// Where the token for it comes from.
-    pub subject_token: SubjectTokenLocation,
-}
-
-/// Where a token for a provider comes from.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum SubjectTokenLocation {
-    /// From the CI system this runs in.
-    #[default]
-    CiSystem,
-    /// From a file.
-    File(PathBuf),
-    /// From a variable.
-    Variable(String),
-    /// From a URL.
-    Url(String),
 }
 
 /// What a token is narrowed to.

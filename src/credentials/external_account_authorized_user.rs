@@ -2,7 +2,6 @@
 //! bring the next refresh token.
 
 use crate::accounts::{Origin, RefreshTokenHandle};
-use crate::credentials::external_account::{check_oauth_client, introspection_endpoint};
 use crate::credentials::login_refresh;
 use crate::credentials::login_refresh::{LockedLogin, LoginContext, SavedAccessToken};
 use crate::credentials::{BROKEN_CREDENTIAL_HINT, DEFAULT_SIGN_IN_HINT, ParseOptions};
@@ -10,9 +9,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::net::endpoint_policy::EndpointKind;
 use crate::net::message::RetryPolicy;
 use crate::net::url::Url;
+use crate::oauth::client_authentication::{ClientCredentials, check_client_credentials};
 use crate::oauth::token::TokenResponse;
 use crate::oauth::token_exchange;
-use crate::oauth::token_exchange::{ClientAuthentication, TokenExchangeRequest};
+use crate::oauth::token_exchange::TokenExchangeRequest;
 use crate::oauth::{response, revocation, token};
 use crate::text::json::JsonFields;
 use crate::text::secret::Secret;
@@ -23,6 +23,9 @@ use crate::tokens::{AccessTokenRequest, Token};
 use crate::world::World;
 
 const CREDENTIAL_TYPE: &str = "external_account_authorized_user";
+
+/// The type of the file that such a login is made with, which is no credential itself.
+pub const LOGIN_CONFIG_TYPE: &str = "external_account_authorized_user_login_config";
 
 /// A person's workforce login.
 struct WorkforceLogin {
@@ -61,7 +64,7 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
         false => None,
     };
     let token_info_url = fields.text("token_info_url").map_err(malformed)?;
-    let token_info_url = introspection_endpoint(token_info_url, parse_options, claimed_universe)?;
+    let token_info_url = parse_options.introspection_endpoint(token_info_url, claimed_universe)?;
     let revoke_url = fields.text("revoke_url").map_err(malformed)?.filter(|url| !url.is_empty());
     let revoke_url = revoke_url
         .map(|url| {
@@ -114,7 +117,7 @@ fn parse_refresh_grant(
     let malformed = |what: String| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
     let client_id = fields.required("client_id").map_err(malformed)?;
     let client_secret = fields.required("client_secret").map_err(malformed)?;
-    check_oauth_client(&client_id, &client_secret).map_err(malformed)?;
+    check_client_credentials(&client_id, &client_secret).map_err(malformed)?;
     let refresh_token = fields.required("refresh_token").map_err(malformed)?;
     if refresh_token.chars().any(char::is_control) {
         return Err(malformed("refresh_token has a control character".to_owned()));
@@ -202,7 +205,7 @@ impl Credential for WorkforceLogin {
                     .hint(BROKEN_CREDENTIAL_HINT)
             })?,
         };
-        let client = ClientAuthentication::ClientSecretBasicUnencoded(
+        let client = ClientCredentials::for_google_sts(
             &refresh_grant.client_id,
             &refresh_grant.client_secret,
         );
@@ -219,9 +222,8 @@ impl Credential for WorkforceLogin {
         let (Some(url), None) = (&self.token_info_url, &info.account) else { return Ok(info) };
         let token = broker.source_token(self)?;
         let client = self.refresh_grant.as_ref();
-        let client = client.map(|known| {
-            ClientAuthentication::ClientSecretBasicUnencoded(&known.client_id, &known.client_secret)
-        });
+        let client = client
+            .map(|known| ClientCredentials::for_google_sts(&known.client_id, &known.client_secret));
         // Google tells it to its own clients only: not being told is no failure.
         let response =
             broker.send(&token_exchange::introspection_request(url, &token.secret, client));
@@ -270,7 +272,7 @@ impl WorkforceLogin {
         let token_request = TokenExchangeRequest {
             grant_type: Some(token_exchange::REFRESH_TOKEN_GRANT_TYPE),
             refresh_token: Some(refresh_token),
-            client_authentication: Some(ClientAuthentication::ClientSecretBasicUnencoded(
+            client: Some(ClientCredentials::for_google_sts(
                 &refresh_grant.client_id,
                 &refresh_grant.client_secret,
             )),

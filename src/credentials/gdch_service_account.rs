@@ -4,7 +4,6 @@
 use std::cell::OnceCell;
 use std::path::PathBuf;
 
-use crate::credentials::external_account::provider::check_visible_ascii;
 use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions};
 use crate::error::{Error, Result};
 use crate::google::gdch;
@@ -17,6 +16,7 @@ use crate::oauth::response;
 use crate::oauth::token as oauth;
 use crate::text::json::JsonFields;
 use crate::text::secret::Secret;
+use crate::text::visible_ascii::check_visible_ascii;
 use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
 use crate::tokens::credential::{Credential, CredentialInfo};

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::accounts::{CurrentRefreshToken, Origin, RefreshTokenHandle, SHARED_FIELD, StoredState};
+use crate::accounts::{CurrentRefreshToken, Origin, RefreshTokenHandle, StoredState, fields};
 use crate::credentials::ParseOptions;
 use crate::error::{Error, ErrorKind, Result, io_reason};
 use crate::net::message::RetryPolicy;
@@ -64,7 +64,7 @@ impl SavedAccessToken {
 
 /// Where what changes of a login is kept: where it came from, but for one that has another copy.
 pub(super) fn storage_origin(fields: &mut JsonFields, parse_options: &ParseOptions) -> Origin {
-    match fields.value(SHARED_FIELD) {
+    match fields.value(fields::SHARED) {
         Some(Value::Bool(true)) => Origin::ReadOnly,
         _ => parse_options.origin.clone(),
     }

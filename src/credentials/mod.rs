@@ -22,15 +22,15 @@ pub mod unparsed;
 
 use serde_json::{Map, Value};
 
-use crate::accounts::Origin;
-use crate::accounts::secrets::{SecretStores, external};
-use crate::credentials::external_account::provider::check_visible_ascii;
+use crate::accounts::secrets::SecretStores;
+use crate::accounts::{Origin, fields};
 use crate::error::{Error, Result};
 use crate::net::endpoint_policy;
 use crate::net::endpoint_policy::{EndpointKind, EndpointPolicy};
 use crate::net::url::Url;
 use crate::text::json;
 use crate::text::json::JsonFields;
+use crate::text::visible_ascii::check_visible_ascii;
 use crate::tokens::cache::CacheKeyHasher;
 use crate::tokens::credential::Credential;
 
@@ -206,6 +206,24 @@ impl ParseOptions {
         }
     }
 
+    /// Where it is said whose a token is: as the user wants it, or as the file has it.
+    fn introspection_endpoint(
+        &self,
+        token_info_url: Option<String>,
+        claimed_universe: Option<&str>,
+    ) -> Result<Option<Url>> {
+        let from_file = match token_info_url.filter(|url| !url.is_empty()) {
+            Some(url) => Some(self.checked_endpoint(
+                EndpointKind::Sts,
+                "token_info_url",
+                &url,
+                claimed_universe,
+            )?),
+            None => None,
+        };
+        Ok(self.endpoint_overrides.introspection_endpoint.clone().or(from_file))
+    }
+
     /// The universe: chosen, or the credential's, or the default.
     fn resolve_universe_domain(&self, from_file: Option<String>) -> Result<String> {
         if let Some(domain) = &from_file {
@@ -264,7 +282,7 @@ pub fn parse_object(
     map: Map<String, Value>,
     parse_options: &ParseOptions,
 ) -> Result<Box<dyn Credential>> {
-    if map.contains_key(external::STORE_FIELD) && matches!(parse_options.origin, Origin::ReadOnly) {
+    if map.contains_key(fields::STORE) && matches!(parse_options.origin, Origin::ReadOnly) {
         let what = "this is an account of gauth's whose secrets are in another store";
         return Err(parse_options
             .malformed(what)
@@ -284,7 +302,7 @@ pub fn parse_object(
             parse_options.location
         ))
         .hint("make a new key of the account, as JSON")),
-        None if credential_type == crate::login::workforce::CONFIG_TYPE => {
+        None if credential_type == external_account_authorized_user::LOGIN_CONFIG_TYPE => {
             let file = crate::text::printable::text(&parse_options.location);
             Err(parse_options
                 .malformed("this is a login configuration, which can start a login but is none")

@@ -1,19 +1,20 @@
 //! A login at somebody else's OpenID provider: an ID token that was kept, and a refresh token that gets the next one.
 
 use crate::accounts::{Origin, RefreshTokenHandle};
-use crate::credentials::external_account::check_oauth_client;
 use crate::credentials::login_refresh;
 use crate::credentials::login_refresh::{LockedLogin, LoginContext};
 use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions};
 use crate::error::{Error, ErrorKind, Result};
-use crate::login::provider::ClientAuthMethod;
 use crate::net::endpoint_policy::EndpointKind;
 use crate::net::message::RetryPolicy;
 use crate::net::url::Url;
+use crate::oauth::client_authentication::{
+    ClientAuthentication, ClientCredentials, check_client_credentials,
+};
 use crate::oauth::token;
 use crate::oauth::token::TokenResponse;
 use crate::oauth::token_exchange;
-use crate::oauth::token_exchange::{ClientAuthentication, TokenExchangeRequest};
+use crate::oauth::token_exchange::TokenExchangeRequest;
 use crate::oauth::{response, revocation};
 use crate::text::json::JsonFields;
 use crate::text::printable;
@@ -30,19 +31,9 @@ pub const CREDENTIAL_TYPE: &str = "openid_login";
 /// A kept ID token with less left, in seconds, is not used: it has a way to go yet.
 const MIN_ID_TOKEN_SECONDS: i64 = 60;
 
-/// The ways of proving who the client is, by the names of OpenID Connect Discovery.
-const CLIENT_AUTH_METHODS: &[(&str, ClientAuthMethod)] = &[
-    ("client_secret_basic", ClientAuthMethod::ClientSecretBasic),
-    ("client_secret_post", ClientAuthMethod::ClientSecretPost),
-];
-
-/// The name of a way to prove who the client is.
-pub fn client_auth_method_name(method: ClientAuthMethod) -> &'static str {
-    CLIENT_AUTH_METHODS
-        .iter()
-        .find(|(_, known)| *known == method)
-        .map_or(CLIENT_AUTH_METHODS[0].0, |(name, _)| name)
-}
+/// The methods of client authentication that a stored login may name; the first one where it names none.
+const CLIENT_AUTHENTICATION_METHODS: [ClientAuthentication; 2] =
+    [ClientAuthentication::ClientSecretBasic, ClientAuthentication::ClientSecretPost];
 
 /// Such a login.
 pub struct OidcSession {
@@ -52,7 +43,7 @@ pub struct OidcSession {
     /// The OAuth client of the login, which its ID tokens are for.
     pub client_id: String,
     client_secret: Option<Secret>,
-    client_auth_method: ClientAuthMethod,
+    client_authentication: ClientAuthentication,
     /// Where it takes its tokens back.
     revoke_url: Option<Url>,
     refresh_token: Option<Secret>,
@@ -104,21 +95,19 @@ impl OidcSession {
         let is_not_empty = |token: &Secret| !token.is_empty();
         let client_secret = fields.secret("client_secret").map_err(malformed)?.filter(is_not_empty);
         let method_name = fields.text("client_auth").map_err(malformed)?;
-        let method_name = method_name
-            .as_deref()
-            .filter(|auth| !auth.is_empty())
-            .unwrap_or(CLIENT_AUTH_METHODS[0].0);
-        let method = CLIENT_AUTH_METHODS
-            .iter()
-            .find(|(name, _)| *name == method_name)
-            .map(|(_, auth)| *auth);
-        let client_auth_method = method.ok_or_else(|| {
-            let names: Vec<&str> = CLIENT_AUTH_METHODS.iter().map(|(name, _)| *name).collect();
-            malformed(format!("client_auth is none of {}", names.join(", ")))
-        })?;
+        let client_authentication = match method_name.as_deref().filter(|name| !name.is_empty()) {
+            None => CLIENT_AUTHENTICATION_METHODS[0],
+            Some(name) => CLIENT_AUTHENTICATION_METHODS
+                .into_iter()
+                .find(|method| method.name() == name)
+                .ok_or_else(|| {
+                    let names = CLIENT_AUTHENTICATION_METHODS.map(ClientAuthentication::name);
+                    malformed(format!("client_auth is none of {}", names.join(", ")))
+                })?,
+        };
         let refresh_token = fields.secret("refresh_token").map_err(malformed)?.filter(is_not_empty);
         let id_token = fields.secret("id_token").map_err(malformed)?.filter(is_not_empty);
-        check_oauth_client(&client_id, "").map_err(malformed)?;
+        check_client_credentials(&client_id, "").map_err(malformed)?;
         for (name, value) in [("client_secret", &client_secret), ("refresh_token", &refresh_token)]
         {
             if value.as_ref().is_some_and(|value| !value.is_one_line()) {
@@ -134,7 +123,7 @@ impl OidcSession {
             token_uri,
             client_id,
             client_secret,
-            client_auth_method,
+            client_authentication,
             revoke_url,
             refresh_token,
             id_token: id_token.filter(token::is_well_formed_jwt),
@@ -220,7 +209,7 @@ impl OidcSession {
         let response = broker.send(&revocation::revocation_request(
             url,
             &refresh_token,
-            self.client_authentication(),
+            self.client_credentials(),
         ))?;
         Ok(Revocation::from_newly_revoked(revocation::read_revocation(
             "the provider",
@@ -247,17 +236,9 @@ impl OidcSession {
             && (self.refresh_token.is_none() || broker.is_sufficient(&token, MIN_ID_TOKEN_SECONDS))
     }
 
-    fn client_authentication(&self) -> ClientAuthentication<'_> {
-        match (&self.client_secret, self.client_auth_method) {
-            (None, _) => ClientAuthentication::ClientIdOnly(&self.client_id),
-            (Some(secret), ClientAuthMethod::ClientSecretPost) => {
-                ClientAuthentication::ClientSecretPost(&self.client_id, secret)
-            }
-            (
-                Some(secret),
-                ClientAuthMethod::ClientSecretBasicUnencoded | ClientAuthMethod::ClientSecretBasic,
-            ) => ClientAuthentication::ClientSecretBasic(&self.client_id, secret),
-        }
+    fn client_credentials(&self) -> ClientCredentials<'_> {
+        let secret = self.client_secret.as_ref();
+        ClientCredentials::new(&self.client_id, secret, self.client_authentication)
     }
 
     fn send_refresh(
@@ -269,7 +250,7 @@ impl OidcSession {
         let token_request = TokenExchangeRequest {
             grant_type: Some(token_exchange::REFRESH_TOKEN_GRANT_TYPE),
             refresh_token: Some(refresh_token),
-            client_authentication: Some(self.client_authentication()),
+            client: Some(self.client_credentials()),
             ..TokenExchangeRequest::default()
         };
         let now = broker.now();

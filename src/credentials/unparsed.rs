@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::accounts;
-use crate::accounts::Origin;
 use crate::accounts::secrets::{ExternalSecret, external};
+use crate::accounts::{Origin, fields};
 use crate::credentials;
 use crate::credentials::lazy::{LazyCredential, UnparsedCredential};
 use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions};
@@ -51,7 +51,7 @@ impl DeferredFile {
         else {
             return Ok(None);
         };
-        let marker = external::STORE_FIELD.as_bytes();
+        let marker = fields::STORE.as_bytes();
         if !self.text.windows(marker.len()).any(|word| word == marker) {
             return Ok(None);
         }
@@ -103,7 +103,7 @@ impl UnparsedCredential for DeferredFile {
 
     fn last_rejection(&self, world: &World) -> Option<String> {
         let (file, _) = self.external_secret().ok()??;
-        accounts::last_rejection_by_key(file.get(external::REJECTION_KEY_FIELD)?.as_str()?, world)
+        accounts::last_rejection_by_key(file.get(fields::REJECTION_KEY)?.as_str()?, world)
     }
 
     /// A store is opened for a token, not to look at what it is for: the file has all but the secrets.
@@ -130,16 +130,11 @@ fn hash_content(text: &[u8]) -> [u64; 2] {
     })
 }
 
-/// The fields of our own files that a server changes.
-const ROTATING_FIELDS: &[&[u8]] = &[
-    b"\"refresh_token\"",
-    b"\"refresh_token_rotates\"",
-    b"\"refresh_token_shared\"",
-    b"\"gauth_secrets\"",
-    b"\"gauth_mark\"",
-    b"\"rapt_token\"",
-    b"\"id_token\"",
-];
+/// Whether this is the name of a field of our own files that a server changes, in its quotes.
+fn is_rotating_field(token: &[u8]) -> bool {
+    let name = token.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+    name.is_some_and(|name| fields::ROTATING.iter().any(|field| field.as_bytes() == name))
+}
 
 /// What lasts of a login: its JSON without the values that a server changes, and however it is laid out. It need not
 /// be JSON: what is none is told apart as well.
@@ -148,7 +143,7 @@ fn without_rotating_fields(text: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut rest = text;
     while let Some((token, remaining)) = next_json_token(rest) {
         rest = remaining;
-        match (ROTATING_FIELDS.contains(&token), next_json_token(rest)) {
+        match (is_rotating_field(token), next_json_token(rest)) {
             (true, Some((b":", remaining))) => {
                 rest = next_json_token(remaining).map_or(&[], |(_, behind)| behind);
             }

@@ -63,7 +63,9 @@ impl StoredLogin {
         let map = self.json.as_ref().ok()?;
         let kind = map.get("type").and_then(Value::as_str);
         // What Google's quickstarts save has none.
-        kind.or_else(|| map.contains_key("refresh_token").then_some("authorized_user"))
+        kind.or_else(|| {
+            accounts::refresh_token_location::is_outermost(map).then_some("authorized_user")
+        })
     }
 
     /// Its whole JSON, secrets included.

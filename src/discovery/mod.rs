@@ -8,8 +8,8 @@ mod sources;
 use std::rc::Rc;
 
 use crate::accounts;
-use crate::config::SourceName;
-use crate::config::{Config, Sourced, WorkloadIdentity};
+use crate::config::{Config, SourceName, Sourced};
+use crate::credentials::external_account::workload::WorkloadIdentity;
 use crate::credentials::external_account::{ci, provider, workload};
 use crate::credentials::metadata_server::MetadataServerCredential;
 use crate::discovery::decorations::Decorations;

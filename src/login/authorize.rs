@@ -170,8 +170,9 @@ const MAX_URL_BYTES: usize = 8000;
 mod tests {
     use super::*;
     use crate::login::client::OAuthClient;
-    use crate::login::provider::{AUTHORIZATION_ENDPOINT, ClientAuthMethod, LoginProvider};
+    use crate::login::provider::{AUTHORIZATION_ENDPOINT, LoginProvider};
     use crate::net::url::Url;
+    use crate::oauth::client_authentication::ClientAuthentication;
     use crate::world::clock::{Deadline, SystemClock};
     use std::time::Duration;
 
@@ -188,7 +189,7 @@ mod tests {
                 token_endpoint: endpoint("https://oauth2.googleapis.com/token"),
                 device_authorization_endpoint: None,
                 userinfo_endpoint: None,
-                client_auth_method: ClientAuthMethod::ClientSecretPost,
+                client_authentication: ClientAuthentication::ClientSecretPost,
                 extra_parameters: Vec::new(),
                 is_google,
             },

@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::wait::Countdown;
 use crate::login::{LoginRequest, qr};
+use crate::oauth::client_authentication::ClientCredentials;
 use crate::oauth::device;
 use crate::oauth::device::{DeviceAuthorizationResponse, PollOutcome};
 use crate::oauth::token::TokenResponse;
-use crate::oauth::token_exchange::ClientAuthentication;
 use crate::tokens::broker::Broker;
 use crate::world::World;
 use crate::world::clock::Deadline;
@@ -41,8 +41,8 @@ pub fn sign_in(login_request: &LoginRequest, broker: &Broker<'_>) -> Result<Toke
     }
     // Google takes the name alone here, and the secret at the other endpoint.
     let client = match provider.is_google {
-        true => ClientAuthentication::ClientIdOnly(&login_request.client.id),
-        false => login_request.client_authentication(),
+        true => ClientCredentials::public(&login_request.client.id),
+        false => login_request.client_credentials(),
     };
     let response = broker.send(&device::device_authorization_request(
         endpoint,
@@ -87,7 +87,7 @@ fn poll_until_granted(
     let clock = &*broker.world.clock;
     let request = device::device_token_request(
         endpoint,
-        login_request.client_authentication(),
+        login_request.client_credentials(),
         &authorization.device_code,
     );
     let mut interval = seconds(authorization.interval);

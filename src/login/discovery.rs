@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::login::provider::{ClientAuthMethod, GOOGLE_ISSUER, LoginProvider};
+use crate::login::provider::{GOOGLE_ISSUER, LoginProvider};
 use crate::net::message::{HttpRequest, HttpResponse};
 use crate::net::url::{Scheme, Url};
+use crate::oauth::client_authentication::ClientAuthentication;
 use crate::oauth::response;
 use crate::text::json::JsonFields;
 use crate::text::printable;
@@ -26,7 +27,7 @@ pub struct ProviderMetadata {
     /// Where logins end.
     pub revocation_endpoint: Option<Url>,
     /// How clients with a secret prove who they are; `None`: in no way that is known here.
-    client_auth_method: Option<ClientAuthMethod>,
+    client_authentication: Option<ClientAuthentication>,
     /// The scopes it names.
     pub scopes_supported: Vec<String>,
     sends_issuer: bool,
@@ -148,22 +149,19 @@ pub fn parse(response: &HttpResponse, issuer: &str, issuer_url: &Url) -> Result<
         device_authorization_endpoint: device,
         userinfo_endpoint: userinfo,
         revocation_endpoint: revocation,
-        client_auth_method: choose_client_auth_method(methods.as_deref()),
+        client_authentication: choose_client_authentication(methods.as_deref()),
         scopes_supported: scopes,
         sends_issuer: sends_issuer.map_err(unusable)?.unwrap_or_default(),
     })
 }
 
-/// How to prove who the client is: in the header where that is possible, as the standard wants it.
-fn choose_client_auth_method(methods: Option<&[String]>) -> Option<ClientAuthMethod> {
+/// How a client authenticates: in the header where that is possible, as the standard wants it.
+fn choose_client_authentication(methods: Option<&[String]>) -> Option<ClientAuthentication> {
     // OpenID Connect Discovery, 3: without a word it is the header.
-    let Some(methods) = methods else { return Some(ClientAuthMethod::ClientSecretBasic) };
-    let has = |name: &str| methods.iter().any(|method| method == name);
-    match (has("client_secret_basic"), has("client_secret_post")) {
-        (true, _) => Some(ClientAuthMethod::ClientSecretBasic),
-        (false, true) => Some(ClientAuthMethod::ClientSecretPost),
-        (false, false) => None,
-    }
+    let Some(methods) = methods else { return Some(ClientAuthentication::ClientSecretBasic) };
+    [ClientAuthentication::ClientSecretBasic, ClientAuthentication::ClientSecretPost]
+        .into_iter()
+        .find(|known| methods.iter().any(|method| method == known.name()))
 }
 
 /// A list of texts.
@@ -191,9 +189,9 @@ impl ProviderMetadata {
     /// # Errors
     /// `Unsupported`, when the client's secret can be shown in no way that the provider takes.
     pub fn login_provider(&self, has_secret: bool) -> Result<LoginProvider> {
-        let client_auth_method = match (self.client_auth_method, has_secret) {
+        let client_authentication = match (self.client_authentication, has_secret) {
             (Some(auth), _) => auth,
-            (None, false) => ClientAuthMethod::ClientSecretPost,
+            (None, false) => ClientAuthentication::ClientSecretPost,
             (None, true) => {
                 return Err(Error::unsupported(format!(
                     "{} takes a client's secret in no way that gauth knows",
@@ -210,7 +208,7 @@ impl ProviderMetadata {
             token_endpoint: self.token_endpoint.clone(),
             device_authorization_endpoint: self.device_authorization_endpoint.clone(),
             userinfo_endpoint: self.userinfo_endpoint.clone(),
-            client_auth_method,
+            client_authentication,
             extra_parameters: Vec::new(),
             is_google: false,
         })
@@ -246,7 +244,7 @@ mod tests {
     fn a_description_without_the_optional_parts_will_do() {
         let least = metadata(|_| {}).expect("the least");
         let provider = least.login_provider(true).expect("a provider");
-        assert_eq!(provider.client_auth_method, ClientAuthMethod::ClientSecretBasic);
+        assert_eq!(provider.client_authentication, ClientAuthentication::ClientSecretBasic);
         assert_eq!((provider.issuer.as_deref(), provider.sends_issuer), (Some(IDP), false));
         assert_eq!(
             (provider.device_authorization_endpoint, least.revocation_endpoint.clone()),
@@ -264,8 +262,8 @@ mod tests {
         let more = more.expect("more");
         let provider = more.login_provider(true).expect("a provider");
         assert_eq!(
-            (provider.client_auth_method, provider.sends_issuer),
-            (ClientAuthMethod::ClientSecretPost, true)
+            (provider.client_authentication, provider.sends_issuer),
+            (ClientAuthentication::ClientSecretPost, true)
         );
         assert!(provider.device_authorization_endpoint.is_some() && more.supports_offline_access());
     }

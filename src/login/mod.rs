@@ -29,14 +29,14 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::login::authorize::{AuthorizationRequest, AuthorizationSession};
 use crate::login::client::OAuthClient;
-use crate::login::provider::{ClientAuthMethod, LoginProvider};
+use crate::login::provider::LoginProvider;
 use crate::login::redirect::RedirectUri;
+use crate::oauth::client_authentication::ClientCredentials;
 use crate::oauth::code;
 use crate::oauth::code::AuthorizationCodeGrant;
 use crate::oauth::response;
 use crate::oauth::token;
 use crate::oauth::token::TokenResponse;
-use crate::oauth::token_exchange::ClientAuthentication;
 use crate::text::printable;
 use crate::text::secret::Secret;
 use crate::tokens::broker::Broker;
@@ -98,7 +98,7 @@ pub fn exchange_code(
         code: &authorization.code,
         redirect_uri: &authorization.redirect_uri,
         code_verifier: &session.code_verifier,
-        client: login_request.client_authentication(),
+        client: login_request.client_credentials(),
     };
     let now = broker.now();
     let response = broker.send(&code::authorization_code_request(endpoint, &grant))?;
@@ -148,21 +148,10 @@ impl LoginRequest {
         }
     }
 
-    /// How the client proves who it is.
-    pub fn client_authentication(&self) -> ClientAuthentication<'_> {
+    /// The client as it authenticates at the provider.
+    pub fn client_credentials(&self) -> ClientCredentials<'_> {
         let OAuthClient { id, secret, .. } = &self.client;
-        match (secret, self.provider.client_auth_method) {
-            (None, _) => ClientAuthentication::ClientIdOnly(id),
-            (Some(secret), ClientAuthMethod::ClientSecretPost) => {
-                ClientAuthentication::ClientSecretPost(id, secret)
-            }
-            (Some(secret), ClientAuthMethod::ClientSecretBasicUnencoded) => {
-                ClientAuthentication::ClientSecretBasicUnencoded(id, secret)
-            }
-            (Some(secret), ClientAuthMethod::ClientSecretBasic) => {
-                ClientAuthentication::ClientSecretBasic(id, secret)
-            }
-        }
+        ClientCredentials::new(id, secret.as_ref(), self.provider.client_authentication)
     }
 
     /// The URL that the person visits.

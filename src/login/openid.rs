@@ -3,7 +3,6 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::credentials::oidc_session;
 use crate::credentials::oidc_session::CREDENTIAL_TYPE;
 use crate::error::{Error, Result};
 use crate::jose::jwt;
@@ -96,12 +95,7 @@ impl OpenIdLoginConfig {
         put("client_id", json!(login_request.client.id));
         if let Some(secret) = &login_request.client.secret {
             put("client_secret", json!(secret.expose()));
-            put(
-                "client_auth",
-                json!(oidc_session::client_auth_method_name(
-                    login_request.provider.client_auth_method
-                )),
-            );
+            put("client_auth", json!(login_request.provider.client_authentication.name()));
         }
         if let Some(token) = &granted.refresh_token {
             put("refresh_token", json!(token.expose()));

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::login::client::OAuthClient;
 use crate::net::endpoint_policy::{EndpointKind, EndpointPolicy};
 use crate::net::url::Url;
+use crate::oauth::client_authentication::ClientAuthentication;
 use crate::world::{World, env};
 
 /// Google's page of consent.
@@ -14,17 +15,6 @@ pub const AUTHORIZATION_ENDPOINT: &str = "https://accounts.google.com/o/oauth2/v
 pub const GOOGLE_ISSUER: &str = "https://accounts.google.com";
 /// Google, where a person is told who says so.
 const GOOGLE_NAME: &str = "Google";
-
-/// How clients prove who they are at the token endpoint (RFC 6749, 2.3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClientAuthMethod {
-    /// Among the fields.
-    ClientSecretPost,
-    /// In a header, as Google reads it.
-    ClientSecretBasicUnencoded,
-    /// In a header, form-encoded first, as the standard has it.
-    ClientSecretBasic,
-}
 
 /// An authorization server.
 #[derive(Debug, Clone)]
@@ -43,8 +33,8 @@ pub struct LoginProvider {
     pub device_authorization_endpoint: Option<Url>,
     /// Where access tokens tell whose they are (OpenID Connect).
     pub userinfo_endpoint: Option<Url>,
-    /// How clients prove who they are.
-    pub client_auth_method: ClientAuthMethod,
+    /// How clients authenticate at the token endpoint.
+    pub client_authentication: ClientAuthentication,
     /// Parameters of its own.
     pub extra_parameters: Vec<(String, String)>,
     /// Whether it is Google, or what stands in for it: with Google's own parameters and rules.
@@ -98,7 +88,7 @@ impl LoginProvider {
                 "https://openidconnect.googleapis.com/v1/userinfo",
             )),
             token_endpoint: token,
-            client_auth_method: ClientAuthMethod::ClientSecretPost,
+            client_authentication: ClientAuthentication::ClientSecretPost,
             extra_parameters: Vec::new(),
             is_google: true,
         })

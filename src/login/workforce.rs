@@ -7,16 +7,17 @@ use serde_json::{Map, json};
 
 use crate::config::Config;
 use crate::credentials::EndpointOverrides;
-use crate::credentials::external_account::check_oauth_client;
 use crate::credentials::external_account::provider;
 use crate::credentials::external_account::provider::AudienceKind as Named;
+use crate::credentials::external_account_authorized_user::LOGIN_CONFIG_TYPE;
 use crate::error::{Error, Result};
 use crate::gcloud::properties::GcloudProperties;
 use crate::login::client::OAuthClient;
-use crate::login::provider::{ClientAuthMethod, LoginProvider};
+use crate::login::provider::LoginProvider;
 use crate::login::{LoginRequest, NewLogin};
 use crate::net::endpoint_policy::{DEFAULT_UNIVERSE, EndpointKind, EndpointPolicy};
 use crate::net::url::{Scheme, Url};
+use crate::oauth::client_authentication::{ClientAuthentication, check_client_credentials};
 use crate::oauth::token::TokenResponse;
 use crate::oauth::token_exchange;
 use crate::text::json;
@@ -26,8 +27,6 @@ use crate::text::secret::Secret;
 use crate::tokens::broker::Broker;
 use crate::world::private_file;
 
-/// The type of such a file.
-pub const CONFIG_TYPE: &str = "external_account_authorized_user_login_config";
 /// Where people of the default universe sign in, below this domain.
 const DEFAULT_WEB_DOMAIN: &str = "cloud.google";
 /// Largest configuration, in bytes.
@@ -99,7 +98,7 @@ impl WorkforceLoginConfig {
         let malformed = |what: String| Error::malformed(location, what).hint(CREATE_CONFIG_HINT);
         let mut fields = JsonFields::new(json::parse_object(bytes).map_err(malformed)?);
         match fields.text("type").map_err(malformed)?.as_deref() {
-            Some(CONFIG_TYPE) => {}
+            Some(LOGIN_CONFIG_TYPE) => {}
             Some("external_account_authorized_user") => {
                 return Err(malformed(
                     "this is a login already, and no configuration of one".to_owned(),
@@ -108,7 +107,7 @@ impl WorkforceLoginConfig {
             }
             Some(other) => {
                 let other = printable::text(other);
-                return Err(malformed(format!("type is \"{other}\", not {CONFIG_TYPE}")));
+                return Err(malformed(format!("type is \"{other}\", not {LOGIN_CONFIG_TYPE}")));
             }
             None => return Err(malformed("type is missing".to_owned())),
         }
@@ -177,7 +176,7 @@ impl WorkforceLoginConfig {
             token_endpoint: self.token_endpoint.clone(),
             device_authorization_endpoint: None,
             userinfo_endpoint: None,
-            client_auth_method: ClientAuthMethod::ClientSecretBasicUnencoded,
+            client_authentication: ClientAuthentication::ClientSecretBasicUnencoded,
             extra_parameters: vec![("provider_name".to_owned(), name)],
             is_google: false,
         }
@@ -197,7 +196,7 @@ impl WorkforceLoginConfig {
         let introspection_request = token_exchange::introspection_request(
             &self.introspection_endpoint,
             &granted.access_token,
-            Some(login_request.client_authentication()),
+            Some(login_request.client_credentials()),
         );
         let host = self.introspection_endpoint.authority();
         let account = token_exchange::read_introspected_username(
@@ -291,7 +290,7 @@ pub fn gcloud_client(properties: &GcloudProperties) -> Result<Option<OAuthClient
     };
     let Some(id) = get("client_id")? else { return Ok(None) };
     let secret = get("client_secret")?.map(|property| property.value).unwrap_or_default();
-    check_oauth_client(&id.value, &secret).map_err(|what| {
+    check_client_credentials(&id.value, &secret).map_err(|what| {
         Error::malformed(&id.origin, what).hint("gcloud config unset auth/client_id")
     })?;
     Ok(Some(OAuthClient {
@@ -348,7 +347,7 @@ mod tests {
         change: impl FnOnce(&mut Value),
     ) -> std::result::Result<WorkforceLoginConfig, (u8, String)> {
         let mut value = json!({
-            "type": CONFIG_TYPE,
+            "type": LOGIN_CONFIG_TYPE,
             "audience": AUDIENCE,
             "auth_url": "https://auth.cloud.google/authorize",
             "token_url": "https://sts.googleapis.com/v1/oauthtoken",
@@ -372,8 +371,8 @@ mod tests {
         let name = "locations/global/workforcePools/p/providers/q";
         assert_eq!(provider.extra_parameters, [("provider_name".to_owned(), name.to_owned())]);
         assert_eq!(
-            (provider.client_auth_method, provider.is_google),
-            (ClientAuthMethod::ClientSecretBasicUnencoded, false)
+            (provider.client_authentication, provider.is_google),
+            (ClientAuthentication::ClientSecretBasicUnencoded, false)
         );
         let local = parsed(None, |value| value["auth_url"] = json!("http://127.0.0.1:9/authorize"));
         assert!(local.is_ok());

@@ -2,8 +2,7 @@
 
 use crate::net::message::{HttpRequest, RetryPolicy};
 use crate::net::url::Url;
-use crate::oauth::token_exchange;
-use crate::oauth::token_exchange::ClientAuthentication;
+use crate::oauth::client_authentication::ClientCredentials;
 use crate::text::secret::Secret;
 
 /// What a code is put in with.
@@ -16,7 +15,7 @@ pub struct AuthorizationCodeGrant<'a> {
     /// What only who asked for the code knows.
     pub code_verifier: &'a Secret,
     /// The client it was asked for.
-    pub client: ClientAuthentication<'a>,
+    pub client: ClientCredentials<'a>,
 }
 
 /// Asks for tokens with a code. It is not sent again once anything may have reached the server.
@@ -27,17 +26,17 @@ pub fn authorization_code_request(url: &Url, grant: &AuthorizationCodeGrant<'_>)
         ("redirect_uri", grant.redirect_uri),
         ("code_verifier", grant.code_verifier.expose()),
     ];
-    fields.extend(token_exchange::client_authentication_fields(grant.client));
-    token_exchange::with_client_authentication(
-        HttpRequest::form(url.clone(), &fields),
-        Some(grant.client),
-    )
-    .retry_policy(RetryPolicy::OnlyIfUnsent)
+    fields.extend(grant.client.form_fields());
+    grant
+        .client
+        .add_header(HttpRequest::form(url.clone(), &fields))
+        .retry_policy(RetryPolicy::OnlyIfUnsent)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oauth::client_authentication::ClientAuthentication;
 
     #[test]
     fn a_code_is_exchanged_once_with_verifier_and_client_authentication() {
@@ -60,14 +59,22 @@ mod tests {
         };
         let plain = "grant_type=authorization_code&code=4%2Fx&redirect_uri=http%3A%2F%2F127.0.0.1%3A9%2F\
             &code_verifier=V";
-        let body = request_body(ClientAuthentication::ClientSecretPost("CID", &secret));
+        let body = request_body(ClientCredentials::new(
+            "CID",
+            Some(&secret),
+            ClientAuthentication::ClientSecretPost,
+        ));
         assert_eq!(body, (format!("{plain}&client_id=CID&client_secret=CS"), false));
         assert_eq!(
-            request_body(ClientAuthentication::ClientIdOnly("CID")),
+            request_body(ClientCredentials::public("CID")),
             (format!("{plain}&client_id=CID"), false)
         );
         assert_eq!(
-            request_body(ClientAuthentication::ClientSecretBasicUnencoded("CID", &secret)),
+            request_body(ClientCredentials::new(
+                "CID",
+                Some(&secret),
+                ClientAuthentication::ClientSecretBasicUnencoded
+            )),
             (plain.to_owned(), true)
         );
     }

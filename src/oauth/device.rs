@@ -4,11 +4,10 @@
 use crate::error::{Error, Result};
 use crate::net::message::{HttpRequest, HttpResponse, RetryPolicy};
 use crate::net::url::{Scheme, Url};
+use crate::oauth::client_authentication::ClientCredentials;
 use crate::oauth::response;
 use crate::oauth::token;
 use crate::oauth::token::TokenResponse;
-use crate::oauth::token_exchange;
-use crate::oauth::token_exchange::ClientAuthentication;
 use crate::text::json::JsonFields;
 use crate::text::printable;
 use crate::text::secret::Secret;
@@ -25,17 +24,14 @@ const MAX_USER_CODE_CHARS: usize = 64;
 /// Asks for a code. It is safe to ask again: one that nobody enters is nothing.
 pub fn device_authorization_request(
     url: &Url,
-    client: ClientAuthentication<'_>,
+    client: ClientCredentials<'_>,
     scopes: &[String],
 ) -> HttpRequest {
     let scopes = scopes.join(" ");
     let mut fields = vec![("scope", scopes.as_str())];
-    fields.extend(token_exchange::client_authentication_fields(client));
+    fields.extend(client.form_fields());
     fields.retain(|(_, value)| !value.is_empty());
-    token_exchange::with_client_authentication(
-        HttpRequest::form(url.clone(), &fields),
-        Some(client),
-    )
+    client.add_header(HttpRequest::form(url.clone(), &fields))
 }
 
 /// A login that waits for somebody to enter its code.
@@ -122,17 +118,15 @@ fn check_verification_uri(text: &str) -> std::result::Result<String, &'static st
 /// once.
 pub fn device_token_request(
     url: &Url,
-    client: ClientAuthentication<'_>,
+    client: ClientCredentials<'_>,
     device_code: &Secret,
 ) -> HttpRequest {
     let mut fields =
         vec![("grant_type", DEVICE_CODE_GRANT_TYPE), ("device_code", device_code.expose())];
-    fields.extend(token_exchange::client_authentication_fields(client));
-    token_exchange::with_client_authentication(
-        HttpRequest::form(url.clone(), &fields),
-        Some(client),
-    )
-    .retry_policy(RetryPolicy::OnlyIfUnsent)
+    fields.extend(client.form_fields());
+    client
+        .add_header(HttpRequest::form(url.clone(), &fields))
+        .retry_policy(RetryPolicy::OnlyIfUnsent)
 }
 
 /// What a poll brought.

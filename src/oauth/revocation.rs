@@ -3,9 +3,8 @@
 use crate::error::Result;
 use crate::net::message::{HttpRequest, HttpResponse};
 use crate::net::url::Url;
+use crate::oauth::client_authentication::ClientCredentials;
 use crate::oauth::response;
-use crate::oauth::token_exchange;
-use crate::oauth::token_exchange::ClientAuthentication;
 use crate::text::secret::Secret;
 
 /// Where Google takes back what it gave to its own users.
@@ -20,14 +19,11 @@ pub fn google_revocation_request(url: &Url, refresh_token: &Secret) -> HttpReque
 pub fn revocation_request(
     url: &Url,
     refresh_token: &Secret,
-    client: ClientAuthentication<'_>,
+    client: ClientCredentials<'_>,
 ) -> HttpRequest {
     let mut fields = vec![("token", refresh_token.expose()), ("token_type_hint", "refresh_token")];
-    fields.extend(token_exchange::client_authentication_fields(client));
-    token_exchange::with_client_authentication(
-        HttpRequest::form(url.clone(), &fields),
-        Some(client),
-    )
+    fields.extend(client.form_fields());
+    client.add_header(HttpRequest::form(url.clone(), &fields))
 }
 
 /// Whether the login ended now; `false`: the server did not know it any more. The body of a good answer means nothing
@@ -69,6 +65,7 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
     use crate::net::message::HttpHeaderValue;
+    use crate::oauth::client_authentication::ClientAuthentication;
     use zeroize::Zeroizing;
 
     fn read_response(status: u16, body: &str) -> Result<bool> {
@@ -95,7 +92,11 @@ mod tests {
         let basic = revocation_request(
             &url,
             &token,
-            ClientAuthentication::ClientSecretBasicUnencoded("CID", &secret),
+            ClientCredentials::new(
+                "CID",
+                Some(&secret),
+                ClientAuthentication::ClientSecretBasicUnencoded,
+            ),
         );
         assert_eq!(body(&basic), "token=RT&token_type_hint=refresh_token");
         let sent = basic.headers.iter().find(|(name, _)| name == "authorization");
@@ -105,11 +106,11 @@ mod tests {
         let posted = revocation_request(
             &url,
             &token,
-            ClientAuthentication::ClientSecretPost("CID", &secret),
+            ClientCredentials::new("CID", Some(&secret), ClientAuthentication::ClientSecretPost),
         );
         let fields = "token=RT&token_type_hint=refresh_token&client_id=CID&client_secret=CS";
         assert_eq!(body(&posted), fields);
-        let public = revocation_request(&url, &token, ClientAuthentication::ClientIdOnly("CID"));
+        let public = revocation_request(&url, &token, ClientCredentials::public("CID"));
         assert_eq!(body(&public), "token=RT&token_type_hint=refresh_token&client_id=CID");
     }
 

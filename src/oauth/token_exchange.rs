@@ -1,14 +1,10 @@
 //! Google's Security Token Service, and any other that speaks RFC 8693: token exchange and introspection.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use form_urlencoded::byte_serialize;
-use zeroize::Zeroizing;
-
 use crate::error::Error;
 use crate::jose::jwt;
 use crate::net::message::{HttpRequest, HttpResponse};
 use crate::net::url::Url;
+use crate::oauth::client_authentication::ClientCredentials;
 use crate::oauth::response;
 use crate::text::secret::Secret;
 
@@ -37,19 +33,6 @@ pub const TOKEN_TYPE_ALIASES: &[(&str, &str)] = &[
     ),
 ];
 
-/// How the client of a request proves who it is (RFC 6749, 2.3.1).
-#[derive(Debug, Clone, Copy)]
-pub enum ClientAuthentication<'a> {
-    /// `Authorization: Basic`, as Google reads it.
-    ClientSecretBasicUnencoded(&'a str, &'a Secret),
-    /// The same with both form-encoded first, as RFC 6749, 2.3.1 has it for everybody.
-    ClientSecretBasic(&'a str, &'a Secret),
-    /// `client_id` and `client_secret` among the fields.
-    ClientSecretPost(&'a str, &'a Secret),
-    /// `client_id` alone among the fields: a public client, or one known by its certificate (RFC 8705).
-    ClientIdOnly(&'a str),
-}
-
 /// The parameters of an exchange, in the order in which they are sent. What is empty is left out.
 #[derive(Debug, Clone, Default)]
 pub struct TokenExchangeRequest<'a> {
@@ -72,7 +55,7 @@ pub struct TokenExchangeRequest<'a> {
     /// The refresh token of the refresh grant.
     pub refresh_token: Option<&'a Secret>,
     /// The client.
-    pub client_authentication: Option<ClientAuthentication<'a>>,
+    pub client: Option<ClientCredentials<'a>>,
 }
 
 /// Asks for a token.
@@ -93,46 +76,12 @@ pub fn token_exchange_request(url: &Url, request: &TokenExchangeRequest<'_>) -> 
     }
     fields.push(("options", request.options.unwrap_or_default()));
     fields.push(("refresh_token", request.refresh_token.map_or("", Secret::expose)));
-    fields.extend(request.client_authentication.into_iter().flat_map(client_authentication_fields));
+    fields.extend(request.client.into_iter().flat_map(ClientCredentials::form_fields));
     fields.retain(|(_, value)| !value.is_empty());
-    with_client_authentication(
-        HttpRequest::form(url.clone(), &fields),
-        request.client_authentication,
-    )
-}
-
-/// The client's part of a form.
-pub(super) fn client_authentication_fields<'a>(
-    client: ClientAuthentication<'a>,
-) -> impl Iterator<Item = (&'static str, &'a str)> {
-    let (id, secret) = match client {
-        ClientAuthentication::ClientSecretPost(id, secret) => (Some(id), Some(secret.expose())),
-        ClientAuthentication::ClientIdOnly(id) => (Some(id), None),
-        ClientAuthentication::ClientSecretBasicUnencoded(..)
-        | ClientAuthentication::ClientSecretBasic(..) => (None, None),
-    };
-    let id = id.map(|id| ("client_id", id));
-    id.into_iter().chain(secret.map(|secret| ("client_secret", secret)))
-}
-
-/// A request with the client's part of its head.
-pub(super) fn with_client_authentication(
-    request: HttpRequest,
-    client: Option<ClientAuthentication<'_>>,
-) -> HttpRequest {
-    match client {
-        Some(ClientAuthentication::ClientSecretBasicUnencoded(id, secret)) => {
-            request.secret_header("authorization", basic_authorization(id, secret))
-        }
-        Some(ClientAuthentication::ClientSecretBasic(id, secret)) => {
-            let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-            let secret = Secret::new(encoded(secret.expose()));
-            request.secret_header("authorization", basic_authorization(&encoded(id), &secret))
-        }
-        Some(
-            ClientAuthentication::ClientSecretPost(..) | ClientAuthentication::ClientIdOnly(_),
-        )
-        | None => request,
+    let form = HttpRequest::form(url.clone(), &fields);
+    match request.client {
+        Some(client) => client.add_header(form),
+        None => form,
     }
 }
 
@@ -140,10 +89,14 @@ pub(super) fn with_client_authentication(
 pub fn introspection_request(
     url: &Url,
     token: &Secret,
-    client: Option<ClientAuthentication<'_>>,
+    client: Option<ClientCredentials<'_>>,
 ) -> HttpRequest {
     let fields = [("token", token.expose()), ("token_type_hint", ACCESS_TOKEN_TYPE)];
-    with_client_authentication(HttpRequest::form(url.clone(), &fields), client)
+    let form = HttpRequest::form(url.clone(), &fields);
+    match client {
+        Some(client) => client.add_header(form),
+        None => form,
+    }
 }
 
 /// Whose token it was, where the server says so and it is good.
@@ -158,12 +111,6 @@ pub fn read_introspected_username(
     let active = map.get("active") == Some(&serde_json::Value::Bool(true));
     let name = map.get("username").and_then(|name| name.as_str());
     Ok(name.filter(|_| active).map(str::to_owned))
-}
-
-/// `Basic` and the pair in base64, the standard alphabet with padding (RFC 7617).
-pub fn basic_authorization(id: &str, secret: &Secret) -> Secret {
-    let pair = Zeroizing::new(format!("{id}:{}", secret.expose()));
-    Secret::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())))
 }
 
 /// A token type in full; what is no short name is taken as it is.
@@ -210,7 +157,7 @@ pub fn add_token_exchange_hint(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::message::HttpHeaderValue;
+    use crate::oauth::client_authentication::ClientAuthentication;
 
     fn body(request: &TokenExchangeRequest<'_>) -> String {
         let url = Url::parse("https://sts.googleapis.com/v1/token").expect("url");
@@ -233,7 +180,11 @@ mod tests {
             actor_token: Some((&actor, expand_token_type("id_token"))),
             options: Some("{\"userProject\":\"p\"}"),
             refresh_token: None,
-            client_authentication: Some(ClientAuthentication::ClientSecretPost("CID", &secret)),
+            client: Some(ClientCredentials::new(
+                "CID",
+                Some(&secret),
+                ClientAuthentication::ClientSecretPost,
+            )),
         };
         assert_eq!(
             body(&request),
@@ -252,37 +203,9 @@ mod tests {
     }
 
     #[test]
-    fn client_credentials_are_form_encoded_for_servers_other_than_google() {
-        let secret = Secret::new("a+b c%:");
-        let header = |client| {
-            let url = Url::parse("https://as.example.com/token").expect("url");
-            let request = TokenExchangeRequest {
-                client_authentication: Some(client),
-                ..TokenExchangeRequest::default()
-            };
-            token_exchange_request(&url, &request).headers.pop().map(|(_, value)| value)
-        };
-        for (client, pair) in [
-            (ClientAuthentication::ClientSecretBasicUnencoded("c:d", &secret), "c:d:a+b c%:"),
-            (ClientAuthentication::ClientSecretBasic("c:d", &secret), "c%3Ad:a%2Bb+c%25%3A"),
-        ] {
-            let Some(HttpHeaderValue::Secret(sent)) = header(client) else {
-                assert_eq!(pair, "a secret header");
-                continue;
-            };
-            assert_eq!(sent.expose(), format!("Basic {}", STANDARD.encode(pair)));
-        }
-    }
-
-    #[test]
-    fn options_and_client_authentication_are_as_the_published_vectors_say() {
+    fn options_are_as_the_published_vectors_say() {
         let vectors: serde_json::Value =
             serde_json::from_str(include_str!("../../tests/data/vectors.json")).expect("vectors");
-        for case in vectors["basic_auth"].as_array().expect("cases") {
-            let text = |name: &str| case[name].as_str().expect("text");
-            let secret = Secret::new(text("client_secret"));
-            assert_eq!(basic_authorization(text("client_id"), &secret).expose(), text("header"));
-        }
         let options = &vectors["sts_options"];
         for (json, form) in
             [("options_json", "form_value"), ("user_project_json", "user_project_form_value")]

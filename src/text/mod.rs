@@ -6,3 +6,4 @@ pub mod json;
 pub mod printable;
 pub mod scopes;
 pub mod secret;
+pub mod visible_ascii;

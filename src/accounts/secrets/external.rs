@@ -8,24 +8,12 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::accounts::export_format;
 use crate::accounts::rejections::rejection_key;
 use crate::accounts::secrets::{SecretStore, SecretStores};
+use crate::accounts::{fields, refresh_token_location};
 use crate::error::{Error, Result};
-use crate::text::secret::Secret;
 use crate::text::{json, printable};
 use crate::tokens::cache::CacheKey;
-
-/// Names the store, in a file without secrets.
-pub const STORE_FIELD: &str = "gauth_store";
-/// The digest of what the store has.
-pub const SECRETS_DIGEST_FIELD: &str = "gauth_secrets";
-
-/// The name of the mark that is left when the server refuses the login.
-pub const REJECTION_KEY_FIELD: &str = "gauth_mark";
-
-/// Stands in a file where the store has a secret, so that the rest can be understood without it.
-pub const SECRET_PLACEHOLDER: &str = "(in the store)";
 
 /// The way to the secrets of one login.
 #[derive(Debug)]
@@ -44,47 +32,47 @@ pub struct ExternalSecret {
 /// # Errors
 /// What is wrong, as the end of a sentence about the file.
 pub fn named_store(file: &Map<String, Value>) -> std::result::Result<Option<SecretStore>, String> {
-    match file.get(STORE_FIELD) {
+    match file.get(fields::STORE) {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(name)) => match SecretStore::parse(name, STORE_FIELD) {
+        Some(Value::String(name)) => match SecretStore::parse(name, fields::STORE) {
             Ok(SecretStore::File) => Ok(None),
             Ok(store) => Ok(Some(store)),
             Err(_) => Err(format!(
-                "{STORE_FIELD} is \"{}\", known are keyring, command",
+                "{} is \"{}\", known are keyring, command",
+                fields::STORE,
                 printable::text(name)
             )),
         },
-        Some(other) => Err(json::wrong_type(STORE_FIELD, other, "a string")),
+        Some(other) => Err(json::wrong_type(fields::STORE, other, "a string")),
     }
 }
 
 /// The file of a login that is whole in a store.
 pub fn without_secrets(login: &Map<String, Value>, store: SecretStore) -> Map<String, Value> {
     let mut file = public_fields(login);
-    file.insert(STORE_FIELD.to_owned(), Value::from(store.name()));
-    file.insert(SECRETS_DIGEST_FIELD.to_owned(), Value::from(secret_digest(&to_json_line(login))));
+    file.insert(fields::STORE.to_owned(), Value::from(store.name()));
+    file.insert(
+        fields::SECRETS_DIGEST.to_owned(),
+        Value::from(secret_digest(&to_json_line(login))),
+    );
     if let Some(rejection_key) = rejection_key_of(login) {
-        file.insert(REJECTION_KEY_FIELD.to_owned(), Value::from(rejection_key.as_str()));
+        file.insert(fields::REJECTION_KEY.to_owned(), Value::from(rejection_key.as_str()));
     }
     file
 }
 
 /// The mark of the login that its server may refuse.
 fn rejection_key_of(login: &Map<String, Value>) -> Option<CacheKey> {
-    let inner = |name: &str, within: &str| login.get(name)?.get(within)?.as_object();
-    let source = login.get("source_credentials").and_then(Value::as_object);
-    let token_object = source.or_else(|| inner("credential_source", "openid")).unwrap_or(login);
-    let text = |name: &str| token_object.get(name).and_then(Value::as_str);
-    let refresh_token = Secret::new(text("refresh_token")?);
-    Some(rejection_key(text("client_id")?, &refresh_token))
+    let found = refresh_token_location::find(login)?;
+    Some(rejection_key(found.client_id, &found.refresh_token))
 }
 
 fn public_fields(login: &Map<String, Value>) -> Map<String, Value> {
     let public_value = |(name, value): (&String, &Value)| {
         let value = match value {
             Value::Object(inner) => Value::Object(public_fields(inner)),
-            value if export_format::is_public(name) => value.clone(),
-            Value::String(_) => Value::from(SECRET_PLACEHOLDER),
+            value if fields::is_public(name) => value.clone(),
+            Value::String(_) => Value::from(fields::SECRET_PLACEHOLDER),
             Value::Null | Value::Bool(_) => value.clone(),
             Value::Number(_) | Value::Array(_) => return None,
         };
@@ -123,7 +111,7 @@ impl ExternalSecret {
     /// When the store does not give it.
     pub fn load(&self, file: &Map<String, Value>) -> Result<Map<String, Value>> {
         let expected_digest =
-            file.get(SECRETS_DIGEST_FIELD).and_then(Value::as_str).unwrap_or_default();
+            file.get(fields::SECRETS_DIGEST).and_then(Value::as_str).unwrap_or_default();
         let is_cached =
             self.cached.borrow().as_ref().is_some_and(|(digest, _)| digest == expected_digest);
         if !is_cached {
@@ -177,20 +165,20 @@ mod tests {
             "credential_source": {"openid": {"client_id": "c", "refresh_token": "r", "issuer": "https://i/"}},
         }));
         let file = without_secrets(&login, SecretStore::Command);
-        let [digest, mark] = [SECRETS_DIGEST_FIELD, REJECTION_KEY_FIELD]
+        let [digest, mark] = [fields::SECRETS_DIGEST, fields::REJECTION_KEY]
             .map(|name| file[name].as_str().expect("a digest").to_owned());
         assert_eq!(
             Value::Object(file),
             json!({
-                "type": "authorized_user", "client_id": "c", "client_secret": SECRET_PLACEHOLDER, "refresh_token": SECRET_PLACEHOLDER,
+                "type": "authorized_user", "client_id": "c", "client_secret": fields::SECRET_PLACEHOLDER, "refresh_token": fields::SECRET_PLACEHOLDER,
                 "scopes": ["openid"], "flag": true, "gauth_store": "command", "gauth_secrets": digest, "gauth_mark": mark,
-                "credential_source": {"openid": {"client_id": "c", "refresh_token": SECRET_PLACEHOLDER, "issuer": "https://i/"}},
+                "credential_source": {"openid": {"client_id": "c", "refresh_token": fields::SECRET_PLACEHOLDER, "issuer": "https://i/"}},
             })
         );
         assert_ne!(
             Value::from(digest),
             without_secrets(&map(json!({"refresh_token": "x"})), SecretStore::Command)
-                [SECRETS_DIGEST_FIELD]
+                [fields::SECRETS_DIGEST]
         );
     }
 

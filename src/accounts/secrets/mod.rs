@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::accounts::file_name;
+use crate::accounts::files::file_name;
 use crate::error::{Error, ErrorKind, Result};
 use crate::text::printable;
 use crate::world::World;

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use crate::accounts;
-use crate::accounts::export_format;
 use crate::accounts::export_format::ExportedCredential;
 use crate::commands::accounts::to_pretty_json;
 use crate::discovery::Discovery;
@@ -39,7 +38,7 @@ pub(super) fn write(
         LoginStore::Gauth => {
             accounts::mark_shared(&login.account, &discovery.config.secret_stores, world)?
         }
-        LoginStore::Gcloud => export_format::with_newest_refresh_token(json, world)?,
+        LoginStore::Gcloud => accounts::with_newest_refresh_token(json, world)?,
     };
     let exported = ExportedCredential::new(&json, target.omitted_fields)?;
     let written = private_file::write_atomic(

@@ -264,7 +264,7 @@ impl<'a> AccountJson<'a> {
             profiles: &row.profiles,
             universe_domain: universe.or_else(|| row.login.universe_domain.clone()),
             quota_project: info.and_then(|about| about.quota_project),
-            signed_in_at: json.and_then(|json| json.get(accounts::SIGNED_IN_AT_FIELD)?.as_str()),
+            signed_in_at: json.and_then(|json| json.get(accounts::fields::SIGNED_IN_AT)?.as_str()),
         }
     }
 }

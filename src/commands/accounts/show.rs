@@ -3,8 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::accounts::secrets::external;
-use crate::accounts::{SIGNED_IN_AT_FIELD, export_format};
+use crate::accounts::fields;
 use crate::commands::accounts::list::{AccountJson, AccountRow, short_scopes};
 use crate::commands::accounts::to_pretty_json;
 use crate::discovery::Discovery;
@@ -71,8 +70,8 @@ fn redacted_fields(login: &Map<String, Value>) -> Map<String, Value> {
 fn redacted_value(name: &str, value: &Value) -> Value {
     match value {
         Value::Object(inner) => Value::Object(redacted_fields(inner)),
-        _ if export_format::is_public(name) => value.clone(),
-        Value::String(text) if text == external::SECRET_PLACEHOLDER => value.clone(),
+        _ if fields::is_public(name) => value.clone(),
+        Value::String(text) if text == fields::SECRET_PLACEHOLDER => value.clone(),
         Value::String(text) => {
             let secret = Secret::new(text.as_str());
             let (beginning, fingerprint) = (secret.known_prefix(), secret.fingerprint());
@@ -112,7 +111,7 @@ fn render_text(
     }
     for (name, value) in flatten("", fields) {
         let value = match name.as_str() {
-            SIGNED_IN_AT_FIELD => format_since(&value, now),
+            fields::SIGNED_IN_AT => format_since(&value, now),
             _ => value,
         };
         lines.push((printable::text(&name), value));

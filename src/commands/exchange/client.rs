@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 
 use crate::commands::exchange::flags;
-use crate::commands::exchange::flags::ClientAuthArg;
 use crate::commands::exchange::hidden::SecretRef;
 use crate::config;
 use crate::error::{Error, Result};
 use crate::net::message::ClientCertificate;
-use crate::oauth::token_exchange::ClientAuthentication;
+use crate::oauth::client_authentication::{ClientAuthentication, ClientCredentials};
 use crate::text::secret::Secret;
 use crate::world::World;
 
@@ -17,21 +16,9 @@ use crate::world::World;
 pub(super) struct ExchangeClient {
     pub id: Option<String>,
     pub secret: Option<SecretRef>,
-    pub auth_scheme: ClientAuthScheme,
+    pub authentication: ClientAuthentication,
     /// Shown in TLS.
     pub certificate: Option<ClientCertificate>,
-}
-
-/// Where in a request the client says who it is.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ClientAuthScheme {
-    /// Its name among the fields: it has no secret, or a certificate in place of one.
-    #[default]
-    ClientIdOnly,
-    /// `Authorization: Basic`.
-    ClientSecretBasic,
-    /// Name and secret among the fields.
-    ClientSecretPost,
 }
 
 impl ExchangeClient {
@@ -51,51 +38,38 @@ impl ExchangeClient {
         let secret =
             secret.map(|secret| SecretRef::parse("--client-secret", secret)).transpose()?;
         let certificate = client_certificate(flags)?;
-        let method = flags.client_auth.unwrap_or(match (&secret, &certificate) {
-            (Some(_), _) => ClientAuthArg::Basic,
-            (None, Some(_)) => ClientAuthArg::Certificate,
-            (None, None) => ClientAuthArg::None,
+        let authentication = flags.client_auth.unwrap_or(match (&secret, &certificate) {
+            (Some(_), _) => ClientAuthentication::ClientSecretBasic,
+            (None, Some(_)) => ClientAuthentication::TlsClientAuth,
+            (None, None) => ClientAuthentication::None,
         });
         if id.is_none() && (secret.is_some() || flags.client_auth.is_some_and(requires_client_id)) {
             let flag = if secret.is_some() { "--client-secret" } else { "--client-auth" };
             return Err(Error::usage(format!("{flag} is given without --client-id"))
                 .hint(CLIENT_FLAGS_EXAMPLE));
         }
-        if method == ClientAuthArg::Basic && id.as_ref().is_some_and(|id| id.contains(':')) {
+        if authentication == ClientAuthentication::ClientSecretBasic
+            && id.as_ref().is_some_and(|id| id.contains(':'))
+        {
             return Err(Error::usage("--client-id has a colon, which basic cannot carry")
                 .hint("--client-auth body"));
         }
         let wrong = |message: &str, hint: &str| Err(Error::usage(message).hint(hint));
-        match (method, &secret, &certificate) {
-            (ClientAuthArg::Body, None, _) => {
+        match (authentication, &secret, &certificate) {
+            (ClientAuthentication::ClientSecretPost, None, _) => {
                 wrong("--client-auth body is given without --client-secret", CLIENT_FLAGS_EXAMPLE)
             }
-            (ClientAuthArg::None | ClientAuthArg::Certificate, Some(_), _) => wrong(
-                "--client-secret is given, but --client-auth has no use for it",
-                "--client-auth basic or --client-auth body, or leave --client-secret away",
-            ),
-            (ClientAuthArg::Certificate, _, None) => wrong(
+            (ClientAuthentication::None | ClientAuthentication::TlsClientAuth, Some(_), _) => {
+                wrong(
+                    "--client-secret is given, but --client-auth has no use for it",
+                    "--client-auth basic or --client-auth body, or leave --client-secret away",
+                )
+            }
+            (ClientAuthentication::TlsClientAuth, _, None) => wrong(
                 "--client-auth certificate is given without --client-certificate",
                 "--client-certificate cert.pem --client-key key.pem",
             ),
-            (ClientAuthArg::None | ClientAuthArg::Certificate, ..) => Ok(ExchangeClient {
-                id,
-                secret,
-                auth_scheme: ClientAuthScheme::ClientIdOnly,
-                certificate,
-            }),
-            (ClientAuthArg::Basic, ..) => Ok(ExchangeClient {
-                id,
-                secret,
-                auth_scheme: ClientAuthScheme::ClientSecretBasic,
-                certificate,
-            }),
-            (ClientAuthArg::Body, ..) => Ok(ExchangeClient {
-                id,
-                secret,
-                auth_scheme: ClientAuthScheme::ClientSecretPost,
-                certificate,
-            }),
+            _ => Ok(ExchangeClient { id, secret, authentication, certificate }),
         }
     }
 
@@ -111,32 +85,29 @@ impl ExchangeClient {
     }
 
     /// As a request to Google, or to somebody else, carries it.
-    pub(super) fn authentication<'a>(
+    pub(super) fn credentials<'a>(
         &'a self,
         secret: &'a Secret,
         is_google: bool,
-    ) -> Option<ClientAuthentication<'a>> {
-        let id = self.id.as_deref()?;
-        Some(match self.auth_scheme {
-            ClientAuthScheme::ClientIdOnly => ClientAuthentication::ClientIdOnly(id),
-            ClientAuthScheme::ClientSecretBasic if !is_google => {
-                ClientAuthentication::ClientSecretBasic(id, secret)
+    ) -> Option<ClientCredentials<'a>> {
+        let authentication = match self.authentication {
+            ClientAuthentication::ClientSecretBasic if is_google => {
+                ClientAuthentication::ClientSecretBasicUnencoded
             }
-            ClientAuthScheme::ClientSecretBasic => {
-                ClientAuthentication::ClientSecretBasicUnencoded(id, secret)
-            }
-            ClientAuthScheme::ClientSecretPost => {
-                ClientAuthentication::ClientSecretPost(id, secret)
-            }
-        })
+            other => other,
+        };
+        self.id.as_deref().map(|id| ClientCredentials::new(id, Some(secret), authentication))
     }
 }
 
 const CLIENT_FLAGS_EXAMPLE: &str = "--client-id ID --client-secret @FILE";
 
 /// A certificate may stand for the client without a name.
-fn requires_client_id(method: ClientAuthArg) -> bool {
-    matches!(method, ClientAuthArg::Basic | ClientAuthArg::Body)
+fn requires_client_id(method: ClientAuthentication) -> bool {
+    matches!(
+        method,
+        ClientAuthentication::ClientSecretBasic | ClientAuthentication::ClientSecretPost
+    )
 }
 
 fn client_certificate(flags: &flags::ClientFlags) -> Result<Option<ClientCertificate>> {
@@ -162,7 +133,7 @@ mod tests {
     fn client(
         id: &str,
         secret: &str,
-        method: Option<ClientAuthArg>,
+        method: Option<ClientAuthentication>,
         certificate: bool,
     ) -> Result<ExchangeClient> {
         let given = |text: &str| Some(text).filter(|text| !text.is_empty()).map(Into::into);
@@ -176,22 +147,46 @@ mod tests {
     }
 
     #[test]
-    fn the_client_authentication_scheme_follows_from_the_flags() {
+    fn the_client_authentication_method_follows_from_the_flags() {
         for (id, secret, method, certificate, expected) in [
-            ("", "", None, false, ClientAuthScheme::ClientIdOnly),
-            ("", "", Some(ClientAuthArg::None), false, ClientAuthScheme::ClientIdOnly),
-            ("c", "", None, false, ClientAuthScheme::ClientIdOnly),
-            ("c", "@s", None, false, ClientAuthScheme::ClientSecretBasic),
-            ("c", "@s", None, true, ClientAuthScheme::ClientSecretBasic),
-            ("c", "", Some(ClientAuthArg::Basic), false, ClientAuthScheme::ClientSecretBasic),
-            ("c", "@s", Some(ClientAuthArg::Body), false, ClientAuthScheme::ClientSecretPost),
-            ("c:d", "@s", Some(ClientAuthArg::Body), false, ClientAuthScheme::ClientSecretPost),
-            ("c", "", None, true, ClientAuthScheme::ClientIdOnly),
-            ("", "", None, true, ClientAuthScheme::ClientIdOnly),
-            ("c", "", Some(ClientAuthArg::Certificate), true, ClientAuthScheme::ClientIdOnly),
+            ("", "", None, false, ClientAuthentication::None),
+            ("", "", Some(ClientAuthentication::None), false, ClientAuthentication::None),
+            ("c", "", None, false, ClientAuthentication::None),
+            ("c", "@s", None, false, ClientAuthentication::ClientSecretBasic),
+            ("c", "@s", None, true, ClientAuthentication::ClientSecretBasic),
+            (
+                "c",
+                "",
+                Some(ClientAuthentication::ClientSecretBasic),
+                false,
+                ClientAuthentication::ClientSecretBasic,
+            ),
+            (
+                "c",
+                "@s",
+                Some(ClientAuthentication::ClientSecretPost),
+                false,
+                ClientAuthentication::ClientSecretPost,
+            ),
+            (
+                "c:d",
+                "@s",
+                Some(ClientAuthentication::ClientSecretPost),
+                false,
+                ClientAuthentication::ClientSecretPost,
+            ),
+            ("c", "", None, true, ClientAuthentication::TlsClientAuth),
+            ("", "", None, true, ClientAuthentication::TlsClientAuth),
+            (
+                "c",
+                "",
+                Some(ClientAuthentication::TlsClientAuth),
+                true,
+                ClientAuthentication::TlsClientAuth,
+            ),
         ] {
             let client = client(id, secret, method, certificate).expect(id);
-            assert_eq!(client.auth_scheme, expected, "{id} {secret} {method:?} {certificate}");
+            assert_eq!(client.authentication, expected, "{id} {secret} {method:?} {certificate}");
             assert_eq!(client.certificate.is_some(), certificate);
         }
     }
@@ -203,21 +198,33 @@ mod tests {
             (
                 "",
                 "",
-                Some(ClientAuthArg::Basic),
+                Some(ClientAuthentication::ClientSecretBasic),
                 false,
                 "--client-auth is given without --client-id",
             ),
             (
                 "",
                 "",
-                Some(ClientAuthArg::Body),
+                Some(ClientAuthentication::ClientSecretPost),
                 false,
                 "--client-auth is given without --client-id",
             ),
-            ("c", "", Some(ClientAuthArg::Body), false, "without --client-secret"),
-            ("c", "@s", Some(ClientAuthArg::None), false, "has no use for it"),
-            ("c", "@s", Some(ClientAuthArg::Certificate), true, "has no use for it"),
-            ("c", "", Some(ClientAuthArg::Certificate), false, "without --client-certificate"),
+            (
+                "c",
+                "",
+                Some(ClientAuthentication::ClientSecretPost),
+                false,
+                "without --client-secret",
+            ),
+            ("c", "@s", Some(ClientAuthentication::None), false, "has no use for it"),
+            ("c", "@s", Some(ClientAuthentication::TlsClientAuth), true, "has no use for it"),
+            (
+                "c",
+                "",
+                Some(ClientAuthentication::TlsClientAuth),
+                false,
+                "without --client-certificate",
+            ),
             ("c:d", "@s", None, false, "--client-id has a colon"),
             ("c\n", "@s", None, false, "--client-id has a control character"),
             ("c", "hunter2", None, false, "--client-secret is given as a value"),

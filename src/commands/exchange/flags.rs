@@ -2,10 +2,12 @@
 
 use std::ffi::OsString;
 
-use clap::{Args, ValueEnum, ValueHint};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueHint};
 
 use crate::config::Overrides;
 use crate::flags::{CommonFlags, OutputFlags};
+use crate::oauth::client_authentication::ClientAuthentication;
 
 /// The flags of the command.
 #[derive(Debug, Default, Args)]
@@ -84,8 +86,8 @@ pub(super) struct ClientFlags {
     #[arg(long, value_name = "WHERE", allow_hyphen_values = true)]
     pub client_secret: Option<OsString>,
     /// By none, basic, body or certificate
-    #[arg(long, value_name = "HOW", hide_possible_values = true)]
-    pub client_auth: Option<ClientAuthArg>,
+    #[arg(long, value_name = "HOW", value_parser = client_auth_parser(), hide_possible_values = true)]
+    pub client_auth: Option<ClientAuthentication>,
     /// Its certificate, PEM
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "client_key")]
     pub client_certificate: Option<OsString>,
@@ -94,17 +96,21 @@ pub(super) struct ClientFlags {
     pub client_key: Option<OsString>,
 }
 
-/// How a client proves who it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum ClientAuthArg {
-    /// Not at all, it only says its name.
-    None,
-    /// With HTTP Basic.
-    Basic,
-    /// With fields of the form.
-    Body,
-    /// With a certificate (RFC 8705).
-    Certificate,
+/// The values of `--client-auth`, and the method of client authentication that each stands for.
+const CLIENT_AUTH_VALUES: &[(&str, &str, ClientAuthentication)] = &[
+    ("none", "Not at all, it only says its name", ClientAuthentication::None),
+    ("basic", "With HTTP Basic", ClientAuthentication::ClientSecretBasic),
+    ("body", "With fields of the form", ClientAuthentication::ClientSecretPost),
+    ("certificate", "With a certificate (RFC 8705)", ClientAuthentication::TlsClientAuth),
+];
+
+fn client_auth_parser() -> impl TypedValueParser<Value = ClientAuthentication> {
+    let values = CLIENT_AUTH_VALUES.iter();
+    let values = values.map(|(name, help, _)| PossibleValue::new(*name).help(*help));
+    PossibleValuesParser::new(values).map(|value| {
+        let mut values = CLIENT_AUTH_VALUES.iter();
+        values.find(|(name, ..)| *name == value).map(|(.., method)| *method).unwrap_or_default()
+    })
 }
 
 impl ExchangeFlags {

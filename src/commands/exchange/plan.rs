@@ -11,6 +11,7 @@ use crate::config;
 use crate::error::{Error, Result};
 use crate::net::endpoint_policy;
 use crate::net::url::{Scheme, Url};
+use crate::oauth::client_authentication::ClientAuthentication;
 use crate::oauth::token_exchange;
 use crate::oauth::token_exchange::{
     REFRESH_TOKEN_GRANT_TYPE, TOKEN_EXCHANGE_GRANT_TYPE, TOKEN_TYPE_ALIASES,
@@ -163,7 +164,7 @@ impl ExchangePlan {
 
     fn check_client(&self) -> Result<()> {
         let has_header = |name: &str| self.headers.iter().any(|header| header.name == name);
-        if self.client.auth_scheme == super::client::ClientAuthScheme::ClientSecretBasic
+        if self.client.authentication == ClientAuthentication::ClientSecretBasic
             && has_header("authorization")
         {
             return Err(Error::usage(

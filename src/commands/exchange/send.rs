@@ -77,7 +77,7 @@ pub(super) fn execute(
         scopes: &scopes,
         requested_token_type: plan.requested_token_type.as_deref(),
         options: options.as_deref().map(String::as_str),
-        client_authentication: plan.client.authentication(&client_secret, is_google),
+        client: plan.client.credentials(&client_secret, is_google),
         ..TokenExchangeRequest::default()
     };
     match &plan.grant {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::accounts::{MAX_CREDENTIAL_FILE_BYTES, SHARED_FIELD};
+use crate::accounts::{MAX_CREDENTIAL_FILE_BYTES, fields, refresh_token_location};
 use crate::credentials;
 use crate::discovery;
 use crate::discovery::Discovery;
@@ -22,11 +22,11 @@ const STDIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A credential that can be stored.
 #[derive(Debug)]
-pub struct ImportedCredential {
+pub(super) struct ImportedCredential {
     /// The name to store it under: its e-mail address, or what stands for one.
-    pub name: String,
+    pub(super) name: String,
     /// Its JSON.
-    pub json: Map<String, Value>,
+    pub(super) json: Map<String, Value>,
 }
 
 /// Reads a credential file, or standard input for `-`. `account` is the name the user wants; one that the credential
@@ -34,7 +34,7 @@ pub struct ImportedCredential {
 ///
 /// # Errors
 /// What is wrong with the file; usage, for an account that is not the file's, or where there is no name at all.
-pub fn import_file(
+pub(super) fn import_file(
     file: &OsStr,
     account: Option<&str>,
     discovery: &Discovery<'_>,
@@ -45,12 +45,12 @@ pub fn import_file(
     let mut json = json::parse_object(&bytes).map_err(|what| options.malformed(what))?;
     // What Google's quickstarts save says neither.
     json.entry("type").or_insert_with(|| Value::from("authorized_user"));
-    if json.contains_key("refresh_token") {
+    if refresh_token_location::is_outermost(&json) {
         for saved in ["token", "expiry"] {
             json.remove(saved);
         }
         // The file stays where it is, and whoever reads it refreshes the same login.
-        json.insert(SHARED_FIELD.to_owned(), Value::Bool(true));
+        json.insert(fields::SHARED.to_owned(), Value::Bool(true));
     }
     json.retain(|_, value| !value.is_null());
     if let Ok(folder) = std::env::current_dir() {

@@ -5,9 +5,9 @@ use std::ffi::OsStr;
 use serde_json::{Map, Value, json};
 
 use crate::accounts;
-use crate::accounts::AccountSelection;
 use crate::accounts::secrets::SecretStore;
-use crate::commands::login::{LoginFlags, place};
+use crate::accounts::{AccountSelection, fields};
+use crate::commands::login::{LoginFlags, import, place};
 use crate::config;
 use crate::config::Config;
 use crate::discovery::Discovery;
@@ -54,7 +54,7 @@ impl LoginFlags {
         let broker = settings.broker(world);
         let discovery = Discovery { config: settings, broker: &broker, allow_network: true };
         let mut imported =
-            accounts::import_file(file, place::requested_account(settings).as_deref(), &discovery)?;
+            import::import_file(file, place::requested_account(settings).as_deref(), &discovery)?;
         if self.storage.update_adc {
             accounts::check_adc_type(&imported.name, &imported.json)?;
         }
@@ -75,7 +75,7 @@ impl LoginFlags {
     ) -> Result<()> {
         let mut login = login.clone();
         if self.storage.update_adc {
-            login.insert(accounts::SHARED_FIELD.to_owned(), Value::Bool(true));
+            login.insert(fields::SHARED.to_owned(), Value::Bool(true));
         }
         let store = self.secret_store(settings)?;
         accounts::store_login(account, &login, store, &settings.secret_stores, world)?;

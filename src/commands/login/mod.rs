@@ -1,7 +1,7 @@
 //! `gauth login`: a person signs in, once; tokens come from what is stored then.
 
 mod ask;
-pub mod import;
+mod import;
 mod keep;
 mod place;
 

@@ -9,6 +9,7 @@ pub mod ci;
 pub(crate) mod executable;
 mod file;
 pub(crate) mod format;
+mod given_token;
 mod openid;
 pub mod provider;
 mod url;
@@ -32,12 +33,14 @@ use crate::jose::jwt;
 use crate::net::endpoint_policy::EndpointKind;
 use crate::net::message::ClientCertificate;
 use crate::net::url::Url;
+use crate::oauth::client_authentication::{ClientCredentials, check_client_credentials};
 use crate::oauth::metrics::metrics_header;
 use crate::oauth::token;
 use crate::oauth::token_exchange;
-use crate::oauth::token_exchange::{ACCESS_TOKEN_TYPE, ClientAuthentication, TokenExchangeRequest};
+use crate::oauth::token_exchange::{ACCESS_TOKEN_TYPE, TokenExchangeRequest};
 use crate::text::json::JsonFields;
 use crate::text::secret::Secret;
+use crate::text::visible_ascii::check_visible_ascii;
 use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
 use crate::tokens::credential::{Credential, CredentialInfo, Revocation};
@@ -46,9 +49,6 @@ use crate::world::World;
 
 /// The kind, also where it is made of flags.
 pub const CREDENTIAL_TYPE: &str = "external_account";
-
-/// The longest id or secret of an OAuth client, in bytes.
-const MAX_CLIENT_FIELD_BYTES: usize = 2048;
 
 /// Where a subject token comes from.
 pub trait SubjectTokenSource {
@@ -150,11 +150,9 @@ impl ExternalAccount {
         ExternalAccount { info, config, principal: OnceCell::new() }
     }
 
-    fn client_authentication(&self) -> Option<ClientAuthentication<'_>> {
-        self.config
-            .oauth_client
-            .as_ref()
-            .map(|(id, secret)| ClientAuthentication::ClientSecretBasicUnencoded(id, secret))
+    fn client_credentials(&self) -> Option<ClientCredentials<'_>> {
+        let client = self.config.oauth_client.as_ref();
+        client.map(|(id, secret)| ClientCredentials::for_google_sts(id, secret))
     }
 
     /// A subject token by where it came from and what it says of itself, to compare with the provider.
@@ -224,7 +222,7 @@ impl Credential for ExternalAccount {
             requested_token_type: Some(ACCESS_TOKEN_TYPE),
             subject_token: Some((&subject_token, &config.subject_token_request.subject_token_type)),
             options: options.as_deref(),
-            client_authentication: self.client_authentication(),
+            client: self.client_credentials(),
             ..TokenExchangeRequest::default()
         };
         let metrics_suffix = format!(
@@ -271,7 +269,7 @@ impl Credential for ExternalAccount {
             let http_request = token_exchange::introspection_request(
                 url,
                 &token.secret,
-                self.client_authentication(),
+                self.client_credentials(),
             );
             // Google tells it to its own clients only: not being told is no failure.
             let principal = broker.send(&http_request).and_then(|response| {
@@ -330,7 +328,7 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
     let audience_kind =
         AudienceKind::parse(&audience).map_err(|what| malformed(format!("audience {what}")))?;
     let subject_token_type = fields.required("subject_token_type").map_err(malformed)?;
-    provider::check_visible_ascii(&subject_token_type)
+    check_visible_ascii(&subject_token_type)
         .map_err(|what| malformed(format!("subject_token_type {what}")))?;
     let own_universe = fields.text("universe_domain").map_err(malformed)?;
     let own_universe = own_universe.filter(|domain| !domain.is_empty());
@@ -345,7 +343,7 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
         claimed_universe,
     )?;
     let token_info_url = fields.text("token_info_url").map_err(malformed)?;
-    let token_info_url = introspection_endpoint(token_info_url, parse_options, claimed_universe)?;
+    let token_info_url = parse_options.introspection_endpoint(token_info_url, claimed_universe)?;
     let workforce_pool_user_project =
         fields.text("workforce_pool_user_project").map_err(malformed)?;
     let workforce_pool_user_project =
@@ -355,7 +353,7 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
         return Err(malformed(what.to_owned()));
     }
     if let Some(user_project) = &workforce_pool_user_project {
-        let what = provider::check_visible_ascii(user_project);
+        let what = check_visible_ascii(user_project);
         what.map_err(|what| malformed(format!("workforce_pool_user_project {what}")))?;
     }
     let oauth_client = parse_oauth_client(&mut fields).map_err(malformed)?;
@@ -413,42 +411,8 @@ fn parse_oauth_client(
 ) -> std::result::Result<Option<(String, Secret)>, String> {
     let id = fields.text("client_id")?.filter(|id| !id.is_empty());
     let secret = fields.text("client_secret")?.unwrap_or_default();
-    check_oauth_client(id.as_deref().unwrap_or_default(), &secret)?;
+    check_client_credentials(id.as_deref().unwrap_or_default(), &secret)?;
     Ok(id.map(|id| (id, Secret::new(secret))))
-}
-
-/// Whether an OAuth client and its secret fit into a header together (RFC 7617, 2).
-pub(crate) fn check_oauth_client(id: &str, secret: &str) -> std::result::Result<(), String> {
-    if id.contains(':') {
-        return Err("client_id has a colon".to_owned());
-    }
-    for (name, text) in [("client_id", id), ("client_secret", secret)] {
-        if text.chars().any(char::is_control) {
-            return Err(format!("{name} has a control character"));
-        }
-        if text.len() > MAX_CLIENT_FIELD_BYTES {
-            return Err(format!("{name} is longer than {MAX_CLIENT_FIELD_BYTES} bytes"));
-        }
-    }
-    Ok(())
-}
-
-/// Where it is said whose a token is: as the user wants it, or as the file has it.
-pub(crate) fn introspection_endpoint(
-    field: Option<String>,
-    parse_options: &ParseOptions,
-    claimed_universe: Option<&str>,
-) -> Result<Option<Url>> {
-    let from_file = match field.filter(|url| !url.is_empty()) {
-        Some(url) => Some(parse_options.checked_endpoint(
-            EndpointKind::Sts,
-            "token_info_url",
-            &url,
-            claimed_universe,
-        )?),
-        None => None,
-    };
-    Ok(parse_options.endpoint_overrides.introspection_endpoint.clone().or(from_file))
 }
 
 /// The service account that is impersonated, and for how long in seconds.

@@ -1,6 +1,7 @@
 //! The names of workload and workforce identity providers.
 
 use crate::text::printable;
+use crate::text::visible_ascii::check_visible_ascii;
 
 /// What an audience names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,18 +93,6 @@ pub fn audience_of_provider(name: &str) -> Result<String, (String, String)> {
             format!("{}/providers/PROVIDER", printable::text(bare)),
         )),
         _ => Err(("is not the name of a workload identity provider".to_owned(), format_hint())),
-    }
-}
-
-/// Whether a value is visible ASCII of a sensible length.
-///
-/// # Errors
-/// What is wrong with it, as the end of a sentence.
-pub fn check_visible_ascii(text: &str) -> Result<(), String> {
-    match text.bytes().all(|byte| (0x21..=0x7e).contains(&byte)) {
-        false => Err("has a space, a control character or a character outside ASCII".to_owned()),
-        true if text.len() > 2048 => Err("is longer than 2048 characters".to_owned()),
-        true => Ok(()),
     }
 }
 

@@ -2,25 +2,46 @@
 
 use std::path::PathBuf;
 
-use crate::config::{SubjectTokenLocation, WorkloadIdentity};
 use crate::credentials::ParseOptions;
-use crate::credentials::external_account::file::FileSource;
 use crate::credentials::external_account::format::SubjectTokenFormat;
+use crate::credentials::external_account::given_token::{HashedFileSource, VariableSource};
 use crate::credentials::external_account::url::UrlSource;
 use crate::credentials::external_account::{
     CREDENTIAL_TYPE, ExternalAccount, ExternalAccountConfig, SubjectTokenRequest,
     SubjectTokenSource, ci,
 };
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::net::endpoint_policy::{DEFAULT_UNIVERSE, EndpointKind};
 use crate::net::message::HttpMethod;
 use crate::net::url::Url;
 use crate::oauth::token_exchange;
 use crate::text::secret::Secret;
 use crate::tokens::broker::Broker;
-use crate::tokens::cache::CacheKeyHasher;
 use crate::tokens::credential::CredentialInfo;
 use crate::world::World;
+
+/// Federation without a credential file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkloadIdentity {
+    /// The provider, as an STS takes it.
+    pub audience: String,
+    /// Where the token for it comes from.
+    pub subject_token: SubjectTokenLocation,
+}
+
+/// Where a token for a provider comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum SubjectTokenLocation {
+    /// From the CI system this runs in.
+    #[default]
+    CiSystem,
+    /// From a file.
+    File(PathBuf),
+    /// From a variable.
+    Variable(String),
+    /// From a URL.
+    Url(String),
+}
 
 /// The federated identity of this job. `impersonated`: the service account that will be acted as.
 ///
@@ -113,89 +134,4 @@ pub fn fetch_subject_token(url: &Url, broker: &Broker<'_>) -> Result<Secret> {
         impersonated_email: None,
     };
     url_source(url.clone()).subject_token(&request, broker)
-}
-
-/// A token in a file that the user named. Its content decides whose tokens are found in the cache: the next job
-/// on the same machine may have another one at the same path.
-pub(super) struct HashedFileSource {
-    file: FileSource,
-    token: Secret,
-}
-
-impl HashedFileSource {
-    /// The token in this file; `place` is what named it.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub(super) fn open(path: PathBuf, location: &str) -> Result<HashedFileSource> {
-        let file = FileSource::plain_text(path);
-        let token = file.read_token(location)?;
-        Ok(HashedFileSource { file, token })
-    }
-}
-
-impl SubjectTokenSource for HashedFileSource {
-    fn metrics_name(&self) -> &'static str {
-        "file"
-    }
-
-    fn location(&self) -> String {
-        self.file.location()
-    }
-
-    fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
-        self.file.hash_cache_key(hasher);
-        hasher.add_secret(&self.token);
-    }
-
-    fn subject_token(&self, request: &SubjectTokenRequest, broker: &Broker<'_>) -> Result<Secret> {
-        self.file.subject_token(request, broker)
-    }
-}
-
-/// A token in a variable. It is the credential, and so decides whose tokens are found in the cache.
-pub(super) struct VariableSource {
-    name: String,
-    token: Secret,
-}
-
-impl VariableSource {
-    /// This token, from the variable of this name.
-    pub(super) fn new(name: &str, token: Secret) -> VariableSource {
-        VariableSource { name: name.to_owned(), token }
-    }
-
-    /// The token in the variable of this name.
-    ///
-    /// # Errors
-    /// Usage, when there is none or it is empty.
-    pub(super) fn from_environment(name: &str, world: &World) -> Result<VariableSource> {
-        match world.env.secret(name)? {
-            Some(token) => Ok(VariableSource::new(name, token)),
-            None => {
-                let name = crate::text::printable::text(name);
-                Err(Error::usage(format!("the variable {name} holds no token"))
-                    .hint(format!("export {name}, or name another with --subject-token-env")))
-            }
-        }
-    }
-}
-
-impl SubjectTokenSource for VariableSource {
-    fn metrics_name(&self) -> &'static str {
-        "programmatic"
-    }
-
-    fn location(&self) -> String {
-        crate::text::printable::text(&self.name)
-    }
-
-    fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
-        hasher.add_text("variable");
-        hasher.add_secret(&self.token);
-    }
-
-    fn subject_token(&self, _: &SubjectTokenRequest, _: &Broker<'_>) -> Result<Secret> {
-        Ok(self.token.clone())
-    }
 }

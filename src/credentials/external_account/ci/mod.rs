@@ -4,8 +4,8 @@ mod agent;
 mod server;
 
 use crate::credentials::ParseOptions;
+use crate::credentials::external_account::given_token::{HashedFileSource, VariableSource};
 use crate::credentials::external_account::url::UrlSource;
-use crate::credentials::external_account::workload::{HashedFileSource, VariableSource as Held};
 use crate::credentials::external_account::{SubjectTokenRequest, SubjectTokenSource};
 use crate::error::{Error, ErrorKind, Result};
 use crate::jose::jwt;
@@ -220,7 +220,7 @@ impl CiSystem {
 
     /// The first of these variables with a token that names the provider, else the first with a token: a job may
     /// have one for somebody else, and a provider may ask for another audience than its name.
-    fn variable_source(&self, names: &[Variable], job: &CiJob<'_>) -> Result<Held> {
+    fn variable_source(&self, names: &[Variable], job: &CiJob<'_>) -> Result<VariableSource> {
         let mut set_variables = Vec::new();
         let mut tokens = Vec::new();
         for variable in names {
@@ -238,7 +238,7 @@ impl CiSystem {
         };
         let best = tokens.iter().find(|(_, _, address)| names_audience(address)).or(tokens.first());
         match best {
-            Some((variable, token, _)) => Ok(Held::new(variable.name, token.clone())),
+            Some((variable, token, _)) => Ok(VariableSource::new(variable.name, token.clone())),
             None if set_variables.is_empty() => {
                 Err(self.no_token_error(&format!("there is no {}", list_names(names)), job))
             }
