@@ -10,12 +10,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use gauth::jose::key::PrivateKey;
-use gauth::sandbox;
-use gauth::sandbox::environment::{DefaultCredential, HostEnvironment};
-use gauth::sandbox::{RunningSandbox, Sandbox, SandboxOptions, fixtures};
-use gauth::text::secret::Secret;
-use gauth::world::exec::EnvChange;
+use gauth_core::jose::key::PrivateKey;
+use gauth_core::text::secret::Secret;
+use gauth_core::world::exec::EnvChange;
+use gauth_sandbox::environment::{DefaultCredential, HostEnvironment};
+use gauth_sandbox::{RunningSandbox, Sandbox, SandboxOptions, fixtures};
 
 /// The targets were set on a machine where hello takes this many milliseconds; here they are as many times hello.
 const REFERENCE_HELLO_MS: f64 = 0.26;
@@ -229,7 +228,7 @@ fn sandbox(credential: DefaultCredential, key: &Secret) -> RunningSandbox {
 
 /// All requests so far, whatever they are for.
 fn requests(sandbox: &RunningSandbox) -> usize {
-    sandbox::ROUTES.iter().map(|route| sandbox.request_count(route.name)).sum::<usize>()
+    gauth_sandbox::ROUTES.iter().map(|route| sandbox.request_count(route.name)).sum::<usize>()
         + sandbox.request_count("")
 }
 

@@ -8,9 +8,9 @@ use clap::{ArgAction, Args, ValueEnum, ValueHint};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use crate::config::{Overrides, SourceName};
-use crate::error::{Error, Result};
 use crate::output::format::OutputFormat;
+use gauth_core::config::{Overrides, SourceName};
+use gauth_core::error::{Error, Result};
 
 /// The heading of the flags that every command has.
 pub const GENERAL_HEADING: &str = "General";

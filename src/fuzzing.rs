@@ -4,36 +4,36 @@
 use zeroize::Zeroizing;
 
 use crate::commands::inspect::input::parse_token;
-use crate::credentials;
-use crate::credentials::access_boundary::AccessBoundary;
-use crate::credentials::external_account::executable::response;
-use crate::credentials::external_account::format::SubjectTokenFormat;
-use crate::credentials::external_account::provider;
-use crate::credentials::external_account::x509;
-use crate::credentials::{EndpointOverrides, ParseOptions};
-use crate::error::Error;
-use crate::gcloud::ini::Ini;
-use crate::google::reauth;
-use crate::google::reauth::{ReauthChallenge, ReauthSessionState};
-use crate::google::{iam, metadata};
-use crate::http::server::connection;
-use crate::jose::jwks::Jwks;
-use crate::jose::key::PrivateKey;
-use crate::jose::verify;
-use crate::jose::verify::Validation;
-use crate::jose::{jwks, jwt};
-use crate::login::callback::{CallbackResult, ExpectedCallback};
-use crate::login::client::OAuthClient;
-use crate::login::{discovery, paste, redirect, workforce};
-use crate::net::endpoint_policy::{EndpointKind, EndpointPolicy};
-use crate::net::message::HttpResponse;
-use crate::net::url::{Scheme, Url};
-use crate::oauth::device;
-use crate::oauth::device::PollOutcome;
-use crate::oauth::{token, token_exchange};
-use crate::text::duration;
-use crate::text::secret::Secret;
-use crate::tokens::cache;
+use gauth_core::credentials;
+use gauth_core::credentials::access_boundary::AccessBoundary;
+use gauth_core::credentials::external_account::executable::response;
+use gauth_core::credentials::external_account::format::SubjectTokenFormat;
+use gauth_core::credentials::external_account::provider;
+use gauth_core::credentials::external_account::x509;
+use gauth_core::credentials::{EndpointOverrides, ParseOptions};
+use gauth_core::error::Error;
+use gauth_core::gcloud::ini::Ini;
+use gauth_core::google::reauth;
+use gauth_core::google::reauth::{ReauthChallenge, ReauthSessionState};
+use gauth_core::google::{iam, metadata};
+use gauth_core::http::server::connection;
+use gauth_core::jose::jwks::Jwks;
+use gauth_core::jose::key::PrivateKey;
+use gauth_core::jose::verify;
+use gauth_core::jose::verify::Validation;
+use gauth_core::jose::{jwks, jwt};
+use gauth_core::login::callback::{CallbackResult, ExpectedCallback};
+use gauth_core::login::client::OAuthClient;
+use gauth_core::login::{discovery, paste, redirect, workforce};
+use gauth_core::net::endpoint_policy::{EndpointKind, EndpointPolicy};
+use gauth_core::net::message::HttpResponse;
+use gauth_core::net::url::{Scheme, Url};
+use gauth_core::oauth::device;
+use gauth_core::oauth::device::PollOutcome;
+use gauth_core::oauth::{token, token_exchange};
+use gauth_core::text::duration;
+use gauth_core::text::secret::Secret;
+use gauth_core::tokens::cache;
 
 /// A name, and what is done with bytes.
 pub type FuzzTarget = (&'static str, fn(&[u8]));
@@ -96,7 +96,7 @@ fn cache_entry(bytes: &[u8]) {
     sealed.extend_from_slice(bytes);
     if let Some(entry) = cache::decode_entry(&sealed) {
         assert!(
-            crate::text::bearer_token::is_well_formed(entry.token.secret.expose()),
+            gauth_core::text::bearer_token::is_well_formed(entry.token.secret.expose()),
             "no header can carry it"
         );
     }
@@ -113,7 +113,7 @@ fn callback(bytes: &[u8]) {
     };
     let check_outcome = |outcome: CallbackResult| match outcome {
         CallbackResult::Code(code) => {
-            assert!(crate::oauth::token::is_well_formed(&code), "no form has it")
+            assert!(gauth_core::oauth::token::is_well_formed(&code), "no form has it")
         }
         CallbackResult::Error { code, .. } => assert!(!code.is_empty(), "an error without a name"),
     };
@@ -359,7 +359,7 @@ fn reauth_answer(bytes: &[u8]) {
     let password = Secret::new("hunter2");
     match reauth::read_session(&response, "host") {
         Ok(ReauthSessionState::Authenticated(proof)) => {
-            assert!(crate::text::bearer_token::is_well_formed(proof.expose()), "no form");
+            assert!(gauth_core::text::bearer_token::is_well_formed(proof.expose()), "no form");
         }
         Ok(ReauthSessionState::Ended(status)) => {
             assert!(!status.contains(char::is_control), "{status:?}")
@@ -404,7 +404,7 @@ fn token_answer(bytes: &[u8]) {
     match token::read_bearer_response(&response(bytes), "host", NOW) {
         Ok(granted) => {
             assert!(
-                crate::text::bearer_token::is_well_formed(granted.access_token.expose()),
+                gauth_core::text::bearer_token::is_well_formed(granted.access_token.expose()),
                 "no header"
             );
             assert!(granted.expires_at.is_none_or(|end| end > NOW), "given, and over");
@@ -417,7 +417,7 @@ fn iam_answer(bytes: &[u8]) {
     let response = response(bytes);
     match iam::read_access_token(&response, "host") {
         Ok((token, _)) => {
-            assert!(crate::text::bearer_token::is_well_formed(token.expose()), "no header")
+            assert!(gauth_core::text::bearer_token::is_well_formed(token.expose()), "no header")
         }
         Err(error) => {
             assert_printable(&error);

@@ -6,8 +6,8 @@ use gauth::cli;
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the command line")]
 fn main() -> ExitCode {
-    gauth::world::process_hardening::protect_memory();
+    gauth_core::world::process_hardening::protect_memory();
     let args: Vec<_> = std::env::args_os().collect();
-    let status = cli::run(&args, &gauth::http::real_world());
+    let status = cli::run(&args, &gauth_core::http::real_world());
     ExitCode::from(status.0)
 }

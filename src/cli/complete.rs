@@ -6,11 +6,12 @@ use clap::Command;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::{EnvCompleter, Shells};
 
-use crate::error::{Error, Result};
-use crate::oauth::token_exchange;
-use crate::world::World;
-use crate::world::env;
-use crate::{cli, config, discovery};
+use crate::cli;
+use gauth_core::error::{Error, Result};
+use gauth_core::oauth::token_exchange;
+use gauth_core::world::World;
+use gauth_core::world::env;
+use gauth_core::{config, discovery};
 
 /// The shells there are scripts for, and the names of the files in `completions/`.
 pub const SHELL_SCRIPTS: &[(&str, &str)] = &[
@@ -84,7 +85,7 @@ pub fn write_candidates(shell: &str, args: &[OsString], world: &World) -> Result
 fn completer(shell: &str) -> Result<&'static dyn EnvCompleter> {
     const SHELLS: Shells<'static> = Shells::builtins();
     SHELLS.completer(shell).ok_or_else(|| {
-        let shell = crate::text::printable::text(shell);
+        let shell = gauth_core::text::printable::text(shell);
         Error::usage(format!("there is no completion for {shell}"))
             .hint("name one of bash, zsh, fish, powershell, elvish")
     })

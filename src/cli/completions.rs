@@ -4,10 +4,10 @@ use clap::Args;
 
 use crate::cli::complete;
 use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
-use crate::error::Error;
 use crate::flags::GeneralFlags;
 use crate::output::status::ExitStatus;
-use crate::world::World;
+use gauth_core::error::Error;
+use gauth_core::world::World;
 
 /// The command.
 pub const SPEC: CommandSpec = CommandSpec {

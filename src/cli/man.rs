@@ -10,13 +10,13 @@ use crate::cli::help;
 use crate::cli::help::flags;
 use crate::cli::help::flags::FlagEntry;
 use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
-use crate::error;
-use crate::error::ERROR_KINDS;
 use crate::flags::GeneralFlags;
 use crate::output::status::ExitStatus;
-use crate::sandbox::faults::FAULTS;
-use crate::world::World;
-use crate::world::env::VARIABLES;
+use gauth_core::error;
+use gauth_core::error::ERROR_KINDS;
+use gauth_core::world::World;
+use gauth_core::world::env::VARIABLES;
+use gauth_sandbox::faults::FAULTS;
 
 /// The command.
 pub const SPEC: CommandSpec = CommandSpec {
@@ -59,11 +59,11 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a path the user named, and nothing secret")]
-fn write_page(path: &Path, page: &[u8]) -> crate::Result<()> {
+fn write_page(path: &Path, page: &[u8]) -> gauth_core::Result<()> {
     std::fs::write(path, page).map_err(|error| {
         let what = error::io_reason(&error);
-        let path = crate::text::printable::path(path);
-        crate::Error::unexpected(format!("{path}: cannot be written, {what}"))
+        let path = gauth_core::text::printable::path(path);
+        gauth_core::Error::unexpected(format!("{path}: cannot be written, {what}"))
             .hint("name a folder that exists and is yours")
     })
 }

@@ -16,12 +16,12 @@ use crate::commands::{
     CommandSpec, ParsedArgs, accounts, cache, curl, exchange, exec, inspect, login, logout,
     print_access_token, print_identity_token, sandbox, status,
 };
-use crate::error::{Error, ErrorKind, Result};
 use crate::flags::GENERAL_HEADING;
 use crate::output::error::print_error;
 use crate::output::status::ExitStatus;
-use crate::text::{printable, secret};
-use crate::world::World;
+use gauth_core::error::{Error, ErrorKind, Result};
+use gauth_core::text::{printable, secret};
+use gauth_core::world::World;
 
 /// Every command, in the order of the manual. Parser, help, completion and man pages all walk this.
 pub const COMMANDS: &[CommandSpec] = &[

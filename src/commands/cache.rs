@@ -4,12 +4,12 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
-use crate::config::Config;
 use crate::flags::{GeneralFlags, ReportFlags, ReportFormat};
 use crate::output::status::ExitStatus;
-use crate::text::{duration, printable};
-use crate::tokens::cache::{Cache, CacheEntry};
-use crate::world::World;
+use gauth_core::config::Config;
+use gauth_core::text::{duration, printable};
+use gauth_core::tokens::cache::{Cache, CacheEntry};
+use gauth_core::world::World;
 
 /// The command.
 pub const SPEC: CommandSpec = CommandSpec {

@@ -8,24 +8,24 @@ use clap::{Args, ValueHint};
 
 use crate::commands::print_identity_token::parse_audience;
 use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
-use crate::config;
-use crate::config::{Config, Overrides};
-use crate::discovery;
-use crate::discovery::Discovery;
-use crate::error::{Error, Result};
 use crate::flags::{CommonFlags, TokenFlags};
 use crate::output::error::report_not_started;
 use crate::output::status::ExitStatus;
-use crate::text::secret::{Secret, looks_like_file_content};
-use crate::tokens::broker::Broker;
-use crate::tokens::credential::Credential;
-use crate::tokens::file::TokenFile;
-use crate::tokens::{IdTokenRequest, Token, TokenRequest};
-use crate::world::World;
-use crate::world::env;
-use crate::world::env::Env;
-use crate::world::exec;
-use crate::world::exec::{EnvChange, TerminationSignals};
+use gauth_core::config;
+use gauth_core::config::{Config, Overrides};
+use gauth_core::discovery;
+use gauth_core::discovery::Discovery;
+use gauth_core::error::{Error, Result};
+use gauth_core::text::secret::{Secret, looks_like_file_content};
+use gauth_core::tokens::broker::Broker;
+use gauth_core::tokens::credential::Credential;
+use gauth_core::tokens::file::TokenFile;
+use gauth_core::tokens::{IdTokenRequest, Token, TokenRequest};
+use gauth_core::world::World;
+use gauth_core::world::env;
+use gauth_core::world::env::Env;
+use gauth_core::world::exec;
+use gauth_core::world::exec::{EnvChange, TerminationSignals};
 
 /// The command.
 pub const SPEC: CommandSpec = CommandSpec {
@@ -209,7 +209,7 @@ const RESERVED_VARIABLES: &[&str] = &[
 /// A name that a shell could use, and whose variable means nothing to the system.
 fn variable_name(name: &OsStr) -> Result<String> {
     let text = config::flag_text("--env", name)?;
-    let shown = crate::text::printable::redacted(&text);
+    let shown = gauth_core::text::printable::redacted(&text);
     let hint = "--env GOOGLE_OAUTH_ACCESS_TOKEN";
     let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if !text.bytes().all(good) || text.starts_with(|first: char| first.is_ascii_digit()) {
@@ -361,7 +361,7 @@ mod tests {
             "GIT_SSH_COMMAND",
         ] {
             let error = variable_name(bad.as_ref()).expect_err(bad);
-            assert_eq!(error.kind(), crate::error::ErrorKind::Usage, "{bad}");
+            assert_eq!(error.kind(), gauth_core::error::ErrorKind::Usage, "{bad}");
             assert!(error.hint_text().is_some(), "{bad}");
         }
     }

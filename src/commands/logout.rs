@@ -5,20 +5,20 @@ use std::ffi::OsString;
 use clap::Args;
 use serde::Serialize;
 
-use crate::accounts;
+use gauth_core::accounts;
 
 use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
-use crate::config::{Config, Overrides, flag_text};
-use crate::discovery;
-use crate::discovery::Discovery;
-use crate::discovery::logins;
-use crate::discovery::logins::{LoginStore, StoredLogin};
-use crate::error::{Error, ErrorKind, Result};
 use crate::flags::{GeneralFlags, NetworkFlags, ReportFlags, ReportFormat, TokenHostFlags};
 use crate::output::status::ExitStatus;
-use crate::text::printable;
-use crate::tokens::credential::{Revocation, credential_type_name};
-use crate::world::World;
+use gauth_core::config::{Config, Overrides, flag_text};
+use gauth_core::discovery;
+use gauth_core::discovery::Discovery;
+use gauth_core::discovery::logins;
+use gauth_core::discovery::logins::{LoginStore, StoredLogin};
+use gauth_core::error::{Error, ErrorKind, Result};
+use gauth_core::text::printable;
+use gauth_core::tokens::credential::{Revocation, credential_type_name};
+use gauth_core::world::World;
 
 /// The command.
 pub const SPEC: CommandSpec = CommandSpec {

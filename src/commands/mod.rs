@@ -17,7 +17,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 use crate::flags;
 use crate::output::status::ExitStatus;
-use crate::world::World;
+use gauth_core::world::World;
 
 /// A command: what it is called, what it says of itself, how it runs.
 pub struct CommandSpec {

@@ -5,16 +5,16 @@ use std::ffi::OsString;
 use clap::Args;
 
 use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
-use crate::config;
-use crate::config::{Config, Overrides};
-use crate::discovery;
-use crate::discovery::Discovery;
-use crate::error::{Error, Result};
 use crate::flags::{CommonFlags, OutputFlags, TokenFlags, one_account};
 use crate::output::status::ExitStatus;
 use crate::output::token;
-use crate::tokens::{SelfSignedRequest, SelfSignedTarget, TokenRequest};
-use crate::world::World;
+use gauth_core::config;
+use gauth_core::config::{Config, Overrides};
+use gauth_core::discovery;
+use gauth_core::discovery::Discovery;
+use gauth_core::error::{Error, Result};
+use gauth_core::tokens::{SelfSignedRequest, SelfSignedTarget, TokenRequest};
+use gauth_core::world::World;
 
 /// The command.
 pub const SPEC: CommandSpec = CommandSpec {

@@ -4,21 +4,22 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueHint};
 
 use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
-use crate::error::{Error, Result};
 use crate::output::error::report_not_started;
 use crate::output::status::ExitStatus;
-use crate::sandbox::admitted::AdmittedCredential;
-use crate::sandbox::environment::{DefaultCredential, HostEnvironment};
-use crate::sandbox::faults::Fault;
-use crate::sandbox::{RunningSandbox, Sandbox, SandboxOptions, shell_quoted};
-use crate::text::{duration, printable};
-use crate::world::World;
-use crate::world::env;
-use crate::world::exec;
-use crate::world::exec::{EnvChange, TerminationSignals};
+use gauth_core::error::{Error, Result};
+use gauth_core::text::{duration, printable};
+use gauth_core::world::World;
+use gauth_core::world::env;
+use gauth_core::world::exec;
+use gauth_core::world::exec::{EnvChange, TerminationSignals};
+use gauth_sandbox::admitted::AdmittedCredential;
+use gauth_sandbox::environment::{DefaultCredential, HostEnvironment};
+use gauth_sandbox::faults::Fault;
+use gauth_sandbox::{RunningSandbox, Sandbox, SandboxOptions, shell_quoted};
 
 /// The command.
 pub const SPEC: CommandSpec = CommandSpec {
@@ -73,11 +74,16 @@ pub(super) struct SandboxFlags {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     admit: Vec<PathBuf>,
     /// Act as user, metadata, aws …; the manual has them all
-    #[arg(long = "as", value_name = "WHO", value_enum, default_value = "service-account")]
+    #[arg(long = "as", value_name = "WHO", value_parser = default_credential_parser(), default_value = "service-account")]
     default_credential: DefaultCredential,
     /// What to run inside, behind --
     #[arg(last = true, num_args = 0.., value_name = "CMD")]
     command: Vec<OsString>,
+}
+
+fn default_credential_parser() -> impl TypedValueParser<Value = DefaultCredential> {
+    PossibleValuesParser::new(DefaultCredential::ALL.map(DefaultCredential::as_str))
+        .try_map(|name| DefaultCredential::parse(&name).ok_or("this is no credential"))
 }
 
 fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {

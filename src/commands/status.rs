@@ -6,20 +6,20 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
-use crate::config::{Config, Overrides};
-use crate::discovery;
-use crate::discovery::{Discovery, FoundCredential, Lookup, SourceReport, one_line_summary};
 use crate::flags::{CommonFlags, ReportFlags, ReportFormat, TokenFlags};
-use crate::gcloud;
-use crate::gcloud::properties::GcloudProperties;
-use crate::net::endpoint_policy;
 use crate::output::status::ExitStatus;
-use crate::text::{duration, printable};
-use crate::tokens::credential::{CredentialInfo, credential_type_name};
-use crate::tokens::{Token, TokenRequest};
-use crate::world::World;
-use crate::world::env;
-use crate::world::terminal::TextStyle;
+use gauth_core::config::{Config, Overrides};
+use gauth_core::discovery;
+use gauth_core::discovery::{Discovery, FoundCredential, Lookup, SourceReport, one_line_summary};
+use gauth_core::gcloud;
+use gauth_core::gcloud::properties::GcloudProperties;
+use gauth_core::net::endpoint_policy;
+use gauth_core::text::{duration, printable};
+use gauth_core::tokens::credential::{CredentialInfo, credential_type_name};
+use gauth_core::tokens::{Token, TokenRequest};
+use gauth_core::world::World;
+use gauth_core::world::env;
+use gauth_core::world::terminal::TextStyle;
 
 /// The command.
 pub const SPEC: CommandSpec = CommandSpec {
@@ -119,7 +119,7 @@ fn selected_credential(
     token: Option<Token>,
     config: &Config,
     world: &World,
-) -> crate::Result<SelectedCredential> {
+) -> gauth_core::Result<SelectedCredential> {
     let in_file = "in the credential".to_owned();
     let quota_project = match (&config.quota_project, &info.quota_project) {
         (Some(chosen), _) => Some((chosen.clone(), "chosen".to_owned())),
@@ -135,7 +135,7 @@ fn selected_credential(
 fn project(
     own: Option<(String, String)>,
     world: &World,
-) -> crate::Result<Option<(String, String)>> {
+) -> gauth_core::Result<Option<(String, String)>> {
     for variable in [env::GOOGLE_CLOUD_PROJECT, env::GCLOUD_PROJECT] {
         if let Some(value) = world.env.text(&variable)? {
             return Ok(Some((value, variable.name.to_owned())));

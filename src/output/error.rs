@@ -1,9 +1,9 @@
 //! How an error is printed: two lines on standard error, what happened and what mends it.
 
-use crate::error::ErrorKind;
 use crate::output::status::ExitStatus;
-use crate::world::World;
-use crate::world::exec::SpawnError;
+use gauth_core::error::ErrorKind;
+use gauth_core::world::World;
+use gauth_core::world::exec::SpawnError;
 
 /// Two lines: what happened, and what mends it.
 pub fn print_error((kind, message, hint): (ErrorKind, String, Option<&str>), world: &World) -> u8 {

@@ -1,6 +1,6 @@
 //! The exit status of the process.
 
-use crate::error::ErrorKind;
+use gauth_core::error::ErrorKind;
 
 /// What the process ends with when a command succeeds: 0, the status of the child it ran, or what it found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

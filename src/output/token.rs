@@ -3,12 +3,12 @@
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::error::{Error, Result};
 use crate::output::format::OutputFormat;
-use crate::text::duration;
-use crate::text::secret::Secret;
-use crate::tokens::Token;
-use crate::world::World;
+use gauth_core::error::{Error, Result};
+use gauth_core::text::duration;
+use gauth_core::text::secret::Secret;
+use gauth_core::tokens::Token;
+use gauth_core::world::World;
 
 /// What is known of a token, for the JSON format. Unknown is `null`; keys are never renamed.
 #[derive(Serialize)]
@@ -227,7 +227,7 @@ fn pretty_json(json: &impl Serialize) -> Zeroizing<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::secret::Secret;
+    use gauth_core::text::secret::Secret;
 
     #[test]
     fn every_format_quotes_what_its_reader_would_misread() {

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use gauth::world::env::VARIABLES;
+use gauth_core::world::env::VARIABLES;
 
 /// A source file: its path below `src/`, its text, and its text without its tests.
 struct SourceFile {

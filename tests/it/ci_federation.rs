@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use gauth::credentials::external_account::ci::CI_SYSTEMS;
+use gauth_core::credentials::external_account::ci::CI_SYSTEMS;
 use serde_json::{Value, json};
 
 use crate::support::sample_credentials::{

@@ -11,10 +11,10 @@ use std::sync::LazyLock;
 
 use gauth::cli::complete;
 use gauth::cli::man;
-use gauth::sandbox::environment::HostEnvironment;
-use gauth::sandbox::fixtures::{SERVICE_ACCOUNT, USER};
-use gauth::sandbox::{RunningSandbox, Sandbox, SandboxOptions};
-use gauth::text::secret::Secret;
+use gauth_core::text::secret::Secret;
+use gauth_sandbox::environment::HostEnvironment;
+use gauth_sandbox::fixtures::{SERVICE_ACCOUNT, USER};
+use gauth_sandbox::{RunningSandbox, Sandbox, SandboxOptions};
 
 /// What the program makes, by path below the project.
 fn generated_files() -> BTreeMap<String, Vec<u8>> {

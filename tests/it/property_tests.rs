@@ -1,16 +1,16 @@
 //! Arbitrary bytes and damaged samples never panic, and what is accepted keeps its promises.
 
-use gauth::credentials;
-use gauth::credentials::ParseOptions;
-use gauth::google::metadata;
-use gauth::jose::jwt;
-use gauth::jose::key::PrivateKey;
-use gauth::net::message::HttpResponse;
-use gauth::net::url::Url;
-use gauth::oauth::token;
-use gauth::text::bearer_token::is_well_formed;
-use gauth::text::{duration, json, printable};
-use gauth::tokens::cache;
+use gauth_core::credentials;
+use gauth_core::credentials::ParseOptions;
+use gauth_core::google::metadata;
+use gauth_core::jose::jwt;
+use gauth_core::jose::key::PrivateKey;
+use gauth_core::net::message::HttpResponse;
+use gauth_core::net::url::Url;
+use gauth_core::oauth::token;
+use gauth_core::text::bearer_token::is_well_formed;
+use gauth_core::text::{duration, json, printable};
+use gauth_core::tokens::cache;
 use proptest::prelude::*;
 use zeroize::Zeroizing;
 

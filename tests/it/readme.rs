@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use gauth::cli::COMMANDS;
-use gauth::sandbox::environment::HostEnvironment;
-use gauth::sandbox::fixtures::{CLIENT_ID, DEPLOYER_ACCOUNT, WORKLOAD_PROVIDER};
-use gauth::sandbox::{RunningSandbox, Sandbox, SandboxOptions};
-use gauth::text::secret::Secret;
+use gauth_core::text::secret::Secret;
+use gauth_sandbox::environment::HostEnvironment;
+use gauth_sandbox::fixtures::{CLIENT_ID, DEPLOYER_ACCOUNT, WORKLOAD_PROVIDER};
+use gauth_sandbox::{RunningSandbox, Sandbox, SandboxOptions};
 
 const README: &str = include_str!("../../README.md");
 
@@ -212,14 +212,14 @@ fn the_readme_links_to_files_that_are_there() {
 
 #[test]
 fn the_readme_says_what_every_ci_system_needs() {
-    for system in gauth::credentials::external_account::ci::CI_SYSTEMS {
+    for system in gauth_core::credentials::external_account::ci::CI_SYSTEMS {
         assert!(README.contains(&format!("\n| {} | ", system.name)), "{}", system.name);
     }
 }
 
 #[test]
 fn the_readmes_table_of_exit_codes_is_complete() {
-    for (kind, _, _) in gauth::error::ERROR_KINDS {
+    for (kind, _, _) in gauth_core::error::ERROR_KINDS {
         let code = kind.exit_code();
         let listed = README.contains(&format!("| {code} | ")) || code == 141;
         assert!(listed, "exit code {code} is not in README.md");

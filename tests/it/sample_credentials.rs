@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use gauth::sandbox::admitted::AdmittedCredential;
-use gauth::sandbox::{RunningSandbox, Sandbox, SandboxOptions};
-use gauth::text::secret::Secret;
+use gauth_core::text::secret::Secret;
+use gauth_sandbox::admitted::AdmittedCredential;
+use gauth_sandbox::{RunningSandbox, Sandbox, SandboxOptions};
 use serde_json::Value;
 
 /// What becomes of each sample: the account of its token and the requests it took; or the exit code and a word of

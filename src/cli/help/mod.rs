@@ -7,17 +7,17 @@ use clap::builder::PossibleValuesParser;
 use crate::cli;
 use crate::cli::COMMANDS;
 use crate::commands::{CommandGroup, CommandSpec, Example};
-use crate::credentials::external_account::ci::CI_SYSTEMS;
-use crate::discovery::SOURCES;
-use crate::error::{ERROR_KINDS, Error, Result};
 use crate::output::page::HelpPage;
-use crate::sandbox::ROUTES;
-use crate::sandbox::faults::FAULTS;
-use crate::text::printable;
-use crate::world::World;
-use crate::world::env;
-use crate::world::env::VARIABLES;
-use crate::world::terminal::TextStyle;
+use gauth_core::credentials::external_account::ci::CI_SYSTEMS;
+use gauth_core::discovery::SOURCES;
+use gauth_core::error::{ERROR_KINDS, Error, Result};
+use gauth_core::text::printable;
+use gauth_core::world::World;
+use gauth_core::world::env;
+use gauth_core::world::env::VARIABLES;
+use gauth_core::world::terminal::TextStyle;
+use gauth_sandbox::ROUTES;
+use gauth_sandbox::faults::FAULTS;
 
 /// A topic: its name, and what writes its page.
 type Topic = (&'static str, fn(&mut HelpPage, &World));
@@ -338,7 +338,7 @@ mod tests {
     use super::*;
 
     fn world(columns: &str) -> World {
-        let mut world = crate::http::real_world();
+        let mut world = gauth_core::http::real_world();
         let columns = ("COLUMNS".to_owned(), std::ffi::OsString::from(columns));
         world.env = env::Env::Fixed([columns].into());
         world.streams.stdout_is_terminal = false;

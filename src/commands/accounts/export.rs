@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use crate::accounts;
-use crate::accounts::export_format::ExportedCredential;
 use crate::commands::accounts::to_pretty_json;
-use crate::discovery::Discovery;
-use crate::discovery::logins::{LoginStore, StoredLogin};
-use crate::error::{Error, Result, io_reason};
 use crate::flags::ReportFormat;
-use crate::text::printable;
-use crate::world::private_file;
-use crate::world::private_file::WriteDurability;
+use gauth_core::accounts;
+use gauth_core::accounts::export_format::ExportedCredential;
+use gauth_core::discovery::Discovery;
+use gauth_core::discovery::logins::{LoginStore, StoredLogin};
+use gauth_core::error::{Error, Result, io_reason};
+use gauth_core::text::printable;
+use gauth_core::world::private_file;
+use gauth_core::world::private_file::WriteDurability;
 
 /// Where to, and how.
 pub(super) struct ExportTarget<'a> {

@@ -3,16 +3,16 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::accounts;
-use crate::accounts::AccountSelection;
-use crate::discovery::Discovery;
-use crate::discovery::logins;
-use crate::discovery::logins::{LoginState, StoredLogin};
-use crate::error::Result;
 use crate::flags::ReportFormat;
-use crate::text::printable;
-use crate::world::World;
-use crate::world::terminal::TextStyle;
+use gauth_core::accounts;
+use gauth_core::accounts::AccountSelection;
+use gauth_core::discovery::Discovery;
+use gauth_core::discovery::logins;
+use gauth_core::discovery::logins::{LoginState, StoredLogin};
+use gauth_core::error::Result;
+use gauth_core::text::printable;
+use gauth_core::world::World;
+use gauth_core::world::terminal::TextStyle;
 
 /// The widest that scopes get beside other columns.
 const MAX_SCOPES_COLUMNS: usize = 48;

@@ -9,19 +9,19 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use crate::accounts::AccountSelection;
+use gauth_core::accounts::AccountSelection;
 
 use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
-use crate::config::{Config, Overrides, flag_text};
-use crate::discovery;
-use crate::discovery::Discovery;
-use crate::discovery::logins;
-use crate::discovery::logins::StoredLogin;
-use crate::error::{Error, Result};
 use crate::flags::{GeneralFlags, NetworkFlags, ReportFlags, ReportFormat, TokenHostFlags};
 use crate::output::status::ExitStatus;
-use crate::text::printable;
-use crate::world::World;
+use gauth_core::config::{Config, Overrides, flag_text};
+use gauth_core::discovery;
+use gauth_core::discovery::Discovery;
+use gauth_core::discovery::logins;
+use gauth_core::discovery::logins::StoredLogin;
+use gauth_core::error::{Error, Result};
+use gauth_core::text::printable;
+use gauth_core::world::World;
 
 /// The command.
 pub const SPEC: CommandSpec = CommandSpec {

@@ -3,19 +3,19 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::accounts::fields;
 use crate::commands::accounts::list::{AccountJson, AccountRow, short_scopes};
 use crate::commands::accounts::to_pretty_json;
-use crate::discovery::Discovery;
-use crate::discovery::logins::StoredLogin;
-use crate::error::Result;
 use crate::flags::ReportFormat;
-use crate::text::duration;
-use crate::text::printable;
-use crate::text::secret::Secret;
-use crate::tokens::credential::credential_type_name;
-use crate::tokens::{AccessTokenRequest, Token, TokenRequest};
-use crate::world::World;
+use gauth_core::accounts::fields;
+use gauth_core::discovery::Discovery;
+use gauth_core::discovery::logins::StoredLogin;
+use gauth_core::error::Result;
+use gauth_core::text::duration;
+use gauth_core::text::printable;
+use gauth_core::text::secret::Secret;
+use gauth_core::tokens::credential::credential_type_name;
+use gauth_core::tokens::{AccessTokenRequest, Token, TokenRequest};
+use gauth_core::world::World;
 
 /// The report.
 ///

@@ -12,19 +12,19 @@ use crate::commands::curl::request::{
 };
 use crate::commands::print_identity_token::parse_audience;
 use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
-use crate::config::{Config, Overrides};
-use crate::discovery;
-use crate::discovery::Discovery;
-use crate::error::{Error, Result};
 use crate::flags::{CommonFlags, TokenFlags};
 use crate::output::error::report_not_started;
 use crate::output::status::ExitStatus;
 use crate::output::token;
-use crate::tokens::credential::Credential;
-use crate::tokens::{IdTokenRequest, Token, TokenRequest};
-use crate::world::exec;
-use crate::world::exec::{EnvChange, InheritedPipe};
-use crate::world::{World, env};
+use gauth_core::config::{Config, Overrides};
+use gauth_core::discovery;
+use gauth_core::discovery::Discovery;
+use gauth_core::error::{Error, Result};
+use gauth_core::tokens::credential::Credential;
+use gauth_core::tokens::{IdTokenRequest, Token, TokenRequest};
+use gauth_core::world::exec;
+use gauth_core::world::exec::{EnvChange, InheritedPipe};
+use gauth_core::world::{World, env};
 
 /// The command.
 pub const SPEC: CommandSpec = CommandSpec {

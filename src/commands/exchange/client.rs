@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use crate::commands::exchange::flags;
 use crate::commands::exchange::hidden::SecretRef;
-use crate::config;
-use crate::error::{Error, Result};
-use crate::net::message::ClientCertificate;
-use crate::oauth::client_authentication::{ClientAuthentication, ClientCredentials};
-use crate::text::secret::Secret;
-use crate::world::World;
+use gauth_core::config;
+use gauth_core::error::{Error, Result};
+use gauth_core::net::message::ClientCertificate;
+use gauth_core::oauth::client_authentication::{ClientAuthentication, ClientCredentials};
+use gauth_core::text::secret::Secret;
+use gauth_core::world::World;
 
 /// The client, its secret still where it is.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]

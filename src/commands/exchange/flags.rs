@@ -5,9 +5,9 @@ use std::ffi::OsString;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueHint};
 
-use crate::config::Overrides;
 use crate::flags::{CommonFlags, OutputFlags};
-use crate::oauth::client_authentication::ClientAuthentication;
+use gauth_core::config::Overrides;
+use gauth_core::oauth::client_authentication::ClientAuthentication;
 
 /// The flags of the command.
 #[derive(Debug, Default, Args)]

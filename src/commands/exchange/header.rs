@@ -3,12 +3,12 @@
 use std::ffi::OsStr;
 
 use crate::commands::exchange::hidden::SecretRef;
-use crate::config;
-use crate::error::{Error, Result};
-use crate::net::message;
-use crate::net::message::HttpRequest;
-use crate::text::{printable, secret};
-use crate::world::World;
+use gauth_core::config;
+use gauth_core::error::{Error, Result};
+use gauth_core::net::message;
+use gauth_core::net::message::HttpRequest;
+use gauth_core::text::{printable, secret};
+use gauth_core::world::World;
 
 const FLAG: &str = "--header";
 const HEADER_EXAMPLE: &str = "--header 'X-Tenant: blue', or --header 'Authorization: @FILE'";
@@ -107,7 +107,7 @@ pub(super) fn parse_headers(arguments: &[std::ffi::OsString]) -> Result<Vec<Head
 mod tests {
     use super::*;
     use crate::commands::exchange::hidden::SecretLocation;
-    use crate::error::ErrorKind;
+    use gauth_core::error::ErrorKind;
 
     #[test]
     fn a_header_has_a_name_and_a_literal_or_secret_value() {

@@ -4,13 +4,13 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::config;
-use crate::error::{Error, Result};
-use crate::text::printable;
-use crate::text::secret;
-use crate::text::secret::Secret;
-use crate::world::World;
-use crate::world::private_file;
+use gauth_core::config;
+use gauth_core::error::{Error, Result};
+use gauth_core::text::printable;
+use gauth_core::text::secret;
+use gauth_core::text::secret::Secret;
+use gauth_core::world::World;
+use gauth_core::world::private_file;
 
 /// Longest secret, in bytes: a subject token of AWS or with certificates is long.
 const MAX_SECRET_BYTES: usize = 64 * 1024;
@@ -137,7 +137,7 @@ fn secret_from_bytes(bytes: &[u8]) -> std::result::Result<Secret, &'static str> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
+    use gauth_core::error::ErrorKind;
 
     #[test]
     fn a_secret_is_referenced_by_its_location() {

@@ -7,16 +7,16 @@ use crate::commands::exchange::client::ExchangeClient;
 use crate::commands::exchange::flags::{ExchangeFlags, ExchangeParameterFlags};
 use crate::commands::exchange::header::{HeaderFlag, HeaderFlagValue, parse_headers};
 use crate::commands::exchange::hidden::{SecretLocation, SecretRef};
-use crate::config;
-use crate::error::{Error, Result};
-use crate::net::endpoint_policy;
-use crate::net::url::{Scheme, Url};
-use crate::oauth::client_authentication::ClientAuthentication;
-use crate::oauth::token_exchange;
-use crate::oauth::token_exchange::{
+use gauth_core::config;
+use gauth_core::error::{Error, Result};
+use gauth_core::net::endpoint_policy;
+use gauth_core::net::url::{Scheme, Url};
+use gauth_core::oauth::client_authentication::ClientAuthentication;
+use gauth_core::oauth::token_exchange;
+use gauth_core::oauth::token_exchange::{
     REFRESH_TOKEN_GRANT_TYPE, TOKEN_EXCHANGE_GRANT_TYPE, TOKEN_TYPE_ALIASES,
 };
-use crate::text::{json, printable};
+use gauth_core::text::{json, printable};
 
 /// Largest options, in bytes, as Google says.
 pub(super) const MAX_OPTIONS_BYTES: usize = 4 * 1024 * 1024;
@@ -428,7 +428,7 @@ mod tests {
     use clap::{Args, Command, FromArgMatches};
 
     use super::*;
-    use crate::error::ErrorKind;
+    use gauth_core::error::ErrorKind;
 
     fn plan(args: &str) -> Result<ExchangePlan> {
         let matches = ExchangeFlags::augment_args(Command::new("exchange").no_binary_name(true))

@@ -7,27 +7,27 @@ use zeroize::Zeroizing;
 use crate::commands::exchange::plan::{
     ExchangeGrant, ExchangePlan, MAX_OPTIONS_BYTES, StsOptions, SubjectTokenRef,
 };
-use crate::config::Config;
-use crate::credentials::external_account::{warn_if_expired, workload};
-use crate::discovery;
-use crate::discovery::Discovery;
-use crate::error::{Error, Result};
-use crate::http::client_certificate;
-use crate::net::endpoint_policy::{DEFAULT_UNIVERSE, EndpointKind, EndpointPolicy};
-use crate::net::message::{HttpResponse, RetryPolicy};
-use crate::net::url::Url;
-use crate::oauth::token_exchange;
-use crate::oauth::token_exchange::{
+use gauth_core::config::Config;
+use gauth_core::credentials::external_account::{warn_if_expired, workload};
+use gauth_core::discovery;
+use gauth_core::discovery::Discovery;
+use gauth_core::error::{Error, Result};
+use gauth_core::http::client_certificate;
+use gauth_core::net::endpoint_policy::{DEFAULT_UNIVERSE, EndpointKind, EndpointPolicy};
+use gauth_core::net::message::{HttpResponse, RetryPolicy};
+use gauth_core::net::url::Url;
+use gauth_core::oauth::token_exchange;
+use gauth_core::oauth::token_exchange::{
     ACCESS_TOKEN_TYPE, REFRESH_TOKEN_GRANT_TYPE, TokenExchangeRequest,
 };
-use crate::oauth::{response, token};
-use crate::text::scopes::{CLOUD_PLATFORM_SCOPE, IAM_SCOPE};
-use crate::text::secret::Secret;
-use crate::text::{json, printable};
-use crate::tokens::broker::Broker;
-use crate::tokens::{AccessTokenRequest, TokenRequest};
-use crate::world::World;
-use crate::world::private_file;
+use gauth_core::oauth::{response, token};
+use gauth_core::text::scopes::{CLOUD_PLATFORM_SCOPE, IAM_SCOPE};
+use gauth_core::text::secret::Secret;
+use gauth_core::text::{json, printable};
+use gauth_core::tokens::broker::Broker;
+use gauth_core::tokens::{AccessTokenRequest, TokenRequest};
+use gauth_core::world::World;
+use gauth_core::world::private_file;
 
 /// What came of it.
 pub(super) struct ExchangeResult {

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::error::{Error, Result};
-use crate::text::json;
-use crate::text::printable;
-use crate::text::secret;
-use crate::text::secret::Secret;
-use crate::world::private_file;
-use crate::world::private_file::PrivateFileError;
-use crate::world::{World, prompt};
+use gauth_core::error::{Error, Result};
+use gauth_core::text::json;
+use gauth_core::text::printable;
+use gauth_core::text::secret;
+use gauth_core::text::secret::Secret;
+use gauth_core::world::private_file;
+use gauth_core::world::private_file::PrivateFileError;
+use gauth_core::world::{World, prompt};
 
 /// Most that is read, in bytes: a token four times over, in any of our formats.
 const MAX_INPUT_BYTES: usize = 64 * 1024;

@@ -3,21 +3,21 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::config::Config;
-use crate::credentials::impersonated;
-use crate::error::{Error, Result};
-use crate::jose::jwks;
-use crate::jose::jwks::Jwks;
-use crate::jose::jwt::UnverifiedJwt;
-use crate::jose::verify;
-use crate::jose::verify::ValidationError;
-use crate::net::message::HttpRequest;
-use crate::net::url::{Scheme, Url};
-use crate::oauth::response;
-use crate::text::{printable, secret};
-use crate::tokens::broker::Broker;
-use crate::tokens::cache::{Cache, CacheKey, CacheKeyHasher};
-use crate::world::private_file;
+use gauth_core::config::Config;
+use gauth_core::credentials::impersonated;
+use gauth_core::error::{Error, Result};
+use gauth_core::jose::jwks;
+use gauth_core::jose::jwks::Jwks;
+use gauth_core::jose::jwt::UnverifiedJwt;
+use gauth_core::jose::verify;
+use gauth_core::jose::verify::ValidationError;
+use gauth_core::net::message::HttpRequest;
+use gauth_core::net::url::{Scheme, Url};
+use gauth_core::oauth::response;
+use gauth_core::text::{printable, secret};
+use gauth_core::tokens::broker::Broker;
+use gauth_core::tokens::cache::{Cache, CacheKey, CacheKeyHasher};
+use gauth_core::world::private_file;
 
 /// Whom ID tokens of Google's are from, as they say it.
 const GOOGLE_ISSUERS: [&str; 2] = ["https://accounts.google.com", "accounts.google.com"];

@@ -10,21 +10,21 @@ use clap::{Args, ValueHint};
 
 use crate::commands::inspect::report::{InspectReport, TokenContent, Verdict};
 use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
-use crate::config;
-use crate::config::{Config, Overrides};
-use crate::error::{Error, ErrorKind, Result};
 use crate::flags::{GeneralFlags, NetworkFlags, ReportFlags, ReportFormat};
-use crate::google::tokeninfo;
-use crate::jose::jwt;
-use crate::jose::jwt::UnverifiedJwt;
-use crate::jose::verify;
-use crate::jose::verify::{Validation, ValidationError};
-use crate::net::url::Url;
 use crate::output::status::ExitStatus;
-use crate::text::secret::Secret;
-use crate::text::{duration, printable};
-use crate::tokens::broker::Broker;
-use crate::world::World;
+use gauth_core::config;
+use gauth_core::config::{Config, Overrides};
+use gauth_core::error::{Error, ErrorKind, Result};
+use gauth_core::google::tokeninfo;
+use gauth_core::jose::jwt;
+use gauth_core::jose::jwt::UnverifiedJwt;
+use gauth_core::jose::verify;
+use gauth_core::jose::verify::{Validation, ValidationError};
+use gauth_core::net::url::Url;
+use gauth_core::text::secret::Secret;
+use gauth_core::text::{duration, printable};
+use gauth_core::tokens::broker::Broker;
+use gauth_core::world::World;
 
 /// How far other clocks may be off when nobody says, in seconds.
 const DEFAULT_SKEW_SECONDS: i64 = 10;

@@ -3,10 +3,10 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::google::tokeninfo::TokenInfo;
-use crate::jose::verify::numeric_date;
-use crate::text::{duration, printable};
-use crate::world::World;
+use gauth_core::google::tokeninfo::TokenInfo;
+use gauth_core::jose::verify::numeric_date;
+use gauth_core::text::{duration, printable};
+use gauth_core::world::World;
 
 /// Beyond these there is no date, in Unix seconds.
 const PRINTABLE_DATES: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_207_200;

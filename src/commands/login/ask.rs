@@ -1,21 +1,21 @@
 //! Asking the person: a browser is sent away and comes back, or its answer is pasted, or another device is asked.
 
 use crate::commands::login::{LoginFlags, LoginResult};
-use crate::config;
-use crate::config::Config;
-use crate::error::{Error, Result};
-use crate::login;
-use crate::login::authorize::AuthorizationSession;
-use crate::login::browser;
-use crate::login::browser::BrowserChoice;
-use crate::login::callback::{CallbackResult, ExpectedCallback};
-use crate::login::loopback::{BrowserReply, CallbackListener};
-use crate::login::redirect::RedirectTarget;
-use crate::login::wait::Countdown;
-use crate::login::{AuthorizationResponse, LoginRequest, device, paste};
-use crate::tokens::broker::Broker;
-use crate::world::World;
-use crate::world::{env, exec, random};
+use gauth_core::config;
+use gauth_core::config::Config;
+use gauth_core::error::{Error, Result};
+use gauth_core::login;
+use gauth_core::login::authorize::AuthorizationSession;
+use gauth_core::login::browser;
+use gauth_core::login::browser::BrowserChoice;
+use gauth_core::login::callback::{CallbackResult, ExpectedCallback};
+use gauth_core::login::loopback::{BrowserReply, CallbackListener};
+use gauth_core::login::redirect::RedirectTarget;
+use gauth_core::login::wait::Countdown;
+use gauth_core::login::{AuthorizationResponse, LoginRequest, device, paste};
+use gauth_core::tokens::broker::Broker;
+use gauth_core::world::World;
+use gauth_core::world::{env, exec, random};
 
 impl LoginFlags {
     /// Asks the person, puts the code in, stores the login; and shows the browser what came of it.

@@ -8,14 +8,14 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::accounts::{MAX_CREDENTIAL_FILE_BYTES, fields, refresh_token_location};
-use crate::credentials;
-use crate::discovery;
-use crate::discovery::Discovery;
-use crate::error::{Error, Result};
-use crate::text::{json, printable};
-use crate::tokens::credential::Credential;
-use crate::world::private_file;
+use gauth_core::accounts::{MAX_CREDENTIAL_FILE_BYTES, fields, refresh_token_location};
+use gauth_core::credentials;
+use gauth_core::discovery;
+use gauth_core::discovery::Discovery;
+use gauth_core::error::{Error, Result};
+use gauth_core::text::{json, printable};
+use gauth_core::tokens::credential::Credential;
+use gauth_core::world::private_file;
 
 /// How long standard input may take.
 const STDIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -147,15 +147,15 @@ fn make_paths_absolute(login: &mut Map<String, Value>, folder: &Path) {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use crate::config::{Config, Overrides};
-    use crate::world::env::Env;
-    use crate::world::folders::Folders;
+    use gauth_core::config::{Config, Overrides};
+    use gauth_core::world::env::Env;
+    use gauth_core::world::folders::Folders;
     use serde_json::json;
 
     /// What becomes of a file with this content.
     fn imported(content: &Value, account: Option<&str>) -> Result<ImportedCredential> {
         let home = tempfile::tempdir().expect("a folder");
-        let mut world = crate::http::real_world();
+        let mut world = gauth_core::http::real_world();
         world.env = Env::Fixed(std::collections::BTreeMap::new());
         world.folders = Folders { gauth: Some(home.path().join("gauth")), ..Folders::default() };
         let file = home.path().join("my-login.json");
@@ -205,16 +205,16 @@ mod tests {
     fn a_name_must_not_contradict_and_a_file_must_be_good() {
         let other = imported(&user(json!({"account": "ada@example.com"})), Some("bob@example.com"));
         let other = other.expect_err("refused");
-        assert_eq!(other.kind(), crate::ErrorKind::Usage);
+        assert_eq!(other.kind(), gauth_core::ErrorKind::Usage);
         assert!(
             other.message().ends_with(
                 "is a credential of ada@example.com, --account asks for bob@example.com"
             )
         );
         for (content, kind) in [
-            (json!({"type": "odd"}), crate::ErrorKind::Malformed),
-            (json!({"installed": {}}), crate::ErrorKind::Malformed),
-            (user(json!({"token_uri": "https://evil.example/"})), crate::ErrorKind::Unsafe),
+            (json!({"type": "odd"}), gauth_core::ErrorKind::Malformed),
+            (json!({"installed": {}}), gauth_core::ErrorKind::Malformed),
+            (user(json!({"token_uri": "https://evil.example/"})), gauth_core::ErrorKind::Unsafe),
         ] {
             assert_eq!(
                 imported(&content, Some("x")).expect_err("refused").kind(),

@@ -4,21 +4,21 @@ use std::ffi::OsStr;
 
 use serde_json::{Map, Value, json};
 
-use crate::accounts;
-use crate::accounts::secrets::SecretStore;
-use crate::accounts::{AccountSelection, fields};
 use crate::commands::login::{LoginFlags, import, place};
-use crate::config;
-use crate::config::Config;
-use crate::discovery::Discovery;
-use crate::error::Result;
 use crate::flags::ReportFormat;
-use crate::login::authorize::AuthorizationSession;
-use crate::login::{LoginRequest, NewLogin, person};
-use crate::oauth::token::TokenResponse;
-use crate::text::printable;
-use crate::tokens::broker::Broker;
-use crate::world::World;
+use gauth_core::accounts;
+use gauth_core::accounts::secrets::SecretStore;
+use gauth_core::accounts::{AccountSelection, fields};
+use gauth_core::config;
+use gauth_core::config::Config;
+use gauth_core::discovery::Discovery;
+use gauth_core::error::Result;
+use gauth_core::login::authorize::AuthorizationSession;
+use gauth_core::login::{LoginRequest, NewLogin, person};
+use gauth_core::oauth::token::TokenResponse;
+use gauth_core::text::printable;
+use gauth_core::tokens::broker::Broker;
+use gauth_core::world::World;
 
 /// What came of it.
 pub(super) struct LoginResult {

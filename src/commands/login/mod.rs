@@ -10,22 +10,22 @@ use std::time::Duration;
 
 use clap::{Args, Command, ValueHint};
 
-use crate::accounts;
+use gauth_core::accounts;
 
 use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
-use crate::config;
-use crate::config::{Config, Overrides};
-use crate::error::{Error, Result};
 use crate::flags::{GeneralFlags, NetworkFlags, ReportFlags, TokenHostFlags, one_account};
-use crate::login::LoginRequest;
-use crate::login::authorize::AuthorizationRequest;
-use crate::login::turn;
-use crate::login::turn::SignInLock;
 use crate::output::status::ExitStatus;
-use crate::text::{duration, printable};
-use crate::tokens::broker::Broker;
-use crate::world::World;
-use crate::world::clock::Deadline;
+use gauth_core::config;
+use gauth_core::config::{Config, Overrides};
+use gauth_core::error::{Error, Result};
+use gauth_core::login::LoginRequest;
+use gauth_core::login::authorize::AuthorizationRequest;
+use gauth_core::login::turn;
+use gauth_core::login::turn::SignInLock;
+use gauth_core::text::{duration, printable};
+use gauth_core::tokens::broker::Broker;
+use gauth_core::world::World;
+use gauth_core::world::clock::Deadline;
 
 use crate::commands::login::keep::LoginResult;
 use crate::commands::login::place::{ProviderChoice, ProviderFlags};

@@ -6,23 +6,23 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 
-use crate::accounts;
-use crate::accounts::secrets::external;
-use crate::config;
-use crate::config::Config;
-use crate::error::{Error, Result};
-use crate::gcloud::properties::GcloudProperties;
-use crate::login::client::{OAuthClient, PreviousLogin};
-use crate::login::provider::LoginProvider;
-use crate::login::workforce;
-use crate::login::workforce::WorkforceLoginConfig;
-use crate::login::{LoginKind, discovery, openid};
-use crate::net::endpoint_policy::DEFAULT_UNIVERSE;
-use crate::text::printable;
-use crate::text::scopes;
-use crate::text::scopes::CLOUD_PLATFORM_SCOPE;
-use crate::tokens::broker::Broker;
-use crate::world::{World, env};
+use gauth_core::accounts;
+use gauth_core::accounts::secrets::external;
+use gauth_core::config;
+use gauth_core::config::Config;
+use gauth_core::error::{Error, Result};
+use gauth_core::gcloud::properties::GcloudProperties;
+use gauth_core::login::client::{OAuthClient, PreviousLogin};
+use gauth_core::login::provider::LoginProvider;
+use gauth_core::login::workforce;
+use gauth_core::login::workforce::WorkforceLoginConfig;
+use gauth_core::login::{LoginKind, discovery, openid};
+use gauth_core::net::endpoint_policy::DEFAULT_UNIVERSE;
+use gauth_core::text::printable;
+use gauth_core::text::scopes;
+use gauth_core::text::scopes::CLOUD_PLATFORM_SCOPE;
+use gauth_core::tokens::broker::Broker;
+use gauth_core::world::{World, env};
 
 /// Elsewhere than at Google.
 #[derive(Debug, Default, Args)]

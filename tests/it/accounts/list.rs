@@ -202,7 +202,7 @@ fn with_check_every_server_is_asked() {
 fn accounts_are_spelled_as_their_files_say() {
     let home = Home::new();
     let odd = format!("principal://iam.googleapis.com/{}/subject/x", "long/".repeat(40));
-    let name = gauth::accounts::file_name(&odd);
+    let name = gauth_core::accounts::file_name(&odd);
     let spelled = json!({"account": odd});
     home.write(
         &format!(".config/gauth/accounts/{name}"),

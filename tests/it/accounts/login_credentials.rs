@@ -37,7 +37,7 @@ fn every_kind_is_stored_under_the_name_it_has() {
         let ran = login_with_credential_file(&home, &credential, "").run();
         assert!(ran.stdout.to_lowercase().starts_with(&format!("signed in as {name}")), "{ran:?}");
         let spelled = state_json(&home)["active"].as_str().expect("a name").to_owned();
-        let file = gauth::accounts::file_name(&spelled);
+        let file = gauth_core::accounts::file_name(&spelled);
         let kept: Value =
             serde_json::from_str(&home.read(&format!(".config/gauth/accounts/{file}")))
                 .expect("JSON");

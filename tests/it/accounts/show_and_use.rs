@@ -13,7 +13,7 @@ fn one_login_is_shown_without_its_secrets() {
     let more = json!({"scopes": ["openid"], "signed_in_at": "2026-01-02T02:04:05.5Z", "later": {"x": "hunter2hunter2", "file": "/f"}, "n": 5});
     let home = home_with_logins(&[(ADA, sample_credentials::with_fields(login_json(ADA), &more))]);
     gauth_in(&home, "token").expect_request(token_response(200, token_response_body(TOKEN))).run();
-    let secret = |text: &str| gauth::text::secret::fingerprint(text.as_bytes());
+    let secret = |text: &str| gauth_core::text::secret::fingerprint(text.as_bytes());
     let (client, refresh, later) = (
         secret(sample_credentials::CLIENT_SECRET),
         secret(sample_credentials::REFRESH_TOKEN),

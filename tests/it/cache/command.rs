@@ -41,7 +41,7 @@ fn entries_are_listed_without_their_tokens() {
     assert_eq!(robot["scopes"], json!(["openid"]));
     assert_eq!(robot["expires_at"], "2026-01-02T04:04:04Z");
     assert_eq!(robot["expires_in"], 3359);
-    assert_eq!(robot["fingerprint"], gauth::text::secret::fingerprint(TOKEN.as_bytes()));
+    assert_eq!(robot["fingerprint"], gauth_core::text::secret::fingerprint(TOKEN.as_bytes()));
     assert_eq!(robot["file"].as_str().map(str::len), Some(64));
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gauth::sandbox::fixtures::{DELEGATE_ACCOUNT, DEPLOYER_ACCOUNT};
+use gauth_sandbox::fixtures::{DELEGATE_ACCOUNT, DEPLOYER_ACCOUNT};
 
 use super::killed_processes::count_uses_of;
 use super::refresh_token_rotation::{overlay_file, read_refresh_token};

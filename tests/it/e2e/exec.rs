@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process};
 
-use gauth::sandbox::fixtures::DEPLOYER_ACCOUNT;
+use gauth_sandbox::fixtures::DEPLOYER_ACCOUNT;
 
 use super::secret_exposure::run_watched;
 use super::{

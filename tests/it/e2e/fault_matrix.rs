@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gauth::sandbox::faults::FAULTS;
+use gauth_sandbox::faults::FAULTS;
 
 use super::{
     CREDENTIAL_KINDS, CredentialKind, SandboxHome, find_leaked_secret, for_each_parallel, run,

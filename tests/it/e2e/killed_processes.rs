@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use gauth::sandbox::fixtures::USER;
+use gauth_sandbox::fixtures::USER;
 
 use super::login::{PendingLogin, allow_consent, split_url};
 use super::refresh_token_rotation::{overlay_file, read_refresh_token, store_own_login};

@@ -32,10 +32,10 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use gauth::sandbox::environment::DefaultCredential;
-use gauth::sandbox::faults::Fault;
-use gauth::sandbox::{RunningSandbox, Sandbox, SandboxOptions};
-use gauth::text::secret::Secret;
+use gauth_core::text::secret::Secret;
+use gauth_sandbox::environment::DefaultCredential;
+use gauth_sandbox::faults::Fault;
+use gauth_sandbox::{RunningSandbox, Sandbox, SandboxOptions};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 

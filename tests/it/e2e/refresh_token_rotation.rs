@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use gauth::sandbox::fixtures::{GRANTED_SCOPES, USER};
+use gauth_sandbox::fixtures::{GRANTED_SCOPES, USER};
 use serde_json::Value;
 
 use super::{

@@ -3,12 +3,10 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use gauth::credentials::external_account::x509;
-use gauth::sandbox::environment::HostEnvironment;
-use gauth::sandbox::fixtures::{
-    CLIENT_ID, DEPLOYER_ACCOUNT, WORKFORCE_PROVIDER, WORKLOAD_PROVIDER,
-};
-use gauth::sandbox::{RunningSandbox, Sandbox, SandboxOptions};
+use gauth_core::credentials::external_account::x509;
+use gauth_sandbox::environment::HostEnvironment;
+use gauth_sandbox::fixtures::{CLIENT_ID, DEPLOYER_ACCOUNT, WORKFORCE_PROVIDER, WORKLOAD_PROVIDER};
+use gauth_sandbox::{RunningSandbox, Sandbox, SandboxOptions};
 use serde_json::Value;
 
 /// The sandbox, and the program in it.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gauth::world::private_file;
-use gauth::world::private_file::PrivateFileError;
+use gauth_core::world::private_file;
+use gauth_core::world::private_file::PrivateFileError;
 
 use crate::support::sample_credentials::{
     TOKEN, authorized_user, service_account_key_pem, token_response_body,

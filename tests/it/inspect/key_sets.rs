@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use gauth::jose::jwt;
-use gauth::jose::key::PrivateKey;
+use gauth_core::jose::jwt;
+use gauth_core::jose::key::PrivateKey;
 use serde_json::{Value, json};
 
 use super::{

@@ -7,8 +7,8 @@ mod report;
 
 use std::rc::Rc;
 
-use gauth::jose::jwt;
-use gauth::jose::key::PrivateKey;
+use gauth_core::jose::jwt;
+use gauth_core::jose::key::PrivateKey;
 use serde_json::{Value, json};
 
 use crate::support::{Home, MockExchange, NOW, Test, get_response, sample_credentials};

@@ -8,12 +8,12 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use gauth::error::{Error, ErrorKind, Retryable};
-use gauth::http::transport::HttpTransport;
-use gauth::net::message::{HttpRequest, HttpResponse};
-use gauth::net::transport::RootCertificates;
-use gauth::net::transport::{Http, TransportOptions};
-use gauth::net::url::Url;
+use gauth_core::error::{Error, ErrorKind, Retryable};
+use gauth_core::http::transport::HttpTransport;
+use gauth_core::net::message::{HttpRequest, HttpResponse};
+use gauth_core::net::transport::RootCertificates;
+use gauth_core::net::transport::{Http, TransportOptions};
+use gauth_core::net::url::Url;
 
 use one_shot_server::OneShotServer;
 

@@ -3,11 +3,11 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-use gauth::error::Retryable;
-use gauth::http::transport::HttpTransport;
-use gauth::net::proxy::{Proxy, ProxyScheme};
-use gauth::net::transport::{Http, TransportOptions};
-use gauth::text::secret::Secret;
+use gauth_core::error::Retryable;
+use gauth_core::http::transport::HttpTransport;
+use gauth_core::net::proxy::{Proxy, ProxyScheme};
+use gauth_core::net::transport::{Http, TransportOptions};
+use gauth_core::text::secret::Secret;
 use rustls::{ServerConnection, StreamOwned};
 
 use super::one_shot_server::{OneShotServer, read_request};

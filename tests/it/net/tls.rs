@@ -5,11 +5,11 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use gauth::error::{ErrorKind, Retryable};
-use gauth::http::transport::HttpTransport;
-use gauth::net::message::ClientCertificate;
-use gauth::net::transport::RootCertificates;
-use gauth::net::transport::{Http, TransportOptions};
+use gauth_core::error::{ErrorKind, Retryable};
+use gauth_core::http::transport::HttpTransport;
+use gauth_core::net::message::ClientCertificate;
+use gauth_core::net::transport::RootCertificates;
+use gauth_core::net::transport::{Http, TransportOptions};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use gauth::sandbox::environment::{DefaultCredential, HostEnvironment};
-use gauth::sandbox::fixtures::{
+use gauth_sandbox::environment::{DefaultCredential, HostEnvironment};
+use gauth_sandbox::fixtures::{
     CLIENT_ID, CONFIDENTIAL_CLIENT_ID, DELEGATE_ACCOUNT, DELEGATION_TARGET_ACCOUNT,
     DEPLOYER_ACCOUNT, DEVICE_CLIENT_ID, PUBLIC_CLIENT_ID, WEB_CLIENT_ID, WEB_REDIRECT_URI,
     WORKFORCE_PROVIDER,
 };
-use gauth::sandbox::{RunningSandbox, Sandbox, SandboxOptions};
+use gauth_sandbox::{RunningSandbox, Sandbox, SandboxOptions};
 use serde_json::Value;
 
 use super::sts::{ACCESS_TOKEN_TYPE, TOKEN_EXCHANGE_GRANT_TYPE};
@@ -27,7 +27,7 @@ fn exchange_status(sandbox: &RunningSandbox, file: &Value, token: &str) -> u16 {
     let fields = [
         ("grant_type", TOKEN_EXCHANGE_GRANT_TYPE),
         ("audience", text_field(file, "audience")),
-        ("scope", gauth::text::scopes::CLOUD_PLATFORM_SCOPE),
+        ("scope", gauth_core::text::scopes::CLOUD_PLATFORM_SCOPE),
         ("requested_token_type", ACCESS_TOKEN_TYPE),
         ("subject_token", token),
         ("subject_token_type", text_field(file, "subject_token_type")),
@@ -205,11 +205,11 @@ fn the_login_client_files_are_there() {
 
 #[test]
 fn every_default_credential_is_there() {
-    use clap::ValueEnum;
     let (ours, _) = start_sandbox(&[]);
     let mut named = 0;
-    for first in DefaultCredential::value_variants() {
-        let key = gauth::text::secret::Secret::new(ours.fixtures().service_account_pem.expose());
+    for first in &DefaultCredential::ALL {
+        let key =
+            gauth_core::text::secret::Secret::new(ours.fixtures().service_account_pem.expose());
         let options = SandboxOptions {
             key: Some(key),
             default_credential: *first,
@@ -224,7 +224,7 @@ fn every_default_credential_is_there() {
             }
         }
     }
-    assert_eq!(named, DefaultCredential::value_variants().len() - 3 + 1);
+    assert_eq!(named, DefaultCredential::ALL.len() - 3 + 1);
 }
 
 #[cfg(unix)]

@@ -2,10 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use gauth::jose::jwt;
-use gauth::sandbox::RunningSandbox;
-use gauth::sandbox::external_identities::{AWS_ROLE, AWS_ZONE};
-use gauth::sandbox::fixtures::WORKLOAD_PROVIDER;
+use gauth_core::jose::jwt;
+use gauth_sandbox::RunningSandbox;
+use gauth_sandbox::external_identities::{AWS_ROLE, AWS_ZONE};
+use gauth_sandbox::fixtures::WORKLOAD_PROVIDER;
 use serde_json::Value;
 
 use super::{

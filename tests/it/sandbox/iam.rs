@@ -2,13 +2,13 @@
 
 use std::sync::atomic::Ordering;
 
-use gauth::jose::jwt;
-use gauth::sandbox::RunningSandbox;
-use gauth::sandbox::fixtures::{
+use gauth_core::jose::jwt;
+use gauth_core::text::scopes::CLOUD_PLATFORM_SCOPE;
+use gauth_sandbox::RunningSandbox;
+use gauth_sandbox::fixtures::{
     DELEGATE_ACCOUNT, DELEGATION_TARGET_ACCOUNT, DEPLOYER_ACCOUNT, FORBIDDEN_ACCOUNT,
     SERVICE_ACCOUNT, USER,
 };
-use gauth::text::scopes::CLOUD_PLATFORM_SCOPE;
 use serde_json::{Value, json};
 
 use super::sts::{ACCESS_TOKEN_TYPE, TOKEN_EXCHANGE_GRANT_TYPE, introspect};

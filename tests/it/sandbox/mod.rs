@@ -19,14 +19,14 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use gauth::jose::jwt;
-use gauth::jose::key::{PrivateKey, PublicKey};
-use gauth::sandbox::faults::{FAULTS, Fault};
-use gauth::sandbox::fixtures::{CLIENT_ID, EMAIL_SCOPE, SERVICE_ACCOUNT, USER};
-use gauth::sandbox::{ROUTES, RunningSandbox, Sandbox, SandboxOptions};
-use gauth::text::scopes::CLOUD_PLATFORM_SCOPE;
-use gauth::text::secret::Secret;
-use gauth::world::clock::Clock;
+use gauth_core::jose::jwt;
+use gauth_core::jose::key::{PrivateKey, PublicKey};
+use gauth_core::text::scopes::CLOUD_PLATFORM_SCOPE;
+use gauth_core::text::secret::Secret;
+use gauth_core::world::clock::Clock;
+use gauth_sandbox::faults::{FAULTS, Fault};
+use gauth_sandbox::fixtures::{CLIENT_ID, EMAIL_SCOPE, SERVICE_ACCOUNT, USER};
+use gauth_sandbox::{ROUTES, RunningSandbox, Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 
 /// A clock that is set by hand.

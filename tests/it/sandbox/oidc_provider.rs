@@ -2,14 +2,14 @@
 
 use std::sync::atomic::Ordering;
 
-use gauth::jose::jwks::Jwks;
-use gauth::jose::jwt;
-use gauth::sandbox::RunningSandbox;
-use gauth::sandbox::fixtures::{
+use gauth_core::jose::jwks::Jwks;
+use gauth_core::jose::jwt;
+use gauth_core::text::scopes::CLOUD_PLATFORM_SCOPE;
+use gauth_sandbox::RunningSandbox;
+use gauth_sandbox::fixtures::{
     CLIENT_ID, CONFIDENTIAL_CLIENT_ID, PUBLIC_CLIENT_ID, USER, WORKFORCE_PROVIDER,
     WORKLOAD_PROVIDER,
 };
-use gauth::text::scopes::CLOUD_PLATFORM_SCOPE;
 use serde_json::Value;
 
 use super::sign_in::{REDIRECT_URI, VERIFIER, authorization_url};

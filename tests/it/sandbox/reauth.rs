@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use gauth::sandbox::RunningSandbox;
+use gauth_sandbox::RunningSandbox;
 use serde_json::{Value, json};
 
 use super::{

@@ -4,12 +4,12 @@ use std::sync::atomic::Ordering;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use gauth::jose::jwt;
-use gauth::sandbox::RunningSandbox;
-use gauth::sandbox::fixtures::{
+use gauth_core::jose::jwt;
+use gauth_core::text::scopes::CLOUD_PLATFORM_SCOPE;
+use gauth_sandbox::RunningSandbox;
+use gauth_sandbox::fixtures::{
     CLIENT_ID, DEVICE_CLIENT_ID, EMAIL_SCOPE, OTHER_USER, USER, WEB_CLIENT_ID, WEB_REDIRECT_URI,
 };
-use gauth::text::scopes::CLOUD_PLATFORM_SCOPE;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 

@@ -4,13 +4,13 @@ use std::sync::atomic::Ordering;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use gauth::net::aws_sigv4;
-use gauth::net::aws_sigv4::AwsCredentials;
-use gauth::net::url::Url;
-use gauth::sandbox::RunningSandbox;
-use gauth::sandbox::external_identities::{AWS_ARN, WORKLOAD_SUBJECT};
-use gauth::sandbox::fixtures::{CLIENT_ID, USER, WORKFORCE_PROVIDER, WORKLOAD_PROVIDER};
-use gauth::text::scopes::CLOUD_PLATFORM_SCOPE;
+use gauth_core::net::aws_sigv4;
+use gauth_core::net::aws_sigv4::AwsCredentials;
+use gauth_core::net::url::Url;
+use gauth_core::text::scopes::CLOUD_PLATFORM_SCOPE;
+use gauth_sandbox::RunningSandbox;
+use gauth_sandbox::external_identities::{AWS_ARN, WORKLOAD_SUBJECT};
+use gauth_sandbox::fixtures::{CLIENT_ID, USER, WORKFORCE_PROVIDER, WORKLOAD_PROVIDER};
 use serde_json::{Value, json};
 
 use super::{
@@ -362,7 +362,7 @@ fn unknown_aws_keys_are_refused() {
     let (sandbox, _) = start_sandbox(&[]);
     let aws = &sandbox.fixtures().external.aws_keys;
     let url = "https://sts.us-east-2.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15";
-    let secret = |text: &str| gauth::text::secret::Secret::new(text);
+    let secret = |text: &str| gauth_core::text::secret::Secret::new(text);
     let id = || aws.access_key_id.clone();
     let real = || secret(aws.secret_access_key.expose());
     let session = || Some(secret(aws.session_token.as_ref().unwrap().expose()));

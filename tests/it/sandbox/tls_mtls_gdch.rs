@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gauth::jose::jwt;
-use gauth::jose::key::PrivateKey;
-use gauth::sandbox::RunningSandbox;
-use gauth::sandbox::external_identities::{GDCH_PROJECT, GDCH_SERVICE_IDENTITY_NAME};
-use gauth::sandbox::fixtures::WORKLOAD_PROVIDER;
-use gauth::text::scopes::CLOUD_PLATFORM_SCOPE;
+use gauth_core::jose::jwt;
+use gauth_core::jose::key::PrivateKey;
+use gauth_core::text::scopes::CLOUD_PLATFORM_SCOPE;
+use gauth_sandbox::RunningSandbox;
+use gauth_sandbox::external_identities::{GDCH_PROJECT, GDCH_SERVICE_IDENTITY_NAME};
+use gauth_sandbox::fixtures::WORKLOAD_PROVIDER;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};

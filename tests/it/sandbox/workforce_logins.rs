@@ -1,9 +1,9 @@
 //! Logins by way of a workforce pool: refreshed, looked at, ended; and none of it at Google accounts' doors.
 
-use gauth::sandbox::RunningSandbox;
-use gauth::sandbox::admitted::AdmittedCredential;
-use gauth::sandbox::fixtures::{CLIENT_ID, USER};
-use gauth::sandbox::{Sandbox, SandboxOptions};
+use gauth_sandbox::RunningSandbox;
+use gauth_sandbox::admitted::AdmittedCredential;
+use gauth_sandbox::fixtures::{CLIENT_ID, USER};
+use gauth_sandbox::{Sandbox, SandboxOptions};
 
 use super::sts::introspect;
 use super::{
@@ -163,7 +163,7 @@ fn an_admitted_workforce_login_is_accepted() {
         panic!("another kind");
     };
     let (ours, _) = start_sandbox(&[]);
-    let key = gauth::text::secret::Secret::new(ours.fixtures().service_account_pem.expose());
+    let key = gauth_core::text::secret::Secret::new(ours.fixtures().service_account_pem.expose());
     let options =
         SandboxOptions { key: Some(key), admitted: vec![guest], ..SandboxOptions::default() };
     let sandbox = Sandbox::start(options).unwrap();

@@ -13,12 +13,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use gauth::cli;
-use gauth::world::World;
-use gauth::world::clock::Clock;
-use gauth::world::env::Env;
-use gauth::world::folders::Folders;
-use gauth::world::streams::Streams;
-use gauth::world::terminal::{ScriptedInput, Terminal};
+use gauth_core::world::World;
+use gauth_core::world::clock::Clock;
+use gauth_core::world::env::Env;
+use gauth_core::world::folders::Folders;
+use gauth_core::world::streams::Streams;
+use gauth_core::world::terminal::{ScriptedInput, Terminal};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -424,7 +424,7 @@ impl Test {
         let mut folders = Folders::from_env(&env);
         folders.system_root = home.path("root");
         let mut terminal = Terminal::captured(stderr);
-        let columns = env.text(&gauth::world::env::COLUMNS).expect("text");
+        let columns = env.text(&gauth_core::world::env::COLUMNS).expect("text");
         terminal.width = columns.map_or(80, |columns| columns.parse().expect("a number"));
         let input = Box::new(std::io::Cursor::new(self.stdin.clone()));
         let mut streams = Streams::from_parts(input, Box::new(stdout));

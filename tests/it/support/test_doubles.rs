@@ -7,13 +7,13 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use gauth::error::{Error, Result, Retryable};
-use gauth::net::message::{
+use gauth_core::error::{Error, Result, Retryable};
+use gauth_core::net::message::{
     ClientCertificate, HttpHeaderValue, HttpMethod, HttpRequest, HttpResponse, RetryPolicy,
 };
-use gauth::net::transport::{Http, TransportOptions};
-use gauth::world::clock::Clock;
-use gauth::world::random::Random;
+use gauth_core::net::transport::{Http, TransportOptions};
+use gauth_core::world::clock::Clock;
+use gauth_core::world::random::Random;
 use serde_json::Value as Json;
 use zeroize::Zeroizing;
 

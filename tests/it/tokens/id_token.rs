@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use gauth::jose::jwt;
-use gauth::jose::key::PrivateKey;
+use gauth_core::jose::jwt;
+use gauth_core::jose::key::PrivateKey;
 use serde_json::{Value, json};
 
 use crate::support::sample_credentials::{

@@ -81,7 +81,7 @@ fn a_service_account_key_that_impersonates_requests_only_the_iam_scope() {
         .expect_request(iam_success())
         .run();
     let assertion = ran.requests[0].form_field("assertion");
-    let claims = gauth::jose::jwt::decode(assertion).expect("a JWT").claims;
+    let claims = gauth_core::jose::jwt::decode(assertion).expect("a JWT").claims;
     assert_eq!(claims["scope"], "https://www.googleapis.com/auth/iam");
     let expected = json!({"delegates": null, "scope": ["openid"], "lifetime": "3600s"});
     assert_eq!(ran.requests[1].json(), expected);

@@ -2,8 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use gauth::jose::jwt;
-use gauth::jose::key::PrivateKey;
+use gauth_core::jose::jwt;
+use gauth_core::jose::key::PrivateKey;
 use serde_json::{Map, Value, json};
 
 use super::token_test;

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use gauth::jose::jwt;
-use gauth::jose::key::PrivateKey;
+use gauth_core::jose::jwt;
+use gauth_core::jose::key::PrivateKey;
 use serde_json::{Value, json};
 
 use super::token_test;
@@ -161,7 +161,8 @@ fn gdch_gets_an_assertion_signed_by_the_service_identity_key() {
     assert_eq!(body, expected);
     let parts = jwt::decode(assertion.as_str().expect("text")).expect("a JWT");
     let pem = gdch_service_account()["private_key"].as_str().expect("a key").to_owned();
-    let key = PrivateKey::any_from_secret(&gauth::text::secret::Secret::new(pem)).expect("the key");
+    let key =
+        PrivateKey::any_from_secret(&gauth_core::text::secret::Secret::new(pem)).expect("the key");
     assert!(key.public_key().verifies(parts.signing_input, &parts.signature), "the signature");
     assert_eq!(parts.signature.len(), 64);
     let id = gdch_service_account()["private_key_id"].clone();

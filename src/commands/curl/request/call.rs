@@ -5,9 +5,9 @@ use std::ffi::{OsStr, OsString};
 use crate::commands::curl::request::destination::parse_destination;
 use crate::commands::curl::request::options;
 use crate::commands::curl::request::options::{CurlOption, OptionEffect};
-use crate::error::{Error, Result};
-use crate::net::url::{Scheme, Url};
-use crate::text::printable;
+use gauth_core::error::{Error, Result};
+use gauth_core::net::url::{Scheme, Url};
+use gauth_core::text::printable;
 
 /// More groups than this are no command line that somebody means.
 const MAX_GROUPS: usize = 100;

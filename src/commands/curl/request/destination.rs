@@ -1,10 +1,10 @@
 //! Which hosts may get which token.
 
-use crate::error::{Error, Result};
-use crate::net::endpoint_policy;
-use crate::net::endpoint_policy::DEFAULT_UNIVERSE;
-use crate::net::url::{Scheme, Url};
-use crate::text::printable;
+use gauth_core::error::{Error, Result};
+use gauth_core::net::endpoint_policy;
+use gauth_core::net::endpoint_policy::DEFAULT_UNIVERSE;
+use gauth_core::net::url::{Scheme, Url};
+use gauth_core::text::printable;
 
 /// Which token a call is to have.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use crate::commands::curl::request::call::CurlInvocation;
 use crate::commands::curl::request::destination::CurlTokenKind;
-use crate::text::duration;
-use crate::text::{printable, secret};
-use crate::tokens::Token;
+use gauth_core::text::duration;
+use gauth_core::text::{printable, secret};
+use gauth_core::tokens::Token;
 
 /// One paragraph for each URL: method, URL, headers; the token as a fingerprint.
 pub fn dry_run(

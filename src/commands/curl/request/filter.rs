@@ -1,6 +1,6 @@
 //! What curl says of a request, without the token in it.
 
-use crate::text::secret;
+use gauth_core::text::secret;
 
 /// Reads curl's standard error line by line.
 #[derive(Debug, Default)]
@@ -71,7 +71,7 @@ fn redact_bearer(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::secret::Secret;
+    use gauth_core::text::secret::Secret;
 
     fn filtered(text: &str) -> (String, bool) {
         let mut filter = StderrFilter::default();

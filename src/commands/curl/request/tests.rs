@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use crate::commands::curl::request::{
     CurlTokenKind, DestinationPolicy, choose_token_kind, parse_args,
 };
-use crate::error::{Error, ErrorKind};
+use gauth_core::error::{Error, ErrorKind};
 
 fn split_args(line: &str) -> Vec<OsString> {
     line.split(' ').map(OsString::from).collect()

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{ArgAction, Command};
 
 use crate::commands::curl::request::options;
-use crate::error::{Error, Result};
+use gauth_core::error::{Error, Result};
 
 /// Puts `--` between gauth's flags and curl's words, unless it is there. The first word is the command's name.
 /// Every flag of gauth's is long here: a single dash is curl's.

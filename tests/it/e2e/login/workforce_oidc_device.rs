@@ -65,7 +65,7 @@ fn a_workforce_pool_user_signs_in() {
     // gcloud's client, where no file is named.
     command
         .env_remove("GAUTH_CLIENT_ID_FILE")
-        .env("CLOUDSDK_AUTH_CLIENT_ID", gauth::sandbox::fixtures::CLIENT_ID)
+        .env("CLOUDSDK_AUTH_CLIENT_ID", gauth_sandbox::fixtures::CLIENT_ID)
         .env("CLOUDSDK_AUTH_CLIENT_SECRET", stage.sandbox.fixtures().client_secret.expose());
     let login = stage.start_login(command);
     let asked = query_parameters(&login.authorization_url);

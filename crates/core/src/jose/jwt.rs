@@ -1,0 +1,279 @@
+//! JSON Web Tokens (RFC 7519) signed with RS256 or ES256 (RFC 7515), made and taken apart.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+
+use crate::jose::key::PrivateKey;
+use crate::text::bearer_token::MAX_TOKEN_CHARS;
+use crate::text::json;
+use crate::text::printable;
+use crate::text::secret::Secret;
+
+/// The longest life of an assertion, in seconds: Google refuses more.
+pub const MAX_ASSERTION_LIFETIME_SECONDS: i64 = 3600;
+
+/// How far `iat` lies back, in seconds, so that a clock a little ahead is no reason to be refused.
+pub const IAT_BACKDATE_SECONDS: i64 = 10;
+
+/// The JOSE header, in the order in which it is written.
+#[derive(Debug, Serialize)]
+pub struct JoseHeader<'a> {
+    /// `RS256` or `ES256`, as the key is.
+    pub alg: &'a str,
+    /// Always `JWT`.
+    pub typ: &'a str,
+    /// Which key of the account signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kid: Option<&'a str>,
+}
+
+/// The claims gauth makes, in the order in which they are written.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Claims<'a> {
+    /// Who says so.
+    pub iss: &'a str,
+    /// On whose behalf.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub: Option<&'a str>,
+    /// What for, separated by spaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<&'a str>,
+    /// Whom the ID token asked for with this assertion is meant for (Google's own claim).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_audience: Option<&'a str>,
+    /// For whom.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aud: Option<&'a str>,
+    /// Since when, in Unix seconds.
+    pub iat: i64,
+    /// Until when, in Unix seconds.
+    pub exp: i64,
+}
+
+/// Signs header and claims, both written compactly.
+///
+/// # Errors
+/// When the key cannot sign.
+pub fn sign(
+    key: &PrivateKey,
+    kid: Option<&str>,
+    claims: &impl Serialize,
+) -> Result<Secret, String> {
+    let header = JoseHeader { alg: key.algorithm(), typ: "JWT", kid };
+    sign_with_header(key, &header, claims)
+}
+
+/// Signs any header and claims, for those who need another header. Its `alg` must be the key's.
+///
+/// # Errors
+/// When they cannot be written as JSON or the key cannot sign.
+pub fn sign_with_header(
+    key: &PrivateKey,
+    header: &impl Serialize,
+    claims: &impl Serialize,
+) -> Result<Secret, String> {
+    let json_error = |error: serde_json::Error| error.to_string();
+    let header = URL_SAFE_NO_PAD.encode(serde_json::to_vec(header).map_err(json_error)?);
+    let claims = URL_SAFE_NO_PAD.encode(serde_json::to_vec(claims).map_err(json_error)?);
+    let message = format!("{header}.{claims}");
+    let signature = key.sign(message.as_bytes())?;
+    Ok(Secret::new(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))))
+}
+
+/// A JWT taken apart, its signature not yet looked at.
+#[derive(Debug)]
+pub struct UnverifiedJwt<'a> {
+    /// The JOSE header, a JSON object.
+    pub header: serde_json::Map<String, serde_json::Value>,
+    /// The claims, a JSON object.
+    pub claims: serde_json::Map<String, serde_json::Value>,
+    /// What the signature is over.
+    pub signing_input: &'a [u8],
+    /// The signature's bytes.
+    pub signature: Vec<u8>,
+}
+
+/// Takes a compact JWT apart. Its length is bounded before anything is decoded.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence that begins with "the token".
+pub fn decode(token: &str) -> Result<UnverifiedJwt<'_>, &'static str> {
+    if token.len() > MAX_TOKEN_CHARS {
+        return Err("is longer than 16384 characters");
+    }
+    let mut segments = token.splitn(4, '.');
+    let (Some(header), Some(claims), Some(signature), None) =
+        (segments.next(), segments.next(), segments.next(), segments.next())
+    else {
+        return Err("does not have three segments");
+    };
+    let decode_segment = |text: &str| {
+        URL_SAFE_NO_PAD
+            .decode(text.trim_end_matches('='))
+            .map_err(|_| "has a segment that is not base64url")
+    };
+    // A name twice is read differently by different readers (RFC 7519, 4), so by this one not at all.
+    let object = |text: &str| {
+        json::parse_object(&decode_segment(text)?).map_err(|what| {
+            match what.starts_with(json::DUPLICATE_KEY_PREFIX) {
+                true => "says something twice in its header or claims",
+                false => "has a segment that is not a JSON object",
+            }
+        })
+    };
+    Ok(UnverifiedJwt {
+        header: object(header)?,
+        claims: object(claims)?,
+        signing_input: &token.as_bytes()[..header.len() + 1 + claims.len()],
+        signature: decode_segment(signature)?,
+    })
+}
+
+/// The same of a token in custody.
+///
+/// # Errors
+/// As [`parts`].
+pub fn decode_secret(token: &Secret) -> Result<UnverifiedJwt<'_>, &'static str> {
+    decode(token.expose())
+}
+
+/// Whether a token is meant to be a JWT, good or not: it begins as base64url of `{` does, or has three segments. An
+/// access token of Google's has one to three, and begins in its own way.
+pub fn looks_like_jwt(token: &Secret) -> bool {
+    let text = token.expose();
+    let starts_like_json = text.as_bytes().first() == Some(&b'e')
+        && text.as_bytes().get(1).is_some_and(|byte| b"wxyz0123456789-_".contains(byte));
+    !text.starts_with("ya29.") && (starts_like_json || text.matches('.').count() >= 2)
+}
+
+/// Who made a JWT and whom it is for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IssuerAndAudiences {
+    /// `iss`, made printable.
+    pub issuer: String,
+    /// Every `aud`, made printable.
+    pub audiences: Vec<String>,
+}
+
+impl std::fmt::Display for IssuerAndAudiences {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "issuer {}, audience {}", self.issuer, self.audiences.join(" and "))
+    }
+}
+
+/// Who made a JWT and whom it is for, by its own word; its signature is not looked at. `None`: it is no JWT.
+pub fn issuer_and_audiences(token: &Secret) -> Option<IssuerAndAudiences> {
+    let claims = decode(token.expose()).ok()?.claims;
+    let text = |value: &serde_json::Value| value.as_str().map(printable::text);
+    let audiences = match claims.get("aud") {
+        Some(serde_json::Value::Array(list)) => list.iter().filter_map(text).collect(),
+        one => one.and_then(text).into_iter().collect(),
+    };
+    Some(IssuerAndAudiences {
+        issuer: claims.get("iss").and_then(text).unwrap_or_default(),
+        audiences,
+    })
+}
+
+/// When a JWT ends by its own word, in Unix seconds; its signature is not looked at.
+pub fn expiry(token: &Secret) -> Option<i64> {
+    decode(token.expose()).ok()?.claims.get("exp")?.as_i64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    #[test]
+    fn the_published_rs256_vectors_come_out_byte_for_byte() {
+        let vectors: Value =
+            serde_json::from_str(include_str!("../../../../tests/data/vectors.json"))
+                .expect("vectors");
+        let file: Value = serde_json::from_str(include_str!(
+            "../../../../tests/data/credentials/service_account.json"
+        ))
+        .expect("sample");
+        let key =
+            PrivateKey::rsa_from_pem(file["private_key"].as_str().expect("pem")).expect("key");
+        for case in vectors["rs256"].as_array().expect("cases") {
+            let claims = &case["claims"];
+            let text = |name: &str| claims[name].as_str();
+            let claims = Claims {
+                iss: text("iss").expect("iss"),
+                sub: text("sub"),
+                scope: text("scope"),
+                target_audience: text("target_audience"),
+                aud: text("aud"),
+                iat: claims["iat"].as_i64().expect("iat"),
+                exp: claims["exp"].as_i64().expect("exp"),
+            };
+            let jwt = sign(&key, case["header"]["kid"].as_str(), &claims).expect("jwt");
+            assert_eq!(jwt.expose(), case["jwt"], "{}", case["name"]);
+            let decoded = decode(jwt.expose()).expect("parts");
+            assert!(key.public_key().verifies(decoded.signing_input, &decoded.signature));
+        }
+    }
+
+    #[test]
+    fn the_published_es256_vector_verifies_and_one_signed_here_does_too() {
+        let vectors: Value =
+            serde_json::from_str(include_str!("../../../../tests/data/vectors.json"))
+                .expect("vectors");
+        let file =
+            include_str!("../../../../tests/data/credentials/gdch_service_account.json").as_bytes();
+        let mut file = crate::text::json::JsonFields::new(
+            crate::text::json::parse_object(file).expect("sample"),
+        );
+        let pem = file.required_secret("private_key").expect("pem");
+        let kid = file.required("private_key_id").expect("kid");
+        let key = PrivateKey::any_from_secret(&pem).expect("key");
+
+        let case = &vectors["es256_verify_only"];
+        let published = case["jwt"].as_str().expect("jwt");
+        let decoded = decode(published).expect("parts");
+        assert!(key.public_key().verifies(decoded.signing_input, &decoded.signature));
+        assert!(!key.public_key().verifies(&decoded.signing_input[1..], &decoded.signature));
+
+        let text = |name: &str| case["claims"][name].as_str();
+        let claims = Claims {
+            iss: text("iss").expect("iss"),
+            sub: text("sub"),
+            aud: text("aud"),
+            iat: case["claims"]["iat"].as_i64().expect("iat"),
+            exp: case["claims"]["exp"].as_i64().expect("exp"),
+            ..Claims::default()
+        };
+        let signed = sign(&key, Some(&kid), &claims).expect("jwt");
+        let ours = super::decode(signed.expose()).expect("parts");
+        // All but the signature, which is another one: the published one was made with a random nonce.
+        assert_eq!(ours.signing_input, decoded.signing_input);
+        assert!(key.public_key().verifies(ours.signing_input, &ours.signature));
+    }
+
+    #[test]
+    fn issuer_and_audiences_are_read_from_a_jwt() {
+        let jwt = |claims: &str| {
+            Secret::new(format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims.as_bytes())))
+        };
+        let described =
+            |claims: &str| issuer_and_audiences(&jwt(claims)).map(|address| address.to_string());
+        assert_eq!(
+            described(r#"{"iss":"https://ci.example","aud":["a","b\n"]}"#).as_deref(),
+            Some("issuer https://ci.example, audience a and b\\n")
+        );
+        assert_eq!(described(r#"{"aud":"a"}"#).as_deref(), Some("issuer , audience a"));
+        assert_eq!(issuer_and_audiences(&jwt("{}")), Some(IssuerAndAudiences::default()));
+        assert_eq!(issuer_and_audiences(&Secret::new("no JWT")), None);
+    }
+
+    #[test]
+    fn malformed_tokens_are_refused_early() {
+        for token in ["", "a", "a.b", "a.b.c.d", "!.e30.e30", "e30.W10.e30", "e30.e30.!"] {
+            assert!(decode(token).is_err(), "{token}");
+        }
+        assert!(decode(&".".repeat(10_000)).is_err());
+        assert!(decode(&"x".repeat(MAX_TOKEN_CHARS + 1)).is_err());
+    }
+}

@@ -1,0 +1,285 @@
+//! Credential files of those who come in through STS or act as a service account, and what these files name.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::external_identities::{GDCH_PROJECT, GDCH_SERVICE_IDENTITY_NAME};
+use crate::fixtures::{
+    CLIENT_ID, DELEGATE_ACCOUNT, DELEGATION_TARGET_ACCOUNT, DEPLOYER_ACCOUNT, PROJECT,
+    WORKFORCE_PROVIDER, WORKLOAD_PROVIDER,
+};
+use crate::folder::{
+    authorized_user_json, service_account_json, write_executable, write_file, write_json,
+};
+use crate::{SandboxState, gdch, iam, shell_quoted};
+use gauth_core::error::{Error, Result};
+
+/// An OIDC token in a text file.
+pub(crate) const FILE_SOURCED_CONFIG_FILE: &str = "external_account_file.json";
+/// Keys of a machine at AWS.
+pub(crate) const AWS_CONFIG_FILE: &str = "external_account_aws.json";
+/// A program that prints an OIDC token.
+pub(crate) const EXECUTABLE_CONFIG_FILE: &str = "external_account_executable.json";
+/// A client certificate.
+pub(crate) const X509_CONFIG_FILE: &str = "external_account_x509.json";
+/// A person's OIDC token in a text file.
+pub(crate) const WORKFORCE_CONFIG_FILE: &str = "external_account_workforce.json";
+/// A person's login by way of the workforce pool.
+pub(crate) const WORKFORCE_LOGIN_FILE: &str = "external_account_authorized_user.json";
+/// The person, acting as a service account.
+pub(crate) const IMPERSONATED_SERVICE_ACCOUNT_FILE: &str = "impersonated_service_account.json";
+/// The service account of a distributed cloud.
+pub(crate) const GDCH_SERVICE_ACCOUNT_FILE: &str = "gdch_service_account.json";
+/// The certificate to trust for TLS.
+pub(crate) const CA_CERTIFICATE_FILE: &str = "ca.pem";
+
+const JWT_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
+const ID_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:id_token";
+const SAML2_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:saml2";
+const AWS4_REQUEST_TOKEN_TYPE: &str = "urn:ietf:params:aws:token-type:aws4_request";
+const MTLS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:mtls";
+
+/// Where files of the folder are, as other files name them.
+struct FolderPaths<'a>(&'a Path);
+
+impl FolderPaths<'_> {
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.path(name).to_string_lossy().into_owned()
+    }
+}
+
+/// Writes all of them.
+pub(super) fn write_credential_files(folder: &Path, state: &SandboxState) -> Result<()> {
+    let paths = FolderPaths(folder);
+    write_subject_tokens(&paths, state)?;
+    write_certificates(&paths, state)?;
+    let workload = |kind: &str, source: Value| workload_config(state, kind, source);
+    let workforce = |source: &str| workforce_config(state, json!({ "file": paths.text(source) }));
+    let file = || workload(JWT_TOKEN_TYPE, json!({ "file": paths.text("subject_token.txt") }));
+    let mut with_client = workforce("workforce_token.txt");
+    with_client["client_id"] = CLIENT_ID.into();
+    with_client["client_secret"] = state.fixtures.client_secret.expose().into();
+    let mut with_user_project = workforce("workforce_token.txt");
+    with_user_project["workforce_pool_user_project"] = PROJECT.into();
+    let mut impersonating = file();
+    impersonating["service_account_impersonation_url"] =
+        impersonation_url(state, DEPLOYER_ACCOUNT).into();
+    for (name, value) in [
+        (FILE_SOURCED_CONFIG_FILE, file()),
+        ("external_account_json.json", workload(JWT_TOKEN_TYPE, json_file_source(&paths))),
+        ("external_account_url.json", workload(JWT_TOKEN_TYPE, url_source(state))),
+        (
+            "external_account_saml.json",
+            workload(SAML2_TOKEN_TYPE, json!({ "file": paths.text("saml_response.txt") })),
+        ),
+        (AWS_CONFIG_FILE, workload(AWS4_REQUEST_TOKEN_TYPE, aws_source(state))),
+        (
+            EXECUTABLE_CONFIG_FILE,
+            workload(JWT_TOKEN_TYPE, executable_source(&paths.path(SUBJECT_TOKEN_SCRIPT))),
+        ),
+        (X509_CONFIG_FILE, x509_config(&paths, state)),
+        (WORKFORCE_CONFIG_FILE, with_user_project),
+        ("external_account_workforce_client.json", with_client),
+        ("external_account_impersonated.json", impersonating),
+        (WORKFORCE_LOGIN_FILE, workforce_login_json(state)),
+        (
+            IMPERSONATED_SERVICE_ACCOUNT_FILE,
+            impersonated_service_account_json(
+                state,
+                DEPLOYER_ACCOUNT,
+                &[],
+                authorized_user_json(state),
+            ),
+        ),
+        (
+            "impersonated_delegates.json",
+            impersonated_service_account_json(
+                state,
+                DELEGATION_TARGET_ACCOUNT,
+                &[DELEGATE_ACCOUNT],
+                service_account_json(state),
+            ),
+        ),
+        (GDCH_SERVICE_ACCOUNT_FILE, gdch_service_account_json(&paths, state)),
+    ] {
+        write_json(&paths.path(name), &value)?;
+    }
+    Ok(())
+}
+
+/// The program that prints a subject token.
+const SUBJECT_TOKEN_SCRIPT: &str = "subject_token.sh";
+
+fn write_subject_tokens(paths: &FolderPaths, state: &SandboxState) -> Result<()> {
+    let signing_error = |what: String| Error::unexpected(format!("the sandbox's issuer {what}"));
+    let (external, now) = (&state.fixtures.external, state.now());
+    let workload = external.workload_token(WORKLOAD_PROVIDER, now).map_err(signing_error)?;
+    let workforce = external.workforce_token(now).map_err(signing_error)?;
+    write_file(&paths.path("subject_token.txt"), workload.expose().as_bytes())?;
+    write_json(&paths.path("subject_token.json"), &json!({ "id_token": workload.expose() }))?;
+    write_file(&paths.path("workforce_token.txt"), workforce.expose().as_bytes())?;
+    write_file(&paths.path("saml_response.txt"), external.saml_response.expose().as_bytes())?;
+    let response = json!({
+        "version": 1,
+        "success": true,
+        "token_type": JWT_TOKEN_TYPE,
+        "id_token": workload.expose(),
+        "expiration_time": now + crate::external_identities::SUBJECT_TOKEN_LIFETIME_SECONDS,
+    });
+    write_executable(&paths.path(SUBJECT_TOKEN_SCRIPT), subject_token_script(&response).as_bytes())
+}
+
+/// Prints the response to those who say what they want it for, as they must.
+fn subject_token_script(response: &Value) -> String {
+    let refusal = json!({
+        "version": 1,
+        "success": false,
+        "code": "400",
+        "message": "the variables GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE and _TOKEN_TYPE do not fit",
+    });
+    let quoted = |value: &Value| shell_quoted(&value.to_string().into());
+    format!(
+        "#!/bin/sh\n\
+         if [ \"$GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE\" = '{WORKLOAD_PROVIDER}' ] &&\n\
+         \t[ \"$GOOGLE_EXTERNAL_ACCOUNT_TOKEN_TYPE\" = '{JWT_TOKEN_TYPE}' ]; then\n\
+         \tprintf '%s\\n' {}\n\
+         else\n\
+         \tprintf '%s\\n' {}\n\
+         fi\n",
+        quoted(response),
+        quoted(&refusal)
+    )
+}
+
+fn write_certificates(paths: &FolderPaths, state: &SandboxState) -> Result<()> {
+    let certificates = &state.certificates;
+    write_file(&paths.path(CA_CERTIFICATE_FILE), certificates.ca_pem.as_bytes())?;
+    write_file(&paths.path("client.pem"), certificates.client_certificate_pem.as_bytes())?;
+    write_file(&paths.path("client.key"), certificates.client_key_pem.expose().as_bytes())?;
+    let key_pair =
+        json!({ "cert_path": paths.text("client.pem"), "key_path": paths.text("client.key") });
+    let config = json!({ "version": 1, "cert_configs": { "workload": key_pair }, "libs": {} });
+    write_json(&paths.path("certificate_config.json"), &config)
+}
+
+fn workload_config(state: &SandboxState, subject_token_type: &str, source: Value) -> Value {
+    external_account_config(&state.url, WORKLOAD_PROVIDER, subject_token_type, source)
+}
+
+fn workforce_config(state: &SandboxState, source: Value) -> Value {
+    external_account_config(&state.url, WORKFORCE_PROVIDER, ID_TOKEN_TYPE, source)
+}
+
+fn external_account_config(
+    url: &str,
+    audience: &str,
+    subject_token_type: &str,
+    source: Value,
+) -> Value {
+    json!({
+        "type": "external_account",
+        "universe_domain": "googleapis.com",
+        "audience": audience,
+        "subject_token_type": subject_token_type,
+        "token_url": format!("{url}/v1/token"),
+        "token_info_url": format!("{url}/v1/introspect"),
+        "credential_source": source,
+    })
+}
+
+fn json_file_source(paths: &FolderPaths) -> Value {
+    json!({
+        "file": paths.text("subject_token.json"),
+        "format": { "type": "json", "subject_token_field_name": "id_token" },
+    })
+}
+
+fn url_source(state: &SandboxState) -> Value {
+    let secret = state.fixtures.external.runner_secret.expose();
+    json!({
+        "url": format!("{}/subject.json", state.url),
+        "headers": { "Authorization": format!("Bearer {secret}") },
+        "format": { "type": "json", "subject_token_field_name": "value" },
+    })
+}
+
+fn aws_source(state: &SandboxState) -> Value {
+    let root = format!("{}/latest", state.url);
+    let sts = "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15";
+    json!({
+        "environment_id": "aws1",
+        "region_url": format!("{root}/meta-data/placement/availability-zone"),
+        "url": format!("{root}/meta-data/iam/security-credentials"),
+        "regional_cred_verification_url": sts,
+        "imdsv2_session_token_url": format!("{root}/api/token"),
+    })
+}
+
+fn executable_source(script: &Path) -> Value {
+    // Some clients know no quotes: only odd names are put in them.
+    let name = script.to_string_lossy();
+    let is_plain = name.chars().all(|c| c.is_alphanumeric() || "/._-+:\\".contains(c));
+    let command = if is_plain { name.into_owned() } else { shell_quoted(&script.into()) };
+    json!({ "executable": { "command": command, "timeout_millis": 5000 } })
+}
+
+fn x509_config(paths: &FolderPaths, state: &SandboxState) -> Value {
+    let source = json!({ "certificate": {
+        "certificate_config_location": paths.text("certificate_config.json"),
+        "trust_chain_path": paths.text(CA_CERTIFICATE_FILE),
+    }});
+    external_account_config(&state.tls_url, WORKLOAD_PROVIDER, MTLS_TOKEN_TYPE, source)
+}
+
+fn workforce_login_json(state: &SandboxState) -> Value {
+    json!({
+        "type": "external_account_authorized_user",
+        "universe_domain": "googleapis.com",
+        "audience": WORKFORCE_PROVIDER,
+        "client_id": CLIENT_ID,
+        "client_secret": state.fixtures.client_secret.expose(),
+        "refresh_token": state.fixtures.workforce_refresh_token.expose(),
+        "token_url": format!("{}/v1/oauthtoken", state.url),
+        "token_info_url": format!("{}/v1/introspect", state.url),
+        "revoke_url": format!("{}/v1/revoke", state.url),
+    })
+}
+
+fn impersonation_url(state: &SandboxState, account: &str) -> String {
+    format!("{}{}{account}:generateAccessToken", state.url, iam::PATH_PREFIX)
+}
+
+fn impersonated_service_account_json(
+    state: &SandboxState,
+    target: &str,
+    delegates: &[&str],
+    source: Value,
+) -> Value {
+    let delegates: Vec<String> =
+        delegates.iter().map(|account| format!("projects/-/serviceAccounts/{account}")).collect();
+    json!({
+        "type": "impersonated_service_account",
+        "service_account_impersonation_url": impersonation_url(state, target),
+        "delegates": delegates,
+        "source_credentials": source,
+    })
+}
+
+fn gdch_service_account_json(paths: &FolderPaths, state: &SandboxState) -> Value {
+    let external = &state.fixtures.external;
+    json!({
+        "type": "gdch_service_account",
+        "format_version": "1",
+        "project": GDCH_PROJECT,
+        "name": GDCH_SERVICE_IDENTITY_NAME,
+        "private_key_id": external.gdch_key_id,
+        "private_key": external.gdch_private_key_pem.expose(),
+        "ca_cert_path": paths.text(CA_CERTIFICATE_FILE),
+        "token_uri": format!("{}{}", state.tls_url, gdch::AUTHENTICATE_PATH),
+    })
+}
