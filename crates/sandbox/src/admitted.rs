@@ -1,62 +1,63 @@
-//! Credentials of the user's own that the sandbox lets in: the fake keys and logins that tests already have.
+//! Credentials of the caller that the sandbox accepts (`--admit`), such as the fake keys and logins of a test suite.
 
 use std::path::Path;
 
-use gauth_core::accounts::MAX_CREDENTIAL_FILE_BYTES;
 use gauth_core::error::{Error, Result};
 use gauth_core::jose::key::{PrivateKey, PublicKey};
-use gauth_core::text::json;
 use gauth_core::text::json::JsonFields;
-use gauth_core::text::printable;
 use gauth_core::text::secret::Secret;
+use gauth_core::text::{json, printable};
 use gauth_core::world::private_file;
 
-/// Who is let in.
+/// Credential files larger than this are refused.
+const MAX_CREDENTIAL_FILE_BYTES: usize = 1024 * 1024;
+
+/// A credential of the caller that the sandbox accepts.
 #[derive(Debug, Clone)]
 pub enum AdmittedCredential {
-    /// A service account, known by the public half of its key.
+    /// A service account, whose assertions are verified with its public key.
     ServiceAccount {
-        /// Its name.
+        /// The service account's email address.
         email: String,
-        /// The number of its key, where the file has one.
+        /// The `private_key_id` of the key file, if it has one.
         key_id: Option<String>,
-        /// The public half.
+        /// The public half of the key in the file.
         public_key: PublicKey,
     },
-    /// A person's login.
+    /// A user's OAuth login (`authorized_user`).
     User {
-        /// The person, as far as the file says.
+        /// The user's email address, if the file names it.
         account: Option<String>,
-        /// The OAuth client of the login.
+        /// The OAuth client that the login was made with.
         client_id: String,
-        /// Its secret.
+        /// The OAuth client's secret.
         client_secret: Secret,
-        /// The login itself.
+        /// The refresh token of the login.
         refresh_token: Secret,
     },
-    /// A login by way of a workforce pool.
+    /// A login through a workforce identity pool (`external_account_authorized_user`).
     WorkforceUser {
-        /// The OAuth client of the login.
+        /// The OAuth client that the login was made with.
         client_id: String,
-        /// Its secret.
+        /// The OAuth client's secret.
         client_secret: Secret,
-        /// The login itself.
+        /// The refresh token of the login.
         refresh_token: Secret,
     },
 }
 
 impl AdmittedCredential {
-    /// The credential in this file: a service account's key, a user login, or a login by way of a workforce pool.
+    /// Reads a credential file: a service account key, a user login, or a login through a workforce pool.
     ///
     /// # Errors
-    /// Malformed, naming file and field.
+    /// A malformed file, with an error that names the file and the field.
     pub fn read(path: &Path) -> Result<AdmittedCredential> {
         let location = printable::path(path);
         let text = private_file::read_user_file(path, MAX_CREDENTIAL_FILE_BYTES)
             .map_err(|fault| fault.to_error(path, &location))?;
         AdmittedCredential::parse(&text).map_err(|what| {
             Error::malformed(&location, what)
-                .hint("--admit takes the key of a service account, or a login")
+                .hint("--admit takes a service account key, or a user login")
         })
     }
 
@@ -86,7 +87,9 @@ impl AdmittedCredential {
                 client_secret: fields.required_secret("client_secret")?,
                 refresh_token: fields.required_secret("refresh_token")?,
             }),
-            Some(other) => Err(format!("type {} is not let in", printable::text(other))),
+            Some(other) => {
+                Err(format!("credentials of type {} cannot be admitted", printable::text(other)))
+            }
         }
     }
 }
@@ -105,7 +108,11 @@ mod tests {
         let workforce =
             include_str!("../../../tests/data/credentials/external_account_authorized_user.json");
         assert!(matches!(read(workforce), Ok(AdmittedCredential::WorkforceUser { .. })));
-        assert!(read(r#"{"type":"external_account"}"#).expect_err("kind").contains("not let in"));
+        assert!(
+            read(r#"{"type":"external_account"}"#)
+                .expect_err("kind")
+                .contains("cannot be admitted")
+        );
         assert!(read(r#"{"type":"service_account"}"#).expect_err("key").contains("private_key"));
     }
 }

@@ -1,21 +1,24 @@
-//! The metadata server of a machine at AWS: session tokens, the zone, the keys of its role.
+//! The instance metadata service (IMDS) of an AWS machine: session tokens, its region, and the credentials of its
+//! role.
 
 use serde_json::json;
 
 use crate::external_identities::{AWS_ROLE, AWS_ZONE};
-use crate::{SandboxState, fixtures, rfc3339};
+use crate::random_id::random_base64url;
+use crate::state::SandboxState;
+use crate::timestamp::rfc3339;
 use gauth_core::http::server::http::{ServerRequest, ServerResponse};
 use gauth_core::http::server::lock_ignoring_poison;
 
-/// Everything here lives below this path.
-pub(super) const PATH_PREFIX: &str = "/latest/";
-/// The longest life of a session token, in seconds.
+/// The path prefix of the service.
+pub(crate) const PATH_PREFIX: &str = "/latest/";
+/// The longest lifetime of a session token that can be requested, in seconds.
 const MAX_SESSION_SECONDS: i64 = 21_600;
-/// How long the keys of the role are good, in seconds.
+/// The lifetime of the role's credentials, in seconds.
 const KEYS_LIFETIME_SECONDS: i64 = 6 * 3600;
 
-/// Answers everything below `/latest`, with session tokens (IMDSv2) and without (IMDSv1).
-pub(super) fn handle(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
+/// Serves `/latest/`, both with session tokens (IMDSv2) and without (IMDSv1).
+pub(crate) fn handle(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     let path = request.path.strip_prefix(PATH_PREFIX).unwrap_or_default();
     if path == "api/token" {
         return create_session(state, request);
@@ -47,7 +50,7 @@ fn create_session(state: &SandboxState, request: &ServerRequest) -> ServerRespon
     if request.method != "PUT" {
         return ServerResponse::method_not_allowed("PUT");
     }
-    // The real one gives none to what comes through a proxy.
+    // Like AWS, refuse requests that come through a proxy.
     if request.header("x-forwarded-for").is_some() {
         return ServerResponse::text(403, "Forbidden\n");
     }
@@ -56,7 +59,7 @@ fn create_session(state: &SandboxState, request: &ServerRequest) -> ServerRespon
     else {
         return ServerResponse::text(400, "Bad Request\n");
     };
-    let Ok(token) = fixtures::random_base64url(42) else {
+    let Ok(token) = random_base64url(42) else {
         return ServerResponse::text(500, "no randomness\n");
     };
     lock_ignoring_poison(&state.aws_sessions).insert(token.clone(), state.now() + ttl);
@@ -74,6 +77,6 @@ fn security_credentials(state: &SandboxState) -> ServerResponse {
         "Token": keys.session_token.as_ref().map(|token| token.expose()),
         "Expiration": rfc3339(now + KEYS_LIFETIME_SECONDS),
     });
-    // The real one calls its JSON text.
+    // AWS sends this JSON as text.
     ServerResponse::json(200, &value).header("Content-Type", "text/plain")
 }

@@ -1,4 +1,5 @@
-//! Certificates for one run: an issuer that nobody else trusts, the server's, and a client's.
+//! The certificates of a run: a certificate authority that nothing else trusts, the server's certificate and a
+//! client's.
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -9,27 +10,27 @@ use gauth_core::error::{Error, Result};
 use gauth_core::http::server::tls::ServerTls;
 use gauth_core::text::secret::Secret;
 
-/// The name of the client, as its certificate has it.
-pub(super) const CLIENT_COMMON_NAME: &str = "workload.sandbox.example";
+/// The common name in the client certificate.
+pub(crate) const CLIENT_COMMON_NAME: &str = "workload.sandbox.example";
 
-/// What is written into the folder; the server's own go to the server and nowhere else.
-pub(super) struct SandboxCertificates {
-    /// The issuer, PEM.
-    pub(super) ca_pem: String,
-    /// The client's certificate, PEM.
-    pub(super) client_certificate_pem: String,
-    /// Its key, PEM.
-    pub(super) client_key_pem: Secret,
-    /// The issuer, DER.
-    pub(super) ca_der: Vec<u8>,
+/// The certificates that are written into the sandbox's folder; the server's own stay in memory.
+pub(crate) struct SandboxCertificates {
+    /// The certificate authority's certificate as PEM.
+    pub(crate) ca_pem: String,
+    /// The client certificate as PEM.
+    pub(crate) client_certificate_pem: String,
+    /// The client certificate's private key as PEM.
+    pub(crate) client_key_pem: Secret,
+    /// The certificate authority's certificate as DER.
+    pub(crate) ca_der: Vec<u8>,
 }
 
 impl SandboxCertificates {
-    /// Makes all of them, and the server's side of TLS.
+    /// Generates the certificates, and the server's side of TLS.
     ///
     /// # Errors
-    /// When the system has no randomness.
-    pub(super) fn generate() -> Result<(SandboxCertificates, ServerTls)> {
+    /// When the operating system has no random numbers.
+    pub(crate) fn generate() -> Result<(SandboxCertificates, ServerTls)> {
         try_generate().map_err(|error| {
             Error::unexpected(format!("the sandbox's certificates cannot be made, {error}"))
         })
@@ -70,13 +71,13 @@ fn certificate_params(
     Ok(params)
 }
 
-/// A certificate and its key, both PEM.
+/// Issues a certificate; returns it and its key as PEM.
 fn issue_certificate(
     ca: &CertifiedIssuer<'_, KeyPair>,
     mut params: CertificateParams,
     purpose: ExtendedKeyUsagePurpose,
 ) -> std::result::Result<(String, Secret), rcgen::Error> {
-    // Python's ssl wants to be told who issued it.
+    // Python's ssl module requires this extension.
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![purpose];

@@ -1,19 +1,22 @@
-//! What a program in the sandbox sees: Google's variables point into it, and the caller's own credentials are gone.
+//! The environment variables of a program in the sandbox: Google's clients use the sandbox, and the caller's
+//! credentials are hidden.
 
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::fixtures::{CLIENT_ID, PROJECT};
-use crate::folder::{
-    AUTHORIZED_USER_FILE, GAUTH_FOLDER, GCLOUD_FOLDER, PROGRAMS_FOLDER, SERVICE_ACCOUNT_FILE,
-    clients, federation,
+use crate::file_names::{
+    AUTHORIZED_USER_FILE, AWS_CONFIG_FILE, CA_CERTIFICATE_FILE, EXECUTABLE_CONFIG_FILE,
+    FILE_SOURCED_CONFIG_FILE, GAUTH_FOLDER, GCLOUD_FOLDER, GDCH_SERVICE_ACCOUNT_FILE,
+    IMPERSONATED_SERVICE_ACCOUNT_FILE, INSTALLED_CLIENT_FILE, PROGRAMS_FOLDER,
+    SERVICE_ACCOUNT_FILE, WORKFORCE_CONFIG_FILE, WORKFORCE_LOGIN_FILE, X509_CONFIG_FILE,
 };
+use crate::fixtures::{CLIENT_ID, PROJECT};
 use gauth_core::error::{Error, Result};
 use gauth_core::world::env;
 use gauth_core::world::env::Env;
 use gauth_core::world::exec::EnvChange;
 
-/// The credential a program finds first.
+/// The credential that Application Default Credentials finds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum DefaultCredential {
     /// A key file, by GOOGLE_APPLICATION_CREDENTIALS
@@ -87,7 +90,7 @@ impl DefaultCredential {
         DefaultCredential::ALL.into_iter().find(|credential| credential.as_str() == name)
     }
 
-    /// The file that GOOGLE_APPLICATION_CREDENTIALS names.
+    /// The file that `GOOGLE_APPLICATION_CREDENTIALS` names, if it is set.
     fn credential_file(self) -> Option<&'static str> {
         match self {
             DefaultCredential::ServiceAccount => Some(SERVICE_ACCOUNT_FILE),
@@ -95,29 +98,29 @@ impl DefaultCredential {
             DefaultCredential::Adc | DefaultCredential::Gcloud | DefaultCredential::Metadata => {
                 None
             }
-            DefaultCredential::ExternalAccount => Some(federation::FILE_SOURCED_CONFIG_FILE),
-            DefaultCredential::Aws => Some(federation::AWS_CONFIG_FILE),
-            DefaultCredential::Executable => Some(federation::EXECUTABLE_CONFIG_FILE),
-            DefaultCredential::X509 => Some(federation::X509_CONFIG_FILE),
-            DefaultCredential::Workforce => Some(federation::WORKFORCE_CONFIG_FILE),
-            DefaultCredential::WorkforceLogin => Some(federation::WORKFORCE_LOGIN_FILE),
-            DefaultCredential::Impersonated => Some(federation::IMPERSONATED_SERVICE_ACCOUNT_FILE),
-            DefaultCredential::Gdch => Some(federation::GDCH_SERVICE_ACCOUNT_FILE),
+            DefaultCredential::ExternalAccount => Some(FILE_SOURCED_CONFIG_FILE),
+            DefaultCredential::Aws => Some(AWS_CONFIG_FILE),
+            DefaultCredential::Executable => Some(EXECUTABLE_CONFIG_FILE),
+            DefaultCredential::X509 => Some(X509_CONFIG_FILE),
+            DefaultCredential::Workforce => Some(WORKFORCE_CONFIG_FILE),
+            DefaultCredential::WorkforceLogin => Some(WORKFORCE_LOGIN_FILE),
+            DefaultCredential::Impersonated => Some(IMPERSONATED_SERVICE_ACCOUNT_FILE),
+            DefaultCredential::Gdch => Some(GDCH_SERVICE_ACCOUNT_FILE),
         }
     }
 }
 
-/// What of the caller's environment is built upon.
+/// The variables of the caller's environment that the sandbox extends.
 #[derive(Debug, Clone, Default)]
 pub struct HostEnvironment {
-    /// `PATH`
+    /// The caller's `PATH`.
     pub path: Option<OsString>,
-    /// `NO_PROXY`
+    /// The caller's `NO_PROXY`.
     pub no_proxy: Option<String>,
 }
 
 impl HostEnvironment {
-    /// Looks it up.
+    /// Reads the variables.
     ///
     /// # Errors
     /// When `NO_PROXY` is not UTF-8.
@@ -126,7 +129,8 @@ impl HostEnvironment {
     }
 }
 
-/// Variables that would bring the caller's real credentials, or a way out, into the sandbox.
+/// Variables that are removed: they would bring the caller's real credentials, or a way to the network, into the
+/// sandbox.
 const REMOVED_VARIABLES: &[&str] = &[
     "GAUTH_CREDENTIALS",
     "GAUTH_ACCOUNT",
@@ -172,7 +176,7 @@ const REMOVED_VARIABLES: &[&str] = &[
     "GOOGLE_API_USE_MTLS",
     "GOOGLE_API_USE_MTLS_ENDPOINT",
     "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES",
-    // What runs at AWS or in a pipeline is somebody there.
+    // Identities of AWS machines and CI jobs.
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -192,12 +196,12 @@ const REMOVED_VARIABLES: &[&str] = &[
     "METADATA_SERVER_DETECTION",
 ];
 
-/// Certificates that would be trusted in place of the sandbox's.
+/// Variables that name certificate authorities to trust in place of the sandbox's.
 const CA_FILE_VARIABLES: [&str; 2] =
     [env::GAUTH_CA_FILE.name, env::CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE.name];
 
-/// gcloud's APIs that take part in making tokens, or that its commands ask along the way. The sandbox has STS and
-/// IAM Credentials; of the others, a 404 from here is better than a request that leaves the machine.
+/// The endpoint overrides of Google APIs that gcloud uses to obtain tokens, or along the way. The sandbox serves STS
+/// and IAM Credentials; for the others, a 404 from here is better than a request that leaves the machine.
 const ENDPOINT_OVERRIDE_VARIABLES: &[&str] = &[
     "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER",
     "CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM",
@@ -206,16 +210,16 @@ const ENDPOINT_OVERRIDE_VARIABLES: &[&str] = &[
     "CLOUDSDK_API_ENDPOINT_OVERRIDES_STS",
 ];
 
-/// Where the sandbox is.
-pub(super) struct SandboxLocation<'a> {
-    pub(super) url: &'a str,
-    pub(super) folder: &'a Path,
-    /// Of an installed program's client, where it is no secret (RFC 8252, 8.5); and good for the sandbox only.
-    pub(super) client_secret: &'a str,
+/// The addresses that the variables name.
+pub(crate) struct SandboxLocation<'a> {
+    pub(crate) url: &'a str,
+    pub(crate) folder: &'a Path,
+    /// The secret of the OAuth client for installed applications, which is not confidential (RFC 8252, 8.5).
+    pub(crate) client_secret: &'a str,
 }
 
-/// Every change, in the order in which people read it.
-pub(super) fn environment_changes(
+/// The changes to the environment, in the order in which they are printed.
+pub(crate) fn environment_changes(
     location: &SandboxLocation,
     default_credential: DefaultCredential,
     host: &HostEnvironment,
@@ -231,16 +235,16 @@ pub(super) fn environment_changes(
             set.push(("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1".into()))
         }
         DefaultCredential::X509 => {
-            set.push((env::SSL_CERT_FILE.name, folder.join(federation::CA_CERTIFICATE_FILE).into()))
+            set.push((env::SSL_CERT_FILE.name, folder.join(CA_CERTIFICATE_FILE).into()))
         }
         _ => {}
     }
-    // No single one of the three is enough for every client.
+    // Each client reads one or two of these three.
     for variable in [&env::GCE_METADATA_HOST, &env::GCE_METADATA_IP, &env::GCE_METADATA_ROOT] {
         set.push((variable.name, metadata_host.into()));
     }
     set.push((env::GAUTH_CONFIG_DIR.name, folder.join(GAUTH_FOLDER).into()));
-    set.push((env::GAUTH_CLIENT_ID_FILE.name, folder.join(clients::INSTALLED_CLIENT_FILE).into()));
+    set.push((env::GAUTH_CLIENT_ID_FILE.name, folder.join(INSTALLED_CLIENT_FILE).into()));
     set.push((env::GOOGLE_CLOUD_PROJECT.name, PROJECT.into()));
     set.push((env::CLOUDSDK_CONFIG.name, folder.join(GCLOUD_FOLDER).into()));
     set.push((env::CLOUDSDK_CORE_PROJECT.name, PROJECT.into()));
@@ -248,7 +252,7 @@ pub(super) fn environment_changes(
         ("CLOUDSDK_CORE_DISABLE_PROMPTS", "1"),
         ("CLOUDSDK_CORE_DISABLE_USAGE_REPORTING", "1"),
         ("CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK", "1"),
-        // For gcloud auth activate-refresh-token.
+        // `gcloud auth activate-refresh-token` needs these two.
         ("CLOUDSDK_AUTH_CLIENT_ID", CLIENT_ID),
         ("CLOUDSDK_AUTH_CLIENT_SECRET", client_secret),
     ] {
@@ -267,7 +271,7 @@ pub(super) fn environment_changes(
     set.push(("NO_PROXY", no_proxy_list.clone().into()));
     set.push(("no_proxy", no_proxy_list.into()));
     set.push((env::PATH.name, search_path(&folder.join(PROGRAMS_FOLDER), host)?));
-    // What is asked before SSL_CERT_FILE stays the caller's, unless it would hide ours.
+    // Variables that take precedence over SSL_CERT_FILE are only removed where it is set.
     let ca_file_variables: &[&str] =
         if default_credential == DefaultCredential::X509 { &CA_FILE_VARIABLES } else { &[] };
     let removed = REMOVED_VARIABLES.iter().chain(ca_file_variables);
@@ -276,7 +280,7 @@ pub(super) fn environment_changes(
     Ok(set.into_iter().map(|(name, value)| (name, Some(value))).chain(removed).collect())
 }
 
-/// A proxy must not catch loopback.
+/// Adds loopback to `NO_PROXY`, so that no proxy receives requests to the sandbox.
 fn with_loopback_exempt(inherited: Option<&str>) -> String {
     let loopback = "127.0.0.1,localhost";
     match inherited {

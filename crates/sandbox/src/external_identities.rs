@@ -1,63 +1,66 @@
-//! Who has no Google account and is let in by federation: a runner with an OIDC token, a role at AWS, a SAML
-//! assertion; and the service account of a distributed cloud. Their secrets are made up like all others here.
+//! Identities without a Google account: a workload with an OIDC token, an AWS role or a SAML response, and the
+//! service account of Google Distributed Cloud.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::fixtures::{WORKFORCE_PROVIDER, key_id, random_base64url};
+use crate::id_token::id_token_claims;
+use crate::keys::key_id;
+use crate::random_id::random_base64url;
+use crate::timestamp::rfc3339;
 use gauth_core::error::{Error, Result};
 use gauth_core::jose::jwt;
 use gauth_core::jose::key::{PrivateKey, PublicKey};
 use gauth_core::net::aws_sigv4::AwsCredentials;
 use gauth_core::text::secret::Secret;
 
-/// What OIDC tokens and SAML assertions call the workload.
+/// The subject of the workload in OIDC tokens and SAML responses.
 pub const WORKLOAD_SUBJECT: &str = "repo:sandbox/app:ref:refs/heads/main";
-/// The role of the machine at AWS.
+/// The name of the AWS machine's role.
 pub const AWS_ROLE: &str = "sandbox-role";
-/// What AWS calls who has that role.
+/// The ARN of a session of that role.
 pub const AWS_ARN: &str = "arn:aws:sts::123456789012:assumed-role/sandbox-role/i-0sandbox";
-/// Where the machine at AWS is.
+/// The availability zone of the AWS machine.
 pub const AWS_ZONE: &str = "us-east-2b";
-/// The project of the distributed cloud.
+/// The project in Google Distributed Cloud.
 pub const GDCH_PROJECT: &str = "sandbox-gdch";
-/// The service account of the distributed cloud.
+/// The name of the service identity in Google Distributed Cloud.
 pub const GDCH_SERVICE_IDENTITY_NAME: &str = "sandbox-identity";
-/// How long subject tokens are good, in seconds: the longest that STS takes.
+/// The lifetime of subject tokens in seconds, which is the longest that STS accepts.
 pub const SUBJECT_TOKEN_LIFETIME_SECONDS: i64 = 24 * 3600;
 
-/// Everybody outside, and what they are known by.
+/// The external identities and their secrets.
 pub struct ExternalIdentities {
-    /// What the OIDC issuer calls itself.
+    /// The issuer identifier of the external OIDC provider.
     pub issuer: String,
     issuer_key: PrivateKey,
-    /// The secret of the issuer's confidential client.
+    /// The secret of the OIDC provider's confidential client.
     pub client_secret: Secret,
-    /// The secret with which the runner asks for OIDC tokens.
+    /// The secret with which a CI runner requests OIDC tokens.
     pub runner_secret: Secret,
-    /// What the metadata server of AWS hands out.
+    /// The AWS credentials that the instance metadata service issues.
     pub aws_keys: AwsCredentials,
-    /// A SAML response, base64.
+    /// A SAML response, base64-encoded.
     pub saml_response: Secret,
-    /// When the SAML response ends, in Unix seconds.
+    /// When the SAML response expires, in Unix seconds.
     pub saml_expires_at: i64,
-    /// The key of the distributed cloud's service account, for its file.
+    /// The private key of the GDCH service account as PEM.
     pub gdch_private_key_pem: Secret,
-    /// Its number.
+    /// The id of that key.
     pub gdch_key_id: String,
-    /// Its public half.
+    /// The public half of that key.
     pub gdch_public_key: PublicKey,
 }
 
 impl ExternalIdentities {
-    /// Makes up the secrets, for a sandbox at `url` that starts `now`.
+    /// Generates the secrets for a sandbox at `url` that starts `now`.
     ///
     /// # Errors
-    /// When the system has no randomness.
-    pub(super) fn new(url: &str, now: i64) -> Result<ExternalIdentities> {
-        let key_error = |what: String| Error::unexpected(format!("the sandbox's key {what}"));
-        // On a curve, because an RSA key takes a moment to make.
+    /// When the operating system has no random numbers.
+    pub(crate) fn new(url: &str, now: i64) -> Result<ExternalIdentities> {
+        let key_error = |what: String| Error::unexpected(format!("a key of the sandbox {what}"));
+        // Elliptic curve keys, because generating an RSA key takes a moment.
         let gdch_key = PrivateKey::generate_ec().map_err(key_error)?;
         let issuer = format!("{url}/oidc");
         let saml_expires_at = now + SUBJECT_TOKEN_LIFETIME_SECONDS;
@@ -75,7 +78,7 @@ impl ExternalIdentities {
         })
     }
 
-    /// Signs claims as the OIDC issuer.
+    /// Signs these claims as the external OIDC provider.
     ///
     /// # Errors
     /// When the key cannot sign.
@@ -88,44 +91,37 @@ impl ExternalIdentities {
     /// # Errors
     /// When the key cannot sign.
     pub fn workload_token(&self, audience: &str, now: i64) -> std::result::Result<Secret, String> {
-        self.sign_claims(&self.subject_token_claims(WORKLOAD_SUBJECT, audience, now))
+        self.subject_token(WORKLOAD_SUBJECT, audience, now)
     }
 
-    /// An OIDC token of the person, for the workforce pool.
-    ///
-    /// # Errors
-    /// When the key cannot sign.
-    pub fn workforce_token(&self, now: i64) -> std::result::Result<Secret, String> {
-        self.sign_claims(&self.subject_token_claims(super::fixtures::USER, WORKFORCE_PROVIDER, now))
+    /// An OIDC token for this subject and audience.
+    pub(crate) fn subject_token(
+        &self,
+        subject: &str,
+        audience: &str,
+        now: i64,
+    ) -> std::result::Result<Secret, String> {
+        let lifetime = SUBJECT_TOKEN_LIFETIME_SECONDS;
+        self.sign_claims(&id_token_claims(&self.issuer, subject, audience, now, lifetime))
     }
 
-    fn subject_token_claims(&self, subject: &str, audience: &str, now: i64) -> Value {
-        json!({
-            "iss": self.issuer,
-            "sub": subject,
-            "aud": audience,
-            "iat": now,
-            "exp": now + SUBJECT_TOKEN_LIFETIME_SECONDS,
-        })
-    }
-
-    /// The public half of the issuer's key.
-    pub(super) fn issuer_public_key(&self) -> PublicKey {
+    /// The public half of the OIDC provider's signing key.
+    pub(crate) fn issuer_public_key(&self) -> PublicKey {
         self.issuer_key.public_key()
     }
 
-    /// The number of the issuer's key.
-    pub(super) fn issuer_key_id(&self) -> String {
+    /// The id of the OIDC provider's signing key.
+    pub(crate) fn issuer_key_id(&self) -> String {
         key_id(&self.issuer_key.public_key())
     }
 
-    /// Whether the issuer signed this.
-    pub(super) fn has_issuer_signature(&self, message: &[u8], signature: &[u8]) -> bool {
+    /// Whether the OIDC provider signed this message.
+    pub(crate) fn has_issuer_signature(&self, message: &[u8], signature: &[u8]) -> bool {
         self.issuer_key.public_key().verifies(message, signature)
     }
 }
 
-/// Keys in the shapes of AWS: for a role they are temporary, so there is a session token.
+/// Temporary AWS credentials, as a role has them: with a session token.
 fn generate_aws_keys() -> Result<AwsCredentials> {
     let letters = random_base64url(24)?.to_ascii_uppercase().replace(['-', '_'], "7");
     Ok(AwsCredentials {
@@ -135,10 +131,10 @@ fn generate_aws_keys() -> Result<AwsCredentials> {
     })
 }
 
-/// As an identity provider would post it, but for the signature: STS knows it by what it is.
+/// A SAML response as an identity provider posts it, except that it is not signed: STS compares it as a whole.
 fn generate_saml_response(issuer: &str, expires_at: i64) -> Result<Secret> {
     let id = random_base64url(20)?;
-    let not_on_or_after = super::rfc3339(expires_at);
+    let not_on_or_after = rfc3339(expires_at);
     Ok(Secret::new(STANDARD.encode(format!(
         "<samlp:Response xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\" \
          xmlns=\"urn:oasis:names:tc:SAML:2.0:assertion\" ID=\"_{id}\" Version=\"2.0\">\

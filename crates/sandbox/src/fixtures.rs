@@ -1,97 +1,93 @@
-//! Who lives in the sandbox, and the secrets they are known by. All of it is made up and thrown away.
+//! The users, service accounts and OAuth clients of the sandbox, and their secrets, which are generated for each run.
 
-use std::sync::Mutex;
-
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use crate::external_identities::ExternalIdentities;
+use crate::keys::{key_id, load_or_generate_key};
 use crate::metadata_protocol::{AttachedServiceAccount, InstanceInfo};
+use crate::random_id::random_base64url;
 use gauth_core::error::{Error, Result};
-use gauth_core::http::server::http::ServerResponse;
-use gauth_core::http::server::lock_ignoring_poison;
-use gauth_core::jose::jwt;
-use gauth_core::jose::key::{PrivateKey, PublicKey};
-use gauth_core::text::scopes::CLOUD_PLATFORM_SCOPE;
+use gauth_core::jose::key::PublicKey;
 use gauth_core::text::secret::Secret;
-use gauth_core::world::random::{Random, SystemRandom};
 
-/// The person.
+/// The email address of the first user.
 pub const USER: &str = "ada@example.com";
-/// The other person.
+/// The email address of the second user.
 pub const OTHER_USER: &str = "bob@example.com";
-/// What Google calls itself as an issuer.
+/// Google's issuer identifier.
 pub const GOOGLE_ISSUER: &str = "https://accounts.google.com";
 
-/// Somebody who can sign in.
+/// A user with a Google account.
 #[derive(Debug)]
 pub struct UserAccount {
-    /// The address.
-    pub email: &'static str,
-    /// The first name.
-    pub given_name: &'static str,
-    /// The other one.
-    pub family_name: &'static str,
+    pub(crate) email: &'static str,
+    pub(crate) given_name: &'static str,
+    pub(crate) family_name: &'static str,
 }
 
 impl UserAccount {
-    /// The organisation that the address is of.
+    /// The Google Workspace domain of the user.
     pub fn domain(&self) -> &'static str {
         self.email.rsplit('@').next().unwrap_or_default()
     }
 }
 
-/// Those who can sign in, the usual one first.
+/// The users who can sign in; the first one is the default.
 pub const USERS: &[UserAccount] = &[
     UserAccount { email: USER, given_name: "Ada", family_name: "Lovelace" },
     UserAccount { email: OTHER_USER, given_name: "Bob", family_name: "Example" },
 ];
 
-/// The person with this address.
+/// Finds a user by email address.
 pub fn find_user(email: &str) -> Option<&'static UserAccount> {
     USERS.iter().find(|user| user.email.eq_ignore_ascii_case(email))
 }
 /// The service account that has a key file.
 pub const SERVICE_ACCOUNT: &str = "robot@sandbox-project.iam.gserviceaccount.com";
-/// The service account of the machine.
+/// The default service account of the virtual machine.
 pub const MACHINE_ACCOUNT: &str = "machine@sandbox-project.iam.gserviceaccount.com";
-/// The other service account of the machine.
+/// The second service account of the virtual machine.
 pub const OTHER_MACHINE_ACCOUNT: &str = "second@sandbox-project.iam.gserviceaccount.com";
-/// The project.
+/// The project id.
 pub const PROJECT: &str = "sandbox-project";
-/// The number of the project.
+/// The project number.
 pub const PROJECT_NUMBER: &str = "123456789012";
-/// The OAuth client of the person's login.
+/// The OAuth client for installed applications, with which the user's login was made.
 pub const CLIENT_ID: &str = "123456789012-sandbox.apps.googleusercontent.com";
-/// An OAuth client of a web site, which gets its answers at [`WEB_REDIRECT_URI`].
+/// The OAuth client for web applications, whose only redirect URI is [`WEB_REDIRECT_URI`].
 pub const WEB_CLIENT_ID: &str = "123456789012-sandboxweb.apps.googleusercontent.com";
-/// The one address that is registered for [`WEB_CLIENT_ID`].
+/// The redirect URI that is registered for [`WEB_CLIENT_ID`].
 pub const WEB_REDIRECT_URI: &str = "http://localhost:8088/";
-/// An OAuth client of a device without a browser.
+/// The OAuth client for devices with limited input.
 pub const DEVICE_CLIENT_ID: &str = "123456789012-sandboxtv.apps.googleusercontent.com";
-/// The client without a secret, of the outside OpenID provider.
+/// The public client of the external OpenID provider.
 pub const PUBLIC_CLIENT_ID: &str = "sandbox-public";
-/// The client with a secret, of the outside OpenID provider.
+/// The confidential client of the external OpenID provider.
 pub const CONFIDENTIAL_CLIENT_ID: &str = "sandbox-confidential";
-/// The service account that everybody may act as.
+/// The service account that everyone may impersonate.
 pub const DEPLOYER_ACCOUNT: &str = "deployer@sandbox-project.iam.gserviceaccount.com";
-/// The service account between: everybody may act as it, and it as [`BEHIND`].
+/// The service account for delegation chains: everyone may impersonate it, and it may impersonate
+/// [`DELEGATION_TARGET_ACCOUNT`].
 pub const DELEGATE_ACCOUNT: &str = "middle@sandbox-project.iam.gserviceaccount.com";
-/// The service account that only [`MIDDLE`] may act as.
+/// The service account that only [`DELEGATE_ACCOUNT`] may impersonate.
 pub const DELEGATION_TARGET_ACCOUNT: &str = "behind@sandbox-project.iam.gserviceaccount.com";
-/// The service account that nobody may act as.
+/// The service account that nobody may impersonate.
 pub const FORBIDDEN_ACCOUNT: &str = "forbidden@sandbox-project.iam.gserviceaccount.com";
-/// The provider of the workload pool.
+/// The resource name of the workload identity pool provider.
 pub const WORKLOAD_PROVIDER: &str = "//iam.googleapis.com/projects/123456789012/locations/global/\
                                      workloadIdentityPools/sandbox-pool/providers/sandbox-provider";
-/// The provider of the workforce pool.
+/// The resource name of the workforce identity pool provider.
 pub const WORKFORCE_PROVIDER: &str = "//iam.googleapis.com/locations/global/\
                                       workforcePools/sandbox-workforce/providers/sandbox-idp";
-/// The long name of the `email` scope.
+/// The service accounts that can be impersonated at all.
+pub(crate) const IMPERSONABLE_ACCOUNTS: [&str; 3] =
+    [DEPLOYER_ACCOUNT, DELEGATE_ACCOUNT, DELEGATION_TARGET_ACCOUNT];
+/// The scope for all of Google Cloud.
+pub(crate) const CLOUD_PLATFORM_SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+/// The full name of the `email` scope.
 pub const EMAIL_SCOPE: &str = "https://www.googleapis.com/auth/userinfo.email";
 
-/// What the person has granted: the scopes of `gcloud auth login`.
+/// The scopes that the user has granted, which are those of `gcloud auth login`.
 pub const GRANTED_SCOPES: [&str; 7] = [
     "openid",
     EMAIL_SCOPE,
@@ -102,36 +98,37 @@ pub const GRANTED_SCOPES: [&str; 7] = [
     "https://www.googleapis.com/auth/accounts.reauth",
 ];
 
-/// Those who have secrets.
+/// The secrets of the sandbox's accounts and clients.
 pub struct Fixtures {
-    /// The key of the service account, for its file.
+    /// The private key of the service account as PEM.
     pub service_account_pem: Secret,
-    /// Its number.
+    /// The id of that key.
     pub service_account_key_id: String,
-    /// Its public half, which is all the token endpoint needs.
+    /// The public half of that key.
     pub service_account_public_key: PublicKey,
-    /// The secret of the OAuth client.
+    /// The secret of the OAuth client for installed applications.
     pub client_secret: Secret,
-    /// The secret of the web site's client.
+    /// The secret of the OAuth client for web applications.
     pub web_client_secret: Secret,
-    /// The secret of the device's client, which every such device knows.
+    /// The secret of the OAuth client for devices.
     pub device_client_secret: Secret,
-    /// What people answer when they are asked for their password again.
+    /// The users' password, for reauthentication.
     pub password: Secret,
-    /// The person's first refresh token.
+    /// The user's first refresh token.
     pub refresh_token: Secret,
-    /// The first refresh token of the person who comes in through the workforce pool.
+    /// The first refresh token of the user who signs in through the workforce pool.
     pub workforce_refresh_token: Secret,
-    /// Those who have no Google account.
+    /// The identities without a Google account.
     pub external: ExternalIdentities,
 }
 
 impl Fixtures {
-    /// Makes up the secrets, for a sandbox at `url` that starts `now`; `pem` saves the time to make a key.
+    /// Generates the secrets for a sandbox at `url` that starts `now`. Key generation takes a moment, which `pem`
+    /// saves.
     ///
     /// # Errors
-    /// When `pem` is not a key, or the system has no randomness.
-    pub(super) fn new(pem: Option<&Secret>, url: &str, now: i64) -> Result<Fixtures> {
+    /// When `pem` is not a private key, or the operating system has no random numbers.
+    pub(crate) fn new(pem: Option<&Secret>, url: &str, now: i64) -> Result<Fixtures> {
         let key = load_or_generate_key(pem)?;
         let key_error = |what: String| Error::unexpected(format!("the key {what}"));
         Ok(Fixtures {
@@ -147,42 +144,25 @@ impl Fixtures {
             external: ExternalIdentities::new(url, now)?,
         })
     }
+
+    /// An OIDC token of the user, as a subject token for the workforce pool.
+    ///
+    /// # Errors
+    /// When the external issuer's key cannot sign.
+    pub fn workforce_token(&self, now: i64) -> std::result::Result<Secret, String> {
+        self.external.subject_token(USER, WORKFORCE_PROVIDER, now)
+    }
 }
 
-/// A key from PEM, or a new one.
-fn load_or_generate_key(pem: Option<&Secret>) -> Result<PrivateKey> {
-    let key = match pem {
-        Some(pem) => PrivateKey::rsa_from_pem(pem.expose()),
-        None => PrivateKey::generate(),
-    };
-    key.map_err(|what| Error::unexpected(format!("the sandbox's key {what}")))
-}
-
-/// 40 hex digits, as Google's, from the key itself.
-pub(super) fn key_id(key: &PublicKey) -> String {
-    Sha256::digest(key.jwk_parameters().0)
-        .iter()
-        .take(20)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
-/// `bytes` random bytes, base64url.
-pub fn random_base64url(bytes: usize) -> Result<String> {
-    let mut raw = vec![0; bytes];
-    SystemRandom.fill(&mut raw)?;
-    Ok(URL_SAFE_NO_PAD.encode(raw))
-}
-
-/// The number of an account, always the same for the same name.
+/// The unique id of an account, which depends on its name only.
 pub fn subject_id(account: &str) -> String {
     let digest = Sha256::digest(account);
     let number = digest.iter().take(8).fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
     format!("1{number:020}")
 }
 
-/// What the machine is.
-pub fn machine_info() -> InstanceInfo {
+/// The metadata of the virtual machine.
+pub(crate) fn machine_info() -> InstanceInfo {
     InstanceInfo {
         project_id: PROJECT.to_owned(),
         project_number: PROJECT_NUMBER.to_owned(),
@@ -193,8 +173,8 @@ pub fn machine_info() -> InstanceInfo {
     }
 }
 
-/// The accounts of the machine.
-pub fn machine_accounts() -> Vec<AttachedServiceAccount> {
+/// The service accounts of the virtual machine.
+pub(crate) fn machine_accounts() -> Vec<AttachedServiceAccount> {
     let account = |email: &str, scopes: &[&str]| AttachedServiceAccount {
         email: email.to_owned(),
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
@@ -203,55 +183,6 @@ pub fn machine_accounts() -> Vec<AttachedServiceAccount> {
         account(MACHINE_ACCOUNT, &[CLOUD_PLATFORM_SCOPE, EMAIL_SCOPE]),
         account(OTHER_MACHINE_ACCOUNT, &[CLOUD_PLATFORM_SCOPE]),
     ]
-}
-
-/// The key Google signs ID tokens with, made when first needed.
-pub struct GoogleSigningKey {
-    pem: Option<Secret>,
-    key: Mutex<Option<PrivateKey>>,
-}
-
-impl GoogleSigningKey {
-    /// `pem` saves the time to make one.
-    pub fn new(pem: Option<Secret>) -> GoogleSigningKey {
-        GoogleSigningKey { pem, key: Mutex::new(None) }
-    }
-
-    /// Signs claims.
-    ///
-    /// # Errors
-    /// The answer to give instead.
-    pub fn sign(&self, claims: &serde_json::Value) -> std::result::Result<String, ServerResponse> {
-        self.with_key(|key| jwt::sign(key, Some(&key_id(&key.public_key())), claims))?
-            .map(|token| token.expose().to_owned())
-            .map_err(|what| ServerResponse::text(500, format!("Google's key {what}\n")))
-    }
-
-    /// The public half and its number.
-    ///
-    /// # Errors
-    /// The answer to give instead.
-    pub fn public_key(&self) -> std::result::Result<(PublicKey, String), ServerResponse> {
-        self.with_key(PrivateKey::public_key).map(|key| {
-            let id = key_id(&key);
-            (key, id)
-        })
-    }
-
-    fn with_key<T>(
-        &self,
-        use_key: impl FnOnce(&PrivateKey) -> T,
-    ) -> std::result::Result<T, ServerResponse> {
-        let mut slot = lock_ignoring_poison(&self.key);
-        if slot.is_none() {
-            let new = load_or_generate_key(self.pem.as_ref());
-            *slot = Some(new.map_err(|error| ServerResponse::text(500, format!("{error}\n")))?);
-        }
-        match &*slot {
-            Some(key) => Ok(use_key(key)),
-            None => Err(ServerResponse::empty(500)),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,36 +1,33 @@
-//! The identity service of Google Distributed Cloud: an assertion on a curve in, an access token out.
+//! The identity service of Google Distributed Cloud, which exchanges a service account's ES256 assertion for an
+//! access token.
 
 use serde_json::{Value, json};
 
-use crate::SandboxState;
+use crate::assertion::has_valid_lifetime;
 use crate::external_identities::{GDCH_PROJECT, GDCH_SERVICE_IDENTITY_NAME};
+use crate::issuing::ACCESS_TOKEN_LIFETIME_SECONDS;
+use crate::json_body::read_json_object;
 use crate::oauth::{
-    invalid_grant, missing_parameter, no_store, oauth_error, unsupported_grant_type,
+    invalid_grant, invalid_request, missing_parameter, no_store, unsupported_grant_type,
 };
-use crate::token::ACCESS_TOKEN_LIFETIME_SECONDS;
+use crate::state::SandboxState;
 use crate::token_store::AccessTokenRecord;
+use crate::{grant_types, token_types};
 use gauth_core::http::server::http::{ServerRequest, ServerResponse};
 use gauth_core::jose::jwt;
-use gauth_core::jose::jwt::MAX_ASSERTION_LIFETIME_SECONDS;
 
-/// Where it answers.
-pub(super) const AUTHENTICATE_PATH: &str = "/authenticate";
-/// The name of a token type, where OAuth would have that of a grant.
-const TOKEN_EXCHANGE_GRANT_TYPE: &str = "urn:ietf:params:oauth:token-type:token-exchange";
-const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
-const SERVICE_ACCOUNT_TOKEN_TYPE: &str = "urn:k8s:params:oauth:token-type:serviceaccount";
-/// How far an assertion's clock may be off, in seconds.
-const MAX_CLOCK_SKEW_SECONDS: i64 = 300;
+/// The path of the service.
+pub(crate) const AUTHENTICATE_PATH: &str = "/authenticate";
 
-/// Answers `POST /authenticate`.
-pub(super) fn handle(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
+/// Serves `POST /authenticate`.
+pub(crate) fn handle(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     match request.method.as_str() {
         "POST" => no_store(exchange_assertion(state, request)),
         _ => ServerResponse::method_not_allowed("POST"),
     }
 }
 
-/// The service account's full name.
+/// The full name of the Kubernetes service account.
 fn service_account_name() -> String {
     format!("system:serviceaccount:{GDCH_PROJECT}:{GDCH_SERVICE_IDENTITY_NAME}")
 }
@@ -39,27 +36,21 @@ fn exchange_assertion(
     state: &SandboxState,
     request: &ServerRequest,
 ) -> Result<ServerResponse, ServerResponse> {
-    let invalid = |what: &str| oauth_error(400, "invalid_request", what);
-    let content_type = request.header("content-type").unwrap_or_default();
-    if content_type.split(';').next().unwrap_or_default().trim() != "application/json" {
-        return Err(invalid("Invalid content type"));
-    }
-    let body = gauth_core::text::json::parse_object(&request.body)
-        .map_err(|what| invalid(&format!("The body {what}")))?;
+    let body = read_json_object(request).map_err(|what| invalid_request(&what))?;
     let require = |name: &str| {
         let value = body.get(name).and_then(Value::as_str).filter(|value| !value.is_empty());
         value.ok_or_else(|| missing_parameter(name))
     };
     match require("grant_type")? {
-        TOKEN_EXCHANGE_GRANT_TYPE => {}
+        grant_types::GDCH_TOKEN_EXCHANGE => {}
         other => return Err(unsupported_grant_type(other)),
     }
     for (name, wanted) in [
-        ("requested_token_type", ACCESS_TOKEN_TYPE),
-        ("subject_token_type", SERVICE_ACCOUNT_TOKEN_TYPE),
+        ("requested_token_type", token_types::ACCESS_TOKEN),
+        ("subject_token_type", token_types::KUBERNETES_SERVICE_ACCOUNT),
     ] {
         if require(name)? != wanted {
-            return Err(invalid(&format!("Invalid {name}")));
+            return Err(invalid_request(&format!("Invalid {name}")));
         }
     }
     let audience = require("audience")?;
@@ -75,14 +66,14 @@ fn exchange_assertion(
     let token = state.issue_access_token("gdch.", record)?;
     let value = json!({
         "access_token": token,
-        "issued_token_type": ACCESS_TOKEN_TYPE,
+        "issued_token_type": token_types::ACCESS_TOKEN,
         "expires_in": ACCESS_TOKEN_LIFETIME_SECONDS,
         "token_type": "Bearer",
     });
     Ok(ServerResponse::json(200, &value))
 }
 
-/// Whether the service account signed this, for us, and for now.
+/// Verifies the service account's signature, the audience and the time limits of an assertion.
 fn verify_assertion(state: &SandboxState, assertion: &str) -> Result<(), String> {
     let external = &state.fixtures.external;
     let parts = jwt::decode(assertion).map_err(|what| format!("the assertion {what}"))?;
@@ -94,7 +85,7 @@ fn verify_assertion(state: &SandboxState, assertion: &str) -> Result<(), String>
     if header("kid") != Some(&external.gdch_key_id)
         || !external.gdch_public_key.verifies(parts.signing_input, &parts.signature)
     {
-        return Err("the signature is not the service account's".to_owned());
+        return Err("the signature does not belong to the service account's key".to_owned());
     }
     let account = service_account_name();
     if claim("iss") != Some(&account) || claim("sub") != Some(&account) {
@@ -105,15 +96,10 @@ fn verify_assertion(state: &SandboxState, assertion: &str) -> Result<(), String>
     }
     let time = |name: &str| parts.claims.get(name).and_then(Value::as_i64);
     let (Some(issued), Some(expires)) = (time("iat"), time("exp")) else {
-        return Err("iat and exp are needed".to_owned());
+        return Err("the claims iat and exp are required".to_owned());
     };
-    let now = state.now();
-    let lifetime = expires.saturating_sub(issued);
-    match issued <= now + MAX_CLOCK_SKEW_SECONDS
-        && expires > now
-        && (1..=MAX_ASSERTION_LIFETIME_SECONDS).contains(&lifetime)
-    {
+    match has_valid_lifetime(issued, expires, state.now()) {
         true => Ok(()),
-        false => Err("the assertion is expired, or good for more than an hour".to_owned()),
+        false => Err("the assertion is expired, or valid for more than an hour".to_owned()),
     }
 }

@@ -1,30 +1,34 @@
-//! IAM Credentials: who may act as a service account gets its tokens, or has it sign.
+//! The IAM Credentials API: callers who may impersonate a service account get tokens of it, or have JWTs signed.
 
 use serde_json::{Map, Value, json};
 
-use crate::SandboxState;
 use crate::fixtures;
 use crate::fixtures::{
-    DELEGATE_ACCOUNT, DELEGATION_TARGET_ACCOUNT, DEPLOYER_ACCOUNT, FORBIDDEN_ACCOUNT,
+    CLOUD_PLATFORM_SCOPE, DELEGATE_ACCOUNT, DELEGATION_TARGET_ACCOUNT, DEPLOYER_ACCOUNT,
+    FORBIDDEN_ACCOUNT,
 };
+use crate::google_api::{api_error, error_body, error_with_reason, permission_denied, string_list};
+use crate::json_body::read_json_object;
 use crate::oauth::is_google_scope;
+use crate::state::SandboxState;
+use crate::timestamp::rfc3339;
 use crate::token_store::AccessTokenRecord;
 use gauth_core::http::server::http::{ServerRequest, ServerResponse};
 use gauth_core::http::server::lock_ignoring_poison;
-use gauth_core::text::scopes::CLOUD_PLATFORM_SCOPE;
+use gauth_core::text::json;
 
-/// Everything here lives below this path.
-pub(super) const PATH_PREFIX: &str = "/v1/projects/-/serviceAccounts/";
-/// The scope that is enough, beside that of the whole platform.
+/// The path prefix of the API.
+pub(crate) const PATH_PREFIX: &str = "/v1/projects/-/serviceAccounts/";
+/// The narrower scope that is sufficient in place of cloud-platform.
 const IAM_SCOPE: &str = "https://www.googleapis.com/auth/iam";
-/// The longest life of a token where no policy of the organization allows more, in seconds.
+/// The longest lifetime of an access token without an organization policy, in seconds.
 const MAX_LIFETIME_SECONDS: i64 = 3600;
-/// The longest life such a policy may allow, in seconds.
+/// The longest lifetime of an access token with an organization policy, in seconds.
 const MAX_EXTENDED_LIFETIME_SECONDS: i64 = 43_200;
-/// The longest life of a JWT signed here, in seconds.
+/// The longest lifetime of a signed JWT, in seconds.
 const MAX_JWT_LIFETIME_SECONDS: i64 = 12 * 3600;
 
-/// A method of a service account: its name, the permission it needs, its fields, and what does it.
+/// A method of the API: its name, the permission it requires, the fields it accepts, and its handler.
 struct IamMethod {
     name: &'static str,
     permission: &'static str,
@@ -32,7 +36,7 @@ struct IamMethod {
     handler: IamMethodHandler,
 }
 
-/// What a method does for the account it is called on.
+/// A handler gets the target service account and the fields of the request.
 type IamMethodHandler =
     fn(&SandboxState, &str, &Map<String, Value>) -> Result<ServerResponse, ServerResponse>;
 
@@ -57,12 +61,7 @@ const METHODS: &[IamMethod] = &[
     },
 ];
 
-/// Whether somebody may be let act as this account.
-pub(super) fn is_impersonable(email: &str) -> bool {
-    [DEPLOYER_ACCOUNT, DELEGATE_ACCOUNT, DELEGATION_TARGET_ACCOUNT].contains(&email)
-}
-
-/// Whether `caller` may act as `target`; `None` when there is no such account.
+/// Whether `caller` may impersonate `target`; `None` if there is no such service account.
 fn can_impersonate(caller: &str, target: &str) -> Option<bool> {
     match target {
         DEPLOYER_ACCOUNT | DELEGATE_ACCOUNT => Some(true),
@@ -72,8 +71,8 @@ fn can_impersonate(caller: &str, target: &str) -> Option<bool> {
     }
 }
 
-/// Answers `POST /v1/projects/-/serviceAccounts/EMAIL:METHOD`.
-pub(super) fn handle(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
+/// Serves `POST /v1/projects/-/serviceAccounts/EMAIL:METHOD`.
+pub(crate) fn handle(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     try_handle(state, request).unwrap_or_else(|refusal| refusal)
 }
 
@@ -94,55 +93,7 @@ fn try_handle(
     (method.handler)(state, target, &fields)
 }
 
-/// An error as Google's APIs have it.
-pub(super) fn api_error(code: u16, message: &str) -> ServerResponse {
-    ServerResponse::json(code, &json!({ "error": error_body(code, message) }))
-}
-
-fn error_body(code: u16, message: &str) -> Value {
-    let status = match code {
-        400 => "INVALID_ARGUMENT",
-        401 => "UNAUTHENTICATED",
-        403 => "PERMISSION_DENIED",
-        404 => "NOT_FOUND",
-        409 => "ABORTED",
-        429 => "RESOURCE_EXHAUSTED",
-        499 => "CANCELLED",
-        501 => "UNIMPLEMENTED",
-        503 => "UNAVAILABLE",
-        504 => "DEADLINE_EXCEEDED",
-        500.. => "INTERNAL",
-        _ => "UNKNOWN",
-    };
-    json!({ "code": code, "message": message, "status": status })
-}
-
-/// The same with `google.rpc.ErrorInfo`.
-fn error_with_reason(
-    code: u16,
-    message: &str,
-    reason: &str,
-    domain: &str,
-    metadata: Value,
-) -> ServerResponse {
-    let mut body = error_body(code, message);
-    body["details"] = json!([{
-        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-        "reason": reason,
-        "domain": domain,
-        "metadata": metadata,
-    }]);
-    ServerResponse::json(code, &json!({ "error": body }))
-}
-
-/// What those get who lack a permission.
-pub(super) fn permission_denied(permission: &str) -> ServerResponse {
-    let message = format!("Permission '{permission}' denied on resource (or it may not exist).");
-    let metadata = json!({ "permission": permission });
-    error_with_reason(403, &message, "IAM_PERMISSION_DENIED", "iam.googleapis.com", metadata)
-}
-
-/// Whose token came along: any that is good and may be used here.
+/// The account of the bearer token, if the token is valid and has a sufficient scope.
 fn authenticate_caller(
     state: &SandboxState,
     request: &ServerRequest,
@@ -164,33 +115,27 @@ fn authenticate_caller(
         let reason = "ACCESS_TOKEN_SCOPE_INSUFFICIENT";
         return Err(error_with_reason(403, message, reason, "googleapis.com", service));
     }
-    // A boundary speaks of storage only, and what it does not speak of it forbids.
+    // Access boundaries only grant access to Cloud Storage.
     match record.access_boundary {
         None => Ok(record.account.clone()),
         Some(_) => Err(permission_denied("iam.serviceAccounts.getAccessToken")),
     }
 }
 
-/// The members of the body, without those that are null.
+/// The fields of the request, without those that are null.
 fn request_fields(
     request: &ServerRequest,
     allowed: &[&str],
 ) -> Result<Map<String, Value>, ServerResponse> {
     let invalid = |what: &str| api_error(400, &format!("Invalid JSON payload received. {what}"));
-    let content_type = request.header("content-type").unwrap_or_default();
-    let content_type = content_type.split(';').next().unwrap_or_default().trim();
-    if !content_type.eq_ignore_ascii_case("application/json") {
-        return Err(invalid("The content type must be application/json."));
-    }
-    let members = gauth_core::text::json::parse_object(&request.body)
-        .map_err(|what| invalid(&format!("The body {what}.")))?;
+    let members = read_json_object(request).map_err(|what| invalid(&what))?;
     if let Some(name) = members.keys().find(|name| !allowed.contains(&name.as_str())) {
         return Err(invalid(&format!("Unknown name \"{name}\": Cannot find field.")));
     }
     Ok(members.into_iter().filter(|(_, value)| !value.is_null()).collect())
 }
 
-/// The accounts to go through, by their addresses.
+/// The email addresses of the delegation chain.
 fn parse_delegates(fields: &Map<String, Value>) -> Result<Vec<String>, ServerResponse> {
     let invalid = || {
         api_error(400, "Invalid value at 'delegates': must be projects/-/serviceAccounts/EMAIL.")
@@ -204,21 +149,7 @@ fn parse_delegates(fields: &Map<String, Value>) -> Result<Vec<String>, ServerRes
         .collect()
 }
 
-fn string_list<'a>(
-    fields: &'a Map<String, Value>,
-    name: &str,
-) -> Result<Vec<&'a str>, ServerResponse> {
-    let invalid = || api_error(400, &format!("Invalid value at '{name}' (TYPE_STRING)"));
-    match fields.get(name) {
-        None => Ok(Vec::new()),
-        Some(Value::Array(items)) => {
-            items.iter().map(|item| item.as_str().ok_or_else(invalid)).collect()
-        }
-        Some(_) => Err(invalid()),
-    }
-}
-
-/// The target, when each of the chain may act as the next.
+/// The target, if each account of the chain may impersonate the next one.
 fn resolve_target<'a>(
     caller: &str,
     delegates: &[String],
@@ -262,12 +193,12 @@ fn generate_access_token(
         family: None,
         access_boundary: None,
     };
-    let expire_time = super::rfc3339(record.expires_at);
+    let expire_time = rfc3339(record.expires_at);
     let token = state.issue_access_token("ya29.c.c0", record)?;
     Ok(ServerResponse::json(200, &json!({ "accessToken": token, "expireTime": expire_time })))
 }
 
-/// Digits and an `s` behind them.
+/// Parses a duration: digits, followed by `s`.
 fn parse_lifetime(fields: &Map<String, Value>) -> Result<i64, ServerResponse> {
     let invalid = |what: &str| api_error(400, &format!("Invalid value at 'lifetime': {what}"));
     let Some(value) = fields.get("lifetime") else { return Ok(MAX_LIFETIME_SECONDS) };
@@ -287,7 +218,7 @@ fn parse_lifetime(fields: &Map<String, Value>) -> Result<i64, ServerResponse> {
     }
 }
 
-/// An ID token for an audience, with the account's address if that is asked for.
+/// Generates an ID token for an audience, with the email claims if they are requested.
 fn generate_id_token(
     state: &SandboxState,
     target: &str,
@@ -319,13 +250,12 @@ fn sign_jwt(
 ) -> Result<ServerResponse, ServerResponse> {
     let invalid = |what: &str| api_error(400, &format!("Invalid value at 'payload': {what}"));
     let payload = fields.get("payload").and_then(Value::as_str);
-    let payload = payload.ok_or_else(|| invalid("a JSON object as text is needed"))?;
-    let claims =
-        gauth_core::text::json::parse_object(payload.as_bytes()).map_err(|what| invalid(&what))?;
+    let payload = payload.ok_or_else(|| invalid("must be a JSON object as a string"))?;
+    let claims = json::parse_object(payload.as_bytes()).map_err(|what| invalid(&what))?;
     match claims.get("exp").map(Value::as_i64) {
         Some(None) => return Err(invalid("exp is not a number")),
         Some(Some(end)) if end > state.now().saturating_add(MAX_JWT_LIFETIME_SECONDS) => {
-            return Err(invalid("exp is more than 12 hours ahead"));
+            return Err(invalid("exp is more than 12 hours in the future"));
         }
         _ => {}
     }

@@ -1,28 +1,27 @@
-//! Who is it: tokeninfo, userinfo, and the keys that verify ID tokens.
+//! The endpoints that identify a token's owner (tokeninfo, userinfo), and the keys for verifying ID tokens.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
-use crate::SandboxState;
 use crate::fixtures;
 use crate::fixtures::CLIENT_ID;
 use crate::oauth::oauth_error;
+use crate::state::SandboxState;
 use crate::token_store::includes_scope;
 use gauth_core::http::server::http::{ServerRequest, ServerResponse};
 use gauth_core::http::server::lock_ignoring_poison;
-use gauth_core::jose::jwt;
 
 /// The paths of tokeninfo.
-pub(super) const TOKENINFO_PATHS: [&str; 3] =
+pub(crate) const TOKENINFO_PATHS: [&str; 3] =
     ["/tokeninfo", "/oauth2/v3/tokeninfo", "/oauth2/v1/tokeninfo"];
 /// The paths of userinfo.
-pub(super) const USERINFO_PATHS: [&str; 3] = ["/v1/userinfo", "/oauth2/v3/userinfo", "/userinfo"];
-/// The paths of the keys.
-pub(super) const CERTS_PATHS: [&str; 2] = ["/oauth2/v3/certs", "/certs"];
+pub(crate) const USERINFO_PATHS: [&str; 3] = ["/v1/userinfo", "/oauth2/v3/userinfo", "/userinfo"];
+/// The paths of the JWK set.
+pub(crate) const CERTS_PATHS: [&str; 2] = ["/oauth2/v3/certs", "/certs"];
 
-/// Answers tokeninfo: the token in the query, the form or the header; numbers come back as text.
-pub(super) fn tokeninfo(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
+/// Serves tokeninfo: the token is in the query, the form or the header, and numbers are returned as strings.
+pub(crate) fn tokeninfo(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     if !matches!(request.method.as_str(), "GET" | "POST") {
         return ServerResponse::method_not_allowed("GET, POST");
     }
@@ -52,7 +51,7 @@ pub(super) fn tokeninfo(state: &SandboxState, request: &ServerRequest) -> Server
 fn access_token_info(state: &SandboxState, token: &str) -> Option<Map<String, Value>> {
     let now = state.clock.unix_seconds();
     let token_store = lock_ignoring_poison(&state.token_store);
-    // Tokens of STS are unknown here: they are introspected.
+    // Tokens of STS are unknown to tokeninfo; they can only be introspected.
     let record = token_store.find_access_token(token, now).filter(|grant| !grant.is_federated())?;
     let mut claims = json!({
         "access_type": if record.client_id == CLIENT_ID { "offline" } else { "online" },
@@ -73,14 +72,7 @@ fn access_token_info(state: &SandboxState, token: &str) -> Option<Map<String, Va
 }
 
 fn id_token_info(state: &SandboxState, token: &str) -> Option<Map<String, Value>> {
-    let parts = jwt::decode(token).ok()?;
-    let (key, id) = state.google_signing_key.public_key().ok()?;
-    let is_signed = parts.header.get("kid").and_then(Value::as_str) == Some(&id)
-        && key.verifies(parts.signing_input, &parts.signature);
-    let expires_at = parts.claims.get("exp").and_then(Value::as_i64)?;
-    if !is_signed || expires_at <= state.clock.unix_seconds() {
-        return None;
-    }
+    let parts = state.verify_google_id_token(token)?;
     let claims = parts.header.into_iter().chain(parts.claims).map(|(name, value)| match value {
         Value::Number(number) => (name, number.to_string().into()),
         Value::Bool(yes) => (name, yes.to_string().into()),
@@ -89,8 +81,8 @@ fn id_token_info(state: &SandboxState, token: &str) -> Option<Map<String, Value>
     Some(claims.collect())
 }
 
-/// Answers userinfo: a bearer token that may know who it is.
-pub(super) fn userinfo(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
+/// Serves userinfo, for access tokens with a scope of OpenID Connect.
+pub(crate) fn userinfo(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     if !matches!(request.method.as_str(), "GET" | "POST") {
         return ServerResponse::method_not_allowed("GET, POST");
     }
@@ -123,8 +115,8 @@ pub(super) fn userinfo(state: &SandboxState, request: &ServerRequest) -> ServerR
     ServerResponse::json(200, &claims)
 }
 
-/// Answers the keys of ID tokens as a JWK set (RFC 7517).
-pub(super) fn certs(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
+/// Serves the keys for ID tokens as a JWK set (RFC 7517).
+pub(crate) fn certs(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     if !matches!(request.method.as_str(), "GET" | "HEAD") {
         return ServerResponse::method_not_allowed("GET, HEAD");
     }

@@ -1,24 +1,23 @@
-//! The sandbox's machine, behind the metadata protocol.
+//! The metadata server of the sandbox's virtual machine.
 
 use serde_json::json;
 
-use crate::SandboxState;
-use crate::fixtures;
-use crate::metadata_protocol;
+use crate::issuing::ACCESS_TOKEN_LIFETIME_SECONDS;
 use crate::metadata_protocol::{
     AttachedServiceAccount, IdTokenOptions, InstanceInfo, MetadataBackend,
 };
-use crate::token::ACCESS_TOKEN_LIFETIME_SECONDS;
+use crate::state::SandboxState;
 use crate::token_store::AccessTokenRecord;
+use crate::{fixtures, metadata_protocol};
 use gauth_core::http::server::http::{ServerRequest, ServerResponse};
 use gauth_core::http::server::lock_ignoring_poison;
 
-/// The real one hands out the same token until it has about this many seconds left.
+/// As on Compute Engine, the same token is returned until it has about this many seconds left.
 const RENEWAL_THRESHOLD_SECONDS: i64 = 300;
 
-/// Answers `/` and everything below `/computeMetadata`.
-pub(super) fn handle(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
-    // Both ports are ours; the one that was asked is in the name of the host.
+/// Serves `/` and everything below `/computeMetadata`.
+pub(crate) fn handle(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
+    // The server listens on two ports; the Host header tells which one received the request.
     let host = request.header("host").unwrap_or_default();
     let [http_port, https_port] = state.ports;
     let port = if host.ends_with(&format!(":{https_port}")) { https_port } else { http_port };

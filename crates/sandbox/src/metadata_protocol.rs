@@ -1,81 +1,80 @@
-//! The metadata server's protocol: what may ask, the tree of paths, the shape of each answer.
+//! The protocol of the metadata server: which requests it accepts, its tree of paths, and the format of its
+//! responses.
 //!
-//! What stands behind it is a [`Machine`]: the sandbox's invented one, or any credential. The shapes follow what
-//! Compute Engine answers and what google-auth, google-auth-library and gcloud ask for.
+//! A [`MetadataBackend`] supplies the data. The formats follow what Compute Engine returns, and what google-auth,
+//! google-auth-library and gcloud request.
 
 use serde_json::{Map, Value, json};
 
 use gauth_core::http::server::http::{ServerRequest, ServerResponse};
 
-/// Everything else lives below this path.
+/// The path prefix of the API.
 const ROOT_PATH: &str = "/computeMetadata/v1";
 
-/// Headers that show a browser or a proxy behind the request: neither may have tokens.
+/// Headers that a browser or a proxy adds; such requests get no tokens.
 const FORBIDDEN_HEADERS: [&str; 4] = ["x-forwarded-for", "origin", "referer", "sec-fetch-site"];
 
-/// The names under which clients know a metadata server.
+/// The host names of a metadata server.
 const HOST_NAMES: [&str; 4] =
     ["metadata.google.internal", "metadata.google.internal.", "metadata", "169.254.169.254"];
 
-/// What a machine is, apart from its accounts.
+/// The metadata of a virtual machine, except for its service accounts.
 #[derive(Debug, Clone)]
-pub struct InstanceInfo {
-    /// The project's id.
-    pub project_id: String,
-    /// The project's number.
-    pub project_number: String,
-    /// As in `us-central1-a`.
-    pub zone: String,
-    /// `googleapis.com`, or another.
-    pub universe_domain: String,
-    /// The instance's name.
-    pub instance_name: String,
-    /// The instance's number.
-    pub instance_id: u64,
+pub(crate) struct InstanceInfo {
+    pub(crate) project_id: String,
+    pub(crate) project_number: String,
+    /// The zone, such as `us-central1-a`.
+    pub(crate) zone: String,
+    /// The universe domain, which is normally `googleapis.com`.
+    pub(crate) universe_domain: String,
+    /// The name of the instance.
+    pub(crate) instance_name: String,
+    /// The numeric id of the instance.
+    pub(crate) instance_id: u64,
 }
 
-/// A service account of a machine.
+/// A service account attached to a virtual machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AttachedServiceAccount {
-    /// Its name.
-    pub email: String,
-    /// What its tokens allow when nothing is asked for.
-    pub scopes: Vec<String>,
+pub(crate) struct AttachedServiceAccount {
+    /// The email address of the service account.
+    pub(crate) email: String,
+    /// The scopes of its tokens when a request names none.
+    pub(crate) scopes: Vec<String>,
 }
 
-/// What is wanted of an ID token.
+/// The options of a request for an ID token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdTokenOptions {
-    /// Whom it is for, never empty.
-    pub audience: String,
-    /// With the claims about the machine.
-    pub full_format: bool,
-    /// With the licenses of its images.
-    pub licenses: bool,
+pub(crate) struct IdTokenOptions {
+    /// The audience, which is never empty.
+    pub(crate) audience: String,
+    /// Whether the token has claims about the instance (`format=full`).
+    pub(crate) full_format: bool,
+    /// Whether the token lists the licenses of the instance's images.
+    pub(crate) licenses: bool,
 }
 
-/// What a metadata server speaks for.
-pub trait MetadataBackend {
-    /// What it is.
+/// The virtual machine that a metadata server describes.
+pub(crate) trait MetadataBackend {
+    /// The metadata of the instance.
     fn instance(&self) -> &InstanceInfo;
 
-    /// Its accounts; the first is `default`.
+    /// The service accounts; the first one is the `default`.
     fn service_accounts(&self) -> &[AttachedServiceAccount];
 
-    /// An access token with the seconds it has left; no scopes: the account's own.
+    /// An access token and its remaining lifetime in seconds. An empty list of scopes stands for the account's own.
     ///
     /// # Errors
-    /// The answer to give instead.
+    /// The error response.
     fn access_token(
         &self,
         account: &AttachedServiceAccount,
         scopes: &[String],
     ) -> Result<(String, i64), ServerResponse>;
 
-    /// An ID token.
+    /// An ID token of the service account.
     ///
     /// # Errors
-    /// The answer to give instead.
+    /// The error response.
     fn id_token(
         &self,
         account: &AttachedServiceAccount,
@@ -83,8 +82,8 @@ pub trait MetadataBackend {
     ) -> Result<String, ServerResponse>;
 }
 
-/// Answers a request for `/` or below `/computeMetadata`; `port` is where the server listens.
-pub fn respond(
+/// Responds to a request for `/` or below `/computeMetadata`; `port` is the port that received it.
+pub(crate) fn respond(
     backend: &dyn MetadataBackend,
     request: &ServerRequest,
     port: u16,
@@ -93,14 +92,17 @@ pub fn respond(
     answer.header("Metadata-Flavor", "Google").header("Server", "Metadata Server for VM")
 }
 
-/// Refuses what no metadata client sends.
+/// Rejects requests that no client of a metadata server sends.
 fn reject_request(request: &ServerRequest, port: u16) -> Option<ServerResponse> {
     if !is_served_host(request.header("host").unwrap_or_default(), port) {
-        return Some(ServerResponse::text(403, "this host is not served here\n"));
+        return Some(ServerResponse::text(403, "this server does not have that host name\n"));
     }
     for name in FORBIDDEN_HEADERS {
         if request.header(name).is_some() {
-            return Some(ServerResponse::text(403, format!("requests with {name} are refused\n")));
+            return Some(ServerResponse::text(
+                403,
+                format!("requests with the header {name} are rejected\n"),
+            ));
         }
     }
     if request.method != "GET" {
@@ -112,7 +114,8 @@ fn reject_request(request: &ServerRequest, port: u16) -> Option<ServerResponse> 
         .then(|| ServerResponse::text(403, "Missing Metadata-Flavor:Google header.\n"))
 }
 
-/// A page of another host's could otherwise reach us through a name that it points to 127.0.0.1.
+/// Whether the `Host` header names this server. Otherwise a web page could reach it through a name of its own that
+/// resolves to 127.0.0.1 (DNS rebinding).
 fn is_served_host(host: &str, port: u16) -> bool {
     let host = host.to_ascii_lowercase();
     let loopback_names = ["127.0.0.1", "localhost", "[::1]"];
@@ -150,7 +153,7 @@ fn route_path(backend: &dyn MetadataBackend, request: &ServerRequest) -> ServerR
             ServerResponse::json(200, &camel_case_keys(node))
         }
         Some(Value::Object(members)) => text(&directory_listing(members)),
-        // Only folders have a slash behind them.
+        // Only directories may have a trailing slash.
         Some(_) if request.path.ends_with('/') => not_found(),
         Some(Value::Array(lines)) => {
             text(&lines.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n"))
@@ -161,13 +164,13 @@ fn route_path(backend: &dyn MetadataBackend, request: &ServerRequest) -> ServerR
     }
 }
 
-/// Compute Engine's own media type for text; clients look for JSON only.
+/// Plain text with the media type that Compute Engine uses; clients only test for JSON.
 fn text(text: &str) -> ServerResponse {
     ServerResponse::text(200, text).header("Content-Type", "application/text")
 }
 
 fn not_found() -> ServerResponse {
-    ServerResponse::text(404, "this path does not exist here\n")
+    ServerResponse::text(404, "there is no metadata at this path\n")
 }
 
 fn find_service_account<'a>(
@@ -225,7 +228,7 @@ fn id_token_response(
     }
 }
 
-/// Everything but tokens, as one value: folders are objects.
+/// All metadata except tokens as one JSON value, in which directories are objects.
 fn metadata_tree(backend: &dyn MetadataBackend) -> Value {
     let instance = backend.instance();
     let mut accounts = Map::new();
@@ -255,7 +258,7 @@ fn metadata_tree(backend: &dyn MetadataBackend) -> Value {
     })
 }
 
-/// One name a line, folders with a slash.
+/// A directory listing: one name per line, directories with a slash.
 fn directory_listing(members: &Map<String, Value>) -> String {
     let mut lines: Vec<String> = members
         .iter()
@@ -268,7 +271,7 @@ fn directory_listing(members: &Map<String, Value>) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// With `recursive=true` names are in camel case, but for those of accounts.
+/// Converts keys to camel case, as for `recursive=true`, but leaves email addresses unchanged.
 fn camel_case_keys(node: &Value) -> Value {
     let Value::Object(members) = node else { return node.clone() };
     let renamed = |name: &str| match name.contains('@') {
@@ -315,11 +318,11 @@ mod tests {
         fn id_token(
             &self,
             account: &AttachedServiceAccount,
-            wish: &IdTokenOptions,
+            options: &IdTokenOptions,
         ) -> Result<String, ServerResponse> {
             Ok(format!(
                 "{} {} {} {}",
-                account.email, wish.audience, wish.full_format, wish.licenses
+                account.email, options.audience, options.full_format, options.licenses
             ))
         }
     }

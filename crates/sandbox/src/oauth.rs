@@ -1,49 +1,54 @@
-//! What the OAuth endpoints have in common: forms, clients, scopes, and errors in their shape.
+//! What the OAuth endpoints have in common: form parameters, client authentication, scopes and error responses.
 
 use serde_json::json;
 
-use crate::SandboxState;
-use crate::signin::clients;
+use crate::registered_clients;
+use crate::state::SandboxState;
 use crate::token_store::Issuer;
 use gauth_core::http::server::http::{ServerRequest, ServerResponse};
 
-/// An error as RFC 6749, 5.2 has it.
-pub(super) fn oauth_error(status: u16, code: &str, description: &str) -> ServerResponse {
+/// An OAuth error response (RFC 6749, 5.2).
+pub(crate) fn oauth_error(status: u16, code: &str, description: &str) -> ServerResponse {
     ServerResponse::json(status, &json!({ "error": code, "error_description": description }))
 }
 
-/// A parameter that must be there is not.
-pub(super) fn missing_parameter(name: &str) -> ServerResponse {
+/// The error response for a missing required parameter.
+pub(crate) fn missing_parameter(name: &str) -> ServerResponse {
     oauth_error(400, "invalid_request", &format!("Required parameter is missing: {name}"))
 }
 
-/// What was presented is not good.
-pub(super) fn invalid_grant(description: &str) -> ServerResponse {
+/// The error response for a malformed request.
+pub(crate) fn invalid_request(description: &str) -> ServerResponse {
+    oauth_error(400, "invalid_request", description)
+}
+
+/// The error response for a credential or grant that is invalid or expired.
+pub(crate) fn invalid_grant(description: &str) -> ServerResponse {
     oauth_error(400, "invalid_grant", description)
 }
 
-/// A grant this endpoint does not know.
-pub(super) fn unsupported_grant_type(grant_type: &str) -> ServerResponse {
+/// The error response for a grant type that this endpoint does not support.
+pub(crate) fn unsupported_grant_type(grant_type: &str) -> ServerResponse {
     oauth_error(400, "unsupported_grant_type", &format!("Invalid grant_type: {grant_type}"))
 }
 
-/// What OAuth endpoints say may be kept by nobody (RFC 6749, 5.1).
-pub(super) fn no_store(result: Result<ServerResponse, ServerResponse>) -> ServerResponse {
+/// Forbids caching of an OAuth response (RFC 6749, 5.1).
+pub(crate) fn no_store(result: Result<ServerResponse, ServerResponse>) -> ServerResponse {
     let answer = result.unwrap_or_else(|refusal| refusal);
     answer.header("Cache-Control", "no-cache, no-store, max-age=0, must-revalidate")
 }
 
-/// The parameters of a request.
-pub(super) struct OAuthForm {
+/// The parameters of an OAuth request.
+pub(crate) struct OAuthForm {
     parameters: Vec<(String, String)>,
-    /// Client and secret of `Authorization: Basic`.
+    /// The client id and secret of an `Authorization: Basic` header.
     basic_auth: Option<(String, String)>,
 }
 
 impl OAuthForm {
     /// # Errors
-    /// The answer to give, when the body is no form or says something twice.
-    pub(super) fn from_request(request: &ServerRequest) -> Result<OAuthForm, ServerResponse> {
+    /// An error response if the body is not a form, or a parameter is repeated.
+    pub(crate) fn from_request(request: &ServerRequest) -> Result<OAuthForm, ServerResponse> {
         let Some(parameters) = request.form() else {
             return Err(oauth_error(400, "invalid_request", "Invalid content type"));
         };
@@ -54,11 +59,11 @@ impl OAuthForm {
         form.reject_duplicates().map_err(|text| oauth_error(400, "invalid_request", &text))
     }
 
-    /// The parameters of an address.
+    /// The parameters in the query of a URL.
     ///
     /// # Errors
-    /// What is wrong with them.
-    pub(super) fn from_query(request: &ServerRequest) -> Result<OAuthForm, String> {
+    /// A description of the problem, if a parameter is repeated.
+    pub(crate) fn from_query(request: &ServerRequest) -> Result<OAuthForm, String> {
         OAuthForm { parameters: request.query.clone(), basic_auth: None }.reject_duplicates()
     }
 
@@ -71,36 +76,37 @@ impl OAuthForm {
         Ok(self)
     }
 
-    /// A parameter; an empty one is absent (RFC 6749, 3.2).
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    /// A parameter; an empty one counts as absent (RFC 6749, 3.2).
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let found = self.parameters.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
-    /// A parameter that must be there.
+    /// A required parameter.
     ///
     /// # Errors
-    /// The answer to give.
-    pub(super) fn require(&self, name: &str) -> Result<&str, ServerResponse> {
+    /// The error response if it is missing.
+    pub(crate) fn require(&self, name: &str) -> Result<&str, ServerResponse> {
         self.get(name).ok_or_else(|| missing_parameter(name))
     }
 
-    /// The OAuth client, by header or parameters, which must be one of those known here.
+    /// Authenticates a Google OAuth client by header or form, and returns its id.
     ///
     /// # Errors
-    /// The answer to give.
-    pub(super) fn authenticate_client(&self, state: &SandboxState) -> Result<&str, ServerResponse> {
+    /// The error response.
+    pub(crate) fn authenticate_client(&self, state: &SandboxState) -> Result<&str, ServerResponse> {
         if self.basic_auth.is_some() {
             return self.authenticate_basic_client(state);
         }
         check_client_secret(state, self.get("client_id"), self.get("client_secret"))
     }
 
-    /// The client of the outside provider, by header or parameters; one has no secret, and then gives none.
+    /// Authenticates a client of the external OpenID provider by header or form, and returns its id. A public client
+    /// must not send a secret.
     ///
     /// # Errors
-    /// The answer to give.
-    pub(super) fn authenticate_external_client(
+    /// The error response.
+    pub(crate) fn authenticate_external_client(
         &self,
         state: &SandboxState,
     ) -> Result<&str, ServerResponse> {
@@ -109,32 +115,34 @@ impl OAuthForm {
             None => (self.get("client_id"), self.get("client_secret")),
         };
         let id = id.ok_or_else(|| missing_parameter("client_id"))?;
-        let client = clients::find_client(state, Issuer::External, id);
+        let client = registered_clients::find_client(state, Issuer::External, id);
         let client = client.ok_or_else(|| invalid_client("The OAuth client was not found."))?;
         match (client.secret, secret.filter(|secret| !secret.is_empty())) {
             (None, None) => Ok(id),
             (Some(known), Some(given)) if known.expose() == given => Ok(id),
-            _ => Err(invalid_client("The client authentication is not good.")),
+            _ => Err(invalid_client("The client authentication is invalid.")),
         }
     }
 
-    /// The OAuth client of the header, which must be one of those known here.
+    /// Authenticates a Google OAuth client by the `Authorization` header only, and returns its id.
     ///
     /// # Errors
-    /// The answer to give.
-    pub(super) fn authenticate_basic_client(
+    /// The error response.
+    pub(crate) fn authenticate_basic_client(
         &self,
         state: &SandboxState,
     ) -> Result<&str, ServerResponse> {
         match &self.basic_auth {
             Some((id, secret)) => check_client_secret(state, Some(id), Some(secret)),
-            None => Err(invalid_client("The request has no client authentication.")),
+            None => Err(invalid_client(
+                "The request has no client authentication in the Authorization header.",
+            )),
         }
     }
 }
 
 fn invalid_client(text: &str) -> ServerResponse {
-    // RFC 6749, 5.2: with 401 comes the scheme that would have done.
+    // RFC 6749, 5.2 requires this header with the status 401.
     oauth_error(401, "invalid_client", text).header("WWW-Authenticate", "Basic realm=\"sandbox\"")
 }
 
@@ -150,7 +158,7 @@ fn check_client_secret<'a>(
             "Could not determine client ID from request.",
         ));
     };
-    let client = clients::find_client(state, Issuer::Google, id);
+    let client = registered_clients::find_client(state, Issuer::Google, id);
     match (client.and_then(|client| client.secret), secret) {
         (None, _) => Err(invalid_client("The OAuth client was not found.")),
         (Some(_), None) => Err(oauth_error(400, "invalid_request", "client_secret is missing.")),
@@ -169,11 +177,11 @@ fn parse_basic_auth(header: &str) -> Option<(String, String)> {
     Some((id.to_owned(), secret.to_owned()))
 }
 
-/// Scopes are words of OpenID Connect or URLs.
+/// Parses a list of scopes, each of which is one of OpenID Connect's or a URL.
 ///
 /// # Errors
-/// The answer to give.
-pub(super) fn parse_scopes(text: &str) -> Result<Vec<String>, ServerResponse> {
+/// The error response for an empty list or an invalid scope.
+pub(crate) fn parse_scopes(text: &str) -> Result<Vec<String>, ServerResponse> {
     let scopes: Vec<String> =
         text.split(' ').filter(|s| !s.is_empty()).map(str::to_owned).collect();
     match !scopes.is_empty() && scopes.iter().all(|scope| is_google_scope(scope)) {
@@ -182,12 +190,12 @@ pub(super) fn parse_scopes(text: &str) -> Result<Vec<String>, ServerResponse> {
     }
 }
 
-/// Whether it looks like one of Google's.
-pub(super) fn is_google_scope(scope: &str) -> bool {
+/// Whether the scope is in a form that Google's scopes have.
+pub(crate) fn is_google_scope(scope: &str) -> bool {
     matches!(scope, "openid" | "email" | "profile") || scope.starts_with("https://")
 }
 
-/// No scope, or none that Google has.
-pub(super) fn invalid_scope() -> ServerResponse {
+/// The error response for missing or invalid scopes.
+pub(crate) fn invalid_scope() -> ServerResponse {
     oauth_error(400, "invalid_scope", "Invalid OAuth scope or ID token audience provided.")
 }

@@ -1,25 +1,26 @@
-//! OpenID providers: Google's own description, and somebody else's whole provider, whose ID tokens are good as
-//! subject tokens at STS.
+//! OpenID Connect: Google's discovery document, and an external provider whose ID tokens STS accepts as subject
+//! tokens.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::SandboxState;
-use crate::fixtures;
+use crate::id_token::{ID_TOKEN_LIFETIME_SECONDS, id_token_claims};
+use crate::issuing::ACCESS_TOKEN_LIFETIME_SECONDS;
 use crate::oauth::{OAuthForm, missing_parameter, no_store, oauth_error, unsupported_grant_type};
 use crate::signin::grants;
 use crate::signin::grants::RedeemedGrant;
-use crate::token::{ACCESS_TOKEN_LIFETIME_SECONDS, RedeemedRefreshToken, redeem_refresh_token};
+use crate::state::SandboxState;
 use crate::token_store::{Issuer, RefreshTokenRecord, includes_scope};
+use crate::{fixtures, grant_types};
 use gauth_core::http::server::http::{ServerRequest, ServerResponse};
 use gauth_core::http::server::lock_ignoring_poison;
 
-/// Where an issuer is described (OpenID Connect Discovery, 4).
-pub(super) const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
+/// The path of the discovery document (OpenID Connect Discovery, 4).
+pub(crate) const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
 
-/// Answers Google's description.
-pub(super) fn google_discovery(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
+/// Serves Google's discovery document.
+pub(crate) fn google_discovery(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     let url = &state.url;
     cacheable_json(
         request,
@@ -38,18 +39,18 @@ pub(super) fn google_discovery(state: &SandboxState, request: &ServerRequest) ->
             "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
             "code_challenge_methods_supported": ["S256"],
             "grant_types_supported": [
-                grants::AUTHORIZATION_CODE,
-                "refresh_token",
-                grants::DEVICE_CODE,
-                "urn:ietf:params:oauth:grant-type:jwt-bearer",
+                grant_types::AUTHORIZATION_CODE,
+                grant_types::REFRESH_TOKEN,
+                grant_types::DEVICE_CODE,
+                grant_types::JWT_BEARER,
             ],
             "authorization_response_iss_parameter_supported": true,
         }),
     )
 }
 
-/// Answers the description of the outside provider.
-pub(super) fn external_discovery(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
+/// Serves the discovery document of the external provider.
+pub(crate) fn external_discovery(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     let issuer = &state.fixtures.external.issuer;
     cacheable_json(
         request,
@@ -67,7 +68,7 @@ pub(super) fn external_discovery(state: &SandboxState, request: &ServerRequest) 
             "token_endpoint_auth_methods_supported":
                 ["none", "client_secret_basic", "client_secret_post"],
             "code_challenge_methods_supported": ["S256"],
-            "grant_types_supported": [grants::AUTHORIZATION_CODE, "refresh_token", grants::DEVICE_CODE],
+            "grant_types_supported": [grant_types::AUTHORIZATION_CODE, grant_types::REFRESH_TOKEN, grant_types::DEVICE_CODE],
             "authorization_response_iss_parameter_supported": true,
         }),
     )
@@ -82,8 +83,8 @@ fn cacheable_json(request: &ServerRequest, document: Value) -> ServerResponse {
     }
 }
 
-/// Answers the outside provider's keys.
-pub(super) fn jwks(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
+/// Serves the JWK set of the external provider.
+pub(crate) fn jwks(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     let external = &state.fixtures.external;
     let (x, y) = external.issuer_public_key().jwk_parameters();
     cacheable_json(
@@ -100,8 +101,8 @@ pub(super) fn jwks(state: &SandboxState, request: &ServerRequest) -> ServerRespo
     )
 }
 
-/// Answers `POST /oidc/token`. Its refresh tokens are good once each.
-pub(super) fn handle_token(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
+/// Serves `POST /oidc/token`. Each refresh token can be used once.
+pub(crate) fn handle_token(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     if request.method != "POST" {
         return ServerResponse::method_not_allowed("POST");
     }
@@ -109,42 +110,33 @@ pub(super) fn handle_token(state: &SandboxState, request: &ServerRequest) -> Ser
         let grant_type = form.require("grant_type")?;
         let client = form.authenticate_external_client(state)?;
         match grant_type {
-            grants::AUTHORIZATION_CODE => {
-                initial_tokens(state, grants::redeem_code(state, &form, Issuer::External, client)?)
+            grant_types::AUTHORIZATION_CODE => {
+                grants::redeem_code(state, &form, Issuer::External, client)
             }
-            grants::DEVICE_CODE => initial_tokens(
-                state,
-                grants::redeem_device_code(state, &form, Issuer::External, client)?,
-            ),
-            "refresh_token" => {
-                let RedeemedRefreshToken { record, scopes, new_refresh_token } =
-                    redeem_refresh_token(state, &form, Issuer::External, client)?;
-                token_response(state, &record, scopes, new_refresh_token, None)
+            grant_types::DEVICE_CODE => {
+                grants::redeem_device_code(state, &form, Issuer::External, client)
+            }
+            grant_types::REFRESH_TOKEN => {
+                grants::redeem_refresh_token(state, &form, Issuer::External, client)
             }
             other => Err(unsupported_grant_type(other)),
         }
+        .and_then(|redeemed| token_response(state, redeemed))
     }))
-}
-
-fn initial_tokens(
-    state: &SandboxState,
-    redeemed: RedeemedGrant,
-) -> Result<ServerResponse, ServerResponse> {
-    let RedeemedGrant { record, refresh_token, nonce } = redeemed;
-    let scopes = record.scopes.clone();
-    token_response(state, &record, scopes, refresh_token, nonce)
 }
 
 fn token_response(
     state: &SandboxState,
-    record: &RefreshTokenRecord,
-    scopes: Vec<String>,
-    refresh_token: Option<String>,
-    nonce: Option<String>,
+    redeemed: RedeemedGrant,
 ) -> Result<ServerResponse, ServerResponse> {
-    let mut value = json!({ "expires_in": ACCESS_TOKEN_LIFETIME_SECONDS, "scope": scopes.join(" "), "token_type": "Bearer" });
+    let RedeemedGrant { record, scopes, refresh_token, nonce } = redeemed;
+    let mut value = json!({
+        "expires_in": ACCESS_TOKEN_LIFETIME_SECONDS,
+        "scope": scopes.join(" "),
+        "token_type": "Bearer",
+    });
     if includes_scope(&scopes, "openid") {
-        value["id_token"] = issue_id_token(state, record, &scopes, nonce)?.into();
+        value["id_token"] = issue_id_token(state, &record, &scopes, nonce)?.into();
     }
     if let Some(token) = refresh_token {
         value["refresh_token"] = token.into();
@@ -156,7 +148,7 @@ fn token_response(
     Ok(ServerResponse::json(200, &value))
 }
 
-/// An ID token for the client that asks.
+/// An ID token of the external provider for this client.
 fn issue_id_token(
     state: &SandboxState,
     record: &RefreshTokenRecord,
@@ -165,13 +157,13 @@ fn issue_id_token(
 ) -> Result<String, ServerResponse> {
     let external = &state.fixtures.external;
     let now = state.now();
-    let mut claims = json!({
-        "iss": external.issuer,
-        "sub": record.account,
-        "aud": record.client_id,
-        "iat": now,
-        "exp": now + 3600,
-    });
+    let mut claims = id_token_claims(
+        &external.issuer,
+        &record.account,
+        &record.client_id,
+        now,
+        ID_TOKEN_LIFETIME_SECONDS,
+    );
     if includes_scope(scopes, "email") {
         claims["email"] = record.account.clone().into();
         claims["email_verified"] = true.into();
@@ -181,12 +173,12 @@ fn issue_id_token(
     }
     let id_token = external.sign_claims(&claims);
     let signing_error =
-        |what: String| ServerResponse::text(500, format!("the issuer's key {what}\n"));
+        |what: String| ServerResponse::text(500, format!("the key of the OIDC provider {what}\n"));
     id_token.map(|token| token.expose().to_owned()).map_err(signing_error)
 }
 
-/// Answers `POST /oidc/revoke` (RFC 7009): a token of the client's own, or one that is nothing.
-pub(super) fn revoke(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
+/// Serves `POST /oidc/revoke` (RFC 7009) for tokens of the client's own; unknown tokens are ignored.
+pub(crate) fn revoke(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     if request.method != "POST" {
         return ServerResponse::method_not_allowed("POST");
     }
@@ -195,9 +187,11 @@ pub(super) fn revoke(state: &SandboxState, request: &ServerRequest) -> ServerRes
         let token = form.get("token").ok_or_else(|| missing_parameter("token"))?;
         let mut token_store = lock_ignoring_poison(&state.external_token_store);
         match token_store.client_id_of(token) {
-            Some(owner) if owner != client => {
-                Err(oauth_error(400, "unauthorized_client", "The token is another client's."))
-            }
+            Some(owner) if owner != client => Err(oauth_error(
+                400,
+                "unauthorized_client",
+                "The token was issued to another client.",
+            )),
             _ => {
                 token_store.revoke_token(token);
                 Ok(ServerResponse::json(200, &json!({})))

@@ -1,53 +1,36 @@
-//! Proving again that it is still the same person (RAPT): a session, its challenges, and the proof that a refresh
-//! then carries.
+//! Google's reauthentication API: a session with challenges, whose result is a proof (RAPT) that a refresh then
+//! presents.
 
-use std::collections::HashMap;
+use serde_json::{Value, json};
 
-use serde_json::{Map, Value, json};
-
-use crate::fixtures;
+use crate::google_api::string_list;
+use crate::json_body::read_json_object;
+use crate::random_id::random_base64url;
+use crate::reauth_state::ChallengeSession;
+use crate::state::SandboxState;
 use crate::token_store::includes_scope;
-use crate::{SandboxState, iam};
+use crate::{behaviours, google_api};
 use gauth_core::http::server::http::{ServerRequest, ServerResponse};
 use gauth_core::http::server::lock_ignoring_poison;
 
-/// The scope that lets a program ask.
-pub(super) const REAUTH_SCOPE: &str = "https://www.googleapis.com/auth/accounts.reauth";
+/// The scope that reauthentication requires.
+pub(crate) const REAUTH_SCOPE: &str = "https://www.googleapis.com/auth/accounts.reauth";
 
 const START_PATH: &str = "/v2/sessions:start";
 const SESSION_PATH_PREFIX: &str = "/v2/sessions/";
 const CONTINUE_SUFFIX: &str = ":continue";
-/// How long a proof is good, in seconds: a working day.
+/// The lifetime of a RAPT in seconds, which is a working day.
 const RAPT_LIFETIME_SECONDS: i64 = 16 * 3600;
-/// How long a session is good, in seconds.
+/// The lifetime of a reauthentication session, in seconds.
 const SESSION_LIFETIME_SECONDS: i64 = 600;
 
-/// What is under way, and what has been proved.
-#[derive(Default)]
-pub(super) struct ReauthState {
-    sessions: HashMap<String, ChallengeSession>,
-    /// By the proof: who it was, and until when it is good.
-    rapts: HashMap<String, (String, i64)>,
-}
-
-struct ChallengeSession {
-    account: String,
-    /// The kinds of challenges that the program can deal with.
-    supported_challenge_types: Vec<String>,
-    /// Good answers that are still needed.
-    remaining_challenges: u32,
-    /// Of the challenge that is to be answered.
-    challenge_id: u64,
-    expires_at: i64,
-}
-
-/// The paths.
-pub(super) fn is_reauth_path(path: &str) -> bool {
+/// Whether the path belongs to the reauthentication API.
+pub(crate) fn is_reauth_path(path: &str) -> bool {
     path == START_PATH || path.starts_with(SESSION_PATH_PREFIX)
 }
 
-/// Answers `POST /v2/sessions:start` and `POST /v2/sessions/ID:continue`.
-pub(super) fn handle(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
+/// Serves `POST /v2/sessions:start` and `POST /v2/sessions/ID:continue`.
+pub(crate) fn handle(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     if request.method != "POST" {
         return ServerResponse::method_not_allowed("POST");
     }
@@ -55,19 +38,19 @@ pub(super) fn handle(state: &SandboxState, request: &ServerRequest) -> ServerRes
         None => start_session(state, request),
         Some(rest) => match rest.strip_suffix(CONTINUE_SUFFIX) {
             Some(id) => continue_session(state, request, id),
-            None => Err(iam::api_error(404, "Requested entity was not found.")),
+            None => Err(google_api::api_error(404, "Requested entity was not found.")),
         },
     };
     result.unwrap_or_else(|refusal| refusal)
 }
 
-/// Whether this proof was given to this person, and is still good.
-pub(super) fn is_valid_rapt(state: &SandboxState, rapt: &str, account: &str) -> bool {
+/// Whether the RAPT was issued to this account and has not expired.
+pub(crate) fn is_valid_rapt(state: &SandboxState, rapt: &str, account: &str) -> bool {
     let reauth = lock_ignoring_poison(&state.reauth);
     reauth.rapts.get(rapt).is_some_and(|(owner, end)| owner == account && *end > state.now())
 }
 
-/// Who asks: a person's token that may.
+/// The user of the bearer token, if the token has the required scope.
 fn authenticate_user(
     state: &SandboxState,
     request: &ServerRequest,
@@ -75,36 +58,13 @@ fn authenticate_user(
     let token = request.bearer_token().unwrap_or_default();
     let token_store = lock_ignoring_poison(&state.token_store);
     let record = token_store.find_access_token(token, state.now()).filter(|grant| grant.is_user());
-    let record = record
-        .ok_or_else(|| iam::api_error(401, "Request had invalid authentication credentials."))?;
+    let record = record.ok_or_else(|| {
+        google_api::api_error(401, "Request had invalid authentication credentials.")
+    })?;
     match includes_scope(&record.scopes, REAUTH_SCOPE) {
         true => Ok(record.account.clone()),
-        false => Err(iam::api_error(403, "Request had insufficient authentication scopes.")),
+        false => Err(google_api::api_error(403, "Request had insufficient authentication scopes.")),
     }
-}
-
-fn json_body(request: &ServerRequest) -> Result<Map<String, Value>, ServerResponse> {
-    let content_type = request.header("content-type").unwrap_or_default();
-    if content_type.split(';').next().unwrap_or_default().trim() != "application/json" {
-        return Err(iam::api_error(400, "The request has to be JSON."));
-    }
-    gauth_core::text::json::parse_object(&request.body)
-        .map_err(|what| iam::api_error(400, &format!("Invalid JSON payload received: it {what}.")))
-}
-
-/// A list of words.
-fn string_list(body: &Map<String, Value>, name: &str) -> Result<Vec<String>, ServerResponse> {
-    let items = match body.get(name) {
-        None => return Ok(Vec::new()),
-        Some(Value::Array(items)) => items,
-        Some(_) => return Err(iam::api_error(400, &format!("Invalid value at '{name}'."))),
-    };
-    let owned_text = |item: &Value| item.as_str().map(str::to_owned);
-    items
-        .iter()
-        .map(owned_text)
-        .collect::<Option<_>>()
-        .ok_or_else(|| iam::api_error(400, &format!("Invalid value at '{name}'.")))
 }
 
 fn start_session(
@@ -112,18 +72,21 @@ fn start_session(
     request: &ServerRequest,
 ) -> Result<ServerResponse, ServerResponse> {
     let account = authenticate_user(state, request)?;
-    let body = json_body(request)?;
+    let body = read_json_object(request).map_err(|what| google_api::api_error(400, &what))?;
     let supported_challenge_types = string_list(&body, "supportedChallengeTypes")?;
+    let supported_challenge_types: Vec<String> =
+        supported_challenge_types.into_iter().map(str::to_owned).collect();
     string_list(&body, "oauthScopesForDomainPolicyLookup")?;
     if supported_challenge_types.is_empty() {
-        return Err(iam::api_error(400, "supportedChallengeTypes must not be empty."));
+        return Err(google_api::api_error(400, "supportedChallengeTypes must not be empty."));
     }
-    if has_behaviour(state, "authenticated") {
+    if has_behaviour(state, behaviours::REAUTH_AUTHENTICATED) {
         return authenticated_response(state, &account, None);
     }
     let now = state.now();
-    let id = fixtures::random_base64url(24).map_err(|_| ServerResponse::empty(500))?;
-    let remaining_challenges = if has_behaviour(state, "two-rounds") { 2 } else { 1 };
+    let id = random_base64url(24).map_err(|_| ServerResponse::empty(500))?;
+    let remaining_challenges =
+        if has_behaviour(state, behaviours::REAUTH_TWO_ROUNDS) { 2 } else { 1 };
     let session = ChallengeSession {
         account,
         supported_challenge_types,
@@ -142,7 +105,7 @@ fn has_behaviour(state: &SandboxState, behaviour: &str) -> bool {
     state.has_behaviour("reauth", behaviour)
 }
 
-/// The answer that asks.
+/// A response that presents a challenge.
 fn challenge_response(
     state: &SandboxState,
     id: &str,
@@ -150,12 +113,13 @@ fn challenge_response(
     status: &str,
 ) -> ServerResponse {
     let challenge_type = match () {
-        () if has_behaviour(state, "saml") => "SAML",
-        () if has_behaviour(state, "security-key") => "SECURITY_KEY",
-        () if has_behaviour(state, "unknown-challenge") => "RIDDLE",
+        () if has_behaviour(state, behaviours::REAUTH_SAML) => "SAML",
+        () if has_behaviour(state, behaviours::REAUTH_SECURITY_KEY) => "SECURITY_KEY",
+        () if has_behaviour(state, behaviours::REAUTH_UNKNOWN_CHALLENGE) => "RIDDLE",
         () => "PASSWORD",
     };
-    let challenge_status = if has_behaviour(state, "none-ready") { "INELIGIBLE" } else { "READY" };
+    let challenge_status =
+        if has_behaviour(state, behaviours::REAUTH_NONE_READY) { "INELIGIBLE" } else { "READY" };
     let mut challenges = Vec::new();
     if session.supported_challenge_types.iter().any(|supported| supported == challenge_type)
         || challenge_type == "RIDDLE"
@@ -180,32 +144,37 @@ fn continue_session(
     id: &str,
 ) -> Result<ServerResponse, ServerResponse> {
     let account = authenticate_user(state, request)?;
-    let body = json_body(request)?;
+    let body = read_json_object(request).map_err(|what| google_api::api_error(400, &what))?;
     let mut reauth = lock_ignoring_poison(&state.reauth);
     let now = state.now();
     let session = reauth.sessions.get_mut(id);
     let session = session
         .filter(|session| session.account == account && session.expires_at > now)
-        .ok_or_else(|| iam::api_error(404, "Requested entity was not found."))?;
+        .ok_or_else(|| google_api::api_error(404, "Requested entity was not found."))?;
     let text = |name: &str| body.get(name).and_then(Value::as_str);
     if text("sessionId") != Some(id) {
-        return Err(iam::api_error(400, "Invalid value at 'sessionId'."));
+        return Err(google_api::api_error(400, "Invalid value at 'sessionId'."));
     }
     if body.get("challengeId") != Some(&session.challenge_id.into()) {
-        return Err(iam::api_error(400, "Invalid value at 'challengeId'."));
+        return Err(google_api::api_error(400, "Invalid value at 'challengeId'."));
     }
     if text("action") != Some("RESPOND") {
-        return Err(iam::api_error(400, "Invalid value at 'action'."));
+        return Err(google_api::api_error(400, "Invalid value at 'action'."));
     }
     let credential = body
         .get("proposalResponse")
         .and_then(|response| response.get("credential"))
         .and_then(Value::as_str)
-        .ok_or_else(|| iam::api_error(400, "Invalid value at 'proposal_response'."))?;
+        .ok_or_else(|| google_api::api_error(400, "Invalid value at 'proposal_response'."))?;
     session.challenge_id += 1;
-    let is_password_challenge = !["saml", "security-key", "none-ready", "unknown-challenge"]
-        .iter()
-        .any(|behaviour| has_behaviour(state, behaviour));
+    let is_password_challenge = ![
+        behaviours::REAUTH_SAML,
+        behaviours::REAUTH_SECURITY_KEY,
+        behaviours::REAUTH_NONE_READY,
+        behaviours::REAUTH_UNKNOWN_CHALLENGE,
+    ]
+    .iter()
+    .any(|behaviour| has_behaviour(state, behaviour));
     if !is_password_challenge || credential != state.fixtures.password.expose() {
         return Ok(challenge_response(state, id, session, "CHALLENGE_REQUIRED"));
     }
@@ -218,13 +187,13 @@ fn continue_session(
     authenticated_response(state, &account, Some(id))
 }
 
-/// The answer that brings a proof.
+/// A response with a new RAPT.
 fn authenticated_response(
     state: &SandboxState,
     account: &str,
     session: Option<&str>,
 ) -> Result<ServerResponse, ServerResponse> {
-    let rapt = fixtures::random_base64url(48).map_err(|_| ServerResponse::empty(500))?;
+    let rapt = random_base64url(48).map_err(|_| ServerResponse::empty(500))?;
     let expires_at = state.now() + RAPT_LIFETIME_SECONDS;
     lock_ignoring_poison(&state.reauth)
         .rapts

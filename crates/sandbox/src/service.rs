@@ -1,25 +1,24 @@
-//! What tokens are for: an API that takes access tokens, and a service like one on Cloud Run that takes ID tokens.
+//! Two example services: an API that requires access tokens, and one like Cloud Run that requires ID tokens.
 
 use serde_json::{Value, json};
 
-use crate::SandboxState;
 use crate::oauth::oauth_error;
+use crate::state::SandboxState;
 use gauth_core::http::server::http::{ServerRequest, ServerResponse};
 use gauth_core::http::server::lock_ignoring_poison;
-use gauth_core::jose::jwt;
 
-/// The paths of the API.
-pub(super) fn is_api_path(path: &str) -> bool {
+/// Whether the path belongs to the API.
+pub(crate) fn is_api_path(path: &str) -> bool {
     path == "/api" || path.starts_with("/api/")
 }
 
-/// The paths of the service.
-pub(super) fn is_service_path(path: &str) -> bool {
+/// Whether the path belongs to the service.
+pub(crate) fn is_service_path(path: &str) -> bool {
     path == "/service" || path.starts_with("/service/")
 }
 
-/// Answers whoever has a valid access token with what was asked, and the project that is to pay.
-pub(super) fn handle_api(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
+/// Echoes a request with a valid access token, along with the account and the quota project.
+pub(crate) fn handle_api(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     let token = request.bearer_token().unwrap_or_default();
     let account = lock_ignoring_poison(&state.token_store)
         .find_access_token(token, state.now())
@@ -32,32 +31,26 @@ pub(super) fn handle_api(state: &SandboxState, request: &ServerRequest) -> Serve
                 "quota_project": request.header("x-goog-user-project"),
             }),
         ),
-        None => unauthorized("the API takes a valid access token"),
+        None => unauthorized("the API requires a valid access token"),
     }
 }
 
-/// Answers whoever has a valid ID token for this very place.
-pub(super) fn handle_service(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
+/// Echoes a request with a valid ID token for the sandbox's URL.
+pub(crate) fn handle_service(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     match verify_id_token(state, request.bearer_token().unwrap_or_default()) {
         Some(claims) => echo(
             request,
             json!({ "sub": claims["sub"], "email": claims["email"], "aud": claims["aud"] }),
         ),
-        None => unauthorized("the service takes a valid ID token with its own URL as audience"),
+        None => unauthorized("the service requires a valid ID token with its own URL as audience"),
     }
 }
 
 /// The claims of an ID token that Google signed for the sandbox's own URL.
 fn verify_id_token(state: &SandboxState, token: &str) -> Option<Value> {
-    let parts = jwt::decode(token).ok()?;
-    let (key, id) = state.google_signing_key.public_key().ok()?;
+    let parts = state.verify_google_id_token(token)?;
     let audience = parts.claims.get("aud").and_then(Value::as_str)?;
-    let expires_at = parts.claims.get("exp").and_then(Value::as_i64)?;
-    let is_valid = parts.header.get("kid").and_then(Value::as_str) == Some(&id)
-        && key.verifies(parts.signing_input, &parts.signature)
-        && state.is_own_url(audience, &["", "/"])
-        && expires_at > state.now();
-    is_valid.then_some(Value::Object(parts.claims))
+    state.is_own_url(audience, &["", "/"]).then_some(Value::Object(parts.claims))
 }
 
 fn unauthorized(what: &str) -> ServerResponse {
@@ -65,7 +58,7 @@ fn unauthorized(what: &str) -> ServerResponse {
         .header("WWW-Authenticate", "Bearer realm=\"sandbox\", error=\"invalid_token\"")
 }
 
-/// Who asked, and what: method, path, type and text of the body.
+/// A response that repeats the method, path, content type and body of the request.
 fn echo(request: &ServerRequest, identity: Value) -> ServerResponse {
     let mut body = identity;
     body["method"] = request.method.clone().into();

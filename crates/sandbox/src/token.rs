@@ -1,46 +1,37 @@
-//! The token endpoint: signed assertions, codes and refresh tokens in, access and ID tokens out, as strict as
-//! Google's.
+//! Google's token endpoint, which verifies assertions, codes and refresh tokens as strictly as Google does.
 
 use serde_json::{Value, json};
 
-use crate::SandboxState;
 use crate::admitted::AdmittedCredential;
-use crate::fixtures;
-use crate::fixtures::{EMAIL_SCOPE, SERVICE_ACCOUNT, UserAccount};
+use crate::assertion::has_valid_lifetime;
+use crate::fixtures::{IMPERSONABLE_ACCOUNTS, SERVICE_ACCOUNT, UserAccount};
+use crate::issuing::ACCESS_TOKEN_LIFETIME_SECONDS;
 use crate::oauth::{
     OAuthForm, invalid_grant, invalid_scope, missing_parameter, no_store, oauth_error,
     parse_scopes, unsupported_grant_type,
 };
 use crate::signin::grants;
 use crate::signin::grants::RedeemedGrant;
-use crate::token_store::{
-    AccessTokenRecord, Issuer, RefreshTokenRecord, TokenStore, includes_scope,
-};
-use crate::{faults, iam, reauth};
-use gauth_core::error::Result;
+use crate::state::SandboxState;
+use crate::token_store::{AccessTokenRecord, Issuer, includes_scope};
+use crate::{fixtures, grant_types, reauth};
 use gauth_core::http::server::http::{ServerRequest, ServerResponse};
 use gauth_core::http::server::lock_ignoring_poison;
 use gauth_core::jose::jwt;
-use gauth_core::jose::jwt::MAX_ASSERTION_LIFETIME_SECONDS;
 use gauth_core::jose::key::PublicKey;
 
-/// What Google gives: an hour less the second it took.
-pub(super) const ACCESS_TOKEN_LIFETIME_SECONDS: i64 = 3599;
-/// How far an assertion's clock may be off, in seconds.
-const MAX_CLOCK_SKEW_SECONDS: i64 = 300;
-/// The grant of RFC 7523.
-const JWT_BEARER_GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-/// Google's own names of its token endpoint. Clients write the first one whatever URL they post to.
+/// Google's URLs of the token endpoint. Clients use the first one as audience, whichever URL they send the request
+/// to.
 const GOOGLE_TOKEN_ENDPOINTS: [&str; 3] = [
     "https://oauth2.googleapis.com/token",
     "https://www.googleapis.com/oauth2/v4/token",
     "https://accounts.google.com/o/oauth2/token",
 ];
-/// The paths at which the endpoint answers.
-pub(super) const PATHS: [&str; 3] = ["/token", "/oauth2/v4/token", "/o/oauth2/token"];
+/// The paths of the token endpoint.
+pub(crate) const PATHS: [&str; 3] = ["/token", "/oauth2/v4/token", "/o/oauth2/token"];
 
-/// Answers `POST /token`.
-pub(super) fn handle(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
+/// Serves `POST /token`.
+pub(crate) fn handle(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     if request.method != "POST" {
         return ServerResponse::method_not_allowed("POST");
     }
@@ -49,13 +40,13 @@ pub(super) fn handle(state: &SandboxState, request: &ServerRequest) -> ServerRes
         Err(answer) => return answer,
     };
     no_store(match form.get("grant_type") {
-        Some(JWT_BEARER_GRANT_TYPE) => jwt_bearer_grant(state, &form),
-        Some("refresh_token") => refresh_token_grant(state, &form),
-        Some(grants::AUTHORIZATION_CODE) => form
+        Some(grant_types::JWT_BEARER) => jwt_bearer_grant(state, &form),
+        Some(grant_types::REFRESH_TOKEN) => refresh_token_grant(state, &form),
+        Some(grant_types::AUTHORIZATION_CODE) => form
             .authenticate_client(state)
             .and_then(|client| grants::redeem_code(state, &form, Issuer::Google, client))
             .and_then(|signed_in| initial_tokens(state, signed_in)),
-        Some(grants::DEVICE_CODE) => form
+        Some(grant_types::DEVICE_CODE) => form
             .authenticate_client(state)
             .and_then(|client| grants::redeem_device_code(state, &form, Issuer::Google, client))
             .and_then(|signed_in| initial_tokens(state, signed_in)),
@@ -64,8 +55,8 @@ pub(super) fn handle(state: &SandboxState, request: &ServerRequest) -> ServerRes
     })
 }
 
-/// Answers `POST /revoke`, the token in the query or the form.
-pub(super) fn revoke(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
+/// Serves `POST /revoke`, with the token in the query or the form.
+pub(crate) fn revoke(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     if request.method != "POST" {
         return ServerResponse::method_not_allowed("POST");
     }
@@ -80,11 +71,11 @@ pub(super) fn revoke(state: &SandboxState, request: &ServerRequest) -> ServerRes
     }
 }
 
-/// RFC 7523: a JWT signed with the key of a service account.
+/// The JWT bearer grant (RFC 7523), for a JWT that a service account's key has signed.
 fn jwt_bearer_grant(
     state: &SandboxState,
     form: &OAuthForm,
-) -> std::result::Result<ServerResponse, ServerResponse> {
+) -> Result<ServerResponse, ServerResponse> {
     let assertion = form.require("assertion")?;
     let parts = jwt::decode(assertion).map_err(|_| invalid_grant("Invalid JWT: malformed."))?;
     let claim = |name: &str| parts.claims.get(name).and_then(Value::as_str);
@@ -113,9 +104,7 @@ fn jwt_bearer_grant(
     let (Some(issued), Some(expires)) = (time("iat"), time("exp")) else {
         return Err(invalid_lifetime());
     };
-    let lifetime = expires.saturating_sub(issued);
-    let is_reasonable = issued <= now.saturating_add(MAX_CLOCK_SKEW_SECONDS) && expires > now;
-    if !is_reasonable || !(1..=MAX_ASSERTION_LIFETIME_SECONDS).contains(&lifetime) {
+    if !has_valid_lifetime(issued, expires, now) {
         return Err(invalid_lifetime());
     }
     let account = claim("sub").unwrap_or(issuer);
@@ -154,11 +143,11 @@ fn invalid_lifetime() -> ServerResponse {
     )
 }
 
-/// The key of a service account, and its number: its own, or the one IAM signs with for it.
+/// The public key of a service account and its id: its own, or the one that IAM signs with on its behalf.
 fn find_verification_key(
     state: &SandboxState,
     email: &str,
-) -> std::result::Result<Option<VerificationKey>, ServerResponse> {
+) -> Result<Option<VerificationKey>, ServerResponse> {
     if email == SERVICE_ACCOUNT {
         let fixtures = &state.fixtures;
         return Ok(Some((
@@ -166,7 +155,7 @@ fn find_verification_key(
             fixtures.service_account_public_key.clone(),
         )));
     }
-    if iam::is_impersonable(email) {
+    if IMPERSONABLE_ACCOUNTS.contains(&email) {
         let (key, id) = state.google_signing_key.public_key()?;
         return Ok(Some((Some(id), key)));
     }
@@ -182,61 +171,53 @@ fn find_verification_key(
 
 type VerificationKey = (Option<String>, PublicKey);
 
-/// RFC 6749, section 6.
+/// The refresh token grant (RFC 6749, 6).
 fn refresh_token_grant(
     state: &SandboxState,
     form: &OAuthForm,
-) -> std::result::Result<ServerResponse, ServerResponse> {
+) -> Result<ServerResponse, ServerResponse> {
     let client = form.authenticate_client(state)?;
-    let RedeemedRefreshToken { record, scopes, new_refresh_token } =
-        redeem_refresh_token(state, form, Issuer::Google, client)?;
+    let redeemed = grants::redeem_refresh_token(state, form, Issuer::Google, client)?;
     let wants_id_token =
-        ["openid", "email", "profile"].iter().any(|wanted| includes_scope(&scopes, wanted));
-    let mut value = json!({
-        "expires_in": ACCESS_TOKEN_LIFETIME_SECONDS,
-        "scope": scopes.join(" "),
-        "token_type": "Bearer",
-    });
-    if wants_id_token {
-        let extra_claims = json!({ "azp": client });
-        value["id_token"] = state.issue_id_token(&record.account, client, extra_claims)?.into();
-    }
-    if let Some(next) = new_refresh_token {
-        value["refresh_token"] = next.into();
-    }
-    value["access_token"] = state
-        .issue_access_token(
-            "ya29.a0",
-            record.access_token_record(scopes, state.now() + ACCESS_TOKEN_LIFETIME_SECONDS),
-        )?
-        .into();
-    Ok(ServerResponse::json(200, &value))
+        ["openid", "email", "profile"].iter().any(|scope| includes_scope(&redeemed.scopes, scope));
+    let extra_claims = wants_id_token.then(|| json!({ "azp": client }));
+    token_response(state, redeemed, extra_claims)
 }
 
-/// The tokens of somebody who has just signed in.
+/// The tokens of a user who has just signed in.
 fn initial_tokens(
     state: &SandboxState,
     redeemed: RedeemedGrant,
-) -> std::result::Result<ServerResponse, ServerResponse> {
-    let RedeemedGrant { record, refresh_token, nonce } = redeemed;
-    let scopes = record.scopes.clone();
+) -> Result<ServerResponse, ServerResponse> {
+    let RedeemedGrant { record, scopes, nonce, .. } = &redeemed;
+    let extra_claims = includes_scope(scopes, "openid").then(|| {
+        let has_email = includes_scope(scopes, "email");
+        json!({
+            "azp": record.client_id,
+            "nonce": nonce,
+            "hd": fixtures::find_user(&record.account).map(UserAccount::domain),
+            "email": has_email.then_some(&record.account),
+            "email_verified": has_email.then_some(true),
+        })
+    });
+    token_response(state, redeemed, extra_claims)
+}
+
+/// The token response (RFC 6749, 5.1), with an ID token that has these claims where there are any.
+fn token_response(
+    state: &SandboxState,
+    redeemed: RedeemedGrant,
+    id_token_claims: Option<Value>,
+) -> Result<ServerResponse, ServerResponse> {
+    let RedeemedGrant { record, scopes, refresh_token, .. } = redeemed;
     let mut value = json!({
         "expires_in": ACCESS_TOKEN_LIFETIME_SECONDS,
         "scope": scopes.join(" "),
         "token_type": "Bearer",
     });
-    if includes_scope(&scopes, "openid") {
-        let has_email = includes_scope(&scopes, "email");
-        let domain = fixtures::find_user(&record.account).map(UserAccount::domain);
-        let extra_claims = json!({
-            "azp": record.client_id,
-            "nonce": nonce,
-            "hd": domain,
-            "email": has_email.then_some(&record.account),
-            "email_verified": has_email.then_some(true),
-        });
+    if let Some(claims) = id_token_claims {
         value["id_token"] =
-            state.issue_id_token(&record.account, &record.client_id, extra_claims)?.into();
+            state.issue_id_token(&record.account, &record.client_id, claims)?.into();
     }
     if let Some(token) = refresh_token {
         value["refresh_token"] = token.into();
@@ -250,14 +231,14 @@ fn initial_tokens(
     Ok(ServerResponse::json(200, &value))
 }
 
-/// Whether a request would be let through by a Google that wants proof that it is still the same person: it brings
-/// the proof, asks for what it takes to get one, or somebody has signed in a moment ago.
-pub(super) fn is_rapt_exempt(state: &SandboxState, route: &str, request: &ServerRequest) -> bool {
+/// Whether Google would accept the request from a user who has to reauthenticate: it presents a valid RAPT, requests
+/// only the scope for reauthentication, or follows a sign-in.
+pub(crate) fn is_rapt_exempt(state: &SandboxState, route: &str, request: &ServerRequest) -> bool {
     let Ok(form) = OAuthForm::from_request(request) else { return false };
     match form.get("grant_type") {
         _ if route != "token" => false,
-        Some(grants::AUTHORIZATION_CODE | grants::DEVICE_CODE) => true,
-        Some("refresh_token") => {
+        Some(grant_types::AUTHORIZATION_CODE | grant_types::DEVICE_CODE) => true,
+        Some(grant_types::REFRESH_TOKEN) => {
             let presented = form.get("refresh_token").unwrap_or_default();
             let account = lock_ignoring_poison(&state.token_store)
                 .find_refresh_token(presented)
@@ -268,125 +249,5 @@ pub(super) fn is_rapt_exempt(state: &SandboxState, route: &str, request: &Server
                     .is_some_and(|(rapt, account)| reauth::is_valid_rapt(state, rapt, &account))
         }
         _ => false,
-    }
-}
-
-/// What a refresh token was good for.
-pub(super) struct RedeemedRefreshToken {
-    pub(super) record: RefreshTokenRecord,
-    pub(super) scopes: Vec<String>,
-    /// The refresh token that takes its place, if they rotate.
-    pub(super) new_refresh_token: Option<String>,
-}
-
-/// Takes the refresh token of a form, which must be this client's and be used at its own door.
-pub(super) fn redeem_refresh_token(
-    state: &SandboxState,
-    form: &OAuthForm,
-    issuer: Issuer,
-    client: &str,
-) -> std::result::Result<RedeemedRefreshToken, ServerResponse> {
-    let presented = form.require("refresh_token")?;
-    let mut token_store = lock_ignoring_poison(state.token_store_for(issuer));
-    let record = token_store
-        .find_refresh_token(presented)
-        .filter(|login| login.client_id == client && login.issuer == issuer);
-    let record = record.cloned().ok_or_else(|| invalid_grant("Bad Request"))?;
-    if record.is_rotated {
-        // Somebody else has a copy: nobody may go on (RFC 9700, 4.14.2).
-        token_store.revoke_family(record.family);
-    }
-    if token_store.is_family_revoked(record.family) {
-        return Err(invalid_grant("Token has been expired or revoked."));
-    }
-    let scopes = narrow_scopes(&record, form.get("scope"))?;
-    let new_refresh_token = rotate_refresh_token(state, &mut token_store, presented, &record)?;
-    Ok(RedeemedRefreshToken { record, scopes, new_refresh_token })
-}
-
-/// Fewer scopes may be asked for, others not.
-fn narrow_scopes(
-    record: &RefreshTokenRecord,
-    requested: Option<&str>,
-) -> std::result::Result<Vec<String>, ServerResponse> {
-    let Some(requested) = requested else { return Ok(record.scopes.clone()) };
-    let requested = parse_scopes(requested)?;
-    match requested.iter().find(|scope| !includes_scope(&record.scopes, scope)) {
-        None => Ok(requested),
-        Some(ungranted) => {
-            let text = format!("Some requested scopes were not granted: [{ungranted}]");
-            Err(oauth_error(400, "invalid_scope", &text))
-        }
-    }
-}
-
-/// With rotation every refresh token is good once.
-fn rotate_refresh_token(
-    state: &SandboxState,
-    token_store: &mut TokenStore,
-    presented: &str,
-    record: &RefreshTokenRecord,
-) -> std::result::Result<Option<String>, ServerResponse> {
-    // The outside provider's always are.
-    if record.issuer != Issuer::External
-        && !state.has_behaviour(record.issuer.token_route(), faults::ROTATE_REFRESH_TOKENS)
-    {
-        return Ok(None);
-    }
-    let new_refresh_token =
-        format!("1//{}", fixtures::random_base64url(45).map_err(|_| ServerResponse::empty(500))?);
-    token_store.mark_rotated(presented);
-    token_store.insert_refresh_token(&new_refresh_token, record.clone());
-    Ok(Some(new_refresh_token))
-}
-
-impl SandboxState {
-    /// Makes an access token and remembers what it means.
-    pub(super) fn issue_access_token(
-        &self,
-        prefix: &str,
-        record: AccessTokenRecord,
-    ) -> std::result::Result<String, ServerResponse> {
-        let token = self.generate_access_token(prefix)?;
-        lock_ignoring_poison(&self.token_store).insert_access_token(&token, record);
-        Ok(token)
-    }
-
-    /// A random access token.
-    pub(super) fn generate_access_token(
-        &self,
-        prefix: &str,
-    ) -> std::result::Result<String, ServerResponse> {
-        let random: Result<String> = fixtures::random_base64url(96);
-        random.map(|random| format!("{prefix}{random}")).map_err(|_| ServerResponse::empty(500))
-    }
-
-    /// An ID token signed by the sandbox's Google; `extra` claims come on top, and `null` takes one away.
-    pub(super) fn issue_id_token(
-        &self,
-        account: &str,
-        audience: &str,
-        extra_claims: Value,
-    ) -> std::result::Result<String, ServerResponse> {
-        let now = self.now();
-        let mut claims = json!({
-            "aud": audience,
-            "email": account,
-            "email_verified": true,
-            "exp": now + 3600,
-            "iat": now,
-            "iss": fixtures::GOOGLE_ISSUER,
-            "sub": fixtures::subject_id(account),
-        });
-        if let (Value::Object(claims), Value::Object(extra)) = (&mut claims, extra_claims) {
-            claims.extend(extra);
-            claims.retain(|_, value| !value.is_null());
-        }
-        self.google_signing_key.sign(&claims)
-    }
-
-    /// The scopes that let userinfo and tokeninfo tell the address.
-    pub(super) fn has_email_scope(scopes: &[String]) -> bool {
-        includes_scope(scopes, EMAIL_SCOPE)
     }
 }

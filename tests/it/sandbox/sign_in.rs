@@ -152,7 +152,7 @@ fn the_consent_page_names_client_and_scopes_and_loads_no_resources() {
         "<html lang=\"en\">",
         "name=\"viewport\"",
         "color-scheme:light dark",
-        "<legend>You are</legend>",
+        "<legend>Account</legend>",
         "id=\"allow\"",
         "id=\"deny\"",
         "see and change your data in Google Cloud",

@@ -146,8 +146,8 @@ fn each_parameter_of_an_exchange_is_checked() {
             "invalid_request",
             "Invalid options: userProject",
         ),
-        (&[("actor_token", &token)], "invalid_request", "come together"),
-        (&[("actor_token_type", JWT_TOKEN_TYPE)], "invalid_request", "come together"),
+        (&[("actor_token", &token)], "invalid_request", "sent together"),
+        (&[("actor_token_type", JWT_TOKEN_TYPE)], "invalid_request", "sent together"),
         (
             &[("actor_token", &token), ("actor_token_type", SAML2_TOKEN_TYPE)],
             "invalid_request",
@@ -163,7 +163,7 @@ fn each_parameter_of_an_exchange_is_checked() {
             "invalid_grant",
             "of this type",
         ),
-        (&[("subject_token_type", MTLS_TOKEN_TYPE)], "invalid_request", "mTLS"),
+        (&[("subject_token_type", MTLS_TOKEN_TYPE)], "invalid_request", "mutual TLS"),
     ] {
         assert_refused(&exchange_token(&sandbox, &token, changes), 400, code, words);
     }
@@ -185,7 +185,7 @@ fn each_parameter_of_an_exchange_is_checked() {
     let with_client = format!("{FORM_HEADER}{}", basic_authorization_header(CLIENT_ID, secret));
     let reply =
         send_to_sandbox(&sandbox, "POST", "/v1/token", &with_client, &exchange_form(&token, &[]));
-    assert_refused(&reply, 400, "invalid_request", "no OAuth clients");
+    assert_refused(&reply, 400, "invalid_request", "only supported for workforce pools");
     assert_eq!(send_to_sandbox(&sandbox, "GET", "/v1/token", "", "").status, 405);
     let good = [("actor_token", token.as_str()), ("actor_token_type", ID_TOKEN_TYPE)];
     assert_eq!(exchange_token(&sandbox, &token, &good).status, 200);
@@ -319,15 +319,15 @@ fn the_signature_of_an_aws_request_is_recomputed() {
         edit(&mut request);
         refuse(&request, words);
     };
-    change(&|request| request["method"] = "GET".into(), "empty POST");
-    change(&|request| request["body"] = "x".into(), "empty POST");
+    change(&|request| request["method"] = "GET".into(), "without a body");
+    change(&|request| request["body"] = "x".into(), "without a body");
     change(&|request| request["more"] = "x".into(), "cannot be read");
     let query = "Action=GetCallerIdentity&Version=2011-06-15";
     for (url, words) in [
-        (format!("http://sts.us-east-2.amazonaws.com?{query}"), "not that of AWS"),
-        (format!("https://sts.us-east-2.evil.example?{query}"), "not that of AWS"),
-        (format!("https://sts.a-b.evil.amazonaws.com?{query}"), "not that of AWS"),
-        (format!("https://sts.us-east-2.amazonaws.com:8443?{query}"), "not that of AWS"),
+        (format!("http://sts.us-east-2.amazonaws.com?{query}"), "not one of AWS"),
+        (format!("https://sts.us-east-2.evil.example?{query}"), "not one of AWS"),
+        (format!("https://sts.a-b.evil.amazonaws.com?{query}"), "not one of AWS"),
+        (format!("https://sts.us-east-2.amazonaws.com:8443?{query}"), "not one of AWS"),
         (format!("https://sts.us-east-1.amazonaws.com?{query}"), "scoped to"),
         (format!("https://sts.us-east-2.amazonaws.com/x?{query}"), "GetCallerIdentity"),
         ("https://sts.us-east-2.amazonaws.com?Action=AssumeRole".to_owned(), "GetCallerIdentity"),
@@ -388,7 +388,7 @@ fn unknown_aws_keys_are_refused() {
 #[test]
 fn a_workforce_pool_takes_a_project_or_a_client() {
     let (sandbox, _) = start_sandbox(&[]);
-    let token = sandbox.fixtures().external.workforce_token(NOW).unwrap();
+    let token = sandbox.fixtures().workforce_token(NOW).unwrap();
     let token = token.expose();
     let workforce = ("audience", WORKFORCE_PROVIDER);
     let id_token = ("subject_token_type", ID_TOKEN_TYPE);
@@ -482,7 +482,7 @@ fn what_cannot_be_downscoped_is_refused() {
     for (changes, code, words) in [
         (&[("audience", WORKLOAD_PROVIDER)][..], "invalid_request", "audience"),
         (&[("scope", CLOUD_PLATFORM_SCOPE)], "invalid_request", "scope"),
-        (&[("options", "")], "invalid_request", "accessBoundary is missing"),
+        (&[("options", "")], "invalid_request", "missing: accessBoundary"),
         (&[("options", ten)], "invalid_request", "1 to 10"),
         (&[("options", project)], "invalid_request", "userProject"),
         (&[("subject_token", "ya29.x")], "invalid_grant", "unknown"),
@@ -492,7 +492,7 @@ fn what_cannot_be_downscoped_is_refused() {
     let narrow = default_refresh_grant(&sandbox, &[("scope", "openid")]).json();
     let reply = downscope(&sandbox, text_field(&narrow, "access_token"), &[]);
     assert_refused(&reply, 400, "invalid_grant", "lacks the scope");
-    let workforce = sandbox.fixtures().external.workforce_token(NOW).unwrap();
+    let workforce = sandbox.fixtures().workforce_token(NOW).unwrap();
     let workforce =
         exchange_token(&sandbox, workforce.expose(), &[("audience", WORKFORCE_PROVIDER)]);
     let reply = downscope(&sandbox, text_field(&workforce.json(), "access_token"), &[]);

@@ -1,25 +1,23 @@
-//! What it takes to sign in: files of OAuth clients as Google's console hands them out, the configuration of the
-//! workforce pool, and the password.
+//! The files for signing in: OAuth clients as Google's console exports them, the login configuration of the workforce
+//! pool, and the users' password.
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::SandboxState;
+use crate::file_names::INSTALLED_CLIENT_FILE;
 use crate::fixtures::{
     CLIENT_ID, CONFIDENTIAL_CLIENT_ID, DEVICE_CLIENT_ID, PROJECT, PUBLIC_CLIENT_ID, WEB_CLIENT_ID,
     WEB_REDIRECT_URI, WORKFORCE_PROVIDER,
 };
-use crate::folder::{write_file, write_json};
+use crate::folder::files::{write_file, write_json};
 use crate::signin::authorize::{EXTERNAL_PATH, GOOGLE_PATHS, WORKFORCE_PATH};
+use crate::state::SandboxState;
 use gauth_core::error::Result;
 use gauth_core::text::secret::Secret;
 
-/// The client of a program on this machine.
-pub(crate) const INSTALLED_CLIENT_FILE: &str = "client_secret.json";
-
-/// Writes all of them.
-pub(super) fn write_client_files(folder: &Path, state: &SandboxState) -> Result<()> {
+/// Writes all of these files.
+pub(crate) fn write_client_files(folder: &Path, state: &SandboxState) -> Result<()> {
     let (fixtures, url) = (&state.fixtures, &state.url);
     let google_client = |id: &str, secret: &Secret, redirect_uris: &[&str]| {
         json!({
@@ -61,7 +59,7 @@ pub(super) fn write_client_files(folder: &Path, state: &SandboxState) -> Result<
     write_file(&folder.join("password.txt"), format!("{}\n", fixtures.password.expose()).as_bytes())
 }
 
-/// As `gcloud iam workforce-pools create-login-config` writes it.
+/// The login configuration, as `gcloud iam workforce-pools create-login-config` writes it.
 fn login_config(url: &str) -> Value {
     json!({
         "type": "external_account_authorized_user_login_config",

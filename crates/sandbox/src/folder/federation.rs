@@ -1,46 +1,29 @@
-//! Credential files of those who come in through STS or act as a service account, and what these files name.
+//! Credential files for token exchange and impersonation, and the files that they refer to.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::external_identities::{GDCH_PROJECT, GDCH_SERVICE_IDENTITY_NAME};
+use crate::external_identities::{
+    GDCH_PROJECT, GDCH_SERVICE_IDENTITY_NAME, SUBJECT_TOKEN_LIFETIME_SECONDS,
+};
+use crate::file_names::{
+    AWS_CONFIG_FILE, CA_CERTIFICATE_FILE, EXECUTABLE_CONFIG_FILE, FILE_SOURCED_CONFIG_FILE,
+    GDCH_SERVICE_ACCOUNT_FILE, IMPERSONATED_SERVICE_ACCOUNT_FILE, WORKFORCE_CONFIG_FILE,
+    WORKFORCE_LOGIN_FILE, X509_CONFIG_FILE,
+};
 use crate::fixtures::{
     CLIENT_ID, DELEGATE_ACCOUNT, DELEGATION_TARGET_ACCOUNT, DEPLOYER_ACCOUNT, PROJECT,
     WORKFORCE_PROVIDER, WORKLOAD_PROVIDER,
 };
-use crate::folder::{
-    authorized_user_json, service_account_json, write_executable, write_file, write_json,
-};
-use crate::{SandboxState, gdch, iam, shell_quoted};
+use crate::folder::files::{write_executable, write_file, write_json};
+use crate::folder::google_accounts::{authorized_user_json, service_account_json};
+use crate::shell::shell_quoted;
+use crate::state::SandboxState;
+use crate::{gdch, iam, token_types};
 use gauth_core::error::{Error, Result};
 
-/// An OIDC token in a text file.
-pub(crate) const FILE_SOURCED_CONFIG_FILE: &str = "external_account_file.json";
-/// Keys of a machine at AWS.
-pub(crate) const AWS_CONFIG_FILE: &str = "external_account_aws.json";
-/// A program that prints an OIDC token.
-pub(crate) const EXECUTABLE_CONFIG_FILE: &str = "external_account_executable.json";
-/// A client certificate.
-pub(crate) const X509_CONFIG_FILE: &str = "external_account_x509.json";
-/// A person's OIDC token in a text file.
-pub(crate) const WORKFORCE_CONFIG_FILE: &str = "external_account_workforce.json";
-/// A person's login by way of the workforce pool.
-pub(crate) const WORKFORCE_LOGIN_FILE: &str = "external_account_authorized_user.json";
-/// The person, acting as a service account.
-pub(crate) const IMPERSONATED_SERVICE_ACCOUNT_FILE: &str = "impersonated_service_account.json";
-/// The service account of a distributed cloud.
-pub(crate) const GDCH_SERVICE_ACCOUNT_FILE: &str = "gdch_service_account.json";
-/// The certificate to trust for TLS.
-pub(crate) const CA_CERTIFICATE_FILE: &str = "ca.pem";
-
-const JWT_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
-const ID_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:id_token";
-const SAML2_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:saml2";
-const AWS4_REQUEST_TOKEN_TYPE: &str = "urn:ietf:params:aws:token-type:aws4_request";
-const MTLS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:mtls";
-
-/// Where files of the folder are, as other files name them.
+/// The sandbox's folder, for the paths that its files contain.
 struct FolderPaths<'a>(&'a Path);
 
 impl FolderPaths<'_> {
@@ -53,14 +36,14 @@ impl FolderPaths<'_> {
     }
 }
 
-/// Writes all of them.
-pub(super) fn write_credential_files(folder: &Path, state: &SandboxState) -> Result<()> {
+/// Writes all of these files.
+pub(crate) fn write_credential_files(folder: &Path, state: &SandboxState) -> Result<()> {
     let paths = FolderPaths(folder);
     write_subject_tokens(&paths, state)?;
     write_certificates(&paths, state)?;
     let workload = |kind: &str, source: Value| workload_config(state, kind, source);
     let workforce = |source: &str| workforce_config(state, json!({ "file": paths.text(source) }));
-    let file = || workload(JWT_TOKEN_TYPE, json!({ "file": paths.text("subject_token.txt") }));
+    let file = || workload(token_types::JWT, json!({ "file": paths.text("subject_token.txt") }));
     let mut with_client = workforce("workforce_token.txt");
     with_client["client_id"] = CLIENT_ID.into();
     with_client["client_secret"] = state.fixtures.client_secret.expose().into();
@@ -71,16 +54,16 @@ pub(super) fn write_credential_files(folder: &Path, state: &SandboxState) -> Res
         impersonation_url(state, DEPLOYER_ACCOUNT).into();
     for (name, value) in [
         (FILE_SOURCED_CONFIG_FILE, file()),
-        ("external_account_json.json", workload(JWT_TOKEN_TYPE, json_file_source(&paths))),
-        ("external_account_url.json", workload(JWT_TOKEN_TYPE, url_source(state))),
+        ("external_account_json.json", workload(token_types::JWT, json_file_source(&paths))),
+        ("external_account_url.json", workload(token_types::JWT, url_source(state))),
         (
             "external_account_saml.json",
-            workload(SAML2_TOKEN_TYPE, json!({ "file": paths.text("saml_response.txt") })),
+            workload(token_types::SAML2, json!({ "file": paths.text("saml_response.txt") })),
         ),
-        (AWS_CONFIG_FILE, workload(AWS4_REQUEST_TOKEN_TYPE, aws_source(state))),
+        (AWS_CONFIG_FILE, workload(token_types::AWS4_REQUEST, aws_source(state))),
         (
             EXECUTABLE_CONFIG_FILE,
-            workload(JWT_TOKEN_TYPE, executable_source(&paths.path(SUBJECT_TOKEN_SCRIPT))),
+            workload(token_types::JWT, executable_source(&paths.path(SUBJECT_TOKEN_SCRIPT))),
         ),
         (X509_CONFIG_FILE, x509_config(&paths, state)),
         (WORKFORCE_CONFIG_FILE, with_user_project),
@@ -112,14 +95,15 @@ pub(super) fn write_credential_files(folder: &Path, state: &SandboxState) -> Res
     Ok(())
 }
 
-/// The program that prints a subject token.
+/// The executable that prints a subject token.
 const SUBJECT_TOKEN_SCRIPT: &str = "subject_token.sh";
 
 fn write_subject_tokens(paths: &FolderPaths, state: &SandboxState) -> Result<()> {
-    let signing_error = |what: String| Error::unexpected(format!("the sandbox's issuer {what}"));
+    let signing_error =
+        |what: String| Error::unexpected(format!("the key of the sandbox's OIDC provider {what}"));
     let (external, now) = (&state.fixtures.external, state.now());
     let workload = external.workload_token(WORKLOAD_PROVIDER, now).map_err(signing_error)?;
-    let workforce = external.workforce_token(now).map_err(signing_error)?;
+    let workforce = state.fixtures.workforce_token(now).map_err(signing_error)?;
     write_file(&paths.path("subject_token.txt"), workload.expose().as_bytes())?;
     write_json(&paths.path("subject_token.json"), &json!({ "id_token": workload.expose() }))?;
     write_file(&paths.path("workforce_token.txt"), workforce.expose().as_bytes())?;
@@ -127,14 +111,14 @@ fn write_subject_tokens(paths: &FolderPaths, state: &SandboxState) -> Result<()>
     let response = json!({
         "version": 1,
         "success": true,
-        "token_type": JWT_TOKEN_TYPE,
+        "token_type": token_types::JWT,
         "id_token": workload.expose(),
-        "expiration_time": now + crate::external_identities::SUBJECT_TOKEN_LIFETIME_SECONDS,
+        "expiration_time": now + SUBJECT_TOKEN_LIFETIME_SECONDS,
     });
     write_executable(&paths.path(SUBJECT_TOKEN_SCRIPT), subject_token_script(&response).as_bytes())
 }
 
-/// Prints the response to those who say what they want it for, as they must.
+/// A script that prints the response if the variables that describe the request are set correctly.
 fn subject_token_script(response: &Value) -> String {
     let refusal = json!({
         "version": 1,
@@ -143,10 +127,11 @@ fn subject_token_script(response: &Value) -> String {
         "message": "the variables GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE and _TOKEN_TYPE do not fit",
     });
     let quoted = |value: &Value| shell_quoted(&value.to_string().into());
+    let jwt_type = token_types::JWT;
     format!(
         "#!/bin/sh\n\
          if [ \"$GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE\" = '{WORKLOAD_PROVIDER}' ] &&\n\
-         \t[ \"$GOOGLE_EXTERNAL_ACCOUNT_TOKEN_TYPE\" = '{JWT_TOKEN_TYPE}' ]; then\n\
+         \t[ \"$GOOGLE_EXTERNAL_ACCOUNT_TOKEN_TYPE\" = '{jwt_type}' ]; then\n\
          \tprintf '%s\\n' {}\n\
          else\n\
          \tprintf '%s\\n' {}\n\
@@ -172,7 +157,7 @@ fn workload_config(state: &SandboxState, subject_token_type: &str, source: Value
 }
 
 fn workforce_config(state: &SandboxState, source: Value) -> Value {
-    external_account_config(&state.url, WORKFORCE_PROVIDER, ID_TOKEN_TYPE, source)
+    external_account_config(&state.url, WORKFORCE_PROVIDER, token_types::ID_TOKEN, source)
 }
 
 fn external_account_config(
@@ -221,7 +206,7 @@ fn aws_source(state: &SandboxState) -> Value {
 }
 
 fn executable_source(script: &Path) -> Value {
-    // Some clients know no quotes: only odd names are put in them.
+    // Some clients do not parse quotes, so only unusual paths are quoted.
     let name = script.to_string_lossy();
     let is_plain = name.chars().all(|c| c.is_alphanumeric() || "/._-+:\\".contains(c));
     let command = if is_plain { name.into_owned() } else { shell_quoted(&script.into()) };
@@ -233,7 +218,7 @@ fn x509_config(paths: &FolderPaths, state: &SandboxState) -> Value {
         "certificate_config_location": paths.text("certificate_config.json"),
         "trust_chain_path": paths.text(CA_CERTIFICATE_FILE),
     }});
-    external_account_config(&state.tls_url, WORKLOAD_PROVIDER, MTLS_TOKEN_TYPE, source)
+    external_account_config(&state.tls_url, WORKLOAD_PROVIDER, token_types::MTLS, source)
 }
 
 fn workforce_login_json(state: &SandboxState) -> Value {

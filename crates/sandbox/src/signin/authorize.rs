@@ -1,40 +1,41 @@
-//! The authorization endpoints: what a program asks for is checked, then the person is asked (RFC 6749, 4.1;
-//! RFC 7636; OpenID Connect Core, 3.1.2).
+//! The authorization endpoints: validate an authorization request, then ask the user for consent (RFC 6749, 4.1; RFC
+//! 7636; OpenID Connect Core, 3.1.2).
 
-use crate::SandboxState;
-use crate::fixtures;
 use crate::fixtures::{USERS, WORKFORCE_PROVIDER};
 use crate::oauth::{OAuthForm, parse_scopes};
-use crate::signin::{
-    CodeRedirect, ConsentRequest, ResponseTarget, clients, grant_access, handle_decision,
-    issuer_identifier, page, redirect_response, redirect_with_code, show_consent_page,
+use crate::pending_authorizations::{ConsentRequest, ResponseTarget};
+use crate::signin::consent::{account_name, grant_access, handle_decision, show_consent_page};
+use crate::signin::page;
+use crate::signin::redirect::{
+    CodeRedirect, issuer_identifier, redirect_response, redirect_with_code,
 };
-use crate::sts;
+use crate::state::SandboxState;
 use crate::token_store::{Issuer, includes_scope};
+use crate::{fixtures, registered_clients};
 use gauth_core::http::server::http::{ServerRequest, ServerResponse};
 use gauth_core::http::server::lock_ignoring_poison;
 
-/// Where Google asks people.
+/// Google's authorization endpoints.
 pub(crate) const GOOGLE_PATHS: [&str; 2] = ["/o/oauth2/auth", "/o/oauth2/v2/auth"];
-/// Where people of the workforce pool are asked.
+/// The authorization endpoint of the workforce pool.
 pub(crate) const WORKFORCE_PATH: &str = "/workforce/authorize";
-/// Where the outside provider asks people.
+/// The authorization endpoint of the external provider.
 pub(crate) const EXTERNAL_PATH: &str = "/oidc/authorize";
 
-/// A SHA-256 in base64url without padding.
+/// The length of a SHA-256 digest in base64url without padding.
 const CODE_CHALLENGE_LENGTH: usize = 43;
 
-/// Answers Google's page.
+/// Serves Google's authorization endpoint.
 pub(crate) fn handle_google(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     handle(state, request, Issuer::Google)
 }
 
-/// Answers the page of the workforce pool.
+/// Serves the authorization endpoint of the workforce pool.
 pub(crate) fn handle_workforce(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     handle(state, request, Issuer::Workforce)
 }
 
-/// Answers the page of the outside provider.
+/// Serves the authorization endpoint of the external provider.
 pub(crate) fn handle_external(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     handle(state, request, Issuer::External)
 }
@@ -47,7 +48,7 @@ fn handle(state: &SandboxState, request: &ServerRequest, issuer: Issuer) -> Serv
     }
 }
 
-/// Shows the page, or answers at once what needs none.
+/// Shows the consent page, or responds at once if the request is invalid or needs no consent.
 fn start_authorization(
     state: &SandboxState,
     request: &ServerRequest,
@@ -55,17 +56,17 @@ fn start_authorization(
 ) -> Result<ServerResponse, ServerResponse> {
     let form = OAuthForm::from_query(request);
     let form = form.map_err(|what| error_page("invalid_request", &what))?;
-    // Until these two are known to be good, nobody is sent anywhere.
+    // There are no redirects until the client and the redirect URI are verified.
     let require = |name: &str| {
         let text = format!("Required parameter is missing: {name}");
         form.get(name).ok_or_else(|| error_page("invalid_request", &text))
     };
     let id = require("client_id")?;
-    let client = clients::find_client(state, issuer, id)
+    let client = registered_clients::find_client(state, issuer, id)
         .ok_or_else(|| error_page("invalid_client", "The OAuth client was not found."))?;
     let redirect_uri = require("redirect_uri")?;
     if !client.can_redirect_to(redirect_uri) {
-        let text = format!("The redirect URI {redirect_uri} is not one of this client's.");
+        let text = format!("The redirect URI {redirect_uri} is not registered for this client.");
         return Err(error_page("redirect_uri_mismatch", &text));
     }
     let client_state = form.get("state");
@@ -90,52 +91,52 @@ fn start_authorization(
     }
 }
 
-/// A request that nobody may be sent back with.
+/// An error page, for a request whose redirect URI cannot be trusted.
 fn error_page(code: &str, text: &str) -> ServerResponse {
     page::message_page(400, &format!("Error 400: {code}"), text)
 }
 
 type AuthorizationError = (&'static str, String);
 
-fn invalid_request(text: impl Into<String>) -> AuthorizationError {
+fn request_error(text: impl Into<String>) -> AuthorizationError {
     ("invalid_request", text.into())
 }
 
-/// The challenge of PKCE, which everybody has to have here.
+/// The PKCE code challenge, which the sandbox requires of every client.
 fn parse_code_challenge(form: &OAuthForm) -> Result<String, AuthorizationError> {
     match form.get("response_type") {
         Some("code") => {}
-        None => return Err(invalid_request("Required parameter is missing: response_type")),
+        None => return Err(request_error("Required parameter is missing: response_type")),
         Some(other) => {
             return Err(("unsupported_response_type", format!("Invalid response_type: {other}")));
         }
     }
     if form.get("code_challenge_method") != Some("S256") {
-        return Err(invalid_request("code_challenge_method must be S256."));
+        return Err(request_error("code_challenge_method must be S256."));
     }
     let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     match form.get("code_challenge") {
         Some(text) if text.len() == CODE_CHALLENGE_LENGTH && text.bytes().all(is_base64url) => {
             Ok(text.to_owned())
         }
-        Some(_) => Err(invalid_request("code_challenge is not a SHA-256 in base64url.")),
-        None => Err(invalid_request("Required parameter is missing: code_challenge")),
+        Some(_) => Err(request_error("code_challenge is not a SHA-256 digest in base64url.")),
+        None => Err(request_error("Required parameter is missing: code_challenge")),
     }
 }
 
-/// A workforce pool has many providers: which one is to be said.
+/// Checks the provider, which a request to the workforce pool has to name.
 fn check_provider(form: &OAuthForm) -> Result<(), AuthorizationError> {
     let name = WORKFORCE_PROVIDER.trim_start_matches("//iam.googleapis.com/");
     match form.get("provider_name") {
         Some(given) if given == name => Ok(()),
         Some(_) => {
-            Err(invalid_request("There is no such provider, or it is disabled: provider_name"))
+            Err(request_error("Invalid provider_name: the provider does not exist or is disabled."))
         }
-        None => Err(invalid_request("Required parameter is missing: provider_name")),
+        None => Err(request_error("Required parameter is missing: provider_name")),
     }
 }
 
-/// The rest of what is asked for.
+/// Parses the remaining parameters of the request.
 fn parse_consent_request(
     form: &OAuthForm,
     issuer: Issuer,
@@ -143,7 +144,7 @@ fn parse_consent_request(
     response_target: ResponseTarget,
 ) -> Result<ConsentRequest, AuthorizationError> {
     let scopes =
-        form.get("scope").ok_or_else(|| invalid_request("Missing required parameter: scope"))?;
+        form.get("scope").ok_or_else(|| request_error("Missing required parameter: scope"))?;
     let scopes = known_scopes(issuer, scopes).ok_or_else(|| {
         ("invalid_scope", format!("Some requested scopes were invalid: {scopes}"))
     })?;
@@ -155,13 +156,13 @@ fn parse_consent_request(
     if !requested_prompts.iter().all(is_known_prompt)
         || (has_prompt("none") && requested_prompts.len() > 1)
     {
-        return Err(invalid_request(format!("Invalid parameter value for prompt: {prompt}")));
+        return Err(request_error(format!("Invalid parameter value for prompt: {prompt}")));
     }
     let boolean_parameter = |name: &str, choices: [&str; 2]| match form.get(name) {
         None => Ok(false),
         Some(given) if given == choices[0] => Ok(true),
         Some(given) if given == choices[1] => Ok(false),
-        Some(given) => Err(invalid_request(format!("Invalid parameter value for {name}: {given}"))),
+        Some(given) => Err(request_error(format!("Invalid parameter value for {name}: {given}"))),
     };
     Ok(ConsentRequest {
         issuer,
@@ -180,8 +181,8 @@ fn parse_consent_request(
     })
 }
 
-/// The scopes of a list, where all are known at this door.
-pub(super) fn known_scopes(issuer: Issuer, text: &str) -> Option<Vec<String>> {
+/// Parses a list of scopes and removes duplicates; `None` if it is empty or a scope is unknown to this issuer.
+pub(crate) fn known_scopes(issuer: Issuer, text: &str) -> Option<Vec<String>> {
     let mut scopes: Vec<String> = match issuer {
         Issuer::Google | Issuer::Workforce => parse_scopes(text).ok()?,
         Issuer::External => text.split(' ').filter(|s| !s.is_empty()).map(str::to_owned).collect(),
@@ -199,16 +200,13 @@ pub(super) fn known_scopes(issuer: Issuer, text: &str) -> Option<Vec<String>> {
     is_valid.then_some(scopes)
 }
 
-/// Without a page: for a person who has agreed to all of it before.
+/// Issues a code without showing a page (`prompt=none`), if the user has consented to all scopes before.
 fn authorize_without_prompt(
     state: &SandboxState,
     consent_request: &ConsentRequest,
 ) -> Result<ServerResponse, AuthorizationError> {
     let user = consent_request.user.unwrap_or(&USERS[0]);
-    let account = match consent_request.issuer {
-        Issuer::Workforce => sts::workforce_principal(user.email),
-        Issuer::Google | Issuer::External => user.email.to_owned(),
-    };
+    let account = account_name(consent_request.issuer, user);
     let has_consented = lock_ignoring_poison(state.token_store_for(consent_request.issuer))
         .find_consent(&account, &consent_request.client_id)
         .is_some_and(|earlier| {
@@ -225,6 +223,9 @@ fn authorize_without_prompt(
             let grant = grant_access(state, consent_request, user, consent_request.scopes.clone());
             Ok(redirect_with_code(state, &target, challenge, grant, user))
         }
-        _ => Err(("interaction_required", "The person has to be asked.".to_owned())),
+        _ => Err((
+            "interaction_required",
+            "The user has not consented to all of these scopes.".to_owned(),
+        )),
     }
 }

@@ -1,39 +1,41 @@
-//! Signing in for a device that has no browser (RFC 8628): its codes, the page where people enter them, and what
-//! the device is told until they do.
+//! The device authorization grant (RFC 8628): issuing device codes, the page for entering user codes, and polling.
 
 use serde_json::json;
 
-use crate::SandboxState;
-use crate::fixtures;
 use crate::oauth::{OAuthForm, invalid_grant, no_store, oauth_error};
-use crate::signin::{
-    AuthorizationGrant, ConsentRequest, ResponseTarget, authorize, clients, handle_decision, page,
-    show_consent_page,
+use crate::pending_authorizations::{
+    AuthorizationGrant, ConsentRequest, DeviceDecision, PendingDevice, ResponseTarget,
 };
+use crate::random_id::random_base64url;
+use crate::signin::authorize::known_scopes;
+use crate::signin::consent::{handle_decision, show_consent_page};
+use crate::signin::page;
+use crate::state::SandboxState;
 use crate::token_store::Issuer;
+use crate::{behaviours, registered_clients};
 use gauth_core::http::server::http::{ServerRequest, ServerResponse};
 use gauth_core::http::server::lock_ignoring_poison;
 use gauth_core::world::random::{Random, SystemRandom};
 
-/// Where people enter Google's codes.
+/// The path of Google's page for user codes.
 pub(crate) const VERIFICATION_PATH: &str = "/device";
-/// Where people enter codes of the outside provider.
+/// The path of the external provider's page for user codes.
 pub(crate) const EXTERNAL_VERIFICATION_PATH: &str = "/oidc/device";
 
-/// How long a code is good, in seconds.
+/// The lifetime of device codes, in seconds.
 const DEVICE_CODE_LIFETIME_SECONDS: i64 = 1800;
-/// How long with the fault `brief`.
+/// The lifetime of device codes with the fault `brief`, in seconds.
 const BRIEF_LIFETIME_SECONDS: i64 = 2;
-/// Seconds between two questions of a device. Google's is five, which nobody wants to wait for here.
+/// The polling interval in seconds. Google's is five, which takes too long for tests.
 const POLL_INTERVAL_SECONDS: i64 = 1;
-/// What a device that asks too often is slowed down by, in milliseconds (RFC 8628, 3.5).
+/// How much a `slow_down` increases the polling interval, in milliseconds (RFC 8628, 3.5).
 const SLOW_DOWN_MILLIS: i64 = 5000;
-/// How much earlier than agreed a question may come, in milliseconds: the way here is not always equally long.
+/// How much earlier than the interval a poll may arrive, in milliseconds, because network delays vary.
 const EARLY_POLL_TOLERANCE_MILLIS: i64 = 100;
-/// Consonants that are not mistaken for one another, so that no code is a word (RFC 8628, 6.1).
+/// Consonants that are easy to tell apart, so that no user code is a word (RFC 8628, 6.1).
 const USER_CODE_ALPHABET: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 
-/// What Google lets devices ask for, but for YouTube's.
+/// The scopes that Google allows for devices, except for YouTube's.
 const ALLOWED_SCOPES: [&str; 7] = [
     "openid",
     "email",
@@ -44,37 +46,12 @@ const ALLOWED_SCOPES: [&str; 7] = [
     "https://www.googleapis.com/auth/drive.appdata",
 ];
 
-/// A device that waits.
-pub(super) struct PendingDevice {
-    issuer: Issuer,
-    client_id: String,
-    scopes: Vec<String>,
-    /// Without the dash.
-    user_code: String,
-    expires_at: i64,
-    /// In milliseconds.
-    interval_millis: i64,
-    /// When it asked last, in Unix milliseconds.
-    last_poll_at: Option<i64>,
-    /// The first question is to be one too early.
-    slow_down_first_poll: bool,
-    decision: DeviceDecision,
-}
-
-enum DeviceDecision {
-    Pending,
-    Denied,
-    Approved(Box<AuthorizationGrant>),
-    /// And fetched.
-    Redeemed,
-}
-
-/// Answers `POST /device/code`.
+/// Serves `POST /device/code`.
 pub(crate) fn handle_device_code(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     handle_device_authorization(state, request, Issuer::Google)
 }
 
-/// Answers `POST /oidc/device/code`.
+/// Serves `POST /oidc/device/code`.
 pub(crate) fn handle_external_device_code(
     state: &SandboxState,
     request: &ServerRequest,
@@ -105,13 +82,13 @@ fn authorize_device(
         Issuer::External => form.authenticate_external_client(state)?,
         Issuer::Google | Issuer::Workforce => form.require("client_id")?,
     };
-    let client = clients::find_client(state, issuer, id);
+    let client = registered_clients::find_client(state, issuer, id);
     match client {
         Some(client) if client.can_use_device_flow => {}
         Some(_) => return Err(oauth_error(401, "invalid_client", "Invalid client type.")),
         None => return Err(oauth_error(401, "invalid_client", "The OAuth client was not found.")),
     }
-    let scopes = authorize::known_scopes(issuer, form.require("scope")?);
+    let scopes = known_scopes(issuer, form.require("scope")?);
     let scopes = scopes.filter(|scopes| {
         issuer != Issuer::Google || scopes.iter().all(|scope| is_allowed_scope(scope))
     });
@@ -119,7 +96,7 @@ fn authorize_device(
         return Err(oauth_error(400, "invalid_scope", "Invalid device flow scope."));
     };
     let route = fault_route(issuer);
-    let lifetime = if state.has_behaviour(route, "brief") {
+    let lifetime = if state.has_behaviour(route, behaviours::DEVICE_BRIEF) {
         BRIEF_LIFETIME_SECONDS
     } else {
         DEVICE_CODE_LIFETIME_SECONDS
@@ -127,9 +104,9 @@ fn authorize_device(
     let now = state.now();
     let user_code = generate_user_code().map_err(|_| ServerResponse::empty(500))?;
     let device_code =
-        format!("AH-1{}", fixtures::random_base64url(60).map_err(|_| ServerResponse::empty(500))?);
+        format!("AH-1{}", random_base64url(60).map_err(|_| ServerResponse::empty(500))?);
     let mut pending = lock_ignoring_poison(&state.pending_authorizations);
-    // One that is over is remembered, to say so.
+    // Expired codes are kept for a while, so that they can be answered with expired_token.
     pending.devices.retain(|_, device| device.expires_at + DEVICE_CODE_LIFETIME_SECONDS > now);
     let device = PendingDevice {
         issuer,
@@ -139,7 +116,7 @@ fn authorize_device(
         expires_at: now + lifetime,
         interval_millis: POLL_INTERVAL_SECONDS * 1000,
         last_poll_at: None,
-        slow_down_first_poll: state.has_behaviour(route, "slow-down"),
+        slow_down_first_poll: state.has_behaviour(route, behaviours::DEVICE_SLOW_DOWN),
         decision: DeviceDecision::Pending,
     };
     pending.devices.insert(device_code.clone(), device);
@@ -159,13 +136,13 @@ fn authorize_device(
             format!("{verification_uri}?user_code={user_code}").into();
         response["verification_uri"] = verification_uri.into();
     } else {
-        // Google was earlier than the standard.
+        // Google's response is older than RFC 8628 and names this field differently.
         response["verification_url"] = verification_uri.into();
     }
     Ok(ServerResponse::json(200, &response))
 }
 
-/// The route whose faults are a device's.
+/// The route whose faults affect the device codes of this issuer.
 fn fault_route(issuer: Issuer) -> &'static str {
     if issuer == Issuer::External { "oidc-device-code" } else { "device-code" }
 }
@@ -174,8 +151,8 @@ fn is_allowed_scope(scope: &str) -> bool {
     ALLOWED_SCOPES.contains(&scope) || scope.starts_with("https://www.googleapis.com/auth/youtube")
 }
 
-/// Eight letters, with a dash in the middle.
-fn generate_user_code() -> gauth_core::Result<String> {
+/// A user code: eight letters with a dash in the middle.
+fn generate_user_code() -> gauth_core::error::Result<String> {
     let mut bytes = [0; 8];
     SystemRandom.fill(&mut bytes)?;
     let letters: Vec<char> = bytes
@@ -186,12 +163,12 @@ fn generate_user_code() -> gauth_core::Result<String> {
     Ok(format!("{}-{}", String::from_iter(first), String::from_iter(second)))
 }
 
-/// Answers Google's page for codes.
+/// Serves Google's page for user codes.
 pub(crate) fn handle_verification(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     handle_user_code(state, request, Issuer::Google)
 }
 
-/// Answers the outside provider's page for codes.
+/// Serves the external provider's page for user codes.
 pub(crate) fn handle_external_verification(
     state: &SandboxState,
     request: &ServerRequest,
@@ -214,7 +191,7 @@ fn handle_user_code(
     let Some(entered_code) = request.query("user_code") else {
         return page::user_code_page(path, false);
     };
-    // However people type it.
+    // The code is accepted in lower case, and with or without the dash.
     let entered_code: String = entered_code.chars().filter(char::is_ascii_alphanumeric).collect();
     let entered_code = entered_code.to_ascii_uppercase();
     let now = state.now();
@@ -240,30 +217,14 @@ fn handle_user_code(
     show_consent_page(state, consent_request)
 }
 
-/// Notes what the person decided: `None` is a no.
-pub(super) fn record_decision(
-    state: &SandboxState,
-    device_code: &str,
-    grant: Option<AuthorizationGrant>,
-) {
-    if let Some(device) =
-        lock_ignoring_poison(&state.pending_authorizations).devices.get_mut(device_code)
-    {
-        device.decision = match grant {
-            Some(grant) => DeviceDecision::Approved(Box::new(grant)),
-            None => DeviceDecision::Denied,
-        };
-    }
-}
-
-/// What a device gets when it asks.
-pub(super) fn poll_grant(
+/// Responds to a poll: the grant once the user has consented, or the error of RFC 8628, 3.5.
+pub(crate) fn poll_grant(
     state: &SandboxState,
     device_code: &str,
     issuer: Issuer,
     client_id: &str,
 ) -> Result<AuthorizationGrant, ServerResponse> {
-    // Google's statuses; the standard has 400 for all.
+    // Google has statuses of its own; RFC 8628 uses 400 for all errors.
     let error_status = |google| if issuer == Issuer::External { 400 } else { google };
     let mut pending = lock_ignoring_poison(&state.pending_authorizations);
     let device = pending.devices.get_mut(device_code);
@@ -291,6 +252,6 @@ pub(super) fn poll_grant(
             device.decision = DeviceDecision::Denied;
             Err(oauth_error(error_status(403), "access_denied", "Forbidden"))
         }
-        DeviceDecision::Redeemed => Err(invalid_grant("The device code was used already.")),
+        DeviceDecision::Redeemed => Err(invalid_grant("The device code has already been used.")),
     }
 }

@@ -1,8 +1,8 @@
-//! The pages in the browser: plain HTML that works without scripts and loads nothing, in dark and light, on a
-//! phone, and read aloud.
+//! The web pages: plain HTML without scripts or external resources, in dark and light colours, for small screens and
+//! screen readers.
 
 use crate::fixtures::{USERS, UserAccount};
-use crate::signin::{ConsentRequest, ResponseTarget};
+use crate::pending_authorizations::{ConsentRequest, ResponseTarget};
 use crate::token_store::{Issuer, canonical_scope};
 use gauth_core::http::server::html::{content_security_policy, escape_html};
 use gauth_core::http::server::http::ServerResponse;
@@ -26,17 +26,17 @@ const STYLE: &str = "\
     code{overflow-wrap:anywhere}\
     footer{margin-top:2.5rem;font-size:.85rem;opacity:.8}";
 
-/// One that only says something.
-pub(super) fn message_page(status: u16, title: &str, text: &str) -> ServerResponse {
+/// A page with a message only.
+pub(crate) fn message_page(status: u16, title: &str, text: &str) -> ServerResponse {
     let inner = format!("<h1>{}</h1><p>{}</p>", escape_html(title), escape_html(text));
     html_page(status, title, &inner, "'none'")
 }
 
-/// Where the code of a device is entered; `wrong`: the last one was.
-pub(super) fn user_code_page(path: &str, is_wrong_code: bool) -> ServerResponse {
+/// The page for entering a user code, with an alert if the last code was wrong.
+pub(crate) fn user_code_page(path: &str, is_wrong_code: bool) -> ServerResponse {
     let alert = match is_wrong_code {
         true => {
-            "<p role=\"alert\" id=\"wrong\">No device waits with this code. Look at it again.</p>"
+            "<p role=\"alert\" id=\"wrong\">No device is waiting with this code. Check the code and try again.</p>"
         }
         false => "",
     };
@@ -53,16 +53,16 @@ pub(super) fn user_code_page(path: &str, is_wrong_code: bool) -> ServerResponse 
     html_page(if is_wrong_code { 400 } else { 200 }, "Connect a device", &inner, "'self'")
 }
 
-/// The one that asks: who, for what, yes or no.
-pub(super) fn consent_page(consent_request: &ConsentRequest, token: &str) -> ServerResponse {
+/// The consent page: the account, the scopes, and the buttons.
+pub(crate) fn consent_page(consent_request: &ConsentRequest, token: &str) -> ServerResponse {
     let issuer_name = match consent_request.issuer {
         Issuer::Google => "the sandbox's Google",
         Issuer::Workforce => "the sandbox's workforce pool",
-        Issuer::External => "the sandbox's other provider",
+        Issuer::External => "the sandbox's external provider",
     };
     let account_choice = match consent_request.user {
         Some(person) => {
-            format!("<p>You are <strong>{}</strong>.</p>", escape_html(&display_name(person)))
+            format!("<p>Account: <strong>{}</strong></p>", escape_html(&display_name(person)))
         }
         None => account_fieldset(),
     };
@@ -70,17 +70,17 @@ pub(super) fn consent_page(consent_request: &ConsentRequest, token: &str) -> Ser
         consent_request.scopes.iter().enumerate().map(|(at, scope)| scope_row(at, scope)).collect();
     let inner = format!(
         "<h1>Sign in with {issuer_name}?</h1>\
-         <p>The program <code>{client}</code> asks for it.</p>\
+         <p>The application <code>{client}</code> requests access to your account.</p>\
          <form method=\"post\">\
          <input type=\"hidden\" name=\"token\" value=\"{token}\">{account_choice}\
-         <fieldset><legend>It may then</legend>{scopes}</fieldset>\
+         <fieldset><legend>It will be able to</legend>{scopes}</fieldset>\
          <button class=\"first\" id=\"allow\" name=\"decision\" value=\"allow\">Allow</button>\
          <button id=\"deny\" name=\"decision\" value=\"deny\">Deny</button></form>",
         client = escape_html(&consent_request.client_id),
         token = escape_html(token),
     );
     let form_targets = match &consent_request.response_target {
-        // A browser holds the redirect after a form to the form's own limits.
+        // Browsers apply form-action to redirects after the form is sent, too.
         ResponseTarget::Redirect { redirect_uri: uri, .. } => format!("'self' {}", csp_origin(uri)),
         ResponseTarget::Device(_) => "'self'".to_owned(),
     };
@@ -100,7 +100,7 @@ fn account_fieldset() -> String {
             )
         })
         .collect();
-    format!("<fieldset><legend>You are</legend>{rows}</fieldset>")
+    format!("<fieldset><legend>Account</legend>{rows}</fieldset>")
 }
 
 fn display_name(user: &UserAccount) -> String {
@@ -122,11 +122,11 @@ fn scope_row(index: usize, scope: &str) -> String {
     )
 }
 
-/// What a scope is for, in words; itself where it is not known.
+/// A description of the scope, or the scope itself if it is not a known one.
 fn describe_scope(scope: &str) -> &str {
     let canonical = canonical_scope(scope);
     match canonical.strip_prefix("https://www.googleapis.com/auth/").unwrap_or(canonical) {
-        "openid" => "know that it is you",
+        "openid" => "identify you",
         "userinfo.email" => "see your e-mail address",
         "userinfo.profile" => "see your name",
         "offline_access" => "stay signed in",
@@ -135,14 +135,14 @@ fn describe_scope(scope: &str) -> &str {
         "appengine.admin" => "manage your App Engine applications",
         "sqlservice.login" => "sign in to your Cloud SQL instances",
         "compute" => "manage your Compute Engine resources",
-        "accounts.reauth" => "ask you to prove again that it is you",
+        "accounts.reauth" => "ask you to reauthenticate you",
         "drive.file" => "see and change the Drive files you use with it",
         "drive.appdata" => "keep its own data in your Drive",
         _ => scope,
     }
 }
 
-/// Scheme, host and port, as a content security policy names them: IPv6 addresses it cannot.
+/// The origin of a URL as a source of a content security policy, which cannot express IPv6 addresses.
 fn csp_origin(uri: &str) -> String {
     match Url::parse(uri) {
         Ok(url) if !url.host.contains(':') => format!("http://{}:{}", url.host, url.port),
@@ -156,7 +156,7 @@ fn html_page(status: u16, title: &str, inner: &str, form_targets: &str) -> Serve
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <title>{} - gauth sandbox</title><link rel=\"icon\" href=\"data:,\">\
          <style>{STYLE}</style></head><body><main>{inner}</main>\
-         <footer>An offline fake of Google on this machine. Nobody real signs in here.</footer>\
+         <footer>This is an offline fake of Google on this machine. No real account signs in here.</footer>\
          </body></html>\n",
         escape_html(title)
     );
@@ -166,7 +166,7 @@ fn html_page(status: u16, title: &str, inner: &str, form_targets: &str) -> Serve
         .header("Cache-Control", "no-store")
         .header("X-Content-Type-Options", "nosniff")
         .header("X-Frame-Options", "DENY")
-        // Any stricter, and the browser would hide from us where our own form came from.
+        // With a stricter policy the browser would not send the origin of the form.
         .header("Referrer-Policy", "same-origin")
 }
 

@@ -1,20 +1,20 @@
-//! A signed GetCallerIdentity request as a subject token. Google replays it at AWS; here the signature is
-//! computed anew.
+//! Subject tokens from AWS: a signed GetCallerIdentity request. Google sends it to AWS; the sandbox verifies the
+//! signature.
 
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
-use crate::SandboxState;
 use crate::external_identities::AWS_ARN;
+use crate::identity_pool::IdentityPool;
 use crate::oauth::invalid_grant;
-use crate::sts::IdentityPool;
-use gauth_core::http::server::http::ServerResponse;
+use crate::state::SandboxState;
+use gauth_core::http::server::http::{ServerResponse, parse_form};
 use gauth_core::net::aws_sigv4;
 use gauth_core::net::aws_sigv4::TARGET_RESOURCE_HEADER;
 use gauth_core::net::url::{Scheme, Url};
 
-/// How old or new a signature may be, in seconds: what AWS allows.
-const MAX_CLOCK_SKEW_SECONDS: u64 = 15 * 60;
+/// How far the time of a signature may be off in seconds, as at AWS.
+const MAX_SIGNATURE_AGE_SECONDS: u64 = 15 * 60;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,8 +33,8 @@ struct SerializedAwsHeader {
     value: String,
 }
 
-/// Who signed the request.
-pub(super) fn caller_arn(state: &SandboxState, token: &str) -> Result<String, ServerResponse> {
+/// The ARN of the caller who signed the request.
+pub(crate) fn caller_arn(state: &SandboxState, token: &str) -> Result<String, ServerResponse> {
     let decoded: Vec<u8> = percent_decode_str(token).collect();
     let request: SerializedAwsRequest = serde_json::from_slice(&decoded)
         .map_err(|_| invalid_grant("The AWS request cannot be read."))?;
@@ -46,9 +46,9 @@ pub(super) fn caller_arn(state: &SandboxState, token: &str) -> Result<String, Se
 fn verify_request(state: &SandboxState, request: &SerializedAwsRequest) -> Result<(), String> {
     let url = Url::parse(&request.url).map_err(|what| format!("the URL {what}"))?;
     let region = sts_region(&url.host).filter(|_| url.scheme == Scheme::Https && url.port == 443);
-    let region = region.ok_or("the URL is not that of AWS STS")?;
+    let region = region.ok_or("the URL is not one of AWS STS")?;
     let mut query = match url.path_and_query().split_once('?') {
-        Some(("/", query)) => gauth_core::http::server::http::parse_form(query.as_bytes()),
+        Some(("/", query)) => parse_form(query.as_bytes()),
         _ => Vec::new(),
     };
     query.sort();
@@ -57,7 +57,7 @@ fn verify_request(state: &SandboxState, request: &SerializedAwsRequest) -> Resul
         return Err("it does not ask for GetCallerIdentity".to_owned());
     }
     if request.method != "POST" || !request.body.is_empty() {
-        return Err("it is not an empty POST".to_owned());
+        return Err("it is not a POST request without a body".to_owned());
     }
     let headers: Vec<(String, String)> =
         request.headers.iter().map(|header| (header.key.clone(), header.value.clone())).collect();
@@ -78,13 +78,13 @@ fn verify_request(state: &SandboxState, request: &SerializedAwsRequest) -> Resul
     if !claim.signed_headers.contains(&TARGET_RESOURCE_HEADER) {
         return Err(format!("{TARGET_RESOURCE_HEADER} is not signed"));
     }
-    if claim.signed_at.abs_diff(state.now()) > MAX_CLOCK_SKEW_SECONDS {
+    if claim.signed_at.abs_diff(state.now()) > MAX_SIGNATURE_AGE_SECONDS {
         return Err("the signature has expired".to_owned());
     }
     aws_sigv4::verify_signature(&request.method, &url, &headers, &keys.secret_access_key, region)
 }
 
-/// The region of an endpoint of AWS STS.
+/// The region of an AWS STS endpoint.
 fn sts_region(host: &str) -> Option<&str> {
     if host == "sts.amazonaws.com" {
         return Some("us-east-1");

@@ -1,19 +1,19 @@
-//! Credential Access Boundaries: what may be in one.
+//! Validating Credential Access Boundaries.
 
 use serde_json::{Map, Value};
 
-/// The longest boundary, and the longest expression in it, in characters.
+/// The greatest length of a boundary, and of a condition's expression, in characters.
 const MAX_CHARS: usize = 2048;
-/// Most rules of a boundary.
+/// The greatest number of rules in a boundary.
 const MAX_RULES: usize = 10;
-/// The resources that can be named: buckets.
+/// The prefix of the resources that a rule can name, which are buckets.
 const BUCKET_RESOURCE_PREFIX: &str = "//storage.googleapis.com/projects/_/buckets/";
 
-/// Whether Google would take the value of `accessBoundary`.
+/// Validates the value of `accessBoundary` as Google does.
 ///
 /// # Errors
-/// What is wrong, as the end of a sentence.
-pub(super) fn validate_boundary(boundary: &Value) -> Result<(), String> {
+/// What is wrong with it, as the end of a sentence.
+pub(crate) fn validate_boundary(boundary: &Value) -> Result<(), String> {
     if boundary.to_string().chars().count() > MAX_CHARS {
         return Err(format!("it has more than {MAX_CHARS} characters"));
     }
@@ -31,7 +31,7 @@ fn validate_rule(rule: &Value) -> Result<(), String> {
     let resource = rule.get("availableResource").and_then(Value::as_str).unwrap_or_default();
     let bucket = resource.strip_prefix(BUCKET_RESOURCE_PREFIX).unwrap_or_default();
     if bucket.is_empty() || bucket.contains('/') {
-        return Err("availableResource is not a bucket".to_owned());
+        return Err("availableResource is not a Cloud Storage bucket".to_owned());
     }
     let permissions = rule.get("availablePermissions").and_then(Value::as_array);
     let is_role = |permission: &Value| {
@@ -49,7 +49,7 @@ fn validate_rule(rule: &Value) -> Result<(), String> {
 fn validate_condition(condition: &Value) -> Result<(), String> {
     let condition = object_with_names(condition, &["expression", "title", "description"])?;
     if condition.values().any(|value| !value.is_string()) {
-        return Err("availabilityCondition has a member that is no text".to_owned());
+        return Err("availabilityCondition has a member that is not a string".to_owned());
     }
     let expression = condition.get("expression").and_then(Value::as_str).unwrap_or_default();
     match (1..=MAX_CHARS).contains(&expression.chars().count()) {
@@ -82,7 +82,7 @@ mod tests {
         })
     }
 
-    /// Short, so that many of them are not too long together.
+    /// Rules without a condition, so that many of them stay below the greatest length.
     fn boundary_with_rules(count: usize) -> Value {
         let mut rule = valid_rule();
         rule.as_object_mut().expect("object").remove("availabilityCondition");
@@ -111,16 +111,19 @@ mod tests {
             (json!({ "accessBoundaryRules": [valid_rule()], "x": 1 }), "unknown name x"),
             (
                 boundary_with_member("availableResource", json!(BUCKET_RESOURCE_PREFIX)),
-                "not a bucket",
+                "not a Cloud Storage bucket",
             ),
             (
                 boundary_with_member("availableResource", json!("//storage.googleapis.com/b")),
-                "not a bucket",
+                "not a Cloud Storage bucket",
             ),
             (boundary_with_member("availablePermissions", json!([])), "inRole"),
             (boundary_with_member("availablePermissions", json!(["roles/viewer"])), "inRole"),
             (boundary_with_member("availabilityCondition", json!({ "title": "t" })), "expression"),
-            (boundary_with_member("availabilityCondition", json!({ "expression": 1 })), "no text"),
+            (
+                boundary_with_member("availabilityCondition", json!({ "expression": 1 })),
+                "not a string",
+            ),
             (
                 boundary_with_member("availabilityCondition", json!("x".repeat(2048))),
                 "more than 2048",

@@ -1,25 +1,26 @@
-//! The tokens of people in workforce pools: given for a code, refreshed, looked at, ended.
+//! The tokens of workforce pool users: issuing, refreshing, introspecting and revoking them.
 
 use serde_json::json;
 
-use crate::SandboxState;
-use crate::fixtures;
+use crate::issuing::ACCESS_TOKEN_LIFETIME_SECONDS;
 use crate::oauth::{OAuthForm, no_store, oauth_error, unsupported_grant_type};
 use crate::signin::grants;
 use crate::signin::grants::RedeemedGrant;
-use crate::token::{ACCESS_TOKEN_LIFETIME_SECONDS, RedeemedRefreshToken, redeem_refresh_token};
+use crate::state::SandboxState;
 use crate::token_store::Issuer;
+use crate::{fixtures, grant_types};
 use gauth_core::http::server::http::{ServerRequest, ServerResponse};
 use gauth_core::http::server::lock_ignoring_poison;
 
-/// Answers `POST /v1/oauthtoken`: a code or a refresh token in, and the client by HTTP Basic.
+/// Serves `POST /v1/oauthtoken`: exchanges an authorization code or a refresh token, with client authentication by
+/// HTTP Basic.
 pub(crate) fn handle_token(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     if request.method != "POST" {
         return ServerResponse::method_not_allowed("POST");
     }
     no_store(OAuthForm::from_request(request).and_then(|form| match form.require("grant_type")? {
-        "refresh_token" => refresh(state, &form),
-        grants::AUTHORIZATION_CODE => redeem_code(state, &form),
+        grant_types::REFRESH_TOKEN => refresh(state, &form),
+        grant_types::AUTHORIZATION_CODE => redeem_code(state, &form),
         other => Err(unsupported_grant_type(other)),
     }))
 }
@@ -28,13 +29,12 @@ fn redeem_code(state: &SandboxState, form: &OAuthForm) -> Result<ServerResponse,
     let client = form.authenticate_basic_client(state)?;
     for name in ["client_id", "client_secret"] {
         if form.get(name).is_some() {
-            let text = format!("{name} belongs into the header.");
+            let text = format!("{name} must be sent in the Authorization header.");
             return Err(oauth_error(400, "invalid_request", &text));
         }
     }
-    let RedeemedGrant { record, refresh_token, .. } =
+    let RedeemedGrant { record, scopes, refresh_token, .. } =
         grants::redeem_code(state, form, Issuer::Workforce, client)?;
-    let scopes = record.scopes.clone();
     let token = state.issue_access_token(
         "ya29.d.",
         record.access_token_record(scopes, state.now() + ACCESS_TOKEN_LIFETIME_SECONDS),
@@ -52,10 +52,10 @@ fn redeem_code(state: &SandboxState, form: &OAuthForm) -> Result<ServerResponse,
 
 fn refresh(state: &SandboxState, form: &OAuthForm) -> Result<ServerResponse, ServerResponse> {
     let client = form.authenticate_basic_client(state)?;
-    let RedeemedRefreshToken { record, scopes, new_refresh_token } =
-        redeem_refresh_token(state, form, Issuer::Workforce, client)?;
+    let RedeemedGrant { record, scopes, refresh_token, .. } =
+        grants::redeem_refresh_token(state, form, Issuer::Workforce, client)?;
     let mut value = json!({ "expires_in": ACCESS_TOKEN_LIFETIME_SECONDS, "token_type": "Bearer" });
-    if let Some(next) = new_refresh_token {
+    if let Some(next) = refresh_token {
         value["refresh_token"] = next.into();
     }
     value["access_token"] = state
@@ -67,7 +67,7 @@ fn refresh(state: &SandboxState, form: &OAuthForm) -> Result<ServerResponse, Ser
     Ok(ServerResponse::json(200, &value))
 }
 
-/// Answers `POST /v1/introspect` (RFC 7662): what a token means, while it is good.
+/// Serves `POST /v1/introspect` (RFC 7662).
 pub(crate) fn introspect(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     if request.method != "POST" {
         return ServerResponse::method_not_allowed("POST");
@@ -83,7 +83,7 @@ fn introspection_response(
     request: &ServerRequest,
     form: &OAuthForm,
 ) -> Result<ServerResponse, ServerResponse> {
-    // Those who say which client they are must be it; files without one are let ask too.
+    // Client authentication is optional, but it has to be valid.
     if request.header("authorization").is_some() {
         form.authenticate_basic_client(state)?;
     }
@@ -107,7 +107,7 @@ fn introspection_response(
     ))
 }
 
-/// Answers `POST /v1/revoke` (RFC 7009): the client by HTTP Basic, and a token that is its own.
+/// Serves `POST /v1/revoke` (RFC 7009) for tokens of the client's own, with client authentication by HTTP Basic.
 pub(crate) fn revoke(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     if request.method != "POST" {
         return ServerResponse::method_not_allowed("POST");
@@ -122,10 +122,12 @@ pub(crate) fn revoke(state: &SandboxState, request: &ServerRequest) -> ServerRes
                 token_store.revoke_token(token);
                 Ok(ServerResponse::json(200, &json!({})))
             }
-            Some(_) => {
-                Err(oauth_error(400, "unauthorized_client", "The token is another client's."))
-            }
-            // RFC 7009, 2.2: a token that is nothing is as good as revoked.
+            Some(_) => Err(oauth_error(
+                400,
+                "unauthorized_client",
+                "The token was issued to another client.",
+            )),
+            // RFC 7009, 2.2: revoking an unknown token succeeds.
             None => Ok(ServerResponse::json(200, &json!({}))),
         }
     }))

@@ -1,20 +1,20 @@
-//! Subject tokens from outside: who is it, and is it true.
+//! Verifying subject tokens of external identity providers.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-use crate::SandboxState;
 use crate::certificates::CLIENT_COMMON_NAME;
 use crate::external_identities::{SUBJECT_TOKEN_LIFETIME_SECONDS, WORKLOAD_SUBJECT};
 use crate::fixtures::{CONFIDENTIAL_CLIENT_ID, PUBLIC_CLIENT_ID};
-use crate::oauth::invalid_grant;
-use crate::sts::{IdentityPool, invalid_request};
+use crate::identity_pool::IdentityPool;
+use crate::oauth::{invalid_grant, invalid_request};
+use crate::state::SandboxState;
 use gauth_core::http::server::http::{ServerRequest, ServerResponse};
 use gauth_core::jose::jwt;
 
-/// The claims of a good JWT of the sandbox's OIDC issuer, whomever it is for.
-pub(super) fn verify_id_token(
+/// The claims of a valid JWT of the external OIDC provider, for any audience.
+pub(crate) fn verify_id_token(
     state: &SandboxState,
     token: &str,
 ) -> Result<Map<String, Value>, ServerResponse> {
@@ -49,13 +49,13 @@ pub(super) fn verify_id_token(
     Ok(parts.claims)
 }
 
-/// What STS says of a subject token whose time is over.
+/// The error of STS for an expired subject token.
 fn stale_id_token(issued: i64) -> ServerResponse {
     invalid_grant(&format!("ID Token issued at {issued} is stale to sign-in."))
 }
 
 /// The subject of a JWT for this pool's provider.
-pub(super) fn jwt_subject(
+pub(crate) fn jwt_subject(
     state: &SandboxState,
     token: &str,
     pool: IdentityPool,
@@ -64,7 +64,7 @@ pub(super) fn jwt_subject(
     let provider = pool.provider();
     let is_expected_audience = |audience: &Value| {
         let audience = audience.as_str().unwrap_or_default();
-        // Those who registered the provider allowed the issuer's clients too.
+        // The provider is configured to accept the OIDC clients as audiences as well.
         [PUBLIC_CLIENT_ID, CONFIDENTIAL_CLIENT_ID].contains(&audience)
             || audience.strip_prefix("https:").unwrap_or(audience) == provider
     };
@@ -80,7 +80,7 @@ pub(super) fn jwt_subject(
 }
 
 /// The subject of the SAML response.
-pub(super) fn saml_subject(state: &SandboxState, token: &str) -> Result<String, ServerResponse> {
+pub(crate) fn saml_subject(state: &SandboxState, token: &str) -> Result<String, ServerResponse> {
     let external = &state.fixtures.external;
     if STANDARD.decode(token).is_err() {
         return Err(invalid_grant("The SAML response is not base64."));
@@ -94,14 +94,16 @@ pub(super) fn saml_subject(state: &SandboxState, token: &str) -> Result<String, 
     }
 }
 
-/// The subject of the certificate that was shown: the token repeats it, its issuers behind it.
-pub(super) fn certificate_subject(
+/// The subject of the TLS client certificate, which the subject token repeats along with its issuers.
+pub(crate) fn certificate_subject(
     state: &SandboxState,
     request: &ServerRequest,
     token: &str,
 ) -> Result<String, ServerResponse> {
     let Some(presented) = &request.client_certificate else {
-        return Err(invalid_request("No client certificate was shown: certificates need mTLS."));
+        return Err(invalid_request(
+            "The request has no client certificate; this subject token type requires mutual TLS.",
+        ));
     };
     let items: Vec<String> = serde_json::from_str(token)
         .map_err(|_| invalid_grant("The subject token is not a JSON list of certificates."))?;
@@ -114,9 +116,9 @@ pub(super) fn certificate_subject(
         Some((leaf, issuers)) if leaf == presented => {
             match issuers.iter().all(|issuer| *issuer == state.certificates.ca_der) {
                 true => Ok(CLIENT_COMMON_NAME.to_owned()),
-                false => Err(invalid_grant("The chain of certificates does not fit together.")),
+                false => Err(invalid_grant("The certificate chain is not valid.")),
             }
         }
-        _ => Err(invalid_grant("The first certificate is not the one that was shown.")),
+        _ => Err(invalid_grant("The first certificate is not the TLS client certificate.")),
     }
 }

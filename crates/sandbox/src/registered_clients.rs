@@ -1,38 +1,38 @@
-//! The programs that may ask people to sign in, and where they may get the answer.
+//! The registered OAuth clients, and their redirect URIs.
 
-use crate::SandboxState;
 use crate::admitted::AdmittedCredential;
 use crate::fixtures::{
     CLIENT_ID, CONFIDENTIAL_CLIENT_ID, DEVICE_CLIENT_ID, PUBLIC_CLIENT_ID, WEB_CLIENT_ID,
     WEB_REDIRECT_URI,
 };
+use crate::state::SandboxState;
 use crate::token_store::Issuer;
 use gauth_core::net::url::{Scheme, Url};
 use gauth_core::text::secret::Secret;
 
-/// Where answers may go.
+/// The redirect URIs that a client may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AllowedRedirects {
-    /// To any port and path of this machine (RFC 8252, 7.3).
+    /// Any port and path on loopback (RFC 8252, 7.3).
     AnyLoopback,
-    /// To this address only.
+    /// Exactly this URI.
     Exact(&'static str),
-    /// Nowhere: it has no browser.
+    /// None, because the client has no browser.
     Unsupported,
 }
 
-/// An OAuth client.
+/// A registered OAuth client.
 pub(crate) struct RegisteredClient<'a> {
-    /// A public one has none.
+    /// The client secret; a public client has none.
     pub(crate) secret: Option<&'a Secret>,
     allowed_redirects: AllowedRedirects,
-    /// Whether it may use the device flow.
-    pub(super) can_use_device_flow: bool,
+    /// Whether the client may use the device authorization grant.
+    pub(crate) can_use_device_flow: bool,
 }
 
 impl RegisteredClient<'_> {
-    /// Whether an answer may go there.
-    pub(super) fn can_redirect_to(&self, uri: &str) -> bool {
+    /// Whether the client may use this redirect URI.
+    pub(crate) fn can_redirect_to(&self, uri: &str) -> bool {
         match self.allowed_redirects {
             AllowedRedirects::AnyLoopback => is_loopback_redirect(uri),
             AllowedRedirects::Exact(registered) => uri == registered,
@@ -41,7 +41,7 @@ impl RegisteredClient<'_> {
     }
 }
 
-/// The client of this name that a door knows. Google's two doors know the same ones.
+/// Finds a client of this issuer. Google and the workforce pool have the same clients.
 pub(crate) fn find_client<'a>(
     state: &'a SandboxState,
     issuer: Issuer,
