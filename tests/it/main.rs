@@ -6,8 +6,6 @@ mod architecture;
 mod cache;
 mod ci_federation;
 mod discovery;
-#[cfg(target_os = "linux")]
-mod e2e;
 mod exchange;
 mod fuzz_corpus;
 mod generated_files;

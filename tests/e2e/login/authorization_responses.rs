@@ -6,7 +6,7 @@ use super::{
     ADA, CLOUD_PLATFORM, SandboxHome, allow_consent, get_page, query_parameters, run,
     share_machine, submit_form,
 };
-use crate::e2e::CredentialKind;
+use crate::CredentialKind;
 
 /// Signs in as the words say, and presses the button.
 #[track_caller]

@@ -9,7 +9,7 @@ use super::{
     PendingLogin, SandboxHome, allow_consent, get_page, query_parameters, run, share_machine,
     submit_form,
 };
-use crate::support::browser::{ALLOW, ConsentChoice, submit_consent};
+use crate::browser::{ALLOW, ConsentChoice, submit_consent};
 
 const WORKFORCE_PROVIDER: &str =
     "locations/global/workforcePools/sandbox-workforce/providers/sandbox-idp";

@@ -2,7 +2,15 @@
 //!
 //! Every run has an empty environment, a home of its own and a limit of time. `GAUTH_TEST_FULL=1` asks for the full
 //! counts of a release check.
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests stand outside: they start programs and look at clocks"
+)]
+
+#[path = "../it/support/browser.rs"]
+mod browser;
 
 mod concurrent_requests;
 mod credential_chains;
@@ -137,7 +145,7 @@ impl SandboxHome {
     /// Every answer is late.
     fn with_latency(faults: &[&str], latency: Duration) -> SandboxHome {
         let file: Value =
-            serde_json::from_str(include_str!("../../data/credentials/service_account.json"))
+            serde_json::from_str(include_str!("../data/credentials/service_account.json"))
                 .unwrap();
         let home = tempfile::tempdir().unwrap();
         let options = SandboxOptions {

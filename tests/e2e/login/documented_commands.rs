@@ -9,7 +9,7 @@ use gauth::cli::COMMANDS;
 
 use super::{CredentialKind, SandboxHome, allow_consent, get_page, run, share_machine};
 
-const README: &str = include_str!("../../../../README.md");
+const README: &str = include_str!("../../../README.md");
 
 /// The lines that begin so, without the words behind them.
 fn example_commands(prefix: &str) -> Vec<String> {
