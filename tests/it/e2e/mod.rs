@@ -22,12 +22,13 @@ mod scan;
 mod stdio;
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
-use std::sync::{Arc, Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use base64::Engine;
@@ -47,15 +48,23 @@ fn full() -> bool {
     std::env::var_os("GAUTH_TEST_FULL").is_some_and(|value| value == "1")
 }
 
-/// Tests that fill the machine run alone, those that measure time run beside their like.
-static MACHINE: RwLock<()> = RwLock::new(());
-
-fn alone() -> RwLockWriteGuard<'static, ()> {
-    MACHINE.write().unwrap_or_else(PoisonError::into_inner)
+/// Tests that fill the machine run alone, those that measure time run beside their like. A locked file says so to other
+/// processes as well, for cargo-nextest runs each test in a process of its own.
+fn machine() -> File {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("machine.lock");
+    File::options().create(true).append(true).open(path).unwrap()
 }
 
-fn beside() -> RwLockReadGuard<'static, ()> {
-    MACHINE.read().unwrap_or_else(PoisonError::into_inner)
+fn alone() -> File {
+    let machine = machine();
+    machine.lock().unwrap();
+    machine
+}
+
+fn beside() -> File {
+    let machine = machine();
+    machine.lock_shared().unwrap();
+    machine
 }
 
 /// The ways to a token that the sandbox has.
