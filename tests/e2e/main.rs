@@ -30,12 +30,13 @@ mod system_call_failures;
 mod terminal_prompt;
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
-use std::sync::{Arc, Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use base64::Engine;
@@ -55,15 +56,23 @@ fn runs_full_counts() -> bool {
     std::env::var_os("GAUTH_TEST_FULL").is_some_and(|value| value == "1")
 }
 
-/// Tests that fill the machine run alone, those that measure time run beside their like.
-static MACHINE_LOCK: RwLock<()> = RwLock::new(());
-
-fn lock_machine() -> RwLockWriteGuard<'static, ()> {
-    MACHINE_LOCK.write().unwrap_or_else(PoisonError::into_inner)
+/// Tests that fill the machine run alone, those that measure time run beside their like. A locked file says so to other
+/// processes as well, for cargo-nextest runs each test in a process of its own.
+fn machine_lock_file() -> File {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("machine.lock");
+    File::options().create(true).append(true).open(path).unwrap()
 }
 
-fn share_machine() -> RwLockReadGuard<'static, ()> {
-    MACHINE_LOCK.read().unwrap_or_else(PoisonError::into_inner)
+fn lock_machine() -> File {
+    let machine = machine_lock_file();
+    machine.lock().unwrap();
+    machine
+}
+
+fn share_machine() -> File {
+    let machine = machine_lock_file();
+    machine.lock_shared().unwrap();
+    machine
 }
 
 /// The ways to a token that the sandbox has.
@@ -145,8 +154,7 @@ impl SandboxHome {
     /// Every answer is late.
     fn with_latency(faults: &[&str], latency: Duration) -> SandboxHome {
         let file: Value =
-            serde_json::from_str(include_str!("../data/credentials/service_account.json"))
-                .unwrap();
+            serde_json::from_str(include_str!("../data/credentials/service_account.json")).unwrap();
         let home = tempfile::tempdir().unwrap();
         let options = SandboxOptions {
             key: Some(Secret::new(file["private_key"].as_str().unwrap())),
