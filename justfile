@@ -16,9 +16,9 @@ check:
 test *FILTER:
     tests/run {{ FILTER }}
 
-# The tests with the counts of a release check
+# The end-to-end tests with the counts of a release check
 test-full *FILTER:
-    GAUTH_TEST_FULL=1 tests/run {{ FILTER }}
+    GAUTH_TEST_FULL=1 cargo test --locked --test e2e -- {{ FILTER }}
 
 # Write completions/ and man/ anew
 generate:
@@ -65,7 +65,7 @@ ci:
 release-check:
     test -z "$(git status --porcelain)"
     .ci/run
-    GAUTH_TEST_FULL=1 tests/run e2e
+    GAUTH_TEST_FULL=1 cargo test --locked --test e2e
     cargo deny --locked check advisories
 
 # Second step: build what is uploaded, and compile it from there
