@@ -96,7 +96,7 @@ fn cache_entry(bytes: &[u8]) {
     sealed.extend_from_slice(bytes);
     if let Some(entry) = cache::decode_entry(&sealed) {
         assert!(
-            gauth_core::text::bearer_token::is_well_formed(entry.token.secret.expose()),
+            gauth_core::text::bearer_token::is_well_formed_secret(&entry.token.secret),
             "no header can carry it"
         );
     }
@@ -113,7 +113,7 @@ fn callback(bytes: &[u8]) {
     };
     let check_outcome = |outcome: CallbackResult| match outcome {
         CallbackResult::Code(code) => {
-            assert!(gauth_core::oauth::token::is_well_formed(&code), "no form has it")
+            assert!(gauth_core::text::bearer_token::is_well_formed_secret(&code), "no form has it")
         }
         CallbackResult::Error { code, .. } => assert!(!code.is_empty(), "an error without a name"),
     };
@@ -359,7 +359,7 @@ fn reauth_answer(bytes: &[u8]) {
     let password = Secret::new("hunter2");
     match reauth::read_session(&response, "host") {
         Ok(ReauthSessionState::Authenticated(proof)) => {
-            assert!(gauth_core::text::bearer_token::is_well_formed(proof.expose()), "no form");
+            assert!(gauth_core::text::bearer_token::is_well_formed_secret(&proof), "no form");
         }
         Ok(ReauthSessionState::Ended(status)) => {
             assert!(!status.contains(char::is_control), "{status:?}")
@@ -404,7 +404,7 @@ fn token_answer(bytes: &[u8]) {
     match token::read_bearer_response(&response(bytes), "host", NOW) {
         Ok(granted) => {
             assert!(
-                gauth_core::text::bearer_token::is_well_formed(granted.access_token.expose()),
+                gauth_core::text::bearer_token::is_well_formed_secret(&granted.access_token),
                 "no header"
             );
             assert!(granted.expires_at.is_none_or(|end| end > NOW), "given, and over");
@@ -417,7 +417,7 @@ fn iam_answer(bytes: &[u8]) {
     let response = response(bytes);
     match iam::read_access_token(&response, "host") {
         Ok((token, _)) => {
-            assert!(gauth_core::text::bearer_token::is_well_formed(token.expose()), "no header")
+            assert!(gauth_core::text::bearer_token::is_well_formed_secret(&token), "no header")
         }
         Err(error) => {
             assert_printable(&error);

@@ -66,7 +66,7 @@ impl AdmittedCredential {
         match fields.text("type")?.as_deref() {
             Some("service_account") => {
                 let pem = fields.required_secret("private_key")?;
-                let key = PrivateKey::rsa_from_pem(pem.expose())
+                let key = PrivateKey::rsa_from_secret(&pem)
                     .map_err(|what| format!("private_key {what}"))?;
                 let public_key = key.public_key();
                 let email = fields.required("client_email")?;

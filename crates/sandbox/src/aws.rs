@@ -9,6 +9,7 @@ use crate::state::SandboxState;
 use crate::timestamp::rfc3339;
 use gauth_core::http::server::http::{ServerRequest, ServerResponse};
 use gauth_core::http::server::lock_ignoring_poison;
+use gauth_core::text::secret::Secret;
 
 /// The path prefix of the service.
 pub(crate) const PATH_PREFIX: &str = "/latest/";
@@ -73,8 +74,8 @@ fn security_credentials(state: &SandboxState) -> ServerResponse {
         "Type": "AWS-HMAC",
         "LastUpdated": rfc3339(now),
         "AccessKeyId": keys.access_key_id,
-        "SecretAccessKey": keys.secret_access_key.expose(),
-        "Token": keys.session_token.as_ref().map(|token| token.expose()),
+        "SecretAccessKey": keys.secret_access_key.to_json(),
+        "Token": keys.session_token.as_ref().map(Secret::to_json),
         "Expiration": rfc3339(now + KEYS_LIFETIME_SECONDS),
     });
     // AWS sends this JSON as text.

@@ -14,7 +14,7 @@ use gauth_core::text::secret::Secret;
 /// Loads a private key from PEM, or generates one.
 pub(crate) fn load_or_generate_key(pem: Option<&Secret>) -> Result<PrivateKey> {
     let key = match pem {
-        Some(pem) => PrivateKey::rsa_from_pem(pem.expose()),
+        Some(pem) => PrivateKey::rsa_from_secret(pem),
         None => PrivateKey::generate(),
     };
     key.map_err(|what| Error::unexpected(format!("a key of the sandbox {what}")))

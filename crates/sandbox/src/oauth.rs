@@ -119,7 +119,7 @@ impl OAuthForm {
         let client = client.ok_or_else(|| invalid_client("The OAuth client was not found."))?;
         match (client.secret, secret.filter(|secret| !secret.is_empty())) {
             (None, None) => Ok(id),
-            (Some(known), Some(given)) if known.expose() == given => Ok(id),
+            (Some(known), Some(given)) if known.matches(given) => Ok(id),
             _ => Err(invalid_client("The client authentication is invalid.")),
         }
     }
@@ -162,7 +162,7 @@ fn check_client_secret<'a>(
     match (client.and_then(|client| client.secret), secret) {
         (None, _) => Err(invalid_client("The OAuth client was not found.")),
         (Some(_), None) => Err(oauth_error(400, "invalid_request", "client_secret is missing.")),
-        (Some(known), Some(secret)) if known.expose() == secret => Ok(id),
+        (Some(known), Some(secret)) if known.matches(secret) => Ok(id),
         (Some(_), Some(_)) => Err(invalid_client("The provided client secret is invalid.")),
     }
 }

@@ -175,7 +175,7 @@ fn continue_session(
     ]
     .iter()
     .any(|behaviour| has_behaviour(state, behaviour));
-    if !is_password_challenge || credential != state.fixtures.password.expose() {
+    if !is_password_challenge || !state.fixtures.password.matches(credential) {
         return Ok(challenge_response(state, id, session, "CHALLENGE_REQUIRED"));
     }
     session.remaining_challenges -= 1;

@@ -133,7 +133,7 @@ fn seed_token_store(fixtures: &Fixtures, admitted: &[AdmittedCredential]) -> Tok
                 let client = client_id.clone();
                 let record =
                     RefreshTokenRecord { account, client_id: client, family, ..user.clone() };
-                token_store.insert_refresh_token(refresh_token.expose(), record);
+                token_store.admit_refresh_token(refresh_token, record);
             }
             AdmittedCredential::WorkforceUser { client_id, refresh_token, .. } => {
                 let record = RefreshTokenRecord {
@@ -141,12 +141,12 @@ fn seed_token_store(fixtures: &Fixtures, admitted: &[AdmittedCredential]) -> Tok
                     family,
                     ..workforce_user.clone()
                 };
-                token_store.insert_refresh_token(refresh_token.expose(), record);
+                token_store.admit_refresh_token(refresh_token, record);
             }
             AdmittedCredential::ServiceAccount { .. } => {}
         }
     }
-    token_store.insert_refresh_token(fixtures.refresh_token.expose(), user);
-    token_store.insert_refresh_token(fixtures.workforce_refresh_token.expose(), workforce_user);
+    token_store.admit_refresh_token(&fixtures.refresh_token, user);
+    token_store.admit_refresh_token(&fixtures.workforce_refresh_token, workforce_user);
     token_store
 }

@@ -15,7 +15,7 @@ pub(crate) fn handle(state: &SandboxState, request: &ServerRequest) -> ServerRes
         return ServerResponse::method_not_allowed("GET");
     }
     let external = &state.fixtures.external;
-    if request.bearer_token() != Some(external.runner_secret.expose()) {
+    if !request.bearer_token().is_some_and(|token| external.runner_secret.matches(token)) {
         return ServerResponse::text(
             401,
             "the request needs the runner's secret as a bearer token\n",
@@ -25,7 +25,7 @@ pub(crate) fn handle(state: &SandboxState, request: &ServerRequest) -> ServerRes
     let audience = request.query("audience").unwrap_or(WORKLOAD_PROVIDER);
     match external.workload_token(audience, state.now()) {
         Ok(token) if request.path.ends_with(".json") => {
-            let token = token.expose();
+            let token = token.to_json();
             ServerResponse::json(200, &json!({ "value": token, "access_token": token, "count": 1 }))
         }
         Ok(token) => ServerResponse::text(200, token.expose()),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde_json::Value;
 
 use crate::fixtures::EMAIL_SCOPE;
+use gauth_core::text::secret::Secret;
 
 /// What an access token stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,6 +146,11 @@ impl TokenStore {
     /// Records a refresh token.
     pub(crate) fn insert_refresh_token(&mut self, token: &str, record: RefreshTokenRecord) {
         self.refresh_tokens.insert(token.to_owned(), record);
+    }
+
+    /// Stores the refresh token of a fixture or of an admitted credential.
+    pub(crate) fn admit_refresh_token(&mut self, token: &Secret, record: RefreshTokenRecord) {
+        self.insert_refresh_token(token.expose(), record);
     }
 
     /// The record of a refresh token, even if it is no longer valid.

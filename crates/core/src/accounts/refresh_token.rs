@@ -102,7 +102,7 @@ impl PendingUpdate {
         self.commit(sent, world, |content| {
             content.insert(fields::ROTATES.to_owned(), Value::Bool(true));
             refresh_token_location::object_mut(content)
-                .insert(fields::REFRESH_TOKEN.to_owned(), Value::from(next.expose()));
+                .insert(fields::REFRESH_TOKEN.to_owned(), next.to_json());
         })
     }
 
@@ -112,7 +112,7 @@ impl PendingUpdate {
     /// When it cannot be stored: the person will be asked again.
     pub fn store_rapt(self, sent: &Secret, rapt: &Secret, world: &World) -> io::Result<()> {
         self.commit(sent, world, |content| {
-            content.insert(fields::RAPT_TOKEN.to_owned(), Value::from(rapt.expose()));
+            content.insert(fields::RAPT_TOKEN.to_owned(), rapt.to_json());
         })
     }
 
@@ -376,10 +376,10 @@ pub fn with_newest_refresh_token(
     };
     if let StoredState::Current(current) = state {
         let object = refresh_token_location::object_mut(&mut login);
-        let newest = Value::from(current.refresh_token.expose());
+        let newest = current.refresh_token.to_json();
         object.insert(fields::REFRESH_TOKEN.to_owned(), newest);
         if let Some(rapt) = current.rapts.last() {
-            object.insert(fields::RAPT_TOKEN.to_owned(), Value::from(rapt.expose()));
+            object.insert(fields::RAPT_TOKEN.to_owned(), rapt.to_json());
         }
     }
     Ok(login)

@@ -149,11 +149,11 @@ fn json_with_rapt(
     folder: &Path,
     row: &accounts::StoredGcloudCredential,
 ) -> std::result::Result<Map<String, Value>, String> {
-    let mut map = json::parse_object(row.json.expose().as_bytes())?;
+    let mut map = json::parse_secret_object(&row.json)?;
     if row.account.credential_type == "authorized_user"
         && let Some(rapt) = accounts::rapt(folder, &row.account.name)
     {
-        map.insert("rapt_token".to_owned(), Value::from(rapt.expose()));
+        map.insert("rapt_token".to_owned(), rapt.to_json());
     }
     Ok(map)
 }

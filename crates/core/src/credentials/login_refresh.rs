@@ -6,8 +6,8 @@ use crate::accounts::{CurrentRefreshToken, Origin, RefreshTokenHandle, StoredSta
 use crate::credentials::ParseOptions;
 use crate::error::{Error, ErrorKind, Result, io_reason};
 use crate::net::message::RetryPolicy;
-use crate::oauth::token;
 use crate::oauth::token::TokenResponse;
+use crate::text::bearer_token;
 use crate::text::json::JsonFields;
 use crate::text::secret::Secret;
 use crate::tokens::Token;
@@ -34,7 +34,7 @@ impl SavedAccessToken {
                 Some(parse_expiry(&text).ok_or("expiry is not a time like 2026-01-02T03:04:05Z")?)
             }
         };
-        let token = token.filter(token::is_well_formed);
+        let token = token.filter(bearer_token::is_well_formed_secret);
         Ok(token.zip(expires_at).map(|(token, expires_at)| SavedAccessToken {
             token,
             expires_at,

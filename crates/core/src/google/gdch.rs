@@ -6,14 +6,15 @@ use serde::Serialize;
 use crate::net::message::HttpRequest;
 use crate::net::url::Url;
 use crate::oauth::token_exchange::ACCESS_TOKEN_TYPE;
-use crate::text::secret::Secret;
+use crate::text::secret::{self, Secret};
 
 #[derive(Serialize)]
 struct GdchTokenExchangeRequest<'a> {
     grant_type: &'a str,
     audience: &'a str,
     requested_token_type: &'a str,
-    subject_token: &'a str,
+    #[serde(serialize_with = "secret::serialize")]
+    subject_token: &'a Secret,
     subject_token_type: &'a str,
 }
 
@@ -23,7 +24,7 @@ pub fn token_exchange_request(url: &Url, audience: &str, assertion: &Secret) -> 
         grant_type: "urn:ietf:params:oauth:token-type:token-exchange",
         audience,
         requested_token_type: ACCESS_TOKEN_TYPE,
-        subject_token: assertion.expose(),
+        subject_token: assertion,
         subject_token_type: "urn:k8s:params:oauth:token-type:serviceaccount",
     };
     HttpRequest::json(url.clone(), &body)

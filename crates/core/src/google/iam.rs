@@ -8,7 +8,7 @@ use crate::net::url::Url;
 use crate::oauth::metrics::metrics_header;
 use crate::oauth::{response, token};
 use crate::text::bearer_token::authorization_header;
-use crate::text::bearer_token::is_well_formed;
+use crate::text::bearer_token::is_well_formed_secret;
 use crate::text::json::JsonFields;
 use crate::text::printable;
 use crate::text::secret::Secret;
@@ -202,7 +202,7 @@ pub fn read_access_token(response: &HttpResponse, host: &str) -> Result<(Secret,
         response::invalid_response(response, host, &format!("is not understood, {what}"))
     };
     let token = fields.required_secret("accessToken").map_err(in_answer)?;
-    if !is_well_formed(token.expose()) {
+    if !is_well_formed_secret(&token) {
         let what = "holds an accessToken that no header can carry";
         return Err(response::invalid_response(response, host, what));
     }
@@ -243,7 +243,7 @@ fn read_jwt(response: &HttpResponse, host: &str, field: &str) -> Result<Secret> 
         response::invalid_response(response, host, &format!("is not understood, {what}"))
     };
     let token = fields.required_secret(field).map_err(in_answer)?;
-    match is_well_formed(token.expose()) {
+    match is_well_formed_secret(&token) {
         true => Ok(token),
         false => Err(in_answer(format!("{field} is no JWT"))),
     }

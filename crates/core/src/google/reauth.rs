@@ -13,11 +13,11 @@ use crate::net::endpoint_policy;
 use crate::net::message::{HttpRequest, HttpResponse, RetryPolicy};
 use crate::net::url::Url;
 use crate::oauth::metrics::metrics_header;
-use crate::oauth::{response, token};
-use crate::text::bearer_token::authorization_header;
+use crate::oauth::response;
+use crate::text::bearer_token::{self, authorization_header};
 use crate::text::json::JsonFields;
 use crate::text::printable;
-use crate::text::secret::Secret;
+use crate::text::secret::{self, Secret};
 
 /// Where Google asks.
 pub const DEFAULT_SERVER: &str = "https://reauth.googleapis.com";
@@ -124,7 +124,8 @@ struct ContinueSessionBody<'a> {
 
 #[derive(Serialize)]
 struct ProposalResponseBody<'a> {
-    credential: &'a str,
+    #[serde(serialize_with = "secret::serialize")]
+    credential: &'a Secret,
 }
 
 /// Starts a session. `scopes` are those of the token that is wanted: the organisation's rules go by them.
@@ -156,7 +157,8 @@ pub fn continue_session_request(
     challenge_id: &Value,
     password: &Secret,
 ) -> Result<HttpRequest> {
-    let credential = if password.is_empty() { " " } else { password.expose() };
+    let space = Secret::new(" ");
+    let credential = if password.is_empty() { &space } else { password };
     let session_body = ContinueSessionBody {
         session_id,
         challenge_id,
@@ -198,7 +200,7 @@ pub fn read_session(response: &HttpResponse, host: &str) -> Result<ReauthSession
     match status.as_str() {
         "AUTHENTICATED" => {
             let rapt = fields.required_secret("encodedProofOfReauthToken").map_err(in_answer)?;
-            match token::is_well_formed(&rapt) {
+            match bearer_token::is_well_formed_secret(&rapt) {
                 true => Ok(ReauthSessionState::Authenticated(rapt)),
                 false => Err(unusable("holds a proof that no form can carry".to_owned())),
             }
@@ -267,8 +269,7 @@ pub fn without_password_echo(error: Error, password: &Secret, host: &str) -> Err
 }
 
 fn contains_password(message: &str, password: &Secret) -> bool {
-    let shown = printable::text(password.expose());
-    message.contains(password.expose()) || message.contains(&shown)
+    password.occurs_in(message) || password.map(printable::text).occurs_in(message)
 }
 
 #[cfg(test)]
@@ -293,7 +294,7 @@ mod tests {
     #[test]
     fn a_password_is_sent_only_to_google_or_a_loopback_server() {
         for (endpoint, expected) in [
-            (token::ENDPOINT, Some("https://reauth.googleapis.com/")),
+            (crate::oauth::token::ENDPOINT, Some("https://reauth.googleapis.com/")),
             ("https://oauth2.mtls.googleapis.com/token", Some("https://reauth.googleapis.com/")),
             ("https://accounts.google.com/o/oauth2/token", Some("https://reauth.googleapis.com/")),
             ("http://127.0.0.1:8080/a/token?x=/y", Some("http://127.0.0.1:8080/")),

@@ -31,17 +31,17 @@ pub struct TokenInfo {
 
 /// Whether this is a token of the Security Token Service, which tokeninfo does not know.
 pub fn is_federated_token(token: &Secret) -> bool {
-    ["ya29.d.", "ya29.dr."].iter().any(|start| token.expose().starts_with(start))
+    ["ya29.d.", "ya29.dr."].iter().any(|prefix| token.starts_with(prefix))
 }
 
 /// Whether this is a refresh token, which nobody but the token endpoint should see.
 pub fn is_refresh_token(token: &Secret) -> bool {
-    token.expose().starts_with("1//")
+    token.starts_with("1//")
 }
 
 /// Asks about a token.
 pub fn token_info_request(url: &Url, token: &Secret) -> HttpRequest {
-    HttpRequest::form(url.clone(), &[("access_token", token.expose())])
+    HttpRequest::form(url.clone(), &[("access_token", token)])
 }
 
 /// What is known, or in words that it is not good. Numbers and truths arrive as text, or as what they are.

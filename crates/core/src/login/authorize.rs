@@ -3,7 +3,6 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
@@ -108,7 +107,7 @@ fn random_token<const BYTES: usize>(random: &dyn Random) -> Result<String> {
 
 /// The challenge of a verifier, S256 (RFC 7636, 4.2).
 pub fn s256_code_challenge(verifier: &Secret) -> String {
-    URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.expose()))
+    URL_SAFE_NO_PAD.encode(verifier.sha256())
 }
 
 /// The URL a person visits to answer.

@@ -94,13 +94,13 @@ impl OpenIdLoginConfig {
         put("token_uri", json!(login_request.provider.token_endpoint.as_str()));
         put("client_id", json!(login_request.client.id));
         if let Some(secret) = &login_request.client.secret {
-            put("client_secret", json!(secret.expose()));
+            put("client_secret", secret.to_json());
             put("client_auth", json!(login_request.provider.client_authentication.name()));
         }
         if let Some(token) = &granted.refresh_token {
-            put("refresh_token", json!(token.expose()));
+            put("refresh_token", token.to_json());
         }
-        put("id_token", json!(id_token.expose()));
+        put("id_token", id_token.to_json());
         if let Some(url) = &self.revocation_endpoint {
             put("revoke_url", json!(url.as_str()));
         }

@@ -195,15 +195,15 @@ pub fn authorized_user(
         ))
         .hint("gauth login --prompt consent"));
     };
-    let secret = login_request.client.secret.as_ref().map_or("", Secret::expose);
+    let secret = login_request.client.secret.as_ref().map_or(json!(""), Secret::to_json);
     let scopes = granted.scopes.as_deref().unwrap_or(&login_request.authorization.scopes);
     let mut login = Map::new();
     for (name, value) in [
         ("type", json!("authorized_user")),
         ("account", json!(user.account)),
         ("client_id", json!(login_request.client.id)),
-        ("client_secret", json!(secret)),
-        ("refresh_token", json!(refresh_token.expose())),
+        ("client_secret", secret),
+        ("refresh_token", refresh_token.to_json()),
         ("token_uri", json!(login_request.provider.token_endpoint.as_str())),
         ("scopes", json!(scopes)),
         ("universe_domain", json!(DEFAULT_UNIVERSE)),

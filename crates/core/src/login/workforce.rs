@@ -215,15 +215,15 @@ impl WorkforceLoginConfig {
             ))
             .hint("look at the session length of the workforce pool, then gauth login once more"));
         };
-        let secret = login_request.client.secret.as_ref().map_or("", Secret::expose);
+        let secret = login_request.client.secret.as_ref().map_or(json!(""), Secret::to_json);
         let mut login = Map::new();
         for (name, value) in [
             ("type", json!("external_account_authorized_user")),
             ("account", json!(account)),
             ("audience", json!(self.audience)),
             ("client_id", json!(login_request.client.id)),
-            ("client_secret", json!(secret)),
-            ("refresh_token", json!(refresh_token.expose())),
+            ("client_secret", secret),
+            ("refresh_token", refresh_token.to_json()),
             ("token_url", json!(self.token_endpoint.as_str())),
             ("token_info_url", json!(self.introspection_endpoint.as_str())),
             ("universe_domain", json!(self.universe_domain)),

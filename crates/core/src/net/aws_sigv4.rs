@@ -76,10 +76,11 @@ pub fn subject_token(
     }
     let is_visible_ascii =
         |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
-    if !is_visible_ascii(credentials.secret_access_key.expose()) {
+    let is_visible_secret = |secret: &Secret| !secret.is_empty() && secret.is_visible_ascii();
+    if !is_visible_secret(&credentials.secret_access_key) {
         return Err("the AWS secret access key has a space or an odd character".to_owned());
     }
-    if credentials.session_token.as_ref().is_some_and(|token| !is_visible_ascii(token.expose())) {
+    if credentials.session_token.as_ref().is_some_and(|token| !is_visible_secret(token)) {
         return Err("the AWS session token has a space or an odd character".to_owned());
     }
     if !is_visible_ascii(audience) {

@@ -74,6 +74,36 @@ pub enum HttpHeaderValue {
     Secret(Secret),
 }
 
+/// The value of a form field, plain or secret. Only the request that is built from it reads it.
+#[derive(Clone, Copy)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
+pub struct FormValue<'a>(&'a str);
+
+impl FormValue<'_> {
+    /// Whether the field has no value.
+    pub fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'a> From<&'a str> for FormValue<'a> {
+    fn from(text: &'a str) -> FormValue<'a> {
+        FormValue(text)
+    }
+}
+
+impl<'a> From<&'a String> for FormValue<'a> {
+    fn from(text: &'a String) -> FormValue<'a> {
+        FormValue(text)
+    }
+}
+
+impl<'a> From<&'a Secret> for FormValue<'a> {
+    fn from(secret: &'a Secret) -> FormValue<'a> {
+        FormValue(secret.expose())
+    }
+}
+
 /// One request, complete but for what is the same for all (user agent, time limits, proxy, certificates).
 #[derive(Debug, Clone)]
 pub struct HttpRequest {
@@ -122,9 +152,11 @@ impl HttpRequest {
     }
 
     /// A POST of a form (`application/x-www-form-urlencoded`), fields in the given order.
-    pub fn form(url: Url, fields: &[(&str, &str)]) -> HttpRequest {
+    pub fn form<'a, V: Into<FormValue<'a>> + Copy>(url: Url, fields: &[(&str, V)]) -> HttpRequest {
         let mut form = form_urlencoded::Serializer::new(String::new());
-        form.extend_pairs(fields);
+        for (name, value) in fields {
+            form.append_pair(name, (*value).into().0);
+        }
         let mut request = HttpRequest::get(url)
             .header("content-type", "application/x-www-form-urlencoded".to_owned());
         request.method = HttpMethod::Post;

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use form_urlencoded::byte_serialize;
 use zeroize::Zeroizing;
 
-use crate::net::message::HttpRequest;
+use crate::net::message::{FormValue, HttpRequest};
 use crate::text::secret::Secret;
 
 /// The longest id or secret of an OAuth client, in bytes.
@@ -71,22 +71,20 @@ impl<'a> ClientCredentials<'a> {
     }
 
     /// The client's part of a form.
-    pub(super) fn form_fields(self) -> impl Iterator<Item = (&'static str, &'a str)> {
+    pub(super) fn form_fields(self) -> impl Iterator<Item = (&'static str, FormValue<'a>)> {
         let (id, secret) = match (self.authentication, self.secret) {
             (
                 ClientAuthentication::ClientSecretBasic
                 | ClientAuthentication::ClientSecretBasicUnencoded,
                 Some(_),
             ) => (None, None),
-            (ClientAuthentication::ClientSecretPost, Some(secret)) => {
-                (Some(self.id), Some(secret.expose()))
-            }
+            (ClientAuthentication::ClientSecretPost, Some(secret)) => (Some(self.id), Some(secret)),
             (ClientAuthentication::None | ClientAuthentication::TlsClientAuth, _) | (_, None) => {
                 (Some(self.id), None)
             }
         };
-        let id = id.map(|id| ("client_id", id));
-        id.into_iter().chain(secret.map(|secret| ("client_secret", secret)))
+        let id = id.map(|id| ("client_id", id.into()));
+        id.into_iter().chain(secret.map(|secret| ("client_secret", secret.into())))
     }
 
     /// A request with the client's part of its head.
@@ -98,8 +96,7 @@ impl<'a> ClientCredentials<'a> {
             }
             ClientAuthentication::ClientSecretBasic => {
                 let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-                let secret = Secret::new(encoded(secret.expose()));
-                let header = basic_authorization(&encoded(self.id), &secret);
+                let header = basic_authorization(&encoded(self.id), &secret.map(encoded));
                 request.secret_header("authorization", header)
             }
             ClientAuthentication::None
@@ -111,8 +108,10 @@ impl<'a> ClientCredentials<'a> {
 
 /// `Basic` and the pair in base64, the standard alphabet with padding (RFC 7617).
 fn basic_authorization(id: &str, secret: &Secret) -> Secret {
-    let pair = Zeroizing::new(format!("{id}:{}", secret.expose()));
-    Secret::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())))
+    secret.map(|secret| {
+        let pair = Zeroizing::new(format!("{id}:{secret}"));
+        format!("Basic {}", STANDARD.encode(pair.as_bytes()))
+    })
 }
 
 /// Whether a client's id and secret fit into a header together (RFC 7617, 2).
@@ -141,7 +140,9 @@ mod tests {
     use crate::net::url::Url;
 
     /// The fields and the header that a client adds.
-    fn parts(client: ClientCredentials<'_>) -> (Vec<(&'static str, &str)>, Option<String>) {
+    fn parts(
+        client: ClientCredentials<'_>,
+    ) -> (Vec<(&'static str, FormValue<'_>)>, Option<String>) {
         let url = Url::parse("https://as.example.com/token").expect("url");
         let request = client.add_header(HttpRequest::form(url, &[("a", "b")]));
         let header = request.headers.iter().find(|(name, _)| name == "authorization");
@@ -156,11 +157,15 @@ mod tests {
     fn every_method_adds_its_part() {
         let secret = Secret::new("a+b c%:");
         let basic = |pair: &str| Some(format!("Basic {}", STANDARD.encode(pair)));
-        let id = ("client_id", "c:d");
+        let id = ("client_id", FormValue::from("c:d"));
         for (method, fields, header) in [
             (ClientAuthentication::None, vec![id], None),
             (ClientAuthentication::TlsClientAuth, vec![id], None),
-            (ClientAuthentication::ClientSecretPost, vec![id, ("client_secret", "a+b c%:")], None),
+            (
+                ClientAuthentication::ClientSecretPost,
+                vec![id, ("client_secret", "a+b c%:".into())],
+                None,
+            ),
             (ClientAuthentication::ClientSecretBasicUnencoded, vec![], basic("c:d:a+b c%:")),
             (ClientAuthentication::ClientSecretBasic, vec![], basic("c%3Ad:a%2Bb+c%25%3A")),
         ] {

@@ -1,6 +1,6 @@
 //! The authorization code grant (RFC 6749, 4.1.3) with PKCE (RFC 7636, 4.5).
 
-use crate::net::message::{HttpRequest, RetryPolicy};
+use crate::net::message::{FormValue, HttpRequest, RetryPolicy};
 use crate::net::url::Url;
 use crate::oauth::client_authentication::ClientCredentials;
 use crate::text::secret::Secret;
@@ -20,11 +20,11 @@ pub struct AuthorizationCodeGrant<'a> {
 
 /// Asks for tokens with a code. It is not sent again once anything may have reached the server.
 pub fn authorization_code_request(url: &Url, grant: &AuthorizationCodeGrant<'_>) -> HttpRequest {
-    let mut fields = vec![
-        ("grant_type", "authorization_code"),
-        ("code", grant.code.expose()),
-        ("redirect_uri", grant.redirect_uri),
-        ("code_verifier", grant.code_verifier.expose()),
+    let mut fields: Vec<(&str, FormValue<'_>)> = vec![
+        ("grant_type", "authorization_code".into()),
+        ("code", grant.code.into()),
+        ("redirect_uri", grant.redirect_uri.into()),
+        ("code_verifier", grant.code_verifier.into()),
     ];
     fields.extend(grant.client.form_fields());
     grant

@@ -2,7 +2,7 @@
 //! than the standard and has a name of its own for the page.
 
 use crate::error::{Error, Result};
-use crate::net::message::{HttpRequest, HttpResponse, RetryPolicy};
+use crate::net::message::{FormValue, HttpRequest, HttpResponse, RetryPolicy};
 use crate::net::url::{Scheme, Url};
 use crate::oauth::client_authentication::ClientCredentials;
 use crate::oauth::response;
@@ -28,7 +28,7 @@ pub fn device_authorization_request(
     scopes: &[String],
 ) -> HttpRequest {
     let scopes = scopes.join(" ");
-    let mut fields = vec![("scope", scopes.as_str())];
+    let mut fields: Vec<(&str, FormValue<'_>)> = vec![("scope", (&scopes).into())];
     fields.extend(client.form_fields());
     fields.retain(|(_, value)| !value.is_empty());
     client.add_header(HttpRequest::form(url.clone(), &fields))
@@ -121,8 +121,8 @@ pub fn device_token_request(
     client: ClientCredentials<'_>,
     device_code: &Secret,
 ) -> HttpRequest {
-    let mut fields =
-        vec![("grant_type", DEVICE_CODE_GRANT_TYPE), ("device_code", device_code.expose())];
+    let mut fields: Vec<(&str, FormValue<'_>)> =
+        vec![("grant_type", DEVICE_CODE_GRANT_TYPE.into()), ("device_code", device_code.into())];
     fields.extend(client.form_fields());
     client
         .add_header(HttpRequest::form(url.clone(), &fields))

@@ -1,7 +1,7 @@
 //! Revocation (RFC 7009): a login ends at the server that gave it. By form only: what stands in a URL stands in logs.
 
 use crate::error::Result;
-use crate::net::message::{HttpRequest, HttpResponse};
+use crate::net::message::{FormValue, HttpRequest, HttpResponse};
 use crate::net::url::Url;
 use crate::oauth::client_authentication::ClientCredentials;
 use crate::oauth::response;
@@ -12,7 +12,7 @@ pub const ENDPOINT: &str = "https://oauth2.googleapis.com/revoke";
 
 /// Ends a login of Google's own, which needs no client for that.
 pub fn google_revocation_request(url: &Url, refresh_token: &Secret) -> HttpRequest {
-    HttpRequest::form(url.clone(), &[("token", refresh_token.expose())])
+    HttpRequest::form(url.clone(), &[("token", refresh_token)])
 }
 
 /// Ends a login at the STS, or at any other server that wants to know the client.
@@ -21,7 +21,8 @@ pub fn revocation_request(
     refresh_token: &Secret,
     client: ClientCredentials<'_>,
 ) -> HttpRequest {
-    let mut fields = vec![("token", refresh_token.expose()), ("token_type_hint", "refresh_token")];
+    let mut fields: Vec<(&str, FormValue<'_>)> =
+        vec![("token", refresh_token.into()), ("token_type_hint", "refresh_token".into())];
     fields.extend(client.form_fields());
     client.add_header(HttpRequest::form(url.clone(), &fields))
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::jose::jwt;
-use crate::net::message::{HttpRequest, HttpResponse};
+use crate::net::message::{FormValue, HttpRequest, HttpResponse};
 use crate::net::url::Url;
 use crate::oauth::metrics::metrics_header;
 use crate::oauth::response;
@@ -29,9 +29,9 @@ pub fn id_token_request(url: &Url, assertion: &Secret) -> HttpRequest {
 }
 
 fn assertion_request(url: &Url, assertion: &Secret) -> HttpRequest {
-    let fields = [
-        ("assertion", assertion.expose()),
-        ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+    let fields: [(&str, FormValue<'_>); 2] = [
+        ("assertion", assertion.into()),
+        ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer".into()),
     ];
     HttpRequest::form(url.clone(), &fields)
 }
@@ -73,18 +73,16 @@ pub struct RefreshTokenGrant<'a> {
 /// Asks for an access token with a refresh token.
 pub fn refresh_request(url: &Url, grant: &RefreshTokenGrant<'_>) -> HttpRequest {
     let scopes = grant.scopes.join(" ");
-    let mut fields = vec![
-        ("grant_type", "refresh_token"),
-        ("client_id", grant.client_id),
-        ("client_secret", grant.client_secret.expose()),
-        ("refresh_token", grant.refresh_token.expose()),
+    let mut fields: Vec<(&str, FormValue<'_>)> = vec![
+        ("grant_type", "refresh_token".into()),
+        ("client_id", grant.client_id.into()),
+        ("client_secret", grant.client_secret.into()),
+        ("refresh_token", grant.refresh_token.into()),
     ];
     if !scopes.is_empty() {
-        fields.push(("scope", &scopes));
+        fields.push(("scope", (&scopes).into()));
     }
-    if let Some(rapt) = grant.rapt {
-        fields.push(("rapt", rapt.expose()));
-    }
+    fields.extend(grant.rapt.map(|rapt| ("rapt", rapt.into())));
     HttpRequest::form(url.clone(), &fields)
         .header("x-goog-api-client", metrics_header("cred-type/u"))
 }
@@ -136,7 +134,7 @@ pub fn read_token_response(response: &HttpResponse, host: &str, now: i64) -> Res
     let unusable = |what: String| response::invalid_response(response, host, &what);
     let in_answer = |what: String| unusable(format!("is not understood, {what}"));
     let access_token = fields.required_secret("access_token").map_err(in_answer)?;
-    if !is_well_formed(&access_token) {
+    if !bearer_token::is_well_formed_secret(&access_token) {
         return Err(unusable("holds an access_token that no header can carry".to_owned()));
     }
     let token_type = fields.text("token_type").map_err(in_answer)?;
@@ -157,18 +155,13 @@ pub fn read_token_response(response: &HttpResponse, host: &str, now: i64) -> Res
         token_type: token_type
             .map_or_else(|| "Bearer".to_owned(), |kind| printable::redacted(&kind)),
         issued_token_type: issued_token_type.map(|kind| printable::redacted(&kind)),
-        id_token: id_token.filter(is_well_formed),
+        id_token: id_token.filter(bearer_token::is_well_formed_secret),
     })
-}
-
-/// Whether a token can stand in a header.
-pub fn is_well_formed(token: &Secret) -> bool {
-    bearer_token::is_well_formed(token.expose())
 }
 
 /// Whether it is a JWT that can stand in a header, as every ID token is.
 pub fn is_well_formed_jwt(token: &Secret) -> bool {
-    is_well_formed(token) && jwt::decode(token.expose()).is_ok()
+    bearer_token::is_well_formed_secret(token) && jwt::decode_secret(token).is_ok()
 }
 
 /// `expires_in` in seconds: a number, or a decimal number as text. Zero or less is unknown.

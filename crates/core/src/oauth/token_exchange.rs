@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::jose::jwt;
-use crate::net::message::{HttpRequest, HttpResponse};
+use crate::net::message::{FormValue, HttpRequest, HttpResponse};
 use crate::net::url::Url;
 use crate::oauth::client_authentication::ClientCredentials;
 use crate::oauth::response;
@@ -61,21 +61,22 @@ pub struct TokenExchangeRequest<'a> {
 /// Asks for a token.
 pub fn token_exchange_request(url: &Url, request: &TokenExchangeRequest<'_>) -> HttpRequest {
     let scopes = request.scopes.join(" ");
-    let mut fields = vec![("grant_type", request.grant_type.unwrap_or(TOKEN_EXCHANGE_GRANT_TYPE))];
-    fields.extend(request.resources.iter().map(|resource| ("resource", resource.as_str())));
-    fields.extend(request.audiences.iter().map(|audience| ("audience", audience.as_str())));
-    fields.push(("scope", &scopes));
-    fields.push(("requested_token_type", request.requested_token_type.unwrap_or_default()));
+    let grant_type = request.grant_type.unwrap_or(TOKEN_EXCHANGE_GRANT_TYPE);
+    let mut fields: Vec<(&str, FormValue<'_>)> = vec![("grant_type", grant_type.into())];
+    fields.extend(request.resources.iter().map(|resource| ("resource", resource.into())));
+    fields.extend(request.audiences.iter().map(|audience| ("audience", audience.into())));
+    fields.push(("scope", (&scopes).into()));
+    fields.push(("requested_token_type", request.requested_token_type.unwrap_or_default().into()));
     for (names, token) in [
         (["subject_token", "subject_token_type"], request.subject_token),
         (["actor_token", "actor_token_type"], request.actor_token),
     ] {
         if let Some((token, token_type)) = token {
-            fields.extend([(names[0], token.expose()), (names[1], token_type)]);
+            fields.extend([(names[0], token.into()), (names[1], token_type.into())]);
         }
     }
-    fields.push(("options", request.options.unwrap_or_default()));
-    fields.push(("refresh_token", request.refresh_token.map_or("", Secret::expose)));
+    fields.push(("options", request.options.unwrap_or_default().into()));
+    fields.extend(request.refresh_token.map(|token| ("refresh_token", token.into())));
     fields.extend(request.client.into_iter().flat_map(ClientCredentials::form_fields));
     fields.retain(|(_, value)| !value.is_empty());
     let form = HttpRequest::form(url.clone(), &fields);
@@ -91,7 +92,8 @@ pub fn introspection_request(
     token: &Secret,
     client: Option<ClientCredentials<'_>>,
 ) -> HttpRequest {
-    let fields = [("token", token.expose()), ("token_type_hint", ACCESS_TOKEN_TYPE)];
+    let fields: [(&str, FormValue<'_>); 2] =
+        [("token", token.into()), ("token_type_hint", ACCESS_TOKEN_TYPE.into())];
     let form = HttpRequest::form(url.clone(), &fields);
     match client {
         Some(client) => client.add_header(form),
@@ -120,9 +122,9 @@ pub fn expand_token_type(name: &str) -> &str {
 
 /// The type a token has by its looks: a JWT, or an access token of Google's.
 pub fn guess_token_type(token: &Secret) -> Option<&'static str> {
-    match token.expose() {
-        google if google.starts_with("ya29.") => Some(ACCESS_TOKEN_TYPE),
-        other => jwt::decode(other).is_ok().then(|| expand_token_type("jwt")),
+    match token.starts_with("ya29.") {
+        true => Some(ACCESS_TOKEN_TYPE),
+        false => jwt::decode_secret(token).is_ok().then(|| expand_token_type("jwt")),
     }
 }
 

@@ -11,9 +11,14 @@ pub fn is_well_formed(value: &str) -> bool {
         && value.bytes().all(|byte| (0x21..=0x7e).contains(&byte))
 }
 
+/// Whether a secret can be a bearer token.
+pub fn is_well_formed_secret(token: &Secret) -> bool {
+    is_well_formed(token.expose())
+}
+
 /// The value of an `Authorization` header that carries this token (RFC 6750, 2.1).
 pub fn authorization_header(token: &Secret) -> Secret {
-    Secret::new(format!("Bearer {}", token.expose()))
+    token.map(|token| format!("Bearer {token}"))
 }
 
 #[cfg(test)]

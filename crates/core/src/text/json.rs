@@ -42,6 +42,14 @@ pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
     }
 }
 
+/// Reads one JSON object that is a secret as a whole.
+///
+/// # Errors
+/// As [`parse_object`].
+pub fn parse_secret_object(text: &Secret) -> Result<Map<String, Value>, String> {
+    parse_object(text.expose().as_bytes())
+}
+
 /// serde_json's reasons repeat no content, but ours for repeated keys come with a position as well.
 fn error_message(error: &serde_json::Error) -> String {
     let text = error.to_string();

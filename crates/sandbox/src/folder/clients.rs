@@ -10,7 +10,7 @@ use crate::fixtures::{
     CLIENT_ID, CONFIDENTIAL_CLIENT_ID, DEVICE_CLIENT_ID, PROJECT, PUBLIC_CLIENT_ID, WEB_CLIENT_ID,
     WEB_REDIRECT_URI, WORKFORCE_PROVIDER,
 };
-use crate::folder::files::{write_file, write_json};
+use crate::folder::files::{write_json, write_secret};
 use crate::signin::authorize::{EXTERNAL_PATH, GOOGLE_PATHS, WORKFORCE_PATH};
 use crate::state::SandboxState;
 use gauth_core::error::Result;
@@ -26,7 +26,7 @@ pub(crate) fn write_client_files(folder: &Path, state: &SandboxState) -> Result<
             "auth_uri": format!("{url}{}", GOOGLE_PATHS[0]),
             "token_uri": format!("{url}/token"),
             "auth_provider_x509_cert_url": format!("{url}/oauth2/v1/certs"),
-            "client_secret": secret.expose(),
+            "client_secret": secret.to_json(),
             "redirect_uris": redirect_uris,
         })
     };
@@ -43,7 +43,7 @@ pub(crate) fn write_client_files(folder: &Path, state: &SandboxState) -> Result<
         })
     };
     let mut confidential = external_client(CONFIDENTIAL_CLIENT_ID);
-    confidential["client_secret"] = fixtures.external.client_secret.expose().into();
+    confidential["client_secret"] = fixtures.external.client_secret.to_json();
     let installed = google_client(CLIENT_ID, &fixtures.client_secret, &["http://localhost"]);
     let web = google_client(WEB_CLIENT_ID, &fixtures.web_client_secret, &[WEB_REDIRECT_URI]);
     for (name, value) in [
@@ -56,7 +56,7 @@ pub(crate) fn write_client_files(folder: &Path, state: &SandboxState) -> Result<
     ] {
         write_json(&folder.join(name), &value)?;
     }
-    write_file(&folder.join("password.txt"), format!("{}\n", fixtures.password.expose()).as_bytes())
+    write_secret(&folder.join("password.txt"), &fixtures.password.map(|text| format!("{text}\n")))
 }
 
 /// The login configuration, as `gcloud iam workforce-pools create-login-config` writes it.

@@ -16,12 +16,13 @@ use crate::fixtures::{
     CLIENT_ID, DELEGATE_ACCOUNT, DELEGATION_TARGET_ACCOUNT, DEPLOYER_ACCOUNT, PROJECT,
     WORKFORCE_PROVIDER, WORKLOAD_PROVIDER,
 };
-use crate::folder::files::{write_executable, write_file, write_json};
+use crate::folder::files::{write_executable, write_file, write_json, write_secret};
 use crate::folder::google_accounts::{authorized_user_json, service_account_json};
 use crate::shell::shell_quoted;
 use crate::state::SandboxState;
 use crate::{gdch, iam, token_types};
 use gauth_core::error::{Error, Result};
+use gauth_core::text::bearer_token::authorization_header;
 
 /// The sandbox's folder, for the paths that its files contain.
 struct FolderPaths<'a>(&'a Path);
@@ -46,7 +47,7 @@ pub(crate) fn write_credential_files(folder: &Path, state: &SandboxState) -> Res
     let file = || workload(token_types::JWT, json!({ "file": paths.text("subject_token.txt") }));
     let mut with_client = workforce("workforce_token.txt");
     with_client["client_id"] = CLIENT_ID.into();
-    with_client["client_secret"] = state.fixtures.client_secret.expose().into();
+    with_client["client_secret"] = state.fixtures.client_secret.to_json();
     let mut with_user_project = workforce("workforce_token.txt");
     with_user_project["workforce_pool_user_project"] = PROJECT.into();
     let mut impersonating = file();
@@ -104,15 +105,15 @@ fn write_subject_tokens(paths: &FolderPaths, state: &SandboxState) -> Result<()>
     let (external, now) = (&state.fixtures.external, state.now());
     let workload = external.workload_token(WORKLOAD_PROVIDER, now).map_err(signing_error)?;
     let workforce = state.fixtures.workforce_token(now).map_err(signing_error)?;
-    write_file(&paths.path("subject_token.txt"), workload.expose().as_bytes())?;
-    write_json(&paths.path("subject_token.json"), &json!({ "id_token": workload.expose() }))?;
-    write_file(&paths.path("workforce_token.txt"), workforce.expose().as_bytes())?;
-    write_file(&paths.path("saml_response.txt"), external.saml_response.expose().as_bytes())?;
+    write_secret(&paths.path("subject_token.txt"), &workload)?;
+    write_json(&paths.path("subject_token.json"), &json!({ "id_token": workload.to_json() }))?;
+    write_secret(&paths.path("workforce_token.txt"), &workforce)?;
+    write_secret(&paths.path("saml_response.txt"), &external.saml_response)?;
     let response = json!({
         "version": 1,
         "success": true,
         "token_type": token_types::JWT,
-        "id_token": workload.expose(),
+        "id_token": workload.to_json(),
         "expiration_time": now + SUBJECT_TOKEN_LIFETIME_SECONDS,
     });
     write_executable(&paths.path(SUBJECT_TOKEN_SCRIPT), subject_token_script(&response).as_bytes())
@@ -145,7 +146,7 @@ fn write_certificates(paths: &FolderPaths, state: &SandboxState) -> Result<()> {
     let certificates = &state.certificates;
     write_file(&paths.path(CA_CERTIFICATE_FILE), certificates.ca_pem.as_bytes())?;
     write_file(&paths.path("client.pem"), certificates.client_certificate_pem.as_bytes())?;
-    write_file(&paths.path("client.key"), certificates.client_key_pem.expose().as_bytes())?;
+    write_secret(&paths.path("client.key"), &certificates.client_key_pem)?;
     let key_pair =
         json!({ "cert_path": paths.text("client.pem"), "key_path": paths.text("client.key") });
     let config = json!({ "version": 1, "cert_configs": { "workload": key_pair }, "libs": {} });
@@ -185,10 +186,10 @@ fn json_file_source(paths: &FolderPaths) -> Value {
 }
 
 fn url_source(state: &SandboxState) -> Value {
-    let secret = state.fixtures.external.runner_secret.expose();
+    let authorization = authorization_header(&state.fixtures.external.runner_secret);
     json!({
         "url": format!("{}/subject.json", state.url),
-        "headers": { "Authorization": format!("Bearer {secret}") },
+        "headers": { "Authorization": authorization.to_json() },
         "format": { "type": "json", "subject_token_field_name": "value" },
     })
 }
@@ -227,8 +228,8 @@ fn workforce_login_json(state: &SandboxState) -> Value {
         "universe_domain": "googleapis.com",
         "audience": WORKFORCE_PROVIDER,
         "client_id": CLIENT_ID,
-        "client_secret": state.fixtures.client_secret.expose(),
-        "refresh_token": state.fixtures.workforce_refresh_token.expose(),
+        "client_secret": state.fixtures.client_secret.to_json(),
+        "refresh_token": state.fixtures.workforce_refresh_token.to_json(),
         "token_url": format!("{}/v1/oauthtoken", state.url),
         "token_info_url": format!("{}/v1/introspect", state.url),
         "revoke_url": format!("{}/v1/revoke", state.url),
@@ -263,7 +264,7 @@ fn gdch_service_account_json(paths: &FolderPaths, state: &SandboxState) -> Value
         "project": GDCH_PROJECT,
         "name": GDCH_SERVICE_IDENTITY_NAME,
         "private_key_id": external.gdch_key_id,
-        "private_key": external.gdch_private_key_pem.expose(),
+        "private_key": external.gdch_private_key_pem.to_json(),
         "ca_cert_path": paths.text(CA_CERTIFICATE_FILE),
         "token_uri": format!("{}{}", state.tls_url, gdch::AUTHENTICATE_PATH),
     })

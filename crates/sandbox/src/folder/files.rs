@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use gauth_core::error::{Result, io};
+use gauth_core::text::secret::Secret;
 
 pub(crate) fn create_private_folder(path: &Path) -> Result<()> {
     #[cfg_attr(not(unix), expect(unused_mut, reason = "modes are unix"))]
@@ -34,6 +35,11 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     create_private_file(path)
         .and_then(|mut file| file.write_all(bytes))
         .map_err(|error| io("written", path, &error))
+}
+
+/// Writes a token, key or password that the fixtures hold.
+pub(crate) fn write_secret(path: &Path, secret: &Secret) -> Result<()> {
+    write_file(path, secret.expose().as_bytes())
 }
 
 /// Writes an executable file.

@@ -81,8 +81,8 @@ mod store {
     fn user_credential_json(state: &SandboxState) -> Value {
         json!({
             "client_id": CLIENT_ID,
-            "client_secret": state.fixtures.client_secret.expose(),
-            "refresh_token": state.fixtures.refresh_token.expose(),
+            "client_secret": state.fixtures.client_secret.to_json(),
+            "refresh_token": state.fixtures.refresh_token.to_json(),
             "revoke_uri": format!("{}/revoke", state.url),
             "scopes": GRANTED_SCOPES,
             "token_uri": format!("{}/token", state.url),

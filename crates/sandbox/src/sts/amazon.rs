@@ -67,8 +67,11 @@ fn verify_request(state: &SandboxState, request: &SerializedAwsRequest) -> Resul
     };
     let claim = aws_sigv4::parse_authorization(&headers).ok_or("it is not signed")?;
     let keys = &state.fixtures.external.aws_keys;
-    let session_token = keys.session_token.as_ref().map(|token| token.expose());
-    if claim.access_key_id != keys.access_key_id || value("x-amz-security-token") != session_token {
+    let session_token_matches = match (&keys.session_token, value("x-amz-security-token")) {
+        (Some(known), Some(received)) => known.matches(received),
+        (known, received) => known.is_none() && received.is_none(),
+    };
+    if claim.access_key_id != keys.access_key_id || !session_token_matches {
         return Err("the security token included in the request is invalid".to_owned());
     }
     let target = value(TARGET_RESOURCE_HEADER).unwrap_or_default();

@@ -5,8 +5,9 @@
 
 mod filter;
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -22,9 +23,46 @@ impl Secret {
         Secret(value)
     }
 
-    /// The raw value. Its uses are few and listed in a test.
+    /// The raw value, for the few files that send, sign with or print it: `tests/it/architecture.rs` lists them. All
+    /// others use the methods below.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// Another secret built from this one: a header's value, an encoded form.
+    pub fn map(&self, build: impl FnOnce(&str) -> String) -> Secret {
+        Secret::new(build(&self.0))
+    }
+
+    /// A JSON string, for a file or a response that holds the secret itself.
+    pub fn to_json(&self) -> Value {
+        Value::from(self.0.as_str())
+    }
+
+    /// The SHA-256 of the value.
+    pub fn sha256(&self) -> [u8; 32] {
+        Sha256::digest(self.0.as_bytes()).into()
+    }
+
+    /// Whether the value begins with `prefix`, which tells types of token apart.
+    pub fn starts_with(&self, prefix: &str) -> bool {
+        self.0.starts_with(prefix)
+    }
+
+    /// Whether every character is visible ASCII, as a header or a signature needs it.
+    pub fn is_visible_ascii(&self) -> bool {
+        self.0.bytes().all(|byte| byte.is_ascii_graphic())
+    }
+
+    /// Whether `text` repeats the value.
+    pub fn occurs_in(&self, text: &str) -> bool {
+        text.contains(self.0.as_str())
+    }
+
+    /// Whether a client sent this value. The comparison takes time that depends on the lengths only.
+    pub fn matches(&self, received: &str) -> bool {
+        let (a, b) = (self.0.as_bytes(), received.as_bytes());
+        a.len() == b.len() && a.iter().zip(b).fold(0, |sum, (x, y)| sum | (x ^ y)) == 0
     }
 
     /// The first 8 hex digits of the SHA-256: enough to compare, useless to guess from.
@@ -36,7 +74,7 @@ impl Secret {
     pub fn known_prefix(&self) -> &'static str {
         ["ya29.", "eyJ", "1//", "GOCSPX-", "-----BEGIN"]
             .into_iter()
-            .find(|sort| self.0.starts_with(sort))
+            .find(|prefix| self.starts_with(prefix))
             .unwrap_or_default()
     }
 
@@ -57,9 +95,20 @@ impl Secret {
 
     /// Compares in time that depends on the lengths only.
     pub fn constant_time_eq(&self, other: &Secret) -> bool {
-        let (a, b) = (self.0.as_bytes(), other.0.as_bytes());
-        a.len() == b.len() && a.iter().zip(b).fold(0, |sum, (x, y)| sum | (x ^ y)) == 0
+        self.matches(&other.0)
     }
+}
+
+/// Serializes the raw value, for a field marked `#[serde(serialize_with = "secret::serialize")]`. `Secret` itself does not
+/// implement `Serialize`, so that no struct prints one by accident.
+///
+/// # Errors
+/// The serializer's own.
+pub fn serialize<S: serde::Serializer>(
+    secret: &impl Borrow<Secret>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&secret.borrow().0)
 }
 
 impl std::fmt::Debug for Secret {
