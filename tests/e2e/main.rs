@@ -9,6 +9,7 @@
     reason = "tests stand outside: they start programs and look at clocks"
 )]
 
+#[expect(dead_code, reason = "the in-process tests use the rest of it")]
 #[path = "../it/support/browser.rs"]
 mod browser;
 
