@@ -9,6 +9,7 @@ mod discovery;
 mod exchange;
 mod fuzz_corpus;
 mod generated_files;
+mod glossary;
 mod input;
 mod inspect;
 mod login;
