@@ -9,7 +9,7 @@ use clap::{ArgAction, Args, ValueEnum, ValueHint};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::output::format::OutputFormat;
-use gauth_core::config::{Overrides, SourceName};
+use gauth_core::config::{Overrides, Source};
 use gauth_core::error::{Error, Result};
 
 /// The heading of the flags that every command has.
@@ -28,7 +28,7 @@ pub struct CredentialFlags {
     pub account: Option<OsString>,
     /// Only env, login, adc, gcloud or metadata
     #[arg(long, value_name = "SOURCE", value_parser = source_parser())]
-    pub source: Option<SourceName>,
+    pub source: Option<Source>,
     /// Federate with the CI system's own token
     #[arg(long, value_name = "NAME")]
     pub workload_identity_provider: Option<OsString>,
@@ -275,7 +275,7 @@ pub fn one_account(
     }
 }
 
-fn source_parser() -> impl TypedValueParser<Value = SourceName> {
-    let names = PossibleValuesParser::new(SourceName::ALL.map(SourceName::as_str));
-    names.try_map(|name| SourceName::parse(&name).ok_or("this is no source"))
+fn source_parser() -> impl TypedValueParser<Value = Source> {
+    let names = PossibleValuesParser::new(Source::SEARCHED.map(Source::as_str));
+    names.try_map(|name| Source::parse(&name).ok_or("this is no source"))
 }

@@ -68,7 +68,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     let found = discovery::credential(&search)?;
     let mut token = broker.token(&*found.credential, &request)?;
     token.quota_project = config.quota_project.or(token.quota_project);
-    token::print_token(&token, found.source, format, world)?;
+    token::print_token(&token, found.source.as_str(), format, world)?;
     // The process ends, and the system wipes its memory: wiping the credential's text first would cost a thirtieth of
     // the time a cached token takes.
     std::mem::forget((found, token));

@@ -93,7 +93,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
         Ok(token)
     };
     let tokens: Vec<Token> = requests.into_iter().map(fetch_token).collect::<Result<_>>()?;
-    token::print_id_tokens(&tokens, found.source, format, world)?;
+    token::print_id_tokens(&tokens, found.source.as_str(), format, world)?;
     Ok(ExitStatus::SUCCESS)
 }
 

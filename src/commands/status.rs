@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::flags::{CommonFlags, ReportFlags, ReportFormat, TokenFlags};
 use crate::output::status::ExitStatus;
-use gauth_core::config::{Config, Overrides};
+use gauth_core::config::{Config, Overrides, Source, Sourced};
 use gauth_core::discovery;
 use gauth_core::discovery::{Discovery, FoundCredential, Lookup, SourceReport, one_line_summary};
 use gauth_core::gcloud;
@@ -53,21 +53,23 @@ pub(super) struct StatusFlags {
     common: CommonFlags,
 }
 
-/// What the report says.
+/// What is printed.
 struct StatusReport {
     selected: Option<SelectedCredential>,
-    sources: Vec<SourceReport>,
+    /// Every step of the search for a credential, in its order.
+    steps: Vec<SourceReport>,
     note: Option<String>,
 }
 
 /// The credential that would be used.
 struct SelectedCredential {
     info: CredentialInfo,
-    source: &'static str,
+    source: Source,
+    /// The cached token, or with `--check` a token that was just requested.
     token: Option<Token>,
-    project: Option<(String, String)>,
-    quota_project: Option<(String, String)>,
-    /// Whether its server has refused the login, as far as is remembered.
+    project: Option<Sourced<String>>,
+    quota_project: Option<Sourced<String>>,
+    /// Whether the server refused this login when it was last used.
     is_rejected: bool,
 }
 
@@ -76,7 +78,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     let config = Config::resolve(&flags.overrides(), world)?;
     let broker = config.broker(world);
     let search = Discovery { config: &config, broker: &broker, allow_network: flags.check };
-    let reports = discovery::probe_all(&search);
+    let reports = discovery::report_all(&search);
     let selection = discovery::credential_from_reports(&search, &reports)?;
     let request = TokenRequest::AccessToken(config.access_token_request.clone());
     let selected = match &selection {
@@ -98,7 +100,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
         }
     };
     let note = gcloud_account_note(&reports);
-    let report = StatusReport { selected, sources: reports, note };
+    let report = StatusReport { selected, steps: reports, note };
     let text = match flags.report.format.unwrap_or_default() {
         ReportFormat::Text => render_text(&report, world),
         ReportFormat::Json => render_json(&report, world)?,
@@ -115,34 +117,33 @@ impl StatusFlags {
 
 fn selected_credential(
     info: CredentialInfo,
-    source: &'static str,
+    source: Source,
     token: Option<Token>,
     config: &Config,
     world: &World,
 ) -> gauth_core::Result<SelectedCredential> {
-    let in_file = "in the credential".to_owned();
-    let quota_project = match (&config.quota_project, &info.quota_project) {
-        (Some(chosen), _) => Some((chosen.clone(), "chosen".to_owned())),
-        (None, Some(own)) => Some((own.clone(), in_file.clone())),
-        (None, None) => None,
+    let in_credential =
+        |value: &Option<String>| Some(Sourced::explicit(value.clone()?, "in the credential"));
+    let quota_project = match &config.quota_project {
+        Some(chosen) => Some(Sourced::explicit(chosen.clone(), "chosen")),
+        None => in_credential(&info.quota_project),
     };
-    let own = info.project.clone().map(|own| (own, in_file));
-    let project = project(own, world)?;
+    let project = project(in_credential(&info.project), world)?;
     Ok(SelectedCredential { info, source, token, project, quota_project, is_rejected: false })
 }
 
-/// The project and who says so: variable, credential, gcloud's configuration.
+/// The project of a variable, else of the credential, else of gcloud's configuration.
 fn project(
-    own: Option<(String, String)>,
+    in_credential: Option<Sourced<String>>,
     world: &World,
-) -> gauth_core::Result<Option<(String, String)>> {
+) -> gauth_core::Result<Option<Sourced<String>>> {
     for variable in [env::GOOGLE_CLOUD_PROJECT, env::GCLOUD_PROJECT] {
         if let Some(value) = world.env.text(&variable)? {
-            return Ok(Some((value, variable.name.to_owned())));
+            return Ok(Some(Sourced::explicit(value, variable.name)));
         }
     }
-    if own.is_some() {
-        return Ok(own);
+    if in_credential.is_some() {
+        return Ok(in_credential);
     }
     let properties = GcloudProperties::open(world.folders.gcloud.as_deref(), &world.env);
     // A broken gcloud configuration is a line of its own in the table.
@@ -154,18 +155,19 @@ fn project(
             Err(_) => "gcloud".to_owned(),
         },
     };
-    Ok(Some((property.value, origin)))
+    Ok(Some(Sourced::explicit(property.value, origin)))
 }
 
-/// gcloud may act as somebody else than the ADC file says: worth a line.
+/// A note for users whose ADC file is of another account than gcloud itself uses.
 fn gcloud_account_note(reports: &[SourceReport]) -> Option<String> {
-    let account = |wanted: u8| {
-        reports.iter().filter(|row| row.source.number == wanted).find_map(|row| match &row.lookup {
-            Some(Lookup::Found(found)) => found.credential.info().account.clone(),
+    let account = |source| {
+        let report = reports.iter().find(|report| report.source.source == Some(source))?;
+        match &report.lookup {
+            Lookup::Found(found) => found.credential.info().account.clone(),
             _ => None,
-        })
+        }
     };
-    match (account(4), account(5)) {
+    match (account(Source::Adc), account(Source::Gcloud)) {
         (Some(adc), Some(gcloud)) if !adc.eq_ignore_ascii_case(&gcloud) => {
             Some(format!("gcloud itself acts as {}", printable::text(&gcloud)))
         }
@@ -178,8 +180,7 @@ fn render_text(report: &StatusReport, world: &World) -> String {
     let mut text = String::new();
     match &report.selected {
         None => {
-            let broken =
-                report.sources.iter().any(|row| matches!(row.lookup, Some(Lookup::Broken(_))));
+            let broken = report.steps.iter().any(|step| matches!(step.lookup, Lookup::Broken(_)));
             let why = if broken {
                 "a credential is there but cannot be used"
             } else {
@@ -219,7 +220,7 @@ fn write_summary(
     let using = match &info.account {
         Some(account) => format!("{}, {kind}, from {location}", printable::text(account)),
         // A CI system's job is known by its system.
-        None if selected.source == "workload" => format!("{kind} of {location}"),
+        None if selected.source == Source::Workload => format!("{kind} of {location}"),
         None => format!("an account without a name, {kind}, from {location}"),
     };
     text.push_str(&format!("using    {}\n", paint.success(&printable::wrap(&using, 9, width))));
@@ -235,12 +236,12 @@ fn write_summary(
     }
     text.push_str(&format!("token    {}\n", printable::wrap(&token, 9, width)));
     let project = match &selected.project {
-        Some((project, origin)) => format!("{} ({origin})", printable::text(project)),
+        Some(project) => format!("{} ({})", printable::text(&project.value), project.origin),
         None => "not known".to_owned(),
     };
     let quota = match &selected.quota_project {
-        Some((project, origin)) => {
-            format!(", quota project {} ({origin})", printable::text(project))
+        Some(project) => {
+            format!(", quota project {} ({})", printable::text(&project.value), project.origin)
         }
         None => String::new(),
     };
@@ -287,24 +288,26 @@ fn token_state(token: Option<&Token>, now: i64, kind: &str) -> String {
 
 fn write_table(text: &mut String, report: &StatusReport, paint: TextStyle, world: &World) {
     let width = world.terminal.width;
-    let labels: Vec<String> = report.sources.iter().map(|row| (row.source.label)(world)).collect();
-    let longest = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0);
+    let rows: Vec<(&SourceReport, String)> =
+        report.rows().map(|row| (row, (row.source.label)(world))).collect();
+    let longest = rows.iter().map(|(_, label)| label.chars().count()).max().unwrap_or(0);
     let wide = longest.min(if width < 100 { 39 } else { 47 }).min(width - 4);
     text.push_str(&paint.heading(&format!("   {:wide$}  found", "looked at")));
     text.push('\n');
-    let selected_index = selected_index(report);
-    let mut last = 0;
-    for (index, row) in report.sources.iter().enumerate() {
-        let is_used = Some(index) == selected_index;
-        let repeated = row.source.number == last;
-        last = row.source.number;
-        let number = if repeated { " ".to_owned() } else { last.to_string() };
-        let label = shorten(&labels[index], wide);
+    let mut last_number = None;
+    for (row, label) in &rows {
+        let is_used = report.is_used(row);
+        let number = match row.source.number {
+            Some(number) if Some(number) != last_number => number.to_string(),
+            _ => " ".to_owned(),
+        };
+        last_number = row.source.number;
+        let label = shorten(label, wide);
         let mut found = match &row.lookup {
-            Some(Lookup::Found(found)) => describe_found(found, world),
-            Some(Lookup::Broken(error)) => error.message().to_owned(),
-            Some(Lookup::NotFound(reason)) => reason.clone(),
-            None => "not asked".to_owned(),
+            Lookup::Found(found) => describe_found(found, world),
+            Lookup::Broken(error) => error.message().to_owned(),
+            Lookup::NotSet(reason) => reason.clone(),
+            Lookup::NotAsked => "not asked".to_owned(),
         };
         if is_used {
             found.push_str("   ← used");
@@ -313,10 +316,10 @@ fn write_table(text: &mut String, report: &StatusReport, paint: TextStyle, world
         let fits = wide + 5 + found.chars().count() <= width;
         let found = if fits { found } else { printable::wrap(&found, 5, width) };
         let found = match &row.lookup {
-            Some(Lookup::Found(_)) if is_used => paint.success(&found),
-            Some(Lookup::Found(_)) => found,
-            Some(Lookup::Broken(_)) => paint.failure(&found),
-            Some(Lookup::NotFound(_)) | None => paint.dim(&found),
+            Lookup::Found(_) if is_used => paint.success(&found),
+            Lookup::Found(_) => found,
+            Lookup::Broken(_) => paint.failure(&found),
+            Lookup::NotSet(_) | Lookup::NotAsked => paint.dim(&found),
         };
         match fits {
             true => text.push_str(&format!("{number}  {label:wide$}  {found}\n")),
@@ -325,19 +328,21 @@ fn write_table(text: &mut String, report: &StatusReport, paint: TextStyle, world
     }
 }
 
-/// The row that is used; none when the command line named something else.
-fn selected_index(report: &StatusReport) -> Option<usize> {
-    let selected = report.selected.as_ref()?;
-    report.sources.iter().position(|row| match &row.lookup {
-        Some(Lookup::Found(found)) => {
-            found.source == selected.source
-                && found.credential.info().location == selected.info.location
-        }
-        _ => false,
-    })
+impl StatusReport {
+    /// The steps that are listed.
+    fn rows(&self) -> impl Iterator<Item = &SourceReport> {
+        self.steps.iter().filter(|step| step.is_listed())
+    }
+
+    /// Whether this step's credential is the one that is used.
+    fn is_used(&self, step: &SourceReport) -> bool {
+        let decisive = discovery::decisive(&self.steps);
+        matches!(step.lookup, Lookup::Found(_))
+            && decisive.is_some_and(|decisive| std::ptr::eq(decisive, step))
+    }
 }
 
-/// What is known of a login whose server has refused it.
+/// How the report describes a login that its server has refused.
 const MUST_SIGN_IN: &str = "must sign in again";
 
 fn describe_found(found: &FoundCredential, world: &World) -> String {
@@ -350,7 +355,7 @@ fn describe_found(found: &FoundCredential, world: &World) -> String {
     }
 }
 
-/// Cuts a long path in its middle.
+/// Replaces the middle of a long path by an ellipsis.
 fn shorten(label: &str, width: usize) -> String {
     let letters: Vec<char> = label.chars().collect();
     if letters.len() <= width {
@@ -393,7 +398,8 @@ struct SelectedTokenJson<'a> {
 
 #[derive(Serialize)]
 struct SourceJson {
-    number: u8,
+    /// `null` for a credential that is configured, which the manual's list does not number.
+    number: Option<u8>,
     place: String,
     state: &'static str,
     detail: Option<String>,
@@ -404,17 +410,16 @@ struct SourceJson {
 
 fn render_json(report: &StatusReport, world: &World) -> anyhow::Result<String> {
     let now = world.clock.unix_seconds();
-    let selected_index = selected_index(report);
-    let rows = report.sources.iter().enumerate().map(|(index, row)| {
+    let rows = report.rows().map(|row| {
         let info = match &row.lookup {
-            Some(Lookup::Found(found)) => found.credential.load_info().ok(),
+            Lookup::Found(found) => found.credential.load_info().ok(),
             _ => None,
         };
         let (state, detail) = match &row.lookup {
-            Some(Lookup::Found(_)) => ("found", None),
-            Some(Lookup::NotFound(reason)) => ("nothing", Some(reason.clone())),
-            Some(Lookup::Broken(error)) => ("broken", Some(error.message().to_owned())),
-            None => ("not_asked", None),
+            Lookup::Found(_) => ("found", None),
+            Lookup::NotSet(reason) => ("nothing", Some(reason.clone())),
+            Lookup::Broken(error) => ("broken", Some(error.message().to_owned())),
+            Lookup::NotAsked => ("not_asked", None),
         };
         SourceJson {
             number: row.source.number,
@@ -423,18 +428,18 @@ fn render_json(report: &StatusReport, world: &World) -> anyhow::Result<String> {
             detail,
             account: info.as_ref().and_then(|info| info.account.clone()),
             kind: info.map(|info| info.credential_type),
-            used: Some(index) == selected_index,
+            used: report.is_used(row),
         }
     });
     let status = StatusJson {
         using: report.selected.as_ref().map(|selected| SelectedCredentialJson {
             account: selected.info.account.as_deref(),
             kind: &selected.info.credential_type,
-            source: selected.source,
+            source: selected.source.as_str(),
             place: &selected.info.location,
             through: selected.info.derived_from.as_deref(),
-            project: selected.project.as_ref().map(|(project, _)| project.as_str()),
-            quota_project: selected.quota_project.as_ref().map(|(project, _)| project.as_str()),
+            project: selected.project.as_ref().map(|project| project.value.as_str()),
+            quota_project: selected.quota_project.as_ref().map(|project| project.value.as_str()),
             universe_domain: selected.info.universe_domain.as_deref(),
             token: selected.token.as_ref().map(|token| SelectedTokenJson {
                 cached: token.from_cache,

@@ -179,9 +179,10 @@ fn sources(page: &mut HelpPage, world: &World) {
     page.line("");
     let mut last = 0;
     for source in SOURCES {
-        let number = if source.number == last { " ".to_owned() } else { source.number.to_string() };
-        last = source.number;
-        page.line(&format!("  {number}  {}", (source.label)(world)));
+        let Some(number) = source.number else { continue };
+        let shown = if number == last { " ".to_owned() } else { number.to_string() };
+        last = number;
+        page.line(&format!("  {shown}  {}", (source.label)(world)));
     }
     page.line("");
     page.paragraph(

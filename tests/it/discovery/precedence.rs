@@ -115,7 +115,7 @@ fn nothing_anywhere_lists_the_reasons_with_v() {
         .arg("-v")
         .env("NO_GCE_CHECK", "true")
         .expect_status(3)
-        .expect_error("no credential found in any of the 6 places")
+        .expect_error("no credential found in any of the sources")
         .run();
     for reason in [
         "CLOUDSDK_AUTH_ACCESS_TOKEN and the like: not set",

@@ -151,7 +151,11 @@ fn a_named_credential_is_used_whatever_else_exists() {
     let first = format!("using    {SERVICE_ACCOUNT_EMAIL}, service account, from ~/key.json\n");
     assert!(text.starts_with(&first), "{text}");
     assert!(text.contains("project  example-project (in the credential)\n"), "{text}");
-    assert!(!text.contains("← used"), "{text}");
+    let row = format!(
+        "   named by flag, variable or profile  {SERVICE_ACCOUNT_EMAIL}, service_account   ← used\n"
+    );
+    assert!(without_padding(&text).contains(&without_padding(&row)), "{text}");
+    assert_eq!(text.matches("← used").count(), 1, "{text}");
     Test::new("status --credentials {home}/nosuch.json")
         .expect_status(8)
         .expect_error("no such file")
@@ -161,6 +165,39 @@ fn a_named_credential_is_used_whatever_else_exists() {
         .expect_status(3)
         .expect_error("x@y is no login")
         .run();
+}
+
+/// A text with one space for each run of them.
+fn without_padding(text: &str) -> String {
+    text.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_default_of_config_toml_is_a_row_in_its_place() {
+    let test = |args| {
+        Test::new(args)
+            .setup(|home| {
+                let path = home.path("default.json");
+                let config = format!("credentials = \"{}\"\n", path.display());
+                home.write(".config/gauth/config.toml", config);
+            })
+            .json("default.json", &login_json("default@example.com"))
+            .json(ADC_FILE, &login_json("adc@example.com"))
+    };
+    let json = test("status --format json").run().json();
+    let rows = json["looked_at"].as_array().expect("rows");
+    let used = &rows[3];
+    assert_eq!((rows.len(), &used["number"], &used["used"]), (8, &json!(null), &json!(true)));
+    assert_eq!(used["account"], "default@example.com");
+    assert_eq!(json["using"]["source"], "file");
+    let variable = test("status --format json").env("GOOGLE_OAUTH_ACCESS_TOKEN", "ya29.a");
+    let json = variable.run().json();
+    assert_eq!(
+        (&json["using"]["source"], &json["looked_at"][0]["used"]),
+        (&json!("env"), &json!(true))
+    );
+    let broken = test("status").file(".config/gauth/config.toml", "credentials = \"/nosuch.json\"");
+    broken.expect_status(8).expect_error("/nosuch.json").run();
 }
 
 #[test]

@@ -153,7 +153,7 @@ fn an_empty_variable_is_not_set() {
             .env("NO_GCE_CHECK", "true")
             .expect_status(3)
             .expect_stderr(
-                "gauth: no credential found in any of the 6 places that gauth status lists\n\
+                "gauth: no credential found in any of the sources that gauth status lists\n\
                  try: gauth login, or set GOOGLE_APPLICATION_CREDENTIALS to a credential file\n",
             )
             .run();

@@ -2,7 +2,7 @@
 
 mod file;
 mod overrides;
-mod source_name;
+mod source;
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ use crate::world::terminal::Verbosity;
 
 pub use crate::config::file::profile_names;
 pub use crate::config::overrides::Overrides;
-pub use crate::config::source_name::SourceName;
+pub use crate::config::source::Source;
 
 /// Time for all requests of a run together.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -47,6 +47,18 @@ pub struct Sourced<T> {
     pub explicit: bool,
 }
 
+impl<T> Sourced<T> {
+    /// A value that was named for this run.
+    pub fn explicit(value: T, origin: impl Into<String>) -> Sourced<T> {
+        Sourced { value, origin: origin.into(), explicit: true }
+    }
+
+    /// What a function makes of the value; where it was set stays.
+    pub fn map<U>(self, function: impl FnOnce(T) -> U) -> Sourced<U> {
+        Sourced { value: function(self.value), origin: self.origin, explicit: self.explicit }
+    }
+}
+
 /// What holds for this run.
 pub struct Config {
     /// A credential file, or `-`.
@@ -54,7 +66,7 @@ pub struct Config {
     /// An account.
     pub account: Option<Sourced<String>>,
     /// The only place to look.
-    pub source: Option<Sourced<SourceName>>,
+    pub source: Option<Sourced<Source>>,
     /// The project that pays, over the credential's own.
     pub quota_project: Option<String>,
     /// The universe, over the credential's own.
@@ -499,8 +511,8 @@ pub fn flag_text(flag: &str, value: &OsStr) -> Result<String> {
     }
 }
 
-fn parse_source(chosen: Sourced<String>) -> Result<Sourced<SourceName>> {
-    let found = SourceName::parse(&chosen.value);
+fn parse_source(chosen: Sourced<String>) -> Result<Sourced<Source>> {
+    let found = Source::parse(&chosen.value);
     match found {
         Some(value) => Ok(Sourced { value, origin: chosen.origin, explicit: chosen.explicit }),
         None => {

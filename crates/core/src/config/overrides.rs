@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use crate::config::SourceName;
+use crate::config::Source;
 
 /// The values of the flags that commands share, as they were written. A flag that a command does not have is at its
 /// default here.
@@ -13,7 +13,7 @@ pub struct Overrides {
     /// `--account`.
     pub account: Option<OsString>,
     /// `--source`.
-    pub source: Option<SourceName>,
+    pub source: Option<Source>,
     /// `--workload-identity-provider`.
     pub workload_identity_provider: Option<OsString>,
     /// `--subject-token-file`.

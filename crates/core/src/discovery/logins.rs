@@ -183,7 +183,7 @@ fn read_gauth_login(search: &Discovery<'_>, account: String, file: PathBuf) -> S
     let (credential, json) = match accounts::read_stored(&file, search.world()) {
         Ok(bytes) => {
             let json = json::parse_object(&bytes).map_err(|what| Error::malformed(&location, what));
-            (Some(sources::gauth_login(search, &account, file.clone(), bytes)), json)
+            (Some(sources::login::stored_login(search, &account, file.clone(), bytes)), json)
         }
         Err(error) => (None, Err(error)),
     };
@@ -199,8 +199,7 @@ fn gcloud_logins(search: &Discovery<'_>) -> Result<Vec<StoredLogin>> {
     let mut logins = Vec::new();
     for account in stored::list(folder, DATABASE_LOCK_TIMEOUT)? {
         let (name, universe_domain) = (account.name, account.universe_domain);
-        let login =
-            sources::gcloud_login_in_universe(search, &name, Some(universe_domain.clone()))?;
+        let login = sources::gcloud::stored_login(search, &name, Some(universe_domain.clone()))?;
         logins.push(StoredLogin {
             json: gcloud_account::account_json(
                 folder,

@@ -1,4 +1,4 @@
-//! Is there a metadata server? Variables and the machine's own data first, one short ping at the last.
+//! Whether there is a metadata server: variables and the machine's own data tell, or else one short ping.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use crate::world::World;
 use crate::world::env;
 use crate::world::env::Variable;
 
-/// How long the ping may take: on the machines that have a server it answers within a few.
+/// How long the ping may take: where there is a server, it answers within a few milliseconds.
 const PING_TIMEOUT: Duration = Duration::from_millis(500);
-/// How long a "no" is kept, in milliseconds: as gcloud does.
+/// How long it is remembered that no server answered, in milliseconds: as long as gcloud does.
 const NEGATIVE_CACHE_MILLIS: i64 = 600_000;
 
 /// Variables that only Google's own environments set.
@@ -25,18 +25,21 @@ const GOOGLE_RUNTIME_VARIABLES: &[Variable] = &[
     env::GAE_SERVICE,
 ];
 
-/// What is known without asking.
+/// What is known of the server without a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum MetadataPresence {
-    /// There is one; who says so.
-    Present(String),
-    /// There is none; who says so.
+    /// There is one.
+    Present,
+    /// There is none, and why that is known.
     Absent(String),
-    /// It has to be asked.
+    /// Only a ping can tell.
     Unknown,
 }
 
-/// Host (and port) of the server.
+/// Host and port of the server, from the variables of Google's libraries or by default.
+///
+/// # Errors
+/// When such a variable is not valid UTF-8.
 pub fn host(world: &World) -> crate::Result<String> {
     for variable in [env::GCE_METADATA_HOST, env::GCE_METADATA_ROOT, env::GCE_METADATA_IP] {
         if let Some(value) = world.env.text(&variable)? {
@@ -46,12 +49,12 @@ pub fn host(world: &World) -> crate::Result<String> {
     Ok(metadata::HOST.to_owned())
 }
 
-/// Some clients take a URL where a host is meant; so do users.
+/// The variables take a host; a URL is accepted as well, as some of Google's clients do.
 fn strip_scheme(value: &str) -> &str {
     value.strip_prefix("http://").unwrap_or(value).trim_end_matches('/')
 }
 
-/// What variables and the machine say.
+/// What variables and the machine's own data tell.
 pub fn infer_presence(world: &World) -> MetadataPresence {
     let is_set = |variable: &Variable| world.env.os(variable).is_some();
     let lowercase_value = |variable: &Variable| {
@@ -60,8 +63,6 @@ pub fn infer_presence(world: &World) -> MetadataPresence {
     let absent = |variable: &Variable| {
         MetadataPresence::Absent(format!("{} says there is none", variable.name))
     };
-    let present =
-        |variable: &Variable| MetadataPresence::Present(format!("{} is set", variable.name));
     if world.env.is_true(&env::NO_GCE_CHECK) {
         return absent(&env::NO_GCE_CHECK);
     }
@@ -73,20 +74,16 @@ pub fn infer_presence(world: &World) -> MetadataPresence {
     let detection = lowercase_value(&env::METADATA_SERVER_DETECTION);
     match detection.as_deref() {
         Some("none") => return absent(&env::METADATA_SERVER_DETECTION),
-        Some("assume-present") => return present(&env::METADATA_SERVER_DETECTION),
+        Some("assume-present") => return MetadataPresence::Present,
         _ => {}
     }
     let addresses = [env::GCE_METADATA_HOST, env::GCE_METADATA_ROOT, env::GCE_METADATA_IP];
-    if let Some(variable) =
-        addresses.iter().chain(GOOGLE_RUNTIME_VARIABLES).find(|variable| is_set(variable))
-    {
-        return present(variable);
+    if addresses.iter().chain(GOOGLE_RUNTIME_VARIABLES).any(is_set) {
+        return MetadataPresence::Present;
     }
     match detection.as_deref() {
         Some("ping-only") => MetadataPresence::Unknown,
-        _ if world.folders.is_google_machine() => {
-            MetadataPresence::Present("the machine says it is Google's".to_owned())
-        }
+        _ if world.folders.is_google_machine() => MetadataPresence::Present,
         Some("bios-only") => {
             MetadataPresence::Absent("the machine does not say it is Google's".to_owned())
         }
@@ -94,7 +91,10 @@ pub fn infer_presence(world: &World) -> MetadataPresence {
     }
 }
 
-/// Asks, unless a recent "no" is on file. `Err`: why there is none.
+/// Sends a ping, unless a recent one found no server.
+///
+/// # Errors
+/// Why there is no server, as the end of a sentence.
 pub fn ping(broker: &Broker<'_>) -> std::result::Result<(), String> {
     let world = broker.world;
     let cache = Cache::new(world);

@@ -1,4 +1,4 @@
-//! Which credential: what the user named, or the first of six places that has one.
+//! Which credential: one ordered table of sources, and one walk over it for tokens and for `gauth status`.
 
 mod decorations;
 pub mod logins;
@@ -8,134 +8,184 @@ mod sources;
 use std::rc::Rc;
 
 use crate::accounts;
-use crate::config::{Config, SourceName, Sourced};
-use crate::credentials::external_account::workload::WorkloadIdentity;
-use crate::credentials::external_account::{ci, provider, workload};
-use crate::credentials::metadata_server::MetadataServerCredential;
+use crate::config::{Config, Source};
+use crate::credentials::external_account::{ci, provider};
 use crate::discovery::decorations::Decorations;
-pub use crate::discovery::decorations::apply_impersonation;
 use crate::error::{Error, ErrorKind, Result};
 use crate::text::printable;
 use crate::tokens::broker::Broker;
 use crate::tokens::credential::{Credential, CredentialInfo, credential_type_name};
 use crate::world::World;
 
+pub use crate::discovery::decorations::apply_impersonation;
+pub use crate::discovery::sources::{CredentialSource, SOURCES, parse_options};
+
 /// A credential and where it was found.
 #[derive(Clone)]
 pub struct FoundCredential {
-    /// It.
+    /// Mints the tokens.
     pub credential: Rc<dyn Credential>,
-    /// The place, as `--source` and the JSON output name it.
-    pub source: &'static str,
+    /// Where it was found.
+    pub source: Source,
 }
 
-/// What one place had.
+impl FoundCredential {
+    /// Whether this account is its own, as far as its content says.
+    fn belongs_to(&self, account: &str) -> bool {
+        let owner = self.credential.load_info().ok().and_then(|info| info.account);
+        owner.is_some_and(|owner| owner.eq_ignore_ascii_case(account))
+    }
+}
+
+/// What a step of the search found.
 pub enum Lookup {
-    /// Nothing, and why.
-    NotFound(String),
     /// A credential.
     Found(FoundCredential),
-    /// Something that was meant to be one: an error, never a reason to look further.
+    /// Nothing, and why.
+    NotSet(String),
+    /// A credential that is set and unusable: an error, never a reason to search on.
     Broken(Error),
+    /// `--source` excludes the step, or a server would have to be asked after a credential is found.
+    NotAsked,
 }
 
-/// What is needed to look.
+impl Lookup {
+    fn found(source: Source, credential: Rc<dyn Credential>) -> Lookup {
+        Lookup::Found(FoundCredential { credential, source })
+    }
+
+    /// Whether the search ends here.
+    fn is_decisive(&self) -> bool {
+        matches!(self, Lookup::Found(_) | Lookup::Broken(_))
+    }
+}
+
+/// What the search for a credential needs.
 pub struct Discovery<'a> {
-    /// What holds for this run.
+    /// The configuration of this run.
     pub config: &'a Config,
-    /// The outside, and those who ask servers.
+    /// Sends the requests that the search needs, and knows the world.
     pub broker: &'a Broker<'a>,
-    /// Whether a server may be asked; `status` looks without.
+    /// Whether the metadata server may be asked; `gauth status` asks no server by itself.
     pub allow_network: bool,
 }
 
 impl Discovery<'_> {
-    /// The outside.
+    /// The world of this run.
     pub fn world(&self) -> &World {
         self.broker.world
     }
-}
 
-/// One of the places, in the order in which they are looked at.
-pub struct CredentialSource {
-    /// Its number in the manual.
-    pub number: u8,
-    /// The group it belongs to.
-    pub group: SourceName,
-    /// What it is called.
-    pub label: fn(&World) -> String,
-    /// Looks.
-    probe: fn(&Discovery<'_>) -> Lookup,
-}
-
-/// The places, in order.
-pub use crate::discovery::sources::{SOURCES, parse_options};
-
-/// A line of `status`: a place, and what it had.
-pub struct SourceReport {
-    /// The place.
-    pub source: &'static CredentialSource,
-    /// `None`: not looked at, because an earlier one had a credential and this one would have to be asked.
-    pub lookup: Option<Lookup>,
-}
-
-/// The credential for this run, acting as whom the flags say and narrowed to what they say.
-///
-/// # Errors
-/// `NoCredential` when there is none, or whatever is wrong with what was named.
-pub fn credential(search: &Discovery<'_>) -> Result<FoundCredential> {
-    let decorations = Decorations::from_config(search.config)?;
-    decorations.apply(undecorated_credential(search)?)
-}
-
-/// The credential itself.
-fn undecorated_credential(search: &Discovery<'_>) -> Result<FoundCredential> {
-    if let Some(found) = explicit_credential(search)? {
-        return Ok(found);
-    }
-    let mut reasons = Vec::new();
-    for (index, source) in SOURCES.iter().enumerate() {
-        let lookup = match is_selected(search.config, source) {
-            true => (source.probe)(search),
-            false => Lookup::NotFound("not looked at (--source)".to_owned()),
-        };
-        match lookup {
-            Lookup::Found(found) => return Ok(log_used(found, source, search)),
-            Lookup::Broken(error) => return Err(error),
-            Lookup::NotFound(reason) => {
-                // A file with defaults speaks after the variables.
-                if let Some(found) = config_file_default(search, index)? {
-                    return Ok(found);
-                }
-                if is_selected(search.config, source) {
-                    let label = (source.label)(search.world());
-                    search.world().terminal.note(|| format!("{label}: {reason}"));
-                    reasons.push(format!("{label}: {reason}"));
-                }
-            }
+    /// Whether `--source` leaves this step in the search.
+    fn allows(&self, step: &CredentialSource) -> bool {
+        match (&self.config.source, step.source) {
+            (Some(only), Some(source)) => only.value == source,
+            _ => true,
         }
     }
-    Err(no_credential_error(search, &reasons))
 }
 
-fn log_used(
-    found: FoundCredential,
-    source: &CredentialSource,
+/// A step of the search and what it found.
+pub struct SourceReport {
+    /// The step.
+    pub source: &'static CredentialSource,
+    /// What it found.
+    pub lookup: Lookup,
+}
+
+impl SourceReport {
+    /// Whether lists show it: the steps without a number only where they decide.
+    pub fn is_listed(&self) -> bool {
+        self.source.number.is_some() || self.lookup.is_decisive()
+    }
+
+    /// With the credential read, which a token from the cache does not need: it may turn out to be broken.
+    fn load(mut self) -> SourceReport {
+        if let Lookup::Found(found) = &self.lookup
+            && let Err(error) = found.credential.load_info()
+        {
+            self.lookup = Lookup::Broken(error);
+        }
+        self
+    }
+}
+
+/// Walks over the table of sources, one step at a time. The first credential that is found or broken decides; what
+/// comes after it is of interest to reports only, and no server is asked for it.
+fn walk(search: &Discovery<'_>) -> impl Iterator<Item = SourceReport> {
+    let mut is_decided = false;
+    SOURCES.iter().map(move |source| {
+        let asks_server = source.source == Some(Source::Metadata);
+        let lookup = match search.allows(source) && !(is_decided && asks_server) {
+            true => (source.probe)(search).unwrap_or_else(Lookup::Broken),
+            false => Lookup::NotAsked,
+        };
+        is_decided |= lookup.is_decisive();
+        SourceReport { source, lookup }
+    })
+}
+
+/// The credential of this run, with the impersonation and downscoping of the configuration.
+///
+/// # Errors
+/// `NoCredential` when there is none, or whatever makes the first one unusable.
+pub fn credential(search: &Discovery<'_>) -> Result<FoundCredential> {
+    // A mistake in them is reported before the search.
+    let decorations = Decorations::from_config(search.config)?;
+    decorations.apply(first_credential(search)?)
+}
+
+fn first_credential(search: &Discovery<'_>) -> Result<FoundCredential> {
+    let world = search.world();
+    let mut last_reason = None;
+    for SourceReport { source, lookup } in walk(search) {
+        let label = || (source.label)(world);
+        match lookup {
+            Lookup::Found(found) => {
+                world.terminal.note(|| {
+                    let credential_type = &found.credential.info().credential_type;
+                    format!("{}: {} is used", label(), credential_type_name(credential_type))
+                });
+                return Ok(found);
+            }
+            Lookup::Broken(error) => return Err(error),
+            Lookup::NotSet(reason) => {
+                world.terminal.note(|| format!("{}: {reason}", label()));
+                if search.config.source.is_some() && source.source.is_some() {
+                    last_reason = Some(format!("{}: {reason}", label()));
+                }
+            }
+            Lookup::NotAsked => {}
+        }
+    }
+    Err(no_credential_error(world, last_reason))
+}
+
+/// What every step of the search finds. Credentials are read, and no server is asked once one is found.
+pub fn report_all(search: &Discovery<'_>) -> Vec<SourceReport> {
+    walk(search).map(SourceReport::load).collect()
+}
+
+/// The report of the step that decides: its credential is used, or its error ends the search.
+pub fn decisive(reports: &[SourceReport]) -> Option<&SourceReport> {
+    reports.iter().find(|report| report.lookup.is_decisive())
+}
+
+/// The credential that these reports lead to, with the impersonation and downscoping of the configuration. `None`:
+/// there is none, or the first one is broken.
+///
+/// # Errors
+/// Whatever is wrong with a credential that is named by flag, variable, profile or `config.toml`.
+pub fn credential_from_reports(
     search: &Discovery<'_>,
-) -> FoundCredential {
-    search.world().terminal.note(|| {
-        let info = found.credential.info();
-        format!(
-            "{} from {} is used",
-            credential_type_name(&info.credential_type),
-            (source.label)(search.world())
-        )
-    });
-    found
-}
-
-fn is_selected(config: &Config, source: &CredentialSource) -> bool {
-    config.source.as_ref().is_none_or(|chosen| chosen.value == source.group)
+    reports: &[SourceReport],
+) -> Result<Option<FoundCredential>> {
+    let decorations = Decorations::from_config(search.config)?;
+    match decisive(reports).map(|report| (&report.lookup, report.source.number)) {
+        Some((Lookup::Found(found), _)) => decorations.apply(found.clone()).map(Some),
+        Some((Lookup::Broken(error), None)) => Err(error.clone()),
+        _ => Ok(None),
+    }
 }
 
 /// What to do when there is no credential.
@@ -152,211 +202,22 @@ pub fn no_credential_hint(world: &World) -> String {
     }
 }
 
-fn no_credential_error(search: &Discovery<'_>, reasons: &[String]) -> Error {
-    match (&search.config.source, reasons) {
-        (Some(_), [.., reason]) => {
+/// The error of a search that found nothing; `reason` is that of the only source, where `--source` names one.
+fn no_credential_error(world: &World, reason: Option<String>) -> Error {
+    match reason {
+        Some(reason) => {
             Error::new(ErrorKind::NoCredential, format!("no credential found, {reason}"))
                 .hint("leave --source away, or gauth status to see what there is")
         }
-        _ => Error::new(
+        None => Error::new(
             ErrorKind::NoCredential,
-            "no credential found in any of the 6 places that gauth status lists",
+            "no credential found in any of the sources that gauth status lists",
         )
-        .hint(no_credential_hint(search.world())),
+        .hint(no_credential_hint(world)),
     }
 }
 
-/// Every place and what it had; stops asking servers once something was found.
-pub fn probe_all(search: &Discovery<'_>) -> Vec<SourceReport> {
-    let mut found = false;
-    let mut rows = Vec::new();
-    for source in SOURCES {
-        let skip = found && source.group == SourceName::Metadata;
-        let lookup =
-            (!skip && is_selected(search.config, source)).then(|| probe_and_load(source, search));
-        found |= matches!(lookup, Some(Lookup::Found(_) | Lookup::Broken(_)));
-        rows.push(SourceReport { source, lookup });
-    }
-    rows
-}
-
-/// Looks, and reads what was found: a credential may turn out to be none.
-fn probe_and_load(source: &CredentialSource, search: &Discovery<'_>) -> Lookup {
-    match (source.probe)(search) {
-        Lookup::Found(found) => match found.credential.load_info() {
-            Ok(_) => Lookup::Found(found),
-            Err(error) => Lookup::Broken(error),
-        },
-        other => other,
-    }
-}
-
-/// The credential a survey leads to, as the flags want it: what was named, or the first that was found. `None`:
-/// there is none, or what comes first is broken.
-///
-/// # Errors
-/// Whatever is wrong with what was named.
-pub fn credential_from_reports(
-    search: &Discovery<'_>,
-    reports: &[SourceReport],
-) -> Result<Option<FoundCredential>> {
-    let decorations = Decorations::from_config(search.config)?;
-    let undecorated = undecorated_from_reports(search, reports)?;
-    undecorated.map(|found| decorations.apply(found)).transpose()
-}
-
-fn undecorated_from_reports(
-    search: &Discovery<'_>,
-    reports: &[SourceReport],
-) -> Result<Option<FoundCredential>> {
-    if let Some(found) = explicit_credential(search)? {
-        return Ok(Some(found));
-    }
-    for (index, report) in reports.iter().enumerate() {
-        match &report.lookup {
-            Some(Lookup::Found(found)) => return Ok(Some(found.clone())),
-            Some(Lookup::Broken(_)) => return Ok(None),
-            Some(Lookup::NotFound(_)) | None => {
-                if let Some(found) = config_file_default(search, index)? {
-                    return Ok(Some(found));
-                }
-            }
-        }
-    }
-    Ok(None)
-}
-
-/// What was named for this run: a provider, a file, an account, or a profile with one of them.
-///
-/// # Errors
-/// Whatever is wrong with it.
-pub fn explicit_credential(search: &Discovery<'_>) -> Result<Option<FoundCredential>> {
-    let config = search.config;
-    if let Some(workload) = config.workload_identity.as_ref().filter(|chosen| chosen.explicit) {
-        let is_flag = |origin: &str| origin.starts_with("--");
-        let credentials = config.credentials.as_ref().map(|chosen| chosen.origin.as_str());
-        let account = config.account.as_ref().map(|chosen| chosen.origin.as_str());
-        match [credentials, account].into_iter().flatten().find(|origin| is_flag(origin)) {
-            None => return federated_credential(search, workload).map(Some),
-            Some(other) if is_flag(&workload.origin) => {
-                return Err(Error::usage(format!(
-                    "{} and {other} do not go together",
-                    workload.origin
-                ))
-                .hint("leave one of the two away"));
-            }
-            // A flag goes before a variable.
-            Some(_) => {}
-        }
-    }
-    let credentials = config.credentials.as_ref().filter(|chosen| chosen.explicit);
-    let account = config.account.as_ref().filter(|chosen| chosen.explicit);
-    credential_from_file_or_account(search, credentials, account)
-}
-
-/// The defaults of `config.toml` come after Google's variables, which are the places 1 and 2.
-fn config_file_default(search: &Discovery<'_>, index: usize) -> Result<Option<FoundCredential>> {
-    let last_variable = SOURCES.iter().rposition(|source| source.group == SourceName::Env);
-    match last_variable == Some(index) {
-        true => match &search.config.workload_identity {
-            Some(workload) => federated_credential(search, workload).map(Some),
-            None => {
-                let config = search.config;
-                credential_from_file_or_account(
-                    search,
-                    config.credentials.as_ref(),
-                    config.account.as_ref(),
-                )
-            }
-        },
-        false => Ok(None),
-    }
-}
-
-/// The identity a CI system gives to this job.
-fn federated_credential(
-    search: &Discovery<'_>,
-    workload: &Sourced<WorkloadIdentity>,
-) -> Result<FoundCredential> {
-    let chain = search.config.impersonation_chain.as_ref();
-    let target = chain.and_then(|chain| chain.value.last().cloned());
-    let options = sources::parse_options(search, workload.origin.clone());
-    let credential = workload::external_account(&workload.value, target, &options, search.world())?;
-    Ok(FoundCredential { credential: Rc::new(credential), source: "workload" })
-}
-
-fn credential_from_file_or_account(
-    search: &Discovery<'_>,
-    credentials: Option<&Sourced<std::ffi::OsString>>,
-    account: Option<&Sourced<String>>,
-) -> Result<Option<FoundCredential>> {
-    match (credentials, account) {
-        (None, None) => Ok(None),
-        (None, Some(account)) => find_by_account(search, account).map(Some),
-        (Some(file), account) => {
-            let credential = sources::explicit_credential_file(search, file)?;
-            if let Some(account) = account {
-                check_account_matches(&*credential, &account.value, &file.origin)?;
-            }
-            Ok(Some(FoundCredential { credential, source: "file" }))
-        }
-    }
-}
-
-fn check_account_matches(credential: &dyn Credential, account: &str, origin: &str) -> Result<()> {
-    match credential.load_info()?.account {
-        Some(found) if !found.eq_ignore_ascii_case(account) => Err(Error::usage(format!(
-            "{origin} is a credential of {}, --account asks for {}",
-            printable::text(&found),
-            printable::text(account)
-        ))
-        .hint("leave one of the two away")),
-        _ => Ok(()),
-    }
-}
-
-/// A login of gauth, else of gcloud, else the credential file if its e-mail matches, else of the metadata
-/// server: it comes last because it is the only one that has to be asked.
-fn find_by_account(search: &Discovery<'_>, account: &Sourced<String>) -> Result<FoundCredential> {
-    let name = account.value.as_str();
-    let is_allowed = |source| search.config.source.as_ref().is_none_or(|only| only.value == source);
-    if is_allowed(SourceName::Login)
-        && let Some((path, bytes)) = accounts::load(name, search.world())?
-    {
-        let credential = sources::gauth_login(search, name, path, bytes);
-        return Ok(FoundCredential { credential, source: "login" });
-    }
-    if is_allowed(SourceName::Gcloud)
-        && let Some(login) = sources::gcloud_login(search, name)?
-        && login.exists()?
-    {
-        return Ok(FoundCredential { credential: Rc::new(login), source: "gcloud" });
-    }
-    for (source, label) in [(SourceName::Env, "env"), (SourceName::Adc, "adc")] {
-        for candidate in
-            SOURCES.iter().filter(|candidate| candidate.group == source && is_allowed(source))
-        {
-            if let Lookup::Found(found) = (candidate.probe)(search)
-                && account_of(&found).is_some_and(|owner| owner.eq_ignore_ascii_case(name))
-            {
-                return Ok(FoundCredential { credential: found.credential, source: label });
-            }
-        }
-    }
-    if is_allowed(SourceName::Metadata) && has_metadata_server(search) {
-        let world = search.world();
-        let credential = MetadataServerCredential::new(
-            metadata_detection::host(world)?,
-            Some(name),
-            world.folders.boot_id(),
-            search.config.universe_domain.clone(),
-        );
-        return Ok(FoundCredential { credential: Rc::new(credential), source: "metadata" });
-    }
-    Err(no_login_error(name, search.world()))
-}
-
-/// An account that nobody has.
+/// The error about an account that neither gauth nor gcloud has.
 pub fn no_login_error(name: &str, world: &World) -> Error {
     let known = account_names(world);
     let name = printable::text(name);
@@ -371,21 +232,7 @@ pub fn no_login_error(name: &str, world: &World) -> Error {
     }
 }
 
-fn account_of(found: &FoundCredential) -> Option<String> {
-    found.credential.load_info().ok()?.account
-}
-
-fn has_metadata_server(search: &Discovery<'_>) -> bool {
-    match metadata_detection::infer_presence(search.world()) {
-        metadata_detection::MetadataPresence::Present(_) => true,
-        metadata_detection::MetadataPresence::Absent(_) => false,
-        metadata_detection::MetadataPresence::Unknown => {
-            search.allow_network && metadata_detection::ping(search.broker).is_ok()
-        }
-    }
-}
-
-/// The accounts of gauth and gcloud.
+/// The accounts of gauth and gcloud, sorted, each once.
 pub fn account_names(world: &World) -> Vec<String> {
     let mut names = accounts::list(world);
     if let Some(folder) = &world.folders.gcloud {
@@ -397,7 +244,7 @@ pub fn account_names(world: &World) -> Vec<String> {
     names
 }
 
-/// How a credential is called in one line: `ada@example.com, authorized_user`.
+/// A credential in one line: `ada@example.com, authorized_user`.
 pub fn one_line_summary(info: &CredentialInfo) -> String {
     match &info.account {
         Some(account) => format!("{}, {}", printable::text(account), info.credential_type),
