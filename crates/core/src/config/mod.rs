@@ -351,23 +351,23 @@ impl ConfigLayers<'_> {
     }
 
     fn access_token_request(&self, flags: &Overrides) -> Result<AccessTokenRequest> {
-        let mut written = Vec::new();
+        let mut scope_lists = Vec::new();
         for value in &flags.scopes {
-            written.push(flag_text("--scopes", value)?);
+            scope_lists.push(flag_text("--scopes", value)?);
         }
         let mut origin = "--scopes".to_owned();
-        if written.is_empty() {
+        if scope_lists.is_empty() {
             if let Some(value) = self.world.env.text(&env::GAUTH_SCOPES)? {
                 origin = env::GAUTH_SCOPES.name.to_owned();
-                written.push(value);
+                scope_lists.push(value);
             } else if let Some(list) = &self.active_profile.profile.scopes {
                 origin = self.active_profile.location.clone();
-                written.clone_from(list);
+                scope_lists.clone_from(list);
             }
         }
-        let wanted = expand_scopes(written.iter().map(String::as_str));
+        let scopes = expand_scopes(scope_lists.iter().map(String::as_str));
         let visible = |scope: &String| scope.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
-        if (wanted.is_empty() && !written.is_empty()) || !wanted.iter().all(visible) {
+        if (scopes.is_empty() && !scope_lists.is_empty()) || !scopes.iter().all(visible) {
             return Err(Error::usage(format!("{origin} holds no scope that could be asked for"))
                 .hint("--scopes cloud-platform, or a URL as Google's documentation gives it"));
         }
@@ -395,7 +395,7 @@ impl ConfigLayers<'_> {
                 })
             })
             .transpose()?;
-        Ok(AccessTokenRequest { scopes: wanted, subject, lifetime, for_iam: false })
+        Ok(AccessTokenRequest { scopes, subject, lifetime, for_iam: false })
     }
 
     fn workload_identity(&self, flags: &Overrides) -> Result<Option<Sourced<WorkloadIdentity>>> {
