@@ -11,7 +11,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind as ClapKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::commands;
-use crate::commands::curl::request;
+use crate::commands::curl::separator;
 use crate::commands::{
     CommandSpec, ParsedArgs, accounts, cache, curl, exchange, exec, inspect, login, logout,
     print_access_token, print_identity_token, sandbox, status,
@@ -105,7 +105,7 @@ fn run_command(
     let split_args;
     let args = match spec.name {
         "curl" => {
-            split_args = request::separate_curl_args(&command, args)?;
+            split_args = separator::separate_curl_args(&command, args)?;
             &split_args
         }
         _ => args,

@@ -1,4 +1,4 @@
-//! `gauth cache`: look at cached tokens, or drop them. Values are never shown.
+//! `gauth cache`: lists the cached tokens without their values, or removes them.
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -65,10 +65,10 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     let cache = Cache::new(world);
     let text = match (flags.action, flags.report.format.unwrap_or_default()) {
         (CacheAction::Clear, format) => {
-            let dropped = cache.clear()?;
+            let removed = cache.clear()?;
             match format {
-                ReportFormat::Text => format!("{}\n", dropped_message(dropped)),
-                ReportFormat::Json => format!("{{\"dropped\": {dropped}}}\n"),
+                ReportFormat::Text => format!("{}\n", removed_message(removed)),
+                ReportFormat::Json => format!("{{\"dropped\": {removed}}}\n"),
             }
         }
         (CacheAction::List, ReportFormat::Text) => {
@@ -82,11 +82,11 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::SUCCESS)
 }
 
-fn dropped_message(count: usize) -> String {
+fn removed_message(count: usize) -> String {
     match count {
         0 => "no tokens were cached".to_owned(),
-        1 => "1 token dropped".to_owned(),
-        _ => format!("{count} tokens dropped"),
+        1 => "1 token removed".to_owned(),
+        _ => format!("{count} tokens removed"),
     }
 }
 
@@ -98,18 +98,18 @@ fn render_table(entries: &[(String, CacheEntry)], now: i64) -> String {
         entry.token.account.as_deref().map_or_else(|| "(unnamed)".to_owned(), printable::text)
     };
     let wider = |width: usize, text: &str| width.max(text.chars().count());
-    let wide = entries.iter().fold(7, |width, (_, entry)| wider(width, &name(entry)));
-    let kinds =
+    let account_width = entries.iter().fold(7, |width, (_, entry)| wider(width, &name(entry)));
+    let kind_width =
         entries.iter().fold(4, |width, (_, entry)| wider(width, &entry.token.credential_type));
-    let mut text = format!("{:wide$}  {:kinds$}  STATE\n", "ACCOUNT", "KIND");
+    let mut text = format!("{:account_width$}  {:kind_width$}  STATE\n", "ACCOUNT", "KIND");
     for (_, entry) in entries {
         let state = match entry.token.seconds_left(now) {
             Some(0) => "expired".to_owned(),
             Some(left) => format!("{} left", duration::humanize(left)),
-            None => "no end known".to_owned(),
+            None => "expiry unknown".to_owned(),
         };
         let kind = &entry.token.credential_type;
-        text.push_str(&format!("{:wide$}  {kind:kinds$}  {state}\n", name(entry)));
+        text.push_str(&format!("{:account_width$}  {kind:kind_width$}  {state}\n", name(entry)));
     }
     text
 }

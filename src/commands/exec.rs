@@ -1,4 +1,4 @@
-//! `gauth exec`: a program with a token in its environment, or in a file that is kept fresh for it.
+//! `gauth exec`: runs a program with a token in its environment, or in a file that gauth renews.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -52,7 +52,7 @@ number.",
     run,
 };
 
-/// What is written on the command line.
+/// The command line of `gauth exec`.
 #[derive(Debug, Default, Args)]
 #[group(skip)]
 pub(super) struct ExecFlags {
@@ -77,10 +77,10 @@ pub(super) struct ExecFlags {
     command: Vec<OsString>,
 }
 
-/// The longest between two looks at the clock: a machine that slept is behind its own timers.
+/// The longest time between two checks of the clock. Timers do not count the time that a machine sleeps.
 const MAX_CHECK_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How much earlier than its margin a token is renewed, in seconds.
+/// How long before its refresh margin a token is renewed, in seconds.
 const EARLY_RENEWAL_SECONDS: i64 = 60;
 
 fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
@@ -105,7 +105,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     let credential = discovery::credential(&search)?.credential;
     let token = broker.token(&*credential, &request)?;
     world.mask_in_ci_log(&token.secret);
-    let outcome = match file {
+    let result = match file {
         None => {
             let changes = environment_changes(&names, &token_value(&token.secret), &world.env);
             exec::replace_process(&flags.command, &changes)
@@ -123,7 +123,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
             })
         }
     };
-    Ok(outcome.map_or_else(|failure| report_not_started(&failure, world), ExitStatus))
+    Ok(result.map_or_else(|failure| report_not_started(&failure, world), ExitStatus))
 }
 
 impl ExecFlags {
@@ -131,14 +131,14 @@ impl ExecFlags {
         self.common.overrides_with(&self.token)
     }
 
-    /// What an ID token is to be, if one is wanted.
+    /// The ID token to request, with `--id-token`.
     fn id_token_request(&self) -> Result<Option<IdTokenRequest>> {
         let audience = self.audiences.as_deref().map(parse_audience).transpose()?;
         if !self.id_token {
             return match audience {
                 None => Ok(None),
-                Some(_) => Err(Error::usage("--audiences is for ID tokens")
-                    .hint("add --id-token, or leave --audiences away")),
+                Some(_) => Err(Error::usage("--audiences applies to ID tokens")
+                    .hint("add --id-token, or remove --audiences")),
             };
         }
         let token_flags = &self.token;
@@ -149,16 +149,16 @@ impl ExecFlags {
             ("--downscope", !token_flags.downscope.is_empty()),
             ("--access-boundary", token_flags.access_boundary.is_some()),
         ];
-        match access_token_flags.iter().find(|(_, is_given)| *is_given) {
+        match access_token_flags.iter().find(|(_, is_set)| *is_set) {
             Some((flag, _)) => {
-                Err(Error::usage(format!("{flag} and --id-token do not go together"))
-                    .hint("leave one of the two away"))
+                Err(Error::usage(format!("{flag} and --id-token exclude each other"))
+                    .hint("remove one of the two flags"))
             }
             None => Ok(Some(IdTokenRequest { audience, ..IdTokenRequest::default() })),
         }
     }
 
-    /// The variables to set.
+    /// The variables to set, by `--env` or by default.
     fn variable_names(&self) -> Result<Vec<String>> {
         let default_names: &[&str] = match (self.id_token, self.token_file.is_some()) {
             (false, false) => {
@@ -175,7 +175,7 @@ impl ExecFlags {
     }
 }
 
-/// Names that decide what is run and how, in any case and with whatever follows a `*`.
+/// Variables that decide which programs run and how, in upper or lower case. `*` stands for any text.
 const RESERVED_VARIABLES: &[&str] = &[
     "PATH",
     "HOME",
@@ -206,36 +206,38 @@ const RESERVED_VARIABLES: &[&str] = &[
     "WINDIR",
 ];
 
-/// A name that a shell could use, and whose variable means nothing to the system.
+/// Checks a variable name of `--env`. It has to be valid in a shell and not reserved.
 fn variable_name(name: &OsStr) -> Result<String> {
     let text = config::flag_text("--env", name)?;
     let shown = gauth_core::text::printable::redacted(&text);
     let hint = "--env GOOGLE_OAUTH_ACCESS_TOKEN";
-    let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    if !text.bytes().all(good) || text.starts_with(|first: char| first.is_ascii_digit()) {
+    let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if !text.bytes().all(is_name_byte) || text.starts_with(|first: char| first.is_ascii_digit()) {
         return Err(Error::usage(format!(
-            "--env \"{shown}\": a name has letters, digits and underscores"
+            "--env: \"{shown}\" is not a variable name, which has letters, digits and underscores"
         ))
         .hint(hint));
     }
     let upper = text.to_ascii_uppercase();
-    let taken = RESERVED_VARIABLES.iter().any(|taken| match taken.strip_suffix('*') {
+    let is_reserved = RESERVED_VARIABLES.iter().any(|name| match name.strip_suffix('*') {
         Some(start) => upper.starts_with(start),
-        None => upper == *taken,
+        None => upper == *name,
     });
-    match taken {
-        true => Err(Error::usage(format!("--env {shown}: the system needs that variable itself"))
-            .hint(hint)),
+    match is_reserved {
+        true => Err(Error::usage(format!(
+            "--env: \"{shown}\" has a meaning for the system or for other programs"
+        ))
+        .hint(hint)),
         false => Ok(text),
     }
 }
 
-/// The token as the value of a variable: what this command is for.
+/// The token as the value of an environment variable.
 fn token_value(token: &Secret) -> OsString {
     OsString::from(token.expose())
 }
 
-/// What the child's environment has that ours has not, and the other way round.
+/// The variables to set and to remove in the child's environment.
 fn environment_changes<'n>(names: &'n [String], value: &OsStr, env: &Env) -> Vec<EnvChange<'n>> {
     let mut changes: Vec<EnvChange<'n>> =
         names.iter().map(|name| (name.as_str(), Some(value.to_owned()))).collect();
@@ -248,13 +250,14 @@ fn environment_changes<'n>(names: &'n [String], value: &OsStr, env: &Env) -> Vec
     }
     let token = env::CLOUDSDK_AUTH_ACCESS_TOKEN.name;
     let file = env::CLOUDSDK_AUTH_ACCESS_TOKEN_FILE.name;
-    let set = |name: &str| names.iter().any(|set| set == name);
-    if set(token) || set(file) {
-        // The one is stronger than the other; ours is the one that counts.
-        changes
-            .extend([token, file].into_iter().filter(|name| !set(name)).map(|name| (name, None)));
-        // The token acts for that account already, and has its scopes. gcloud takes an empty variable for a "no",
-        // and follows its configuration where there is none.
+    let is_set = |name: &str| names.iter().any(|known| known == name);
+    if is_set(token) || is_set(file) {
+        // gcloud prefers one of the two variables, so the other one is removed.
+        changes.extend(
+            [token, file].into_iter().filter(|name| !is_set(name)).map(|name| (name, None)),
+        );
+        // The token is already impersonated and scoped. gcloud impersonates nobody when its variable is empty; without the
+        // variable it follows its configuration.
         changes.push((env::CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT.name, Some(OsString::new())));
         changes.push((env::GAUTH_IMPERSONATE_SERVICE_ACCOUNT.name, None));
         changes.push((env::GAUTH_SCOPES.name, None));
@@ -262,7 +265,7 @@ fn environment_changes<'n>(names: &'n [String], value: &OsStr, env: &Env) -> Vec
     changes
 }
 
-/// Keeps a file fresh.
+/// Renews the token in a token file.
 struct TokenFileRefresher<'a> {
     config: &'a Config,
     credential: &'a dyn Credential,
@@ -271,7 +274,7 @@ struct TokenFileRefresher<'a> {
 }
 
 impl TokenFileRefresher<'_> {
-    /// Renews the token if it is time to, and says when to look again.
+    /// Renews the token if it is due. Returns when to check again.
     fn refresh_if_due(
         &self,
         token: &mut Token,
@@ -283,7 +286,9 @@ impl TokenFileRefresher<'_> {
             match self.renew(token, file) {
                 Ok(new) => *token = new,
                 Err(error) => {
-                    self.world.terminal.warn(&format!("the token file is not renewed: {error}"));
+                    self.world
+                        .terminal
+                        .warn(&format!("the token file could not be renewed: {error}"));
                 }
             }
             *renewal_due = self.renewal_due_millis(token);
@@ -293,7 +298,7 @@ impl TokenFileRefresher<'_> {
         left.map_or(MAX_CHECK_INTERVAL, |left| Duration::from_millis(left).min(MAX_CHECK_INTERVAL))
     }
 
-    /// A token that lasts longer than the one there is, in the file.
+    /// Fetches a token and writes it to the file if it expires later than the old one.
     fn renew(&self, old: &Token, file: &TokenFile) -> Result<Token> {
         let broker: Broker<'_> = self.config.broker(self.world);
         let left = old.seconds_left(self.world.clock.unix_seconds()).unwrap_or(0);
@@ -301,12 +306,12 @@ impl TokenFileRefresher<'_> {
         if token.expires_at > old.expires_at {
             self.world.mask_in_ci_log(&token.secret);
             file.replace(&token.secret, self.world)?;
-            self.world.terminal.note(|| "the token file holds a new token".to_owned());
+            self.world.terminal.note(|| "wrote a new token to the token file".to_owned());
         }
         Ok(token)
     }
 
-    /// When a token is to be renewed, in Unix milliseconds; `None`: never, nobody knows when it ends.
+    /// When to renew a token, in Unix milliseconds; `None` when its expiry is unknown.
     fn renewal_due_millis(&self, token: &Token) -> Option<i64> {
         let now = self.world.clock.unix_millis();
         let left = token.expires_at?.saturating_mul(1000).saturating_sub(now);
@@ -314,8 +319,8 @@ impl TokenFileRefresher<'_> {
     }
 }
 
-/// How long a token with so many milliseconds left is good enough: until shortly before its margin, in seconds; of
-/// one that is short already, half of what is left, but not a moment.
+/// How long to wait before renewing a token, in milliseconds: until a minute before its refresh margin, or half the time
+/// left when that is short, but at least a second.
 fn renewal_delay_millis(millis_left: i64, margin_seconds: i64) -> i64 {
     let early_millis = margin_seconds.saturating_add(EARLY_RENEWAL_SECONDS).saturating_mul(1000);
     match millis_left > early_millis.saturating_mul(2) {
@@ -330,13 +335,13 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[test]
-    fn names_are_those_of_variables_that_mean_nothing_to_the_system() {
-        for good in
+    fn a_variable_name_is_valid_and_not_reserved() {
+        for valid in
             ["T", "_t", "TF_VAR_token", "GOOGLE_OAUTH_ACCESS_TOKEN", "PATHS", "GAUTH_ID_TOKEN"]
         {
-            assert_eq!(variable_name(good.as_ref()).expect("a name"), good);
+            assert_eq!(variable_name(valid.as_ref()).expect("a name"), valid);
         }
-        for bad in [
+        for invalid in [
             "",
             " ",
             "A B",
@@ -360,14 +365,14 @@ mod tests {
             "NODE_OPTIONS",
             "GIT_SSH_COMMAND",
         ] {
-            let error = variable_name(bad.as_ref()).expect_err(bad);
-            assert_eq!(error.kind(), gauth_core::error::ErrorKind::Usage, "{bad}");
-            assert!(error.hint_text().is_some(), "{bad}");
+            let error = variable_name(invalid.as_ref()).expect_err(invalid);
+            assert_eq!(error.kind(), gauth_core::error::ErrorKind::Usage, "{invalid}");
+            assert!(error.hint_text().is_some(), "{invalid}");
         }
     }
 
     #[test]
-    fn a_token_is_renewed_long_before_its_end() {
+    fn a_token_is_renewed_long_before_it_expires() {
         for (left, margin, expected) in [
             (3_600_000, 300, 3_240_000),
             (720_001, 300, 360_001),
@@ -391,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_would_win_are_taken_away() {
+    fn variables_that_take_precedence_over_the_token_are_removed() {
         let set = |value: &str| Some(Some(value.to_owned()));
         let found = changed(&["CLOUDSDK_AUTH_ACCESS_TOKEN", "GOOGLE_OAUTH_ACCESS_TOKEN"], &[]);
         assert_eq!(found.get("GOOGLE_OAUTH_ACCESS_TOKEN").cloned(), set("T"));
@@ -404,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_in_a_variable_is_not_handed_on_but_a_path_is() {
+    fn a_credential_in_a_variable_is_removed_and_a_path_is_kept() {
         let json = [("GAUTH_CREDENTIALS", "{\"type\": \"service_account\"}")];
         assert_eq!(changed(&["MINE"], &json).get("GAUTH_CREDENTIALS").cloned(), Some(None));
         let path = [("GAUTH_CREDENTIALS", "/etc/key.json")];

@@ -1,4 +1,4 @@
-//! The commands: one file each, one line each.
+//! The commands, one file or folder each.
 
 pub mod accounts;
 pub mod cache;
@@ -19,35 +19,35 @@ use crate::flags;
 use crate::output::status::ExitStatus;
 use gauth_core::world::World;
 
-/// A command: what it is called, what it says of itself, how it runs.
+/// A command: its names, help texts, flags, and the function that runs it.
 pub struct CommandSpec {
-    /// As typed.
+    /// The full name.
     pub name: &'static str,
-    /// Other names.
+    /// Alternative names.
     pub aliases: &'static [&'static str],
-    /// One line, lower case, no full stop.
+    /// The summary: one line, lower case, no full stop.
     pub about: &'static str,
-    /// Two to four lines that open `--help`.
+    /// Two to four examples, which begin the help.
     pub examples: &'static [Example],
-    /// What the manual adds, in paragraphs.
+    /// The description in the manual, in paragraphs.
     pub description: &'static str,
-    /// Under which heading the overview lists it.
+    /// The heading in the overview of commands.
     pub group: CommandGroup,
-    /// Adds the flags.
+    /// Adds the flags to a clap command.
     pub flags: fn(Command) -> Command,
-    /// Does it.
+    /// Runs the command.
     pub run: fn(ParsedArgs, &World) -> anyhow::Result<ExitStatus>,
 }
 
-/// The words behind a command, understood. Where there are none, nothing had to be built to understand them:
-/// `gauth token` alone is what most scripts call. Every command can therefore do without.
+/// The parsed arguments of a command; `None` when there are none. `gauth token` without arguments is the most frequent
+/// call, and for it no parser is built.
 pub struct ParsedArgs(pub Option<ArgMatches>);
 
 impl ParsedArgs {
-    /// The flags they stand for.
+    /// Reads the flags, which have their defaults without arguments.
     ///
     /// # Errors
-    /// When they are not what the command asked clap for.
+    /// When an argument is missing or has another type than the command declares.
     pub fn flags<F: FromArgMatches + Default>(self) -> std::result::Result<F, clap::Error> {
         match self.0 {
             Some(mut matches) => F::from_arg_matches_mut(&mut matches),
@@ -57,36 +57,36 @@ impl ParsedArgs {
 }
 
 impl CommandSpec {
-    /// The name people type: the first alias where that is shorter, or else the full name.
+    /// The first alias if it is shorter than the name, otherwise the name.
     pub fn short_name(&self) -> &'static str {
         self.aliases.first().filter(|alias| alias.len() < self.name.len()).unwrap_or(&self.name)
     }
 
-    /// All its names, the full one first.
+    /// The name and the aliases.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         [self.name].into_iter().chain(self.aliases.iter().copied())
     }
 }
 
-/// An example: the line, and what it gives.
+/// An example: the command line, and what it does.
 pub struct Example(pub &'static str, pub &'static str);
 
-/// The headings of the overview.
+/// The headings in the overview of commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommandGroup {
-    /// Tokens.
+    /// Commands that print or inspect tokens.
     Tokens,
-    /// Use.
+    /// Commands that use a token for a program.
     Use,
-    /// Sign in.
+    /// Commands that manage logins.
     SignIn,
-    /// Look.
+    /// Commands that report the state.
     Look,
-    /// More.
+    /// Other commands.
     More,
 }
 
-/// The flags that may stand before the command, because all commands that ask Google share them.
+/// The flags that may precede the command: the ones that all commands with network access share.
 pub fn shared_flags(command: Command) -> Command {
     let command = flags::CredentialFlags::augment_args(command);
     let command = flags::CacheFlags::augment_args(command);
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn no_arguments_mean_the_same_whether_they_are_parsed_or_not() {
+    fn the_default_of_every_command_equals_parsing_no_arguments() {
         assert_same_defaults::<print_access_token::PrintAccessTokenFlags>();
         assert_same_defaults::<print_identity_token::PrintIdentityTokenFlags>();
         assert_same_defaults::<exchange::ExchangeFlags>();

@@ -37,7 +37,7 @@ scopes and --self-signed. Most Google APIs accept such a token.",
     run,
 };
 
-/// What is written on the command line.
+/// The command line of `gauth print-access-token`.
 #[derive(Debug, Default, Args)]
 #[group(skip)]
 pub(super) struct PrintAccessTokenFlags {
@@ -69,14 +69,14 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     let mut token = broker.token(&*found.credential, &request)?;
     token.quota_project = config.quota_project.or(token.quota_project);
     token::print_token(&token, found.source.as_str(), format, world)?;
-    // The process ends, and the system wipes its memory: wiping the credential's text first would cost a thirtieth of
-    // the time a cached token takes.
+    // The process ends here and the system clears its memory. Clearing the credential first would take a thirtieth of the
+    // time that a cached token takes.
     std::mem::forget((found, token));
     Ok(ExitStatus::SUCCESS)
 }
 
 impl PrintAccessTokenFlags {
-    /// The groups all commands share, with the positional account among them.
+    /// The settings of the shared flags and of the positional account.
     fn overrides(&self) -> Result<Overrides> {
         let mut overrides = self.common.overrides_with(&self.token);
         overrides.account =
@@ -84,7 +84,7 @@ impl PrintAccessTokenFlags {
         Ok(overrides)
     }
 
-    /// What is wanted.
+    /// The token to request: a self-signed JWT with `--audience` or `--self-signed`.
     fn request(&self, config: &Config) -> Result<TokenRequest> {
         let access_token_request = &config.access_token_request;
         let audience = self
@@ -97,15 +97,15 @@ impl PrintAccessTokenFlags {
             (Some(audience), _)
                 if audience.chars().any(|c| c.is_whitespace() || c.is_control()) =>
             {
-                return Err(Error::usage("--audience has spaces or control characters")
+                return Err(Error::usage("--audience contains a space or a control character")
                     .hint("--audience https://pubsub.googleapis.com/"));
             }
             (Some(audience), _) => SelfSignedTarget::Audience(audience),
             (None, true) => SelfSignedTarget::Scopes(access_token_request.scopes.clone()),
         };
         if access_token_request.subject.is_some() {
-            return Err(Error::usage("a self-signed token cannot act for a user (--subject)")
-                .hint("leave --subject away, or --audience and --self-signed"));
+            return Err(Error::usage("--subject does not apply to a self-signed token")
+                .hint("remove --subject, or remove --audience and --self-signed"));
         }
         Ok(TokenRequest::SelfSignedJwt(SelfSignedRequest {
             target,

@@ -41,7 +41,7 @@ With several audiences one token a line is printed; --format json then prints a 
     run,
 };
 
-/// What is written on the command line.
+/// The command line of `gauth print-identity-token`.
 #[derive(Debug, Default, Args)]
 #[group(skip)]
 pub(super) struct PrintIdentityTokenFlags {
@@ -98,7 +98,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
 }
 
 impl PrintIdentityTokenFlags {
-    /// The groups all commands share, with the positional account among them.
+    /// The settings of the shared flags and of the positional account.
     fn overrides(&self) -> Result<Overrides> {
         let mut overrides = self.common.overrides();
         overrides.account =
@@ -110,7 +110,7 @@ impl PrintIdentityTokenFlags {
     fn requests(&self) -> Result<Vec<IdTokenRequest>> {
         let full = self.token_format.map(|format| format == MetadataTokenFormat::Full);
         if self.include_license && full != Some(true) {
-            return Err(Error::usage("--include-license asks for what only a full token has")
+            return Err(Error::usage("--include-license needs --token-format full")
                 .hint("--token-format full --include-license"));
         }
         let request = IdTokenRequest {
@@ -129,17 +129,17 @@ impl PrintIdentityTokenFlags {
     }
 }
 
-/// An audience: a URL, a client ID, or anything else that is visible.
+/// Reads an audience, such as a URL or a client ID.
 ///
 /// # Errors
-/// Usage, when it is empty, too long, or has what no claim should have.
+/// `Usage` when it is empty, too long, or contains spaces or control characters.
 pub fn parse_audience(value: &std::ffi::OsStr) -> Result<String> {
     let text = config::flag_text("--audiences", value)?;
     let hint = "--audiences https://SERVICE-HASH-REGION.a.run.app";
     if text.chars().any(|letter| letter.is_whitespace() || letter.is_control()) {
         let text = printable::redacted(&text);
         return Err(Error::usage(format!(
-            "--audiences: \"{text}\" has spaces or control characters"
+            "--audiences: \"{text}\" contains a space or a control character"
         ))
         .hint(hint));
     }

@@ -1,4 +1,4 @@
-//! `gauth sandbox`: an offline Google to try things in, around one command or until Ctrl-C.
+//! `gauth sandbox`: an offline fake Google, for one command or until Ctrl-C.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -83,7 +83,7 @@ pub(super) struct SandboxFlags {
 
 fn default_credential_parser() -> impl TypedValueParser<Value = DefaultCredential> {
     PossibleValuesParser::new(DefaultCredential::ALL.map(DefaultCredential::as_str))
-        .try_map(|name| DefaultCredential::parse(&name).ok_or("this is no credential"))
+        .try_map(|name| DefaultCredential::parse(&name).ok_or("not a credential of the sandbox"))
 }
 
 fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
@@ -118,19 +118,19 @@ fn options(flags: &SandboxFlags, world: &World) -> Result<SandboxOptions> {
     })
 }
 
-/// Runs the command; its status is ours.
+/// Runs the command in the sandbox, and returns its status.
 fn run_inside(command: &[OsString], changes: &[EnvChange<'_>], world: &World) -> ExitStatus {
     exec::run(command, changes)
         .map_or_else(|failure| report_not_started(&failure, world), ExitStatus)
 }
 
-/// Prints the variables and waits for a signal; the folder goes with the sandbox.
+/// Prints the variables and waits for a signal. The caller drops the sandbox, which removes its folder.
 fn serve(
     sandbox: &RunningSandbox,
     changes: &[EnvChange<'_>],
     world: &World,
 ) -> anyhow::Result<ExitStatus> {
-    // Caught before anyone can know that we are here.
+    // Installed before the process ID is printed, so that no signal is missed.
     let signals = TerminationSignals::catch()?;
     let folder = printable::path(sandbox.folder());
     world.terminal.info(&format!(
@@ -145,7 +145,7 @@ fn serve(
     Ok(ExitStatus(128 + signals.wait()))
 }
 
-/// The changes in the words of a shell.
+/// The changes as shell commands.
 fn shell_exports(changes: &[EnvChange<'_>]) -> String {
     let mut text = String::new();
     for (name, value) in changes {
@@ -161,9 +161,9 @@ fn shell_exports(changes: &[EnvChange<'_>]) -> String {
 }
 
 fn parse_latency(text: &str) -> Result<Duration> {
-    duration::parse(text).map_err(|what| {
+    duration::parse(text).map_err(|reason| {
         let shown = printable::text(text);
-        Error::usage(format!("--latency {shown} {what}")).hint("--latency 50ms")
+        Error::usage(format!("--latency: \"{shown}\" {reason}")).hint("--latency 50ms")
     })
 }
 
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exports_survive_a_shell() {
+    fn the_variables_are_quoted_for_a_shell() {
         let changes = [("A", Some(OsString::from("it's $x"))), ("B", None), ("C", None)];
         let text = shell_exports(&changes);
         assert!(text.starts_with("export A='it'\\''s $x'\n"), "{text}");

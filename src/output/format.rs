@@ -1,16 +1,16 @@
-//! The formats in which a token is printed.
+//! The values of `--format`.
 
-/// The formats of a token.
+/// An output format for tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OutputFormat {
-    /// The token alone.
+    /// The token and a newline.
     #[default]
     Text,
-    /// One object with everything that is known.
+    /// A JSON object with the token and its properties.
     Json,
-    /// `Authorization: Bearer TOKEN`.
+    /// The HTTP header, `Authorization: Bearer TOKEN`.
     Header,
-    /// Variables that gcloud and terraform read.
+    /// Assignments of the variables that gcloud and Terraform read.
     Env,
     /// A line for curl's `-K`.
     CurlConfig,

@@ -1,4 +1,4 @@
-//! What standard output gets: tokens in their formats, and pages of help.
+//! Tokens in every output format, help pages, error messages, and the exit status.
 
 pub mod error;
 pub mod format;

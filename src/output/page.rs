@@ -1,11 +1,11 @@
-//! A page of text within a width: paragraphs, tables, and lines that are left as they are.
+//! Lays out help pages: paragraphs, tables and plain lines, wrapped to the width of the terminal.
 
-/// A table whose first column would be wider puts those rows on lines of their own.
+/// A term that is wider than this has its meaning on the next line.
 const MAX_TERM_COLUMNS: usize = 34;
-/// Below this width there is no room for two columns.
+/// A narrower page puts every meaning on the next line.
 const MIN_TWO_COLUMN_WIDTH: usize = 60;
 
-/// Text that grows downwards.
+/// A help page; `width` is in columns.
 pub(crate) struct HelpPage {
     text: String,
     width: usize,
@@ -24,20 +24,20 @@ impl HelpPage {
         self.text
     }
 
-    /// A line as it is.
+    /// Adds a line without wrapping it.
     pub(crate) fn line(&mut self, line: &str) {
         self.text.push_str(line.trim_end());
         self.text.push('\n');
     }
 
-    /// Words, as many on a line as fit.
+    /// Adds wrapped text.
     pub(crate) fn paragraph(&mut self, text: &str) {
         for line in wrap_words(text, self.width) {
             self.line(&line);
         }
     }
 
-    /// Terms and what they mean, in two columns where there is room.
+    /// Adds terms and their meanings, in two columns where the width allows it.
     pub(crate) fn table(&mut self, rows: &[(String, String)]) {
         let wide = rows.iter().map(|(term, _)| term.chars().count());
         let wide = wide.filter(|wide| *wide <= MAX_TERM_COLUMNS).max().unwrap_or(MAX_TERM_COLUMNS);
@@ -59,7 +59,7 @@ impl HelpPage {
     }
 }
 
-/// Breaks between words; a word that is too long stands alone.
+/// Wraps text between words. A word that is longer than the width gets its own line.
 fn wrap_words(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

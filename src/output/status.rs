@@ -2,15 +2,15 @@
 
 use gauth_core::error::ErrorKind;
 
-/// What the process ends with when a command succeeds: 0, the status of the child it ran, or what it found out.
+/// The exit status of a command that ran: 0, the status of its child process, or its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExitStatus(pub u8);
 
 impl ExitStatus {
-    /// Done.
+    /// Exit status 0.
     pub const SUCCESS: ExitStatus = ExitStatus(0);
 
-    /// The status that stands for this kind, of a command that did its work and says so in its result.
+    /// The exit code of this error kind, for a command whose printed result is negative, such as an invalid token.
     pub fn from_kind(kind: ErrorKind) -> ExitStatus {
         ExitStatus(kind.exit_code())
     }

@@ -1,4 +1,4 @@
-//! How a token is printed: one function per format. One write, after everything has succeeded.
+//! Prints tokens, with one function per format. Standard output is written once, after everything succeeded.
 
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -10,7 +10,7 @@ use gauth_core::text::secret::Secret;
 use gauth_core::tokens::Token;
 use gauth_core::world::World;
 
-/// What is known of a token, for the JSON format. Unknown is `null`; keys are never renamed.
+/// A token as JSON. An unknown value is `null`; keys are never renamed.
 #[derive(Serialize)]
 struct TokenJson<'a> {
     token: &'a str,
@@ -26,18 +26,18 @@ struct TokenJson<'a> {
     cached: bool,
 }
 
-/// What an exchange gave besides its token (RFC 8693, 2.2.1).
+/// The other members of a token exchange response (RFC 8693 section 2.2.1).
 #[derive(Debug)]
 pub struct IssuedTokenDetails {
-    /// `Bearer`, or what the server calls it: `N_A` for what is no access token.
+    /// `token_type`: `Bearer`, or `N_A` for a token that is not an access token.
     pub token_type: String,
-    /// What kind of token it is, where the server says.
+    /// `issued_token_type`, a token type URI.
     pub issued_token_type: Option<String>,
-    /// A refresh token, where the server gave one.
+    /// `refresh_token`, where the server issued one.
     pub refresh_token: Option<Secret>,
 }
 
-/// The same of an exchange. A refresh token is there when the server sent one: it may have made the old one void.
+/// An exchanged token as JSON. A new refresh token is included, because the server may have revoked the old one.
 #[derive(Serialize)]
 struct IssuedTokenJson<'a> {
     #[serde(flatten)]
@@ -47,7 +47,7 @@ struct IssuedTokenJson<'a> {
     refresh_token: Option<&'a str>,
 }
 
-/// Prints a token found in `source`.
+/// Prints an access token; `source` is where its credential was found.
 ///
 /// # Errors
 /// When standard output cannot be written.
@@ -63,7 +63,7 @@ pub fn print_token(token: &Token, source: &str, format: OutputFormat, world: &Wo
     world.streams.write_result(render.as_bytes())
 }
 
-/// Prints ID tokens found in `source`: one a line, or as JSON one object, or a list of them.
+/// Prints ID tokens, one per line; as JSON, one object or a list of objects.
 ///
 /// # Errors
 /// When standard output cannot be written.
@@ -98,16 +98,16 @@ pub fn print_id_tokens(
     world.streams.write_result(render.as_bytes())
 }
 
-/// Whether a format has room for more than one token.
+/// Checks that a format can hold more than one token.
 ///
 /// # Errors
-/// Usage, when it has not.
+/// `Usage` when it cannot.
 pub fn check_allows_several(format: OutputFormat) -> Result<()> {
     match format {
         OutputFormat::Text | OutputFormat::Json => Ok(()),
         OutputFormat::Header | OutputFormat::Env | OutputFormat::CurlConfig => {
-            Err(Error::usage("several audiences go into text and json only")
-                .hint("--format json, or one audience at a time"))
+            Err(Error::usage("--format: several audiences can be printed only as text or json")
+                .hint("use --format json, or name one audience"))
         }
     }
 }
@@ -116,10 +116,10 @@ fn id_token_env(token: &Token) -> Zeroizing<String> {
     Zeroizing::new(format!("GAUTH_ID_TOKEN={}\n", shell_word(token.secret.expose()).as_str()))
 }
 
-/// Prints a token that was exchanged for another.
+/// Prints an exchanged token.
 ///
 /// # Errors
-/// Unsupported for a format with `Bearer` in it when the token is no bearer token; and when standard output cannot
+/// `Unsupported` for a format other than text and json when the token is not a bearer token; when standard output cannot
 /// be written.
 pub fn print_issued_token(
     token: &Token,
@@ -132,8 +132,9 @@ pub fn print_issued_token(
         OutputFormat::Text => render_text(token),
         _ if !details.token_type.eq_ignore_ascii_case("bearer") => {
             let kind = &details.token_type;
-            let message = format!("the token is of type {kind}, which is not sent behind Bearer");
-            return Err(Error::unsupported(message).hint("--format text, or --format json"));
+            let message =
+                format!("the token is of type {kind}, and this --format is for bearer tokens");
+            return Err(Error::unsupported(message).hint("use --format text or --format json"));
         }
         OutputFormat::Header => render_header(token),
         OutputFormat::Env => render_env(token),
@@ -150,12 +151,12 @@ fn render_text(token: &Token) -> Zeroizing<String> {
     Zeroizing::new(format!("{}\n", token.secret.expose()))
 }
 
-/// The line of HTTP that carries it.
+/// The HTTP header with the token, and a newline.
 pub fn render_header(token: &Token) -> Zeroizing<String> {
     Zeroizing::new(format!("Authorization: Bearer {}\n", token.secret.expose()))
 }
 
-/// A token is visible ASCII, but a shell that reads these lines takes `'` and `$` for its own.
+/// The variables with the token, quoted for a shell.
 fn render_env(token: &Token) -> Zeroizing<String> {
     let value = shell_word(token.secret.expose());
     let value = value.as_str();
@@ -164,7 +165,7 @@ fn render_env(token: &Token) -> Zeroizing<String> {
     ))
 }
 
-/// Quoted where it has to be; the characters of Google's tokens need no quotes.
+/// Quotes a value for a shell where necessary. Google's tokens need no quotes.
 fn shell_word(value: &str) -> Zeroizing<String> {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "._-/+=~:@%".contains(letter);
     Zeroizing::new(match value.chars().all(plain) {
@@ -183,7 +184,7 @@ fn render_json(token: &Token, source: &str, now: i64) -> Zeroizing<String> {
 }
 
 fn render_issued_json(token: &Token, details: &IssuedTokenDetails, now: i64) -> Zeroizing<String> {
-    // However it is spelt, it means the same.
+    // The value is case-insensitive (RFC 6749 section 5.1).
     let bearer = details.token_type.eq_ignore_ascii_case("bearer");
     pretty_json(&IssuedTokenJson {
         token: token_json(
@@ -230,7 +231,7 @@ mod tests {
     use gauth_core::text::secret::Secret;
 
     #[test]
-    fn every_format_quotes_what_its_reader_would_misread() {
+    fn every_format_escapes_special_characters() {
         let token = Token::new(Secret::new("a'b\"c\\d$e"), "access_token", None);
         assert_eq!(render_text(&token).as_str(), "a'b\"c\\d$e\n");
         assert_eq!(render_header(&token).as_str(), "Authorization: Bearer a'b\"c\\d$e\n");

@@ -206,7 +206,7 @@ fn the_file_of_options_is_not_read() {
     std::fs::write(stage.home.path().join(".curlrc"), rc).unwrap();
     echoed_request(&run_curl(&stage, "gauth curl -s $U/api/x"));
     let ended = run_curl(&stage, "gauth curl --verbose -s $U/api/x");
-    assert!(ended.stderr.contains("gauth: ~/.curlrc is not read"), "{ended:?}");
+    assert!(ended.stderr.contains("gauth: curl does not read ~/.curlrc"), "{ended:?}");
     assert!(asked.try_recv().is_err());
 }
 
@@ -307,7 +307,7 @@ fn a_token_that_is_refused_is_no_longer_cached() {
     assert_eq!((first.exit_code, first.stderr.lines().count()), (22, 1), "{first:?}");
     let second = run_curl(&stage, "gauth curl -sSf $U/api/x");
     let (_, ours) = second.stderr.split_once('\n').unwrap();
-    let said = "gauth: warning: the server answered 401, the cached token is dropped\ntry: the same again, with a new token\n";
+    let said = "gauth: warning: the server answered 401, so the cached token was removed\ntry: run the command again, with a new token\n";
     assert_eq!((second.exit_code, ours), (22, said), "{second:?}");
     assert_eq!(stage.sandbox.request_count("api"), 2, "nothing is sent twice");
     echoed_request(&run_curl(&stage, "gauth curl -sf $U/api/x"));

@@ -92,16 +92,16 @@ fn invalid_arguments_are_refused_before_anything_is_requested_or_run() {
         ("--", 2, "no command"),
         ("-- ''", 2, "an empty word"),
         ("true", 2, "a word too many"),
-        ("--audiences x -- TOUCH", 2, "--audiences is for ID tokens"),
+        ("--audiences x -- TOUCH", 2, "--audiences applies to ID tokens"),
         ("--id-token --audiences '' -- TOUCH", 2, "--audiences is empty"),
-        ("--id-token --audiences 'a b' -- TOUCH", 2, "has spaces"),
+        ("--id-token --audiences 'a b' -- TOUCH", 2, "contains a space"),
         ("--id-token --audiences x --scopes email -- TOUCH", 2, "--scopes and --id-token"),
         ("--id-token --audiences x --lifetime 10m -- TOUCH", 2, "--lifetime and --id-token"),
         ("--env '' -- TOUCH", 2, "--env is empty"),
         ("--env 1A -- TOUCH", 2, "letters, digits"),
         ("--env A=B -- TOUCH", 2, "letters, digits"),
-        ("--env PATH -- TOUCH", 2, "the system needs"),
-        ("--env ld_preload -- TOUCH", 2, "the system needs"),
+        ("--env PATH -- TOUCH", 2, "has a meaning for the system"),
+        ("--env ld_preload -- TOUCH", 2, "has a meaning for the system"),
         ("--env $'A\\xff' -- TOUCH", 2, "not valid UTF-8"),
         ("--token-file /tmp/token -- TOUCH", 9, "everybody may write"),
         ("--token-file / -- TOUCH", 2, "names no file"),
@@ -359,7 +359,7 @@ fn a_renewal_that_fails_is_said_and_tried_again() {
     let ended = run_shell(&stage, script);
     assert_eq!(ended.exit_code, 0, "{ended:?}");
     assert!(
-        ended.stderr.starts_with("gauth: warning: the token file is not renewed: "),
+        ended.stderr.starts_with("gauth: warning: the token file could not be renewed: "),
         "{ended:?}"
     );
     let mut tokens: Vec<&str> = ended.stdout.lines().collect();

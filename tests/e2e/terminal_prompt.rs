@@ -117,7 +117,7 @@ fn what_is_pasted_at_the_prompt_is_not_shown_and_read_whole() {
     assert!(text.contains("subject   the-one\n"), "{text}");
     assert!(terminal.is_echoing(), "the terminal is as it was");
     let showed = terminal.output_so_far();
-    assert!(showed.starts_with("the token (not shown): "), "{showed:?}");
+    assert!(showed.starts_with("token (not shown): "), "{showed:?}");
     assert!(!token.split('.').any(|piece| showed.contains(piece)), "{showed:?}");
 }
 
@@ -149,7 +149,7 @@ fn an_aborted_prompt_restores_the_terminal() {
     let mut child = terminal.spawn_inspect_prompt(&stage);
     terminal.user_side.write_all(b"\n").unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(2));
-    terminal.wait_for_output("gauth: what was typed is empty");
+    terminal.wait_for_output("gauth: the typed text is empty");
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn no_prompt_in_ci() {
     let status = command.status().unwrap();
     assert_eq!(status.code(), Some(2));
     let showed = terminal.output_so_far();
-    assert!(showed.contains("nobody is there to be asked") && terminal.is_echoing(), "{showed}");
+    assert!(showed.contains("there is no terminal to prompt at") && terminal.is_echoing(), "{showed}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod accounts;
 mod architecture;
 mod cache;
 mod ci_federation;
+mod command_lines;
 mod discovery;
 mod exchange;
 mod fuzz_corpus;

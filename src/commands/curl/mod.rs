@@ -1,15 +1,23 @@
 //! `gauth curl`: the real curl, with a token that only the right hosts get.
 
-pub mod request;
+mod arguments;
+mod destination;
+mod dry_run;
+mod options;
+pub(crate) mod separator;
+mod stderr_filter;
+#[cfg(test)]
+mod tests;
 
 use std::ffi::OsString;
 
 use clap::{Args, Command};
 use zeroize::Zeroizing;
 
-use crate::commands::curl::request::{
-    CurlInvocation, CurlTokenKind, DestinationPolicy, QUOTA_PROJECT_HEADER, StderrFilter,
-};
+use crate::commands::curl::arguments::{CurlInvocation, RequestGroup, parse_args};
+use crate::commands::curl::destination::{CurlTokenKind, DestinationPolicy, choose_token_kind};
+use crate::commands::curl::dry_run::{QUOTA_PROJECT_HEADER, dry_run};
+use crate::commands::curl::stderr_filter::StderrFilter;
 use crate::commands::print_identity_token::parse_audience;
 use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::flags::{CommonFlags, TokenFlags};
@@ -54,7 +62,7 @@ says 401 and curl tells (-f without -s, -v), the cached token is dropped; nothin
     run,
 };
 
-/// What is written on the command line.
+/// The command line of `gauth curl`.
 #[derive(Debug, Default, Args)]
 #[group(skip)]
 pub(super) struct CurlFlags {
@@ -76,7 +84,7 @@ pub(super) struct CurlFlags {
     common: CommonFlags,
 }
 
-/// Letters are curl's.
+/// Adds the flags without their letters: `-v` and the like belong to curl.
 fn add_flags(command: Command) -> Command {
     let command = CurlFlags::augment_args(command)
         .mut_arg("allow_host", |arg| arg.hide(false))
@@ -88,66 +96,68 @@ fn add_flags(command: Command) -> Command {
 
 fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     let flags: CurlFlags = args.flags()?;
-    let settings = Config::resolve(&flags.overrides(), world)?;
-    let call = request::parse_args(&flags.curl)?;
-    let hosts: Vec<_> = call.destinations().collect();
+    let config = Config::resolve(&flags.overrides(), world)?;
+    let invocation = parse_args(&flags.curl)?;
+    let hosts: Vec<_> = invocation.destinations().collect();
     if hosts.is_empty() && flags.dry_run {
-        return Err(Error::usage("no URL is named").hint("gauth curl --dry-run URL").into());
+        return Err(Error::usage("--dry-run: the command line contains no URL")
+            .hint("gauth curl --dry-run URL")
+            .into());
     }
     if hosts.is_empty() {
-        // Help, the version, or an error of curl's: no token is needed.
-        return run_curl(&flags.curl, &call, Vec::new(), world).map(|(status, _)| status);
+        // curl prints its help, its version or an error, and needs no token.
+        return run_curl(&flags.curl, &invocation, Vec::new(), world).map(|(status, _)| status);
     }
     let requested_audience = flags.audience.as_deref().map(parse_audience).transpose()?;
-    let token_kind = request::choose_token_kind(&hosts, requested_audience, flags.id_token)?;
-    flags.check_combination(&token_kind, &call, &settings)?;
+    let token_kind = choose_token_kind(&hosts, requested_audience, flags.id_token)?;
+    flags.check_combination(&token_kind, &invocation, &config)?;
     let request = match &token_kind {
         CurlTokenKind::AccessToken => {
-            TokenRequest::AccessToken(settings.access_token_request.clone())
+            TokenRequest::AccessToken(config.access_token_request.clone())
         }
         CurlTokenKind::IdToken(audience) => TokenRequest::IdToken(IdTokenRequest {
             audience: Some(audience.clone()),
             ..IdTokenRequest::default()
         }),
     };
-    let broker = settings.broker(world);
+    let broker = config.broker(world);
     let found = discovery::credential(&Discovery {
-        config: &settings,
+        config: &config,
         broker: &broker,
         allow_network: true,
     })?;
     let credential: &dyn Credential = &*found.credential;
-    check_destinations(&settings, credential, &token_kind, &call)?;
+    check_destinations(&config, credential, &token_kind, &invocation)?;
     let mut token = broker.token(credential, &request)?;
     token.quota_project = match token_kind {
-        CurlTokenKind::AccessToken => settings.quota_project.or(token.quota_project),
+        CurlTokenKind::AccessToken => config.quota_project.or(token.quota_project),
         CurlTokenKind::IdToken(_) => None,
     };
     if flags.dry_run {
-        let text = request::dry_run(&call, &token_kind, &token, broker.now());
+        let text = dry_run(&invocation, &token_kind, &token, broker.now());
         world.streams.write_result(text.as_bytes())?;
         return Ok(ExitStatus::SUCCESS);
     }
     note_curlrc(world);
-    let headers = header_contents(&call, &token)?;
-    let (status, unauthorized) = run_curl(&flags.curl, &call, headers, world)?;
-    // A token that was made just now would be no better the next time.
+    let headers = header_contents(&invocation, &token)?;
+    let (status, unauthorized) = run_curl(&flags.curl, &invocation, headers, world)?;
+    // A token that was fetched for this run would be refused again.
     if unauthorized && token.from_cache {
         broker.remove_cached_token(credential, &request);
         world.terminal.warn(
-            "the server answered 401, the cached token is dropped\ntry: the same again, with a new token",
+            "the server answered 401, so the cached token was removed\ntry: run the command again, with a new token",
         );
     }
     Ok(status)
 }
 
 impl CurlFlags {
-    /// Whether they go together with each other and with curl's.
+    /// Refuses flags that contradict each other or the arguments of curl.
     fn check_combination(
         &self,
         token_kind: &CurlTokenKind,
-        call: &CurlInvocation,
-        settings: &Config,
+        invocation: &CurlInvocation,
+        config: &Config,
     ) -> Result<()> {
         let token = &self.token;
         let access_token_flags = [
@@ -161,15 +171,15 @@ impl CurlFlags {
             (token_kind, access_token_flags.iter().find(|flag| flag.0))
         {
             return Err(Error::usage(format!(
-                "{flag} is for access tokens, and an ID token is sent"
+                "{flag} applies to access tokens, and this command sends an ID token"
             ))
-            .hint(format!("leave {flag} away")));
+            .hint(format!("remove {flag}")));
         }
         let credential_on_stdin =
-            settings.credentials.as_ref().is_some_and(|chosen| chosen.value == "-");
-        match credential_on_stdin && call.reads_stdin {
-            true => Err(Error::usage("the credential and curl would both read standard input")
-                .hint("--credentials FILE, or a file behind the @ of curl's")),
+            config.credentials.as_ref().is_some_and(|credentials| credentials.value == "-");
+        match credential_on_stdin && invocation.reads_stdin {
+            true => Err(Error::usage("--credentials - and curl would both read standard input")
+                .hint("use --credentials FILE, or give curl a file, as in -d @FILE")),
             false => Ok(()),
         }
     }
@@ -179,17 +189,18 @@ impl CurlFlags {
     }
 }
 
-/// Checks the hosts. What the credential says of itself is looked up only where it decides.
+/// Checks that every host may receive the token. Loads account and universe of the credential, which can take a request,
+/// only when the hosts need them.
 fn check_destinations(
-    settings: &Config,
+    config: &Config,
     credential: &dyn Credential,
     token_kind: &CurlTokenKind,
-    call: &CurlInvocation,
+    invocation: &CurlInvocation,
 ) -> Result<()> {
-    let hosts: Vec<_> = call.destinations().collect();
+    let hosts: Vec<_> = invocation.destinations().collect();
     let rules = DestinationPolicy {
-        allowed: &settings.allowed_hosts,
-        universe: settings.universe_domain.as_deref(),
+        allowed: &config.allowed_hosts,
+        universe: config.universe_domain.as_deref(),
         account: None,
     };
     if rules.check(token_kind, &hosts).is_ok() {
@@ -201,14 +212,14 @@ fn check_destinations(
         .check(token_kind, &hosts)
 }
 
-/// The headers of each group, as curl reads them from a file.
-fn header_contents(call: &CurlInvocation, token: &Token) -> Result<Vec<Zeroizing<Vec<u8>>>> {
+/// The headers of each group, as curl reads them from `-H @FILE`.
+fn header_contents(invocation: &CurlInvocation, token: &Token) -> Result<Vec<Zeroizing<Vec<u8>>>> {
     let project = token.quota_project.as_deref();
     if project.is_some_and(|project| project.chars().any(char::is_control)) {
-        return Err(Error::usage("the quota project has a control character")
+        return Err(Error::usage("the quota project contains a control character")
             .hint("--quota-project PROJECT"));
     }
-    let group_headers = |group: &request::RequestGroup| {
+    let group_headers = |group: &RequestGroup| {
         let project = project.filter(|_| !group.has_header(QUOTA_PROJECT_HEADER));
         let project = project.map(|project| format!("{QUOTA_PROJECT_HEADER}: {project}\n"));
         let authorization = token::render_header(token);
@@ -216,55 +227,59 @@ fn header_contents(call: &CurlInvocation, token: &Token) -> Result<Vec<Zeroizing
             [&authorization, project.as_deref().unwrap_or_default()].concat().into_bytes(),
         )
     };
-    Ok(call.groups.iter().map(group_headers).collect())
+    Ok(invocation.groups.iter().map(group_headers).collect())
 }
 
-/// Runs curl, and says whether a server said 401.
+/// Runs curl. Returns its status, and whether a server answered 401.
 fn run_curl(
     args: &[OsString],
-    call: &CurlInvocation,
+    invocation: &CurlInvocation,
     headers: Vec<Zeroizing<Vec<u8>>>,
     world: &World,
 ) -> anyhow::Result<(ExitStatus, bool)> {
     let header_files: Vec<InheritedPipe> =
         headers.into_iter().map(InheritedPipe::new).collect::<Result<_>>()?;
-    let args = with_headers(args, call, &header_files);
+    let args = with_headers(args, invocation, &header_files);
     let mut filter = StderrFilter::default();
     let mut listener = |piece: &[u8]| {
         let filtered = if piece.is_empty() { filter.finish() } else { filter.push(piece) };
         world.terminal.write_raw(&filtered);
     };
-    // Without a reason to stay, gauth becomes curl: streams, signals and status are its own.
-    let ended = match !header_files.is_empty() && (call.verbose || call.fails_on_http_error) {
+    // gauth stays only to filter standard error; otherwise curl replaces the process.
+    let status = match !header_files.is_empty()
+        && (invocation.verbose || invocation.fails_on_http_error)
+    {
         true => exec::run_with_pipes(
             &args,
-            &environment_changes(call),
+            &environment_changes(invocation),
             header_files,
             Some(&mut listener),
         ),
-        false => exec::replace_process_with_pipes(&args, &environment_changes(call), header_files),
+        false => {
+            exec::replace_process_with_pipes(&args, &environment_changes(invocation), header_files)
+        }
     };
-    let status = ended.map(ExitStatus).unwrap_or_else(|mut failure| {
+    let status = status.map(ExitStatus).unwrap_or_else(|mut failure| {
         if failure.status == 127 {
             failure.error =
-                failure.error.hint("apt install curl, or your system's package of that name");
+                failure.error.hint("apt install curl, or the package of that name on your system");
         }
         report_not_started(&failure, world)
     });
     Ok((status, filter.saw_unauthorized))
 }
 
-/// curl's words, with our headers at the head of each group. `-q` is obeyed only as the first: .curlrc may say what
-/// we refuse.
+/// Inserts the header file at the start of each group. `-q`, which curl obeys only as its first argument, ignores .curlrc,
+/// which could hold options that gauth refuses.
 fn with_headers(
     args: &[OsString],
-    call: &CurlInvocation,
+    invocation: &CurlInvocation,
     header_files: &[InheritedPipe],
 ) -> Vec<OsString> {
     let mut all: Vec<OsString> = vec!["curl".into(), "-q".into()];
     let mut rest = args;
     let mut consumed = 0;
-    for (group, header_file) in call.groups.iter().zip(header_files) {
+    for (group, header_file) in invocation.groups.iter().zip(header_files) {
         let (before, behind) = rest.split_at(group.first_arg - consumed);
         all.extend_from_slice(before);
         all.extend(["-H".into(), format!("@{}", header_file.path()).into()]);
@@ -274,12 +289,12 @@ fn with_headers(
     all
 }
 
-/// curl needs no credential of ours. And a proxy would see what goes without TLS, which stays on this machine.
-fn environment_changes(call: &CurlInvocation) -> Vec<EnvChange<'static>> {
+/// Removes gauth's credentials, and the proxy where a URL has the scheme `http`: the proxy would see the token.
+fn environment_changes(invocation: &CurlInvocation) -> Vec<EnvChange<'static>> {
     let secret =
         [env::GAUTH_CREDENTIALS, env::CLOUDSDK_AUTH_ACCESS_TOKEN, env::GOOGLE_OAUTH_ACCESS_TOKEN];
     let proxies =
-        ["http_proxy", "all_proxy", "ALL_PROXY"].iter().filter(|_| call.uses_plain_http());
+        ["http_proxy", "all_proxy", "ALL_PROXY"].iter().filter(|_| invocation.uses_plain_http());
     let names = secret.iter().map(|variable| &variable.name).chain(proxies);
     names.map(|name| (*name, None)).collect()
 }
@@ -288,8 +303,9 @@ fn note_curlrc(world: &World) {
     world.terminal.note(|| {
         let home = world.folders.home.as_ref().map(|home| home.join(".curlrc"));
         match home.is_some_and(|file| file.exists()) {
-            true => "~/.curlrc is not read: it may lead the token elsewhere".to_owned(),
-            false => "curl runs without .curlrc".to_owned(),
+            true => "curl does not read ~/.curlrc, which could send the token to another host"
+                .to_owned(),
+            false => "curl runs with -q, without .curlrc".to_owned(),
         }
     });
 }

@@ -1,9 +1,9 @@
-//! Which client asks for the exchange, and how it proves that.
+//! The OAuth client of an exchange and how it authenticates (RFC 6749 section 2.3).
 
 use std::path::PathBuf;
 
 use crate::commands::exchange::flags;
-use crate::commands::exchange::hidden::SecretRef;
+use crate::commands::exchange::secret_ref::SecretRef;
 use gauth_core::config;
 use gauth_core::error::{Error, Result};
 use gauth_core::net::message::ClientCertificate;
@@ -11,27 +11,27 @@ use gauth_core::oauth::client_authentication::{ClientAuthentication, ClientCrede
 use gauth_core::text::secret::Secret;
 use gauth_core::world::World;
 
-/// The client, its secret still where it is.
+/// The OAuth client, whose secret is not read yet.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct ExchangeClient {
     pub id: Option<String>,
     pub secret: Option<SecretRef>,
     pub authentication: ClientAuthentication,
-    /// Shown in TLS.
+    /// The certificate for mutual TLS (RFC 8705).
     pub certificate: Option<ClientCertificate>,
 }
 
 impl ExchangeClient {
-    /// Reads the flags.
+    /// Reads the client flags.
     ///
     /// # Errors
-    /// Usage, where they do not go together.
+    /// `Usage` for flags that contradict each other or miss another flag.
     pub(super) fn from_flags(flags: &flags::ClientFlags) -> Result<ExchangeClient> {
         let id = flags.client_id.as_deref().map(|id| config::flag_text("--client-id", id));
         let id = id.transpose()?;
         if id.as_ref().is_some_and(|id| id.chars().any(char::is_control)) {
             return Err(
-                Error::usage("--client-id has a control character").hint(CLIENT_FLAGS_EXAMPLE)
+                Error::usage("--client-id contains a control character").hint(CLIENT_FLAGS_EXAMPLE)
             );
         }
         let secret = flags.client_secret.as_deref();
@@ -45,38 +45,41 @@ impl ExchangeClient {
         });
         if id.is_none() && (secret.is_some() || flags.client_auth.is_some_and(requires_client_id)) {
             let flag = if secret.is_some() { "--client-secret" } else { "--client-auth" };
-            return Err(Error::usage(format!("{flag} is given without --client-id"))
-                .hint(CLIENT_FLAGS_EXAMPLE));
+            return Err(
+                Error::usage(format!("{flag} needs --client-id")).hint(CLIENT_FLAGS_EXAMPLE)
+            );
         }
         if authentication == ClientAuthentication::ClientSecretBasic
             && id.as_ref().is_some_and(|id| id.contains(':'))
         {
-            return Err(Error::usage("--client-id has a colon, which basic cannot carry")
-                .hint("--client-auth body"));
+            return Err(Error::usage(
+                "--client-id contains a colon, which HTTP Basic does not allow",
+            )
+            .hint("use --client-auth body"));
         }
-        let wrong = |message: &str, hint: &str| Err(Error::usage(message).hint(hint));
+        let usage = |message: &str, hint: &str| Err(Error::usage(message).hint(hint));
         match (authentication, &secret, &certificate) {
             (ClientAuthentication::ClientSecretPost, None, _) => {
-                wrong("--client-auth body is given without --client-secret", CLIENT_FLAGS_EXAMPLE)
+                usage("--client-auth body needs --client-secret", CLIENT_FLAGS_EXAMPLE)
             }
             (ClientAuthentication::None | ClientAuthentication::TlsClientAuth, Some(_), _) => {
-                wrong(
-                    "--client-secret is given, but --client-auth has no use for it",
-                    "--client-auth basic or --client-auth body, or leave --client-secret away",
+                usage(
+                    "--client-auth none and --client-auth certificate do not use --client-secret",
+                    "use --client-auth basic or body, or remove --client-secret",
                 )
             }
-            (ClientAuthentication::TlsClientAuth, _, None) => wrong(
-                "--client-auth certificate is given without --client-certificate",
+            (ClientAuthentication::TlsClientAuth, _, None) => usage(
+                "--client-auth certificate needs --client-certificate",
                 "--client-certificate cert.pem --client-key key.pem",
             ),
             _ => Ok(ExchangeClient { id, secret, authentication, certificate }),
         }
     }
 
-    /// The secret, read; a client of HTTP Basic that has none has an empty one.
+    /// Reads the client secret, which is empty where no flag names one.
     ///
     /// # Errors
-    /// When it is not where it should be.
+    /// When it is missing or malformed.
     pub(super) fn read_secret(&self, world: &World) -> Result<Secret> {
         match &self.secret {
             Some(secret_ref) => secret_ref.read(world),
@@ -84,7 +87,7 @@ impl ExchangeClient {
         }
     }
 
-    /// As a request to Google, or to somebody else, carries it.
+    /// The client for a request. Google's token endpoint does not decode the form encoding of HTTP Basic.
     pub(super) fn credentials<'a>(
         &'a self,
         secret: &'a Secret,
@@ -102,7 +105,7 @@ impl ExchangeClient {
 
 const CLIENT_FLAGS_EXAMPLE: &str = "--client-id ID --client-secret @FILE";
 
-/// A certificate may stand for the client without a name.
+/// Whether this method needs a client ID. With a certificate the client may have none.
 fn requires_client_id(method: ClientAuthentication) -> bool {
     matches!(
         method,
@@ -136,10 +139,10 @@ mod tests {
         method: Option<ClientAuthentication>,
         certificate: bool,
     ) -> Result<ExchangeClient> {
-        let given = |text: &str| Some(text).filter(|text| !text.is_empty()).map(Into::into);
+        let optional = |text: &str| Some(text).filter(|text| !text.is_empty()).map(Into::into);
         ExchangeClient::from_flags(&flags::ClientFlags {
-            client_id: given(id),
-            client_secret: given(secret),
+            client_id: optional(id),
+            client_secret: optional(secret),
             client_auth: method,
             client_certificate: certificate.then(|| "c.pem".into()),
             client_key: certificate.then(|| "k.pem".into()),
@@ -194,40 +197,40 @@ mod tests {
     #[test]
     fn conflicting_client_flags_are_named_in_the_error() {
         for (id, secret, method, certificate, message) in [
-            ("", "@s", None, false, "--client-secret is given without --client-id"),
+            ("", "@s", None, false, "--client-secret needs --client-id"),
             (
                 "",
                 "",
                 Some(ClientAuthentication::ClientSecretBasic),
                 false,
-                "--client-auth is given without --client-id",
+                "--client-auth needs --client-id",
             ),
             (
                 "",
                 "",
                 Some(ClientAuthentication::ClientSecretPost),
                 false,
-                "--client-auth is given without --client-id",
+                "--client-auth needs --client-id",
             ),
+            ("c", "", Some(ClientAuthentication::ClientSecretPost), false, "needs --client-secret"),
+            ("c", "@s", Some(ClientAuthentication::None), false, "do not use --client-secret"),
             (
                 "c",
-                "",
-                Some(ClientAuthentication::ClientSecretPost),
-                false,
-                "without --client-secret",
+                "@s",
+                Some(ClientAuthentication::TlsClientAuth),
+                true,
+                "do not use --client-secret",
             ),
-            ("c", "@s", Some(ClientAuthentication::None), false, "has no use for it"),
-            ("c", "@s", Some(ClientAuthentication::TlsClientAuth), true, "has no use for it"),
             (
                 "c",
                 "",
                 Some(ClientAuthentication::TlsClientAuth),
                 false,
-                "without --client-certificate",
+                "needs --client-certificate",
             ),
-            ("c:d", "@s", None, false, "--client-id has a colon"),
-            ("c\n", "@s", None, false, "--client-id has a control character"),
-            ("c", "hunter2", None, false, "--client-secret is given as a value"),
+            ("c:d", "@s", None, false, "--client-id contains a colon"),
+            ("c\n", "@s", None, false, "--client-id contains a control character"),
+            ("c", "hunter2", None, false, "--client-secret takes the location of a secret"),
         ] {
             let error = client(id, secret, method, certificate).expect_err(message);
             assert!(error.message().contains(message), "{error}");

@@ -1,4 +1,4 @@
-//! What `gauth exchange` is told on the command line, as it is written there.
+//! The flags of `gauth exchange`.
 
 use std::ffi::OsString;
 
@@ -9,7 +9,7 @@ use crate::flags::{CommonFlags, OutputFlags};
 use gauth_core::config::Overrides;
 use gauth_core::oauth::client_authentication::ClientAuthentication;
 
-/// The flags of the command.
+/// The command line of `gauth exchange`.
 #[derive(Debug, Default, Args)]
 #[group(skip)]
 pub(in crate::commands) struct ExchangeFlags {
@@ -114,8 +114,8 @@ fn client_auth_parser() -> impl TypedValueParser<Value = ClientAuthentication> {
 }
 
 impl ExchangeFlags {
-    /// The groups that all commands share. A subject token that is named is the exchange's own, unless a provider
-    /// is named for it.
+    /// The settings of the shared flags. Without `--workload-identity-provider`, the subject token flags name the token to
+    /// exchange and say nothing about the credential.
     pub(super) fn overrides(&self) -> Overrides {
         let mut overrides = self.common.overrides();
         if overrides.workload_identity_provider.is_none() {

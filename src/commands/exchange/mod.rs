@@ -1,10 +1,10 @@
-//! `gauth exchange`: one token for another (RFC 8693), with every parameter, and the refresh grant.
+//! `gauth exchange`: OAuth 2.0 token exchange (RFC 8693) with every parameter, and refresh requests.
 
 mod client;
+mod custom_header;
 mod flags;
-mod header;
-mod hidden;
 mod plan;
+mod secret_ref;
 mod send;
 
 use std::rc::Rc;
@@ -30,7 +30,7 @@ pub(super) use crate::commands::exchange::flags::ExchangeFlags;
 use crate::commands::exchange::plan::ExchangePlan;
 use crate::commands::exchange::send::ExchangeResult;
 
-/// What an exchange is called in the output, as kind and as source.
+/// The value of `kind` and `source` in the output.
 const EXCHANGE_KIND: &str = "exchange";
 
 /// The command.
@@ -83,43 +83,43 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     let flags: ExchangeFlags = args.flags()?;
     let plan = ExchangePlan::from_flags(&flags)?;
     let format = flags.output.format.unwrap_or_default();
-    let mut settings = Config::resolve(&flags.overrides(), world)?;
-    // The flag is about what is exchanged; a variable is about the credential that may be exchanged.
-    let chain = settings.impersonation_chain.take_if(|chain| chain.origin.starts_with("--"));
+    let mut config = Config::resolve(&flags.overrides(), world)?;
+    // The flag applies to the exchanged token; a variable or setting applies to the credential of --subject-credentials.
+    let chain = config.impersonation_chain.take_if(|chain| chain.origin.starts_with("--"));
     if chain.is_some() {
-        // Known before a token that can be used once is used.
-        impersonated::check_lifetime(settings.access_token_request.lifetime)?;
+        // Checked before the request, which may use up a token that is valid once.
+        impersonated::check_lifetime(config.access_token_request.lifetime)?;
     }
-    let broker = settings.broker(world);
-    let exchanged = send::execute(&plan, &settings, chain.is_some(), &broker)?;
-    let has_new_refresh_token = exchanged.has_new_refresh_token;
-    let printed = print(exchanged, chain, &settings, &broker, format);
-    // One that is not printed is lost, and the one that was sent may be void.
+    let broker = config.broker(world);
+    let result = send::execute(&plan, &config, chain.is_some(), &broker)?;
+    let has_new_refresh_token = result.has_new_refresh_token;
+    let printed = print(result, chain, &config, &broker, format);
+    // A new refresh token that is not printed is lost, and the server may have revoked the old one.
     if has_new_refresh_token && (format != OutputFormat::Json || printed.is_err()) {
-        world.terminal.warn(
-            "the server gave a new refresh token, which is not printed; only --format json prints it",
-        );
+        world
+            .terminal
+            .warn("the server issued a new refresh token, which only --format json prints");
     }
     printed?;
     Ok(ExitStatus::SUCCESS)
 }
 
 fn print(
-    exchanged: ExchangeResult,
+    result: ExchangeResult,
     chain: Option<Sourced<Vec<String>>>,
-    settings: &Config,
+    config: &Config,
     broker: &Broker<'_>,
     format: OutputFormat,
 ) -> Result<()> {
     let (mut token, issued) = match chain {
-        None => token_from_response(exchanged),
-        Some(chain) => impersonated_token(exchanged, &chain.value, settings, broker)?,
+        None => token_from_response(result),
+        Some(chain) => impersonated_token(result, &chain.value, config, broker)?,
     };
-    token.quota_project = settings.quota_project.clone().or(token.quota_project);
+    token.quota_project = config.quota_project.clone().or(token.quota_project);
     token::print_issued_token(&broker.require_min_ttl(token)?, &issued, format, broker.world)
 }
 
-fn token_from_response(exchanged: ExchangeResult) -> (Token, IssuedTokenDetails) {
+fn token_from_response(result: ExchangeResult) -> (Token, IssuedTokenDetails) {
     let TokenResponse {
         access_token,
         expires_at,
@@ -128,28 +128,28 @@ fn token_from_response(exchanged: ExchangeResult) -> (Token, IssuedTokenDetails)
         token_type,
         issued_token_type,
         ..
-    } = exchanged.token_response;
+    } = result.token_response;
     let mut token = Token::new(access_token, EXCHANGE_KIND, expires_at);
     token.scopes = scopes;
-    token.universe_domain = exchanged.universe_domain;
+    token.universe_domain = result.universe_domain;
     (token, IssuedTokenDetails { token_type, issued_token_type, refresh_token })
 }
 
-/// A token of the last of these service accounts, got with the one that was exchanged.
+/// An access token of the last service account in `chain`, requested with the exchanged token.
 fn impersonated_token(
-    exchanged: ExchangeResult,
+    result: ExchangeResult,
     chain: &[String],
-    settings: &Config,
+    config: &Config,
     broker: &Broker<'_>,
 ) -> Result<(Token, IssuedTokenDetails)> {
-    let (source, issued) = token_from_response(exchanged);
+    let (source, issued) = token_from_response(result);
     if !issued.token_type.eq_ignore_ascii_case("bearer") {
         let message = format!(
-            "the exchange gave a token of type {}, which cannot impersonate a service account",
+            "the server issued a token of type {}, which cannot impersonate a service account",
             issued.token_type
         );
         return Err(Error::unsupported(message).hint(
-            "--requested-token-type access_token, or leave --impersonate-service-account away",
+            "use --requested-token-type access_token, or remove --impersonate-service-account",
         ));
     }
     let info = CredentialInfo {
@@ -159,9 +159,9 @@ fn impersonated_token(
         ..CredentialInfo::default()
     };
     let source: Rc<dyn Credential> = Rc::new(StaticToken::from_token(source.secret, info));
-    // Not by way of the cache: what is explicit is done.
-    let token = discovery::apply_impersonation(source, chain, settings)?
-        .access_token(&settings.access_token_request, broker)?;
+    // gauth exchange always sends its requests, so the cache is not used.
+    let token = discovery::apply_impersonation(source, chain, config)?
+        .access_token(&config.access_token_request, broker)?;
     let issued =
         IssuedTokenDetails { issued_token_type: Some(ACCESS_TOKEN_TYPE.to_owned()), ..issued };
     Ok((token, issued))

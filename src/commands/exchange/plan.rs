@@ -1,12 +1,12 @@
-//! What the flags of an exchange ask for, checked and not yet carried out: nothing is read here.
+//! The flags of `gauth exchange`, checked. Nothing is read from files, variables or the network here.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use crate::commands::exchange::client::ExchangeClient;
+use crate::commands::exchange::custom_header::{HeaderFlag, HeaderFlagValue, parse_headers};
 use crate::commands::exchange::flags::{ExchangeFlags, ExchangeParameterFlags};
-use crate::commands::exchange::header::{HeaderFlag, HeaderFlagValue, parse_headers};
-use crate::commands::exchange::hidden::{SecretLocation, SecretRef};
+use crate::commands::exchange::secret_ref::{SecretLocation, SecretRef};
 use gauth_core::config;
 use gauth_core::error::{Error, Result};
 use gauth_core::net::endpoint_policy;
@@ -18,20 +18,20 @@ use gauth_core::oauth::token_exchange::{
 };
 use gauth_core::text::{json, printable};
 
-/// Largest options, in bytes, as Google says.
+/// Google's limit for `options`, in bytes.
 pub(super) const MAX_OPTIONS_BYTES: usize = 4 * 1024 * 1024;
 /// Longest audience or resource, in bytes.
 const MAX_IDENTIFIER_BYTES: usize = 2048;
 
-/// An exchange, or a refresh.
+/// A token exchange or refresh request, whose secrets are not read yet.
 #[derive(Debug)]
 pub(super) struct ExchangePlan {
     pub grant: ExchangeGrant,
-    /// `None`: Google's.
+    /// The token endpoint of `--endpoint`; `None` stands for Google's.
     pub endpoint: Option<Url>,
     pub resources: Vec<String>,
     pub audiences: Vec<String>,
-    /// As they were written.
+    /// The scopes as the user wrote them.
     pub scopes: Vec<String>,
     pub requested_token_type: Option<String>,
     pub options: Option<StsOptions>,
@@ -39,18 +39,18 @@ pub(super) struct ExchangePlan {
     pub client: ExchangeClient,
 }
 
-/// What is handed in.
+/// The grant, with the location of its token.
 #[derive(Debug)]
 pub(super) enum ExchangeGrant {
-    /// A subject token (RFC 8693).
+    /// A subject token and perhaps an actor token (RFC 8693 section 2.1).
     TokenExchange {
         grant_type: String,
         subject: SubjectTokenRef,
-        /// `None`: what the token looks like.
+        /// `None` when the token itself shows its type.
         subject_type: Option<String>,
         actor: Option<(SecretRef, String)>,
     },
-    /// A refresh token (RFC 6749, 6).
+    /// A refresh token (RFC 6749 section 6).
     RefreshToken(SecretRef),
 }
 
@@ -59,11 +59,11 @@ pub(super) enum ExchangeGrant {
 pub(super) enum SubjectTokenRef {
     Secret(SecretRef),
     Url(Url),
-    /// From the credential that gauth would use.
+    /// An access token of the credential that gauth finds (`--subject-credentials`).
     Credential,
 }
 
-/// Google's additions.
+/// The parameter `options`, which only Google's token endpoint has.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum StsOptions {
     Inline(String),
@@ -74,10 +74,10 @@ const SUBJECT_TOKEN_EXAMPLE: &str =
     "gauth exchange --subject-token @token.jwt --audience NAME, or --subject-credentials";
 
 impl ExchangePlan {
-    /// Reads the flags.
+    /// Checks the flags.
     ///
     /// # Errors
-    /// Usage or unsafe, naming the flag.
+    /// `Usage` or `Unsafe` with the name of the flag.
     pub(super) fn from_flags(flags: &ExchangeFlags) -> Result<ExchangePlan> {
         let parameters = &flags.parameters;
         let plan = ExchangePlan {
@@ -100,7 +100,7 @@ impl ExchangePlan {
         Ok(plan)
     }
 
-    /// Standard input holds one secret.
+    /// Refuses a second flag that reads standard input.
     fn check_stdin(&self, flags: &ExchangeFlags) -> Result<()> {
         let mut readers: Vec<&str> = self
             .secret_refs()
@@ -112,7 +112,7 @@ impl ExchangePlan {
         }
         match readers.as_slice() {
             [one, other, ..] => {
-                Err(Error::usage(format!("{one} and {other} both want standard input"))
+                Err(Error::usage(format!("{one} and {other} would both read standard input"))
                     .hint(format!("{other} @FILE")))
             }
             _ => Ok(()),
@@ -146,17 +146,17 @@ impl ExchangePlan {
             && flags.common.credential.impersonate_service_account.is_none()
         {
             return Err(Error::usage(
-                "--lifetime is given, but the server of an exchange decides that",
+                "--lifetime applies only with --impersonate-service-account: the server decides how long an exchanged token is valid",
             )
-            .hint("leave --lifetime away, or add --impersonate-service-account"));
+            .hint("remove --lifetime, or add --impersonate-service-account EMAIL"));
         }
         let is_access_token = |kind: &String| kind == token_exchange::ACCESS_TOKEN_TYPE;
         match &self.requested_token_type {
             Some(kind) if flags.common.credential.impersonate_service_account.is_some() && !is_access_token(kind) => {
                 Err(Error::usage(
-                    "--impersonate-service-account needs an access token, --requested-token-type asks for another",
+                    "--impersonate-service-account needs an access token, and --requested-token-type names another type",
                 )
-                .hint("leave one of the two away"))
+                .hint("remove one of the two flags"))
             }
             _ => Ok(()),
         }
@@ -168,15 +168,17 @@ impl ExchangePlan {
             && has_header("authorization")
         {
             return Err(Error::usage(
-                "--header authorization and --client-auth basic are the same header",
+                "--header authorization and --client-auth basic set the same header",
             )
-            .hint("--client-auth body, or leave one of the two away"));
+            .hint("use --client-auth body, or remove the header"));
         }
         match &self.endpoint {
-            Some(url) if url.scheme == Scheme::Http && self.client.certificate.is_some() => Err(
-                Error::usage("--client-certificate is shown over https, and --endpoint is http")
-                    .hint("--endpoint https://sts.example.com/token"),
-            ),
+            Some(url) if url.scheme == Scheme::Http && self.client.certificate.is_some() => {
+                Err(Error::usage(
+                    "--client-certificate needs an https endpoint, and --endpoint is http",
+                )
+                .hint("--endpoint https://sts.example.com/token"))
+            }
             _ => Ok(()),
         }
     }
@@ -196,10 +198,9 @@ fn parse_grant(flags: &ExchangeFlags) -> Result<ExchangeGrant> {
     let subjects = subject_token_refs(flags)?;
     if grant_type == REFRESH_TOKEN_GRANT_TYPE {
         let Some(token) = refresh else {
-            return Err(Error::usage(
-                "--grant-type refresh_token is given without --refresh-token",
-            )
-            .hint("gauth exchange --refresh-token @FILE --client-id ID --client-secret @FILE"));
+            return Err(Error::usage("--grant-type refresh_token needs --refresh-token").hint(
+                "gauth exchange --refresh-token @FILE --client-id ID --client-secret @FILE",
+            ));
         };
         let token = SecretRef::parse("--refresh-token", token)?;
         let incompatible_flags = subjects
@@ -210,14 +211,14 @@ fn parse_grant(flags: &ExchangeFlags) -> Result<ExchangeGrant> {
         return match incompatible_flags.into_iter().next() {
             None => Ok(ExchangeGrant::RefreshToken(token)),
             Some(other) => {
-                Err(Error::usage(format!("{other} and --refresh-token do not go together"))
-                    .hint("leave one of the two away"))
+                Err(Error::usage(format!("{other} and --refresh-token exclude each other"))
+                    .hint("remove one of the two flags"))
             }
         };
     }
     if refresh.is_some() {
-        return Err(Error::usage("--refresh-token is given, but --grant-type is another grant")
-            .hint("--grant-type refresh_token, or leave --grant-type away"));
+        return Err(Error::usage("--refresh-token needs --grant-type refresh_token, and --grant-type names another grant")
+            .hint("remove --grant-type"));
     }
     let subject_type = parse_token_type("--subject-token-type", &parameters.subject_token_type)?;
     let actor_type = parse_token_type("--actor-token-type", &parameters.actor_token_type)?;
@@ -227,69 +228,69 @@ fn parse_grant(flags: &ExchangeFlags) -> Result<ExchangeGrant> {
         (None, None) => None,
         (Some(token), Some(kind)) => Some((token, kind)),
         (Some(_), None) => {
-            return Err(Error::usage("--actor-token is given without --actor-token-type")
-                .hint("--actor-token-type jwt, or id_token"));
+            return Err(Error::usage("--actor-token needs --actor-token-type")
+                .hint("--actor-token-type jwt, or another type"));
         }
         (None, Some(_)) => {
-            return Err(Error::usage("--actor-token-type is given without --actor-token")
-                .hint("--actor-token @FILE"));
+            return Err(
+                Error::usage("--actor-token-type needs --actor-token").hint("--actor-token @FILE")
+            );
         }
     };
     let mut subjects = subjects.into_iter();
     let subject = match (subjects.next(), subjects.next()) {
         (None, _) => {
-            return Err(
-                Error::usage("there is no subject token to exchange").hint(SUBJECT_TOKEN_EXAMPLE)
-            );
+            return Err(Error::usage("no flag names a subject token to exchange")
+                .hint(SUBJECT_TOKEN_EXAMPLE));
         }
         (Some((one, _)), Some((other, _))) => {
-            return Err(Error::usage(format!("{one} and {other} do not go together"))
-                .hint("leave one of the two away"));
+            return Err(Error::usage(format!("{one} and {other} exclude each other"))
+                .hint("remove one of the two flags"));
         }
         (Some((_, subject)), None) => subject,
     };
     Ok(ExchangeGrant::TokenExchange { grant_type, subject, subject_type, actor })
 }
 
-/// What the refresh grant has no parameter for.
+/// The first flag whose parameter a refresh request does not have.
 fn flag_not_allowed_with_refresh(parameters: &ExchangeParameterFlags) -> Option<&'static str> {
-    let given = [
+    let flags = [
         ("--subject-token-type", parameters.subject_token_type.is_some()),
         ("--actor-token", parameters.actor_token.is_some()),
         ("--actor-token-type", parameters.actor_token_type.is_some()),
         ("--requested-token-type", parameters.requested_token_type.is_some()),
         ("--options", parameters.options.is_some()),
     ];
-    given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
+    flags.into_iter().find(|(_, is_set)| *is_set).map(|(flag, _)| flag)
 }
 
-/// Every flag that names a subject token; one that chooses a credential nobody asks is an error.
+/// The flags that name a subject token. A flag that chooses a credential needs `--subject-credentials`.
 fn subject_token_refs(flags: &ExchangeFlags) -> Result<Vec<(&'static str, SubjectTokenRef)>> {
     let (parameters, credential) = (&flags.parameters, &flags.common.credential);
-    let mut found = Vec::new();
+    let mut subjects = Vec::new();
     if let Some(token) = &parameters.subject_token {
         let secret_ref = SecretRef::parse("--subject-token", token)?;
-        found.push((secret_ref.flag, SubjectTokenRef::Secret(secret_ref)));
+        subjects.push((secret_ref.flag, SubjectTokenRef::Secret(secret_ref)));
     }
     if credential.workload_identity_provider.is_none() {
         if let Some(path) = credential.subject_token_file.as_ref().filter(|path| !path.is_empty()) {
             let (flag, location) =
                 ("--subject-token-file", SecretLocation::File(PathBuf::from(path)));
-            found.push((flag, SubjectTokenRef::Secret(SecretRef { flag, location })));
+            subjects.push((flag, SubjectTokenRef::Secret(SecretRef { flag, location })));
         }
         if let Some(name) = &credential.subject_token_env {
             let flag = "--subject-token-env";
             let location = SecretLocation::Variable(config::flag_text(flag, name)?);
-            found.push((flag, SubjectTokenRef::Secret(SecretRef { flag, location })));
+            subjects.push((flag, SubjectTokenRef::Secret(SecretRef { flag, location })));
         }
         if let Some(url) = &credential.subject_token_url {
-            found
+            subjects
                 .push(("--subject-token-url", SubjectTokenRef::Url(parse_subject_token_url(url)?)));
         }
     }
     if parameters.subject_credentials {
-        found.push(("--subject-credentials", SubjectTokenRef::Credential));
-        return Ok(found);
+        subjects.push(("--subject-credentials", SubjectTokenRef::Credential));
+        return Ok(subjects);
     }
     let credential_flags = [
         ("--credentials", credential.credentials.is_some()),
@@ -297,27 +298,28 @@ fn subject_token_refs(flags: &ExchangeFlags) -> Result<Vec<(&'static str, Subjec
         ("--source", credential.source.is_some()),
         ("--workload-identity-provider", credential.workload_identity_provider.is_some()),
     ];
-    match credential_flags.into_iter().find(|(_, given)| *given) {
-        None => Ok(found),
+    match credential_flags.into_iter().find(|(_, is_set)| *is_set) {
+        None => Ok(subjects),
         Some((flag, _)) => Err(Error::usage(format!(
-            "{flag} chooses a credential, which is not asked for a token"
+            "{flag} chooses a credential, and without --subject-credentials none is used"
         ))
-        .hint("add --subject-credentials to exchange its token")),
+        .hint("add --subject-credentials to exchange a token of that credential")),
     }
 }
 
 fn parse_subject_token_url(url: &OsStr) -> Result<Url> {
     let flag = "--subject-token-url";
     let text = config::flag_text(flag, url)?;
-    let url = Url::parse(&text).map_err(|what| {
-        Error::usage(format!("{flag} {what}")).hint(format!("{flag} https://issuer.example/token"))
+    let url = Url::parse(&text).map_err(|reason| {
+        Error::usage(format!("{flag} {reason}"))
+            .hint(format!("{flag} https://issuer.example/token"))
     })?;
     match url.scheme == Scheme::Https || url.allows_plain_http() {
         true => Ok(url),
         false => {
             let host = printable::text(url.authority());
-            Err(Error::not_safe(format!("{flag} gets a secret from {host} without TLS"))
-                .hint(format!("use https in {flag}")))
+            Err(Error::not_safe(format!("{flag} would receive a secret from {host} without TLS"))
+                .hint(format!("use an https URL for {flag}")))
         }
     }
 }
@@ -328,16 +330,19 @@ fn parse_endpoint(url: &OsStr) -> Result<Url> {
         .map_err(|error| error.hint(format!("{flag} https://sts.example.com/token")))
 }
 
-/// A grant that is neither of the two: an absolute URI (RFC 6749, 4.5).
+/// Reads an extension grant, an absolute URI (RFC 6749 section 4.5).
 fn parse_grant_type_uri(text: &str) -> Result<String> {
     match is_absolute_uri(text) {
         true => Ok(text.to_owned()),
-        false => Err(Error::usage("--grant-type is none that is known, and no URI")
-            .hint("--grant-type token-exchange, or refresh_token")),
+        false => Err(Error::usage(format!(
+            "--grant-type: \"{}\" is not a grant type",
+            printable::text(text)
+        ))
+        .hint("--grant-type token-exchange, refresh_token, or an absolute URI")),
     }
 }
 
-/// A token type by its short name or as a URI.
+/// Reads a token type, a short name or an absolute URI.
 fn parse_token_type(flag: &str, argument: &Option<OsString>) -> Result<Option<String>> {
     let Some(argument) = argument else { return Ok(None) };
     let text = config::flag_text(flag, argument)?;
@@ -346,13 +351,14 @@ fn parse_token_type(flag: &str, argument: &Option<OsString>) -> Result<Option<St
         true => Ok(Some(full.to_owned())),
         false => {
             let known: Vec<&str> = TOKEN_TYPE_ALIASES.iter().map(|(short, _)| *short).collect();
-            Err(Error::usage(format!("{flag} is no token type that is known, and no URI"))
-                .hint(format!("name one of {}", known.join(", "))))
+            let shown = printable::text(&text);
+            Err(Error::usage(format!("{flag}: \"{shown}\" is not a token type"))
+                .hint(format!("{flag} {}, or an absolute URI", known.join(", "))))
         }
     }
 }
 
-/// Whether this is an absolute URI of visible ASCII (RFC 3986, 4.3), whatever its scheme.
+/// Whether this is an absolute URI of visible ASCII (RFC 3986 section 4.3), with any scheme.
 fn is_absolute_uri(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else { return false };
     let is_scheme_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
@@ -368,13 +374,13 @@ fn is_absolute_uri(text: &str) -> bool {
 fn check_resource(text: &str) -> std::result::Result<(), &'static str> {
     match is_absolute_uri(text) {
         true => Ok(()),
-        false => Err("is no absolute URI without a fragment"),
+        false => Err("is not an absolute URI without a fragment"),
     }
 }
 
 fn check_audience(text: &str) -> std::result::Result<(), &'static str> {
     match text.chars().any(|letter| letter.is_whitespace() || letter.is_control()) {
-        true => Err("has spaces or control characters"),
+        true => Err("contains a space or a control character"),
         false if text.len() > MAX_IDENTIFIER_BYTES => Err("is longer than 2048 characters"),
         false => Ok(()),
     }
@@ -390,13 +396,16 @@ fn parse_list(
         let example = format!("{flag} https://api.example.com/");
         match check(&text) {
             Ok(()) => Ok(text),
-            Err(what) => Err(Error::usage(format!("{flag} {what}")).hint(example)),
+            Err(reason) => {
+                Err(Error::usage(format!("{flag}: \"{}\" {reason}", printable::text(&text)))
+                    .hint(example))
+            }
         }
     };
     arguments.iter().map(item).collect()
 }
 
-/// The scopes, one by one, as they are written.
+/// Splits the scopes at commas and spaces, and removes duplicates.
 fn split_scopes(arguments: &[OsString]) -> Result<Vec<String>> {
     let mut scopes: Vec<String> = Vec::new();
     for value in arguments {
@@ -414,11 +423,11 @@ fn parse_options(argument: &OsStr) -> Result<StsOptions> {
     let text = config::flag_text(flag, argument)?;
     let example = format!("{flag} '{{\"userProject\":\"my-project\"}}', or {flag} @FILE");
     match text.strip_prefix('@') {
-        Some("") => Err(Error::usage(format!("{flag} names no file")).hint(example)),
+        Some("") => Err(Error::usage(format!("{flag} @ has no file name")).hint(example)),
         Some(path) => Ok(StsOptions::File(PathBuf::from(path))),
         None => match json::parse_object(text.as_bytes()) {
             Ok(_) => Ok(StsOptions::Inline(text)),
-            Err(what) => Err(Error::usage(format!("{flag} {what}")).hint(example)),
+            Err(reason) => Err(Error::usage(format!("{flag} {reason}")).hint(example)),
         },
     }
 }
@@ -499,7 +508,7 @@ mod tests {
     #[test]
     fn scopes_are_split_and_sent_unchanged() {
         let arguments = ["b a".into(), "c,a,https://x/".into()];
-        assert_eq!(split_scopes(&arguments).expect("words"), ["b", "a", "c", "https://x/"]);
+        assert_eq!(split_scopes(&arguments).expect("scopes"), ["b", "a", "c", "https://x/"]);
     }
 
     #[test]
@@ -513,6 +522,9 @@ mod tests {
         }
         let error =
             plan("--subject-token - --actor-token - --actor-token-type jwt").expect_err("two");
-        assert_eq!(error.message(), "--subject-token and --actor-token both want standard input");
+        assert_eq!(
+            error.message(),
+            "--subject-token and --actor-token would both read standard input"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Carries a plan out: reads what it names, sends one request, and says what a refusal means.
+//! Reads the secrets of an exchange, sends its request, and explains a refusal.
 
 use std::path::Path;
 
@@ -29,33 +29,33 @@ use gauth_core::tokens::{AccessTokenRequest, TokenRequest};
 use gauth_core::world::World;
 use gauth_core::world::private_file;
 
-/// What came of it.
+/// The result of an exchange.
 pub(super) struct ExchangeResult {
     pub token_response: token::TokenResponse,
-    /// The universe, where the server is Google's.
+    /// The universe domain, where the server is Google's.
     pub universe_domain: Option<String>,
-    /// Whether there is another refresh token than the one that was sent.
+    /// Whether the server issued a refresh token other than the one that was sent.
     pub has_new_refresh_token: bool,
 }
 
-/// The token that is handed in.
+/// The subject token or refresh token to send.
 struct InputToken {
     secret: Secret,
-    /// Of a subject token.
+    /// Token type URI; empty for a refresh token.
     token_type: String,
-    /// Where it came from, in words.
+    /// Its location, for messages.
     location: String,
-    /// The universe of the credential it is of.
+    /// The universe domain of the credential that it belongs to.
     universe_domain: Option<String>,
 }
 
-/// Sends the request. `acting`: the token is for impersonating a service account.
+/// Sends the request. With `impersonate`, the token is then used to impersonate a service account.
 ///
 /// # Errors
-/// Whatever is wrong with what the flags name; `Refused` in the server's words.
+/// When a secret cannot be read or the server refuses (`Refused`).
 pub(super) fn execute(
     plan: &ExchangePlan,
-    settings: &Config,
+    config: &Config,
     impersonate: bool,
     broker: &Broker<'_>,
 ) -> Result<ExchangeResult> {
@@ -66,11 +66,11 @@ pub(super) fn execute(
     let options = plan.options.as_ref().map(read_options).transpose()?;
     let client_secret = plan.client.read_secret(world)?;
     let actor_token = read_actor_token(plan, world)?;
-    let input_token = read_input_token(plan, settings, broker)?;
-    let universe_domain = settings.universe_domain.clone().or(input_token.universe_domain.clone());
+    let input_token = read_input_token(plan, config, broker)?;
+    let universe_domain = config.universe_domain.clone().or(input_token.universe_domain.clone());
     let universe_domain = universe_domain.unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned());
-    let (url, is_google) = endpoint(plan, settings, &universe_domain)?;
-    let scopes = requested_scopes(plan, settings, &input_token.token_type, impersonate, is_google);
+    let (url, is_google) = endpoint(plan, config, &universe_domain)?;
+    let scopes = requested_scopes(plan, config, &input_token.token_type, impersonate, is_google);
     let mut request = TokenExchangeRequest {
         resources: &plan.resources,
         audiences: &plan.audiences,
@@ -102,7 +102,7 @@ pub(super) fn execute(
     }
     http_request.client_certificate.clone_from(&plan.client.certificate);
     if matches!(plan.grant, ExchangeGrant::RefreshToken(_)) {
-        // It may be void once the server has seen it.
+        // The server may revoke a refresh token once it was used.
         http_request.retry_policy = RetryPolicy::OnlyIfUnsent;
     }
     let now = broker.now();
@@ -110,7 +110,7 @@ pub(super) fn execute(
     let mut token_response = read_response(&response, &url, is_google, now).map_err(|error| {
         explain_rejection(error, &response, plan, &input_token.location, is_google)
     })?;
-    // What was asked for is what was granted, unless the server says otherwise (RFC 6749, 5.1).
+    // Without `scope` in the response, the requested scopes were granted (RFC 6749 section 5.1).
     token_response.scopes =
         token_response.scopes.or_else(|| Some(scopes).filter(|scopes| !scopes.is_empty()));
     let has_new_refresh_token = token_response
@@ -138,8 +138,8 @@ fn read_response(
     }
 }
 
-/// Google's or the one of the flag, and whether it is Google's. One that a variable moved is.
-fn endpoint(plan: &ExchangePlan, settings: &Config, universe_domain: &str) -> Result<(Url, bool)> {
+/// The token endpoint, and whether it is Google's. An endpoint override in the environment counts as Google's.
+fn endpoint(plan: &ExchangePlan, config: &Config, universe_domain: &str) -> Result<(Url, bool)> {
     match &plan.endpoint {
         Some(url) => {
             let policy = EndpointPolicy {
@@ -154,26 +154,26 @@ fn endpoint(plan: &ExchangePlan, settings: &Config, universe_domain: &str) -> Re
         }
         None => match plan.grant {
             ExchangeGrant::TokenExchange { .. } => {
-                settings.services.token_exchange_url(universe_domain)
+                config.services.token_exchange_url(universe_domain)
             }
-            ExchangeGrant::RefreshToken(_) => settings.services.refresh_url(universe_domain),
+            ExchangeGrant::RefreshToken(_) => config.services.refresh_url(universe_domain),
         }
         .map(|url| (url, true)),
     }
 }
 
-/// What is asked for here: scopes for a service account are for that. Google wants to know the scope of an external
-/// identity, and must not be told one of an access token of its own.
+/// The scopes to send. With `impersonate`, `--scopes` applies to the service account's token instead. Google requires a
+/// scope for an external subject token, and refuses one for its own access tokens unless the user names it.
 fn requested_scopes(
     plan: &ExchangePlan,
-    settings: &Config,
+    config: &Config,
     subject_token_type: &str,
     impersonate: bool,
     is_google: bool,
 ) -> Vec<String> {
     let external = matches!(plan.grant, ExchangeGrant::TokenExchange { .. })
         && subject_token_type != ACCESS_TOKEN_TYPE;
-    let configured_scopes = &settings.access_token_request.scopes;
+    let configured_scopes = &config.access_token_request.scopes;
     match (is_google, impersonate) {
         (false, false) => plan.scopes.clone(),
         (false, true) => Vec::new(),
@@ -200,7 +200,7 @@ fn read_actor_token<'p>(
 
 fn read_input_token(
     plan: &ExchangePlan,
-    settings: &Config,
+    config: &Config,
     broker: &Broker<'_>,
 ) -> Result<InputToken> {
     let (subject, subject_type) = match &plan.grant {
@@ -223,26 +223,25 @@ fn read_input_token(
             (workload::fetch_subject_token(url, broker)?, url.authority().to_owned())
         }
         SubjectTokenRef::Credential => {
-            return credential_access_token(subject_type.as_deref(), settings, broker);
+            return credential_access_token(subject_type.as_deref(), config, broker);
         }
     };
     let token_type = subject_type.as_deref().or_else(|| token_exchange::guess_token_type(&secret));
     let token_type = token_type.ok_or_else(|| {
-        Error::usage(format!("the subject token from {location} does not show its type"))
+        Error::usage(format!("the subject token from {location} does not show its token type"))
             .hint("--subject-token-type access_token, id_token, saml2, or a URN")
     })?;
     warn_if_expired(&secret, &location, broker);
     Ok(InputToken { secret, token_type: token_type.to_owned(), location, universe_domain: None })
 }
 
-/// An access token of the credential that gauth would use.
+/// An access token of the credential that gauth finds, as the subject token.
 fn credential_access_token(
     subject_type: Option<&str>,
-    settings: &Config,
+    config: &Config,
     broker: &Broker<'_>,
 ) -> Result<InputToken> {
-    let found =
-        discovery::credential(&Discovery { config: settings, broker, allow_network: true })?;
+    let found = discovery::credential(&Discovery { config: config, broker, allow_network: true })?;
     let token = broker
         .token(&*found.credential, &TokenRequest::AccessToken(AccessTokenRequest::default()))?;
     Ok(InputToken {
@@ -261,14 +260,14 @@ fn read_options(options: &StsOptions) -> Result<Zeroizing<String>> {
     let location = format!("{} (--options)", printable::path(path));
     let hint = "a file with one JSON object, such as {\"userProject\":\"my-project\"}";
     let bytes = private_file::read_user_file(Path::new(path), MAX_OPTIONS_BYTES)
-        .map_err(|fault| fault.to_error(path, &location).hint(hint))?;
-    json::parse_object(&bytes).map_err(|what| Error::malformed(&location, what).hint(hint))?;
-    // It has just been read as JSON, and so is UTF-8.
+        .map_err(|error| error.to_error(path, &location).hint(hint))?;
+    json::parse_object(&bytes).map_err(|reason| Error::malformed(&location, reason).hint(hint))?;
+    // JSON was parsed from these bytes, so they are UTF-8.
     let text = String::from_utf8_lossy(&bytes);
     Ok(Zeroizing::new(text.trim_start_matches('\u{feff}').trim().to_owned()))
 }
 
-/// What a refusal usually means, in the words of this command's flags.
+/// Adds a hint that names the flags to check.
 fn explain_rejection(
     error: Error,
     response: &HttpResponse,
@@ -277,30 +276,31 @@ fn explain_rejection(
     is_google: bool,
 ) -> Error {
     let Some(server_error) = response::server_error(response) else {
-        return error
-            .hint_if_none(|| "check --endpoint: this is no answer of a token endpoint".to_owned());
+        return error.hint_if_none(|| {
+            "check --endpoint: the response is not that of a token endpoint".to_owned()
+        });
     };
     match (server_error.code.as_str(), &plan.grant) {
         ("invalid_client" | "unauthorized_client", _) => {
             error.hint("check --client-id, --client-secret and --client-auth")
         }
         ("invalid_grant", ExchangeGrant::RefreshToken(_)) => error.hint(format!(
-            "sign in again: the refresh token from {location} has ended, was used before, or is another client's"
+            "sign in again: the refresh token from {location} has expired, was revoked or used, or belongs to another client"
         )),
         ("invalid_target", _) if !is_google => {
-            error.hint("check --audience and --resource: this server does not give tokens for them")
+            error.hint("check --audience and --resource: this server issues no tokens for them")
         }
         ("invalid_grant", _) if !is_google => error.hint(format!(
-            "check the token from {location}: whether it has expired, and whether this server takes it"
+            "check whether the token from {location} has expired and whether this server accepts its issuer"
         )),
         ("invalid_request", _) if !is_google => error.hint(
-            "compare what gauth -vv shows with what this server wants: client, audience, resource, types",
+            "gauth -vv shows the request: check client, audience, resource and token types",
         ),
         ("unsupported_grant_type", ExchangeGrant::RefreshToken(_)) => {
-            error.hint("check --endpoint: this one does not refresh tokens")
+            error.hint("check --endpoint: this server does not refresh tokens")
         }
         ("unsupported_grant_type", _) => {
-            error.hint("check --endpoint: this one does not exchange tokens")
+            error.hint("check --endpoint: this server does not exchange tokens")
         }
         _ => token_exchange::add_token_exchange_hint(error, response, location),
     }

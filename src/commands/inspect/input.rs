@@ -1,4 +1,4 @@
-//! Where the token comes from: a file, standard input, or a person. Never the command line.
+//! Reads the token from a file, standard input or a prompt, never from an argument.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -15,19 +15,19 @@ use gauth_core::world::private_file;
 use gauth_core::world::private_file::PrivateFileError;
 use gauth_core::world::{World, prompt};
 
-/// Most that is read, in bytes: a token four times over, in any of our formats.
+/// The largest input, in bytes; more than any output format of gauth needs.
 const MAX_INPUT_BYTES: usize = 64 * 1024;
 
-/// How long standard input may take: who writes it may be waiting for a server.
+/// How long reading standard input may take. The program that writes it may wait for a server.
 const STDIN_TIMEOUT: Duration = Duration::from_secs(120);
 
 const INPUT_HINT: &str =
     "gauth id-token --audiences URL | gauth inspect, or name a file that holds one token";
 
-/// The token in the file of this name, on standard input, or as a person gives it.
+/// Reads the token from this file, from standard input, or at a terminal from a prompt.
 ///
 /// # Errors
-/// Usage or malformed, naming the place, when there is none; unsafe when the name looks like a secret itself.
+/// `Usage` or `Malformed` with the source when it holds no token; `Unsafe` when the file name looks like a secret.
 pub(super) fn read_token(file: Option<&OsStr>, world: &World) -> Result<Secret> {
     let file = file.filter(|name| *name != "-");
     let (text, location) = match file {
@@ -35,9 +35,9 @@ pub(super) fn read_token(file: Option<&OsStr>, world: &World) -> Result<Secret> 
         None if world.streams.stdin_is_terminal => return prompt_for_token(world),
         None => (read_stdin(world)?, "standard input".to_owned()),
     };
-    let bad = |what: String| Error::malformed(&location, what).hint(INPUT_HINT);
-    let text = std::str::from_utf8(&text).map_err(|_| bad("is not UTF-8 text".to_owned()))?;
-    parse_token(text).map_err(bad)
+    let malformed = |reason: String| Error::malformed(&location, reason).hint(INPUT_HINT);
+    let text = std::str::from_utf8(&text).map_err(|_| malformed("is not UTF-8 text".to_owned()))?;
+    parse_token(text).map_err(malformed)
 }
 
 fn read_file(name: &OsStr) -> Result<Zeroizing<Vec<u8>>> {
@@ -45,28 +45,29 @@ fn read_file(name: &OsStr) -> Result<Zeroizing<Vec<u8>>> {
         return Err(Error::usage("FILE is empty").hint("name a file, or - for standard input"));
     }
     if secret::looks_like_file_content(&name.to_string_lossy()) {
-        let message = "FILE looks like a token; others can read it on the command line (ps)";
-        return Err(Error::not_safe(message).hint("give the token by a pipe, or name its file"));
+        let message = "FILE looks like a token, and every list of processes shows the arguments";
+        return Err(Error::not_safe(message)
+            .hint("pass the token on standard input, or name a file that holds it"));
     }
     let path = Path::new(name);
     private_file::read_user_file(path, MAX_INPUT_BYTES)
-        .map_err(|fault| add_hint(&fault, fault.to_error(path, &printable::path(path))))
+        .map_err(|error| add_hint(&error, error.to_error(path, &printable::path(path))))
 }
 
 fn read_stdin(world: &World) -> Result<Zeroizing<Vec<u8>>> {
-    world.streams.read_stdin(MAX_INPUT_BYTES, STDIN_TIMEOUT).map_err(|fault| match fault {
+    world.streams.read_stdin(MAX_INPUT_BYTES, STDIN_TIMEOUT).map_err(|error| match error {
         PrivateFileError::TimedOut => {
             let seconds = STDIN_TIMEOUT.as_secs();
             Error::malformed("standard input", format!("did not end within {seconds} s"))
                 .hint(INPUT_HINT)
         }
-        fault => add_hint(&fault, fault.to_error(Path::new("-"), "standard input")),
+        error => add_hint(&error, error.to_error(Path::new("-"), "standard input")),
     })
 }
 
-/// What there is to do about a file that is there and holds no token.
-fn add_hint(fault: &PrivateFileError, error: Error) -> Error {
-    match fault {
+/// Adds the hint where the input exists and is not a token.
+fn add_hint(read_error: &PrivateFileError, error: Error) -> Error {
+    match read_error {
         PrivateFileError::NotRegularFile
         | PrivateFileError::TooLarge(_)
         | PrivateFileError::TimedOut => error.hint(INPUT_HINT),
@@ -78,26 +79,25 @@ fn add_hint(fault: &PrivateFileError, error: Error) -> Error {
 
 fn prompt_for_token(world: &World) -> Result<Secret> {
     if !world.is_interactive() {
-        return Err(
-            Error::usage("no token is given, and nobody is there to be asked").hint(INPUT_HINT)
-        );
+        return Err(Error::usage("the input has no token, and there is no terminal to prompt at")
+            .hint(INPUT_HINT));
     }
-    let typed = prompt::ask_secret("the token (not shown): ", world)?;
+    let typed = prompt::ask_secret("token (not shown): ", world)?;
     parse_token(&typed)
-        .map_err(|what| Error::usage(format!("what was typed {what}")).hint(INPUT_HINT))
+        .map_err(|reason| Error::usage(format!("the typed text {reason}")).hint(INPUT_HINT))
 }
 
-/// The one token in a text: alone, as a header, or in one of gauth's own formats.
+/// Finds the one token in a text: alone, in a header, or in one of gauth's output formats.
 ///
 /// # Errors
-/// What is wrong, as the end of a sentence. Nothing is repeated.
+/// The end of a sentence that begins with the source; it does not contain the text.
 pub(crate) fn parse_token(text: &str) -> std::result::Result<Secret, String> {
     let text = text.trim_start_matches('\u{feff}').trim();
     if text.starts_with('{') {
         return token_from_json(text);
     }
     if text.starts_with('[') {
-        return Err("holds a list, and one token is looked at".to_owned());
+        return Err("is a JSON list, not one token".to_owned());
     }
     let mut tokens =
         text.lines().map(str::trim).filter(|line| !line.is_empty()).map(token_from_line);
@@ -106,7 +106,7 @@ pub(crate) fn parse_token(text: &str) -> std::result::Result<Secret, String> {
     for other in tokens {
         // gauth's env format gives the same token two names.
         if !other?.constant_time_eq(&first) {
-            return Err("holds more than one token, or one that is torn".to_owned());
+            return Err("holds more than one token, or a token over several lines".to_owned());
         }
     }
     Ok(first)
@@ -124,12 +124,12 @@ fn token_from_json(text: &str) -> std::result::Result<Secret, String> {
 
 fn token_from_line(line: &str) -> std::result::Result<Secret, String> {
     let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
-    // curl's configuration.
+    // A line of curl's configuration file.
     let line = match line.strip_prefix("header").map(str::trim_start) {
         Some(rest) if rest.starts_with('=') => unquoted(rest[1..].trim(), '"', "\\\"", "\""),
         _ => Zeroizing::new(line.to_owned()),
     };
-    // A variable, as a shell reads it.
+    // A shell variable.
     let is_name = |name: &str| {
         name.ends_with("TOKEN")
             && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
@@ -145,12 +145,12 @@ fn token_from_line(line: &str) -> std::result::Result<Secret, String> {
 }
 
 fn validated(token: &str) -> std::result::Result<Secret, String> {
-    // A header that ends where its token should begin.
+    // A header without a token.
     let is_scheme = token.eq_ignore_ascii_case("bearer");
     let visible = token.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
     match visible && !token.is_empty() && !is_scheme {
         true => Ok(Secret::new(token)),
-        false => Err("is no token: it has spaces, or characters no header can carry".to_owned()),
+        false => Err("is not a token: it is empty or contains spaces or other characters that a header cannot contain".to_owned()),
     }
 }
 
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_token_is_found_in_every_supported_format() {
-        for form in [
+        for format in [
             "@",
             "  @\r\n\n",
             "\u{feff}@",
@@ -186,9 +186,9 @@ mod tests {
             "{\"access_token\":\"@\"}",
         ] {
             for token in [JWT, "ya29.a0AfB_byC-0123", "opaque=="] {
-                let form = form.replace('@', token);
-                let found = parse_token(&form).expect(&form);
-                assert!(found.constant_time_eq(&Secret::new(token)), "{form}");
+                let text = format.replace('@', token);
+                let found = parse_token(&text).expect(&text);
+                assert!(found.constant_time_eq(&Secret::new(token)), "{text}");
             }
         }
         let quoted = parse_token("GAUTH_ID_TOKEN='a'\\''b$c'").expect("token");
@@ -200,13 +200,13 @@ mod tests {
         for (text, message) in [
             ("", "is empty"),
             (" \n ", "is empty"),
-            ("hunter2 hunter3", "is no token"),
-            ("Bearer ", "is no token"),
-            ("Authorization:", "is no token"),
+            ("hunter2 hunter3", "is not a token"),
+            ("Bearer ", "is not a token"),
+            ("Authorization:", "is not a token"),
             ("hunter2\nhunter3", "more than one"),
             ("GAUTH_ID_TOKEN=hunter2\nGAUTH_ID_TOKEN=hunter3", "more than one"),
-            ("hünter2", "is no token"),
-            ("[\"hunter2\"]", "a list"),
+            ("hünter2", "is not a token"),
+            ("[\"hunter2\"]", "a JSON list"),
             ("{\"hunter2\":1}", "without a field"),
             ("{\"token\":5}", "token is a number"),
             ("{\"token\":\"hunter2\"", "ends in the middle"),

@@ -1,4 +1,4 @@
-//! The public keys that a token is verified with: whose they are, where they are published, and how long they are kept.
+//! The public keys that verify a token's signature: who publishes them, where, and how long they are cached.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -19,41 +19,41 @@ use gauth_core::tokens::broker::Broker;
 use gauth_core::tokens::cache::{Cache, CacheKey, CacheKeyHasher};
 use gauth_core::world::private_file;
 
-/// Whom ID tokens of Google's are from, as they say it.
+/// The `iss` claims of Google's ID tokens.
 const GOOGLE_ISSUERS: [&str; 2] = ["https://accounts.google.com", "accounts.google.com"];
 const GOOGLE_JWKS_URL: &str = "https://www.googleapis.com/oauth2/v3/certs";
-/// The same below the address of a sandbox.
+/// The path of Google's keys in a sandbox.
 const GOOGLE_JWKS_PATH: &str = "/oauth2/v3/certs";
 
-/// Whom the assertions of Identity-Aware Proxy are from.
+/// The `iss` claim of Identity-Aware Proxy's assertions.
 const IAP_ISSUER: &str = "https://cloud.google.com/iap";
 const IAP_JWKS_URL: &str = "https://www.gstatic.com/iap/verify/public_key-jwk";
 
-/// Before the name of a service account, whose own key signed.
+/// The URL of a service account's keys, without its email address.
 const SERVICE_ACCOUNT_JWKS_URL_PREFIX: &str =
     "https://www.googleapis.com/service_accounts/v1/metadata/jwk/";
 
-/// Largest file with keys, in bytes; as large as an answer may be.
+/// The largest JWKS file, in bytes, as large as an HTTP response may be.
 const MAX_JWKS_FILE_BYTES: usize = 1024 * 1024;
 
-/// Who is believed when nobody is named.
+/// The trusted issuers without `--issuer`.
 pub(super) fn default_issuers() -> Vec<String> {
     GOOGLE_ISSUERS.iter().chain([&IAP_ISSUER]).map(|issuer| (*issuer).to_owned()).collect()
 }
 
-/// Where keys are.
+/// The location of a JSON Web Key Set (RFC 7517).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum JwksLocation {
-    /// Published there.
+    /// A URL.
     Url(Url),
-    /// In a file.
+    /// A file.
     File(PathBuf),
 }
 
-/// Whose keys, and where they are.
+/// The keys of an issuer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct IssuerKeys {
-    /// In words, as in "signed by".
+    /// The issuer, for "signed by …".
     pub(super) signer: String,
     location: JwksLocation,
 }
@@ -61,40 +61,41 @@ pub(super) struct IssuerKeys {
 /// Reads `--jwks`.
 ///
 /// # Errors
-/// Usage for what is neither URL nor path; unsafe where anybody on the way could put in another key.
+/// `Usage` for what is neither a URL nor a path; `Unsafe` for a URL without TLS.
 pub(super) fn parse_location(value: &OsStr) -> Result<JwksLocation> {
     let Some(text) = value.to_str().filter(|text| text.contains("://")) else {
         if value.is_empty() {
             return Err(Error::usage("--jwks is empty").hint("give --jwks a URL or a file"));
         }
         if secret::looks_like_file_content(&value.to_string_lossy()) {
-            let message = "--jwks is given content in place of the name of a file";
+            let message = "--jwks contains keys or another file's content, not the name of a file";
             return Err(Error::usage(message).hint("--jwks FILE, or --jwks URL"));
         }
         return Ok(JwksLocation::File(PathBuf::from(value)));
     };
-    let url = Url::parse(text).map_err(|what| {
-        Error::usage(format!("--jwks {what}")).hint(format!("--jwks {GOOGLE_JWKS_URL}"))
+    let url = Url::parse(text).map_err(|reason| {
+        Error::usage(format!("--jwks {reason}")).hint(format!("--jwks {GOOGLE_JWKS_URL}"))
     })?;
     match url.scheme == Scheme::Https || url.is_loopback() {
         true => Ok(JwksLocation::Url(url)),
         false => {
             let host = printable::text(url.authority());
-            let message =
-                format!("--jwks gets keys from {host} without TLS, where others can put in theirs");
-            Err(Error::not_safe(message).hint("use https in --jwks"))
+            let message = format!(
+                "--jwks loads keys from {host} without TLS, so that others could replace them"
+            );
+            Err(Error::not_safe(message).hint("use an https URL for --jwks"))
         }
     }
 }
 
-/// The keys of this issuer, who is believed.
+/// The keys of this trusted issuer.
 ///
 /// # Errors
-/// Usage, when it is not known where they are.
+/// `Usage` when gauth does not know where the issuer publishes them.
 pub(super) fn for_issuer(
     issuer: &str,
     jwks_override: Option<&JwksLocation>,
-    settings: &Config,
+    config: &Config,
 ) -> Result<IssuerKeys> {
     if let Some(location) = jwks_override {
         let name = match location {
@@ -104,11 +105,8 @@ pub(super) fn for_issuer(
         return Ok(IssuerKeys { signer: format!("a key of {name}"), location: location.clone() });
     }
     let (signer, url) = if GOOGLE_ISSUERS.contains(&issuer) {
-        // In a sandbox, tokens are signed by it.
-        match settings
-            .token_host
-            .as_ref()
-            .filter(|endpoint_override| endpoint_override.is_loopback())
+        // The sandbox signs its own tokens.
+        match config.token_host.as_ref().filter(|endpoint_override| endpoint_override.is_loopback())
         {
             None => ("Google".to_owned(), GOOGLE_JWKS_URL.to_owned()),
             Some(endpoint_override) => {
@@ -127,21 +125,23 @@ pub(super) fn for_issuer(
         (issuer.to_owned(), format!("{SERVICE_ACCOUNT_JWKS_URL_PREFIX}{issuer}"))
     } else {
         let issuer = printable::text(issuer);
-        return Err(Error::usage(format!("where {issuer} publishes its keys is not known"))
-            .hint("--jwks URL, or --jwks FILE"));
+        return Err(Error::usage(format!(
+            "gauth does not know where \"{issuer}\" publishes its keys"
+        ))
+        .hint("--jwks URL, or --jwks FILE"));
     };
-    let url = Url::parse(&url).map_err(|what| {
-        Error::usage(format!("--issuer {what}")).hint("--jwks URL, or --jwks FILE")
+    let url = Url::parse(&url).map_err(|reason| {
+        Error::usage(format!("--issuer {reason}")).hint("--jwks URL, or --jwks FILE")
     })?;
     Ok(IssuerKeys { signer, location: JwksLocation::Url(url) })
 }
 
 impl IssuerKeys {
-    /// Checks a signature. Keys at hand will do, unless the token names one that is not among them: then they are
-    /// fetched, once.
+    /// Verifies the signature with the cached keys, or with fetched ones if none are cached or the token names a key that is
+    /// not among them.
     ///
     /// # Errors
-    /// When there are no keys to be had, which says nothing about the token.
+    /// When the keys cannot be loaded. The inner result is that of the verification.
     pub(super) fn verify_signature(
         &self,
         jwt: &UnverifiedJwt<'_>,
@@ -159,7 +159,7 @@ impl IssuerKeys {
         if let Some(keys) = cached.and_then(|text| Jwks::parse(text.as_bytes()).ok()) {
             match verify::check_signature(jwt, &keys) {
                 Err(ValidationError::UnknownKey(_)) => {}
-                checked => return Ok(checked),
+                result => return Ok(result),
             }
         }
         let host = printable::text(url.authority());
@@ -168,7 +168,7 @@ impl IssuerKeys {
             return Err(response::status_error(&host, &response, &host));
         }
         let keys = Jwks::parse(&response.body)
-            .map_err(|what| response::invalid_response(&response, &host, &what))?;
+            .map_err(|reason| response::invalid_response(&response, &host, &reason))?;
         if broker.uses_cache()
             && let Ok(text) = std::str::from_utf8(&response.body)
         {
@@ -190,8 +190,8 @@ fn cache_key(url: &Url) -> CacheKey {
 
 fn read_jwks_file(path: &Path) -> Result<Jwks> {
     let location = printable::path(path);
-    let hint = "name a file with a set of keys, {\"keys\":[…]}";
+    let hint = "name a file with a JSON Web Key Set, {\"keys\":[…]}";
     let bytes = private_file::read_user_file(path, MAX_JWKS_FILE_BYTES)
-        .map_err(|fault| fault.to_error(path, &location).hint(hint))?;
-    Jwks::parse(&bytes).map_err(|what| Error::malformed(&location, what).hint(hint))
+        .map_err(|error| error.to_error(path, &location).hint(hint))?;
+    Jwks::parse(&bytes).map_err(|reason| Error::malformed(&location, reason).hint(hint))
 }

@@ -1,4 +1,4 @@
-//! `gauth inspect`: what is in a token, and with `--verify` whether it is good.
+//! `gauth inspect`: shows the claims of a token and, with `--verify`, validates it.
 
 pub(crate) mod input;
 mod keys;
@@ -26,10 +26,10 @@ use gauth_core::text::{duration, printable};
 use gauth_core::tokens::broker::Broker;
 use gauth_core::world::World;
 
-/// How far other clocks may be off when nobody says, in seconds.
+/// The default of `--skew`, in seconds.
 const DEFAULT_SKEW_SECONDS: i64 = 10;
 
-/// How far they may be off at most, in seconds.
+/// The largest `--skew`, in seconds.
 const MAX_SKEW_SECONDS: i64 = 3600;
 
 /// The command.
@@ -63,7 +63,7 @@ The first line says what was found out. A token that is not valid is exit code 1
     run,
 };
 
-/// What is written on the command line.
+/// The command line of `gauth inspect`.
 #[derive(Debug, Default, Args)]
 #[group(skip)]
 pub(super) struct InspectFlags {
@@ -93,7 +93,7 @@ pub(super) struct InspectFlags {
     general: GeneralFlags,
 }
 
-/// Flags about the keys that a verification fetches.
+/// Flags about fetching and caching the public keys.
 #[derive(Debug, Default, Args)]
 #[group(skip)]
 #[command(next_help_heading = "Cache and network")]
@@ -105,7 +105,7 @@ struct KeyCacheFlags {
     network: NetworkFlags,
 }
 
-/// What a token is to be held against.
+/// The requirements of `--verify`; `now` is in Unix seconds, `skew` in seconds.
 struct VerifyOptions {
     audiences: Vec<String>,
     issuers: Vec<String>,
@@ -117,15 +117,15 @@ struct VerifyOptions {
 fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     let flags: InspectFlags = args.flags()?;
     let verify_options = flags.verify_options(world.clock.unix_seconds())?;
-    let settings = Config::resolve(&flags.overrides(), world)?;
+    let config = Config::resolve(&flags.overrides(), world)?;
     let token = input::read_token(flags.file.as_deref(), world)?;
-    let broker = settings.broker(world);
+    let broker = config.broker(world);
     let inspect_report = match jwt::looks_like_jwt(&token) {
         true => {
             let checks = flags.verify.then_some(&verify_options);
-            inspect_jwt(&token, checks, &settings, &broker)?
+            inspect_jwt(&token, checks, &config, &broker)?
         }
-        false => inspect_access_token(&token, &verify_options, &flags, &settings, &broker)?,
+        false => inspect_access_token(&token, &verify_options, &flags, &config, &broker)?,
     };
     let text = match flags.report.format.unwrap_or_default() {
         ReportFormat::Text => report::text(&inspect_report, world),
@@ -150,11 +150,9 @@ impl InspectFlags {
             ("--jwks", self.jwks.is_some()),
             ("--skew", self.skew.is_some()),
         ];
-        if let Some((flag, _)) = checks.iter().find(|(_, given)| *given && !self.verify) {
-            return Err(Error::usage(format!(
-                "{flag} is for --verify, without which nothing is checked"
-            ))
-            .hint(format!("gauth inspect --verify {flag} …")));
+        if let Some((flag, _)) = checks.iter().find(|(_, is_set)| *is_set && !self.verify) {
+            return Err(Error::usage(format!("{flag} has an effect only with --verify"))
+                .hint(format!("gauth inspect --verify {flag} …")));
         }
         let texts = |flag: &str, values: &[OsString]| -> Result<Vec<String>> {
             values.iter().map(|value| config::flag_text(flag, value)).collect()
@@ -175,32 +173,32 @@ impl InspectFlags {
 
 fn parse_skew(value: &std::ffi::OsStr) -> Result<i64> {
     let text = config::flag_text("--skew", value)?;
-    let usage_error = |what: &str| {
+    let usage_error = |reason: &str| {
         let shown = printable::redacted(&text);
-        Error::usage(format!("--skew {shown} {what}")).hint("--skew 10s, at most 1h")
+        Error::usage(format!("--skew: \"{shown}\" {reason}")).hint("--skew 10s, at most 1h")
     };
     let span = duration::parse(&text).map_err(usage_error)?;
     let seconds = i64::try_from(span.as_secs()).ok().filter(|seconds| *seconds <= MAX_SKEW_SECONDS);
     seconds.ok_or_else(|| usage_error("is longer than an hour"))
 }
 
-/// A JWT, held against what is wanted of it, if anything is.
+/// Decodes a JWT and, with `verify_options`, validates it.
 fn inspect_jwt(
     token: &Secret,
     verify_options: Option<&VerifyOptions>,
-    settings: &Config,
+    config: &Config,
     broker: &Broker<'_>,
 ) -> Result<InspectReport> {
     let decoded = match jwt::decode_secret(token) {
         Ok(parts) => parts,
-        Err(what) => {
-            let verdict = Verdict::NotValid(format!("the token {what}"));
+        Err(reason) => {
+            let verdict = Verdict::NotValid(format!("the token {reason}"));
             return Ok(InspectReport { verdict, content: TokenContent::Jwt(None) });
         }
     };
     let verdict = match verify_options {
         None => Verdict::NotChecked,
-        Some(verify_options) => verify_jwt(&decoded, verify_options, settings, broker)?,
+        Some(verify_options) => verify_jwt(&decoded, verify_options, config, broker)?,
     };
     Ok(InspectReport {
         verdict,
@@ -208,11 +206,12 @@ fn inspect_jwt(
     })
 }
 
-/// What needs no key is checked first: a token that is over needs no request, and its key may be gone.
+/// Validates claims and signature. The claims come first: they need no request, and the keys of an expired token may no
+/// longer be published.
 fn verify_jwt(
     jwt: &UnverifiedJwt<'_>,
     verify_options: &VerifyOptions,
-    settings: &Config,
+    config: &Config,
     broker: &Broker<'_>,
 ) -> Result<Verdict> {
     let VerifyOptions { audiences, issuers, now, skew, .. } = verify_options;
@@ -222,7 +221,7 @@ fn verify_jwt(
         return not_valid(error);
     }
     let issuer = jwt.claims.get("iss").and_then(|issuer| issuer.as_str()).unwrap_or_default();
-    let keys = keys::for_issuer(issuer, verify_options.jwks.as_ref(), settings)?;
+    let keys = keys::for_issuer(issuer, verify_options.jwks.as_ref(), config)?;
     if let Err(error) = keys.verify_signature(jwt, broker)? {
         return not_valid(error);
     }
@@ -234,37 +233,39 @@ fn verify_jwt(
         format!("signed by {} ({algorithm}, key {})", keys.signer, verify::short_key_id(kid));
     Ok(Verdict::Valid(match verify::matching_audience(jwt, audiences) {
         Some(audience) => format!("{signed}, for {audience}"),
-        None => format!("{signed}; for whom was not checked (--audience)"),
+        None => format!("{signed}; the audience was not checked (--audience)"),
     }))
 }
 
-/// An access token, which only Google can tell anything about.
+/// Asks Google's tokeninfo about an access token.
 fn inspect_access_token(
     token: &Secret,
     verify_options: &VerifyOptions,
     flags: &InspectFlags,
-    settings: &Config,
+    config: &Config,
     broker: &Broker<'_>,
 ) -> Result<InspectReport> {
     if tokeninfo::is_refresh_token(token) {
-        return Err(Error::unsupported("this is a refresh token, which nobody can look into")
-            .hint("gauth exchange --refresh-token @FILE, which gets an access token for it"));
+        return Err(Error::unsupported(
+            "the input is a refresh token, which has no readable content",
+        )
+        .hint("gauth exchange --refresh-token @FILE gets an access token with it"));
     }
     if tokeninfo::is_federated_token(token) {
         let message =
-            "this is a token of the Security Token Service, which tokeninfo does not know";
+            "the input is a token of the Security Token Service, which tokeninfo does not know";
         return Err(Error::unsupported(message)
-            .hint("gauth token --format json shows its expiry and account when it is made"));
+            .hint("gauth token --format json shows expiry and account of a new token"));
     }
     if verify_options.jwks.is_some() || !flags.issuer.is_empty() {
-        let message = "this is an access token, which has no issuer and no signature to check";
-        return Err(Error::unsupported(message).hint("leave --jwks and --issuer away"));
+        let message = "the input is an access token, and --jwks and --issuer apply to JWTs";
+        return Err(Error::unsupported(message).hint("remove --jwks and --issuer"));
     }
-    let url = match &settings.token_host {
+    let url = match &config.token_host {
         None => Url::parse(tokeninfo::ENDPOINT),
         Some(endpoint_override) => tokeninfo::endpoint_beside(endpoint_override),
     };
-    let url = url.map_err(|what| Error::unexpected(format!("the address of tokeninfo {what}")))?;
+    let url = url.map_err(|reason| Error::unexpected(format!("the URL of tokeninfo {reason}")))?;
     let response = broker.send(&tokeninfo::token_info_request(&url, token))?;
     let host = printable::text(url.authority());
     let info = match tokeninfo::read_token_info(&response, &host, verify_options.now)? {
@@ -283,7 +284,7 @@ fn inspect_access_token(
     } else if verify_options.audiences.is_empty()
         || verify_options.audiences.contains(&token_audience)
     {
-        Verdict::Valid("an access token that Google knows".to_owned())
+        Verdict::Valid("an access token of Google".to_owned())
     } else {
         Verdict::NotValid(format!("it is for {}", printable::text(&token_audience)))
     };

@@ -1,4 +1,4 @@
-//! What `gauth inspect` says: the verdict in the first line, what is in the token below.
+//! The output of `gauth inspect`: the verdict in the first line, the content of the token below.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -8,48 +8,48 @@ use gauth_core::jose::verify::numeric_date;
 use gauth_core::text::{duration, printable};
 use gauth_core::world::World;
 
-/// Beyond these there is no date, in Unix seconds.
+/// The dates that can be printed, in Unix seconds: years 1 to 9999.
 const PRINTABLE_DATES: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_207_200;
 
-/// Names up to this many columns stand in line.
+/// A longer claim name does not widen the first column.
 const MAX_NAME_COLUMNS: usize = 24;
 
-/// What was found out.
+/// The result of the validation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Nobody asked.
+    /// `--verify` was not given.
     NotChecked,
-    /// It is good: in what way.
+    /// Valid, with the issuer and what was checked.
     Valid(String),
-    /// It is not: why.
+    /// Not valid, with the reason.
     NotValid(String),
 }
 
-/// What is in a token, as far as it could be read.
+/// The content of a token; `None` where it could not be read.
 pub(super) enum TokenContent {
-    /// Header and claims.
+    /// The header and the claims.
     Jwt(Option<(Map<String, Value>, Map<String, Value>)>),
-    /// What Google knows.
+    /// The response of tokeninfo.
     AccessToken(Option<TokenInfo>),
 }
 
-/// What the report says.
+/// The verdict on a token, and its content.
 pub(super) struct InspectReport {
     pub(super) verdict: Verdict,
     pub(super) content: TokenContent,
 }
 
-/// For people.
+/// The report as text.
 pub(super) fn text(report: &InspectReport, world: &World) -> String {
     let paint = world.terminal.text_style(world.streams.stdout_is_terminal);
     let width = world.terminal.width;
     let line = |text: &str| printable::wrap(text, 0, width);
     let first = match &report.verdict {
         Verdict::NotChecked => {
-            paint.warning(&line("the signature was not checked, --verify does that"))
+            paint.warning(&line("not verified: --verify checks signature, issuer and expiry"))
         }
-        Verdict::Valid(how) => paint.success(&line(&format!("valid: {how}"))),
-        Verdict::NotValid(why) => paint.failure(&line(&format!("not valid: {why}"))),
+        Verdict::Valid(details) => paint.success(&line(&format!("valid: {details}"))),
+        Verdict::NotValid(reason) => paint.failure(&line(&format!("not valid: {reason}"))),
     };
     let now = world.clock.unix_seconds();
     let rows = match &report.content {
@@ -96,10 +96,10 @@ fn jwt_rows(header: &Map<String, Value>, claims: &Map<String, Value>, now: i64) 
             row("expired", time_text(end, now))
         }
         Some(end) => row("expires", time_text(end, now)),
-        None => row("expires", "not said".to_owned()),
+        None => row("expires", "unknown, there is no exp claim".to_owned()),
     }
-    if let Some(from) = claims.get("nbf") {
-        row("from", time_text(from, now));
+    if let Some(start) = claims.get("nbf") {
+        row("not before", time_text(start, now));
     }
     for (name, value) in claims {
         let known = ["email", "sub", "iss", "aud", "iat", "exp", "nbf"].contains(&name.as_str());
@@ -131,7 +131,7 @@ fn access_token_rows(info: &TokenInfo, now: i64) -> Vec<ReportRow> {
     rows.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
-/// A claim: text as it is, a list of texts with spaces, anything else as JSON.
+/// The value of a claim: text, a list of texts separated by spaces, anything else as JSON.
 fn claim_text(value: &Value) -> String {
     match value {
         Value::String(text) => printable::text(text),
@@ -142,10 +142,10 @@ fn claim_text(value: &Value) -> String {
     }
 }
 
-/// A moment in words and exactly.
+/// The distance of a time from now, and the exact time.
 fn time_text(value: &Value, now: i64) -> String {
     let Some(unix) = numeric_date(value).filter(|unix| PRINTABLE_DATES.contains(unix)) else {
-        return format!("no time: {}", printable::text(&value.to_string()));
+        return format!("not a time: {}", printable::text(&value.to_string()));
     };
     let distance = duration::humanize(unix.saturating_sub(now).saturating_abs());
     let exact = duration::rfc3339(unix);
@@ -182,12 +182,12 @@ struct InspectedAccessTokenJson<'a> {
     access_type: Option<&'a str>,
 }
 
-/// For programs. Unknown is `null`; keys are never renamed.
+/// The report as JSON. An unknown value is `null`; keys are never renamed.
 pub(super) fn json(report: &InspectReport, now: i64) -> anyhow::Result<String> {
     let (valid, reason) = match &report.verdict {
         Verdict::NotChecked => (None, None),
         Verdict::Valid(_) => (Some(true), None),
-        Verdict::NotValid(why) => (Some(false), Some(why.as_str())),
+        Verdict::NotValid(reason) => (Some(false), Some(reason.as_str())),
     };
     let at = |unix: i64| PRINTABLE_DATES.contains(&unix).then(|| duration::rfc3339(unix));
     let left = |unix: i64| unix.saturating_sub(now).max(0);

@@ -57,7 +57,7 @@ fn damaged_entries_and_failure_notes_are_cleared_but_not_listed() {
     home.write(&format!("{TOKEN_CACHE_FOLDER}/.x.1-2.tmp"), TOKEN);
     let rows = Test::new("cache list --format json").home(&home).run().json();
     assert_eq!(rows.as_array().map(Vec::len), Some(1));
-    Test::new("cache clear").home(&home).expect_stdout("2 tokens dropped\n").run();
+    Test::new("cache clear").home(&home).expect_stdout("2 tokens removed\n").run();
     assert!(home.names(TOKEN_CACHE_FOLDER).is_empty());
     user_test(&home, "").expect_request(token_with_lifetime(TOKEN, 3599)).run();
     Test::new("cache clear --format json").home(&home).expect_stdout("{\"dropped\": 1}\n").run();

@@ -1,8 +1,8 @@
 //! `gauth exchange`: what is sent, what is printed, and what is refused.
 
 mod against_sandbox;
+mod argument_values;
 mod client_authentication;
-mod command_line;
 mod request_parameters;
 mod responses;
 mod subject_tokens;

@@ -135,7 +135,7 @@ fn a_new_refresh_token_is_printed_or_causes_a_warning() {
     let json = refresh("--format json", ROTATED_REFRESH_TOKEN).run().json();
     assert_eq!(json["refresh_token"], ROTATED_REFRESH_TOKEN);
     for format in ["", "--format header", "--format env", "--format curl-config"] {
-        refresh(format, ROTATED_REFRESH_TOKEN).expect_warning("only --format json prints it").run();
+        refresh(format, ROTATED_REFRESH_TOKEN).expect_warning("only --format json prints").run();
         // The same again is no news.
         refresh(format, REFRESH_TOKEN).expect_stderr("").run();
     }
@@ -145,11 +145,11 @@ fn a_new_refresh_token_is_printed_or_causes_a_warning() {
     );
     // Nor is it printed when the rest fails.
     let failed = refresh("--format json --min-ttl 2h", ROTATED_REFRESH_TOKEN).expect_status(7);
-    failed.expect_warning("only --format json prints it").run();
+    failed.expect_warning("only --format json prints").run();
     let given = google_exchange_test("").expect_request(sts_response_with_changes(
         &json!({"refresh_token": ROTATED_REFRESH_TOKEN}),
     ));
-    given.expect_warning("only --format json prints it").run();
+    given.expect_warning("only --format json prints").run();
 }
 
 #[test]
@@ -217,11 +217,11 @@ fn a_refusal_has_code_description_and_uri_and_a_hint() {
 #[test]
 fn another_server_is_not_called_google() {
     for (status, code, hint) in [
-        (400, "invalid_grant", "check the token from HOME/jwt"),
+        (400, "invalid_grant", "check whether the token from HOME/jwt has expired"),
         (400, "invalid_target", "check --audience and --resource"),
         (401, "invalid_client", "--client-secret"),
-        (400, "invalid_request", "what gauth -vv shows"),
-        (400, "unsupported_grant_type", "check --endpoint: this one does not exchange"),
+        (400, "invalid_request", "gauth -vv shows the request"),
+        (400, "unsupported_grant_type", "check --endpoint: this server does not exchange"),
     ] {
         let body = json!({"error": code, "error_description": "no"}).to_string();
         exchange_test(&format!("{EXCHANGE_ARGS} --endpoint {OTHER_TOKEN_ENDPOINT}"))

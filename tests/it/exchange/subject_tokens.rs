@@ -73,7 +73,7 @@ fn the_subject_token_type_is_guessed_or_required() {
     };
     odd("")
         .expect_status(2)
-        .expect_error("from standard input does not show its type")
+        .expect_error("from standard input does not show its token type")
         .expect_hint("--subject-token-type")
         .run();
     let ran = odd("--subject-token-type saml2").expect_request(google_sts_success()).run();
@@ -301,8 +301,8 @@ fn locations_without_a_usable_secret_are_named() {
         (b"".to_vec(), "is empty"),
         (b" \n".to_vec(), "is empty"),
         (b"\xff\xfe".to_vec(), "is not UTF-8 text"),
-        (b"two\nlines".to_vec(), "is more than one line"),
-        (b"nul\0".to_vec(), "is more than one line"),
+        (b"two\nlines".to_vec(), "is not one line"),
+        (b"nul\0".to_vec(), "is not one line"),
         (vec![b'x'; 64 * 1024 + 1], "is larger than 64 KiB"),
     ] {
         let test = run("--subject-token @{home}/bad").file("bad", &content);

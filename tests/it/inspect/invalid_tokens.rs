@@ -1,4 +1,4 @@
-//! Tokens that are not valid, and input that is no token.
+//! Tokens that are not valid, and input that is not a token.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -175,11 +175,11 @@ fn an_invalid_token_is_reported_with_its_location() {
     for (input, words) in [
         ("", "standard input: is empty"),
         ("\n \n", "standard input: is empty"),
-        ("hunter2 hunter3", "standard input: is no token"),
+        ("hunter2 hunter3", "standard input: is not a token"),
         ("a.b.c\nd.e.f", "standard input: holds more than one token"),
-        ("[\"a\"]", "standard input: holds a list"),
+        ("[\"a\"]", "standard input: is a JSON list"),
         ("{\"a\":1}", "standard input: is JSON without a field token"),
-        ("{\"token\":\"a b\"}", "standard input: is no token"),
+        ("{\"token\":\"a b\"}", "standard input: is not a token"),
         ("{\"token\":\"\"}", "standard input: token is empty"),
     ] {
         Test::new("inspect")
@@ -206,27 +206,7 @@ fn an_invalid_token_is_reported_with_its_location() {
 }
 
 #[test]
-fn invalid_command_lines_are_refused() {
-    for (words, status, says, tries) in [
-        ("ya29.hunter2", 9, "looks like a secret", "standard input"),
-        ("eyJhbGciOiJSUzI1NiJ9.e30.c2ln", 9, "looks like a secret", "standard input"),
-        ("--audience x", 2, "--audience is for --verify", "--verify --audience"),
-        ("--issuer x", 2, "--issuer is for --verify", "--verify --issuer"),
-        ("--jwks x", 2, "--jwks is for --verify", "--verify --jwks"),
-        ("--skew 5s", 2, "--skew is for --verify", "--verify --skew"),
-        ("--verify --skew soon", 2, "--skew soon is not a duration", "--skew 10s"),
-        ("--verify --skew 2h", 2, "longer than an hour", "--skew 10s"),
-        ("--verify --skew=-5s", 2, "--skew -5s is negative", "--skew 10s"),
-        ("--verify --audience=", 2, "--audience is empty", "--audience"),
-        ("--verify --jwks=", 2, "--jwks is empty", "--jwks"),
-        ("--verify --jwks ftp://a.example/", 2, "--jwks is neither https nor http", "--jwks https"),
-        ("--verify --jwks http://a.example/", 9, "--jwks gets keys from a.example", "use https"),
-        ("a b", 2, "a word too many", "inspect"),
-        ("--format header", 2, "--format does not know", "text, json"),
-    ] {
-        let test = Test::new(&format!("inspect {words}")).stdin(valid_jwt()).expect_status(status);
-        test.expect_error(says).expect_hint(tries).run();
-    }
+fn a_file_name_that_looks_like_a_token_is_refused() {
     let long = "QUJD".repeat(40);
     Test::new("inspect")
         .arg(&long)

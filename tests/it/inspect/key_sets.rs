@@ -219,7 +219,7 @@ fn each_issuer_has_its_own_keys() {
     let words = "--issuer https://idp.example";
     verify_test(words, &stranger)
         .expect_status(2)
-        .expect_error("where https://idp.example publishes")
+        .expect_error("where \"https://idp.example\" publishes")
         .expect_hint("--jwks")
         .run();
     let words = format!("{words} --jwks https://idp.example/keys --audience {AUDIENCE}");
@@ -245,7 +245,7 @@ fn keys_in_a_file_are_read_as_strictly() {
             .file("keys", content)
             .expect_status(8)
             .expect_error(&format!("HOME/keys: {says}").replace("HOME/", ""))
-            .expect_hint("a set of keys")
+            .expect_hint("a JSON Web Key Set")
             .run();
     }
     verify_test("--jwks {home}/no", &valid_jwt())

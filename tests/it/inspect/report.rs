@@ -30,7 +30,7 @@ fn full_jwt() -> String {
 fn a_jwt_is_decoded_without_any_request() {
     inspect_test("", &full_jwt())
         .expect_stdout(&format!(
-            "the signature was not checked, --verify does that\n{DECODED_REPORT}"
+            "not verified: --verify checks signature, issuer and expiry\n{DECODED_REPORT}"
         ))
         .run();
 }
@@ -48,8 +48,7 @@ fn a_valid_token_is_shown_with_issuer_and_audience() {
 #[test]
 fn without_an_audience_it_is_said_that_none_was_checked() {
     let ran = verify_test("", &full_jwt()).expect_request(google_keys_response()).run();
-    let first =
-        "valid: signed by Google (RS256, key 01234567); for whom was not checked\n(--audience)\n";
+    let first = "valid: signed by Google (RS256, key 01234567); the audience was not checked\n(--audience)\n";
     assert_eq!(ran.stdout, format!("{first}{DECODED_REPORT}"));
 }
 
@@ -96,14 +95,14 @@ fn times_are_shown_as_text_or_as_the_raw_value() {
     for (name, value, row) in [
         ("exp", json!(NOW - 120 * minute), "expired   2 h ago (2026-01-02T01:04:05Z)"),
         ("exp", json!(NOW + 57 * minute), "expires   in 57 min (2026-01-02T04:01:05Z)"),
-        ("exp", json!("soon"), "expires   no time: \"soon\""),
-        ("exp", json!(1e300), "expires   no time: 1e+300"),
-        ("exp", json!(9_000_000_000_000_000i64), "expires   no time: 9000000000000000"),
-        ("exp", json!(-9_000_000_000_000_000i64), "expired   no time: -9000000000000000"),
-        ("exp", Value::Null, "expires   not said"),
+        ("exp", json!("soon"), "expires   not a time: \"soon\""),
+        ("exp", json!(1e300), "expires   not a time: 1e+300"),
+        ("exp", json!(9_000_000_000_000_000i64), "expires   not a time: 9000000000000000"),
+        ("exp", json!(-9_000_000_000_000_000i64), "expired   not a time: -9000000000000000"),
+        ("exp", Value::Null, "expires   unknown, there is no exp claim"),
         ("iat", json!(NOW - 3 * minute), "issued    3 min ago (2026-01-02T03:01:05Z)"),
         ("iat", json!(NOW + 5 * minute), "issued    in 5 min (2026-01-02T03:09:05Z)"),
-        ("nbf", json!(NOW), "from      0 s ago (2026-01-02T03:04:05Z)"),
+        ("nbf", json!(NOW), "not before  0 s ago (2026-01-02T03:04:05Z)"),
     ] {
         let token = signed_jwt(&default_header(), &with_fields(claims(), &json!({ name: value })));
         let ran = inspect_test("", &token).run();

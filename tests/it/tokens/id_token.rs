@@ -469,7 +469,7 @@ fn several_audiences_give_a_line_or_an_item_each() {
         let words = format!("--audiences {AUDIENCE_URL},{other} --format {format}");
         id_token_test(&service_account(), &words)
             .expect_status(2)
-            .expect_error("text and json only")
+            .expect_error("only as text or json")
             .run();
     }
 }
@@ -497,12 +497,12 @@ fn an_audience_that_is_none_is_refused_before_anything_is_asked() {
         ("", "--audiences is empty"),
         (",", "--audiences is empty"),
         ("https://a.example,", "--audiences is empty"),
-        (" ", "spaces or control characters"),
-        ("https://a.example https://b.example", "spaces or control characters"),
-        ("https://a.example\n", "spaces or control characters"),
-        ("https://a.example\r\nX: y", "spaces or control characters"),
-        ("a\u{7f}b", "spaces or control characters"),
-        ("a\u{a0}b", "spaces or control characters"),
+        (" ", "contains a space or a control character"),
+        ("https://a.example https://b.example", "contains a space or a control character"),
+        ("https://a.example\n", "contains a space or a control character"),
+        ("https://a.example\r\nX: y", "contains a space or a control character"),
+        ("a\u{7f}b", "contains a space or a control character"),
+        ("a\u{a0}b", "contains a space or a control character"),
         (&long, "longer than 2048"),
     ] {
         for credential in

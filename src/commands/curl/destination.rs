@@ -1,4 +1,4 @@
-//! Which hosts may get which token.
+//! Which hosts may receive which token.
 
 use gauth_core::error::{Error, Result};
 use gauth_core::net::endpoint_policy;
@@ -6,56 +6,58 @@ use gauth_core::net::endpoint_policy::DEFAULT_UNIVERSE;
 use gauth_core::net::url::{Scheme, Url};
 use gauth_core::text::printable;
 
-/// Which token a call is to have.
+/// The token that curl sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CurlTokenKind {
-    /// An access token.
+pub(super) enum CurlTokenKind {
+    /// An access token, for Google APIs.
     AccessToken,
     /// An ID token for this audience.
     IdToken(String),
 }
 
-/// Where a URL leads: its scheme, host and port. curl understands more than is taken here.
+/// Reads scheme, host and port of a URL. Accepts less than curl does, so that both read the same host.
 ///
 /// # Errors
-/// Unsafe, for what is not https to a plain host name, or http to a loopback address.
-pub fn parse_destination(text: &str) -> Result<Url> {
+/// `Unsafe` for every URL but https to a plain host name and http to a loopback address.
+pub(super) fn parse_destination(text: &str) -> Result<Url> {
     let shown = printable::text(text.split(['?', '#']).next().unwrap_or_default());
     let Some((scheme, rest)) = text.split_once("://") else {
         let error = Error::not_safe(format!(
-            "\"{shown}\" has no scheme, and curl would take http: the token would be sent without TLS"
+            "the URL \"{shown}\" has no scheme, and curl would send the token over http, without TLS"
         ));
         return Err(error.hint(format!("https://{shown}")));
     };
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
     if authority.contains('@') {
-        return Err(Error::not_safe("a URL has a user name or password, and gauth sends a token")
-            .hint("leave away what stands before the @ in the URL"));
+        return Err(Error::not_safe(
+            "a URL contains a user name or a password before its host, and gauth sends a token",
+        )
+        .hint("remove the part of the URL before the @"));
     }
     if authority.contains(['{', '}']) || has_glob_brackets(authority) {
-        return Err(Error::not_safe(format!("{shown}: curl puts the name of the host together"))
-            .hint("write each URL out; {…} and […] may stand in its path"));
+        return Err(Error::not_safe(format!("{shown}: curl expands {{}} and [] in the host name"))
+            .hint("write one URL for each host; the path may contain {} and []"));
     }
     if rest.chars().any(|letter| letter.is_control()) {
-        return Err(Error::not_safe(format!("{shown}: has a control character"))
-            .hint("look at the variable it came from"));
+        return Err(Error::not_safe(format!("the URL \"{shown}\" contains a control character"))
+            .hint("check the variable that the URL comes from"));
     }
-    let url = Url::parse(&format!("{scheme}://{authority}/"))
-        .map_err(|what| Error::not_safe(format!("{shown}: {what}")).hint("https://HOST/PATH"))?;
+    let url = Url::parse(&format!("{scheme}://{authority}/")).map_err(|reason| {
+        Error::not_safe(format!("the URL \"{shown}\" {reason}")).hint("https://HOST/PATH")
+    })?;
     if url.scheme == Scheme::Http && !url.is_loopback() {
         let host = printable::text(url.authority());
         let hint = match url.host == "localhost" {
             true => format!("http://{}/", host.replacen("localhost", "127.0.0.1", 1)),
             false => format!("https://{}/", printable::text(&url.host)),
         };
-        return Err(
-            Error::not_safe(format!("http://{host} would get the token without TLS")).hint(hint)
-        );
+        return Err(Error::not_safe(format!("http://{host} would receive the token without TLS"))
+            .hint(hint));
     }
     Ok(url)
 }
 
-/// Whether brackets are more than those of an IPv6 address.
+/// Whether there are brackets besides those around an IPv6 address.
 fn has_glob_brackets(authority: &str) -> bool {
     let inside = authority.strip_prefix('[').and_then(|rest| rest.split_once(']'));
     match inside {
@@ -64,11 +66,12 @@ fn has_glob_brackets(authority: &str) -> bool {
     }
 }
 
-/// Which token these hosts want: an ID token where one is asked for, and where anybody can deploy a service.
+/// Chooses the token for these hosts: an ID token with `--audience` or `--id-token` and for services on Cloud Run and
+/// Cloud Functions, otherwise an access token.
 ///
 /// # Errors
-/// Unsafe, when one token would have to serve two audiences.
-pub fn choose_token_kind(
+/// `Unsafe` when an ID token for the host of one URL would also be sent to another host.
+pub(super) fn choose_token_kind(
     hosts: &[&Url],
     audience: Option<String>,
     id_token: bool,
@@ -84,31 +87,31 @@ pub fn choose_token_kind(
     match hosts.iter().find(|url| url.as_str() != first.as_str()) {
         None => Ok(CurlTokenKind::IdToken(first.as_str().trim_end_matches('/').to_owned())),
         Some(other) => Err(Error::not_safe(format!(
-            "{} and {} are named, and an ID token is for one of them",
+            "an ID token for {} cannot also be sent to {}",
             first.authority(),
             other.authority()
         ))
-        .hint("one gauth curl for each")),
+        .hint("run gauth curl once for each host")),
     }
 }
 
-/// Who may get a token.
+/// Which hosts may receive the token of a credential.
 #[derive(Debug, Clone, Copy)]
-pub struct DestinationPolicy<'a> {
-    /// Hosts the user allowed (`--allow-host`).
-    pub allowed: &'a [String],
-    /// The universe of the credential.
-    pub universe: Option<&'a str>,
-    /// Whose token it is.
-    pub account: Option<&'a str>,
+pub(super) struct DestinationPolicy<'a> {
+    /// The hosts of `--allow-host`.
+    pub(super) allowed: &'a [String],
+    /// The universe domain of the credential, `googleapis.com` by default.
+    pub(super) universe: Option<&'a str>,
+    /// The account, for the error message.
+    pub(super) account: Option<&'a str>,
 }
 
 impl DestinationPolicy<'_> {
-    /// Checks where a token is about to be sent.
+    /// Checks that every host may receive this token.
     ///
     /// # Errors
-    /// Unsafe, naming the host and the way.
-    pub fn check(&self, token_kind: &CurlTokenKind, hosts: &[&Url]) -> Result<()> {
+    /// `Unsafe` with the host that may not.
+    pub(super) fn check(&self, token_kind: &CurlTokenKind, hosts: &[&Url]) -> Result<()> {
         match token_kind {
             CurlTokenKind::AccessToken => {
                 hosts.iter().try_for_each(|url| self.check_access_token(url))
@@ -134,12 +137,12 @@ impl DestinationPolicy<'_> {
             "{host} is not a Google API, the access token{owner} was not sent"
         ));
         Err(error.hint(format!(
-            "gauth curl --allow-host {} …, or --audience for an ID token",
+            "gauth curl --allow-host {} …, or --audience AUDIENCE to send an ID token",
             printable::text(&url.host)
         )))
     }
 
-    /// To the host of the audience, or to the one host of the call.
+    /// An ID token goes to the host of its audience, or, where the audience names no host of these, to one host.
     fn check_id_token(&self, audience: &str, hosts: &[&Url]) -> Result<()> {
         let audience_url = Url::parse(audience).ok();
         let other_hosts: Vec<&&Url> = hosts
@@ -156,12 +159,12 @@ impl DestinationPolicy<'_> {
         match other {
             None => Ok(()),
             Some(other) => Err(Error::not_safe(format!(
-                "{} and {} would get the same ID token",
+                "{} and {} would receive the same ID token",
                 printable::text(first.authority()),
                 printable::text(other.authority())
             ))
             .hint(format!(
-                "one gauth curl for each, or --allow-host {}",
+                "run gauth curl once for each host, or use --allow-host {}",
                 printable::text(&first.host)
             ))),
         }

@@ -1,18 +1,18 @@
-//! Where gauth's words end and curl's begin.
+//! Separates gauth's flags from curl's arguments.
 
 use std::ffi::OsString;
 
 use clap::{ArgAction, Command};
 
-use crate::commands::curl::request::options;
+use crate::commands::curl::options;
 use gauth_core::error::{Error, Result};
 
-/// Puts `--` between gauth's flags and curl's words, unless it is there. The first word is the command's name.
-/// Every flag of gauth's is long here: a single dash is curl's.
+/// Inserts `--` between gauth's flags and curl's arguments, unless it is there. `args` begins with the command's name.
+/// gauth's flags of this command are all long, so an argument with one dash belongs to curl.
 ///
 /// # Errors
-/// Usage, when a flag of gauth's stands among curl's words.
-pub fn separate_curl_args(command: &Command, args: &[OsString]) -> Result<Vec<OsString>> {
+/// `Usage` when one of gauth's flags follows an argument of curl.
+pub(crate) fn separate_curl_args(command: &Command, args: &[OsString]) -> Result<Vec<OsString>> {
     let mut at = 1;
     while let Some(arg) = args.get(at) {
         if arg == "--" {
@@ -37,7 +37,7 @@ pub fn separate_curl_args(command: &Command, args: &[OsString]) -> Result<Vec<Os
     Ok(separated)
 }
 
-/// Whether a flag of gauth's, named without its dashes, takes the next word; `None`: it is not gauth's.
+/// Whether this flag of gauth, without its dashes, takes a value; `None` when gauth has no such flag.
 fn flag_takes_value(command: &Command, flag: &str) -> Option<bool> {
     let name = flag.split('=').next().unwrap_or_default();
     let named = |arg: &&clap::Arg| {
@@ -47,7 +47,7 @@ fn flag_takes_value(command: &Command, flag: &str) -> Option<bool> {
     Some(matches!(arg.get_action(), ArgAction::Set | ArgAction::Append))
 }
 
-/// What curl has as well is curl's there.
+/// Refuses gauth's flags among curl's arguments. A name that curl has too is curl's there.
 fn check_misplaced_flags(command: &Command, curl_args: &[OsString]) -> Result<()> {
     let mut args = curl_args.iter();
     while let Some(arg) = args.next() {
@@ -56,7 +56,7 @@ fn check_misplaced_flags(command: &Command, curl_args: &[OsString]) -> Result<()
             return Ok(());
         }
         let Some(flag) = text.strip_prefix("--") else {
-            // A value may look like a flag; that of a letter is its rest, or the next word.
+            // The next argument may be the value of the last letter, and look like a flag.
             if last_letter_takes_next_arg(&text) {
                 args.next();
             }
@@ -68,9 +68,9 @@ fn check_misplaced_flags(command: &Command, curl_args: &[OsString]) -> Result<()
             None if flag_takes_value(command, flag).is_some() => {
                 let name = flag.split('=').next().unwrap_or_default();
                 return Err(Error::usage(format!(
-                    "--{name} is gauth's and stands among curl's words"
+                    "--{name} is a flag of gauth and follows an argument of curl"
                 ))
-                .hint(format!("gauth curl --{name} … before the first word of curl's")));
+                .hint(format!("gauth curl --{name} …, before the arguments of curl")));
             }
             None => {}
         }
@@ -92,9 +92,9 @@ mod tests {
     fn split_line(line: &str) -> std::result::Result<String, String> {
         let spec = cli::find_command("curl".as_ref()).expect("the command");
         let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        let joined = |words: Vec<OsString>| words.join(" ".as_ref()).to_string_lossy().into_owned();
+        let join = |args: Vec<OsString>| args.join(" ".as_ref()).to_string_lossy().into_owned();
         separate_curl_args(&cli::clap_command(spec), &args)
-            .map(joined)
+            .map(join)
             .map_err(|error| error.message().to_owned())
     }
 
@@ -140,12 +140,12 @@ mod tests {
             "curl --fail --id-token URL",
         ] {
             match line.starts_with("curl -- ") {
-                // Behind -- it is said when the words are read.
+                // After -- the arguments are checked only when curl's options are read.
                 true => assert!(split_line(line).is_ok(), "{line}"),
                 false => {
                     let message = split_line(line).expect_err(line);
                     assert!(
-                        message.ends_with("is gauth's and stands among curl's words"),
+                        message.ends_with("is a flag of gauth and follows an argument of curl"),
                         "{message}"
                     );
                 }

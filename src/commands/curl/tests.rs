@@ -1,25 +1,25 @@
-//! Command lines of curl's: which are run with which token, and which are refused.
+//! Which command lines of curl run, with which token, and which are refused.
 
 use std::ffi::OsString;
 
-use crate::commands::curl::request::{
-    CurlTokenKind, DestinationPolicy, choose_token_kind, parse_args,
-};
+use crate::commands::curl::arguments::parse_args;
+use crate::commands::curl::destination::{CurlTokenKind, DestinationPolicy, choose_token_kind};
 use gauth_core::error::{Error, ErrorKind};
 
 fn split_args(line: &str) -> Vec<OsString> {
     line.split(' ').map(OsString::from).collect()
 }
 
-/// What comes of a line without flags of gauth's but these.
+/// The token that this line of curl's arguments sends, with these values of --audience, --allow-host and
+/// --universe-domain.
 fn outcome(
     line: &str,
     audience: Option<&str>,
     allowed: &[&str],
     universe: Option<&str>,
 ) -> Result<CurlTokenKind, Error> {
-    let call = parse_args(&split_args(line))?;
-    let hosts: Vec<_> = call.destinations().collect();
+    let invocation = parse_args(&split_args(line))?;
+    let hosts: Vec<_> = invocation.destinations().collect();
     let kind = choose_token_kind(&hosts, audience.map(str::to_owned), false)?;
     let allowed: Vec<String> = allowed.iter().map(|&host| host.to_owned()).collect();
     DestinationPolicy { allowed: &allowed, universe, account: None }.check(&kind, &hosts)?;
@@ -415,22 +415,22 @@ fn a_refusal_hints_at_the_remedy() {
         (
             "https://example.com/",
             "example.com is not a Google API, the access token was not sent",
-            "gauth curl --allow-host example.com …, or --audience for an ID token",
+            "gauth curl --allow-host example.com …, or --audience AUDIENCE to send an ID token",
         ),
         (
             "storage.googleapis.com/b",
-            "\"storage.googleapis.com/b\" has no scheme, and curl would take http: the token would be sent without TLS",
+            "the URL \"storage.googleapis.com/b\" has no scheme, and curl would send the token over http, without TLS",
             "https://storage.googleapis.com/b",
         ),
         (
             "http://localhost:80/x",
-            "http://localhost would get the token without TLS",
+            "http://localhost would receive the token without TLS",
             "http://127.0.0.1/",
         ),
         (
             "--insec https://storage.googleapis.com/",
-            "gauth does not know what curl does with --insec",
-            "--insecure, spelled out",
+            "the curl option --insec is unknown to gauth",
+            "write the whole name, --insecure",
         ),
     ] {
         let error = assert_refused(line);
@@ -451,16 +451,17 @@ fn the_method_follows_curls_options() {
         ("-d x -G URL", "GET"),
         ("-X PATCH -d x URL", "PATCH"),
     ] {
-        let call = parse_args(&split_args(&line.replace("URL", API))).expect(line);
-        assert_eq!(call.groups[0].method(), method, "{line}");
+        let invocation = parse_args(&split_args(&line.replace("URL", API))).expect(line);
+        assert_eq!(invocation.groups[0].method(), method, "{line}");
     }
 }
 
 #[test]
 fn groups_begin_behind_next() {
-    let call = parse_args(&split_args(&format!("-s {API} --next -d @- {API} -: -H a:b {API}")))
-        .expect("a call");
-    let starts: Vec<usize> = call.groups.iter().map(|group| group.first_arg).collect();
+    let invocation =
+        parse_args(&split_args(&format!("-s {API} --next -d @- {API} -: -H a:b {API}")))
+            .expect("valid arguments");
+    let starts: Vec<usize> = invocation.groups.iter().map(|group| group.first_arg).collect();
     assert_eq!(starts, [0, 3, 7]);
-    assert!(call.reads_stdin && !call.verbose && call.groups[2].has_header("A"));
+    assert!(invocation.reads_stdin && !invocation.verbose && invocation.groups[2].has_header("A"));
 }

@@ -1,18 +1,18 @@
-//! What curl says of a request, without the token in it.
+//! Removes tokens from curl's standard error.
 
 use gauth_core::text::secret;
 
-/// Reads curl's standard error line by line.
+/// Filters curl's standard error line by line.
 #[derive(Debug, Default)]
-pub struct StderrFilter {
+pub(super) struct StderrFilter {
     unfinished_line: Vec<u8>,
-    /// Whether a server said 401.
-    pub saw_unauthorized: bool,
+    /// Whether a server answered 401.
+    pub(super) saw_unauthorized: bool,
 }
 
 impl StderrFilter {
-    /// Takes what came and gives what may be shown: whole lines. A progress meter ends its lines with CR.
-    pub fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
+    /// Takes the next bytes and returns the lines that are complete, filtered. A progress meter ends its lines with CR.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut shown = Vec::new();
         self.unfinished_line.extend_from_slice(bytes);
         while let Some(end) =
@@ -24,8 +24,8 @@ impl StderrFilter {
         shown
     }
 
-    /// The last line, if it has no end.
-    pub fn finish(&mut self) -> Vec<u8> {
+    /// Returns the last line, which may have no line end, filtered.
+    pub(super) fn finish(&mut self) -> Vec<u8> {
         let mut shown = Vec::new();
         let line = std::mem::take(&mut self.unfinished_line);
         self.filter_line(&line, &mut shown);
@@ -36,7 +36,7 @@ impl StderrFilter {
         let text = String::from_utf8_lossy(line);
         self.saw_unauthorized |= is_unauthorized_status(&text);
         let clean = redact_bearer(&secret::redact(&text));
-        // Untouched where there is nothing to hide, whatever its encoding.
+        // A line without secrets keeps its bytes, also those that are not UTF-8.
         match clean == text {
             true => output.extend_from_slice(line),
             false => output.extend_from_slice(clean.as_bytes()),
@@ -44,16 +44,16 @@ impl StderrFilter {
     }
 }
 
-/// `< HTTP/2 401` of -v, or what curl says with -f.
+/// Whether this is `< HTTP/2 401` of `-v`, or the error message of `-f`.
 fn is_unauthorized_status(line: &str) -> bool {
     let status = line.strip_prefix("< HTTP/").and_then(|rest| rest.split_whitespace().nth(1));
     status == Some("401")
         || line
             .strip_prefix("curl: (22) ")
-            .is_some_and(|said| said.trim_end().ends_with("error: 401"))
+            .is_some_and(|message| message.trim_end().ends_with("error: 401"))
 }
 
-/// curl cuts long lines: half a token is no token, but it is not shown either.
+/// Removes the start of a token that curl cut off and that therefore does not look like one.
 fn redact_bearer(line: &str) -> String {
     const BEARER: &str = "bearer ";
     let lower = line.to_ascii_lowercase();
@@ -75,7 +75,7 @@ mod tests {
 
     fn filtered(text: &str) -> (String, bool) {
         let mut filter = StderrFilter::default();
-        // In pieces, as they come through a pipe.
+        // A pipe delivers lines in pieces.
         let mut shown: Vec<u8> =
             text.as_bytes().chunks(7).flat_map(|part| filter.push(part)).collect();
         shown.extend(filter.finish());
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_is_hidden_whole_and_in_part() {
+    fn a_whole_or_cut_off_token_is_removed() {
         let secret = Secret::new("ya29.curl-filter-0123456789");
         let line = format!("> Authorization: Bearer {}\r\n", secret.expose());
         let (shown, _) = filtered(&line);
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_passes_as_it_is() {
+    fn other_bytes_are_unchanged() {
         let mut filter = StderrFilter::default();
         let bytes = b"\r  0 100\rabc\xff\xfe\n> X: bearer of news\nend";
         let mut shown = filter.push(bytes);
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_401_is_noticed() {
+    fn an_unauthorized_status_is_recognized() {
         assert!(filtered("< HTTP/2 401 \r\n").1 && filtered("< HTTP/1.1 401 Unauthorized\r\n").1);
         assert!(filtered("curl: (22) The requested URL returned error: 401\n").1);
         assert!(!filtered("< HTTP/2 200 \r\n< x: 401\r\n").1);

@@ -1,4 +1,4 @@
-//! A secret that a flag names instead of giving it: where it is, and how it is read from there.
+//! References to secrets: `-`, `@FILE` or `env:NAME` on the command line, so that no secret is an argument.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -12,24 +12,24 @@ use gauth_core::text::secret::Secret;
 use gauth_core::world::World;
 use gauth_core::world::private_file;
 
-/// Longest secret, in bytes: a subject token of AWS or with certificates is long.
+/// The largest secret, in bytes. Subject tokens for AWS or with certificates are long.
 const MAX_SECRET_BYTES: usize = 64 * 1024;
 
-/// How long standard input may take.
+/// How long reading standard input may take.
 const STDIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where a secret is.
+/// The location of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SecretLocation {
-    /// On standard input.
+    /// Standard input, `-`.
     Stdin,
-    /// In a file.
+    /// A file, `@FILE`.
     File(PathBuf),
-    /// In a variable.
+    /// An environment variable, `env:NAME`.
     Variable(String),
 }
 
-/// A secret, and the flag that says where it is.
+/// A flag that names the location of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SecretRef {
     pub flag: &'static str,
@@ -40,17 +40,22 @@ impl SecretRef {
     /// Reads `-`, `@FILE` or `env:NAME`.
     ///
     /// # Errors
-    /// Unsafe or usage for anything else, which may be the secret itself and is not repeated.
+    /// `Unsafe` or `Usage` for any other value. It may be the secret itself, so the message does not contain it.
     pub(super) fn parse(flag: &'static str, value: &OsStr) -> Result<SecretRef> {
         let text = config::flag_text(flag, value)?;
         if let Some(location) = parse_location(flag, &text)? {
             return Ok(SecretRef { flag, location });
         }
         let (message, hint) = match text == "@-" {
-            true => (format!("{flag} @- is no file"), format!("{flag} - for standard input")),
+            true => (
+                format!("{flag} @- names a file \"-\""),
+                format!("use {flag} - for standard input"),
+            ),
             false => (
-                format!("{flag} is given as a value, which others can read (ps), not as a place"),
-                format!("{flag} @FILE, {flag} env:NAME, or {flag} - for standard input"),
+                format!(
+                    "{flag} takes the location of a secret, not the secret, which every list of processes would show"
+                ),
+                example(flag),
             ),
         };
         let unprefixed = text.trim_start_matches('@').trim_start_matches("env:");
@@ -60,43 +65,43 @@ impl SecretRef {
         })
     }
 
-    /// The secret.
+    /// Reads the secret.
     ///
     /// # Errors
-    /// Malformed or usage, naming the place and the flag: it is not there, or is no single line of text.
+    /// `Malformed` or `Usage` with location and flag when it is missing or not one line of text.
     pub(super) fn read(&self, world: &World) -> Result<Secret> {
         let flag = self.flag;
         let label = format!("{} ({flag})", self.location_name());
-        let hint = || format!("put the secret alone there, or name another place with {flag}");
+        let hint = || format!("store only the secret there, or name another location with {flag}");
         let secret = match &self.location {
             SecretLocation::Variable(name) => world.env.secret(name)?.ok_or_else(|| {
                 let shown = printable::text(name);
-                Error::usage(format!("the variable {shown} ({flag}) is not set, or empty"))
-                    .hint(format!("export {shown}, or name another place with {flag}"))
+                Error::usage(format!("the variable {shown} ({flag}) is not set or empty"))
+                    .hint(format!("export {shown}=…, or name another location with {flag}"))
             })?,
             SecretLocation::Stdin => secret_from_bytes(
                 &world
                     .streams
                     .read_stdin(MAX_SECRET_BYTES, STDIN_TIMEOUT)
-                    .map_err(|fault| fault.to_error(Path::new("-"), &label).hint(hint()))?,
+                    .map_err(|error| error.to_error(Path::new("-"), &label).hint(hint()))?,
             )
-            .map_err(|what| Error::malformed(&label, what).hint(hint()))?,
+            .map_err(|reason| Error::malformed(&label, reason).hint(hint()))?,
             SecretLocation::File(path) => secret_from_bytes(
                 &private_file::read_user_file(path, MAX_SECRET_BYTES)
-                    .map_err(|fault| fault.to_error(path, &label).hint(hint()))?,
+                    .map_err(|error| error.to_error(path, &label).hint(hint()))?,
             )
-            .map_err(|what| Error::malformed(&label, what).hint(hint()))?,
+            .map_err(|reason| Error::malformed(&label, reason).hint(hint()))?,
         };
         if secret.len() > MAX_SECRET_BYTES {
             return Err(Error::malformed(&label, "is larger than 64 KiB").hint(hint()));
         }
         match secret.is_one_line() {
             true => Ok(secret),
-            false => Err(Error::malformed(&label, "is more than one line of text").hint(hint())),
+            false => Err(Error::malformed(&label, "is not one line of text").hint(hint())),
         }
     }
 
-    /// The place in words.
+    /// The location for messages.
     pub(super) fn location_name(&self) -> String {
         match &self.location {
             SecretLocation::Stdin => "standard input".to_owned(),
@@ -106,10 +111,13 @@ impl SecretRef {
     }
 }
 
-/// The place a value names; `None` when it names none.
+fn example(flag: &str) -> String {
+    format!("{flag} @FILE, {flag} env:NAME, or {flag} - for standard input")
+}
+
+/// Reads a location; `None` when the value has no prefix or looks like a secret.
 fn parse_location(flag: &str, text: &str) -> Result<Option<SecretLocation>> {
-    let example = || format!("{flag} @FILE, {flag} env:NAME, or {flag} - for standard input");
-    let empty = |what| Err(Error::usage(format!("{flag} names no {what}")).hint(example()));
+    let empty = |what| Err(Error::usage(format!("{flag} names no {what}")).hint(example(flag)));
     match (text.strip_prefix('@'), text.strip_prefix("env:")) {
         _ if text == "-" => Ok(Some(SecretLocation::Stdin)),
         (Some(""), _) => empty("file"),
@@ -125,7 +133,7 @@ fn parse_location(flag: &str, text: &str) -> Result<Option<SecretLocation>> {
     }
 }
 
-/// The text of a file or stream, without the white space around it.
+/// Decodes a secret and removes the white space around it.
 fn secret_from_bytes(bytes: &[u8]) -> std::result::Result<Secret, &'static str> {
     let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8 text")?;
     match text.trim() {

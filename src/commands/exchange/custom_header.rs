@@ -1,8 +1,8 @@
-//! Headers of the user's own: `Name: value`, `Name: @FILE`, `Name: env:NAME`.
+//! The flag `--header`: `Name: value`, `Name: @FILE` or `Name: env:NAME`.
 
 use std::ffi::OsStr;
 
-use crate::commands::exchange::hidden::SecretRef;
+use crate::commands::exchange::secret_ref::SecretRef;
 use gauth_core::config;
 use gauth_core::error::{Error, Result};
 use gauth_core::net::message;
@@ -13,14 +13,14 @@ use gauth_core::world::World;
 const FLAG: &str = "--header";
 const HEADER_EXAMPLE: &str = "--header 'X-Tenant: blue', or --header 'Authorization: @FILE'";
 
-/// What is in such a header may not be shown on the command line.
+/// A header whose name contains one of these may hold a secret, so its value may not be an argument.
 const SECRET_HEADER_NAME_PARTS: &[&str] =
     &["authorization", "cookie", "token", "secret", "password", "key"];
 
-/// A header, its value given or named.
+/// A request header of the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct HeaderFlag {
-    /// In lower case.
+    /// The name in lower case.
     pub name: String,
     pub value: HeaderFlagValue,
 }
@@ -33,10 +33,10 @@ pub(super) enum HeaderFlagValue {
 }
 
 impl HeaderFlag {
-    /// Reads one.
+    /// Reads one `--header`.
     ///
     /// # Errors
-    /// Usage for what is no header or may not be chosen, unsafe for a secret.
+    /// `Usage` for a malformed header or one that gauth sets itself, `Unsafe` for a secret.
     pub(super) fn parse(argument: &OsStr) -> Result<HeaderFlag> {
         let text = config::flag_text(FLAG, argument)?;
         let Some((name, value)) = text.split_once(':') else {
@@ -44,9 +44,9 @@ impl HeaderFlag {
                 .hint(HEADER_EXAMPLE));
         };
         let usage_error =
-            |what: String| Error::usage(format!("{FLAG}: {what}")).hint(HEADER_EXAMPLE);
+            |reason: String| Error::usage(format!("{FLAG}: {reason}")).hint(HEADER_EXAMPLE);
         message::check_custom_header(name)
-            .map_err(|what| usage_error(printable::redacted(&what)))?;
+            .map_err(|reason| usage_error(printable::redacted(&reason)))?;
         let name = name.to_ascii_lowercase();
         let value = value.trim_matches([' ', '\t']);
         if value.starts_with('@') || value.starts_with("env:") {
@@ -54,27 +54,30 @@ impl HeaderFlag {
             return Ok(HeaderFlag { name, value });
         }
         if secret::looks_like_secret(value)
-            || SECRET_HEADER_NAME_PARTS.iter().any(|word| name.contains(word))
+            || SECRET_HEADER_NAME_PARTS.iter().any(|part| name.contains(part))
         {
-            let message =
-                format!("{FLAG}: the value of {name} may be a secret; others can read it (ps)");
+            let message = format!(
+                "{FLAG}: the value of {name} may be a secret, which every list of processes shows"
+            );
             return Err(Error::not_safe(message)
                 .hint(format!("{FLAG} '{name}: @FILE', or {FLAG} '{name}: env:NAME'")));
         }
         if value == "-" {
-            let message = format!("{FLAG}: standard input is for one secret, not for headers");
+            let message = format!("{FLAG}: a header value cannot be read from standard input");
             return Err(Error::usage(message).hint(HEADER_EXAMPLE));
         }
         match value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
             true => Ok(HeaderFlag { name, value: HeaderFlagValue::Literal(value.to_owned()) }),
-            false => Err(usage_error(format!("{name} has a control character or is not ASCII"))),
+            false => Err(usage_error(format!(
+                "the value of {name} contains a control or non-ASCII character"
+            ))),
         }
     }
 
-    /// Adds it to a request, in place of one of the same name.
+    /// Sets the header in a request.
     ///
     /// # Errors
-    /// When its value cannot be read.
+    /// When its secret cannot be read.
     pub(super) fn apply_to(&self, mut request: HttpRequest, world: &World) -> Result<HttpRequest> {
         request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case(&self.name));
         Ok(match &self.value {
@@ -86,17 +89,17 @@ impl HeaderFlag {
     }
 }
 
-/// Reads all of them.
+/// Reads every `--header`.
 ///
 /// # Errors
-/// As [`Header::parse`], and for one that is there twice.
+/// As [`HeaderFlag::parse`], and `Usage` for a name that occurs twice.
 pub(super) fn parse_headers(arguments: &[std::ffi::OsString]) -> Result<Vec<HeaderFlag>> {
     let mut headers: Vec<HeaderFlag> = Vec::new();
     for header in arguments {
         let header = HeaderFlag::parse(header)?;
         if headers.iter().any(|known| known.name == header.name) {
-            return Err(Error::usage(format!("{FLAG} {} is given twice", header.name))
-                .hint("leave one of them away"));
+            return Err(Error::usage(format!("{FLAG} {} occurs twice", header.name))
+                .hint("remove one of the two headers"));
         }
         headers.push(header);
     }
@@ -106,7 +109,7 @@ pub(super) fn parse_headers(arguments: &[std::ffi::OsString]) -> Result<Vec<Head
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::exchange::hidden::SecretLocation;
+    use crate::commands::exchange::secret_ref::SecretLocation;
     use gauth_core::error::ErrorKind;
 
     #[test]
@@ -128,7 +131,7 @@ mod tests {
             ("Authorization:env:AUTH", SecretLocation::Variable("AUTH".to_owned())),
         ] {
             let value = HeaderFlagValue::Secret(SecretRef { flag: FLAG, location });
-            assert_eq!(parse(text), HeaderFlag { name: "authorization".to_owned(), value: value });
+            assert_eq!(parse(text), HeaderFlag { name: "authorization".to_owned(), value });
         }
     }
 
@@ -163,6 +166,6 @@ mod tests {
             assert!(error.message().contains("--header") && !error.message().contains("hunter2"));
         }
         let twice = ["X-A: 1".into(), "x-a: 2".into()];
-        assert!(parse_headers(&twice).expect_err("twice").message().contains("x-a is given twice"));
+        assert!(parse_headers(&twice).expect_err("twice").message().contains("x-a occurs twice"));
     }
 }

@@ -1,14 +1,17 @@
-//! What would be sent, for people to read.
+//! The requests of `gauth curl --dry-run`.
 
-use crate::commands::curl::request::call::CurlInvocation;
-use crate::commands::curl::request::destination::CurlTokenKind;
+use crate::commands::curl::arguments::CurlInvocation;
+use crate::commands::curl::destination::CurlTokenKind;
 use gauth_core::text::duration;
 use gauth_core::text::{printable, secret};
 use gauth_core::tokens::Token;
 
-/// One paragraph for each URL: method, URL, headers; the token as a fingerprint.
-pub fn dry_run(
-    call: &CurlInvocation,
+/// The header with the project that is billed and whose quota counts.
+pub(super) const QUOTA_PROJECT_HEADER: &str = "x-goog-user-project";
+
+/// Shows method, URL and headers of each request; of the token, its prefix and fingerprint. `now` is in Unix seconds.
+pub(super) fn dry_run(
+    invocation: &CurlInvocation,
     token_kind: &CurlTokenKind,
     token: &Token,
     now: i64,
@@ -28,7 +31,7 @@ pub fn dry_run(
     details.push(format!("fingerprint {}", token.secret.fingerprint()));
     let authorization = format!("authorization: Bearer {prefix}… ({})", details.join(", "));
     let mut paragraphs = Vec::new();
-    for group in &call.groups {
+    for group in &invocation.groups {
         for url in &group.urls {
             let mut lines = vec![
                 format!("{} {}", printable::text(group.method()), printable::text(url)),
@@ -45,6 +48,3 @@ pub fn dry_run(
     }
     paragraphs.join("\n")
 }
-
-/// The header that names the project which pays.
-pub const QUOTA_PROJECT_HEADER: &str = "x-goog-user-project";
