@@ -162,7 +162,10 @@ fn no_prompt_in_ci() {
     let status = command.status().unwrap();
     assert_eq!(status.code(), Some(2));
     let showed = terminal.output_so_far();
-    assert!(showed.contains("there is no terminal to prompt at") && terminal.is_echoing(), "{showed}");
+    assert!(
+        showed.contains("there is no terminal to prompt at") && terminal.is_echoing(),
+        "{showed}"
+    );
 }
 
 #[test]
