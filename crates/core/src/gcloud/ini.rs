@@ -1,31 +1,31 @@
-//! The text of a configuration, as Python's `configparser.ConfigParser` reads it for gcloud.
+//! Parses a configuration of gcloud's as Python's `configparser.ConfigParser` does.
 //!
-//! No comments behind values, keys in any case, sections in theirs, deeper lines continue a value, `[DEFAULT]`
-//! stands behind every section, and `%%` is a percent sign. Where Python refuses a file for saying something
-//! twice, the last word counts.
+//! There are no comments after values. Keys are case-insensitive, sections are not. Indented lines continue a value.
+//! `[DEFAULT]` has default values for every section, and `%%` is a percent sign. Where Python refuses duplicate keys or
+//! sections, the last one is used.
 
 use std::collections::HashMap;
 
 use configparser::ini::IniDefault;
 
-/// Holds what stands before the first section. No line can spell it.
+/// The name for lines before the first section, which no section can have.
 const NO_SECTION: &str = "\n";
 
-/// Python's name for the section behind all others.
+/// Python's section with default values for all others.
 const DEFAULT_SECTION: &str = "DEFAULT";
 
-/// Section, key in lower case, value with its percent signs still doubled.
+/// The values by section and lower-case key. Percent signs are still doubled.
 pub struct Ini(HashMap<String, HashMap<String, String>>);
 
 impl Ini {
-    /// Reads the text. What is wrong with it is said without quoting it: it may hold a proxy's password.
+    /// Parses the text. Errors do not quote it, because it may have the password of a proxy.
     pub fn parse(text: &str) -> Result<Ini, String> {
         let mut rules = IniDefault::default();
         rules.default_section = NO_SECTION.to_owned();
         rules.enable_inline_comments = false;
         rules.multiline = true;
         rules.case_sensitive = true;
-        // Python ends a line at a lone carriage return, too.
+        // Python also ends a line at a single carriage return.
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         let sections = configparser::ini::Ini::new_from_defaults(rules).read(text)?;
         if sections.contains_key(NO_SECTION) {
@@ -38,10 +38,10 @@ impl Ini {
         Ok(Ini(values))
     }
 
-    /// The value as gcloud sees it.
+    /// The value as gcloud reads it.
     pub fn get(&self, section: &str, name: &str) -> Result<Option<String>, String> {
         let value_in = |section: &str| self.0.get(section)?.get(name);
-        // `[DEFAULT]` alone brings no section into being.
+        // `[DEFAULT]` does not apply to sections that are not in the file.
         let raw = value_in(section).or_else(|| {
             self.0.get(section)?;
             value_in(DEFAULT_SECTION)
@@ -52,16 +52,16 @@ impl Ini {
     }
 }
 
-/// Keys in lower case, every one with a value.
+/// Converts keys to lower case, and checks that every key has a value.
 fn lowercase_keys(
     keys: HashMap<String, Option<String>>,
 ) -> Result<HashMap<String, String>, String> {
     let mut lowercased = HashMap::with_capacity(keys.len());
     for (key, value) in keys {
         let Some(value) = value else { return Err("has a line without = or :".to_owned()) };
-        // On Windows the crate joins the lines of a value with a carriage return, Python does not.
+        // On Windows the crate joins the lines of a value with a carriage return, which Python does not.
         let value = value.replace('\r', "");
-        // The order of the two is lost, so neither can be the last word.
+        // The order of the two keys is lost, so the last one is not known.
         if lowercased.insert(key.to_lowercase(), value).is_some() {
             return Err("has a key twice, in different case".to_owned());
         }
@@ -69,7 +69,7 @@ fn lowercase_keys(
     Ok(lowercased)
 }
 
-/// `%%` is a percent sign. gcloud writes nothing else; by hand, one could also refer to another key.
+/// Replaces `%%` by a percent sign. References to other keys (`%(key)s`), which gcloud does not write, are not supported.
 fn unescape_percent(raw: &str) -> Result<String, &'static str> {
     let mut pieces = raw.split('%');
     let mut value = pieces.next().unwrap_or_default().to_owned();

@@ -1,7 +1,7 @@
 //! gcloud's folder, read and never written: the properties of the active configuration and the stored accounts.
 //!
-//! Whoever uses gcloud has logged in already, and has said which account and project are meant. All of it is
-//! read from the files as they are; gcloud itself is never started, which would cost a third of a second.
+//! gauth uses the logins, the account and the project of gcloud's users. It reads them from gcloud's files and never
+//! starts gcloud, which would take a third of a second.
 
 pub mod accounts;
 pub mod ini;
@@ -17,23 +17,23 @@ use crate::error::{Error, Result};
 use crate::gcloud::properties::{GcloudProperties, GcloudProperty};
 use crate::text::printable;
 
-/// Largest text file read here. gcloud's own are below 1 KiB.
+/// The maximum size of a text file, in bytes. gcloud's own files are below 1 KiB.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// Where gcloud and the client libraries keep application default credentials.
+/// The file with the application default credentials of gcloud and of Google's libraries.
 pub fn adc_path(folder: &Path) -> PathBuf {
     folder.join("application_default_credentials.json")
 }
 
-/// The file that names the client certificate of a workload.
+/// The file with the location of the client certificate of a workload.
 pub fn certificate_config_path(folder: &Path) -> PathBuf {
     folder.join("certificate_config.json")
 }
 
-/// The account gcloud would use: `core/account`. One that is set to nothing is no account.
+/// gcloud's account: `core/account`. An empty value means no account.
 ///
 /// # Errors
-/// Those of [`Properties::get`].
+/// As [`GcloudProperties::get`].
 pub fn active_account(properties: &GcloudProperties) -> Result<Option<GcloudProperty>> {
     non_empty_property(properties, "core", "account")
 }
@@ -41,7 +41,7 @@ pub fn active_account(properties: &GcloudProperties) -> Result<Option<GcloudProp
 /// gcloud's project: `core/project`.
 ///
 /// # Errors
-/// Those of [`Properties::get`].
+/// As [`GcloudProperties::get`].
 pub fn project(properties: &GcloudProperties) -> Result<Option<GcloudProperty>> {
     non_empty_property(properties, "core", "project")
 }
@@ -49,16 +49,16 @@ pub fn project(properties: &GcloudProperties) -> Result<Option<GcloudProperty>> 
 /// The universe of gcloud's account: `core/universe_domain`. `None`: googleapis.com.
 ///
 /// # Errors
-/// Those of [`Properties::get`].
+/// As [`GcloudProperties::get`].
 pub fn universe_domain(properties: &GcloudProperties) -> Result<Option<GcloudProperty>> {
     non_empty_property(properties, "core", "universe_domain")
 }
 
-/// The project that pays, where `billing/quota_project` names one. gcloud's three words for "whichever project
-/// is in use" name none.
+/// The quota project, where `billing/quota_project` names one. gcloud's three special values for the current project do
+/// not.
 ///
 /// # Errors
-/// Those of [`Properties::get`].
+/// As [`GcloudProperties::get`].
 pub fn quota_project(properties: &GcloudProperties) -> Result<Option<GcloudProperty>> {
     const CURRENT_PROJECT_VALUES: [&str; 3] =
         ["CURRENT_PROJECT", "CURRENT_PROJECT_WITH_FALLBACK", "LEGACY"];
@@ -74,9 +74,9 @@ fn non_empty_property(
     Ok(properties.get(section, name)?.filter(|property| !property.value.is_empty()))
 }
 
-/// The bytes of a file of ordinary size; `None` where there is no such file.
+/// The bytes of a file; `None` where there is no such file.
 fn read_file(path: &Path) -> Result<Option<Vec<u8>>> {
-    // Asked before opening: opening a named pipe would wait for somebody to write to it.
+    // The type is checked first, because opening a named pipe would wait for a writer.
     if !is_file(path)? {
         return Ok(None);
     }
@@ -91,7 +91,7 @@ fn read_file(path: &Path) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// Whether there is something under this name, which then has to be a regular file.
+/// Whether the file exists. Anything but a regular file is an error.
 fn is_file(path: &Path) -> Result<bool> {
     use std::io::ErrorKind::{NotADirectory, NotFound};
     match std::fs::metadata(path) {

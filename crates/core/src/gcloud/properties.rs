@@ -1,4 +1,4 @@
-//! gcloud's properties: from the environment, else from the file of the active configuration.
+//! gcloud's properties, from the environment or else from the file of the active configuration.
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -11,13 +11,13 @@ use crate::text::printable;
 use crate::world::env;
 use crate::world::env::Env;
 
-/// The configuration that exists without being made.
+/// The configuration that is active by default.
 const DEFAULT_CONFIGURATION: &str = "default";
 
-/// The reserved name of the configuration that has no properties.
+/// The reserved name of the configuration without properties.
 const EMPTY_CONFIGURATION: &str = "NONE";
 
-/// gcloud's properties. Nothing is read before the first question, and nothing twice.
+/// gcloud's properties. Each file is read at most once, when a property is needed.
 pub struct GcloudProperties {
     folder: Option<PathBuf>,
     env: Env,
@@ -25,25 +25,25 @@ pub struct GcloudProperties {
     configuration_file: OnceCell<Option<ConfigurationFile>>,
 }
 
-/// Which set of properties is in use, and who said so.
+/// The active configuration, and where it is set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActiveConfiguration {
-    /// Its name.
+    /// The name of the configuration.
     pub name: String,
-    /// The variable or file that names it.
+    /// The variable or file that sets it.
     pub origin: String,
 }
 
-/// A property that is set, perhaps to the empty text.
+/// A property that is set, possibly to an empty value.
 #[derive(Clone, PartialEq, Eq)]
 pub struct GcloudProperty {
-    /// Its value.
+    /// The value of the property.
     pub value: String,
-    /// The variable or file that holds it.
+    /// The variable or file that sets it.
     pub origin: String,
 }
 
-/// Without the value: some properties are passwords.
+/// Leaves out the value, because some properties are passwords.
 impl fmt::Debug for GcloudProperty {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Property").field("origin", &self.origin).finish_non_exhaustive()
@@ -57,7 +57,7 @@ struct ConfigurationFile {
 }
 
 impl GcloudProperties {
-    /// The properties in gcloud's folder; without one, those of the environment alone.
+    /// The properties in gcloud's folder, or only those of the environment where there is no folder.
     pub fn open(folder: Option<&Path>, env: &Env) -> GcloudProperties {
         GcloudProperties {
             folder: folder.map(Path::to_owned),
@@ -70,7 +70,7 @@ impl GcloudProperties {
     /// The active configuration.
     ///
     /// # Errors
-    /// When the variable is not UTF-8, or the file that names it is there and cannot be read.
+    /// When the variable is not valid UTF-8, or the file that names the configuration cannot be read.
     pub fn configuration(&self) -> Result<&ActiveConfiguration> {
         if let Some(known) = self.configuration.get() {
             return Ok(known);
@@ -79,12 +79,11 @@ impl GcloudProperties {
         Ok(self.configuration.get_or_init(|| found))
     }
 
-    /// A property that is set. gcloud knows "set to nothing", and so does this: an empty `CLOUDSDK_CORE_ACCOUNT`
-    /// means no account, whatever the file says.
+    /// A property that is set. As with gcloud, an empty value is a value: an empty `CLOUDSDK_CORE_ACCOUNT` means no account,
+    /// whatever the file has.
     ///
     /// # Errors
-    /// When the file of the configuration cannot be read or is not what gcloud could read (exit 8), or when the
-    /// variable is not UTF-8 (exit 2).
+    /// Exit 8 when the file of the configuration cannot be read or parsed, exit 2 when the variable is not valid UTF-8.
     pub fn get(&self, section: &str, name: &str) -> Result<Option<GcloudProperty>> {
         if let Some(value) = self.env.gcloud_property(section, name) {
             let origin = env::gcloud_property_variable(section, name);
@@ -103,10 +102,10 @@ impl GcloudProperties {
         Ok(value.map(|value| GcloudProperty { value, origin: file.clone() }))
     }
 
-    /// A property that is true or false; `none` counts as not set, as it does for gcloud.
+    /// A boolean property. As with gcloud, `none` means that it is not set.
     ///
     /// # Errors
-    /// Those of [`Properties::get`].
+    /// As [`GcloudProperties::get`].
     pub fn get_bool(&self, section: &str, name: &str) -> Result<Option<bool>> {
         let property = self.get(section, name)?;
         let property_set = property.filter(|property| !property.value.eq_ignore_ascii_case("none"));
@@ -123,9 +122,9 @@ impl GcloudProperties {
         if let Some(path) = self.folder.as_ref().map(|folder| folder.join("active_config"))
             && let Some(bytes) = gcloud::read_file(&path)?
             && let Ok(name) = String::from_utf8(bytes)
-            // gcloud writes no newline, and takes one for part of the name; a person's `echo` does not mean it.
+            // gcloud writes no newline and reads one as part of the name; gauth accepts the newline of an editor or `echo`.
             && let name = name.trim_end_matches(['\r', '\n'])
-            // Anything else in this file is deleted by gcloud, which then goes on with the default.
+            // gcloud deletes a file with any other content and uses the default.
             && (name == EMPTY_CONFIGURATION || is_configuration_name(name))
         {
             return Ok(ActiveConfiguration {
@@ -150,7 +149,7 @@ impl GcloudProperties {
     fn read_configuration_file(&self) -> Result<Option<ConfigurationFile>> {
         let Some(folder) = &self.folder else { return Ok(None) };
         let name = &self.configuration()?.name;
-        // `NONE` is no name in this sense, and neither is one that would leave the folder.
+        // `NONE` has no file, and a name with other characters could lead out of the folder.
         if !is_configuration_name(name) {
             return Ok(None);
         }
@@ -164,12 +163,12 @@ impl GcloudProperties {
         match parsed {
             Ok(ini) => Ok(Some(ConfigurationFile { display_path: file, ini })),
             Err(what) => Err(Error::malformed(&file, what)
-                .hint("CLOUDSDK_ACTIVE_CONFIG_NAME=NONE, to go without that file")),
+                .hint("correct the file, or set CLOUDSDK_ACTIVE_CONFIG_NAME=NONE to ignore it")),
         }
     }
 }
 
-/// gcloud's rule for names of configurations.
+/// Whether gcloud allows this name for a configuration.
 fn is_configuration_name(text: &str) -> bool {
     text.starts_with(|letter: char| letter.is_ascii_lowercase())
         && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
@@ -274,13 +273,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_there_is_an_empty_set() {
+    fn without_files_no_property_is_set() {
         assert_eq!(account(&GcloudProperties::open(None, &Env::Fixed(BTreeMap::new()))), None);
         assert_eq!(account(&open(&tempfile::tempdir().expect("a folder"), &[])), None);
     }
 
     #[test]
-    fn broken_files_are_named() {
+    fn malformed_files_are_errors_that_name_them() {
         let hushed: &[u8] = b"[core\naccount = hush";
         for broken in [hushed, b"account = hush", b"[core]\naccount = hush\xe9"] {
             let folder = folder(None, &[("default", broken)]);
@@ -296,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_file_does_not_hide_the_environment() {
+    fn properties_in_the_environment_do_not_need_the_file() {
         let folder = folder(None, &[("default", b"[core")]);
         let properties = open(&folder, &[("CLOUDSDK_CORE_ACCOUNT", "ada@example.com")]);
         assert_eq!(account(&properties).as_deref(), Some("ada@example.com"));

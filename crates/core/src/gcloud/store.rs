@@ -1,11 +1,11 @@
-//! SQLite, to read gcloud's databases without leaving a trace beside them.
+//! Reads gcloud's SQLite databases without creating files beside them.
 //!
-//! A reader of a database with a write-ahead log makes two files next to it unless told otherwise, so the kind
-//! of database is looked at first, in its header.
+//! By default a reader of a database with a write-ahead log creates two files next to it, so the header is read first to
+//! find out whether there is a log.
 
 use std::fmt::Write;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::types::ValueRef;
@@ -16,81 +16,76 @@ use crate::error::{Error, Result};
 use crate::gcloud;
 use crate::text::printable;
 
-/// How long gcloud itself waits for a locked database.
+/// The maximum wait for a locked database, which is also gcloud's.
 const MAX_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Largest value read. A service-account key has 3 KiB.
+/// The maximum size of a value, in bytes. A service account key has 3 KiB.
 const MAX_VALUE_BYTES: usize = 1 << 20;
 
-/// The first bytes of every SQLite database that is not empty.
+/// The first bytes of every SQLite database that is not an empty file.
 const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 
-/// Which byte of the header says that changes go to a write-ahead log, and how
+/// The offset and the value of the header byte that indicates a write-ahead log
 /// (<https://www.sqlite.org/fileformat2.html>, 1.3.3).
 const WAL_VERSION_BYTE: (usize, u8) = (19, 2);
 
-/// An open database.
-pub(super) struct GcloudDatabase {
-    path: PathBuf,
-    connection: Connection,
+/// Opens a database for reading, and returns a function that runs one SQL query with at most one parameter in it. The
+/// result is the first column of every row that has text or bytes there. `None`: there is no database.
+///
+/// # Errors
+/// Exit 8, where the file cannot be read as a database.
+pub(super) fn open(
+    path: &Path,
     lock_timeout: Duration,
+) -> Result<Option<impl Fn(&str, Option<&str>) -> Result<Vec<String>> + use<>>> {
+    if !gcloud::is_file(path)? {
+        return Ok(None);
+    }
+    // SQLite follows links, and looks for the log beside the file they lead to.
+    let path = path.canonicalize().map_err(|error| error::io("read", path, &error))?;
+    let options = read_only_options(&path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    let lock_timeout = lock_timeout.min(MAX_LOCK_TIMEOUT);
+    let connection = Connection::open_with_flags(uri(&path, options), flags)
+        .and_then(|connection| connection.busy_timeout(lock_timeout).map(|()| connection))
+        .map_err(|error| sqlite_error(&path, lock_timeout, &error))?;
+    Ok(Some(move |sql: &str, parameter: Option<&str>| {
+        query_strings(&connection, sql, parameter)
+            .map_err(|error| sqlite_error(&path, lock_timeout, &error))?
+            .map_err(|what| unusable_database_error(&path, what))
+    }))
 }
 
-impl GcloudDatabase {
-    /// Opens a database for reading; `None` where there is none.
-    pub(super) fn open(path: &Path, lock_timeout: Duration) -> Result<Option<GcloudDatabase>> {
-        if !gcloud::is_file(path)? {
-            return Ok(None);
+fn query_strings(
+    connection: &Connection,
+    sql: &str,
+    parameter: Option<&str>,
+) -> rusqlite::Result<std::result::Result<Vec<String>, &'static str>> {
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query(rusqlite::params_from_iter(parameter))?;
+    let mut texts = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (ValueRef::Text(bytes) | ValueRef::Blob(bytes)) = row.get_ref(0)? else { continue };
+        if bytes.len() > MAX_VALUE_BYTES {
+            return Ok(Err("holds a value larger than 1 MiB"));
         }
-        // SQLite follows links, and looks for the log beside what they lead to.
-        let path = path.canonicalize().map_err(|error| error::io("read", path, &error))?;
-        let options = read_only_options(&path)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX
-            | OpenFlags::SQLITE_OPEN_URI;
-        let lock_timeout = lock_timeout.min(MAX_LOCK_TIMEOUT);
-        let explain = |error: &rusqlite::Error| sqlite_error(&path, lock_timeout, error);
-        let connection = Connection::open_with_flags(uri(&path, options), flags)
-            .map_err(|error| explain(&error))?;
-        connection.busy_timeout(lock_timeout).map_err(|error| explain(&error))?;
-        Ok(Some(GcloudDatabase { path, connection, lock_timeout }))
-    }
-
-    /// The first column of every row, as text. Values that are neither text nor bytes are passed over.
-    pub(super) fn query_strings(&self, sql: &str, parameter: Option<&str>) -> Result<Vec<String>> {
-        let query = || -> rusqlite::Result<std::result::Result<Vec<String>, &'static str>> {
-            let mut statement = self.connection.prepare(sql)?;
-            let mut rows = statement.query(rusqlite::params_from_iter(parameter))?;
-            let mut texts = Vec::new();
-            while let Some(row) = rows.next()? {
-                let (ValueRef::Text(bytes) | ValueRef::Blob(bytes)) = row.get_ref(0)? else {
-                    continue;
-                };
-                if bytes.len() > MAX_VALUE_BYTES {
-                    return Ok(Err("holds a value larger than 1 MiB"));
-                }
-                match std::str::from_utf8(bytes) {
-                    Ok(text) => texts.push(text.to_owned()),
-                    Err(_) => return Ok(Err("holds a value that is not valid UTF-8")),
-                }
-            }
-            Ok(Ok(texts))
-        };
-        match query() {
-            Ok(Ok(texts)) => Ok(texts),
-            Ok(Err(what)) => Err(unusable_database_error(&self.path, what)),
-            Err(error) => Err(sqlite_error(&self.path, self.lock_timeout, &error)),
+        match std::str::from_utf8(bytes) {
+            Ok(text) => texts.push(text.to_owned()),
+            Err(_) => return Ok(Err("holds a value that is not valid UTF-8")),
         }
     }
+    Ok(Ok(texts))
 }
 
-/// How this database can be read without making files beside it.
+/// The URI parameters with which this database can be read without creating files beside it.
 fn read_only_options(path: &Path) -> Result<&'static str> {
     let mut header = Vec::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(100).read_to_end(&mut header))
         .map_err(|error| error::io("read", path, &error))?;
-    // An empty file is a database without tables, to SQLite.
+    // For SQLite an empty file is a database without tables.
     if !header.is_empty() && !header.starts_with(SQLITE_MAGIC) {
         return Err(unusable_database_error(path, "is not a database"));
     }
@@ -104,18 +99,18 @@ fn read_only_options(path: &Path) -> Result<&'static str> {
         std::fs::metadata(name).map_or(0, |metadata| metadata.len())
     };
     match (sibling_file_len("-wal"), sibling_file_len("-shm")) {
-        // All is in the database itself, and can be read as if it never changed.
+        // The log is empty, and the database can be read as one that does not change.
         (0, _) => Ok("mode=ro&immutable=1"),
         (_, 0) => Err(Error::malformed(
             &printable::path(path),
-            "has changes in its log (-wal) that only a writer can fold in",
+            "has changes in its write-ahead log (-wal) that gauth cannot read",
         )
         .hint("gcloud auth list")),
         _ => Ok("mode=ro&readonly_shm=1"),
     }
 }
 
-/// The path as SQLite takes it with options.
+/// The path and the parameters as a URI for SQLite.
 fn uri(path: &Path, options: &str) -> String {
     #[cfg(unix)]
     let bytes = std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()).to_vec();
@@ -141,7 +136,7 @@ fn uri(path: &Path, options: &str) -> String {
     format!("{uri}?{options}")
 }
 
-/// SQLite's reason in words of ours.
+/// The error for an error of SQLite's.
 fn sqlite_error(path: &Path, lock_timeout: Duration, error: &rusqlite::Error) -> Error {
     const SQLITE_READONLY_ROLLBACK: i32 = 776;
     let name = printable::path(path);
@@ -150,7 +145,7 @@ fn sqlite_error(path: &Path, lock_timeout: Duration, error: &rusqlite::Error) ->
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             let waited = lock_timeout.as_secs_f32();
             Error::malformed(&name, format!("is locked by another program, waited {waited} s"))
-                .hint("the same command, once gcloud has ended")
+                .hint("run the command again when gcloud has finished")
         }
         Some(ErrorCode::NotADatabase) => unusable_database_error(path, "is not a database"),
         Some(ErrorCode::DatabaseCorrupt) => unusable_database_error(path, "is damaged"),
@@ -158,7 +153,7 @@ fn sqlite_error(path: &Path, lock_timeout: Duration, error: &rusqlite::Error) ->
             Error::malformed(&name, "cannot be opened as a database").hint("gcloud auth list")
         }
         _ if code.is_some_and(|error| error.extended_code == SQLITE_READONLY_ROLLBACK) => {
-            Error::malformed(&name, "was left half-written by a program that was killed")
+            Error::malformed(&name, "has an incomplete transaction of a program that was killed")
                 .hint("gcloud auth list")
         }
         _ if error.to_string().contains("no such table") => {
@@ -172,7 +167,7 @@ fn sqlite_error(path: &Path, lock_timeout: Duration, error: &rusqlite::Error) ->
     }
 }
 
-/// An error about a file that gcloud cannot use either.
+/// The error for a file that gcloud cannot use either.
 fn unusable_database_error(path: &Path, what: &str) -> Error {
     Error::malformed(&printable::path(path), what)
         .hint("gcloud auth login, after moving that file away")

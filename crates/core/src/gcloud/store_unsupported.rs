@@ -1,4 +1,5 @@
-//! What stands in for SQLite in a gauth built without it: gcloud's databases are seen, and not read.
+//! Stands in for SQLite in a gauth that is built without the feature `gcloud-store`: it finds gcloud's databases and does
+//! not read them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,24 +8,20 @@ use crate::error::{Error, Result};
 use crate::gcloud;
 use crate::text::printable;
 
-/// A database that cannot be opened.
-pub(super) enum GcloudDatabase {}
-
-impl GcloudDatabase {
-    /// Says that this gauth cannot read the database, if there is one.
-    pub(super) fn open(path: &Path, _: Duration) -> Result<Option<GcloudDatabase>> {
-        if !gcloud::is_file(path)? {
-            return Ok(None);
-        }
-        Err(Error::unsupported(format!(
-            "{}: this gauth was built without gcloud-store and cannot read gcloud's accounts",
-            printable::path(path)
-        ))
-        .hint("cargo install gauth-cli --features gcloud-store"))
+/// Fails where there is a database. The function in the result is never returned.
+///
+/// # Errors
+/// Exit 7, where there is a database.
+pub(super) fn open(
+    path: &Path,
+    _: Duration,
+) -> Result<Option<fn(&str, Option<&str>) -> Result<Vec<String>>>> {
+    if !gcloud::is_file(path)? {
+        return Ok(None);
     }
-
-    /// Never called.
-    pub(super) fn query_strings(&self, _: &str, _: Option<&str>) -> Result<Vec<String>> {
-        match *self {}
-    }
+    Err(Error::unsupported(format!(
+        "{}: this gauth is built without the feature gcloud-store and cannot read gcloud's accounts",
+        printable::path(path)
+    ))
+    .hint("cargo install gauth-cli --features gcloud-store"))
 }

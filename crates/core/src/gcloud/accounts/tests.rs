@@ -1,4 +1,4 @@
-//! Databases as gcloud makes them, and as it does not.
+//! Databases as gcloud writes them, and damaged ones.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,10 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// No waiting in tests.
+/// Tests do not wait for locks.
 const NO_WAIT: Duration = Duration::ZERO;
 
-/// As gcloud 528 makes it.
+/// The table as gcloud 528 creates it.
 const CREATE_TABLE: &str = "CREATE TABLE \"credentials\" (account_id TEXT PRIMARY KEY, value BLOB)";
 
 const USER: &str = "{\n  \"refresh_token\": \"1//hush\",\n  \"type\": \"authorized_user\"\n}";
@@ -98,7 +98,7 @@ fn a_value_may_be_text_or_bytes() {
 }
 
 #[test]
-fn case_decides_only_where_two_names_differ_in_it() {
+fn case_is_ignored_unless_two_names_differ_only_in_case() {
     let folder = create_database(&[("Ada@example.com", USER), ("bob@x", USER), ("BOB@x", USER)]);
     assert_eq!(find_name(&folder, "Ada@example.com").as_deref(), Some("Ada@example.com"));
     assert_eq!(find_name(&folder, "ada@EXAMPLE.com").as_deref(), Some("Ada@example.com"));
@@ -109,7 +109,7 @@ fn case_decides_only_where_two_names_differ_in_it() {
 }
 
 #[test]
-fn the_universe_chooses_the_row() {
+fn the_universe_selects_the_row() {
     let folder =
         create_database(&[("ada@x#a.goog", USER), ("ada@x#b.goog", USER), ("bob@x", USER)]);
     let ask = |name, universe| find(folder.path(), name, universe, NO_WAIT);
@@ -126,7 +126,7 @@ fn the_universe_chooses_the_row() {
 }
 
 #[test]
-fn no_database_is_no_account() {
+fn without_a_database_there_are_no_accounts() {
     let folder = tempfile::tempdir().expect("a folder");
     assert_eq!(list(folder.path(), NO_WAIT).expect("empty"), []);
     assert_eq!(find_name(&folder, "ada@example.com"), None);
@@ -136,7 +136,7 @@ fn no_database_is_no_account() {
 }
 
 #[test]
-fn what_is_no_database_of_gclouds_is_named() {
+fn an_invalid_database_is_an_error_that_names_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("credentials.db");
     std::fs::create_dir(&path).expect("a folder");
@@ -154,7 +154,7 @@ fn what_is_no_database_of_gclouds_is_named() {
 
 #[cfg(unix)]
 #[test]
-fn a_database_of_somebody_else_is_named() {
+fn an_unreadable_database_is_an_error_that_names_it() {
     use std::os::unix::fs::PermissionsExt;
     let folder = create_database(&[("ada@example.com", USER)]);
     let path = folder.path().join("credentials.db");
@@ -167,7 +167,7 @@ fn a_database_of_somebody_else_is_named() {
 }
 
 #[test]
-fn a_locked_database_is_waited_for_and_named() {
+fn a_locked_database_is_an_error_that_names_it() {
     let folder = create_database(&[("ada@example.com", USER)]);
     let gcloud = open_writer(&folder);
     gcloud.execute_batch("BEGIN EXCLUSIVE").expect("a lock");
@@ -222,7 +222,7 @@ fn a_database_with_a_log_is_read_without_making_files() {
     for name in ["credentials.db", "credentials.db-wal"] {
         std::fs::copy(folder.path().join(name), copy.path().join(name)).expect("a copy");
     }
-    assert_malformed(&copy, "has changes in its log (-wal) that only a writer can fold in");
+    assert_malformed(&copy, "has changes in its write-ahead log (-wal) that gauth cannot read");
     assert_eq!(file_names(&copy).len(), 2);
 
     // Log and index of a writer that was killed.
@@ -254,13 +254,13 @@ fn a_half_written_database_is_left_to_gcloud() {
     }
     let before = file_names(&copy);
     assert!(before.contains("credentials.db-journal"), "{before:?}");
-    assert_malformed(&copy, "was left half-written by a program that was killed");
+    assert_malformed(&copy, "has an incomplete transaction of a program that was killed");
     assert_eq!(file_names(&copy), before);
 }
 
 #[cfg(unix)]
 #[test]
-fn folders_with_odd_names_are_no_obstacle() {
+fn folder_names_with_special_characters_are_supported() {
     let outer = tempfile::tempdir().expect("a folder");
     let path = outer.path().join("a b?c#d%20é");
     std::fs::create_dir(&path).expect("a folder");

@@ -1,7 +1,9 @@
-//! The accounts gcloud is logged in with: `credentials.db`, and one column of `access_tokens.db`.
+//! gcloud's accounts in `credentials.db`, and their reauthentication proof tokens in `access_tokens.db`.
 //!
-//! A row's key is the account, or `account#universe` outside of googleapis.com; its value is a credential in
-//! JSON. What the JSON means is the business of `credential`.
+//! The key of a row is the account, or `account#universe` outside of googleapis.com; its value is a credential in JSON.
+
+#[cfg(all(test, feature = "gcloud-store"))]
+mod tests;
 
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
@@ -10,94 +12,93 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::gcloud::store::GcloudDatabase;
+use crate::gcloud::store;
 use crate::text::printable;
 use crate::text::secret::Secret;
 
-/// The universe of keys without one.
+/// The universe of keys that name none.
 const DEFAULT_UNIVERSE: &str = "googleapis.com";
 
-/// A `rapt` spares a person a question; it is not worth a wait for whoever has the database.
+/// How long to wait for a locked `access_tokens.db`. Without the RAPT gauth can still ask the user to reauthenticate.
 const RAPT_LOCK_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// Which state of `credentials.db` this is, learnt without opening it: a token kept under this stamp is still
-/// of the credential it was made from. Change times are left out, since every run of gcloud sets the mode anew.
+/// Identifies the state of `credentials.db` without opening it: while it is the same, tokens cached under it are of the
+/// current credential. It has the modification time and not the change time, because every run of gcloud sets the mode.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CredentialsDbFingerprint(String);
 
 impl CredentialsDbFingerprint {
-    /// The stamp as text, for a cache key.
+    /// The fingerprint as text, for a cache key.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// An account in gcloud's list.
+/// An account in `credentials.db`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GcloudAccountEntry {
-    /// Its name, mostly an e-mail address.
+    /// The name, usually an e-mail address.
     pub name: String,
-    /// Its universe domain.
+    /// The universe domain of the account.
     pub universe_domain: String,
-    /// The `type` in its JSON, or `unknown`.
+    /// The `type` of its credential, or `unknown`.
     pub credential_type: String,
 }
 
-/// A stored credential.
+/// A credential from `credentials.db`.
 #[derive(Debug, Clone)]
 pub struct StoredGcloudCredential {
-    /// Whose it is, as gcloud spells it.
+    /// The account, as gcloud spells it.
     pub account: GcloudAccountEntry,
-    /// The credential, as gcloud stored it.
+    /// The credential's JSON, as gcloud stored it.
     pub json: Secret,
 }
 
-/// The state of the accounts in gcloud's folder. `None`: there is no database.
+/// The fingerprint of the database in gcloud's folder; `None` where there is no database.
 pub fn fingerprint(folder: &Path) -> Option<CredentialsDbFingerprint> {
     let db_fingerprint = file_fingerprint(&folder.join("credentials.db"))?;
-    // gcloud has no write-ahead log, but whoever copies or converts the file may give it one.
+    // gcloud uses no write-ahead log, but other programs that copy or convert the database may add one.
     let wal_fingerprint = file_fingerprint(&folder.join("credentials.db-wal")).unwrap_or_default();
     Some(CredentialsDbFingerprint(format!("{db_fingerprint}/{wal_fingerprint}")))
 }
 
-/// All accounts, in the order in which they were added. No database is no account.
+/// All accounts, in the order in which they were added; empty where there is no database.
 ///
 /// # Errors
-/// When the database is there and cannot be read (exit 8), or when this gauth cannot read databases (exit 7).
+/// Exit 8 when the database cannot be read, exit 7 when this gauth is built without support for it.
 pub fn list(folder: &Path, lock_timeout: Duration) -> Result<Vec<GcloudAccountEntry>> {
-    let Some(store) = GcloudDatabase::open(&folder.join("credentials.db"), lock_timeout)? else {
+    let Some(query) = store::open(&folder.join("credentials.db"), lock_timeout)? else {
         return Ok(Vec::new());
     };
     let mut accounts = Vec::new();
-    for key in store.query_strings("SELECT account_id FROM credentials ORDER BY rowid", None)? {
-        if let Some(json) = credential_json(&store, &key)? {
+    for key in query("SELECT account_id FROM credentials ORDER BY rowid", None)? {
+        if let Some(json) = credential_json(&query, &key)? {
             accounts.push(parse_account(&key, &json));
         }
     }
     Ok(accounts)
 }
 
-/// The stored credential of an account in a universe, googleapis.com if none is given. Names are compared as
-/// they are, then without regard to case.
+/// The stored credential of an account in a universe, by default googleapis.com. An exact match of the name has
+/// precedence over a match that ignores case.
 ///
 /// # Errors
-/// Those of [`list`], and exit 3 when the account is there, but in other universes only.
+/// Those of [`list`], and exit 3 when the account exists in other universes only.
 pub fn find(
     folder: &Path,
     name: &str,
     universe: Option<&str>,
     lock_timeout: Duration,
 ) -> Result<Option<StoredGcloudCredential>> {
-    let Some(store) = GcloudDatabase::open(&folder.join("credentials.db"), lock_timeout)? else {
+    let Some(query) = store::open(&folder.join("credentials.db"), lock_timeout)? else {
         return Ok(None);
     };
     let wanted = universe.unwrap_or(DEFAULT_UNIVERSE);
     let mut other_universes = Vec::new();
-    for key in matching_keys(
-        store.query_strings("SELECT account_id FROM credentials ORDER BY rowid", None)?,
-        name,
-    ) {
-        let Some(json) = credential_json(&store, &key)? else { continue };
+    for key in
+        matching_keys(query("SELECT account_id FROM credentials ORDER BY rowid", None)?, name)
+    {
+        let Some(json) = credential_json(&query, &key)? else { continue };
         let account = parse_account(&key, &json);
         if account.universe_domain == wanted {
             return Ok(Some(StoredGcloudCredential { account, json: Secret::new(json.as_str()) }));
@@ -119,16 +120,16 @@ pub fn find(
     }
 }
 
-/// The proof of a recent reauthentication that gcloud keeps for this account, if it can be had at once.
+/// The reauthentication proof token that gcloud has stored for this account, unless the database is locked.
 pub fn rapt(folder: &Path, name: &str) -> Option<Secret> {
-    let store =
-        GcloudDatabase::open(&folder.join("access_tokens.db"), RAPT_LOCK_TIMEOUT).ok()??;
+    let query = store::open(&folder.join("access_tokens.db"), RAPT_LOCK_TIMEOUT).ok()??;
     let sql = "SELECT rapt_token FROM access_tokens WHERE account_id = ?1";
-    let token = store.query_strings(sql, Some(name)).ok()?.pop()?;
+    let token = query(sql, Some(name)).ok()?.pop()?;
     (!token.is_empty()).then(|| Secret::new(token))
 }
 
-/// The keys of this account, by its exact name or else by its name in another case, if that is one account.
+/// The keys of this account: those with the exact name, or else those that match without regard to case, if they are of
+/// one account.
 fn matching_keys(keys: Vec<String>, name: &str) -> Vec<String> {
     let exact: Vec<_> = keys.iter().filter(|key| split_key(key).0 == name).cloned().collect();
     if !exact.is_empty() {
@@ -143,15 +144,17 @@ fn matching_keys(keys: Vec<String>, name: &str) -> Vec<String> {
     if is_one_account { case_insensitive_matches } else { Vec::new() }
 }
 
-/// The JSON under a key. It becomes a `Secret` when its account is the one asked for.
-fn credential_json(store: &GcloudDatabase, key: &str) -> Result<Option<Zeroizing<String>>> {
-    let values =
-        store.query_strings("SELECT value FROM credentials WHERE account_id = ?1", Some(key))?;
+/// The JSON under a key. Only that of the requested account is made a [`Secret`].
+fn credential_json(
+    query: impl Fn(&str, Option<&str>) -> Result<Vec<String>>,
+    key: &str,
+) -> Result<Option<Zeroizing<String>>> {
+    let values = query("SELECT value FROM credentials WHERE account_id = ?1", Some(key))?;
     Ok(values.into_iter().next().map(Zeroizing::new))
 }
 
-/// What key and JSON say of an account. Stores from before universes have keys without one, also for accounts
-/// whose JSON names another.
+/// An account from its key and its JSON. Older versions of gcloud wrote keys without a universe, even where the JSON
+/// names one.
 fn parse_account(key: &str, json: &str) -> GcloudAccountEntry {
     #[derive(Default, Deserialize)]
     struct GcloudCredentialHead {
@@ -171,13 +174,13 @@ fn parse_account(key: &str, json: &str) -> GcloudAccountEntry {
     }
 }
 
-/// Account and universe of a key; gcloud drops what follows a second `#`.
+/// The account and the universe of a key. gcloud ignores the part after a second `#`.
 fn split_key(key: &str) -> (&str, Option<&str>) {
     let mut parts = key.split('#');
     (parts.next().unwrap_or_default(), parts.next())
 }
 
-/// What tells one state of a file from another.
+/// Identifies the state of a file.
 fn file_fingerprint(path: &Path) -> Option<String> {
     let metadata = std::fs::metadata(path).ok()?;
     let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -190,7 +193,3 @@ fn file_fingerprint(path: &Path) -> Option<String> {
     let file_id = printable::path(path);
     Some(format!("{file_id}.{}.{}", metadata.len(), changed.as_nanos()))
 }
-
-#[cfg(all(test, feature = "gcloud-store"))]
-#[path = "accounts_tests.rs"]
-mod tests;
