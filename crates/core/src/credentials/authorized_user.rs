@@ -13,6 +13,8 @@ use crate::google::tokeninfo;
 use crate::net::endpoint_policy;
 use crate::net::endpoint_policy::DEFAULT_UNIVERSE;
 use crate::net::url::Url;
+use crate::oauth::client_authentication::{ClientAuthentication, ClientCredentials};
+use crate::oauth::metrics::metrics_header;
 use crate::oauth::token::{RefreshTokenGrant, TokenResponse};
 use crate::oauth::{response, revocation, token as endpoint};
 use crate::text::json::JsonFields;
@@ -251,13 +253,17 @@ impl AuthorizedUser {
         broker: &Broker<'_>,
     ) -> Result<ReauthOutcome> {
         let refresh = RefreshTokenGrant {
-            client_id: &self.client_id,
-            client_secret: &self.client_secret,
+            client: ClientCredentials::new(
+                &self.client_id,
+                Some(&self.client_secret),
+                ClientAuthentication::ClientSecretPost,
+            ),
             refresh_token: refresh_request.refresh_token,
             scopes: refresh_request.scopes,
             rapt: refresh_request.rapt,
         };
         let request = endpoint::refresh_request(&self.token_uri, &refresh)
+            .header("x-goog-api-client", metrics_header("cred-type/u"))
             .retry_policy(refresh_request.retry_policy);
         let now = broker.now();
         let response = broker.send(&request)?;

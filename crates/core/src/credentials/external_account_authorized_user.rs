@@ -10,9 +10,8 @@ use crate::net::endpoint_policy::EndpointKind;
 use crate::net::message::RetryPolicy;
 use crate::net::url::Url;
 use crate::oauth::client_authentication::{ClientCredentials, check_client_credentials};
-use crate::oauth::token::TokenResponse;
+use crate::oauth::token::{RefreshTokenGrant, TokenResponse};
 use crate::oauth::token_exchange;
-use crate::oauth::token_exchange::TokenExchangeRequest;
 use crate::oauth::{response, revocation, token};
 use crate::text::json::JsonFields;
 use crate::text::secret::Secret;
@@ -269,19 +268,18 @@ impl WorkforceLogin {
         retry_policy: RetryPolicy,
         broker: &Broker<'_>,
     ) -> Result<TokenResponse> {
-        let token_request = TokenExchangeRequest {
-            grant_type: Some(token_exchange::REFRESH_TOKEN_GRANT_TYPE),
-            refresh_token: Some(refresh_token),
-            client: Some(ClientCredentials::for_google_sts(
+        let grant = RefreshTokenGrant {
+            client: ClientCredentials::for_google_sts(
                 &refresh_grant.client_id,
                 &refresh_grant.client_secret,
-            )),
-            ..TokenExchangeRequest::default()
+            ),
+            refresh_token,
+            scopes: &[],
+            rapt: None,
         };
         let now = broker.now();
         let response = broker.send(
-            &token_exchange::token_exchange_request(&refresh_grant.token_url, &token_request)
-                .retry_policy(retry_policy),
+            &token::refresh_request(&refresh_grant.token_url, &grant).retry_policy(retry_policy),
         )?;
         token::read_bearer_response(&response, refresh_grant.token_url.authority(), now).map_err(
             |error| match response::server_error(&response) {

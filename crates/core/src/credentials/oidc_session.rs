@@ -12,9 +12,7 @@ use crate::oauth::client_authentication::{
     ClientAuthentication, ClientCredentials, check_client_credentials,
 };
 use crate::oauth::token;
-use crate::oauth::token::TokenResponse;
-use crate::oauth::token_exchange;
-use crate::oauth::token_exchange::TokenExchangeRequest;
+use crate::oauth::token::{RefreshTokenGrant, TokenResponse};
 use crate::oauth::{response, revocation};
 use crate::text::json::JsonFields;
 use crate::text::printable;
@@ -127,7 +125,7 @@ impl OidcSession {
             revoke_url,
             refresh_token,
             id_token: id_token.filter(token::is_well_formed_jwt),
-            origin: parse_options.origin.clone(),
+            origin: login_refresh::storage_origin(fields, parse_options),
             display_name: parse_options
                 .account
                 .clone()
@@ -247,18 +245,16 @@ impl OidcSession {
         retry_policy: RetryPolicy,
         broker: &Broker<'_>,
     ) -> Result<TokenResponse> {
-        let token_request = TokenExchangeRequest {
-            grant_type: Some(token_exchange::REFRESH_TOKEN_GRANT_TYPE),
-            refresh_token: Some(refresh_token),
-            client: Some(self.client_credentials()),
-            ..TokenExchangeRequest::default()
+        let grant = RefreshTokenGrant {
+            client: self.client_credentials(),
+            refresh_token,
+            scopes: &[],
+            rapt: None,
         };
         let now = broker.now();
         let host = self.token_uri.authority();
-        let response = broker.send(
-            &token_exchange::token_exchange_request(&self.token_uri, &token_request)
-                .retry_policy(retry_policy),
-        )?;
+        let response = broker
+            .send(&token::refresh_request(&self.token_uri, &grant).retry_policy(retry_policy))?;
         if response.status == 200 {
             return token::read_bearer_response(&response, host, now);
         }

@@ -1,5 +1,5 @@
-//! Client authentication at token, revocation and introspection endpoints (RFC 6749, 2.3): which methods there are, and
-//! what each adds to a request.
+//! Client authentication at token, revocation and introspection endpoints (RFC 6749, 2.3): the methods, and what each
+//! of them adds to a request.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,27 +9,27 @@ use zeroize::Zeroizing;
 use crate::net::message::{FormValue, HttpRequest};
 use crate::text::secret::Secret;
 
-/// The longest id or secret of an OAuth client, in bytes.
+/// The maximum length of the id and of the secret of an OAuth client, in bytes.
 const MAX_CLIENT_FIELD_BYTES: usize = 2048;
 
-/// How a client authenticates: the methods of RFC 6749, 2.3.1, OpenID Connect Core, 9 and RFC 8705, 2.
+/// The client authentication methods of RFC 6749, 2.3.1, OpenID Connect Core, 9 and RFC 8705, 2.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub enum ClientAuthentication {
-    /// Not at all: a public client only says its `client_id`, among the fields.
+    /// No authentication: a public client only sends its `client_id`, in the form.
     #[default]
     None,
-    /// `Authorization: Basic`, id and secret form-encoded first, as RFC 6749, 2.3.1 has it for everybody.
+    /// `Authorization: Basic` with the form-encoded id and secret, as RFC 6749, 2.3.1 requires.
     ClientSecretBasic,
-    /// The same without that encoding, as Google's STS reads it.
+    /// `Authorization: Basic` without form encoding, which is how Google's STS reads the header.
     ClientSecretBasicUnencoded,
-    /// `client_id` and `client_secret` among the fields.
+    /// `client_id` and `client_secret` in the form.
     ClientSecretPost,
-    /// With the certificate of the TLS connection (RFC 8705, 2.1 and 2.2); `client_id` is among the fields.
+    /// The client certificate of the TLS connection (RFC 8705, 2.1 and 2.2); `client_id` is in the form.
     TlsClientAuth,
 }
 
 impl ClientAuthentication {
-    /// As servers' metadata and registrations name it (RFC 8414, `token_endpoint_auth_methods_supported`).
+    /// The name in server metadata and client registrations (RFC 8414, `token_endpoint_auth_methods_supported`).
     pub fn name(self) -> &'static str {
         match self {
             ClientAuthentication::None => "none",
@@ -41,7 +41,7 @@ impl ClientAuthentication {
     }
 }
 
-/// A client as it authenticates in one request.
+/// A client with the credentials and the method it authenticates with in one request.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientCredentials<'a> {
     id: &'a str,
@@ -50,7 +50,7 @@ pub struct ClientCredentials<'a> {
 }
 
 impl<'a> ClientCredentials<'a> {
-    /// A client with its secret, if it has one: without, it can only say its id.
+    /// A client and its secret. Without a secret, the two secret-based methods send the `client_id` only.
     pub fn new(
         id: &'a str,
         secret: Option<&'a Secret>,
@@ -59,18 +59,18 @@ impl<'a> ClientCredentials<'a> {
         ClientCredentials { id, secret, authentication }
     }
 
-    /// A client that only says its id.
+    /// A public client, which sends its id and does not authenticate.
     pub fn public(id: &'a str) -> ClientCredentials<'a> {
         ClientCredentials::new(id, None, ClientAuthentication::None)
     }
 
-    /// A client of Google's STS, which reads `Authorization: Basic` in a way of its own.
+    /// A client that authenticates at Google's STS, which reads `Authorization: Basic` without form encoding.
     pub fn for_google_sts(id: &'a str, secret: &'a Secret) -> ClientCredentials<'a> {
         let authentication = ClientAuthentication::ClientSecretBasicUnencoded;
         ClientCredentials::new(id, Some(secret), authentication)
     }
 
-    /// The client's part of a form.
+    /// The form fields that the method adds.
     pub(super) fn form_fields(self) -> impl Iterator<Item = (&'static str, FormValue<'a>)> {
         let (id, secret) = match (self.authentication, self.secret) {
             (
@@ -87,7 +87,7 @@ impl<'a> ClientCredentials<'a> {
         id.into_iter().chain(secret.map(|secret| ("client_secret", secret.into())))
     }
 
-    /// A request with the client's part of its head.
+    /// The request with the header that the method adds.
     pub(super) fn add_header(self, request: HttpRequest) -> HttpRequest {
         let Some(secret) = self.secret else { return request };
         match self.authentication {
@@ -106,7 +106,7 @@ impl<'a> ClientCredentials<'a> {
     }
 }
 
-/// `Basic` and the pair in base64, the standard alphabet with padding (RFC 7617).
+/// The value of an `Authorization: Basic` header (RFC 7617): base64 in the standard alphabet, with padding.
 fn basic_authorization(id: &str, secret: &Secret) -> Secret {
     secret.map(|secret| {
         let pair = Zeroizing::new(format!("{id}:{secret}"));
@@ -114,10 +114,10 @@ fn basic_authorization(id: &str, secret: &Secret) -> Secret {
     })
 }
 
-/// Whether a client's id and secret fit into a header together (RFC 7617, 2).
+/// Checks that a client's id and secret can be sent in an `Authorization: Basic` header (RFC 7617, 2).
 ///
 /// # Errors
-/// What is wrong with them, naming the field.
+/// The end of a sentence, which names the field.
 pub fn check_client_credentials(id: &str, secret: &str) -> std::result::Result<(), String> {
     if id.contains(':') {
         return Err("client_id has a colon".to_owned());
@@ -139,7 +139,7 @@ mod tests {
     use crate::net::message::HttpHeaderValue;
     use crate::net::url::Url;
 
-    /// The fields and the header that a client adds.
+    /// The form fields and the header that a client adds.
     fn parts(
         client: ClientCredentials<'_>,
     ) -> (Vec<(&'static str, FormValue<'_>)>, Option<String>) {

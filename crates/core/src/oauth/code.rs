@@ -5,20 +5,21 @@ use crate::net::url::Url;
 use crate::oauth::client_authentication::ClientCredentials;
 use crate::text::secret::Secret;
 
-/// What a code is put in with.
+/// The parameters of an authorization code grant.
 #[derive(Debug)]
 pub struct AuthorizationCodeGrant<'a> {
-    /// The code, good once.
+    /// The authorization code, which can be exchanged once.
     pub code: &'a Secret,
-    /// The URL the browser came back to, letter by letter as it was asked for.
+    /// The redirect URI of the authorization request, unchanged.
     pub redirect_uri: &'a str,
-    /// What only who asked for the code knows.
+    /// The PKCE code verifier of the authorization request.
     pub code_verifier: &'a Secret,
-    /// The client it was asked for.
+    /// The client that requested the code.
     pub client: ClientCredentials<'a>,
 }
 
-/// Asks for tokens with a code. It is not sent again once anything may have reached the server.
+/// Builds the request that exchanges an authorization code. It is not sent again once a part of it may have reached
+/// the server.
 pub fn authorization_code_request(url: &Url, grant: &AuthorizationCodeGrant<'_>) -> HttpRequest {
     let mut fields: Vec<(&str, FormValue<'_>)> = vec![
         ("grant_type", "authorization_code".into()),

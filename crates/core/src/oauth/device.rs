@@ -1,5 +1,5 @@
-//! Signing in for a device without a browser (RFC 8628): its two requests, and what comes back. Google was earlier
-//! than the standard and has a name of its own for the page.
+//! The device authorization grant (RFC 8628): its two requests and their responses. Google's endpoint is older than the
+//! RFC and calls the verification URI `verification_url`.
 
 use crate::error::{Error, Result};
 use crate::net::message::{FormValue, HttpRequest, HttpResponse, RetryPolicy};
@@ -12,16 +12,16 @@ use crate::text::json::JsonFields;
 use crate::text::printable;
 use crate::text::secret::Secret;
 
-/// The grant of RFC 8628, 3.4.
+/// The grant type of the device access token request (RFC 8628, 3.4).
 pub const DEVICE_CODE_GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
-/// Seconds between two questions where the server does not say (RFC 8628, 3.2).
+/// The polling interval in seconds where the response has none (RFC 8628, 3.2).
 const DEFAULT_POLL_INTERVAL_SECONDS: i64 = 5;
-/// How long a code is good where the server does not say, in seconds. The standard has it say.
+/// The lifetime of the codes in seconds where the response has none. The RFC requires the field.
 const DEFAULT_CODE_LIFETIME_SECONDS: i64 = 900;
-/// The longest code that anybody types.
+/// The maximum length of a user code, in characters.
 const MAX_USER_CODE_CHARS: usize = 64;
 
-/// Asks for a code. It is safe to ask again: one that nobody enters is nothing.
+/// Builds the device authorization request (RFC 8628, 3.1). It may be repeated: a code that nobody enters has no effect.
 pub fn device_authorization_request(
     url: &Url,
     client: ClientCredentials<'_>,
@@ -34,27 +34,27 @@ pub fn device_authorization_request(
     client.add_header(HttpRequest::form(url.clone(), &fields))
 }
 
-/// A login that waits for somebody to enter its code.
+/// The device authorization response (RFC 8628, 3.2).
 #[derive(Debug)]
 pub struct DeviceAuthorizationResponse {
-    /// What the device asks with.
+    /// The device code, which gauth polls with.
     pub device_code: Secret,
-    /// What the person enters.
+    /// The code that the user enters at `verification_uri`.
     pub user_code: String,
-    /// Where.
+    /// The page at which the user enters the code.
     pub verification_uri: String,
-    /// The page that has the code in it already.
+    /// The same page with the code in its URL.
     pub verification_uri_complete: Option<String>,
-    /// How long the code is good, in seconds.
+    /// The lifetime of both codes, in seconds.
     pub expires_in: i64,
-    /// Seconds between two questions.
+    /// The minimum time between two polls, in seconds.
     pub interval: i64,
 }
 
-/// Reads the answer to [`begin`].
+/// Reads the response to [`device_authorization_request`].
 ///
 /// # Errors
-/// `Refused` in the server's words, or `NoAnswer` naming the field at fault.
+/// `Refused` with the server's error, or `NoAnswer` naming the invalid field.
 pub fn read_device_authorization(
     response: &HttpResponse,
     host: &str,
@@ -68,7 +68,7 @@ pub fn read_device_authorization(
     let in_answer = |what: String| unusable(format!("is not understood, {what}"));
     let device_code = fields.required_secret("device_code").map_err(in_answer)?;
     let user_code = fields.required("user_code").map_err(in_answer)?;
-    // It is shown to a person in a line of its own.
+    // The code is printed for the user in a line of its own.
     let plain = |letter: char| letter.is_alphanumeric() || " -_.".contains(letter);
     if user_code.chars().count() > MAX_USER_CODE_CHARS || !user_code.chars().all(plain) {
         return Err(unusable("has a user_code that nobody can type".to_owned()));
@@ -99,13 +99,13 @@ pub fn read_device_authorization(
         device_code,
         user_code,
         verification_uri,
-        // A convenience: without it people type.
+        // The URL is optional: without it the user types the code.
         verification_uri_complete: verification_uri_complete
             .and_then(|complete| check_verification_uri(&complete).ok()),
     })
 }
 
-/// An address that people are sent to.
+/// Checks a page that the user is sent to: its URL is https or on a loopback address.
 fn check_verification_uri(text: &str) -> std::result::Result<String, &'static str> {
     let url = Url::parse(text)?;
     match url.scheme == Scheme::Https || url.is_loopback() {
@@ -114,8 +114,8 @@ fn check_verification_uri(text: &str) -> std::result::Result<String, &'static st
     }
 }
 
-/// Asks whether the person has decided. It may be asked as often as one likes, but an answer that brings tokens comes
-/// once.
+/// Builds the device access token request (RFC 8628, 3.4), which polls for the user's decision. It is not sent again
+/// once a part of it may have reached the server, because the response with the tokens is given once.
 pub fn device_token_request(
     url: &Url,
     client: ClientCredentials<'_>,
@@ -129,27 +129,27 @@ pub fn device_token_request(
         .retry_policy(RetryPolicy::OnlyIfUnsent)
 }
 
-/// What a poll brought.
+/// The result of one poll (RFC 8628, 3.5).
 #[derive(Debug)]
 pub enum PollOutcome {
-    /// Tokens.
+    /// The user has approved, and the response has the tokens.
     Granted(Box<TokenResponse>),
-    /// Nothing yet.
+    /// The user has not decided yet.
     AuthorizationPending,
-    /// Nothing yet, and it was asked too early, or the server is busy.
+    /// The user has not decided yet, and the next poll has to wait longer.
     SlowDown,
-    /// The person said no.
+    /// The user denied the request.
     AccessDenied,
-    /// Nobody entered the code in time.
+    /// The codes have expired before the user decided.
     ExpiredToken,
-    /// The code is used, or nothing.
+    /// The server does not know the device code, or has answered it with tokens already.
     InvalidGrant(Error),
 }
 
-/// Reads the answer to [`poll`]. The code of the error counts, whatever the status: Google's are not the standard's.
+/// Reads the response to [`device_token_request`] by its error code: Google's statuses differ from those of the RFC.
 ///
 /// # Errors
-/// Anything that ends the login.
+/// Any other error, which ends the login.
 pub fn read_poll_response(
     response: &HttpResponse,
     host: &str,
@@ -174,7 +174,7 @@ pub fn read_poll_response(
     }
 }
 
-/// What Google lets devices ask for; and all that begins with [`YOUTUBE`].
+/// The scopes that Google grants to devices, besides those that begin with [`YOUTUBE_SCOPE_PREFIX`].
 const DEVICE_SCOPES: &[&str] = &[
     "openid",
     "email",
@@ -187,10 +187,10 @@ const DEVICE_SCOPES: &[&str] = &[
 
 const YOUTUBE_SCOPE_PREFIX: &str = "https://www.googleapis.com/auth/youtube";
 
-/// Refuses the scopes that Google gives to no device, before anybody is asked.
+/// Refuses scopes that Google does not grant to devices, before the user is asked.
 ///
 /// # Errors
-/// `Unsupported`, naming the first one and the way out.
+/// `Unsupported`, naming the first such scope.
 pub fn check_device_scopes(scopes: &[String]) -> Result<()> {
     let is_allowed = |scope: &&String| {
         DEVICE_SCOPES.contains(&scope.as_str()) || scope.starts_with(YOUTUBE_SCOPE_PREFIX)
@@ -198,7 +198,7 @@ pub fn check_device_scopes(scopes: &[String]) -> Result<()> {
     let Some(scope) = scopes.iter().find(|scope| !is_allowed(scope)) else { return Ok(()) };
     let short_name = scope.strip_prefix("https://www.googleapis.com/auth/").unwrap_or(scope);
     let word = printable::text(short_name);
-    Err(Error::unsupported(format!("Google gives {word} to no device (--device)")).hint(
+    Err(Error::unsupported(format!("Google does not grant the scope {word} to devices (--device)")).hint(
         "gauth login --no-browser, which works without a browser here too; devices get openid, email, profile, \
          drive.file, drive.appdata and youtube",
     ))
@@ -341,7 +341,7 @@ mod tests {
             check_device_scopes(&scopes(&["openid", crate::text::scopes::CLOUD_PLATFORM_SCOPE]));
         let error = error.expect_err("cloud-platform");
         assert_eq!(error.kind().exit_code(), 7);
-        assert!(error.message().contains("cloud-platform to no device"), "{error}");
+        assert!(error.message().contains("the scope cloud-platform to devices"), "{error}");
         assert!(error.hint_text().is_some_and(|hint| hint.contains("--no-browser")));
     }
 }

@@ -1,7 +1,7 @@
-//! The metrics header that Google's endpoints are sent.
+//! The metrics header of requests to Google's endpoints.
 
-/// The metrics header Google's libraries send: language, library, and what is asked with which kind.
-/// Nothing else about the user or the machine is sent.
+/// The value of `x-goog-api-client` as Google's libraries send it: the language, the library, and in `suffix` the kind
+/// of request and of credential. It has nothing about the user or the machine.
 pub fn metrics_header(suffix: &str) -> String {
     let rust = env!("CARGO_PKG_RUST_VERSION");
     let version = env!("CARGO_PKG_VERSION");

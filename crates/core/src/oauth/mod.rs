@@ -1,5 +1,5 @@
-//! OAuth 2.0 as the RFCs have it: requests are built and responses read by pure functions, one file per protocol. Nothing
-//! here knows files, caches or terminals.
+//! OAuth 2.0 (RFC 6749 and its extensions): pure functions build the requests and read the responses, one file per
+//! protocol. They use no files, no cache and no terminal.
 
 pub mod client_authentication;
 pub mod code;

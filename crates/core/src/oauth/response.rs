@@ -1,4 +1,4 @@
-//! Reading answers of any Google endpoint: a JSON object with status 200, or an error a person understands.
+//! Reads the response of any endpoint: a JSON object with status 200, or an error.
 
 use serde_json::{Map, Value};
 
@@ -6,30 +6,29 @@ use crate::error::{Error, Result, Retryable};
 use crate::net::message::HttpResponse;
 use crate::text::{json, printable};
 
-/// An error in the words of the server (RFC 6749, 5.2, or Google's API style).
+/// The error in a response body (RFC 6749, 5.2, or Google's API style).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServerError {
-    /// `invalid_grant`, or `PERMISSION_DENIED`.
+    /// The error code, such as `invalid_grant` or `PERMISSION_DENIED`.
     pub code: String,
-    /// What the server says of it, made printable.
+    /// The server's description in printable characters.
     pub description: Option<String>,
-    /// Google's finer distinction, as in `invalid_rapt`.
+    /// Google's subtype of the error code, such as `invalid_rapt`.
     pub subtype: Option<String>,
-    /// Where the server says there is more to read about it.
+    /// The page that explains the error.
     pub uri: Option<String>,
-    /// The reason and the service that has it, as in `IAM_PERMISSION_DENIED of iam.googleapis.com`
-    /// (`google.rpc.ErrorInfo`).
+    /// The reason and the domain of `google.rpc.ErrorInfo`, such as `IAM_PERMISSION_DENIED of iam.googleapis.com`.
     pub reason: Option<String>,
 }
 
 impl ServerError {
-    /// Whether a person has to prove again who they are before their login is good for anything.
+    /// Whether the server requires the user to reauthenticate before it accepts the refresh token.
     pub fn is_reauth_required(&self) -> bool {
         let subtype = self.subtype.as_deref();
         self.code == "invalid_grant" && matches!(subtype, Some("invalid_rapt" | "rapt_required"))
     }
 
-    /// Code, description, reason and URI, whoever says so.
+    /// The code, the description, the reason and the URI in one line.
     pub fn message(&self) -> String {
         let mut message = self.code.clone();
         if let Some(description) = &self.description {
@@ -48,10 +47,10 @@ impl std::fmt::Display for ServerError {
     }
 }
 
-/// The object in a good answer. `host` is named in errors.
+/// The JSON object in a response with status 200. Errors name `host`.
 ///
 /// # Errors
-/// `NoAnswer` for another status than 200 that is no refusal, or for a body that is no JSON object.
+/// `Refused` for a client error (4xx); `NoAnswer` for any other status, or for a body that is no JSON object.
 pub fn json_object(response: &HttpResponse, host: &str) -> Result<Map<String, Value>> {
     if response.status != 200 {
         return Err(google_status_error(response, host));
@@ -59,7 +58,7 @@ pub fn json_object(response: &HttpResponse, host: &str) -> Result<Map<String, Va
     json::parse_object(&response.body).map_err(|what| invalid_response(response, host, &what))
 }
 
-/// An answer with a good status that cannot be used.
+/// The error for a response whose status is 200 and whose content is invalid; `what` ends the sentence.
 pub fn invalid_response(response: &HttpResponse, host: &str, what: &str) -> Error {
     let error = Error::no_answer(format!("{host}: the answer {what}")).with_status(response.status);
     match is_html(response) {
@@ -71,12 +70,12 @@ pub fn invalid_response(response: &HttpResponse, host: &str, what: &str) -> Erro
 const CAPTIVE_PORTAL_HINT: &str =
     "open any web page: a captive portal or a proxy answers in place of Google";
 
-/// An answer with a bad status: 4xx is a refusal, anything else is no usable answer.
+/// The error for a response of Google's whose status is not 200: `Refused` for 4xx, or else `NoAnswer`.
 pub fn google_status_error(response: &HttpResponse, host: &str) -> Error {
     status_error("Google", response, host)
 }
 
-/// The same of somebody else's server: `who` says it.
+/// The error for a response of `server_name` whose status is not 200: `Refused` for 4xx, or else `NoAnswer`.
 pub fn status_error(server_name: &str, response: &HttpResponse, host: &str) -> Error {
     let status = response.status;
     let reason_text = match server_error(response) {
@@ -95,7 +94,7 @@ pub fn status_error(server_name: &str, response: &HttpResponse, host: &str) -> E
         500..=599 => Error::no_answer(message)
             .with_retryable(Retryable::IfIdempotent)
             .hint("try again later"),
-        _ => Error::no_answer(format!("{host}: an answer of status {status} where 200 is due")),
+        _ => Error::no_answer(format!("{host}: the answer has status {status}, not 200")),
     };
     let error = error.with_status(status);
     match is_html(response) {
@@ -104,7 +103,7 @@ pub fn status_error(server_name: &str, response: &HttpResponse, host: &str) -> E
     }
 }
 
-/// The server's own words, if the body has them in one of the two shapes.
+/// The error in a response body, if it has one in either form.
 pub fn server_error(response: &HttpResponse) -> Option<ServerError> {
     let mut map = json::parse_object(&response.body).ok()?;
     let text =
@@ -131,7 +130,7 @@ pub fn server_error(response: &HttpResponse) -> Option<ServerError> {
     }
 }
 
-/// Reason and domain of an error in Google's API style (`google.rpc.ErrorInfo`).
+/// The reason and the domain of an error in Google's API style (`google.rpc.ErrorInfo`).
 fn error_reason(error: &Map<String, Value>) -> Option<String> {
     let details = error.get("details")?.as_array()?;
     let is_info = |detail: &&Value| {

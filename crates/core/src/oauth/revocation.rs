@@ -1,4 +1,4 @@
-//! Revocation (RFC 7009): a login ends at the server that gave it. By form only: what stands in a URL stands in logs.
+//! Token revocation (RFC 7009). The token is sent in the form only, because servers log URLs.
 
 use crate::error::Result;
 use crate::net::message::{FormValue, HttpRequest, HttpResponse};
@@ -7,15 +7,15 @@ use crate::oauth::client_authentication::ClientCredentials;
 use crate::oauth::response;
 use crate::text::secret::Secret;
 
-/// Where Google takes back what it gave to its own users.
+/// Google's revocation endpoint for the refresh tokens of Google Accounts.
 pub const ENDPOINT: &str = "https://oauth2.googleapis.com/revoke";
 
-/// Ends a login of Google's own, which needs no client for that.
+/// Builds the request that revokes a refresh token at Google, where the client does not authenticate.
 pub fn google_revocation_request(url: &Url, refresh_token: &Secret) -> HttpRequest {
     HttpRequest::form(url.clone(), &[("token", refresh_token)])
 }
 
-/// Ends a login at the STS, or at any other server that wants to know the client.
+/// Builds the request that revokes a refresh token at the STS or at any other server, where the client authenticates.
 pub fn revocation_request(
     url: &Url,
     refresh_token: &Secret,
@@ -27,23 +27,23 @@ pub fn revocation_request(
     client.add_header(HttpRequest::form(url.clone(), &fields))
 }
 
-/// Whether the login ended now; `false`: the server did not know it any more. The body of a good answer means nothing
-/// (RFC 7009, 2.2).
+/// Reads Google's response: whether the token was revoked now. `false`: the server did not know the token any more. The
+/// body of a response with status 200 has no meaning (RFC 7009, 2.2).
 ///
 /// # Errors
-/// `Refused` in the server's words, or `NoAnswer`.
+/// `Refused` with the server's error, or `NoAnswer`.
 pub fn read_google_revocation(response: &HttpResponse, host: &str) -> Result<bool> {
     read_revocation("Google", response, host)
 }
 
-/// The same of somebody else's server: `who` says it.
+/// Reads the response of `server_name`, as [`read_google_revocation`] does.
 ///
 /// # Errors
-/// As [`read`].
+/// As [`read_google_revocation`].
 pub fn read_revocation(server_name: &str, response: &HttpResponse, host: &str) -> Result<bool> {
     let server_error = response::server_error(response);
     match response.status {
-        // A web page is no answer, whatever its status: something stands between us and the server.
+        // A web page comes from a proxy or a captive portal, whatever its status.
         200 if !response::is_html(response) => Ok(true),
         200 => Err(response::invalid_response(response, host, "is a web page")),
         400 if server_error.is_some_and(|error| error.code == "invalid_token") => Ok(false),

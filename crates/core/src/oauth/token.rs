@@ -1,4 +1,4 @@
-//! The OAuth 2.0 token endpoint: the JWT bearer grant (RFC 7523) and the refresh grant (RFC 6749, 6).
+//! The token endpoint of OAuth 2.0: the JWT bearer grant (RFC 7523), the refresh grant (RFC 6749, 6) and token responses.
 
 use serde_json::Value;
 
@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::jose::jwt;
 use crate::net::message::{FormValue, HttpRequest, HttpResponse};
 use crate::net::url::Url;
+use crate::oauth::client_authentication::ClientCredentials;
 use crate::oauth::metrics::metrics_header;
 use crate::oauth::response;
 use crate::text::bearer_token;
@@ -13,16 +14,16 @@ use crate::text::json::JsonFields;
 use crate::text::printable;
 use crate::text::secret::Secret;
 
-/// Where Google gives tokens.
+/// Google's token endpoint.
 pub const ENDPOINT: &str = "https://oauth2.googleapis.com/token";
 
-/// Asks for an access token with a signed assertion.
+/// Builds the request for an access token with a signed assertion (RFC 7523, 2.1).
 pub fn jwt_bearer_request(url: &Url, assertion: &Secret) -> HttpRequest {
     assertion_request(url, assertion)
         .header("x-goog-api-client", metrics_header("auth-request-type/at cred-type/sa"))
 }
 
-/// Asks for an ID token with a signed assertion that names its audience.
+/// Builds the request for an ID token with a signed assertion, which names the audience.
 pub fn id_token_request(url: &Url, assertion: &Secret) -> HttpRequest {
     assertion_request(url, assertion)
         .header("x-goog-api-client", metrics_header("auth-request-type/it cred-type/sa"))
@@ -36,11 +37,11 @@ fn assertion_request(url: &Url, assertion: &Secret) -> HttpRequest {
     HttpRequest::form(url.clone(), &fields)
 }
 
-/// Reads the ID token of an answer, as [`identity_grant`] gets it and a refresh does for those who asked for
-/// `openid` at their login; `None` where there is none.
+/// Reads the ID token of a response to [`id_token_request`], or to a refresh of a login with the scope `openid`. `None`:
+/// the response has no ID token.
 ///
 /// # Errors
-/// As [`read`].
+/// As [`read_bearer_response`].
 pub fn read_id_token(response: &HttpResponse, host: &str) -> Result<Option<Secret>> {
     let mut fields = JsonFields::new(response::json_object(response, host)?);
     let in_answer = |what: String| {
@@ -49,67 +50,63 @@ pub fn read_id_token(response: &HttpResponse, host: &str) -> Result<Option<Secre
     let token = fields.secret("id_token").map_err(in_answer)?.filter(|token| !token.is_empty());
     match &token {
         Some(token) if !is_well_formed_jwt(token) => {
-            Err(in_answer("id_token is no JWT".to_owned()))
+            Err(in_answer("id_token is not a JWT".to_owned()))
         }
         _ => Ok(token),
     }
 }
 
-/// What a refresh is made of.
+/// The refresh grant (RFC 6749, 6).
 #[derive(Debug)]
 pub struct RefreshTokenGrant<'a> {
-    /// The OAuth client the login was made with.
-    pub client_id: &'a str,
-    /// Its secret.
-    pub client_secret: &'a Secret,
-    /// The login itself.
+    /// The OAuth client that the refresh token was issued to.
+    pub client: ClientCredentials<'a>,
+    /// The newest refresh token of the login.
     pub refresh_token: &'a Secret,
-    /// A narrower set of scopes; empty: all that was granted.
+    /// A subset of the granted scopes; empty for all of them.
     pub scopes: &'a [String],
-    /// Proof of reauthentication.
+    /// The reauthentication proof token, a parameter of Google's own.
     pub rapt: Option<&'a Secret>,
 }
 
-/// Asks for an access token with a refresh token.
+/// Builds the request for an access token with a refresh token.
 pub fn refresh_request(url: &Url, grant: &RefreshTokenGrant<'_>) -> HttpRequest {
     let scopes = grant.scopes.join(" ");
-    let mut fields: Vec<(&str, FormValue<'_>)> = vec![
-        ("grant_type", "refresh_token".into()),
-        ("client_id", grant.client_id.into()),
-        ("client_secret", grant.client_secret.into()),
-        ("refresh_token", grant.refresh_token.into()),
-    ];
+    let mut fields: Vec<(&str, FormValue<'_>)> = vec![("grant_type", "refresh_token".into())];
+    fields.extend(grant.client.form_fields());
+    fields.push(("refresh_token", grant.refresh_token.into()));
     if !scopes.is_empty() {
         fields.push(("scope", (&scopes).into()));
     }
-    fields.extend(grant.rapt.map(|rapt| ("rapt", rapt.into())));
-    HttpRequest::form(url.clone(), &fields)
-        .header("x-goog-api-client", metrics_header("cred-type/u"))
+    if let Some(rapt) = grant.rapt {
+        fields.push(("rapt", rapt.into()));
+    }
+    grant.client.add_header(HttpRequest::form(url.clone(), &fields))
 }
 
-/// What the endpoint gave.
+/// A successful response of a token endpoint (RFC 6749, 5.1).
 #[derive(Debug)]
 pub struct TokenResponse {
-    /// The token.
+    /// The access token, or in a token exchange any other token.
     pub access_token: Secret,
-    /// When it ends, in Unix seconds; `None` where the server did not say, or said nonsense.
+    /// When the access token expires, in Unix seconds; `None` where the response has no positive `expires_in`.
     pub expires_at: Option<i64>,
-    /// What was granted, sorted, where the server said.
+    /// The granted scopes, sorted, where the response lists them.
     pub scopes: Option<Vec<String>>,
-    /// The refresh token to use from now on, where it changed.
+    /// The refresh token to use from now on, where the response has one.
     pub refresh_token: Option<Secret>,
-    /// `Bearer`, or what the server calls it (RFC 8693: `N_A` for what is no access token).
+    /// `token_type`, `Bearer` where it is missing. RFC 8693 has `N_A` for tokens that are not access tokens.
     pub token_type: String,
-    /// What kind of token it is (RFC 8693).
+    /// `issued_token_type` of a token exchange (RFC 8693, 2.2.1).
     pub issued_token_type: Option<String>,
-    /// Who it was given to (OpenID Connect), where that was asked for at the login.
+    /// The ID token (OpenID Connect Core, 3.1.3.3) of a login with the scope `openid`.
     pub id_token: Option<Secret>,
 }
 
-/// Reads an answer; `now` is the time before the request, in Unix seconds.
+/// Reads a response with a bearer token; `now` is the time before the request, in Unix seconds.
 ///
 /// # Errors
-/// `Refused` in the server's words, or `NoAnswer` naming the field at fault.
+/// `Refused` with the server's error, or `NoAnswer` naming the invalid field.
 pub fn read_bearer_response(
     response: &HttpResponse,
     host: &str,
@@ -119,23 +116,23 @@ pub fn read_bearer_response(
     match granted.token_type.eq_ignore_ascii_case("bearer") {
         true => Ok(granted),
         false => {
-            let what = format!("holds a token of type {}, not Bearer", granted.token_type);
+            let what = format!("has a token of type {}, not Bearer", granted.token_type);
             Err(response::invalid_response(response, host, &what))
         }
     }
 }
 
-/// Reads an answer with a token of any type.
+/// Reads a response with a token of any type.
 ///
 /// # Errors
-/// As [`read`].
+/// As [`read_bearer_response`].
 pub fn read_token_response(response: &HttpResponse, host: &str, now: i64) -> Result<TokenResponse> {
     let mut fields = JsonFields::new(response::json_object(response, host)?);
     let unusable = |what: String| response::invalid_response(response, host, &what);
     let in_answer = |what: String| unusable(format!("is not understood, {what}"));
     let access_token = fields.required_secret("access_token").map_err(in_answer)?;
     if !bearer_token::is_well_formed_secret(&access_token) {
-        return Err(unusable("holds an access_token that no header can carry".to_owned()));
+        return Err(unusable("has an access_token that cannot be sent in a header".to_owned()));
     }
     let token_type = fields.text("token_type").map_err(in_answer)?;
     let issued_token_type = fields.text("issued_token_type").map_err(in_answer)?;
@@ -159,12 +156,12 @@ pub fn read_token_response(response: &HttpResponse, host: &str, now: i64) -> Res
     })
 }
 
-/// Whether it is a JWT that can stand in a header, as every ID token is.
+/// Whether a token is a JWT that can be sent in a header, as every ID token is.
 pub fn is_well_formed_jwt(token: &Secret) -> bool {
     bearer_token::is_well_formed_secret(token) && jwt::decode_secret(token).is_ok()
 }
 
-/// `expires_in` in seconds: a number, or a decimal number as text. Zero or less is unknown.
+/// `expires_in` in seconds: a number, or a decimal number in a string. Zero or less counts as missing.
 fn parse_expires_in(value: Option<Value>) -> std::result::Result<Option<i64>, String> {
     let number = match &value {
         None => return Ok(None),
@@ -175,7 +172,7 @@ fn parse_expires_in(value: Option<Value>) -> std::result::Result<Option<i64>, St
     let number = number
         .filter(|number| number.is_finite())
         .ok_or_else(|| "expires_in is not a number".to_owned())?;
-    // Beyond any real life; the cache has a limit of its own.
+    // No token lives that long; the cache has a lower limit of its own.
     #[expect(clippy::cast_possible_truncation, reason = "clamped first")]
     let seconds = number.clamp(0.0, 1e9) as i64;
     Ok(Some(seconds).filter(|seconds| *seconds > 0))
@@ -188,7 +185,7 @@ fn is_decimal(text: &str) -> bool {
         && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
-/// What a refusal of an assertion usually means. `here` and `there` are the two clocks in Unix seconds.
+/// Adds a hint about the usual reason why a server refuses an assertion. `local_time` is in Unix seconds.
 pub fn add_assertion_hint(
     error: Error,
     response: &HttpResponse,
@@ -215,7 +212,9 @@ pub fn add_assertion_hint(
         "unauthorized_client" => error.hint(
             "grant these scopes to the account under domain-wide delegation in the admin console",
         ),
-        "invalid_scope" => error.hint("check --scopes: one is misspelt or may not be had this way"),
+        "invalid_scope" => {
+            error.hint("check --scopes: a scope is misspelt, or is not granted to service accounts")
+        }
         _ => error,
     }
 }
@@ -224,6 +223,7 @@ pub fn add_assertion_hint(
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
+    use crate::oauth::client_authentication::ClientAuthentication;
     use zeroize::Zeroizing;
 
     fn read_response_body(body: &str) -> Result<TokenResponse> {
@@ -240,8 +240,11 @@ mod tests {
         let url = Url::parse(ENDPOINT).expect("url");
         let (secret, login, rapt) = (Secret::new("CS"), Secret::new("RT"), Secret::new("RAPT"));
         let mut grant = RefreshTokenGrant {
-            client_id: "CID",
-            client_secret: &secret,
+            client: ClientCredentials::new(
+                "CID",
+                Some(&secret),
+                ClientAuthentication::ClientSecretPost,
+            ),
             refresh_token: &login,
             scopes: &[],
             rapt: None,

@@ -1,4 +1,4 @@
-//! Google's Security Token Service, and any other that speaks RFC 8693: token exchange and introspection.
+//! Token exchange (RFC 8693) and token introspection (RFC 7662), at Google's Security Token Service (STS) or elsewhere.
 
 use crate::error::Error;
 use crate::jose::jwt;
@@ -8,16 +8,16 @@ use crate::oauth::client_authentication::ClientCredentials;
 use crate::oauth::response;
 use crate::text::secret::Secret;
 
-/// The grant of RFC 8693.
+/// The grant type of token exchange (RFC 8693, 2.1).
 pub const TOKEN_EXCHANGE_GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
-/// The grant of RFC 6749, 6.
+/// The grant type of the refresh grant (RFC 6749, 6).
 pub const REFRESH_TOKEN_GRANT_TYPE: &str = "refresh_token";
 
-/// An access token, as RFC 8693 names it.
+/// The token type identifier of access tokens (RFC 8693, 3).
 pub const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
 
-/// The types of tokens by the short names gauth takes, and in full.
+/// The short names of token types that gauth accepts, and the token type identifiers (RFC 8693, 3) they stand for.
 pub const TOKEN_TYPE_ALIASES: &[(&str, &str)] = &[
     ("access_token", ACCESS_TOKEN_TYPE),
     ("refresh_token", "urn:ietf:params:oauth:token-type:refresh_token"),
@@ -33,32 +33,32 @@ pub const TOKEN_TYPE_ALIASES: &[(&str, &str)] = &[
     ),
 ];
 
-/// The parameters of an exchange, in the order in which they are sent. What is empty is left out.
+/// The parameters of a token exchange (RFC 8693, 2.1), in the order in which they are sent. Empty ones are not sent.
 #[derive(Debug, Clone, Default)]
 pub struct TokenExchangeRequest<'a> {
-    /// [`TOKEN_EXCHANGE`] if nothing else.
+    /// The grant type; `None` for [`TOKEN_EXCHANGE_GRANT_TYPE`].
     pub grant_type: Option<&'a str>,
-    /// URIs of what the token is to be used at.
+    /// The URIs of the services at which the token will be used.
     pub resources: &'a [String],
-    /// Names of what the token is to be used at; Google's name of a provider.
+    /// The names of the services at which the token will be used; for Google, the resource name of the provider.
     pub audiences: &'a [String],
-    /// What the token is to allow.
+    /// The requested scopes.
     pub scopes: &'a [String],
-    /// What kind of token is wanted.
+    /// The type of the requested token.
     pub requested_token_type: Option<&'a str>,
-    /// On whose behalf.
+    /// The token that represents the subject, and its type.
     pub subject_token: Option<(&'a Secret, &'a str)>,
-    /// Who acts.
+    /// The token that represents the acting party, and its type.
     pub actor_token: Option<(&'a Secret, &'a str)>,
-    /// Google's additions, JSON.
+    /// Google's `options` parameter, JSON.
     pub options: Option<&'a str>,
-    /// The refresh token of the refresh grant.
+    /// The refresh token, for a refresh grant with parameters of a token exchange.
     pub refresh_token: Option<&'a Secret>,
-    /// The client.
+    /// The OAuth client, where the server requires one.
     pub client: Option<ClientCredentials<'a>>,
 }
 
-/// Asks for a token.
+/// Builds the token exchange request.
 pub fn token_exchange_request(url: &Url, request: &TokenExchangeRequest<'_>) -> HttpRequest {
     let scopes = request.scopes.join(" ");
     let grant_type = request.grant_type.unwrap_or(TOKEN_EXCHANGE_GRANT_TYPE);
@@ -86,7 +86,7 @@ pub fn token_exchange_request(url: &Url, request: &TokenExchangeRequest<'_>) -> 
     }
 }
 
-/// Asks whose token this is (RFC 7662).
+/// Builds the request for information about an access token (RFC 7662, 2.1).
 pub fn introspection_request(
     url: &Url,
     token: &Secret,
@@ -101,10 +101,10 @@ pub fn introspection_request(
     }
 }
 
-/// Whose token it was, where the server says so and it is good.
+/// Reads the `username` of an active token from an introspection response (RFC 7662, 2.2).
 ///
 /// # Errors
-/// As for any answer.
+/// As [`response::json_object`].
 pub fn read_introspected_username(
     response: &HttpResponse,
     host: &str,
@@ -115,12 +115,12 @@ pub fn read_introspected_username(
     Ok(name.filter(|_| active).map(str::to_owned))
 }
 
-/// A token type in full; what is no short name is taken as it is.
+/// The token type identifier of a short name; any other text is returned as it is.
 pub fn expand_token_type(name: &str) -> &str {
     TOKEN_TYPE_ALIASES.iter().find(|(short, _)| *short == name).map_or(name, |(_, long)| long)
 }
 
-/// The type a token has by its looks: a JWT, or an access token of Google's.
+/// Guesses the type of a token from its text: Google's access tokens begin with `ya29.`, and a JWT can be decoded.
 pub fn guess_token_type(token: &Secret) -> Option<&'static str> {
     match token.starts_with("ya29.") {
         true => Some(ACCESS_TOKEN_TYPE),
@@ -128,8 +128,8 @@ pub fn guess_token_type(token: &Secret) -> Option<&'static str> {
     }
 }
 
-/// The scopes, audiences and so on that a refusal usually means. `subject` says in words where the subject token
-/// came from.
+/// Adds a hint about the usual reason why a server refuses a token exchange. `subject_token_source` describes where
+/// the subject token is from.
 pub fn add_token_exchange_hint(
     error: Error,
     response: &HttpResponse,
@@ -148,9 +148,9 @@ pub fn add_token_exchange_hint(
             "check the audience: …/workloadIdentityPools/POOL/providers/PROVIDER, with the project's number",
         ),
         "invalid_client" | "unauthorized_client" => {
-            error.hint("check client_id and client_secret, and whether this provider wants them")
+            error.hint("check client_id and client_secret, and whether this provider requires them")
         }
-        "invalid_scope" => error.hint("check --scopes: one is misspelt or may not be had this way"),
+        "invalid_scope" => error.hint("check --scopes: a scope is misspelt, or is not granted in a token exchange"),
         "unsupported_grant_type" => error.hint("check the URL: this endpoint does not exchange tokens"),
         _ => error.hint_if_none(|| format!("check the token from {subject_token_source}, and its type")),
     }
