@@ -1,5 +1,4 @@
-//! The authentication endpoint of Google Distributed Cloud. Its grant type really is a token type: that is what it
-//! expects.
+//! The authentication endpoint of Google Distributed Cloud. It expects a grant type that is named like a token type.
 
 use serde::Serialize;
 
@@ -18,7 +17,7 @@ struct GdchTokenExchangeRequest<'a> {
     subject_token_type: &'a str,
 }
 
-/// Asks for a token for `audience` with a signed assertion.
+/// Builds the request for an access token for `audience` with a signed assertion.
 pub fn token_exchange_request(url: &Url, audience: &str, assertion: &Secret) -> HttpRequest {
     let body = GdchTokenExchangeRequest {
         grant_type: "urn:ietf:params:oauth:token-type:token-exchange",

@@ -1,4 +1,4 @@
-//! IAM Service Account Credentials: tokens and signatures in the name of a service account.
+//! The IAM Service Account Credentials API: access tokens, ID tokens and signed JWTs of a service account.
 
 use serde::Serialize;
 
@@ -14,29 +14,29 @@ use crate::text::printable;
 use crate::text::secret::Secret;
 use crate::tokens::Token;
 
-/// Where the service is, in the default universe.
+/// The host of the API in the default universe.
 pub const HOST: &str = "iamcredentials.googleapis.com";
 
-/// The shortest life of a token that may be asked for, in seconds.
+/// The minimum token lifetime that gauth requests, in seconds.
 pub const MIN_LIFETIME_SECONDS: u32 = 600;
-/// The longest, in seconds; above an hour an organisation's policy must allow it.
+/// The maximum token lifetime, in seconds. More than an hour requires an organisation policy that allows it.
 pub const MAX_LIFETIME_SECONDS: u32 = 43_200;
-/// What is asked for when nobody says, in seconds.
+/// The token lifetime that gauth requests by default, in seconds.
 pub const DEFAULT_LIFETIME_SECONDS: u32 = 3600;
 
-/// What a service account is asked for.
+/// A method of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IamCredentialsMethod {
-    /// An access token.
+    /// Returns an access token.
     GenerateAccessToken,
-    /// A signature over claims.
+    /// Signs the claims of a JWT.
     SignJwt,
-    /// An ID token.
+    /// Returns an ID token.
     GenerateIdToken,
 }
 
 impl IamCredentialsMethod {
-    /// As it stands behind the colon.
+    /// The name of the method in a URL, after the colon.
     pub fn as_str(self) -> &'static str {
         match self {
             IamCredentialsMethod::GenerateAccessToken => "generateAccessToken",
@@ -46,20 +46,20 @@ impl IamCredentialsMethod {
     }
 }
 
-/// A service account at its URL, without the method: `…/v1/projects/-/serviceAccounts/EMAIL`.
+/// The service account that is impersonated, and its URL without a method: `…/v1/projects/-/serviceAccounts/EMAIL`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetServiceAccount {
     base_url: String,
-    /// The account: an e-mail address or a number.
+    /// The e-mail address or the unique ID of the service account.
     pub account: String,
 }
 
 impl TargetServiceAccount {
-    /// The account an impersonation URL names: between its last `/` and `:generateAccessToken`.
+    /// The account in a `service_account_impersonation_url`: between the last `/` and `:generateAccessToken`.
     pub fn from_url(url: &Url) -> Option<TargetServiceAccount> {
         let (base, method) = url.as_str().rsplit_once(':')?;
         let account = base.rsplit('/').next().filter(|account| !account.is_empty())?;
-        // Google's own libraries write the one, Node's reads the other as well.
+        // Google's libraries write `generateAccessToken`; the one for Node.js accepts both.
         let known = ["generateAccessToken", "generateIdToken"].contains(&method);
         (known && !account.contains('?')).then(|| TargetServiceAccount {
             base_url: base.to_owned(),
@@ -67,7 +67,7 @@ impl TargetServiceAccount {
         })
     }
 
-    /// An account at a server, as in `https://iamcredentials.googleapis.com`.
+    /// An account at a server such as `https://iamcredentials.googleapis.com`.
     pub fn new(server: &str, account: &str) -> TargetServiceAccount {
         let server = server.trim_end_matches('/');
         let base = format!("{server}/v1/projects/-/serviceAccounts/{account}");
@@ -77,7 +77,7 @@ impl TargetServiceAccount {
     /// The URL of a method.
     ///
     /// # Errors
-    /// Usage, when the account does not fit into one.
+    /// Usage, when the account is not valid in a URL.
     pub fn url(&self, method: IamCredentialsMethod) -> Result<Url> {
         Url::parse(&format!("{}:{}", self.base_url, method.as_str())).map_err(|what| {
             let account = printable::text(&self.account);
@@ -86,7 +86,7 @@ impl TargetServiceAccount {
         })
     }
 
-    /// What decides which account it is, and where.
+    /// The URL without a method, which identifies the account and the server.
     pub fn base_url(&self) -> &str {
         &self.base_url
     }
@@ -113,10 +113,10 @@ struct SignJwtBody<'a> {
     payload: &'a str,
 }
 
-/// Asks for an access token. `lifetime` in seconds; `delegates` as [`delegate`] names them.
+/// Builds the request for an access token. `lifetime` is in seconds, `delegates` as in [`delegate_resource_name`].
 ///
 /// # Errors
-/// As [`Target::url`].
+/// As [`TargetServiceAccount::url`].
 pub fn generate_access_token_request(
     target: &TargetServiceAccount,
     source: &Token,
@@ -136,10 +136,10 @@ pub fn generate_access_token_request(
     ))
 }
 
-/// Asks for an ID token for `audience`, with the account's address or without.
+/// Builds the request for an ID token for `audience`, with or without the account's e-mail address.
 ///
 /// # Errors
-/// As [`Target::url`].
+/// As [`TargetServiceAccount::url`].
 pub fn generate_id_token_request(
     target: &TargetServiceAccount,
     source: &Token,
@@ -152,10 +152,10 @@ pub fn generate_id_token_request(
     Ok(with_source_token(HttpRequest::json(url, &body), source, "it"))
 }
 
-/// Asks for a signature over claims, which are JSON.
+/// Builds the request for a signed JWT. `claims` is a JSON object.
 ///
 /// # Errors
-/// As [`Target::url`].
+/// As [`TargetServiceAccount::url`].
 pub fn sign_jwt_request(
     target: &TargetServiceAccount,
     source: &Token,
@@ -174,8 +174,8 @@ fn non_empty(delegates: &[String]) -> Option<&[String]> {
     Some(delegates).filter(|delegates| !delegates.is_empty())
 }
 
-/// With the source's token, the project that pays for the source's requests, and what Google counts by: signatures
-/// are asked for on the way to an access token, too.
+/// Adds the access token and the quota project of the source credential, and the metrics header. A signed JWT counts as a
+/// request for an access token, because it is exchanged for one.
 fn with_source_token(request: HttpRequest, source: &Token, request_type: &str) -> HttpRequest {
     let suffix = format!("auth-request-type/{request_type} cred-type/imp");
     let request = request
@@ -187,15 +187,15 @@ fn with_source_token(request: HttpRequest, source: &Token, request_type: &str) -
     }
 }
 
-/// An account as a link of a chain of delegation.
+/// The resource name of an account in a delegation chain.
 pub fn delegate_resource_name(account: &str) -> String {
     format!("projects/-/serviceAccounts/{account}")
 }
 
-/// An access token and its end in Unix seconds, `None` where the server did not say.
+/// Reads an access token and its expiry in Unix seconds, `None` where the response has none.
 ///
 /// # Errors
-/// As for any answer.
+/// `Refused` with the server's error, or `NoAnswer` naming the invalid field.
 pub fn read_access_token(response: &HttpResponse, host: &str) -> Result<(Secret, Option<i64>)> {
     let mut fields = JsonFields::new(response::json_object(response, host)?);
     let in_answer = |what: String| {
@@ -203,7 +203,7 @@ pub fn read_access_token(response: &HttpResponse, host: &str) -> Result<(Secret,
     };
     let token = fields.required_secret("accessToken").map_err(in_answer)?;
     if !is_well_formed_secret(&token) {
-        let what = "holds an accessToken that no header can carry";
+        let what = "has an accessToken that cannot be sent in a header";
         return Err(response::invalid_response(response, host, what));
     }
     let expires_at = match fields.text("expireTime").map_err(in_answer)? {
@@ -215,24 +215,24 @@ pub fn read_access_token(response: &HttpResponse, host: &str) -> Result<(Secret,
     Ok((token, expires_at.map(jiff::Timestamp::as_second)))
 }
 
-/// An ID token.
+/// Reads an ID token.
 ///
 /// # Errors
-/// As for any answer.
+/// `Refused` with the server's error, or `NoAnswer` naming the invalid field.
 pub fn read_id_token(response: &HttpResponse, host: &str) -> Result<Secret> {
     let token = read_jwt(response, host, "token")?;
     match token::is_well_formed_jwt(&token) {
         true => Ok(token),
         false => {
-            Err(response::invalid_response(response, host, "is not understood, token is no JWT"))
+            Err(response::invalid_response(response, host, "is not understood, token is not a JWT"))
         }
     }
 }
 
-/// A signed JWT.
+/// Reads a signed JWT.
 ///
 /// # Errors
-/// As for any answer.
+/// `Refused` with the server's error, or `NoAnswer` naming the invalid field.
 pub fn read_signed_jwt(response: &HttpResponse, host: &str) -> Result<Secret> {
     read_jwt(response, host, "signedJwt")
 }
@@ -245,11 +245,11 @@ fn read_jwt(response: &HttpResponse, host: &str, field: &str) -> Result<Secret> 
     let token = fields.required_secret(field).map_err(in_answer)?;
     match is_well_formed_secret(&token) {
         true => Ok(token),
-        false => Err(in_answer(format!("{field} is no JWT"))),
+        false => Err(in_answer(format!("{field} is not a JWT"))),
     }
 }
 
-/// What a refusal means: `who` asked for a token of `account`.
+/// Explains why IAM refuses `source_principal` a token of `account`, with a hint about what to do.
 pub fn explain_refusal(
     error: Error,
     response: &HttpResponse,
@@ -259,7 +259,7 @@ pub fn explain_refusal(
     if error.kind() != ErrorKind::Refused {
         return error;
     }
-    // What is not in IAM's own words comes from somebody in between.
+    // A response without IAM's error is from a proxy or from another server.
     let Some(server_error) = response::server_error(response) else {
         return error.hint_if_none(|| "check the name of the account and the network".to_owned());
     };
@@ -279,10 +279,10 @@ pub fn explain_refusal(
             "grant roles/iam.serviceAccountTokenCreator on that service account to {source_principal}, and wait a minute"
         )),
         404 => refused(format!(
-            "check the name {account} and those of its delegates: one does not exist"
+            "check the names of {account} and of its delegates: one of them does not exist"
         )),
         401 => refused(format!(
-            "gauth token --refresh: the token of {source_principal} is no longer accepted"
+            "gauth token --refresh, because the token of {source_principal} is no longer accepted"
         )),
         400 if text.to_lowercase().contains("lifetime") => error.hint(
             "ask for at most 1h with --lifetime, or have the organisation policy \

@@ -1,4 +1,4 @@
-//! The metadata server of Compute Engine, GKE, Cloud Run and the like.
+//! The metadata server of Compute Engine, GKE, Cloud Run and other Google Cloud runtimes.
 
 use crate::error::{Error, Result};
 use crate::net::message::{HttpRequest, HttpResponse, RetryPolicy};
@@ -7,22 +7,22 @@ use crate::oauth::metrics::metrics_header;
 use crate::oauth::{response, token};
 use crate::text::secret::Secret;
 
-/// Where the server is when no variable says otherwise.
+/// The host of the metadata server where no variable overrides it.
 pub const HOST: &str = "metadata.google.internal";
-/// Its address, for the ping: a name would first have to be looked up.
+/// The IP address of the metadata server. The ping uses it to avoid a DNS lookup.
 pub const IP_ADDRESS: &str = "169.254.169.254";
 
-/// Asks whether there is a metadata server.
+/// Builds the request that detects a metadata server.
 pub fn ping_request(url: &Url) -> HttpRequest {
     let request =
         metadata_request(url).header("x-goog-api-client", metrics_header("auth-request-type/mds"));
     request.retry_policy(RetryPolicy::SingleAttempt)
 }
 
-/// Asks for an access token of `account` (`default`, or an e-mail).
+/// Builds the request for an access token of `account`, which is `default` or an e-mail address.
 ///
 /// # Errors
-/// When account or scopes do not make a URL.
+/// Usage, when the host is not valid in a URL.
 pub fn access_token_request(host: &str, account: &str, scopes: &[String]) -> Result<HttpRequest> {
     let mut path = format!("instance/service-accounts/{}/token", encode_path_segment(account));
     if !scopes.is_empty() {
@@ -34,10 +34,11 @@ pub fn access_token_request(host: &str, account: &str, scopes: &[String]) -> Res
     Ok(request.header("x-goog-api-client", metrics_header("auth-request-type/at cred-type/mds")))
 }
 
-/// Asks for an ID token of `account` for `audience`, with claims about the machine and the licences of its images.
+/// Builds the request for an ID token of `account` for `audience`. `full_format` adds claims about the machine,
+/// `licenses` the licence codes of its images.
 ///
 /// # Errors
-/// When account or audience do not make a URL.
+/// Usage, when the host is not valid in a URL.
 pub fn id_token_request(
     host: &str,
     account: &str,
@@ -62,10 +63,10 @@ pub fn id_token_request(
     Ok(request.header("x-goog-api-client", metrics_header("auth-request-type/it cred-type/mds")))
 }
 
-/// Reads an ID token, which is the whole answer.
+/// Reads an ID token, which is the whole response body.
 ///
 /// # Errors
-/// As for any token.
+/// `Refused` with the server's error, or `NoAnswer`.
 pub fn read_id_token(response: &HttpResponse, host: &str) -> Result<Secret> {
     check_metadata_flavor(response, host)?;
     if response.status != 200 {
@@ -77,27 +78,27 @@ pub fn read_id_token(response: &HttpResponse, host: &str) -> Result<Secret> {
     let token = Secret::new(String::from_utf8_lossy(&response.body).trim());
     match token::is_well_formed_jwt(&token) {
         true => Ok(token),
-        false => Err(response::invalid_response(response, host, "is no ID token")),
+        false => Err(response::invalid_response(response, host, "is not an ID token")),
     }
 }
 
-/// Asks for one value, such as `universe/universe-domain`.
+/// Builds the request for one metadata value, such as `universe/universe-domain`.
 ///
 /// # Errors
-/// When base and path do not make a URL.
+/// Usage, when the host is not valid in a URL.
 pub fn value_request(host: &str, path: &str) -> Result<HttpRequest> {
     Ok(metadata_request(&metadata_url(host, path)?))
 }
 
-/// The path of an account's e-mail.
+/// The path of an account's e-mail address.
 pub fn email_path(account: &str) -> String {
     format!("instance/service-accounts/{}/email", encode_path_segment(account))
 }
 
-/// The URL of a path under the server's root.
+/// The URL of a path below `/computeMetadata/v1/`.
 ///
 /// # Errors
-/// Usage, when the host in the variable is none.
+/// Usage, when the host from the variable is not valid in a URL.
 pub fn metadata_url(host: &str, path: &str) -> Result<Url> {
     Url::parse(&format!("http://{host}/computeMetadata/v1/{path}")).map_err(|what| {
         let host = crate::text::printable::text(host);
@@ -106,10 +107,10 @@ pub fn metadata_url(host: &str, path: &str) -> Result<Url> {
     })
 }
 
-/// Reads a token.
+/// Reads an access token; `now` is the time before the request, in Unix seconds.
 ///
 /// # Errors
-/// As for any token endpoint, with what a status means here.
+/// As [`token::read_bearer_response`], with a hint about the service account or the access scopes of the machine.
 pub fn read_access_token(
     response: &HttpResponse,
     host: &str,
@@ -124,10 +125,10 @@ pub fn read_access_token(
     })
 }
 
-/// Reads one value as text; `None` when the server has none.
+/// Reads one metadata value as text; `None` where the server has no such value.
 ///
 /// # Errors
-/// When the answer is no value.
+/// When the response is not from a metadata server, or has another status.
 pub fn read_value(response: &HttpResponse, host: &str) -> Result<Option<String>> {
     check_metadata_flavor(response, host)?;
     match response.status {
@@ -140,18 +141,19 @@ pub fn read_value(response: &HttpResponse, host: &str) -> Result<Option<String>>
     }
 }
 
-/// Whether an answer comes from a metadata server at all.
+/// Whether a response is from a metadata server, which sends `Metadata-Flavor: Google`.
 pub fn has_metadata_flavor(response: &HttpResponse) -> bool {
     response.header("metadata-flavor").is_some_and(|flavor| flavor == "Google")
 }
 
 fn check_metadata_flavor(response: &HttpResponse, host: &str) -> Result<()> {
-    // Errors of proxies in front of it come without the header; their status says enough.
+    // Errors of proxies in front of the server lack the header; their status is enough to report them.
     if response.status != 200 || has_metadata_flavor(response) {
         return Ok(());
     }
     let message = format!("{host}: the answer is not from a metadata server (no Metadata-Flavor)");
-    Err(Error::no_answer(message).hint("set NO_GCE_CHECK=true if this is no Google machine"))
+    Err(Error::no_answer(message)
+        .hint("set NO_GCE_CHECK=true if this machine is not on Google Cloud"))
 }
 
 fn metadata_request(url: &Url) -> HttpRequest {
@@ -161,7 +163,7 @@ fn metadata_request(url: &Url) -> HttpRequest {
     request
 }
 
-/// An account as one segment of a path.
+/// An account, percent-encoded as one path segment.
 fn encode_path_segment(account: &str) -> String {
     const UNRESERVED: &percent_encoding::AsciiSet =
         &percent_encoding::NON_ALPHANUMERIC.remove(b'@').remove(b'.').remove(b'-').remove(b'_');

@@ -1,4 +1,4 @@
-//! Google's APIs: one file each. Requests are built and answers read by pure functions.
+//! Google's own APIs, one file each: pure functions build the requests and read the responses.
 
 pub mod gdch;
 pub mod iam;

@@ -1,8 +1,9 @@
-//! Reauthentication: an organisation wants its people to prove again, from time to time, who they are. The proof
-//! (RAPT) goes along with the refresh token from then on.
+//! Reauthentication: an organisation can require its users to prove their identity again from time to time. The result
+//! is a reauthentication proof token (RAPT), which is sent with the refresh token from then on.
 //!
-//! A session is started with an access token for this alone, and names challenges; answers go to the session until it
-//! has the proof. Only a password can be answered from here: SAML wants a browser, a security key its own program.
+//! A session is started with an access token for [`REAUTH_SCOPE`] and returns challenges. The client responds to them
+//! until the session returns the RAPT. gauth can respond to a password challenge only: SAML requires a browser, and a
+//! security key requires a program of its own.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -19,27 +20,27 @@ use crate::text::json::JsonFields;
 use crate::text::printable;
 use crate::text::secret::{self, Secret};
 
-/// Where Google asks.
+/// Google's reauthentication server.
 pub const DEFAULT_SERVER: &str = "https://reauth.googleapis.com";
 
-/// What a login must have been made with, so that its person can be asked at all.
+/// The scope that a login needs for reauthentication.
 pub const REAUTH_SCOPE: &str = "https://www.googleapis.com/auth/accounts.reauth";
 
-/// How many challenges of one session are answered.
+/// The maximum number of challenges that gauth responds to in one session.
 pub const MAX_CHALLENGES: usize = 5;
 
-/// What Google may ask for. The last two are named to the person, who has other ways.
+/// The challenge types that gauth reports as supported. For the last two it tells the user what else to do.
 const SUPPORTED_CHALLENGE_TYPES: [&str; 3] = ["PASSWORD", "SECURITY_KEY", "SAML"];
 
-/// The longest name of a session or challenge, in bytes.
+/// The maximum length of a session ID and of a challenge ID, in bytes.
 const MAX_ID_BYTES: usize = 1024;
 
-/// What a path does not have as it is (RFC 3986, 2.3).
+/// The characters that are percent-encoded in a path segment: all but the unreserved ones (RFC 3986, 2.3).
 const PATH_SEGMENT_ENCODE_SET: &percent_encoding::AsciiSet =
     &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The server that asks the people who get their tokens at `token_endpoint`: Google's, or the one on this machine
-/// that stands for it. `None`: whoever gives the tokens is not Google, and nobody there is to see a password.
+/// The reauthentication server for logins at `token_endpoint`: Google's, or a test server on a loopback address. `None`:
+/// the token endpoint is not Google's, and no password may be sent there.
 pub fn server_for_token_endpoint(token_endpoint: &Url) -> Option<Url> {
     match token_endpoint.is_loopback() {
         true => {
@@ -53,48 +54,48 @@ pub fn server_for_token_endpoint(token_endpoint: &Url) -> Option<Url> {
     }
 }
 
-/// What a session says.
+/// The state of a reauthentication session.
 #[derive(Debug)]
 pub enum ReauthSessionState {
-    /// The person has proved it.
+    /// The user has proved their identity; the value is the RAPT.
     Authenticated(Secret),
-    /// One of these is to be answered.
+    /// The user has to respond to one of the challenges.
     ChallengeRequired {
-        /// The session's name.
+        /// The ID of the session.
         session_id: String,
-        /// What can be answered now, in the server's order.
+        /// The challenges that are ready for a response, in the server's order.
         challenges: Vec<ReauthChallenge>,
-        /// Whether it goes on from a good answer, as far as the server tells.
+        /// Whether the status is `CHALLENGE_PENDING`, which follows a correct response where more challenges remain.
         pending: bool,
     },
-    /// It has ended without a proof, in the server's word.
+    /// The session has ended without a RAPT; the value is the server's status.
     Ended(String),
 }
 
-/// One way to prove it.
+/// One challenge of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReauthChallenge {
-    /// Its name within the session: a text, or a number that has to go back as one.
+    /// The ID of the challenge: a string or a number, which has to be sent back as it is.
     pub id: Value,
-    /// What is wanted.
+    /// The kind of proof that the challenge requires.
     pub challenge_type: ChallengeType,
 }
 
-/// What a challenge wants.
+/// The kind of proof that a challenge requires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChallengeType {
     /// The account's password.
     Password,
     /// A security key, by WebAuthn or U2F.
     SecurityKey,
-    /// A sign-in at the organisation's own provider, by browser.
+    /// A sign-in at the organisation's identity provider in a browser.
     Saml,
-    /// Anything else, as the server calls it.
+    /// Any other type, with the server's name for it.
     Other(String),
 }
 
 impl ChallengeType {
-    /// As people say it.
+    /// The words for messages to the user.
     pub fn description(&self) -> String {
         match self {
             ChallengeType::Password => "the password".to_owned(),
@@ -128,10 +129,11 @@ struct ProposalResponseBody<'a> {
     credential: &'a Secret,
 }
 
-/// Starts a session. `scopes` are those of the token that is wanted: the organisation's rules go by them.
+/// Builds the request that starts a session. `scopes` are those of the access token that is needed: the organisation's
+/// policy may depend on them.
 ///
 /// # Errors
-/// What is wrong with the URL, as for [`Url::parse`].
+/// When the URL of the session is invalid.
 pub fn start_session_request(
     server: &Url,
     token: &Secret,
@@ -146,10 +148,11 @@ pub fn start_session_request(
         .header("x-goog-api-client", metrics_header("auth-request-type/re-start")))
 }
 
-/// Answers a challenge with a password; an empty one is sent as one space, as the server wants it.
+/// Builds the request that responds to a challenge with a password. An empty password is sent as one space, which the
+/// server requires.
 ///
 /// # Errors
-/// As [`start`].
+/// As [`start_session_request`].
 pub fn continue_session_request(
     server: &Url,
     token: &Secret,
@@ -167,12 +170,13 @@ pub fn continue_session_request(
     };
     let name = percent_encoding::utf8_percent_encode(session_id, PATH_SEGMENT_ENCODE_SET);
     let url = session_url(server, &format!("/v2/sessions/{name}:continue"))?;
-    // With room for all of it: no copy of the password is left behind by growing. A letter takes six bytes at most.
+    // The buffer must not grow, because that would leave a copy of the password in memory. An escaped character takes six
+    // bytes at most.
     let capacity = 6 * (credential.len() + session_id.len() + MAX_ID_BYTES);
     let mut body = Zeroizing::new(Vec::with_capacity(capacity));
     let written = serde_json::to_writer(&mut *body, &session_body);
     written.map_err(|_| Error::unexpected("the answer to a challenge cannot be written"))?;
-    // A wrong answer counts: it is not sent twice.
+    // The server counts wrong passwords, so the request is not repeated.
     let mut request = HttpRequest::json(url, &()).retry_policy(RetryPolicy::OnlyIfUnsent);
     request.body = Some(body);
     Ok(request
@@ -188,10 +192,10 @@ fn session_url(server: &Url, path: &str) -> Result<Url> {
     })
 }
 
-/// Reads what a session says, after the start and after each answer.
+/// Reads the state of a session, after its start and after each response.
 ///
 /// # Errors
-/// `Refused` in the server's words; `NoAnswer`, naming what is wrong.
+/// `Refused` with the server's error, or `NoAnswer` naming the invalid field.
 pub fn read_session(response: &HttpResponse, host: &str) -> Result<ReauthSessionState> {
     let unusable = |what: String| response::invalid_response(response, host, &what);
     let in_answer = |what: String| unusable(format!("is not understood, {what}"));
@@ -202,7 +206,9 @@ pub fn read_session(response: &HttpResponse, host: &str) -> Result<ReauthSession
             let rapt = fields.required_secret("encodedProofOfReauthToken").map_err(in_answer)?;
             match bearer_token::is_well_formed_secret(&rapt) {
                 true => Ok(ReauthSessionState::Authenticated(rapt)),
-                false => Err(unusable("holds a proof that no form can carry".to_owned())),
+                false => {
+                    Err(in_answer("encodedProofOfReauthToken has invalid characters".to_owned()))
+                }
             }
         }
         "CHALLENGE_REQUIRED" | "CHALLENGE_PENDING" => {
@@ -219,7 +225,7 @@ pub fn read_session(response: &HttpResponse, host: &str) -> Result<ReauthSession
     }
 }
 
-/// The challenges that wait for an answer.
+/// The challenges that are ready for a response.
 fn ready_challenges(items: Vec<Value>) -> std::result::Result<Vec<ReauthChallenge>, String> {
     let mut ready_challenges = Vec::new();
     for item in items {
@@ -249,12 +255,12 @@ fn read_id(fields: &mut JsonFields, field: &str) -> std::result::Result<String, 
     let id = fields.required(field)?;
     match id.len() <= MAX_ID_BYTES && id.bytes().all(|byte| byte.is_ascii_graphic()) {
         true => Ok(id),
-        false => Err(format!("{field} is no name")),
+        false => Err(format!("{field} is not a valid ID")),
     }
 }
 
-/// An error about an answer that may repeat the password: the filter does not know one of less than eight letters, so
-/// then the server's words are left out.
+/// Replaces an error whose text repeats the password: the filter for secrets does not find passwords of fewer than eight
+/// characters.
 pub fn without_password_echo(error: Error, password: &Secret, host: &str) -> Error {
     let messages = [Some(error.message()), error.hint_text()];
     if password.is_empty()

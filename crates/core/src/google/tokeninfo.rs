@@ -1,4 +1,5 @@
-//! tokeninfo: what Google knows of an access token. By POST only: what stands in a URL stands in logs.
+//! Google's tokeninfo endpoint, which describes an access token. The token is sent by POST only, because servers log
+//! URLs.
 
 use serde_json::{Map, Value};
 
@@ -9,45 +10,46 @@ use crate::oauth::response;
 use crate::text::scopes::expand_scopes;
 use crate::text::secret::Secret;
 
-/// Where it is.
+/// Google's tokeninfo endpoint.
 pub const ENDPOINT: &str = "https://oauth2.googleapis.com/tokeninfo";
 
-/// What is known of a token that is good.
+/// The description of a valid access token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TokenInfo {
-    /// Whose it is, where its scopes tell.
+    /// The account's e-mail address, where the scopes of the token include it.
     pub account: Option<String>,
-    /// The account's number.
+    /// The unique ID of the account (`sub`).
     pub subject: Option<String>,
-    /// The OAuth client it was given to, or the number of the service account.
+    /// The OAuth client that the token was issued to, or the unique ID of the service account.
     pub audience: Option<String>,
-    /// What it allows, sorted.
+    /// The granted scopes, sorted.
     pub scopes: Vec<String>,
-    /// When it ends, in Unix seconds.
+    /// When the token expires, in Unix seconds.
     pub expires_at: Option<i64>,
-    /// Whether its user's login can be refreshed: `offline` or `online`.
+    /// `offline` where the login has a refresh token, or else `online`.
     pub access_type: Option<String>,
 }
 
-/// Whether this is a token of the Security Token Service, which tokeninfo does not know.
+/// Whether a token was issued by the Security Token Service, whose tokens tokeninfo does not know.
 pub fn is_federated_token(token: &Secret) -> bool {
     ["ya29.d.", "ya29.dr."].iter().any(|prefix| token.starts_with(prefix))
 }
 
-/// Whether this is a refresh token, which nobody but the token endpoint should see.
+/// Whether a token is one of Google's refresh tokens, which are sent to the token endpoint only.
 pub fn is_refresh_token(token: &Secret) -> bool {
     token.starts_with("1//")
 }
 
-/// Asks about a token.
+/// Builds the request for the description of an access token.
 pub fn token_info_request(url: &Url, token: &Secret) -> HttpRequest {
     HttpRequest::form(url.clone(), &[("access_token", token)])
 }
 
-/// What is known, or in words that it is not good. Numbers and truths arrive as text, or as what they are.
+/// Reads the description of the token; the inner error is the server's reason why the token is invalid. The server sends
+/// numbers and booleans as such or as strings.
 ///
 /// # Errors
-/// As for any answer, when it says neither.
+/// `Refused` or `NoAnswer`, where the response is neither.
 pub fn read_token_info(
     response: &HttpResponse,
     host: &str,
@@ -77,7 +79,7 @@ pub fn read_token_info(
 }
 
 fn no_token_info(response: &HttpResponse, host: &str) -> Error {
-    response::invalid_response(response, host, "says nothing about the token")
+    response::invalid_response(response, host, "does not describe the token")
 }
 
 fn integer_field(fields: &Map<String, Value>, name: &str) -> Option<i64> {
@@ -87,10 +89,10 @@ fn integer_field(fields: &Map<String, Value>, name: &str) -> Option<i64> {
     }
 }
 
-/// tokeninfo beside a token endpoint that was moved.
+/// The tokeninfo endpoint beside a token endpoint that is not Google's.
 ///
 /// # Errors
-/// What is wrong with the result, as for [`Url::parse`].
+/// The end of a sentence about the URL, as for [`Url::parse`].
 pub fn endpoint_beside(token_endpoint: &Url) -> std::result::Result<Url, &'static str> {
     let whole = token_endpoint.without_query();
     let folder = whole.rsplit_once('/').map_or(whole, |(folder, _)| folder);
@@ -108,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_is_asked_about_in_a_form() {
+    fn the_token_is_sent_in_the_form() {
         let url = Url::parse(ENDPOINT).expect("url");
         let request = token_info_request(&url, &Secret::new("ya29.a+b"));
         assert_eq!(request.url.as_str(), ENDPOINT);
@@ -135,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_a_verdict_and_anything_else_is_none() {
+    fn an_invalid_token_is_a_result_and_other_responses_are_errors() {
         let refused =
             read_body(400, r#"{"error":"invalid_token","error_description":"Invalid Value"}"#);
         assert!(refused.expect("answer").expect_err("invalid").contains("Invalid Value"));
@@ -152,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn tokeninfo_lies_beside_the_token_endpoint() {
+    fn the_tokeninfo_endpoint_is_beside_the_token_endpoint() {
         for (endpoint, info) in [
             ("http://127.0.0.1:8080/token", "http://127.0.0.1:8080/tokeninfo"),
             ("https://a.example/x/token?y=/z", "https://a.example/x/tokeninfo"),
@@ -164,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_that_tokeninfo_does_not_know_are_told_apart() {
+    fn federated_tokens_and_refresh_tokens_are_recognised() {
         let token = |text: &str| Secret::new(text);
         assert!(is_federated_token(&token("ya29.d.x")) && is_federated_token(&token("ya29.dr.x")));
         assert!(

@@ -1,4 +1,4 @@
-//! Sets of public keys (RFC 7517), as servers publish them to verify their tokens.
+//! JSON Web Key Sets (RFC 7517), which issuers publish so that others can verify their tokens.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,28 +7,28 @@ use serde_json::{Map, Value};
 use crate::jose::key::PublicKey;
 use crate::text::json;
 
-/// The longest that a server's public keys are kept, in seconds.
+/// The maximum time for which a key set is cached, in seconds.
 pub const MAX_PUBLIC_KEYS_SECONDS: i64 = 24 * 3600;
 
-/// The smallest modulus of an RSA key that is believed, in bytes (RFC 7518, 3.3).
+/// The minimum length of the modulus of an RSA key, in bytes (RFC 7518, 3.3).
 const MIN_MODULUS_BYTES: usize = 256;
 
-/// Keys are kept at least so many seconds, whatever the server says.
+/// The minimum time for which a key set is cached, in seconds, whatever the response says.
 const MIN_CACHE_SECONDS: i64 = 60;
 
-/// A set of public keys. A key is understood only when a token names it.
+/// A set of public keys. The parameters of a key are decoded only when a token names it.
 #[derive(Debug, Clone)]
 pub struct Jwks(Vec<Map<String, Value>>);
 
 impl Jwks {
-    /// Reads a set. Keys that are not for verifying RS256 or ES256, or have no name, are passed over (section 5).
+    /// Reads a set. Keys that do not verify RS256 or ES256, or have no `kid`, are ignored (RFC 7517, 5).
     ///
     /// # Errors
-    /// What is wrong, as the end of a sentence that begins with the set's place.
+    /// The end of a sentence that begins with the location of the set.
     pub fn parse(bytes: &[u8]) -> Result<Jwks, String> {
         let mut set = json::parse_object(bytes)?;
         let Some(Value::Array(list)) = set.remove("keys") else {
-            return Err("is no set of keys, it has no list \"keys\"".to_owned());
+            return Err("is not a set of keys, it has no list \"keys\"".to_owned());
         };
         let keys = list.into_iter().filter_map(|key| match key {
             Value::Object(key) => is_usable(&key).then_some(key),
@@ -41,13 +41,13 @@ impl Jwks {
         }
     }
 
-    /// The keys of this name: one, or none, unless the server has two kinds of the same name.
+    /// The keys with this `kid`. There are several only where keys of different types have the same one.
     pub fn keys_with_id(&self, kid: &str) -> Vec<PublicKey> {
         let matching = self.0.iter().filter(|key| text(key, "kid") == Some(kid));
         matching.filter_map(public_key).collect()
     }
 
-    /// The names of all keys.
+    /// The `kid` of every key.
     pub fn key_ids(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|key| text(key, "kid"))
     }
@@ -57,7 +57,7 @@ fn text<'a>(key: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     key.get(name).and_then(Value::as_str)
 }
 
-/// Whether a key says of itself that it is for us; its numbers are not looked at.
+/// Whether a key is for verifying RS256 or ES256, by its fields other than the key parameters.
 fn is_usable(key: &Map<String, Value>) -> bool {
     let algorithm = match (text(key, "kty"), text(key, "crv")) {
         (Some("RSA"), _) => "RS256",
@@ -89,8 +89,8 @@ fn public_key(key: &Map<String, Value>) -> Option<PublicKey> {
     }
 }
 
-/// For how many seconds an answer with this `Cache-Control` may be kept (RFC 9111, 5.2.2): a minute at least, and
-/// that when nothing is said.
+/// The number of seconds for which a response with this `Cache-Control` may be cached (RFC 9111, 5.2.2): at least a
+/// minute, which is also the default.
 pub fn cache_seconds(cache_control: Option<&str>) -> i64 {
     let directives = cache_control.unwrap_or_default().split(',').map(str::trim);
     let ages = directives.filter_map(|directive| {

@@ -1,4 +1,4 @@
-//! JSON Web Tokens (RFC 7519) signed with RS256 or ES256 (RFC 7515), made and taken apart.
+//! Signs and decodes JSON Web Tokens (RFC 7519) with RS256 or ES256 signatures (RFC 7515).
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,48 +10,48 @@ use crate::text::json;
 use crate::text::printable;
 use crate::text::secret::Secret;
 
-/// The longest life of an assertion, in seconds: Google refuses more.
+/// The maximum lifetime of an assertion that Google accepts, in seconds.
 pub const MAX_ASSERTION_LIFETIME_SECONDS: i64 = 3600;
 
-/// How far `iat` lies back, in seconds, so that a clock a little ahead is no reason to be refused.
+/// The number of seconds by which `iat` is set back, so that the server accepts assertions of a clock that is ahead.
 pub const IAT_BACKDATE_SECONDS: i64 = 10;
 
-/// The JOSE header, in the order in which it is written.
+/// The JOSE header (RFC 7515, 4), in the order in which the fields are written.
 #[derive(Debug, Serialize)]
 pub struct JoseHeader<'a> {
-    /// `RS256` or `ES256`, as the key is.
+    /// The algorithm of the key, `RS256` or `ES256`.
     pub alg: &'a str,
-    /// Always `JWT`.
+    /// The type of the token, always `JWT`.
     pub typ: &'a str,
-    /// Which key of the account signed.
+    /// The ID of the key that signs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kid: Option<&'a str>,
 }
 
-/// The claims gauth makes, in the order in which they are written.
+/// The claims of the assertions that gauth signs, in the order in which they are written.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Claims<'a> {
-    /// Who says so.
+    /// The issuer of the token.
     pub iss: &'a str,
-    /// On whose behalf.
+    /// The subject of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sub: Option<&'a str>,
-    /// What for, separated by spaces.
+    /// The requested scopes, separated by spaces.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<&'a str>,
-    /// Whom the ID token asked for with this assertion is meant for (Google's own claim).
+    /// The audience of the ID token that is requested with this assertion. The claim is Google's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_audience: Option<&'a str>,
-    /// For whom.
+    /// The audience of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aud: Option<&'a str>,
-    /// Since when, in Unix seconds.
+    /// The time of issue, in Unix seconds.
     pub iat: i64,
-    /// Until when, in Unix seconds.
+    /// The time of expiry, in Unix seconds.
     pub exp: i64,
 }
 
-/// Signs header and claims, both written compactly.
+/// Signs the claims with a header of type `JWT`.
 ///
 /// # Errors
 /// When the key cannot sign.
@@ -64,7 +64,7 @@ pub fn sign(
     sign_with_header(key, &header, claims)
 }
 
-/// Signs any header and claims, for those who need another header. Its `alg` must be the key's.
+/// Signs the claims with any other header, whose `alg` must be that of the key.
 ///
 /// # Errors
 /// When they cannot be written as JSON or the key cannot sign.
@@ -81,23 +81,23 @@ pub fn sign_with_header(
     Ok(Secret::new(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))))
 }
 
-/// A JWT taken apart, its signature not yet looked at.
+/// A decoded JWT whose signature is not verified.
 #[derive(Debug)]
 pub struct UnverifiedJwt<'a> {
     /// The JOSE header, a JSON object.
     pub header: serde_json::Map<String, serde_json::Value>,
     /// The claims, a JSON object.
     pub claims: serde_json::Map<String, serde_json::Value>,
-    /// What the signature is over.
+    /// The signing input (RFC 7515, 2): the encoded header and claims with the dot between them.
     pub signing_input: &'a [u8],
-    /// The signature's bytes.
+    /// The decoded signature.
     pub signature: Vec<u8>,
 }
 
-/// Takes a compact JWT apart. Its length is bounded before anything is decoded.
+/// Decodes a JWT in compact form. Its length is checked first.
 ///
 /// # Errors
-/// What is wrong with it, as the end of a sentence that begins with "the token".
+/// The end of a sentence that begins with "the token".
 pub fn decode(token: &str) -> Result<UnverifiedJwt<'_>, &'static str> {
     if token.len() > MAX_TOKEN_CHARS {
         return Err("is longer than 16384 characters");
@@ -113,11 +113,11 @@ pub fn decode(token: &str) -> Result<UnverifiedJwt<'_>, &'static str> {
             .decode(text.trim_end_matches('='))
             .map_err(|_| "has a segment that is not base64url")
     };
-    // A name twice is read differently by different readers (RFC 7519, 4), so by this one not at all.
+    // RFC 7519, 4 lets parsers reject duplicate names or take the last one, so other readers may see another value.
     let object = |text: &str| {
         json::parse_object(&decode_segment(text)?).map_err(|what| {
             match what.starts_with(json::DUPLICATE_KEY_PREFIX) {
-                true => "says something twice in its header or claims",
+                true => "has a duplicate name in its header or claims",
                 false => "has a segment that is not a JSON object",
             }
         })
@@ -130,16 +130,16 @@ pub fn decode(token: &str) -> Result<UnverifiedJwt<'_>, &'static str> {
     })
 }
 
-/// The same of a token in custody.
+/// Decodes the JWT in a [`Secret`].
 ///
 /// # Errors
-/// As [`parts`].
+/// As [`decode`].
 pub fn decode_secret(token: &Secret) -> Result<UnverifiedJwt<'_>, &'static str> {
     decode(token.expose())
 }
 
-/// Whether a token is meant to be a JWT, good or not: it begins as base64url of `{` does, or has three segments. An
-/// access token of Google's has one to three, and begins in its own way.
+/// Whether a token looks like a JWT, valid or not: it begins like the base64url encoding of `{`, or has three segments.
+/// Google's access tokens have one to three segments and begin with `ya29.`.
 pub fn looks_like_jwt(token: &Secret) -> bool {
     let text = token.expose();
     let starts_like_json = text.as_bytes().first() == Some(&b'e')
@@ -147,7 +147,7 @@ pub fn looks_like_jwt(token: &Secret) -> bool {
     !text.starts_with("ya29.") && (starts_like_json || text.matches('.').count() >= 2)
 }
 
-/// Who made a JWT and whom it is for.
+/// The issuer and the audiences in the claims of a JWT.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IssuerAndAudiences {
     /// `iss`, made printable.
@@ -162,7 +162,7 @@ impl std::fmt::Display for IssuerAndAudiences {
     }
 }
 
-/// Who made a JWT and whom it is for, by its own word; its signature is not looked at. `None`: it is no JWT.
+/// The issuer and the audiences of a JWT whose signature is not verified; `None` where the token is not a JWT.
 pub fn issuer_and_audiences(token: &Secret) -> Option<IssuerAndAudiences> {
     let claims = decode_secret(token).ok()?.claims;
     let text = |value: &serde_json::Value| value.as_str().map(printable::text);
@@ -176,7 +176,7 @@ pub fn issuer_and_audiences(token: &Secret) -> Option<IssuerAndAudiences> {
     })
 }
 
-/// When a JWT ends by its own word, in Unix seconds; its signature is not looked at.
+/// The time of expiry of a JWT whose signature is not verified, in Unix seconds.
 pub fn expiry(token: &Secret) -> Option<i64> {
     decode_secret(token).ok()?.claims.get("exp")?.as_i64()
 }

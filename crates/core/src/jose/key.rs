@@ -1,8 +1,8 @@
-//! Private keys: read from PEM, checked, used to sign and to verify, nothing else. RSA everywhere, but for Google
-//! Distributed Cloud, which has EC keys on the curve P-256.
+//! Private keys, read from PEM, and public keys: they sign and verify. The keys are RSA, or for Google Distributed Cloud
+//! EC on the curve P-256.
 //!
-//! The advisory RUSTSEC-2023-0071 (timing) names the `rsa` crate without a patched version, although the crate calls
-//! itself repaired since 0.10. gauth never decrypts, and signs with blinding only; SECURITY.md says more.
+//! The advisory RUSTSEC-2023-0071 (timing) lists no patched version of the `rsa` crate, although the crate states that
+//! 0.10 fixes the problem. gauth never decrypts, and always signs with blinding; SECURITY.md has the details.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -19,11 +19,11 @@ use zeroize::Zeroizing;
 
 use crate::text::secret::Secret;
 
-/// Smallest RSA key that is used, in bits.
+/// The minimum length of an RSA key, in bits.
 const MIN_RSA_BITS: u32 = 1024;
-/// Smallest RSA key that is used without a warning, in bits.
+/// The minimum length of an RSA key that is used without a warning, in bits.
 const RECOMMENDED_RSA_BITS: u32 = 2048;
-/// Largest RSA key that is used, in bits.
+/// The maximum length of an RSA key, in bits.
 const MAX_RSA_BITS: u32 = 8192;
 
 /// A private key for RS256 (RSASSA-PKCS1-v1_5 with SHA-256, RFC 7518 section 3.3) or ES256 (ECDSA on P-256 with
@@ -35,7 +35,7 @@ enum PrivateKeyInner {
     Ec(ecdsa::SigningKey),
 }
 
-/// Which keys will do.
+/// The kinds of keys that a caller accepts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum AcceptedKeys {
     Rsa,
@@ -43,35 +43,35 @@ enum AcceptedKeys {
 }
 
 impl PrivateKey {
-    /// Reads an RSA key from PEM: PKCS#8 (`BEGIN PRIVATE KEY`) or PKCS#1 (`BEGIN RSA PRIVATE KEY`), with any line
-    /// ends, spaces around lines, and literal `\n` as some tools leave it.
+    /// Reads an RSA key from PEM: PKCS#8 (`BEGIN PRIVATE KEY`) or PKCS#1 (`BEGIN RSA PRIVATE KEY`). Any line ends, spaces
+    /// around lines and a literal `\n`, which some tools write, are accepted.
     ///
     /// # Errors
-    /// What is wrong with it, as the end of a sentence that begins with the field's name.
+    /// The end of a sentence that begins with the name of the field.
     pub fn rsa_from_pem(pem: &str) -> Result<PrivateKey, String> {
         PrivateKey::read(pem, AcceptedKeys::Rsa)
     }
 
-    /// The same for a PEM in custody.
+    /// Reads an RSA key from PEM in a [`Secret`].
     ///
     /// # Errors
-    /// As [`PrivateKey::from_pem`].
+    /// As [`PrivateKey::rsa_from_pem`].
     pub fn rsa_from_secret(pem: &Secret) -> Result<PrivateKey, String> {
         PrivateKey::rsa_from_pem(pem.expose())
     }
 
-    /// Reads an RSA key, or an EC key on P-256: PKCS#8, or SEC1 (`BEGIN EC PRIVATE KEY`).
+    /// Reads an RSA key, or an EC key on P-256 in PKCS#8 or SEC1 (`BEGIN EC PRIVATE KEY`).
     ///
     /// # Errors
-    /// As [`PrivateKey::from_pem`].
+    /// As [`PrivateKey::rsa_from_pem`].
     pub fn any_from_pem(pem: &str) -> Result<PrivateKey, String> {
         PrivateKey::read(pem, AcceptedKeys::RsaOrEc)
     }
 
-    /// The same for a PEM in custody.
+    /// Reads an RSA or EC key from PEM in a [`Secret`].
     ///
     /// # Errors
-    /// As [`PrivateKey::from_pem`].
+    /// As [`PrivateKey::rsa_from_pem`].
     pub fn any_from_secret(pem: &Secret) -> Result<PrivateKey, String> {
         PrivateKey::any_from_pem(pem.expose())
     }
@@ -97,24 +97,24 @@ impl PrivateKey {
         }
     }
 
-    /// Makes a new RSA key of 2048 bits.
+    /// Generates an RSA key of 2048 bits.
     ///
     /// # Errors
-    /// When none can be found, as the end of a sentence.
+    /// The end of a sentence, where no key can be generated.
     pub fn generate() -> Result<PrivateKey, String> {
         RsaPrivateKey::new(&mut getrandom::SysRng, 2048)
-            .map_err(|_| "cannot be made".to_owned())
+            .map_err(|_| "cannot be generated".to_owned())
             .and_then(PrivateKey::from_rsa)
     }
 
-    /// Makes a new EC key on P-256.
+    /// Generates an EC key on P-256.
     ///
     /// # Errors
-    /// When the system has no randomness, as the end of a sentence.
+    /// The end of a sentence, where the system has no random numbers.
     pub fn generate_ec() -> Result<PrivateKey, String> {
         ecdsa::SigningKey::try_generate_from_rng(&mut getrandom::SysRng)
             .map(|key| PrivateKey(PrivateKeyInner::Ec(key)))
-            .map_err(|_| "cannot be made".to_owned())
+            .map_err(|_| "cannot be generated".to_owned())
     }
 
     fn from_rsa(key: RsaPrivateKey) -> Result<PrivateKey, String> {
@@ -124,11 +124,11 @@ impl PrivateKey {
                 "has {bits} bits, {RECOMMENDED_RSA_BITS} to {MAX_RSA_BITS} are accepted"
             ));
         }
-        key.validate().map_err(|_| "does not fit together, its parts contradict each other")?;
+        key.validate().map_err(|_| "is not a valid key, its numbers are inconsistent")?;
         Ok(PrivateKey(PrivateKeyInner::Rsa { signing: pkcs1v15::SigningKey::new(key), bits }))
     }
 
-    /// The `alg` of what it signs: `RS256` or `ES256`.
+    /// The `alg` of its signatures: `RS256` or `ES256`.
     pub fn algorithm(&self) -> &'static str {
         match self.0 {
             PrivateKeyInner::Rsa { .. } => "RS256",
@@ -136,7 +136,7 @@ impl PrivateKey {
         }
     }
 
-    /// Length of the modulus, or of the curve's field, in bits.
+    /// The length of the modulus or of the curve's field, in bits.
     pub fn bits(&self) -> u32 {
         match self.0 {
             PrivateKeyInner::Rsa { bits, .. } => bits,
@@ -144,17 +144,17 @@ impl PrivateKey {
         }
     }
 
-    /// Whether it is an RSA key shorter than what anyone should still use.
+    /// Whether the key is an RSA key of less than 2048 bits, which should be replaced.
     pub fn is_weak(&self) -> bool {
         matches!(self.0, PrivateKeyInner::Rsa { bits, .. } if bits < RECOMMENDED_RSA_BITS)
     }
 
-    /// Signs. RSA: with blinding; the library raises the result to the public exponent and compares before it hands
-    /// the signature out, for one faulty signature made with the Chinese remainder theorem would give the key away.
-    /// EC: the 64 bytes R and S (RFC 7518 section 3.4), with the nonce of RFC 6979, which needs no randomness.
+    /// Signs a message. RSA signs with blinding, and the library verifies the signature before it returns it, because one
+    /// faulty signature computed with the Chinese remainder theorem would reveal the key. EC returns the 64 bytes R and S
+    /// (RFC 7518 section 3.4), with the deterministic nonce of RFC 6979.
     ///
     /// # Errors
-    /// When that comparison fails, or the system has no randomness.
+    /// When that verification fails, or the system has no random numbers.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, String> {
         let signature = match &self.0 {
             PrivateKeyInner::Rsa { signing, .. } => signing.try_sign(message).map(|it| it.to_vec()),
@@ -165,7 +165,7 @@ impl PrivateKey {
         signature.map_err(|_| "could not sign".to_owned())
     }
 
-    /// The public half.
+    /// The public key of the pair.
     pub fn public_key(&self) -> PublicKey {
         PublicKey(match &self.0 {
             PrivateKeyInner::Rsa { signing, .. } => {
@@ -179,7 +179,7 @@ impl PrivateKey {
     /// The key as PKCS#8 PEM.
     ///
     /// # Errors
-    /// Never for a key that was read or made here.
+    /// When the key cannot be encoded, which does not happen with keys of this type.
     pub fn to_pem(&self) -> Result<Secret, String> {
         let pem = match &self.0 {
             PrivateKeyInner::Rsa { signing, .. } => {
@@ -193,7 +193,7 @@ impl PrivateKey {
     }
 }
 
-/// Other algorithms and curves parse as PKCS#8, but not as what was asked for.
+/// Whether a key is valid PKCS#8, but of another algorithm or curve.
 fn is_other_algorithm(error: &rsa::pkcs8::Error) -> bool {
     error.to_string().contains("algorithm")
 }
@@ -219,23 +219,23 @@ enum PublicKeyInner {
 }
 
 impl PublicKey {
-    /// An RSA key from modulus and exponent, big-endian, as in a JWK (RFC 7518 section 6.3.1).
+    /// An RSA key from its modulus and exponent, big-endian, as in a JWK (RFC 7518 section 6.3.1).
     pub fn from_rsa_parameters(modulus: &[u8], exponent: &[u8]) -> Option<PublicKey> {
         let number = |bytes| BoxedUint::from_be_slice_vartime(bytes);
         let key = RsaPublicKey::new(number(modulus), number(exponent)).ok()?;
         Some(PublicKey(PublicKeyInner::Rsa(pkcs1v15::VerifyingKey::new(key))))
     }
 
-    /// An EC key on P-256 from the point's x and y, 32 bytes each, as in a JWK (RFC 7518 section 6.2.1).
+    /// An EC key on P-256 from the coordinates x and y of its point, 32 bytes each, as in a JWK (RFC 7518 section 6.2.1).
     pub fn from_ec_point(x: &[u8], y: &[u8]) -> Option<PublicKey> {
         let (x, y) = (<[u8; 32]>::try_from(x).ok()?, <[u8; 32]>::try_from(y).ok()?);
-        // The byte before them says that both are there.
+        // The first byte marks an uncompressed point, which has both coordinates.
         let point = [&[4], &x[..], &y[..]].concat();
         let key = ecdsa::VerifyingKey::from_sec1_bytes(&point).ok()?;
         Some(PublicKey(PublicKeyInner::Ec(key)))
     }
 
-    /// The `alg` of what it verifies: `RS256` or `ES256`.
+    /// The `alg` of the signatures that it verifies: `RS256` or `ES256`.
     pub fn algorithm(&self) -> &'static str {
         match self.0 {
             PublicKeyInner::Rsa(_) => "RS256",
@@ -243,8 +243,8 @@ impl PublicKey {
         }
     }
 
-    /// The two numbers of a JWK, big-endian: modulus and exponent without leading zeros, or the point's x and y, 32
-    /// bytes each.
+    /// The two numbers of a JWK, big-endian: the modulus and exponent without leading zeros, or the coordinates x and y of
+    /// the point, 32 bytes each.
     pub fn jwk_parameters(&self) -> (Vec<u8>, Vec<u8>) {
         match &self.0 {
             PublicKeyInner::Rsa(verifying) => {
@@ -255,7 +255,7 @@ impl PublicKey {
                 )
             }
             PublicKeyInner::Ec(verifying) => {
-                // Behind a byte that says that both are there.
+                // The first byte marks an uncompressed point.
                 let point = verifying.to_sec1_point(false);
                 let (x, y) = point.as_bytes()[1..].split_at(32);
                 (x.to_vec(), y.to_vec())
@@ -263,7 +263,7 @@ impl PublicKey {
         }
     }
 
-    /// Whether `signature` over `message` was made with the private half.
+    /// Whether `signature` is a signature of `message` by the private key of the pair.
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.0 {
             PublicKeyInner::Rsa(verifying) => pkcs1v15::Signature::try_from(signature)
@@ -280,7 +280,7 @@ enum PemLabel {
     Sec1,
 }
 
-/// The bytes inside the armour.
+/// Decodes PEM; the label decides the format of the key.
 fn decode_pem(pem: &str, accepted: AcceptedKeys) -> Result<(PemLabel, Zeroizing<Vec<u8>>), String> {
     let pem = Zeroizing::new(pem.replace("\\r", "").replace("\\n", "\n"));
     let pem = pem.trim();

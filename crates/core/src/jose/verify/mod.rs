@@ -1,4 +1,5 @@
-//! Whether an ID token is good: signature, issuer, audience, times. Pure: keys and clock are given.
+//! Verifies ID tokens (OpenID Connect Core, 3.1.3.7): the signature, the issuer, the audience and the times. Keys and
+//! time are arguments.
 
 #[cfg(test)]
 mod tests;
@@ -9,36 +10,36 @@ use crate::jose::jwks::Jwks;
 use crate::jose::jwt::UnverifiedJwt;
 use crate::text::{duration, printable};
 
-/// The longest life that is believed, in seconds.
+/// The maximum lifetime of an ID token, in seconds.
 const MAX_LIFETIME_SECONDS: i64 = 86_400;
 
-/// Numbers beyond this are no times: what comes after has no exact value in JSON.
+/// The largest absolute value of a time: larger integers have no exact value in JSON.
 const MAX_NUMERIC_DATE: f64 = 9_007_199_254_740_991.0;
 
-/// What a token is held against.
+/// The values that a token is verified against.
 #[derive(Debug, Clone, Copy)]
 pub struct Validation<'a> {
-    /// Whom it may be from.
+    /// The accepted issuers.
     pub issuers: &'a [String],
-    /// Whom it may be for, one of these; empty: anybody.
+    /// The accepted audiences; empty for any.
     pub audiences: &'a [String],
-    /// The time, in Unix seconds.
+    /// The current time, in Unix seconds.
     pub now: i64,
-    /// How far other clocks may be off, in seconds.
+    /// The accepted difference between the clocks of the issuer and of this machine, in seconds.
     pub skew: i64,
 }
 
-/// Why a token is not valid.
+/// The reason why a token is not valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ValidationError {
-    /// Something in it, as a statement about it.
+    /// A sentence about the content or the signature of the token.
     Invalid(String),
-    /// No key has the name it gives: others may have been published since.
+    /// The key set has no key with this `kid`. The issuer may have published new keys since it was cached.
     UnknownKey(String),
 }
 
 impl ValidationError {
-    /// What is wrong, printable.
+    /// The reason in printable characters.
     pub fn message(&self) -> String {
         match self {
             ValidationError::Invalid(what) => what.clone(),
@@ -53,11 +54,11 @@ fn invalid<T>(what: impl Into<String>) -> Result<T, ValidationError> {
     Err(ValidationError::Invalid(what.into()))
 }
 
-/// The algorithm and the name of the key, as the header gives them; they decide nothing yet.
+/// The `alg` and the `kid` of the header, which are not trusted.
 ///
 /// # Errors
-/// For anything but RS256 and ES256, for a token that names no key, and for one that demands to be understood in a
-/// way that is not known here (RFC 7515, 4.1.11).
+/// When the algorithm is neither RS256 nor ES256, when there is no `kid`, or when the header has `crit` (RFC 7515,
+/// 4.1.11).
 pub fn algorithm_and_key_id<'a>(
     jwt: &'a UnverifiedJwt<'_>,
 ) -> Result<(&'a str, &'a str), ValidationError> {
@@ -68,21 +69,21 @@ pub fn algorithm_and_key_id<'a>(
             let other = printable::text(other);
             return invalid(format!("its algorithm is {other}, not RS256 or ES256"));
         }
-        None => return invalid("it names no algorithm"),
+        None => return invalid("its algorithm (alg) is missing"),
     };
     if jwt.header.contains_key("crit") {
-        return invalid("its header has crit, which is not understood");
+        return invalid("its header has crit, which gauth does not support");
     }
     match text("kid").filter(|kid| !kid.is_empty()) {
         Some(kid) => Ok((algorithm, kid)),
-        None => invalid("it names no key (kid)"),
+        None => invalid("its key ID (kid) is missing"),
     }
 }
 
-/// Checks what needs no key: header, times, issuer, audience.
+/// Checks the header, the issuer, the times and the audience, for which no key is needed.
 ///
 /// # Errors
-/// The first thing that is wrong.
+/// The first reason why the token is not valid.
 pub fn check_claims(
     jwt: &UnverifiedJwt<'_>,
     validation: &Validation<'_>,
@@ -93,10 +94,11 @@ pub fn check_claims(
     check_audience(jwt, validation.audiences)
 }
 
-/// Checks the signature with the key that the token names. The algorithm is the key's; the token must say the same.
+/// Checks the signature with the key that the token names. The key decides the algorithm, and the header must have the
+/// same.
 ///
 /// # Errors
-/// When there is no such key, or it did not sign this.
+/// When the set has no such key, or the signature is not valid.
 pub fn check_signature(jwt: &UnverifiedJwt<'_>, keys: &Jwks) -> Result<(), ValidationError> {
     let (algorithm, kid) = algorithm_and_key_id(jwt)?;
     let candidates = keys.keys_with_id(kid);
@@ -106,13 +108,13 @@ pub fn check_signature(jwt: &UnverifiedJwt<'_>, keys: &Jwks) -> Result<(), Valid
     let usable: Vec<_> = candidates.iter().filter(|key| key.algorithm() == algorithm).collect();
     if usable.is_empty() {
         return invalid(format!(
-            "it says {algorithm}, and key {} is for another",
+            "its algorithm is {algorithm}, and key {} is for another one",
             short_key_id(kid)
         ));
     }
     match usable.iter().any(|key| key.verifies(jwt.signing_input, &jwt.signature)) {
         true => Ok(()),
-        false => invalid(format!("key {} did not sign this", short_key_id(kid))),
+        false => invalid(format!("its signature is not of key {}", short_key_id(kid))),
     }
 }
 
@@ -122,8 +124,8 @@ fn check_issuer(jwt: &UnverifiedJwt<'_>, allowed: &[String]) -> Result<(), Valid
         Some(Value::String(issuer)) => {
             invalid(format!("its issuer is {}", printable::text(issuer)))
         }
-        Some(_) => invalid("its issuer (iss) is no text"),
-        None => invalid("it names no issuer (iss)"),
+        Some(_) => invalid("its issuer (iss) is not a string"),
+        None => invalid("its issuer (iss) is missing"),
     }
 }
 
@@ -146,33 +148,33 @@ fn check_times(
     if let Some(from) = jwt.claims.get("nbf") {
         match numeric_date(from) {
             Some(from) if is_before(from) => {
-                return invalid(format!("not to be used before {} from now", time_until(from)));
+                return invalid(format!("not valid for another {}", time_until(from)));
             }
             Some(_) => {}
-            None => return invalid("its beginning (nbf) is no time"),
+            None => return invalid("its start (nbf) is not a time"),
         }
     }
     match expires_at.saturating_sub(issued_at) > MAX_LIFETIME_SECONDS {
         true => {
             let lifetime = duration::humanize(expires_at.saturating_sub(issued_at));
-            invalid(format!("it lives for {lifetime}, longer than a day"))
+            invalid(format!("its lifetime is {lifetime}, longer than a day"))
         }
         false => Ok(()),
     }
 }
 
 fn required_time(jwt: &UnverifiedJwt<'_>, name: &str) -> Result<i64, ValidationError> {
-    let what = if name == "exp" { "end" } else { "time of issue" };
+    let what = if name == "exp" { "expiry" } else { "time of issue" };
     match jwt.claims.get(name) {
-        None => invalid(format!("it has no {what} ({name})")),
+        None => invalid(format!("its {what} ({name}) is missing")),
         Some(value) => match numeric_date(value) {
             Some(time) => Ok(time),
-            None => invalid(format!("its {what} ({name}) is no time")),
+            None => invalid(format!("its {what} ({name}) is not a time")),
         },
     }
 }
 
-/// A claim as Unix seconds (RFC 7519, 2: NumericDate, which may have a fraction).
+/// A claim of type NumericDate (RFC 7519, 2), which may have a fraction, in Unix seconds.
 pub fn numeric_date(value: &Value) -> Option<i64> {
     let exact = value.as_i64().filter(|seconds| seconds.unsigned_abs() <= MAX_NUMERIC_DATE as u64);
     exact.or_else(|| {
@@ -184,13 +186,13 @@ pub fn numeric_date(value: &Value) -> Option<i64> {
 fn check_audience(jwt: &UnverifiedJwt<'_>, allowed: &[String]) -> Result<(), ValidationError> {
     let actual = match jwt.claims.get("aud") {
         Some(Value::Array(list)) if !list.iter().all(Value::is_string) => {
-            return invalid("its audience (aud) is no text");
+            return invalid("its audience (aud) is not a string");
         }
         None | Some(Value::String(_) | Value::Array(_)) => audiences(jwt),
-        Some(_) => return invalid("its audience (aud) is no text"),
+        Some(_) => return invalid("its audience (aud) is not a string"),
     };
     if actual.is_empty() {
-        return invalid("it names no audience (aud)");
+        return invalid("its audience (aud) is missing");
     }
     match allowed.is_empty() || matching_audience(jwt, allowed).is_some() {
         true => Ok(()),
@@ -208,13 +210,13 @@ fn audiences<'a>(jwt: &'a UnverifiedJwt<'_>) -> Vec<&'a str> {
     }
 }
 
-/// Which of these the token is for, printable.
+/// The first accepted audience that the token is for, in printable characters.
 pub fn matching_audience(jwt: &UnverifiedJwt<'_>, allowed: &[String]) -> Option<String> {
     let actual = audiences(jwt);
     allowed.iter().find(|name| actual.contains(&name.as_str())).map(|name| printable::text(name))
 }
 
-/// The beginning of a key's name: enough to tell keys apart.
+/// The beginning of a `kid`, long enough to distinguish keys.
 pub fn short_key_id(kid: &str) -> String {
     match kid.chars().count() > 16 {
         true => printable::text(&kid.chars().take(8).collect::<String>()),
