@@ -43,8 +43,12 @@ fn every_kind_is_stored_under_the_name_it_has() {
                 .expect("JSON");
         let added = json!({"signed_in_at": "2026-01-02T03:04:05Z"});
         let mut expected = sample_credentials::with_fields(credential, &added);
-        if expected.get("refresh_token").is_some() {
-            expected["refresh_token_shared"] = json!(true);
+        for object in ["", "/source_credentials"] {
+            if let Some(object) = expected.pointer_mut(object)
+                && object.get("refresh_token").is_some()
+            {
+                object["refresh_token_shared"] = json!(true);
+            }
         }
         if kept.get("account").is_some() {
             expected["account"] = json!(spelled);
@@ -115,7 +119,7 @@ fn the_account_is_looked_up_where_the_file_does_not_name_it() {
     login_with_credential_file(&home_with_logins(&[]), &federated, "")
         .expect_requests(3, &without_response(sts_response(200, "")))
         .expect_warning(
-            "whose HOME/my.json is could not be asked, sts.googleapis.com: connection refused",
+            "the account of HOME/my.json is not known, sts.googleapis.com: connection refused",
         )
         .run();
     // Who names it need not ask.
@@ -138,7 +142,7 @@ fn standard_input_needs_a_name_unless_it_has_one() {
     gauth_in(&home, "login --credentials -")
         .stdin(federated.to_string())
         .expect_status(2)
-        .expect_error("standard input: whose it is cannot be told")
+        .expect_error("standard input does not name its account")
         .expect_hint("--account NAME")
         .run();
 }
@@ -216,14 +220,14 @@ fn the_adc_file_is_written_too() {
     );
     login_with_credential_file(&home, &other, "--update-adc")
         .expect_stderr(
-            "wrote HOME/.config/gcloud/application_default_credentials.json, what was there is now \
+            "wrote HOME/.config/gcloud/application_default_credentials.json, the previous file is now \
              HOME/.config/gcloud/application_default_credentials.json.bak\n",
         )
         .run();
     assert!(home.read(ADC_FILE).contains("payer"), "the quota project of the same account");
     login_with_credential_file(&home, &service_account(), "--update-adc")
         .expect_status(7)
-        .expect_error("does not belong into the ADC file")
+        .expect_error("gcloud does not write keys to the ADC file")
         .run();
     assert!(!home.path(&login_file(SERVICE_ACCOUNT_EMAIL)).exists());
 }

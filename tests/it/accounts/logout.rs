@@ -176,12 +176,8 @@ fn a_workforce_login_is_revoked_at_the_sts() {
 #[test]
 fn a_login_no_server_can_revoke_is_only_removed_locally() {
     for (name, login, words) in [
-        (
-            SERVICE_ACCOUNT_EMAIL,
-            service_account(),
-            "is a service account, which no server takes back",
-        ),
-        ("ci", file_external_account(), "is a federated identity, which no server takes back"),
+        (SERVICE_ACCOUNT_EMAIL, service_account(), "is a service account, which cannot be revoked"),
+        ("ci", file_external_account(), "is a federated identity, which cannot be revoked"),
     ] {
         let home = home_with_logins(&[(name, login)]);
         let json = gauth_in(&home, "logout --format json").expect_warning(words).run().json();

@@ -41,7 +41,7 @@ fn config_toml_takes_precedence_over_the_profile_of_the_state() {
     let home = home_with_logins(&[(ADA, login_json(ADA)), (BOB, login_json(BOB))]);
     home.write(CONFIG_FILE, "[profiles.work]\naccount = \"ada@example.com\"\n[profiles.half]\nquota_project = \"payer\"\n");
     gauth_in(&home, "accounts use bob@example.com --profile work")
-        .expect_warning("config.toml names ada@example.com, which goes before it")
+        .expect_warning("config.toml is ada@example.com and has precedence")
         .run();
     gauth_in(&home, "accounts use bob@example.com --profile half").run();
     let json = |profile: &str| {

@@ -204,7 +204,7 @@ fn a_refresh_token_the_store_rejects_is_not_lost() {
         }
         gauth_in(&home, "token")
             .expect_request(rotating_token_response(ROTATED_REFRESH_TOKEN))
-            .expect_warning("the login is in HOME/.config/gauth/accounts/ada@example.com.json from now on, secrets included")
+            .expect_warning("the login is now in HOME/.config/gauth/accounts/ada@example.com.json including its secrets")
             .expect_stdout(&format!("{TOKEN}\n"))
             .run();
         assert_eq!(
@@ -247,8 +247,11 @@ fn a_store_that_cannot_be_opened_says_how_it_ended() {
         ("#!/bin/sh\nexit 1\n", "ended with status 1"),
         ("#!/bin/sh\nkill -TERM $$\n", "was ended by signal 15"),
         ("#!/bin/sh\ntrue\n", "prints nothing"),
-        ("#!/bin/sh\necho hello\n", "prints what is no login: it is not valid JSON"),
-        ("#!/bin/sh\necho '[1]'\n", "prints what is no login: it is JSON, but not an object"),
+        ("#!/bin/sh\necho hello\n", "does not print a login: its output is not valid JSON"),
+        (
+            "#!/bin/sh\necho '[1]'\n",
+            "does not print a login: its output is JSON, but not an object",
+        ),
         ("#!/bin/sh\nyes\n", "prints more than 1 MiB"),
         ("#!/bin/sh\nsleep 60\n", "did not answer within 10 s"),
         ("#!/no/such/interpreter\n", "there is no such program"),
@@ -297,10 +300,10 @@ fn a_login_fails_if_the_store_cannot_save_it() {
     for (script, says) in [
         (
             "#!/bin/sh\ncat > /dev/null\n",
-            "took the login of ada@example.com and does not give it back",
+            "accepted the login of ada@example.com and does not return it",
         ),
         ("#!/bin/sh\nexit 5\n", "(store_command.put, for ada@example.com) ended with status 5"),
-        ("#!/bin/sh\necho '{\"type\": \"x\"}'\n", "does not give it back"),
+        ("#!/bin/sh\necho '{\"type\": \"x\"}'\n", "does not return it"),
     ] {
         let home = home_with_secret_store();
         replace_secret_store(&home, script);
@@ -338,7 +341,7 @@ fn the_flag_and_the_setting_choose_the_store() {
         ("store = \"drawer\"\n", "store: there is no store drawer"),
         (
             "[store_command]\nget = [\"pass\"]\nput = [\"pass\", \"{account}\"]\n",
-            "store_command.get does not say {account} anywhere",
+            "store_command.get has no argument with {account}",
         ),
         (
             "[store_command]\nget = []\nput = [\"pass\", \"{account}\"]\n",

@@ -93,7 +93,7 @@ fn use_sets_the_active_account() {
     assert_eq!(json, json!({"account": ADA, "profile": null}));
     gauth_in(&home, "accounts use bob@example.com")
         .env("GAUTH_ACCOUNT", ADA)
-        .expect_warning("GAUTH_ACCOUNT names ada@example.com, which goes before it")
+        .expect_warning("GAUTH_ACCOUNT is ada@example.com and has precedence")
         .run();
     home.write(STATE_FILE, "junk");
     gauth_in(&home, "accounts use bob@example.com")

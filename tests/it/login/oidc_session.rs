@@ -286,6 +286,47 @@ fn logout_uses_the_providers_revocation_endpoint() {
     Test::new("logout example-pool/ada")
         .json(LOGIN_FILE, &external_account_json(&json!({})))
         .expect_stdout("signed out of example-pool/ada\n")
-        .expect_warning("which no server takes back")
+        .expect_warning("which cannot be revoked")
         .run();
+}
+
+#[test]
+fn a_copied_login_and_its_original_share_one_chain_of_refresh_tokens() {
+    const THIRD: &str = "third-refresh-token";
+    const FOURTH: &str = "fourth-refresh-token";
+    let openid_login = sample_credentials::with_fields(
+        oidc_session_json(&json!({})),
+        &json!({"type": "openid_login", "account": "example-pool/ada"}),
+    );
+    for (login, command, is_federated) in
+        [(external_account_json(&json!({})), "token", true), (openid_login, "id-token", false)]
+    {
+        let home = Home::new();
+        home.write("my.json", login.to_string());
+        let refresh = |credential: &str, number: i64, next: Option<&str>| {
+            home.clock.advance(1);
+            let mut test = Test::new(&format!("{command} {credential} --refresh"))
+                .home(&home)
+                .secret(THIRD)
+                .secret(FOURTH)
+                .expect_request(refresh_response(number, next));
+            if is_federated {
+                test = test.expect_request(sts_token_response(TOKEN));
+            }
+            test.run().requests[0].form_field("refresh_token").to_owned()
+        };
+        Test::new("login --credentials {home}/my.json --account example-pool/ada")
+            .home(&home)
+            .run();
+        let stored = "--account example-pool/ada";
+        assert_eq!(refresh(stored, 1, Some(ROTATED_REFRESH_TOKEN)), REFRESH_TOKEN);
+        let original = "--credentials {home}/my.json";
+        assert_eq!(refresh(original, 2, Some(THIRD)), ROTATED_REFRESH_TOKEN, "{login}");
+        // An exported copy has the newest refresh token, and no field of gauth's own.
+        Test::new("accounts show example-pool/ada --export {home}/copy.json").home(&home).run();
+        let copy = home.read("copy.json");
+        assert!(copy.contains(THIRD) && !copy.contains("refresh_token_shared"), "{copy}");
+        assert_eq!(refresh("--credentials {home}/copy.json", 3, Some(FOURTH)), THIRD);
+        assert_eq!(refresh(stored, 4, None), FOURTH);
+    }
 }

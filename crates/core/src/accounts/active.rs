@@ -1,4 +1,4 @@
-//! `state.json`: the active account, and those of profiles, as `login` and `accounts use` leave them.
+//! `state.json`: the active account and the accounts of profiles, which `login` and `accounts use` choose.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,34 +15,33 @@ use crate::world::clock::Deadline;
 use crate::world::private_file;
 use crate::world::private_file::WriteDurability;
 
-/// The file's name.
 const FILE_NAME: &str = "state.json";
 
-/// How long another process may take to write it.
+/// How long to wait for another process that writes the file.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Which accounts were chosen.
+/// The chosen accounts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccountSelection {
-    /// The account that is used where nothing else is named.
+    /// The account that is used by default.
     pub active: Option<String>,
-    /// The accounts of profiles, by the name of the profile.
+    /// The accounts by the name of their profile.
     pub profiles: BTreeMap<String, String>,
 }
 
 /// The active account.
 ///
 /// # Errors
-/// When the file is there and cannot be used.
+/// When the file exists and cannot be used.
 pub fn active_account(world: &World) -> Result<Option<String>> {
     AccountSelection::read(world).map(|state| state.active)
 }
 
 impl AccountSelection {
-    /// What is chosen; nothing, where there is no file.
+    /// Reads the chosen accounts; none, where there is no file.
     ///
     /// # Errors
-    /// When the file is there and cannot be used.
+    /// When the file exists and cannot be used.
     pub fn read(world: &World) -> Result<AccountSelection> {
         let Some(path) = path(world) else { return Ok(AccountSelection::default()) };
         let location = printable::path(&path);
@@ -67,7 +66,7 @@ impl AccountSelection {
         Ok(AccountSelection { active, profiles })
     }
 
-    /// Changes what is chosen, durably, and alone among the processes that do.
+    /// Changes the chosen accounts durably, under a lock.
     ///
     /// # Errors
     /// When the file cannot be used or written.
@@ -97,7 +96,7 @@ impl AccountSelection {
             .map_err(|error| {
                 let location = printable::path(&folder.join(FILE_NAME));
                 Error::unexpected(format!("{location} cannot be written, {}", io_reason(&error)))
-                    .hint("make room, or set GAUTH_CONFIG_DIR to a folder of your own")
+                    .hint("free some disk space, or set GAUTH_CONFIG_DIR to a folder of your own")
             })
     }
 
@@ -115,9 +114,9 @@ impl AccountSelection {
     }
 }
 
-/// Nobody to keep a login for.
+/// The error where there is no home folder.
 pub(super) fn no_home_error() -> Error {
-    Error::unexpected("there is no home folder, a login cannot be kept")
+    Error::unexpected("there is no home folder to store a login in")
         .hint("set HOME, or GAUTH_CONFIG_DIR to a folder of your own")
 }
 

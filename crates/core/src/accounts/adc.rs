@@ -1,12 +1,12 @@
-//! gcloud's ADC file, which Google's libraries read: the one file in gcloud's folder that gauth writes, where
-//! `gauth login --update-adc` asks for it. The old one is kept beside it.
+//! gcloud's ADC file, which Google's libraries read. It is the only file in gcloud's folder that gauth writes, with
+//! `gauth login --update-adc`. The previous file is kept beside it.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::accounts::fields;
+use crate::accounts::export_format;
 use crate::accounts::files::{MAX_CREDENTIAL_FILE_BYTES, account_name};
 use crate::error::{Error, Result, io_reason};
 use crate::gcloud;
@@ -17,37 +17,32 @@ use crate::world::World;
 use crate::world::private_file;
 use crate::world::private_file::{PrivateFileError, WriteDurability};
 
-/// How many old files are kept before it is said that they are too many.
+/// The maximum number of backups of previous files.
 const MAX_BACKUPS: u32 = 100;
 
-/// What gcloud writes of the login of a user.
-const USER_FIELDS: &[&str] =
-    &["client_id", "client_secret", "refresh_token", "type", "universe_domain", "quota_project_id"];
+/// Fields of a login that Google's libraries write into credential files, and gcloud does not write into its ADC file.
+const OMITTED_FIELDS: &[&str] = &["token", "expiry", "scopes", "rapt_token"];
 
-/// What it leaves out of others; and what is ours.
-const OMITTED_FIELDS: &[&str] =
-    &["token", "expiry", "scopes", fields::SIGNED_IN_AT, fields::SHARED, fields::ROTATES];
-
-/// What was written.
+/// The result of an update.
 #[derive(Debug, PartialEq, Eq)]
 pub struct AdcUpdate {
-    /// The file.
+    /// The ADC file.
     pub path: PathBuf,
-    /// Where the one before it is now, if there was one and it was another.
+    /// The backup of the previous file, if its content was different.
     pub backup: Option<PathBuf>,
 }
 
-/// Writes a login into gcloud's ADC file as gcloud would. The quota project of the old file stays if that was of the
-/// same account.
+/// Writes a login to gcloud's ADC file in the format that gcloud uses. The quota project of the previous file is kept if
+/// that was of the same account.
 ///
 /// # Errors
-/// Exit 7 for kinds that gcloud does not write there, 9 where the file is a link or its folder is open to others, 1
-/// when it cannot be written.
+/// Exit 7 for types that gcloud does not write there, 9 where the file is a link or other users can write to its folder,
+/// 1 when it cannot be written.
 pub fn update_adc(name: &str, login: &Map<String, Value>, world: &World) -> Result<AdcUpdate> {
     check_adc_type(name, login)?;
     let kind = credential_type(login);
     let Some(folder) = &world.folders.gcloud else {
-        return Err(Error::unexpected("there is no home folder, and so no ADC file")
+        return Err(Error::unexpected("there is no home folder to write the ADC file in")
             .hint("set HOME, or CLOUDSDK_CONFIG to gcloud's folder"));
     };
     let path = gcloud::adc_path(folder);
@@ -76,32 +71,32 @@ fn credential_type(login: &Map<String, Value>) -> &str {
     login.get("type").and_then(Value::as_str).unwrap_or("authorized_user")
 }
 
-/// Whether gcloud itself would write such a login there.
+/// Checks that gcloud too writes logins of this type to the ADC file.
 ///
 /// # Errors
-/// Exit 7, where it would not.
+/// Exit 7, where it does not.
 pub fn check_adc_type(name: &str, login: &Map<String, Value>) -> Result<()> {
     let kind = credential_type(login);
     if !matches!(kind, "service_account" | "gdch_service_account") {
         return Ok(());
     }
     Err(Error::unsupported(format!(
-        "{} is {}, whose key does not belong into the ADC file",
+        "{} is {}, and gcloud does not write keys to the ADC file",
         printable::text(name),
         crate::tokens::credential::credential_type_name(kind)
     ))
     .hint("set GOOGLE_APPLICATION_CREDENTIALS to its key file"))
 }
 
-/// The file that is there, if it is one that may be replaced.
+/// The previous file. Links are not replaced.
 fn read_existing(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
     let shown = printable::path(path);
     if path.symlink_metadata().is_err() {
         return Ok(None);
     }
     if path.read_link().is_ok() {
-        return Err(Error::not_safe(format!("{shown} is a link, which is not written through"))
-            .hint(format!("rm {shown}, if what it leads to is not needed there")));
+        return Err(Error::not_safe(format!("{shown} is a link, which gauth does not replace"))
+            .hint(format!("rm {shown}, if the link is not needed")));
     }
     match private_file::read_user_file(path, MAX_CREDENTIAL_FILE_BYTES) {
         Ok(bytes) => Ok(Some(bytes)),
@@ -110,28 +105,22 @@ fn read_existing(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
     }
 }
 
-/// The login as gcloud has it there.
+/// The fields that gcloud writes for such a login.
 fn adc_fields(name: &str, kind: &str, login: &Map<String, Value>) -> Map<String, Value> {
     let mut fields = login.clone();
-    fields.retain(|_, value| !value.is_null());
     fields.insert("type".to_owned(), Value::from(kind));
-    match kind {
-        "authorized_user" => {
-            // Only Google's own is meant where none is said.
-            let is_another_endpoint = |value: &Value| value.as_str() != Some(token::ENDPOINT);
-            let keeps_token_uri = fields.get("token_uri").is_some_and(is_another_endpoint);
-            fields.retain(|field, _| {
-                USER_FIELDS.contains(&field.as_str()) || (keeps_token_uri && field == "token_uri")
-            });
-            fields.insert("account".to_owned(), Value::from(name));
-            fields.entry("universe_domain").or_insert_with(|| Value::from(DEFAULT_UNIVERSE));
-        }
-        _ => fields.retain(|field, _| !OMITTED_FIELDS.contains(&field.as_str())),
+    export_format::remove_fields_not_exported(&mut fields);
+    fields.retain(|field, _| !OMITTED_FIELDS.contains(&field.as_str()));
+    if kind == "authorized_user" {
+        // Without the field, readers of the file use Google's token endpoint.
+        fields.retain(|field, value| field != "token_uri" || value != token::ENDPOINT);
+        fields.insert("account".to_owned(), Value::from(name));
+        fields.entry("universe_domain").or_insert_with(|| Value::from(DEFAULT_UNIVERSE));
     }
     fields
 }
 
-/// The quota project of the old file, if that was of this account.
+/// The quota project of the previous file, if that was of this account.
 fn existing_quota_project(existing: &[u8], name: &str) -> Option<String> {
     let existing = json::parse_object(existing).ok()?;
     let same = account_name(&existing).is_some_and(|owner| owner.eq_ignore_ascii_case(name));
@@ -146,7 +135,7 @@ fn to_json_bytes(fields: &Map<String, Value>) -> Zeroizing<Vec<u8>> {
     text
 }
 
-/// Keeps the old file under a name that no other old file has.
+/// Copies the previous file to the first free backup name, unless a backup has the same content.
 fn back_up(existing: &[u8], path: &Path, folder: &Path, world: &World) -> Result<PathBuf> {
     for number in 0..MAX_BACKUPS {
         let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -165,8 +154,8 @@ fn back_up(existing: &[u8], path: &Path, folder: &Path, world: &World) -> Result
         }
     }
     let shown = printable::path(path);
-    Err(Error::unexpected(format!("{shown}: there are {MAX_BACKUPS} old files beside it"))
-        .hint(format!("look at {shown}.bak and remove some")))
+    Err(Error::unexpected(format!("{shown} has {MAX_BACKUPS} backups already"))
+        .hint(format!("remove some of {shown}.bak, {shown}.bak.1 and so on")))
 }
 
 fn write_file(folder: &Path, path: &Path, text: &[u8], world: &World) -> Result<()> {
@@ -187,7 +176,7 @@ mod tests {
 
     use serde_json::json;
 
-    /// A world with gcloud's folder in a folder of the test's.
+    /// A world whose folder for gcloud is a temporary one.
     fn world() -> (tempfile::TempDir, World) {
         let home = tempfile::tempdir().expect("a folder");
         let mut world = crate::http::real_world();
@@ -222,7 +211,7 @@ mod tests {
         );
         let mode = updated.path.metadata().expect("file").permissions().mode() & 0o777;
         assert_eq!(mode, 0o600);
-        // Elsewhere than at Google, it has to be said where.
+        // A token endpoint other than Google's is written.
         let moved =
             login(json!({"token_uri": "http://127.0.0.1:9/token", "quota_project_id": "p"}));
         let updated = update_adc("ada@example.com", &moved, &world).expect("updated");
@@ -234,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn every_old_file_is_kept_once() {
+    fn every_previous_file_has_one_backup() {
         let (home, world) = world();
         let write = |refresh: &str| {
             let login = login(json!({"refresh_token": refresh}));
@@ -246,7 +235,7 @@ mod tests {
         assert_eq!(write("1"), None);
         assert_eq!(write("2"), bak(""));
         assert_eq!(write("1"), bak(".1"));
-        // What is replaced now is there already.
+        // The content that is replaced now has a backup already.
         assert_eq!(write("2"), bak(""));
         assert_eq!(write("3"), bak(".1"));
         let kept =
@@ -272,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_links_and_open_folders_are_refused() {
+    fn keys_links_and_writable_folders_are_refused() {
         let (home, world) = world();
         let kind = |error: Error| error.kind();
         let key = login(json!({"type": "service_account"}));
@@ -292,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_workforce_login_keeps_what_it_needs() {
+    fn a_workforce_login_has_the_fields_that_gcloud_writes() {
         let workforce = json!({
             "type": "external_account_authorized_user", "audience": "a", "token_url": "u", "token_info_url": "i",
             "token": "t", "expiry": "e",
@@ -305,7 +294,6 @@ mod tests {
             "client_secret",
             "refresh_token",
             "token_info_url",
-            "token_uri",
             "token_url",
             "type",
         ];

@@ -1,15 +1,15 @@
-//! A login as Google's libraries read it: which fields, in which order.
+//! The format of credential files for other programs: the fields that Google's libraries read, in their order.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::accounts::fields;
+use crate::accounts::{fields, refresh_token_location};
 use crate::error::{Error, Result};
 use crate::net::endpoint_policy::DEFAULT_UNIVERSE;
 use crate::oauth::token;
 
-/// As google-auth's `to_json` writes the login of a user, and what that leaves out behind it.
+/// The fields of a user login: those of google-auth's `to_json` in its order, then others that it reads.
 const USER_FIELDS: &[&str] = &[
     "token",
     "refresh_token",
@@ -25,7 +25,7 @@ const USER_FIELDS: &[&str] = &[
     "type",
 ];
 
-/// The same of a workforce login, which is read with its account too.
+/// The fields of a workforce login, in the same way.
 const WORKFORCE_FIELDS: &[&str] = &[
     "audience",
     "refresh_token",
@@ -43,7 +43,7 @@ const WORKFORCE_FIELDS: &[&str] = &[
     "type",
 ];
 
-/// As Google's console writes the key of a service account.
+/// The fields of a service account key, in the order of the Google Cloud console.
 const SERVICE_ACCOUNT_FIELDS: &[&str] = &[
     "type",
     "project_id",
@@ -58,28 +58,21 @@ const SERVICE_ACCOUNT_FIELDS: &[&str] = &[
     "universe_domain",
 ];
 
-/// A login as it is handed to other programs.
+/// A login in the format for other programs.
 pub struct ExportedCredential(Vec<(String, Value)>);
 
 impl ExportedCredential {
-    /// Of a login's own JSON, without the fields named in `without`.
+    /// Converts the JSON of a stored login, without the fields in `omitted_fields`.
     ///
     /// # Errors
-    /// Usage, for a field that no such login has.
+    /// Usage, when `omitted_fields` has a field that logins of this type do not have.
     pub fn new(
         login: &Map<String, Value>,
         omitted_fields: &[String],
     ) -> Result<ExportedCredential> {
-        let kind = login.get("type").and_then(Value::as_str);
-        let order = match kind {
-            Some("authorized_user") | None => USER_FIELDS,
-            Some("external_account_authorized_user") => WORKFORCE_FIELDS,
-            Some("service_account") => SERVICE_ACCOUNT_FIELDS,
-            Some(_) => &["type"],
-        };
+        let order = field_order(login);
         let mut login = login.clone();
-        login.retain(|name, value| !value.is_null() && !fields::GAUTH_OWN.contains(&name.as_str()));
-        let drops_unknown_fields = matches!(order, USER_FIELDS | WORKFORCE_FIELDS);
+        remove_fields_not_exported(&mut login);
         if order == USER_FIELDS {
             let defaults = [
                 ("token_uri", token::ENDPOINT),
@@ -95,22 +88,22 @@ impl ExportedCredential {
             .find(|name| !order.contains(&name.as_str()) && !login.contains_key(name.as_str()))
         {
             let unknown = crate::text::printable::text(unknown);
-            return Err(Error::usage(format!("--strip: such a login has no field {unknown}"))
-                .hint(format!("name some of {}", ordered_field_names(order, &login).join(", "))));
+            return Err(Error::usage(format!("--strip: this login has no field {unknown}")).hint(
+                format!("--strip with one of {}", ordered_field_names(order, &login).join(", ")),
+            ));
         }
-        let included = ordered_field_names(order, &login).into_iter().filter(|name| {
-            !omitted_fields.contains(name)
-                && (!drops_unknown_fields || order.contains(&name.as_str()))
-        });
+        let included = ordered_field_names(order, &login)
+            .into_iter()
+            .filter(|name| !omitted_fields.contains(name));
         Ok(ExportedCredential(
             included.filter_map(|name| login.remove(&name).map(|value| (name, value))).collect(),
         ))
     }
 
-    /// Its text.
+    /// The content of the credential file.
     pub fn to_json_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut text = Zeroizing::new(Vec::with_capacity(8 * 1024));
-        // Values that were read as JSON can be written as JSON.
+        // Writing values that were read as JSON cannot fail.
         drop(serde_json::to_writer_pretty(&mut *text, self));
         text.push(b'\n');
         text
@@ -127,7 +120,30 @@ impl Serialize for ExportedCredential {
     }
 }
 
-/// The fields that are there: in this order, and then those that it does not have.
+fn field_order(login: &Map<String, Value>) -> &'static [&'static str] {
+    match login.get("type").and_then(Value::as_str) {
+        Some("authorized_user") | None => USER_FIELDS,
+        Some("external_account_authorized_user") => WORKFORCE_FIELDS,
+        Some("service_account") => SERVICE_ACCOUNT_FIELDS,
+        Some(_) => &["type"],
+    }
+}
+
+/// Removes the fields that other programs have no use for: null ones, gauth's own, and those of a user's login that
+/// Google's libraries do not write.
+pub(super) fn remove_fields_not_exported(login: &mut Map<String, Value>) {
+    let order = field_order(login);
+    if matches!(order, USER_FIELDS | WORKFORCE_FIELDS) {
+        login.retain(|name, _| order.contains(&name.as_str()));
+    }
+    let is_exported = |name: &String, value: &mut Value| {
+        !value.is_null() && !fields::GAUTH_OWN.contains(&name.as_str())
+    };
+    login.retain(is_exported);
+    refresh_token_location::object_mut(login).retain(is_exported);
+}
+
+/// The names of the fields of a login: those in `order` first, then the others.
 fn ordered_field_names(order: &[&str], login: &Map<String, Value>) -> Vec<String> {
     let known =
         order.iter().filter(|name| login.contains_key(**name)).map(|name| (*name).to_owned());
@@ -190,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_of_other_kinds_is_kept() {
+    fn unknown_fields_of_other_types_are_exported() {
         let key = json!({"type": "service_account", "client_email": "a@b", "later": 1, "private_key": "k", "signed_in_at": "x"});
         assert_eq!(fields(key, &[]), ["type", "private_key", "client_email", "later"]);
         let external = json!({"type": "external_account", "audience": "a", "account": "x"});
@@ -198,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_no_login_has_cannot_be_left_out() {
+    fn an_unknown_field_cannot_be_omitted() {
         let odd = ExportedCredential::new(&map(user()), &["refreshtoken".to_owned()])
             .err()
             .expect("refused");

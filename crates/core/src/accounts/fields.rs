@@ -1,47 +1,48 @@
-//! The names of a stored login's fields that more than one file knows: those of Google's JSON that a server changes,
-//! and those that are gauth's own; and which fields anybody may see.
+//! The fields of stored logins that more than one file uses: fields of Google's credential files that a server changes,
+//! and fields of gauth's own. Also the list of fields that are not secret.
 
-/// The refresh token (RFC 6749, 1.5), in the part of a login that [`super::refresh_token_location`] finds.
+/// The refresh token (RFC 6749, 1.5), in the object that [`super::refresh_token_location`] finds.
 pub const REFRESH_TOKEN: &str = "refresh_token";
 
-/// The OAuth client of a login, beside its refresh token.
+/// The OAuth client that the refresh token was issued to, in the same object.
 pub const CLIENT_ID: &str = "client_id";
 
-/// The proof of reauthentication, as Google's libraries have it.
+/// The reauthentication proof token, as Google's libraries name it.
 pub const RAPT_TOKEN: &str = "rapt_token";
 
-/// When a login was stored: RFC 3339, to the millisecond. No two logins of an account have the same, so that a token of
-/// the one before is not taken for one of the next.
+/// The time at which a login was stored, in RFC 3339 with milliseconds. It differs for every login of an account, so that
+/// cached tokens of the previous login are not used for the next one.
 pub const SIGNED_IN_AT: &str = "signed_in_at";
 
-/// Marks a stored login whose server has given it another refresh token, and so will again.
+/// True for a login whose server has rotated the refresh token before.
 pub const ROTATES: &str = "refresh_token_rotates";
 
-/// Marks a login of ours that is a copy of one elsewhere: both then keep what changes beside the original, under the
-/// one lock, or each would spend the refresh tokens of the other.
+/// True for a stored login of which there is a copy outside of the account store, in the object that has the refresh
+/// token. Both copies then store rotated refresh tokens in one overlay file under one lock, because each would otherwise
+/// invalidate the refresh token of the other.
 pub const SHARED: &str = "refresh_token_shared";
 
-/// Names the store, in a file without secrets.
+/// The store that has the secrets, in a file without secrets.
 pub const STORE: &str = "gauth_store";
 
-/// The digest of what the store has.
+/// The digest of the login in that store.
 pub const SECRETS_DIGEST: &str = "gauth_secrets";
 
-/// The name of the mark that is left when the server refuses the login.
+/// The name of the cache entry that records the rejection of the refresh token.
 pub const REJECTION_KEY: &str = "gauth_mark";
 
-/// Stands in a file where the store has a secret, so that the rest can be understood without it.
+/// Replaces a secret in a file without secrets, so that the file can be parsed.
 pub const SECRET_PLACEHOLDER: &str = "(in the store)";
 
-/// What is ours in a login's JSON, and nobody else's.
+/// The fields of gauth's own, which other programs do not know.
 pub const GAUTH_OWN: &[&str] =
     &[STORE, SECRETS_DIGEST, REJECTION_KEY, SIGNED_IN_AT, ROTATES, SHARED];
 
-/// What changes of a stored login while it stays the same login: its access tokens in the cache stay good.
+/// The fields that change while a login stays the same: its cached access tokens remain valid.
 pub const ROTATING: &[&str] =
     &[REFRESH_TOKEN, ROTATES, SHARED, SECRETS_DIGEST, REJECTION_KEY, RAPT_TOKEN, "id_token"];
 
-/// Fields whose values are no secrets. Whatever is not among them is hidden.
+/// The fields whose values are not secret. All others are hidden.
 const PUBLIC: &[&str] = &[
     "type",
     "account",
@@ -95,7 +96,7 @@ const PUBLIC: &[&str] = &[
     "workforce_pool_user_project",
 ];
 
-/// Whether anybody may see the value of this field.
+/// Whether the value of a field is not secret.
 pub fn is_public(field: &str) -> bool {
     PUBLIC.contains(&field)
 }

@@ -1,4 +1,4 @@
-//! The files of the account store: one for each stored login, named after its account.
+//! The files of the account store: one for each login, named after its account.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,15 +14,15 @@ use crate::world::World;
 use crate::world::private_file;
 use crate::world::private_file::{PrivateFileError, SweepAgeLimits};
 
-/// Largest credential file, in bytes.
+/// The maximum size of a credential file, in bytes.
 pub const MAX_CREDENTIAL_FILE_BYTES: usize = 1024 * 1024;
-/// What writers that died have left is removed after an hour, and nothing else ever.
+/// Temporary files of processes that were killed are removed after an hour. Other files are never removed.
 const STALE_FILE_LIMITS: SweepAgeLimits =
     SweepAgeLimits { temporary: Duration::from_secs(3600), other: None };
-/// Longest file name made of an account; a longer one becomes a digest.
+/// The maximum length of a file name that spells the account, in bytes. A longer one is a digest.
 const MAX_FILE_NAME_BYTES: usize = 120;
 
-/// The file name of an account: lower case, percent-encoded, a digest beyond 120 bytes.
+/// The file name of an account: in lower case and percent-encoded, or a digest where that is longer than 120 bytes.
 pub fn file_name(account: &str) -> String {
     const UNESCAPED: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
         .remove(b'@')
@@ -34,7 +34,7 @@ pub fn file_name(account: &str) -> String {
     let name = percent_encoding::utf8_percent_encode(&name, UNESCAPED).to_string();
     match name.len() > MAX_FILE_NAME_BYTES {
         true => format!("sha256-{}.json", sha256_hex(&[&name])),
-        // A name of dots only would be a folder, and one with a leading dot is hidden.
+        // A name of dots only would be a folder, and a leading dot would hide the file.
         false if name.starts_with('.') => format!("%2E{}.json", &name[1..]),
         false => format!("{name}.json"),
     }
@@ -43,7 +43,7 @@ pub fn file_name(account: &str) -> String {
 /// The stored login of an account: its path and content.
 ///
 /// # Errors
-/// When the file is there and cannot be used.
+/// When the file exists and cannot be used.
 pub fn load(account: &str, world: &World) -> Result<Option<(PathBuf, Zeroizing<Vec<u8>>)>> {
     let Some(path) = path(account, world) else { return Ok(None) };
     Ok(read_file(&path, world)?.map(|bytes| (path, bytes)))
@@ -56,7 +56,7 @@ pub fn list(world: &World) -> Vec<String> {
     names
 }
 
-/// The files with a stored login, and the account each is of, in the order of their names.
+/// The accounts with their files, sorted by file name.
 pub fn list_files(world: &World) -> Vec<(String, PathBuf)> {
     let Some(folder) = accounts_folder(world) else { return Vec::new() };
     let Ok(entries) = std::fs::read_dir(&folder) else { return Vec::new() };
@@ -67,7 +67,7 @@ pub fn list_files(world: &World) -> Vec<(String, PathBuf)> {
         let path = folder.join(&name);
         let plain = name.strip_suffix(".json")?;
         let plain = percent_encoding::percent_decode_str(plain).decode_utf8_lossy().into_owned();
-        // What the file itself says is spelled as people spell it, and not cut down to a digest.
+        // The login has the account in the user's spelling, also where the file name is a digest.
         let bytes = private_file::read_private(&path, MAX_CREDENTIAL_FILE_BYTES).ok();
         let login = bytes.and_then(|bytes| json::parse_object(&bytes).ok());
         let spelled =
@@ -83,7 +83,7 @@ pub fn account_name(login: &Map<String, Value>) -> Option<&str> {
     text("account").or_else(|| text("client_email"))
 }
 
-/// Where the login of an account is, or would be; `None` without a home.
+/// The file of an account, whether it exists or not; `None` without a home folder.
 pub fn path(account: &str, world: &World) -> Option<PathBuf> {
     accounts_folder(world).map(|folder| folder.join(file_name(account)))
 }
@@ -91,7 +91,7 @@ pub fn path(account: &str, world: &World) -> Option<PathBuf> {
 /// The content of a stored login.
 ///
 /// # Errors
-/// When it cannot be used, or is gone.
+/// When the file cannot be used or does not exist.
 pub fn read_stored(path: &Path, world: &World) -> Result<Zeroizing<Vec<u8>>> {
     let gone = || PrivateFileError::NotFound.to_error(path, &printable::path(path));
     read_file(path, world)?.ok_or_else(gone)
@@ -101,21 +101,24 @@ pub(super) fn accounts_folder(world: &World) -> Option<PathBuf> {
     world.folders.gauth.as_ref().map(|folder| folder.join("accounts"))
 }
 
-/// Removes what writers that died have left in a folder of logins.
+/// Removes temporary files of processes that were killed.
 pub(super) fn remove_stale_files(folder: &Path, world: &World) {
     private_file::remove_stale_files(folder, world.clock.unix_seconds(), &STALE_FILE_LIMITS);
 }
 
-/// The content of a file in this folder; `None` where there is none.
+/// The content of a file in the account store; `None` where it does not exist.
 pub(super) fn read_file(path: &Path, world: &World) -> Result<Option<Zeroizing<Vec<u8>>>> {
     match private_file::read_private(path, MAX_CREDENTIAL_FILE_BYTES) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(PrivateFileError::NotFound) => Ok(None),
         Err(PrivateFileError::Io(_)) if private_file::is_unreachable(path) => Ok(None),
         Err(PrivateFileError::Insecure(problem, _)) if is_owned_by_root(path) => {
-            world
-                .terminal
-                .note(|| format!("{} {problem}, read all the same", printable::path(path)));
+            world.terminal.note(|| {
+                format!(
+                    "{} {problem}, it is read because it belongs to root",
+                    printable::path(path)
+                )
+            });
             let read = private_file::read_user_file(path, MAX_CREDENTIAL_FILE_BYTES);
             read.map(Some).map_err(|fault| fault.to_error(path, &printable::path(path)))
         }
@@ -123,7 +126,7 @@ pub(super) fn read_file(path: &Path, world: &World) -> Result<Option<Zeroizing<V
     }
 }
 
-/// Containers mount stores that belong to root; nobody but root can have written those.
+/// Whether only root can have written the file, as in a store that is mounted into a container.
 #[cfg(unix)]
 fn is_owned_by_root(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -136,7 +139,7 @@ fn is_owned_by_root(_: &Path) -> bool {
     false
 }
 
-/// A name for what may not be named: hex digits of a digest.
+/// A digest in hexadecimal digits, for file names that must not reveal their parts.
 pub(crate) fn sha256_hex(parts: &[&str]) -> String {
     let mut digest = Sha256::new();
     for part in parts {

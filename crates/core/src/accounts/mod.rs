@@ -1,8 +1,9 @@
-//! Logins we may not lose: one private file each, in Google's own JSON, and which of them is the active one.
+//! The account store: one private file for each login, in the JSON format of Google's credential files, and the active
+//! account.
 //!
-//! No file here imports one that stands before it in this list: `adc` and `store` change what is stored,
-//! `refresh_token` is what a server changes of it, `origin` where it came from, `secrets` where its secrets are,
-//! `files` its file, `refresh_token_location` and `fields` what is in that.
+//! A file imports only files after it in this list: `adc` and `store` write logins, `refresh_token` updates what a server
+//! changes, `origin` is where a login is stored, `secrets` are the stores for its secrets, `files` its file,
+//! `refresh_token_location` and `fields` the content of the file.
 
 mod adc;
 pub mod export_format;

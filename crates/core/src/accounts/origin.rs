@@ -1,4 +1,4 @@
-//! Where a login came from, and its whole content wherever its secrets are.
+//! Where a login is stored, and its content including the secrets in another store.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -11,19 +11,19 @@ use crate::error::{Error, Result};
 use crate::text::json;
 use crate::text::printable;
 
-/// Where a login came from, and so where its next refresh token goes.
+/// Where a login is stored, which decides where its next refresh token is written.
 #[derive(Debug, Clone)]
 pub enum Origin {
-    /// A file of our own account store.
+    /// A file of the account store.
     Own(PathBuf),
-    /// A file of our own account store that leaves its secrets to another store.
+    /// A file of the account store whose secrets are in another store.
     OwnExternalSecret(Rc<ExternalSecret>),
-    /// A file, variable or database that is not ours to write.
+    /// A file, variable or database that gauth does not write. Changes are stored in an overlay file.
     ReadOnly,
 }
 
 impl Origin {
-    /// The file of our own store.
+    /// The file in the account store.
     pub fn file(&self) -> Option<&Path> {
         match self {
             Origin::Own(path) => Some(path),
@@ -33,10 +33,10 @@ impl Origin {
     }
 }
 
-/// The whole login of a file of ours, wherever its secrets are.
+/// The login in a file of the account store, including the secrets in another store.
 ///
 /// # Errors
-/// When it is no login, or the store does not give it.
+/// When the file is not a login, or the store does not return it.
 pub fn resolve_secrets(
     path: &Path,
     account: &str,

@@ -1,6 +1,6 @@
-//! What a server changes of a login: its refresh token, and the proof of reauthentication that goes along with it. The
-//! newest ones are read, and the next ones stored before an access token is printed. Where the original is not ours
-//! to write (gcloud's, an ADC file), they go to `accounts/shadow/`.
+//! The parts of a login that a server changes: the refresh token, and the reauthentication proof token (RAPT). gauth reads
+//! the newest ones, and stores the next ones before it prints an access token. For a login that it does not write, such
+//! as gcloud's or an ADC file, it stores them in an overlay file in `accounts/shadow/`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,54 +25,54 @@ use crate::world::clock::Deadline;
 use crate::world::private_file;
 use crate::world::private_file::{PendingFile, WriteDurability};
 
-/// Room reserved for a login before a rotating refresh token is spent, in bytes.
+/// The disk space that is reserved for a login before its refresh token is sent, in bytes.
 pub(super) const RESERVED_BYTES: usize = 64 * 1024;
 
-/// A login whose refresh token may change.
+/// A login with a refresh token that the server may rotate.
 #[derive(Debug)]
 pub struct RefreshTokenHandle<'a> {
-    /// Where it came from.
+    /// Where the login is stored.
     pub origin: &'a Origin,
-    /// The OAuth client it was made with.
+    /// The OAuth client that the refresh token was issued to.
     pub client_id: &'a str,
-    /// The refresh token as it was found there.
+    /// The refresh token in the login.
     pub refresh_token: &'a Secret,
-    /// The proof of reauthentication as it was found there.
+    /// The reauthentication proof token in the login.
     pub rapt: Option<&'a Secret>,
 }
 
-/// What the store says of a login now.
+/// The current state of a stored login.
 pub enum StoredState {
-    /// It is there.
+    /// The login is stored.
     Current(CurrentRefreshToken),
-    /// It has been forgotten since it was read.
+    /// The login has been removed since it was read.
     Gone,
-    /// Another login, made with another OAuth client, has taken its place since it was read.
+    /// Another login with another OAuth client has replaced it since it was read.
     Replaced,
 }
 
-/// The refresh token to send, and the place for the next one.
+/// The refresh token to send, and the reauthentication proof tokens.
 pub struct CurrentRefreshToken {
-    /// The newest refresh token of this login.
+    /// The newest refresh token of the login.
     pub refresh_token: Secret,
-    /// Whether it has been rotated before, and so will be again.
+    /// Whether the refresh token has been rotated before, so that the server is expected to rotate it again.
     pub rotates: bool,
-    /// The proofs of reauthentication that there are, in the order in which to send them.
+    /// The reauthentication proof tokens, in the order in which to send them.
     pub rapts: Vec<Secret>,
 }
 
-/// The file for what will change, before that is known.
+/// A temporary file for a change, which is created before the change is known.
 pub struct PendingUpdate {
     pending_file: PendingFile,
     path: PathBuf,
     is_own: bool,
     external_secret: Option<Rc<ExternalSecret>>,
     content: Map<String, Value>,
-    /// Of the file that `content` was read from.
+    /// The version of the file that `content` was read from.
     version: FileVersion,
 }
 
-/// What tells one state of a file from the next; nothing, where there is none.
+/// Identifies the state of a file; `None` where it does not exist.
 #[derive(PartialEq, Eq)]
 struct FileVersion(Option<(u64, u64, Option<SystemTime>)>);
 
@@ -88,11 +88,11 @@ impl FileVersion {
 }
 
 impl PendingUpdate {
-    /// Stores the refresh token that came for the one that was `sent`, durably. A login that has taken its place
-    /// meanwhile, or that was forgotten, is left as it is.
+    /// Stores the refresh token that replaces `sent`, durably. A login that has been replaced or removed meanwhile is not
+    /// changed.
     ///
     /// # Errors
-    /// When it cannot be stored: the next call will need a new login.
+    /// When it cannot be stored: the next call may need a new login.
     pub fn store_refresh_token(
         self,
         sent: &Secret,
@@ -106,10 +106,10 @@ impl PendingUpdate {
         })
     }
 
-    /// Stores the proof of reauthentication that was had for the refresh token that was `sent`, durably.
+    /// Stores the reauthentication proof token for the refresh token `sent`, durably.
     ///
     /// # Errors
-    /// When it cannot be stored: the person will be asked again.
+    /// When it cannot be stored: the next call asks the user again.
     pub fn store_rapt(self, sent: &Secret, rapt: &Secret, world: &World) -> io::Result<()> {
         self.commit(sent, world, |content| {
             content.insert(fields::RAPT_TOKEN.to_owned(), rapt.to_json());
@@ -122,8 +122,8 @@ impl PendingUpdate {
         world: &World,
         change: impl FnOnce(&mut Map<String, Value>),
     ) -> io::Result<()> {
-        // Locks cannot be had everywhere, and people move files: what is there now decides. Only a look, where nothing
-        // has changed: whoever is killed between the answer and the rename loses the login.
+        // Some file systems have no locks, and users move files, so the current file decides. It is read again only where it
+        // has changed: a process that is killed between the response and the rename loses the login.
         let mut content = self.content;
         let version = FileVersion::of(&self.path);
         if self.is_own && version.0.is_none() {
@@ -137,7 +137,7 @@ impl PendingUpdate {
             content = now.unwrap_or(content);
         }
         if self.is_own && content.is_empty() {
-            // Half a login would be in the way of the one that somebody may have a copy of.
+            // An incomplete login would replace one that the user may be able to restore.
             return Err(io::Error::other("its file is damaged"));
         }
         let is_another = |token: &str| !Secret::new(token).constant_time_eq(sent);
@@ -150,9 +150,9 @@ impl PendingUpdate {
         change(&mut content);
         if let Some(kept) = &self.external_secret {
             content = kept.put(&content).unwrap_or_else(|error| {
-                // What the server gave once is kept at any price.
+                // The server sends a refresh token once, so it is stored even without the other store.
                 world.terminal.warn(&format!(
-                    "{error}: the login is in {} from now on, secrets included; gauth login --store {} puts it back",
+                    "{error}: the login is now in {} including its secrets; gauth login --store {} moves it back",
                     printable::path(&self.path),
                     kept.store().name()
                 ));
@@ -164,8 +164,8 @@ impl PendingUpdate {
         bytes.push(b'\n');
         let published = self.pending_file.commit(&self.path, &bytes);
         published.or_else(|_| {
-            // The draft may be gone: to a clock that was set, or a machine that slept, it looked like one that a writer
-            // who died had left.
+            // Another process may have removed the temporary file as a stale one, after the clock was set or the machine
+            // was suspended.
             let folder = self.path.parent().unwrap_or(Path::new("."));
             let name = self.path.file_name().unwrap_or_default().to_string_lossy();
             private_file::write_atomic(
@@ -179,20 +179,20 @@ impl PendingUpdate {
     }
 }
 
-/// The whole of a stored login, where a file of ours leaves its secrets to another store.
+/// A stored login including its secrets, where they are in another store.
 fn with_external_secrets(
     file: Map<String, Value>,
     external_secret: Option<&Rc<ExternalSecret>>,
 ) -> Result<Map<String, Value>> {
     match external_secret {
-        // It may have come back from there.
+        // The file may have its secrets again, after the other store failed.
         Some(kept) if file.contains_key(fields::STORE) => kept.load(&file),
         _ => Ok(file),
     }
 }
 
 impl<'a> RefreshTokenHandle<'a> {
-    /// Of a login whose changes are kept beside it, as its JSON has it.
+    /// The handle of a login whose changes are stored in an overlay file.
     pub(super) fn beside(found: &'a LocatedRefreshToken<'a>) -> RefreshTokenHandle<'a> {
         RefreshTokenHandle {
             origin: &Origin::ReadOnly,
@@ -204,8 +204,7 @@ impl<'a> RefreshTokenHandle<'a> {
 }
 
 impl RefreshTokenHandle<'_> {
-    /// Takes the lock of this login, whatever scopes are asked for: a refresh token that rotates may be
-    /// spent once only.
+    /// Acquires the lock of this login, which all processes use that send its refresh token.
     ///
     /// # Errors
     /// `NoAnswer` when the deadline passes.
@@ -213,11 +212,11 @@ impl RefreshTokenHandle<'_> {
         cache::lock(world, &self.lock_name(), deadline)
     }
 
-    /// Waits for the turn to ask this login's person something: never two at once. The login's lock is not to be
-    /// held then, or nobody could store a new login while the person thinks.
+    /// Acquires the lock for a prompt about this login, so that only one process asks the user. The lock of the login must be
+    /// released before, so that another process can store a new login meanwhile.
     ///
     /// # Errors
-    /// `NoAnswer` when another process is at it for ten minutes.
+    /// `NoAnswer` when another process has the lock for ten minutes.
     pub fn lock_prompt(&self, world: &World) -> Result<Option<Lock>> {
         cache::lock_prompt(world, &self.lock_name())
     }
@@ -226,10 +225,10 @@ impl RefreshTokenHandle<'_> {
         format!("login-{}", &self.digest()[..2])
     }
 
-    /// Reads the store again: another process may have been given a newer refresh token, or a person.
+    /// Reads the stored login again, because another process may have stored a newer refresh token or login.
     ///
     /// # Errors
-    /// When a store of ours cannot be used.
+    /// When the account store or the store of the secrets cannot be used.
     pub fn stored_state(&self, world: &World) -> Result<StoredState> {
         let bytes = match self.path(world) {
             Some(path) => read_file(&path, world)?,
@@ -238,7 +237,7 @@ impl RefreshTokenHandle<'_> {
         if bytes.is_none() && self.is_own() {
             return Ok(StoredState::Gone);
         }
-        // A file that is damaged says nothing; one of ours was whole when it was read.
+        // A damaged overlay file is ignored; a file of the account store was valid when it was read.
         let stored = bytes.and_then(|bytes| json::parse_object(&bytes).ok()).unwrap_or_default();
         let mut stored = with_external_secrets(stored, self.external_secret())?;
         let is_marked = stored.get(fields::ROTATES) == Some(&Value::Bool(true));
@@ -250,7 +249,7 @@ impl RefreshTokenHandle<'_> {
         }
         let mut secret = |name| stored.secret(name).ok().flatten().filter(|text| !text.is_empty());
         let (stored_token, rapt) = (secret(fields::REFRESH_TOKEN), secret(fields::RAPT_TOKEN));
-        // A proof of somebody else's keeping, which may be the newest, goes first; ours was read again just now.
+        // The RAPT of a read-only login goes first, because it may be newer than that in the overlay file.
         let read_only_rapt = self.rapt.filter(|_| !self.is_own()).cloned();
         let mut rapts: Vec<Secret> = read_only_rapt.into_iter().chain(rapt).collect();
         rapts.dedup_by(|a, b| a.constant_time_eq(b));
@@ -269,10 +268,10 @@ impl RefreshTokenHandle<'_> {
         Ok(StoredState::Current(current))
     }
 
-    /// The newest refresh token, or the one that was read where the login is no longer there.
+    /// The newest refresh token, or the one that was read before where the login is no longer stored.
     ///
     /// # Errors
-    /// When a store of ours cannot be used.
+    /// When the account store or the store of the secrets cannot be used.
     pub fn newest_refresh_token(&self, world: &World) -> Result<Secret> {
         Ok(match self.stored_state(world)? {
             StoredState::Current(current) => current.refresh_token,
@@ -280,12 +279,12 @@ impl RefreshTokenHandle<'_> {
         })
     }
 
-    /// Remembers what came of sending a refresh token: that it is no longer good, or that it is.
+    /// Records whether the server accepted or rejected a refresh token.
     pub fn record_outcome(&self, sent: &Secret, error: Option<&Error>, world: &World) {
         rejections::record_outcome(&self.rejection_key(sent), error, world);
     }
 
-    /// In what words the server refused the newest refresh token of this login, as far as that is known here.
+    /// The error with which the server rejected the newest refresh token, where that is recorded.
     pub fn last_rejection(&self, world: &World) -> Option<String> {
         let newest = self.newest_refresh_token(world).ok()?;
         rejections::last_rejection(&self.rejection_key(&newest), world)
@@ -295,11 +294,10 @@ impl RefreshTokenHandle<'_> {
         rejections::rejection_key(self.client_id, refresh_token)
     }
 
-    /// Prepares the file for what will change, with room for it and all that stays in it, before the refresh token
-    /// is spent.
+    /// Creates a temporary file with reserved disk space for the next state of the login, before the refresh token is sent.
     ///
     /// # Errors
-    /// When there is no folder or no room, or the stored login cannot be read.
+    /// When there is no folder or no disk space, or the stored login cannot be read.
     pub fn pending_update(&self, world: &World) -> Result<PendingUpdate> {
         let failed = |error: io::Error| Error::unexpected(io_reason(&error));
         let path = self.path(world).ok_or_else(|| Error::unexpected("there is no home folder"))?;
@@ -326,7 +324,7 @@ impl RefreshTokenHandle<'_> {
         Ok(PendingUpdate { pending_file, path, is_own, external_secret, content, version })
     }
 
-    /// Removes what was kept beside a login that is not ours.
+    /// Removes the overlay file of a read-only login.
     pub(super) fn remove_overlay(&self, world: &World) {
         if let (Origin::ReadOnly, Some(path)) = (self.origin, self.path(world)) {
             private_file::remove(&path);
@@ -353,7 +351,7 @@ impl RefreshTokenHandle<'_> {
         }
     }
 
-    /// Names the login without telling anything: of a foreign one the original refresh token decides.
+    /// Identifies the login without revealing it: by its file, or for a read-only login by its original refresh token.
     fn digest(&self) -> String {
         match self.origin.file() {
             Some(path) => sha256_hex(&[&path.to_string_lossy()]),
@@ -362,10 +360,10 @@ impl RefreshTokenHandle<'_> {
     }
 }
 
-/// The same login with the newest refresh token there is of it: of one that is not ours to write, that may lie beside.
+/// The login with the newest refresh token and RAPT from its overlay file.
 ///
 /// # Errors
-/// When a store of ours cannot be used.
+/// When the overlay file cannot be used.
 pub fn with_newest_refresh_token(
     mut login: Map<String, Value>,
     world: &World,

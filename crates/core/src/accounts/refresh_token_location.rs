@@ -1,30 +1,29 @@
-//! Where in a credential's JSON its refresh token is: the one place that knows. Rotation, revocation, export, and the
-//! marks of logins that were refused ask here. A credential whose token is at the top needs no line; a kind that has
-//! it further in adds one to `CONTAINERS`.
+//! Finds the refresh token in the JSON of a credential, for rotation, revocation, export and recorded rejections. A
+//! credential type whose refresh token is not an outermost field has a line in `CONTAINERS`.
 
 use serde_json::{Map, Value};
 
 use crate::accounts::fields;
 use crate::text::secret::Secret;
 
-/// The objects within a credential that hold the credential or login it comes to its tokens by, each as the path of
-/// its fields. Such an object may have one of them itself.
+/// The paths of objects in a credential that are the source of its tokens, and may have a refresh token. Such an object
+/// may have one of these objects itself.
 const CONTAINERS: &[&[&str]] = &[
-    // `impersonated_service_account`: the credential that acts as the service account.
+    // `impersonated_service_account`: the source credential.
     &["source_credentials"],
-    // `external_account` as `gauth login --issuer` stores it: the login at the provider.
+    // `external_account` of `gauth login --issuer`: the login at the provider.
     &["credential_source", "openid"],
 ];
 
-/// The refresh token of a login, and the OAuth client it was given to.
+/// A refresh token, and the OAuth client that it was issued to.
 pub struct LocatedRefreshToken<'a> {
-    /// The client.
+    /// The client ID.
     pub client_id: &'a str,
-    /// The refresh token.
+    /// The refresh token that the login has, which may have been rotated since.
     pub refresh_token: Secret,
 }
 
-/// The refresh token that a login's JSON has, with its client; `None` where one of them is missing.
+/// The refresh token and the client in the JSON of a login; `None` where one of them is missing.
 pub fn find(login: &Map<String, Value>) -> Option<LocatedRefreshToken<'_>> {
     let object = object(login);
     let text = |name: &str| object.get(name).and_then(Value::as_str);
@@ -34,12 +33,19 @@ pub fn find(login: &Map<String, Value>) -> Option<LocatedRefreshToken<'_>> {
     })
 }
 
-/// Whether the refresh token is one of the login's own outermost fields.
+/// Whether the refresh token is an outermost field of the login.
 pub fn is_outermost(login: &Map<String, Value>) -> bool {
     login.contains_key(fields::REFRESH_TOKEN)
 }
 
-/// The object that has the refresh token, or would have it: the login itself, or one within.
+/// Marks a login as shared with a copy, in the object that has its refresh token.
+pub fn mark_shared(login: &mut Map<String, Value>) {
+    if find(login).is_some() {
+        object_mut(login).insert(fields::SHARED.to_owned(), Value::Bool(true));
+    }
+}
+
+/// The object in which the refresh token belongs: the login itself, or one of its objects.
 pub fn object(login: &Map<String, Value>) -> &Map<String, Value> {
     match CONTAINERS.iter().find_map(|path| descend(login, path)) {
         Some(inner) => object(inner),
@@ -47,7 +53,7 @@ pub fn object(login: &Map<String, Value>) -> &Map<String, Value> {
     }
 }
 
-/// The same, to change it.
+/// The same object as a mutable reference.
 pub fn object_mut(login: &mut Map<String, Value>) -> &mut Map<String, Value> {
     let mut object = login;
     while let Some(path) = CONTAINERS.iter().find(|path| descend(object, path).is_some()) {
@@ -89,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn other_sources_have_none() {
+    fn other_sources_have_no_refresh_token() {
         for login in [
             json!({"credential_source": {"file": "/run/token"}}),
             json!({"credential_source": "openid", "refresh_token": "r"}),

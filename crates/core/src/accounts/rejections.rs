@@ -1,12 +1,12 @@
-//! What is remembered of a login that its server refused, so that lists can say so without asking. The mark is for
-//! one refresh token: the next one is not suspected. It lies among the cached tokens and may be lost.
+//! Records that a server rejected a refresh token, so that `gauth accounts` can show it without a request. A record is of
+//! one refresh token and does not apply to the next one. The records are in the cache and may be lost.
 
 use crate::error::{Error, ErrorKind};
 use crate::text::secret::Secret;
 use crate::tokens::cache::{Cache, CacheKey, CacheKeyHasher};
 use crate::world::World;
 
-/// The name of the mark of a refresh token and its client, which tells nothing of them.
+/// The cache key of the record for a refresh token and its client. It does not reveal them.
 pub(super) fn rejection_key(client_id: &str, refresh_token: &Secret) -> CacheKey {
     let mut digest = CacheKeyHasher::new("refused login");
     digest.add_text(client_id);
@@ -14,7 +14,7 @@ pub(super) fn rejection_key(client_id: &str, refresh_token: &Secret) -> CacheKey
     digest.finish()
 }
 
-/// Remembers what came of sending a refresh token: that it is no longer good, or that it is.
+/// Records the rejection of a refresh token, or removes the record after the token was accepted.
 pub(super) fn record_outcome(key: &CacheKey, error: Option<&Error>, world: &World) {
     let cache = Cache::new(world);
     match error {
@@ -26,13 +26,12 @@ pub(super) fn record_outcome(key: &CacheKey, error: Option<&Error>, world: &Worl
     }
 }
 
-/// In what words the server refused the refresh token with this mark, as far as that is known here.
+/// The error with which the server rejected the refresh token, where that is recorded.
 pub(super) fn last_rejection(key: &CacheKey, world: &World) -> Option<String> {
     Cache::new(world).last_rejection(key)
 }
 
-/// In what words the server refused a login that is kept in another store, by the name of its mark: the store itself is
-/// not opened.
+/// The recorded rejection by the text of its key, for a login whose secrets are in another store that is not opened.
 pub fn last_rejection_by_key(key_name: &str, world: &World) -> Option<String> {
     last_rejection(&CacheKey::from_name(key_name)?, world)
 }

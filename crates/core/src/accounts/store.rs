@@ -1,4 +1,4 @@
-//! Storing a login, and forgetting it.
+//! Stores and removes logins.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,15 +23,14 @@ use crate::world::clock::Deadline;
 use crate::world::private_file;
 use crate::world::private_file::{PendingFile, WriteDurability};
 
-/// How long a process that refreshes this login may take: its request is one of 30 s.
+/// How long to wait for a process that refreshes the login, whose request takes up to 30 s.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(35);
 
-/// Stores a login under this name, durably, in place of the one that was there: its secrets in this store, the rest in
-/// the file of the account. `login` is Google's own JSON; it is completed with the account, where it does not name it,
-/// and the time.
+/// Stores a login under this name durably, in place of the previous one: its secrets in `store`, the rest in the file of
+/// the account. `login` is a credential file; the account, where it is missing, and the time are added.
 ///
 /// # Errors
-/// When it cannot be written, or the store does not take it: the old one is then still there.
+/// When it cannot be written, or the store does not accept it. The previous login is then kept.
 pub fn store_login(
     name: &str,
     login: &Map<String, Value>,
@@ -40,10 +39,10 @@ pub fn store_login(
     world: &World,
 ) -> Result<PathBuf> {
     let path = path(name, world).ok_or_else(active::no_home_error)?;
-    // Whoever is refreshing the old login right now writes its file, and may not do so after us. What a person has
-    // just made is not lost to one that takes too long: it looks before it writes.
+    // A process that refreshes the previous login must not write its file afterwards. Without the lock the new login is
+    // still safe, because that process checks the file before it writes.
     let _lock = lock_login(&path, world).unwrap_or_else(|error| {
-        world.terminal.note(|| format!("the login is stored without its lock, {error}"));
+        world.terminal.note(|| format!("the login is stored without a lock, {error}"));
         None
     });
     let previous_store = external_store(&path, world);
@@ -59,13 +58,13 @@ pub fn store_login(
     Ok(path)
 }
 
-/// The store that the file of a login leaves its secrets to.
+/// The store that has the secrets of a login, where they are not in its file.
 fn external_store(path: &Path, world: &World) -> Option<SecretStore> {
     let file = json::parse_object(&read_stored(path, world).ok()?).ok()?;
     external::named_store(&file).ok().flatten()
 }
 
-/// Removes what a store has of a login that is gone. One that does not let go of it is told.
+/// Removes the secrets of a removed login from a store, and warns where that fails.
 fn erase_secrets(name: &str, store: SecretStore, stores: &SecretStores, world: &World) {
     if let Err(error) = stores.erase(store, name) {
         let hint = error.hint_text().unwrap_or_default();
@@ -73,11 +72,10 @@ fn erase_secrets(name: &str, store: SecretStore, stores: &SecretStores, world: &
     }
 }
 
-/// Whether a login could be stored now, there being a folder and room for it: a person's consent is not to be asked for
-/// in vain.
+/// Checks that a login can be stored: that there is a folder and disk space, before the user is asked for consent.
 ///
 /// # Errors
-/// Why not.
+/// When the folder cannot be created or written to.
 pub fn check_storage(world: &World) -> Result<()> {
     let gauth = world.folders.gauth.as_deref().ok_or_else(active::no_home_error)?;
     let reserved = private_file::create_subfolder(Some(gauth), "accounts").and_then(|folder| {
@@ -87,8 +85,8 @@ pub fn check_storage(world: &World) -> Result<()> {
     });
     reserved.map_err(|error| {
         let shown = printable::path(gauth);
-        Error::unexpected(format!("{shown}: a login cannot be kept there, {}", io_reason(&error)))
-            .hint("make room, or set GAUTH_CONFIG_DIR to a folder of your own")
+        Error::unexpected(format!("{shown}: a login cannot be stored there, {}", io_reason(&error)))
+            .hint("free some disk space, or set GAUTH_CONFIG_DIR to a folder of your own")
     })
 }
 
@@ -96,7 +94,7 @@ fn write_file(path: &Path, login: &Map<String, Value>, world: &World) -> Result<
     let failed = |error: std::io::Error| {
         let shown = printable::path(path);
         Error::unexpected(format!("{shown} cannot be written, {}", io_reason(&error)))
-            .hint("make room, or set GAUTH_CONFIG_DIR to a folder of your own")
+            .hint("free some disk space, or set GAUTH_CONFIG_DIR to a folder of your own")
     };
     let gauth = world.folders.gauth.as_deref();
     let folder = private_file::create_subfolder(gauth, "accounts").map_err(failed)?;
@@ -109,12 +107,11 @@ fn write_file(path: &Path, login: &Map<String, Value>, world: &World) -> Result<
         .map_err(failed)
 }
 
-/// Forgets a login once `before` is done, which may end it at its server: nobody else refreshes it meanwhile. It is no
-/// longer active, nor any profile's, and then its file is removed, and its cached tokens.
+/// Removes a login after `revoke` succeeds, under the lock of the login: from the active account and the profiles, then
+/// its file, its cached tokens and its secrets.
 ///
 /// # Errors
-/// Those of `before`, or when what is chosen cannot be changed, or when the file cannot be removed; the login is then
-/// still there.
+/// Those of `revoke`, or when `state.json` cannot be changed or the file cannot be removed. The login is then kept.
 pub fn forget(
     name: &str,
     stores: &SecretStores,
@@ -142,20 +139,18 @@ pub fn forget(
     Ok(())
 }
 
-/// Marks a login as one that there is a copy of from now on, and returns it as it is to be copied: whatever a server
-/// changes of the one holds for the other.
+/// Marks a login as shared with a copy, and returns the content for the copy. Refresh tokens that the server rotates from
+/// now on are used by both.
 ///
 /// # Errors
-/// When it cannot be read or written.
+/// When the login cannot be read or written.
 pub fn mark_shared(name: &str, stores: &SecretStores, world: &World) -> Result<Map<String, Value>> {
     let path = path(name, world).ok_or_else(active::no_home_error)?;
     let _lock = lock_login(&path, world)?;
     let bytes = read_stored(&path, world)?;
     let found = resolve_secrets(&path, name, &bytes, stores)?;
     let mut login = with_newest_refresh_token(found.clone(), world)?;
-    if refresh_token_location::is_outermost(&login) {
-        login.insert(fields::SHARED.to_owned(), Value::Bool(true));
-    }
+    refresh_token_location::mark_shared(&mut login);
     if login != found {
         let file = match external_store(&path, world) {
             Some(store) => ExternalSecret::new(path.clone(), name, store, stores).put(&login)?,
@@ -166,7 +161,7 @@ pub fn mark_shared(name: &str, stores: &SecretStores, world: &World) -> Result<M
     Ok(login)
 }
 
-/// Removes what lies beside a login that was not ours to write: the refresh tokens that its server changed.
+/// Removes the overlay file of a login, which has the refresh tokens that its server has rotated.
 pub fn remove_overlays(login: &Map<String, Value>, world: &World) {
     if let Some(found) = refresh_token_location::find(login) {
         RefreshTokenHandle::beside(&found).remove_overlay(world);

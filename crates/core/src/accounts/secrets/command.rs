@@ -1,5 +1,5 @@
-//! A program that keeps secrets: one call gets a login, one puts it, one erases it. The login goes through a pipe, never
-//! through the words of the program, which others can read.
+//! A program that stores secrets: one command gets a login, one puts it, one erases it. The login goes through a pipe and
+//! never through arguments, which other users can read.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -16,22 +16,22 @@ use crate::world::env;
 use crate::world::exec;
 use crate::world::exec::{CommandFailure, PipedCommand};
 
-/// Stands for the account in the words of a program.
+/// Stands for the account in the arguments of a command.
 const ACCOUNT_PLACEHOLDER: &str = "{account}";
 
-/// `store_command` of `config.toml`: the words of each call.
+/// `store_command` of `config.toml`: the arguments of each command.
 #[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct StoreCommands {
-    /// Prints the login.
+    /// Prints the login of an account.
     get: Vec<String>,
-    /// Reads the login on standard input, and keeps it.
+    /// Reads the login from standard input and stores it.
     put: Vec<String>,
-    /// Forgets it.
+    /// Removes the login of an account.
     erase: Option<Vec<String>>,
 }
 
-/// How programs are run.
+/// The options for running a command.
 pub(super) struct StoreCommandOptions<'a> {
     pub(super) clock: &'a dyn Clock,
     pub(super) timeout: Duration,
@@ -39,10 +39,11 @@ pub(super) struct StoreCommandOptions<'a> {
 }
 
 impl StoreCommands {
-    /// Checks that each call names a program, and the account: without it all accounts would have one entry.
+    /// Checks that each command has a program and the placeholder for the account, without which all accounts would share
+    /// one entry.
     ///
     /// # Errors
-    /// What is wrong, as the end of a sentence about the file.
+    /// The end of a sentence that begins with the file.
     pub fn check(&self) -> std::result::Result<(), String> {
         let calls =
             [("get", Some(&self.get)), ("put", Some(&self.put)), ("erase", self.erase.as_ref())];
@@ -53,7 +54,7 @@ impl StoreCommands {
             }
             if !args.iter().skip(1).any(|word| word.contains(ACCOUNT_PLACEHOLDER)) {
                 return Err(format!(
-                    "store_command.{name} does not say {ACCOUNT_PLACEHOLDER} anywhere"
+                    "store_command.{name} has no argument with {ACCOUNT_PLACEHOLDER}"
                 ));
             }
             if args.iter().any(|word| word.contains('\0')) {
@@ -75,7 +76,7 @@ impl StoreCommands {
         match json::parse_object(stdout.trim_ascii()) {
             Ok(_) => Ok(stdout),
             Err(what) => {
-                let what = format!("prints what is no login: it {what}");
+                let what = format!("does not print a login: its output {what}");
                 Err(command_error(&self.get, "get", account, &what, options))
             }
         }
@@ -114,7 +115,7 @@ fn run_command(
     let name = entry(account);
     let expanded_args: Vec<OsString> =
         args.iter().map(|word| OsString::from(word.replace(ACCOUNT_PLACEHOLDER, &name))).collect();
-    // A credential of ours is none of its business.
+    // The program does not need gauth's own credential.
     let changes = [(env::GAUTH_CREDENTIALS.name, None)];
     let talk = PipedCommand {
         argv: &expanded_args,
@@ -133,7 +134,7 @@ fn run_command(
                 format!("did not answer within {} s", options.timeout.as_secs())
             }
             CommandFailure::OutputTooLarge => "prints more than 1 MiB".to_owned(),
-            CommandFailure::Io(error) => format!("was lost, {}", crate::error::io_reason(&error)),
+            CommandFailure::Io(error) => format!("failed, {}", crate::error::io_reason(&error)),
         };
         let what = match stderr.trim().lines().next() {
             Some(line) if !line.is_empty() => {
@@ -160,9 +161,9 @@ fn command_error(
     let message = format!("{program} (store_command.{operation}, for {shown}) {what}");
     let command_line = printable::text(&expanded_args.join(" "));
     Error::new(ErrorKind::NoAnswer, message).hint(match (operation, options.is_interactive) {
-        ("put", _) => "check put of store_command in config.toml, or --store file".to_owned(),
-        (_, true) => format!("{command_line} by itself, to see what it says"),
-        (_, false) => format!("{command_line} at a terminal, where it can ask for what opens it"),
+        ("put", _) => "check store_command.put in config.toml, or use --store file".to_owned(),
+        (_, true) => format!("{command_line}, to see its output"),
+        (_, false) => format!("{command_line} at a terminal, where it can ask for a password"),
     })
 }
 
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn every_call_names_a_program_and_the_account() {
+    fn every_command_needs_a_program_and_the_account() {
         let good = ["pass", "show", "gauth/{account}"];
         assert_eq!(programs(&good, &good, None).check(), Ok(()));
         for (bad, what) in [
@@ -184,11 +185,11 @@ mod tests {
             (programs(&good, &["", "{account}"], None), "store_command.put names no program"),
             (
                 programs(&good, &["pass", "insert"], None),
-                "store_command.put does not say {account} anywhere",
+                "store_command.put has no argument with {account}",
             ),
             (
                 programs(&good, &good, Some(&["{account}"])),
-                "store_command.erase does not say {account} anywhere",
+                "store_command.erase has no argument with {account}",
             ),
         ] {
             assert_eq!(bad.check(), Err(what.to_owned()));

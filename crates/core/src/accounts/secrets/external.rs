@@ -1,5 +1,5 @@
-//! A login whose secrets are in another store than its file. The file says which, has everything that anybody may see,
-//! and a digest of what the store has: as long as that is the same, the store need not be asked again.
+//! A login whose secrets are in another store. Its file names the store, and has all fields that are not secret and a
+//! digest of the login in the store: while that is the same, the store need not be read again.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -15,22 +15,22 @@ use crate::error::{Error, Result};
 use crate::text::{json, printable};
 use crate::tokens::cache::CacheKey;
 
-/// The way to the secrets of one login.
+/// The access to the secrets of one login in another store.
 #[derive(Debug)]
 pub struct ExternalSecret {
-    /// Its file.
+    /// The file of the login.
     pub path: PathBuf,
     account: String,
     store: SecretStore,
     stores: SecretStores,
-    /// What the store had, and its digest.
+    /// The login in the store as it was last read or written, and its digest.
     cached: RefCell<Option<(String, Zeroizing<Vec<u8>>)>>,
 }
 
-/// The store that a file names; `None` where its secrets are in itself.
+/// The store that a file names; `None` where the file has the secrets itself.
 ///
 /// # Errors
-/// What is wrong, as the end of a sentence about the file.
+/// The end of a sentence that begins with the file.
 pub fn named_store(file: &Map<String, Value>) -> std::result::Result<Option<SecretStore>, String> {
     match file.get(fields::STORE) {
         None | Some(Value::Null) => Ok(None),
@@ -47,7 +47,7 @@ pub fn named_store(file: &Map<String, Value>) -> std::result::Result<Option<Secr
     }
 }
 
-/// The file of a login that is whole in a store.
+/// The content of the file of a login whose secrets are in `store`.
 pub fn without_secrets(login: &Map<String, Value>, store: SecretStore) -> Map<String, Value> {
     let mut file = public_fields(login);
     file.insert(fields::STORE.to_owned(), Value::from(store.name()));
@@ -61,7 +61,7 @@ pub fn without_secrets(login: &Map<String, Value>, store: SecretStore) -> Map<St
     file
 }
 
-/// The mark of the login that its server may refuse.
+/// The cache key under which the rejection of the login is recorded.
 fn rejection_key_of(login: &Map<String, Value>) -> Option<CacheKey> {
     let found = refresh_token_location::find(login)?;
     Some(rejection_key(found.client_id, &found.refresh_token))
@@ -81,10 +81,10 @@ fn public_fields(login: &Map<String, Value>) -> Map<String, Value> {
     login.iter().filter_map(public_value).collect()
 }
 
-/// A login as a store gets it: one line.
+/// A login as a store has it: JSON in one line.
 pub fn to_json_line(login: &Map<String, Value>) -> Zeroizing<Vec<u8>> {
     let mut text = Zeroizing::new(Vec::with_capacity(8 * 1024));
-    // Values that were read as JSON can be written as JSON.
+    // Writing values that were read as JSON cannot fail.
     drop(serde_json::to_writer(&mut *text, login));
     text
 }
@@ -94,7 +94,7 @@ fn secret_digest(text: &[u8]) -> String {
 }
 
 impl ExternalSecret {
-    /// Of the login in this file, whose secrets are in this store.
+    /// The access for the login in this file, whose secrets are in this store.
     pub fn new(
         path: PathBuf,
         account: &str,
@@ -105,10 +105,10 @@ impl ExternalSecret {
         ExternalSecret { path, account, store, stores, cached: RefCell::default() }
     }
 
-    /// The whole login, where its file reads like this now.
+    /// The login including its secrets. `file` is the current content of its file.
     ///
     /// # Errors
-    /// When the store does not give it.
+    /// When the store does not return the login.
     pub fn load(&self, file: &Map<String, Value>) -> Result<Map<String, Value>> {
         let expected_digest =
             file.get(fields::SECRETS_DIGEST).and_then(Value::as_str).unwrap_or_default();
@@ -127,10 +127,10 @@ impl ExternalSecret {
         })
     }
 
-    /// Puts a changed login into the store, and returns what its file is to be then.
+    /// Writes a changed login to the store, and returns the new content of its file.
     ///
     /// # Errors
-    /// When the store does not take it: what it has may be the old login or the new one.
+    /// When the store does not accept it. The store may then have the previous login or the new one.
     pub fn put(&self, login: &Map<String, Value>) -> Result<Map<String, Value>> {
         let text = to_json_line(login);
         self.stores.put(self.store, &self.account, &text)?;
@@ -139,7 +139,7 @@ impl ExternalSecret {
         Ok(file)
     }
 
-    /// Where it is.
+    /// The store that has the secrets.
     pub fn store(&self) -> SecretStore {
         self.store
     }
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_secrets_has_all_the_rest() {
+    fn a_file_without_secrets_has_all_other_fields() {
         let login = map(json!({
             "type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r",
             "scopes": ["openid"], "later": 5, "flag": true,
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_store_is_read_from_the_file() {
+    fn the_file_names_the_store() {
         let of = |value| named_store(&map(json!({"gauth_store": value})));
         assert_eq!(of(json!("keyring")), Ok(Some(SecretStore::Keyring)));
         assert_eq!(of(json!("file")), Ok(None));

@@ -1,5 +1,5 @@
-//! The keyring of the desktop, by D-Bus (Secret Service). It may be locked, and then asks a person in a window of its
-//! own: nobody is waited for longer than a while, and where nobody is there it is not even asked.
+//! The keyring of the desktop, by the Secret Service API of D-Bus. A locked keyring asks the user for a password in a
+//! window: gauth waits for a limited time, and does not wait at all where it cannot ask a user.
 
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
@@ -14,13 +14,13 @@ use crate::accounts::secrets::entry;
 use crate::error::{Error, ErrorKind, Result};
 use crate::text::printable;
 
-/// What our entries belong to.
+/// The service name of gauth's entries.
 const SERVICE_NAME: &str = "gauth";
 
-/// The text of an account, if there is one.
+/// The entry of an account, if there is one.
 ///
 /// # Errors
-/// `NoAnswer`, when the keyring is not there, locked, or does not answer in time.
+/// `NoAnswer`, when the keyring is not available, locked, or does not answer in time.
 pub(super) fn get(
     account: &str,
     timeout: Duration,
@@ -33,7 +33,7 @@ pub(super) fn get(
     })
 }
 
-/// Keeps the text of an account.
+/// Writes the entry of an account.
 ///
 /// # Errors
 /// As [`get`].
@@ -47,7 +47,7 @@ pub(super) fn put(
     run_with_timeout(account, timeout, is_interactive, move |entry| entry.set_secret(&text))
 }
 
-/// Removes the text of an account.
+/// Removes the entry of an account.
 ///
 /// # Errors
 /// As [`get`].
@@ -58,15 +58,15 @@ pub(super) fn erase(account: &str, timeout: Duration, is_interactive: bool) -> R
     })
 }
 
-/// There is one to ask.
+/// Checks that gauth is built with support for a keyring.
 ///
 /// # Errors
-/// Never.
+/// None in this build.
 pub(super) fn check() -> Result<()> {
     Ok(())
 }
 
-/// Does this with an account's entry in a thread of its own, which is left behind when it takes too long.
+/// Runs an operation on the entry of an account in a thread, which is abandoned when it takes too long.
 fn run_with_timeout<T: Send + 'static>(
     account: &str,
     timeout: Duration,
@@ -76,7 +76,7 @@ fn run_with_timeout<T: Send + 'static>(
     let (sender, receiver) = channel();
     let name = entry(account);
     std::thread::spawn(move || {
-        // Nobody listens any more once the time is over.
+        // The receiver is closed after the timeout.
         drop(sender.send(with_entry(&name, is_interactive, operation)));
     });
     let shown = printable::text(account);
@@ -85,11 +85,11 @@ fn run_with_timeout<T: Send + 'static>(
         Err(Error::new(ErrorKind::NoAnswer, message).hint(hint))
     };
     const UNLOCK_HINT: &str =
-        "unlock the keyring, then the same again; or gauth login --store file";
+        "unlock the keyring, then run the command again; or gauth login --store file";
     match receiver.recv_timeout(timeout) {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(KeyringError::Locked)) => {
-            failed("is locked, and nobody is there to unlock it".to_owned(), UNLOCK_HINT)
+            failed("is locked, and gauth cannot ask for its password here".to_owned(), UNLOCK_HINT)
         }
         Ok(Err(KeyringError::Message(what))) => failed(
             format!("cannot be used: \"{}\"", printable::redacted(&what)),
@@ -99,7 +99,7 @@ fn run_with_timeout<T: Send + 'static>(
             format!("is locked or does not answer, after {} s", timeout.as_secs()),
             UNLOCK_HINT,
         ),
-        Err(RecvTimeoutError::Disconnected) => failed("was lost".to_owned(), UNLOCK_HINT),
+        Err(RecvTimeoutError::Disconnected) => failed("failed".to_owned(), UNLOCK_HINT),
     }
 }
 

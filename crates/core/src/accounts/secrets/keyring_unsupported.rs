@@ -1,4 +1,4 @@
-//! What stands in for the keyring in a gauth built without it.
+//! Replaces the keyring in a gauth that is built without it: every function fails.
 
 use std::time::Duration;
 
@@ -6,34 +6,18 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 
-/// Never gives anything.
-///
-/// # Errors
-/// Exit 7, always.
 pub(super) fn get(_: &str, _: Duration, _: bool) -> Result<Option<Zeroizing<Vec<u8>>>> {
     Err(unsupported_error())
 }
 
-/// Never keeps anything.
-///
-/// # Errors
-/// Exit 7, always.
 pub(super) fn put(_: &str, _: &[u8], _: Duration, _: bool) -> Result<()> {
     Err(unsupported_error())
 }
 
-/// Never had anything.
-///
-/// # Errors
-/// Exit 7, always.
 pub(super) fn erase(_: &str, _: Duration, _: bool) -> Result<()> {
     Err(unsupported_error())
 }
 
-/// Says so before anybody signs in.
-///
-/// # Errors
-/// Exit 7, always.
 pub(super) fn check() -> Result<()> {
     Err(unsupported_error())
 }

@@ -1,5 +1,5 @@
-//! Where the secrets of gauth's own logins are: in their private files, in the keyring of the desktop, or with a program
-//! that keeps secrets (pass, 1Password, Vault). Whatever it is, an account has one text there: its login, whole.
+//! The stores for the secrets of gauth's logins: the private files of the logins, the keyring of the desktop, or a program
+//! such as pass, 1Password or Vault. A store other than the file has one entry for each account, the login in JSON.
 
 mod command;
 pub mod external;
@@ -22,28 +22,27 @@ use crate::world::clock::Clock;
 pub use crate::accounts::secrets::command::StoreCommands;
 pub use crate::accounts::secrets::external::ExternalSecret;
 
-/// How long a store may take where nobody is there to open it.
+/// The timeout of a store where it cannot ask a user for a password.
 const NON_INTERACTIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long it may take where a person may be asked for what opens it.
+/// The timeout of a store where it may ask the user for a password.
 const INTERACTIVE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A place for secrets.
+/// A store for secrets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SecretStore {
-    /// The private file of the account.
+    /// The private file of the login.
     #[default]
     File,
     /// The keyring of the desktop.
     Keyring,
-    /// A program, as `store_command` in `config.toml` names it.
+    /// The program of `store_command` in `config.toml`.
     Command,
 }
 
 impl SecretStore {
-    /// All of them.
     const ALL: [SecretStore; 3] = [SecretStore::File, SecretStore::Keyring, SecretStore::Command];
 
-    /// As flag, setting and stored login name it.
+    /// The name in flags, settings and stored logins.
     pub fn name(self) -> &'static str {
         match self {
             SecretStore::File => "file",
@@ -52,10 +51,10 @@ impl SecretStore {
         }
     }
 
-    /// The store of this name. `origin` is the flag or file that says it.
+    /// The store with this name. `origin` is the flag or the file that has the name, for errors.
     ///
     /// # Errors
-    /// Usage, when there is none.
+    /// Usage, when no store has this name.
     pub fn parse(name: &str, origin: &str) -> Result<SecretStore> {
         SecretStore::ALL.into_iter().find(|store| store.name() == name).ok_or_else(|| {
             let name = printable::text(name);
@@ -65,7 +64,7 @@ impl SecretStore {
     }
 }
 
-/// The way to the stores of this run: it is gone only when a token has to be minted.
+/// The access to the stores with the configuration of this run. A store is opened only when its secrets are needed.
 #[derive(Clone)]
 pub struct SecretStores(Rc<SecretStoresInner>);
 
@@ -73,18 +72,18 @@ struct SecretStoresInner {
     commands: Option<StoreCommands>,
     clock: Arc<dyn Clock>,
     is_interactive: bool,
-    /// The settings file, for errors.
+    /// The location of `config.toml`, for errors.
     config_location: String,
 }
 
 impl fmt::Debug for SecretStores {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Vaults").finish_non_exhaustive()
+        f.debug_struct("SecretStores").finish_non_exhaustive()
     }
 }
 
 impl SecretStores {
-    /// With the programs that the settings file at `place` names, if it does.
+    /// The access with the `store_command` of the settings file at `config_location`, if it has one.
     pub fn new(
         commands: Option<StoreCommands>,
         config_location: &str,
@@ -98,10 +97,10 @@ impl SecretStores {
         }))
     }
 
-    /// The text of an account.
+    /// The entry of an account.
     ///
     /// # Errors
-    /// `LoginRequired` where there is none, `NoAnswer` where the store cannot be opened, naming store and account.
+    /// `LoginRequired` where there is no entry, `NoAnswer` where the store cannot be opened, naming store and account.
     pub fn get(&self, store: SecretStore, account: &str) -> Result<Zeroizing<Vec<u8>>> {
         match store {
             SecretStore::File => Err(no_entry_error(store, account)),
@@ -111,10 +110,10 @@ impl SecretStores {
         }
     }
 
-    /// Keeps the text of an account, in place of the one before, and sees that it is there.
+    /// Writes the entry of an account, and reads it back to check that the store works.
     ///
     /// # Errors
-    /// As [`Vaults::get`], or that it did not keep it.
+    /// As [`SecretStores::get`], or when the store returns another text.
     pub fn put(&self, store: SecretStore, account: &str, text: &[u8]) -> Result<()> {
         match store {
             SecretStore::File => return Ok(()),
@@ -129,17 +128,17 @@ impl SecretStores {
             false => {
                 let (store, shown) = (store.name(), printable::text(account));
                 Err(Error::no_answer(format!(
-                    "the {store} store took the login of {shown} and does not give it back"
+                    "the {store} store accepted the login of {shown} and does not return it"
                 ))
-                .hint("check put and get of store_command in config.toml, or --store file"))
+                .hint("check put and get of store_command in config.toml, or use --store file"))
             }
         }
     }
 
-    /// Removes the text of an account.
+    /// Removes the entry of an account, if there is one.
     ///
     /// # Errors
-    /// As [`Vaults::get`]; one that is not there is removed.
+    /// As [`SecretStores::get`].
     pub fn erase(&self, store: SecretStore, account: &str) -> Result<()> {
         match store {
             SecretStore::File => Ok(()),
@@ -148,10 +147,10 @@ impl SecretStores {
         }
     }
 
-    /// Whether this store can be used at all, before anybody signs in for it.
+    /// Checks that the store is configured and supported, before the user signs in.
     ///
     /// # Errors
-    /// Why not.
+    /// When it is not.
     pub fn check(&self, store: SecretStore) -> Result<()> {
         match store {
             SecretStore::File => Ok(()),
@@ -163,7 +162,7 @@ impl SecretStores {
     fn commands(&self) -> Result<&StoreCommands> {
         self.0.commands.as_ref().ok_or_else(|| {
             Error::malformed(&self.0.config_location, "names no store_command for the command store").hint(
-                "gauth help files shows one; or gauth login --store file keeps the login in a private file",
+                "gauth help files shows an example; or gauth login --store file stores the login in a private file",
             )
         })
     }
@@ -181,7 +180,7 @@ impl SecretStores {
     }
 }
 
-/// What an account is called in a store: as its file is, so that no name leads out of its place or looks like a flag.
+/// The name of an account's entry, which is that of its file: it has no path separators and does not look like a flag.
 fn entry(account: &str) -> String {
     let name = file_name(account);
     let name = name.strip_suffix(".json").unwrap_or(&name);
@@ -191,7 +190,7 @@ fn entry(account: &str) -> String {
     }
 }
 
-/// A store has no login of this account.
+/// The error where a store has no entry of an account.
 fn no_entry_error(store: SecretStore, account: &str) -> Error {
     let (store, shown) = (store.name(), printable::text(account));
     let message = format!("the {store} store has no login of {shown}");
@@ -204,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_are_names_and_neither_paths_nor_flags() {
+    fn entry_names_are_neither_paths_nor_flags() {
         assert_eq!(entry("Ada@Example.com"), "ada@example.com");
         assert_eq!(entry("../x"), "%2E.%2Fx");
         assert_eq!(entry("-rf"), "%2Drf");
