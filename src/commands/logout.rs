@@ -1,4 +1,4 @@
-//! `gauth logout`: ends a login at the server that gave it, and forgets it then.
+//! `gauth logout`: revokes a login at the server that issued it, then removes it here.
 
 use std::ffi::OsString;
 
@@ -61,11 +61,11 @@ pub(super) struct LogoutFlags {
     general: GeneralFlags,
 }
 
-/// A login that is forgotten here.
+/// A login that was removed.
 #[derive(Serialize)]
 struct LogoutResult {
     account: String,
-    /// Whether it ended at its server too.
+    /// Whether it was revoked at the server too.
     revoked: bool,
 }
 
@@ -97,7 +97,7 @@ impl LogoutFlags {
     }
 }
 
-/// The login that is meant.
+/// The stored login of the account, or of the active one.
 fn find_login(account: Option<String>, discovery: &Discovery<'_>) -> Result<StoredLogin> {
     let name = match account {
         Some(name) => name,
@@ -129,10 +129,10 @@ fn find_login(account: Option<String>, discovery: &Discovery<'_>) -> Result<Stor
     }
 }
 
-/// Ends a login and forgets it.
+/// Revokes and removes a login.
 ///
 /// # Errors
-/// When the server does not take it back, or it cannot be forgotten: it is then kept.
+/// When the server does not revoke it, or it cannot be removed. The login is then kept.
 fn logout(
     login: StoredLogin,
     discovery: &Discovery<'_>,
@@ -149,37 +149,37 @@ fn logout(
             Some(credential) => credential.revoke(&discovery.config.broker(world)),
             None => login.json_with_secrets(discovery).map(|_| Revocation::Unsupported),
         };
-        let only_here = format!("gauth logout {shown} --keep-remote forgets it here");
+        let only_here = format!("gauth logout {shown} --keep-remote removes it here only");
         match revocation.map_err(|error| kept_error(&error, &shown, &only_here))? {
             Revocation::Revoked | Revocation::AlreadyRevoked => revoked = true,
             Revocation::Unsupported => world.terminal.warn(&format!(
-                "{shown} is {}, which no server takes back: it is only forgotten here",
+                "{shown} is {}, which cannot be revoked: it is removed here only",
                 credential_type_name(login.kind().unwrap_or("a login"))
             )),
         }
         Ok(())
     })?;
-    // What a copy elsewhere needs stays, as long as that is good for anything.
+    // A copy of a login that is not revoked still needs the overlay file.
     if let (true, Ok(json)) = (revoked, &login.json) {
         accounts::remove_overlays(json, world);
     }
     Ok(LogoutResult { account: login.account, revoked })
 }
 
-/// A login that is kept, because it may still be good elsewhere.
+/// The error for a login that is kept, because it was not revoked.
 fn kept_error(error: &Error, shown: &str, only_here: &str) -> Error {
     let hint = match error.kind() {
-        ErrorKind::NoAnswer => format!("the same again later; {only_here}"),
+        ErrorKind::NoAnswer => format!("try again later; {only_here}"),
         _ => only_here.to_owned(),
     };
     Error::new(error.kind(), format!("the login of {shown} is kept, {}", error.message()))
         .hint(hint)
 }
 
-/// Ends what can be ended.
+/// Revokes and removes all logins.
 ///
 /// # Errors
-/// The first of those that could not.
+/// The first error. The other logins are still processed.
 fn logout_all(discovery: &Discovery<'_>, keep_remote: bool) -> Result<Vec<LogoutResult>> {
     let mut ended = Vec::new();
     let mut failed = None;
@@ -193,7 +193,7 @@ fn logout_all(discovery: &Discovery<'_>, keep_remote: bool) -> Result<Vec<Logout
     match failed {
         None => Ok(ended),
         Some(error) if ended.is_empty() => Err(error),
-        // Standard output has results of what succeeded as a whole only.
+        // Standard output has results only when the whole command succeeds.
         Some(error) => {
             let done: Vec<String> =
                 ended.iter().map(|done| printable::text(&done.account)).collect();

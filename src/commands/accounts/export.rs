@@ -1,4 +1,4 @@
-//! `gauth accounts show --export`: a login in a file of its own, as Google's libraries read it.
+//! `gauth accounts show --export`: writes a login to a credential file that Google's libraries read.
 
 use std::path::Path;
 
@@ -13,14 +13,14 @@ use gauth_core::text::printable;
 use gauth_core::world::private_file;
 use gauth_core::world::private_file::WriteDurability;
 
-/// Where to, and how.
+/// The file to write, and how.
 pub(super) struct ExportTarget<'a> {
     pub(super) path: &'a Path,
     pub(super) omitted_fields: &'a [String],
     pub(super) replace: bool,
 }
 
-/// Writes it, and says so.
+/// Writes the file, and returns the text to print.
 ///
 /// # Errors
 /// When the login cannot be read, or the file may not or cannot be written.
@@ -64,7 +64,7 @@ pub(super) fn write(
     })
 }
 
-/// The folder and the name of the file.
+/// Splits the path of the file into its folder and its name.
 fn resolve_path(target: &ExportTarget<'_>) -> Result<(std::path::PathBuf, String)> {
     let shown = printable::path(target.path);
     if target.path.as_os_str() == "-" {

@@ -1,4 +1,4 @@
-//! The list of logins, for people and for programs.
+//! `gauth accounts list`: the stored logins as a table or as JSON.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -14,13 +14,13 @@ use gauth_core::text::printable;
 use gauth_core::world::World;
 use gauth_core::world::terminal::TextStyle;
 
-/// The widest that scopes get beside other columns.
+/// The maximum width of the scopes column. Wider scopes are not shown.
 const MAX_SCOPES_COLUMNS: usize = 48;
 
-/// The longest state that columns are made for; others are reasons.
+/// The longest state that counts for the width of the table. Longer ones are reasons.
 const MAX_STATE_COLUMNS: usize = 18;
 
-/// A line of the list.
+/// A login with its state.
 pub(super) struct AccountRow {
     login: StoredLogin,
     active: bool,
@@ -29,7 +29,7 @@ pub(super) struct AccountRow {
 }
 
 impl AccountRow {
-    /// What is known of a login.
+    /// Determines the state of a login: by a request to its server with `check`, or else without one.
     pub(super) fn of(
         login: StoredLogin,
         discovery: &Discovery<'_>,
@@ -44,7 +44,7 @@ impl AccountRow {
             login.store == logins::LoginStore::Gauth && account.eq_ignore_ascii_case(&login.account)
         });
         let condition = match check {
-            // Each has the whole time: one server that is down tells nothing of the others.
+            // Each login has a broker with the whole timeout, because a server that is down must not affect other logins.
             true => login.check_with_server(&discovery.config.broker(world)),
             false => login.local_state(world),
         };
@@ -72,7 +72,7 @@ impl AccountRow {
         self.login.kind().map_or_else(|| "not known".to_owned(), short_kind)
     }
 
-    /// Its state in one line.
+    /// The state in one line.
     pub(super) fn state(&self) -> String {
         match &self.condition {
             LoginState::Usable => "ok".to_owned(),
@@ -95,7 +95,7 @@ impl AccountRow {
     }
 }
 
-/// The scopes that a login names.
+/// The scopes in the JSON of a login.
 fn scopes(login: &Map<String, Value>) -> Vec<String> {
     let text = |scope: &Value| scope.as_str().map(str::to_owned);
     match login.get("scopes") {
@@ -105,7 +105,7 @@ fn scopes(login: &Map<String, Value>) -> Vec<String> {
     }
 }
 
-/// Scopes in one line, without what all of Google's begin with.
+/// Scopes in one line, without the prefix of Google's scopes.
 pub(super) fn short_scopes(scopes: &[String]) -> String {
     let short = |scope: &String| {
         let scope = scope.strip_prefix("https://www.googleapis.com/auth/").unwrap_or(scope);
@@ -114,7 +114,7 @@ pub(super) fn short_scopes(scopes: &[String]) -> String {
     scopes.iter().map(short).collect::<Vec<_>>().join(", ")
 }
 
-/// A kind in a word or two.
+/// A short name for a credential type.
 fn short_kind(kind: &str) -> String {
     match kind {
         "authorized_user" => "user",
@@ -130,7 +130,7 @@ fn short_kind(kind: &str) -> String {
     .to_owned()
 }
 
-/// All of them.
+/// The report about all logins.
 pub(super) fn report(
     discovery: &Discovery<'_>,
     check: bool,
@@ -172,7 +172,7 @@ fn render_table(rows: &[AccountRow], world: &World) -> String {
     {
         columns.push(scopes);
     }
-    // Long names stand alone, above the rest of their line; long states below it.
+    // Long names have a line of their own above the other columns, and long states below.
     let short_state = states.iter().map(|state| state.chars().count());
     let short_state = short_state.filter(|length| *length <= MAX_STATE_COLUMNS).max().unwrap_or(0);
     let other_columns_width = total_width(&columns[1..]) + 2;
@@ -223,7 +223,7 @@ fn column_width(column: &[String]) -> usize {
     column.iter().map(|cell| cell.chars().count()).max().unwrap_or(0)
 }
 
-/// A login for programs.
+/// The JSON output for a login.
 #[derive(Serialize)]
 pub(super) struct AccountJson<'a> {
     account: &'a str,
@@ -241,7 +241,7 @@ pub(super) struct AccountJson<'a> {
 }
 
 impl<'a> AccountJson<'a> {
-    /// What is known of it.
+    /// Converts a login with its state.
     pub(super) fn of(row: &'a AccountRow) -> AccountJson<'a> {
         let (state, detail) = match &row.condition {
             LoginState::Usable => ("ok", None),

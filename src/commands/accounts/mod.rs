@@ -116,7 +116,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
 
 impl AccountsFlags {
     fn overrides(&self) -> Overrides {
-        // Asking means asking: a token that is cached tells nothing of its login.
+        // A cached token does not show whether the login is still valid.
         Overrides {
             refresh: self.check,
             allow_new_profile: self.action == AccountsAction::Use,
@@ -125,7 +125,7 @@ impl AccountsFlags {
         }
     }
 
-    /// The account of an action that has one.
+    /// The account argument, which the actions `use` and `show` require.
     fn account(&self) -> Result<Option<String>> {
         let account =
             self.account.as_deref().map(|account| flag_text("ACCOUNT", account)).transpose()?;
@@ -170,7 +170,7 @@ fn activate(account: &str, flags: &AccountsFlags, discovery: &Discovery<'_>) -> 
     let world = discovery.world();
     let profile = discovery.config.profile.as_deref();
     let own = logins::gauth_logins(discovery).into_iter().map(|login| login.account);
-    // As its file spells it.
+    // The account in the spelling of its login.
     let Some(account) = own.into_iter().find(|own| own.eq_ignore_ascii_case(account)) else {
         let shown = printable::text(&find_login(account, discovery)?.account);
         return Err(Error::unsupported(format!("{shown} is a login of gcloud's, not of gauth's"))
@@ -184,9 +184,7 @@ fn activate(account: &str, flags: &AccountsFlags, discovery: &Discovery<'_>) -> 
         && !effective_account.value.eq_ignore_ascii_case(&account)
     {
         let other = printable::text(&effective_account.value);
-        world
-            .terminal
-            .warn(&format!("{} names {other}, which goes before it", effective_account.origin));
+        world.terminal.warn(&format!("{} is {other} and has precedence", effective_account.origin));
     }
     Ok(match flags.report.format.unwrap_or_default() {
         ReportFormat::Text => match profile {
@@ -205,7 +203,7 @@ fn activate(account: &str, flags: &AccountsFlags, discovery: &Discovery<'_>) -> 
     })
 }
 
-/// JSON for programs, and a newline.
+/// Formats JSON with indentation and a final newline.
 fn to_pretty_json(value: &impl serde::Serialize) -> String {
     format!("{}\n", serde_json::to_string_pretty(value).unwrap_or_default())
 }

@@ -1,4 +1,4 @@
-//! `gauth accounts show`: everything about one login. Secrets are told by their beginning and a fingerprint.
+//! `gauth accounts show`: everything about one login. Of secrets it shows the prefix of their type and a fingerprint.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -17,10 +17,10 @@ use gauth_core::tokens::credential::credential_type_name;
 use gauth_core::tokens::{AccessTokenRequest, Token, TokenRequest};
 use gauth_core::world::World;
 
-/// The report.
+/// The report about one login.
 ///
 /// # Errors
-/// When what is chosen cannot be read.
+/// When `state.json` cannot be read.
 pub(super) fn report(
     login: StoredLogin,
     discovery: &Discovery<'_>,
@@ -62,7 +62,7 @@ struct AccountTokenJson {
     fingerprint: String,
 }
 
-/// The fields of a login as anybody may see them.
+/// The fields of a login without the values of secrets.
 fn redacted_fields(login: &Map<String, Value>) -> Map<String, Value> {
     login.iter().map(|(name, value)| (name.clone(), redacted_value(name, value))).collect()
 }
@@ -127,7 +127,7 @@ fn render_text(
     text
 }
 
-/// The fields in lines, those of objects with the names of both.
+/// The fields as names and values, with a dotted name for fields of objects.
 fn flatten(prefix: &str, fields: &Map<String, Value>) -> Vec<(String, String)> {
     let mut lines = Vec::new();
     for (name, value) in fields {
@@ -149,7 +149,7 @@ fn flatten(prefix: &str, fields: &Map<String, Value>) -> Vec<(String, String)> {
     lines
 }
 
-/// A moment that is past, in words and exactly.
+/// A time in the past: how long ago, and exactly.
 fn format_since(moment: &str, now: i64) -> String {
     match moment.parse::<jiff::Timestamp>() {
         Ok(time) => {

@@ -1,5 +1,5 @@
-//! Credential files that become logins of gauth's own: read as discovery reads them, named after whose they are, and
-//! good from any folder.
+//! `gauth login --credentials`: stores a credential file as a login of gauth's, named after its account. Relative paths in
+//! the file are made absolute.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use gauth_core::accounts::{MAX_CREDENTIAL_FILE_BYTES, fields, refresh_token_location};
+use gauth_core::accounts::{MAX_CREDENTIAL_FILE_BYTES, refresh_token_location};
 use gauth_core::credentials;
 use gauth_core::discovery;
 use gauth_core::discovery::Discovery;
@@ -17,23 +17,23 @@ use gauth_core::text::{json, printable};
 use gauth_core::tokens::credential::Credential;
 use gauth_core::world::private_file;
 
-/// How long standard input may take.
+/// How long to wait for standard input.
 const STDIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A credential that can be stored.
+/// A credential file that can be stored as a login.
 #[derive(Debug)]
 pub(super) struct ImportedCredential {
-    /// The name to store it under: its e-mail address, or what stands for one.
+    /// The account name to store it under: an e-mail address, or another name where there is none.
     pub(super) name: String,
-    /// Its JSON.
+    /// The content of the file.
     pub(super) json: Map<String, Value>,
 }
 
-/// Reads a credential file, or standard input for `-`. `account` is the name the user wants; one that the credential
-/// has itself it must not contradict. Whose a federated identity or a nameless login is, its servers are asked.
+/// Reads a credential file, or standard input for `-`. `account` is the account that the user requests, which must be
+/// that of the credential if it names one. Where neither names the account, the servers of the credential are asked.
 ///
 /// # Errors
-/// What is wrong with the file; usage, for an account that is not the file's, or where there is no name at all.
+/// Malformed, for an invalid file; usage, for another account than that of the file, or where there is no account name.
 pub(super) fn import_file(
     file: &OsStr,
     account: Option<&str>,
@@ -43,15 +43,15 @@ pub(super) fn import_file(
     let options = discovery::parse_options(discovery, location.clone());
     let credential = credentials::parse(&bytes, &options)?;
     let mut json = json::parse_object(&bytes).map_err(|what| options.malformed(what))?;
-    // What Google's quickstarts save says neither.
+    // The `token.json` of Google's quickstarts has no type.
     json.entry("type").or_insert_with(|| Value::from("authorized_user"));
     if refresh_token_location::is_outermost(&json) {
         for saved in ["token", "expiry"] {
             json.remove(saved);
         }
-        // The file stays where it is, and whoever reads it refreshes the same login.
-        json.insert(fields::SHARED.to_owned(), Value::Bool(true));
     }
+    // The file stays where it is, and every program that reads it refreshes the same login.
+    refresh_token_location::mark_shared(&mut json);
     json.retain(|_, value| !value.is_null());
     if let Ok(folder) = std::env::current_dir() {
         make_paths_absolute(&mut json, &folder);
@@ -77,7 +77,7 @@ fn read_file_or_stdin(
     read.map(|bytes| (bytes, location.clone())).map_err(|fault| fault.to_error(path, &location))
 }
 
-/// Whose it is.
+/// The account of a credential: its own, or the requested one, or that from its servers, or the name of the file.
 fn resolve_account_name(
     credential: &dyn Credential,
     file: &OsStr,
@@ -90,7 +90,7 @@ fn resolve_account_name(
         (Some(own), Some(wanted)) if !own.eq_ignore_ascii_case(wanted) => {
             let (own, wanted) = (printable::text(&own), printable::text(wanted));
             return Err(Error::usage(format!(
-                "{location} is a credential of {own}, --account asks for {wanted}"
+                "{location} is a credential of {own}, not of {wanted} (--account)"
             ))
             .hint("leave --account away"));
         }
@@ -102,17 +102,17 @@ fn resolve_account_name(
     match credential.fetch_info(discovery.broker).map(|about| about.account) {
         Ok(Some(name)) => return Ok(name),
         Ok(None) => {}
-        Err(error) => terminal.warn(&format!("whose {location} is could not be asked, {error}")),
+        Err(error) => terminal.warn(&format!("the account of {location} is not known, {error}")),
     }
     let stem = Path::new(file).file_stem().and_then(OsStr::to_str).filter(|stem| *stem != "-");
     match stem {
         Some(stem) => Ok(stem.to_owned()),
-        None => Err(Error::usage(format!("{location}: whose it is cannot be told"))
-            .hint("--account NAME says what it is to be called")),
+        None => Err(Error::usage(format!("{location} does not name its account"))
+            .hint("add --account NAME, with the name to store it under")),
     }
 }
 
-/// The files that a credential names, wherever it is read from: paths in it count from the current folder.
+/// Makes the paths in a credential absolute. Relative ones are relative to the current folder.
 fn make_paths_absolute(login: &mut Map<String, Value>, folder: &Path) {
     const PATH_FIELDS: [&str; 5] =
         ["file", "certificate_config_location", "trust_chain_path", "output_file", "ca_cert_path"];
@@ -123,7 +123,7 @@ fn make_paths_absolute(login: &mut Map<String, Value>, folder: &Path) {
             Value::String(path) if PATH_FIELDS.contains(&name.as_str()) && !path.is_empty() => {
                 *path = folder.join(&*path).to_string_lossy().into_owned();
             }
-            // A program is found by its path from here only where it is named by one, and nothing is quoted.
+            // Only a relative path is changed, and only where the command has no quotes.
             Value::String(command) if name == "command" => {
                 let program = command.split(' ').next().unwrap_or_default();
                 if program.contains('/')
@@ -152,7 +152,7 @@ mod tests {
     use gauth_core::world::folders::Folders;
     use serde_json::json;
 
-    /// What becomes of a file with this content.
+    /// Imports a file with this content.
     fn imported(content: &Value, account: Option<&str>) -> Result<ImportedCredential> {
         let home = tempfile::tempdir().expect("a folder");
         let mut world = gauth_core::http::real_world();
@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(other.kind(), gauth_core::ErrorKind::Usage);
         assert!(
             other.message().ends_with(
-                "is a credential of ada@example.com, --account asks for bob@example.com"
+                "is a credential of ada@example.com, not of bob@example.com (--account)"
             )
         );
         for (content, kind) in [

@@ -1,9 +1,9 @@
-//! `gauth login`: a person signs in, once; tokens come from what is stored then.
+//! `gauth login`: signs a user in and stores the login, from which tokens are minted later.
 
-mod ask;
 mod import;
-mod keep;
-mod place;
+mod provider;
+mod sign_in;
+mod store;
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -20,15 +20,15 @@ use gauth_core::config::{Config, Overrides};
 use gauth_core::error::{Error, Result};
 use gauth_core::login::LoginRequest;
 use gauth_core::login::authorize::AuthorizationRequest;
-use gauth_core::login::turn;
-use gauth_core::login::turn::SignInLock;
+use gauth_core::login::sign_in_lock;
+use gauth_core::login::sign_in_lock::SignInLock;
 use gauth_core::text::{duration, printable};
 use gauth_core::tokens::broker::Broker;
 use gauth_core::world::World;
 use gauth_core::world::clock::Deadline;
 
-use crate::commands::login::keep::LoginResult;
-use crate::commands::login::place::{ProviderChoice, ProviderFlags};
+use crate::commands::login::provider::{ProviderChoice, ProviderFlags};
+use crate::commands::login::store::LoginResult;
 
 /// The command.
 pub const SPEC: CommandSpec = CommandSpec {
@@ -67,7 +67,7 @@ pool, it is exchanged for access tokens of Google's.",
     run,
 };
 
-/// How long a person may take.
+/// How long to wait for the user by default.
 const DEFAULT_WAIT: Duration = Duration::from_secs(5 * 60);
 
 #[derive(Debug, Default, Args)]
@@ -186,23 +186,23 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
         return Ok(ExitStatus::SUCCESS);
     }
     let login_request = flags.login_request(&settings, &broker)?;
-    // Nobody is asked for what could not be kept.
+    // The user is asked only if the login can be stored.
     accounts::check_storage(world)?;
     flags.secret_store(&settings)?;
-    let result = match turn::acquire(
+    let result = match sign_in_lock::acquire(
         login_request.authorization.account.as_deref(),
         login_request.deadline,
         world,
     )? {
         SignInLock::SignedInElsewhere(account) => LoginResult { account, scopes: None },
-        SignInLock::Acquired(_turn) => flags.sign_in(&login_request, &broker, &settings)?,
+        SignInLock::Acquired(_lock) => flags.sign_in(&login_request, &broker, &settings)?,
     };
     flags.report(&result, world)?;
     Ok(ExitStatus::SUCCESS)
 }
 
 impl LoginFlags {
-    /// The groups that settings know.
+    /// The flags that override the configuration.
     fn overrides(&self) -> Result<Overrides> {
         Ok(Overrides {
             account: one_account(self.positional.as_ref(), self.account.as_ref())?,
@@ -215,7 +215,7 @@ impl LoginFlags {
         })
     }
 
-    /// Everything that can be known before anybody is asked.
+    /// The login request, from flags and configuration.
     fn login_request(&self, settings: &Config, broker: &Broker<'_>) -> Result<LoginRequest> {
         let wait = self.method.wait.as_deref().map(parse_wait).transpose()?.unwrap_or(DEFAULT_WAIT);
         let file = self.client_id_file.as_ref();
@@ -246,7 +246,7 @@ fn parse_wait(value: &std::ffi::OsStr) -> Result<Duration> {
         Error::usage(format!("--wait {} {what}", printable::text(&text))).hint("--wait 15m")
     };
     match duration::parse(&text) {
-        Ok(time) if time.is_zero() => Err(invalid("leaves no time at all")),
+        Ok(time) if time.is_zero() => Err(invalid("is not longer than zero")),
         Ok(time) => Ok(time.min(Duration::from_secs(24 * 3600))),
         Err(what) => Err(invalid(what)),
     }

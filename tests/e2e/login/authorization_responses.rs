@@ -32,11 +32,8 @@ fn a_denied_consent_is_reported_here_and_in_the_browser() {
     let (ended, page) = login_with_button(&stage, &[], "deny");
     assert_eq!((ended.exit_code, &*ended.stdout), (5, ""));
     let (message, hint) = ended.error_and_hint();
-    assert!(
-        message.contains("the consent was denied") && hint.contains("gauth login"),
-        "{ended:?}"
-    );
-    assert!(page.contains("Not signed in") && page.contains("the consent was denied"), "{page}");
+    assert!(message.contains("consent was denied") && hint.contains("gauth login"), "{ended:?}");
+    assert!(page.contains("Not signed in") && page.contains("consent was denied"), "{page}");
     stage.assert_no_login();
 }
 
@@ -56,13 +53,13 @@ fn another_account_is_not_stored_as_the_requested_one() {
     let ended = login.wait();
     assert_eq!((ended.exit_code, &*ended.stdout), (4, ""), "{ended:?}");
     let (message, hint) = ended.error_and_hint();
-    assert!(message.contains("--account asks for carol@example.com"), "{message}");
+    assert!(message.contains("instead of carol@example.com (--account)"), "{message}");
     assert!(hint.contains("--prompt select_account"), "{hint}");
     assert!(page.contains("carol@example.com"), "{page}");
     stage.assert_no_login();
     let (ended, _) = login_with_button(&stage, &["--hd", "other.example"], "allow");
     assert_eq!(ended.exit_code, 4, "{ended:?}");
-    assert!(ended.error_and_hint().0.contains("--hd asks for"), "{ended:?}");
+    assert!(ended.error_and_hint().0.contains("(--hd)"), "{ended:?}");
     stage.assert_no_login();
     let (ended, _) = login_with_button(
         &stage,

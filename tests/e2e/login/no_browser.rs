@@ -64,9 +64,9 @@ fn a_pasted_redirect_url_must_belong_to_this_login() {
     let back = allow_consent(&question);
     let state = &query_parameters(&question)["state"];
     for (pasted, words) in [
-        (back.replace(state.as_str(), "somebody-elses-state"), "the answer to another login"),
+        (back.replace(state.as_str(), "somebody-elses-state"), "the response to another login"),
         (question.clone(), "that is the address to visit"),
-        ("http://127.0.0.1/".to_owned(), "no address with a code"),
+        ("http://127.0.0.1/".to_owned(), "not an address with a code"),
     ] {
         terminal.user_side.write_all(format!("{pasted}\r").as_bytes()).unwrap();
         terminal.wait_for_output(words);

@@ -106,7 +106,7 @@ fn clients_without_a_usable_redirect_uri_are_refused_before_the_login() {
             2,
             "--parameter state=x",
         ),
-        (stage.sandbox.file("client_secret.json"), &["--no-browser"], 4, "nobody is there"),
+        (stage.sandbox.file("client_secret.json"), &["--no-browser"], 4, "needs a terminal"),
     ] {
         let mut command = stage.login_command(words);
         command.env_remove("GAUTH_CLIENT_ID_FILE").arg("--client-id-file").arg(&file);
@@ -119,7 +119,9 @@ fn clients_without_a_usable_redirect_uri_are_refused_before_the_login() {
     let ended = run(command);
     assert_eq!(ended.exit_code, 2);
     assert_eq!(ended.stderr.lines().count(), 4, "{}", ended.stderr);
-    assert!(ended.stderr.contains("Desktop app") && ended.stderr.contains("gcloud needs no login"));
+    assert!(
+        ended.stderr.contains("Desktop app") && ended.stderr.contains("without a login of gauth's")
+    );
     stage.assert_no_login();
     assert!(stage.sandbox.requests().is_empty());
 }
@@ -169,7 +171,7 @@ fn a_browser_that_fails_is_said_and_the_login_goes_on() {
         let ended = login.wait();
         assert_eq!(ended.exit_code, 0, "{ended:?}");
         assert!(
-            ended.stderr.contains("no browser could be opened") && ended.stderr.contains(words),
+            ended.stderr.contains("no browser can be opened") && ended.stderr.contains(words),
             "{ended:?}"
         );
     }
@@ -202,7 +204,7 @@ fn a_login_without_a_callback_times_out() {
     let ended = login.wait();
     assert_eq!((ended.exit_code, &*ended.stdout), (6, ""), "{ended:?}");
     let (message, hint) = ended.error_and_hint();
-    assert!(message.contains("waited 1 s") && hint.contains("--wait 15m"), "{ended:?}");
+    assert!(message.contains("within 1 s") && hint.contains("--wait 15m"), "{ended:?}");
     stage.assert_no_login();
 }
 
@@ -288,7 +290,7 @@ fn no_login_is_started_that_could_not_be_stored() {
     let ended = run(command);
     assert_eq!((ended.exit_code, &*ended.stdout), (1, ""), "{ended:?}");
     let (message, hint) = ended.error_and_hint();
-    assert!(message.contains("a login cannot be kept there"), "{message}");
+    assert!(message.contains("a login cannot be stored there"), "{message}");
     assert!(hint.contains("GAUTH_CONFIG_DIR"), "{hint}");
     assert!(stage.sandbox.requests().is_empty());
 }

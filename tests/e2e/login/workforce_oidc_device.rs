@@ -243,7 +243,7 @@ fn a_device_signs_in_at_an_oidc_provider_or_is_denied() {
     let words = ["--device", "--scopes", "openid"];
     let ended = run(brief.login_with_client(&words, "client_secret_device.json"));
     assert_eq!(ended.exit_code, 6, "{ended:?}");
-    assert!(ended.stderr.contains("nobody entered the code"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the code expired before it was entered"), "{}", ended.stderr);
     let ended = run(brief.login_with_client(&words, "client_secret.json"));
     assert_eq!(ended.exit_code, 5, "{ended:?}");
     assert!(ended.stderr.contains("TVs and Limited Input devices"), "{}", ended.stderr);

@@ -56,7 +56,7 @@ fn a_subject_tokens_url_is_judged_like_a_file() {
         (401, "{\"error\":\"x\",\"error_description\":\"y\"}", 5, 1, "x: \"y\""),
         (404, HTML_BODY, 5, 1, "status 404 and a web page"),
         (403, "", 5, 1, "status 403"),
-        (201, SUBJECT_TOKEN, 6, 1, "status 201 where 200 is due"),
+        (201, SUBJECT_TOKEN, 6, 1, "status 201, not 200"),
         (500, "", 6, 3, "status 500"),
         (503, "", 6, 3, "status 503"),
         (302, "", 6, 1, "redirects to nowhere"),

@@ -96,8 +96,8 @@ const UNUSABLE_BODIES: &[(&str, &str)] = &[
     ("{\"TOKEN\":true}", "TOKEN is true or false"),
     ("{\"TOKEN\":[\"GAUTH-TEST-JUNK-SECRET\"]}", "TOKEN is a list"),
     ("{\"TOKEN\":{\"x\":\"GAUTH-TEST-JUNK-SECRET\"}}", "TOKEN is an object"),
-    ("{\"TOKEN\":\"a b\"}", "TOKEN that no header can carry"),
-    ("{\"TOKEN\":\"a\\r\\nX: y\"}", "TOKEN that no header can carry"),
+    ("{\"TOKEN\":\"a b\"}", "TOKEN that cannot be sent in a header"),
+    ("{\"TOKEN\":\"a\\r\\nX: y\"}", "TOKEN that cannot be sent in a header"),
     ("{\"TOKEN\":\"a\",\"TOKEN\":\"b\"}", "has the key \"TOKEN\" twice"),
     ("{\"Token\":\"GAUTH-TEST-JUNK-SECRET\"}", "TOKEN is missing"),
 ];
@@ -116,7 +116,7 @@ fn a_good_status_alone_is_no_token() {
         }
         let long = format!("{{\"{}\":\"{}\"}}", case.token, "x".repeat(16_385));
         let test = (case.test)().expect_request((case.response)(200, &long)).expect_status(6);
-        test.expect_error("no header can carry").run();
+        test.expect_error("cannot be sent in a header").run();
     }
 }
 
@@ -142,8 +142,8 @@ fn a_bad_status_names_the_host_and_is_tried_again_where_that_helps() {
             (502, HTML_BODY, 6, again(3), "status 502 and a web page"),
             (503, "busy", 6, again(3), "status 503: \"busy\""),
             (501, "", 6, 1, "status 501"),
-            (201, "{\"access_token\":\"ya29.GAUTH-TEST-JUNK-SECRET\"}", 6, 1, "status 201 where"),
-            (204, "", 6, 1, "status 204 where 200 is due"),
+            (201, "{\"access_token\":\"ya29.GAUTH-TEST-JUNK-SECRET\"}", 6, 1, "status 201, not"),
+            (204, "", 6, 1, "status 204, not 200"),
             (302, "", 6, 1, "redirects to nowhere (302), which is not followed"),
             (304, "", 6, 1, "redirects to nowhere (304)"),
         ] {
@@ -215,7 +215,7 @@ fn refusals_of_the_sts_say_what_to_look_at() {
         ("invalid_target", "The target service indicated is invalid", "check the audience"),
         ("invalid_client", "", "check client_id and client_secret"),
         ("unauthorized_client", "", "check client_id and client_secret"),
-        ("invalid_scope", "Some", "check --scopes: one is misspelt"),
+        ("invalid_scope", "Some", "check --scopes: a scope is misspelt"),
         ("unsupported_grant_type", "", "check the URL: this endpoint does not exchange tokens"),
         ("invalid_request", "Invalid subject_token", "check the token from HOME/subject, and its"),
         ("nobody_knows", "x", "check the token from HOME/subject, and its type"),

@@ -24,9 +24,9 @@ const UNUSABLE_BODIES: &[(&str, &str)] = &[
     ("{\"access_token\":\"\"}", "access_token is empty"),
     ("{\"access_token\":5}", "access_token is a number"),
     ("{\"access_token\":[\"GAUTH-TEST-JUNK-SECRET\"]}", "access_token is a list"),
-    ("{\"access_token\":\"a b\"}", "an access_token that no header can carry"),
-    ("{\"access_token\":\"a\\r\\nX: y\"}", "an access_token that no header can carry"),
-    ("{\"access_token\":\"\u{fc}\"}", "an access_token that no header can carry"),
+    ("{\"access_token\":\"a b\"}", "an access_token that cannot be sent in a header"),
+    ("{\"access_token\":\"a\\r\\nX: y\"}", "an access_token that cannot be sent in a header"),
+    ("{\"access_token\":\"\u{fc}\"}", "an access_token that cannot be sent in a header"),
     ("{\"access_token\":\"a\",\"access_token\":\"b\"}", "has the key \"access_token\" twice"),
     ("{\"access_token\":\"a\",\"token_type\":\"mac\"}", "a token of type mac, not Bearer"),
     ("{\"access_token\":\"a\",\"token_type\":5}", "token_type is a number"),
@@ -65,7 +65,7 @@ fn a_good_status_alone_is_no_token() {
     let long = format!("{{\"access_token\":\"{}\"}}", "x".repeat(16_385));
     let deep = format!("{{\"x\":{}1{}}}", "[".repeat(100), "]".repeat(100));
     for (body, words) in [
-        (long.into_bytes(), "no header can carry"),
+        (long.into_bytes(), "cannot be sent in a header"),
         (deep.into_bytes(), "nested deeper than 64"),
         (b"\xff\xfe".to_vec(), "is not UTF-8 text"),
         (b"\0\0\0".to_vec(), "is not valid JSON"),
@@ -138,19 +138,19 @@ const ERROR_RESPONSES: &[(u16, &str, [u8; 2], usize, &str)] = &[
         r#"{"access_token":"ya29.GAUTH-TEST-JUNK-SECRET"}"#,
         [6, 6],
         1,
-        "an answer of status 201 where 200 is due",
+        "the answer has status 201, not 200",
     ),
-    (204, "", [6, 6], 1, "an answer of status 204 where 200 is due"),
+    (204, "", [6, 6], 1, "the answer has status 204, not 200"),
     (
         206,
         r#"{"access_token":"ya29.GAUTH-TEST-JUNK-SECRET"}"#,
         [6, 6],
         1,
-        "an answer of status 206",
+        "the answer has status 206",
     ),
     (302, "", [6, 6], 1, "redirects to nowhere (302), which is not followed"),
     (304, "", [6, 6], 1, "redirects to nowhere (304)"),
-    (999, "", [6, 6], 1, "an answer of status 999"),
+    (999, "", [6, 6], 1, "the answer has status 999"),
 ];
 
 #[test]

@@ -47,7 +47,7 @@ fn truncated_or_oversized_tokens_are_no_jwts_with_or_without_verify() {
     let three = "does not have three segments";
     let base64 = "has a segment that is not base64url";
     let object = "has a segment that is not a JSON object";
-    let twice = "says something twice";
+    let twice = "has a duplicate name";
     let long = "is longer than 16384 characters";
     for (token, words) in [
         (base64url("{}"), three),
@@ -120,32 +120,32 @@ fn invalid_claims_are_found_without_fetching_keys() {
         (head("alg", json!("RS384")), "its algorithm is RS384"),
         (head("alg", json!("PS256")), "its algorithm is PS256"),
         (head("alg", json!("x\u{1b}[31m")), "its algorithm is x\\u{1b}[31m"),
-        (head("alg", json!({})), "it names no algorithm"),
-        (head("alg", Value::Null), "it names no algorithm"),
-        (head("kid", Value::Null), "it names no key"),
-        (head("kid", json!([KEY_ID])), "it names no key"),
-        (head("crit", json!(["exp"])), "its header has crit, which is not understood"),
+        (head("alg", json!({})), "its algorithm (alg) is missing"),
+        (head("alg", Value::Null), "its algorithm (alg) is missing"),
+        (head("kid", Value::Null), "its key ID (kid) is missing"),
+        (head("kid", json!([KEY_ID])), "its key ID (kid) is missing"),
+        (head("crit", json!(["exp"])), "its header has crit, which gauth does not support"),
         (
             fake_jwt("{\"alg\":\"none\"}", "{}").replace(&base64url("signature"), ""),
             "its algorithm is none",
         ),
-        (claim("exp", json!("1767326645")), "its end (exp) is no time"),
-        (claim("exp", json!(1e300)), "its end (exp) is no time"),
-        (claim("exp", json!([])), "its end (exp) is no time"),
-        (claim("exp", Value::Null), "it has no end (exp)"),
+        (claim("exp", json!("1767326645")), "its expiry (exp) is not a time"),
+        (claim("exp", json!(1e300)), "its expiry (exp) is not a time"),
+        (claim("exp", json!([])), "its expiry (exp) is not a time"),
+        (claim("exp", Value::Null), "its expiry (exp) is missing"),
         (claim("exp", json!(NOW - 11)), "expired 11 s ago"),
-        (claim("exp", json!(NOW + 86_401)), "it lives for 1 d, longer than a day"),
+        (claim("exp", json!(NOW + 86_401)), "its lifetime is 1 d, longer than a day"),
         (claim("iat", json!(NOW + 11)), "issued 11 s in the future"),
-        (claim("iat", json!("now")), "its time of issue (iat) is no time"),
-        (claim("iat", Value::Null), "it has no time of issue (iat)"),
-        (claim("nbf", json!(NOW + 60)), "not to be used before 1 min from now"),
+        (claim("iat", json!("now")), "its time of issue (iat) is not a time"),
+        (claim("iat", Value::Null), "its time of issue (iat) is missing"),
+        (claim("nbf", json!(NOW + 60)), "not valid for another 1 min"),
         (claim("iss", json!("https://evil.example")), "its issuer is https://evil.example"),
         (claim("iss", json!("ci@p.iam.gserviceaccount.com")), "its issuer is ci@p.iam"),
-        (claim("iss", Value::Null), "it names no issuer"),
-        (claim("aud", Value::Null), "it names no audience"),
-        (claim("aud", json!([])), "it names no audience"),
-        (claim("aud", json!({ "a": AUDIENCE })), "its audience (aud) is no text"),
-        (claim("aud", json!([AUDIENCE, null])), "its audience (aud) is no text"),
+        (claim("iss", Value::Null), "its issuer (iss) is missing"),
+        (claim("aud", Value::Null), "its audience (aud) is missing"),
+        (claim("aud", json!([])), "its audience (aud) is missing"),
+        (claim("aud", json!({ "a": AUDIENCE })), "its audience (aud) is not a string"),
+        (claim("aud", json!([AUDIENCE, null])), "its audience (aud) is not a string"),
         (claim("aud", json!(["a", "b"])), "it is for a and b"),
     ] {
         let ran = verify_test(&format!("--audience {AUDIENCE}"), &token)

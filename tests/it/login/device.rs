@@ -112,11 +112,16 @@ fn the_account_comes_from_userinfo_when_the_token_response_names_none() {
 #[test]
 fn every_outcome_has_its_message_and_exit_status() {
     for (polls, status, says, tries) in [
-        (vec![token_error_response(403, "access_denied")], 5, "was told no", "allow it"),
+        (
+            vec![token_error_response(403, "access_denied")],
+            5,
+            "consent was denied",
+            "allow the access",
+        ),
         (
             vec![token_error_response(400, "expired_token")],
             6,
-            "nobody entered the code",
+            "the code expired before it was entered",
             "gauth login --device",
         ),
         (
@@ -139,7 +144,7 @@ fn every_outcome_has_its_message_and_exit_status() {
                 token_error_response(400, "invalid_grant"),
             ],
             6,
-            "an answer was lost",
+            "an earlier response of the server was lost",
             "gauth login --device",
         ),
     ] {
@@ -178,14 +183,14 @@ fn a_user_who_does_not_respond_times_out() {
         .expect_request(default_device_authorization())
         .expect_requests(2, &pending)
         .expect_status(6)
-        .expect_error("waited 12 s for the sign-in, nobody came")
+        .expect_error("the sign-in was not finished within 12 s")
         .run();
     // The code ends earlier, whatever the server goes on to say.
     device_login_test("")
         .expect_request(device_authorization_response(&json!({"expires_in": 9})))
         .expect_requests(2, &pending)
         .expect_status(6)
-        .expect_error("nobody entered the code while it was good")
+        .expect_error("the code expired before it was entered")
         .run();
 }
 
@@ -193,12 +198,12 @@ fn a_user_who_does_not_respond_times_out() {
 fn scopes_google_gives_no_device_are_refused_in_advance() {
     login_test("--device")
         .expect_status(7)
-        .expect_error("cloud-platform to no device")
+        .expect_error("the scope cloud-platform to devices")
         .expect_hint("--no-browser")
         .run();
     login_test("--device --scopes compute")
         .expect_status(7)
-        .expect_error("Google gives compute")
+        .expect_error("Google does not grant the scope compute")
         .run();
     login_test("--device --scopes openid,drive.file,youtube.readonly")
         .expect_notice(DEVICE_INSTRUCTIONS)

@@ -154,7 +154,9 @@ fn account_flag_accepts_the_name_with_or_without_issuer() {
         .expect_request(device_authorization_response())
         .expect_request(token_success_response(&json!({})))
         .expect_status(4)
-        .expect_error("ada@example.com signed in, --account asks for bob@example.com")
+        .expect_error(
+            "ada@example.com signed in instead of bob@example.com (--account), nothing was stored",
+        )
         .run();
 }
 
@@ -183,7 +185,7 @@ fn a_login_without_refresh_token_or_valid_id_token_is_reported() {
         .expect_request(device_authorization_response())
         .expect_request(token_success_response(&json!({"id_token": foreign})))
         .expect_status(6)
-        .expect_error("another server's (iss)")
+        .expect_error("is of another issuer (iss)")
         .run();
 }
 
@@ -197,7 +199,7 @@ fn an_invalid_or_unsafe_discovery_document_is_refused() {
         (
             discovery_document(&json!({"issuer": "https://evil.example"})),
             9,
-            "describes https://evil.example",
+            "of the issuer https://evil.example",
         ),
         (discovery_document(&json!({"issuer": format!("{ISSUER}/")})), 9, "describes"),
         (
@@ -210,12 +212,12 @@ fn an_invalid_or_unsafe_discovery_document_is_refused() {
         (
             discovery_document(&json!({"device_authorization_endpoint": null})),
             7,
-            "no sign-in for devices",
+            "does not support the sign-in of devices",
         ),
         (
             discovery_document(&json!({"token_endpoint_auth_methods_supported": ["none"]})),
             7,
-            "client's secret",
+            "client authentication method",
         ),
     ] {
         let times = if answer.status() == 500 { 3 } else { 1 };
@@ -232,7 +234,7 @@ fn an_invalid_issuer_is_refused_at_once() {
     for (words, status, says) in [
         ("--issuer idp.example", 2, "--issuer idp.example is not an absolute URL"),
         ("--issuer http://idp.example", 9, "is not https"),
-        ("--issuer https://accounts.google.com", 2, "other providers than Google"),
+        ("--issuer https://accounts.google.com", 2, "providers other than Google"),
         ("--issuer https://idp.example --login-config x", 2, "--login-config"),
         ("--workload-identity-provider projects/1", 2, "--issuer"),
         (
@@ -240,12 +242,12 @@ fn an_invalid_issuer_is_refused_at_once() {
             2,
             "--workload-identity-provider",
         ),
-        ("--issuer https://idp.example --scopes a\"b", 2, "is no scope"),
+        ("--issuer https://idp.example --scopes a\"b", 2, "is not a scope"),
     ] {
         login_test(words).expect_status(status).expect_error(says).run();
     }
     Test::new("login --issuer https://idp.example")
         .expect_status(2)
-        .expect_error("OAuth client of the provider's")
+        .expect_error("OAuth client of that provider")
         .run();
 }

@@ -48,7 +48,7 @@ fn an_invalid_or_unsafe_login_configuration_is_refused() {
     login_test("--login-config {home}/login.json --device")
         .json("login.json", &login_config_json(&json!({})))
         .expect_status(7)
-        .expect_error("no sign-in for devices")
+        .expect_error("does not support the sign-in of devices")
         .run();
 }
 
@@ -88,6 +88,6 @@ fn the_file_and_the_client_may_be_gclouds() {
         .json("login.json", &login_config_json(&json!({})))
         .env("CLOUDSDK_AUTH_CLIENT_ID", "workforce-client")
         .expect_status(7)
-        .expect_error("sts.googleapis.com has no sign-in for devices")
+        .expect_error("sts.googleapis.com does not support the sign-in of devices")
         .run();
 }

@@ -309,7 +309,7 @@ fn domain_wide_delegation_uses_iam_sign_jwt() {
     for (body, words) in [
         ("{}", "signedJwt is missing"),
         ("{\"signedJwt\":5}", "signedJwt is a number"),
-        ("{\"signedJwt\":\"a b\"}", "signedJwt is no JWT"),
+        ("{\"signedJwt\":\"a b\"}", "signedJwt is not a JWT"),
     ] {
         let test = impersonation_test(TARGET_SERVICE_ACCOUNT)
             .arg("--subject")

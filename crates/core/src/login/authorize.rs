@@ -1,5 +1,5 @@
-//! The question to an authorization server: one URL (RFC 6749, 4.1.1), with PKCE (RFC 7636), state and nonce that
-//! nobody can guess.
+//! The authorization request (RFC 6749, 4.1.1): a URL with a PKCE code challenge (RFC 7636), and with a state and a nonce
+//! that cannot be guessed.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,24 +10,24 @@ use crate::login::LoginRequest;
 use crate::text::secret::Secret;
 use crate::world::random::Random;
 
-/// What is asked for.
+/// The parameters of an authorization request that the user can choose.
 #[derive(Debug, Clone, Default)]
 pub struct AuthorizationRequest {
-    /// What the login is to allow.
+    /// The requested scopes.
     pub scopes: Vec<String>,
-    /// Whose login it is to be.
+    /// The account that is to sign in (`login_hint`).
     pub account: Option<String>,
-    /// What the server is to ask the person (`prompt`), separated by spaces.
+    /// What the server asks the user (`prompt`): values separated by spaces.
     pub prompt: Option<String>,
-    /// The organisation whose accounts are offered (`hd`).
+    /// The Google Workspace domain whose accounts are offered (`hd`).
     pub hosted_domain: Option<String>,
-    /// Whether what was granted before is to be had as well.
+    /// Whether the token includes scopes that the user granted earlier (Google's incremental authorization).
     pub include_granted_scopes: bool,
-    /// Further parameters.
+    /// Other parameters, from `--parameter`.
     pub extra_parameters: Vec<(String, String)>,
 }
 
-/// Parameters that are gauth's to choose.
+/// The parameters that gauth sets itself.
 const RESERVED_PARAMETERS: &[&str] = &[
     "client_id",
     "redirect_uri",
@@ -51,7 +51,7 @@ impl AuthorizationRequest {
     /// Adds a parameter, written `NAME=VALUE`.
     ///
     /// # Errors
-    /// Usage, for what is none, or is gauth's own to choose.
+    /// Usage, for a malformed or repeated parameter, or for one that gauth sets itself.
     pub fn add_parameter(&mut self, parameter: &str) -> Result<()> {
         let invalid = |what: &str| {
             Error::usage(format!("--parameter {} {what}", crate::text::printable::text(parameter)))
@@ -61,10 +61,10 @@ impl AuthorizationRequest {
             parameter.split_once('=').ok_or_else(|| invalid("is not NAME=VALUE"))?;
         let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
         if name.is_empty() || !name.bytes().all(is_name_byte) {
-            return Err(invalid("has no proper name"));
+            return Err(invalid("has an invalid name"));
         }
         if RESERVED_PARAMETERS.contains(&name) {
-            return Err(invalid("names what is chosen elsewhere"));
+            return Err(invalid("sets a parameter that gauth sets itself"));
         }
         if self.extra_parameters.iter().any(|(known, _)| known == name) {
             return Err(invalid("is given twice"));
@@ -74,25 +74,25 @@ impl AuthorizationRequest {
     }
 }
 
-/// What only this login knows.
+/// The random values of one sign-in, which tie the responses to the request.
 pub struct AuthorizationSession {
-    /// Comes back with the answer (RFC 6749, 10.12). 128 bits. Whoever sees the URL sees it, so it is no [`Secret`].
+    /// The `state`, which the response repeats (RFC 6749, 10.12). 128 bits. It is part of the URL, so it is no [`Secret`].
     pub state: String,
-    /// Proves that who puts the code in is who asked for it (RFC 7636, 4.1).
+    /// The PKCE code verifier (RFC 7636, 4.1).
     pub code_verifier: Secret,
-    /// Stands in the ID token (OpenID Connect Core, 3.1.2.1).
+    /// The `nonce`, which the ID token repeats (OpenID Connect Core, 3.1.2.1).
     pub nonce: String,
 }
 
 impl AuthorizationSession {
-    /// A new one.
+    /// Generates the values of a new sign-in.
     ///
     /// # Errors
-    /// When the system has no randomness.
+    /// When the system has no random numbers.
     pub fn new(random: &dyn Random) -> Result<AuthorizationSession> {
         Ok(AuthorizationSession {
             state: random_token::<16>(random)?,
-            // 43 characters, as many as the hash that hides it.
+            // 256 bits make 43 characters, the minimum length of a code verifier.
             code_verifier: Secret::new(random_token::<32>(random)?),
             nonce: random_token::<16>(random)?,
         })
@@ -105,15 +105,15 @@ fn random_token<const BYTES: usize>(random: &dyn Random) -> Result<String> {
     Ok(URL_SAFE_NO_PAD.encode(*bytes))
 }
 
-/// The challenge of a verifier, S256 (RFC 7636, 4.2).
+/// The code challenge of a code verifier by the method S256 (RFC 7636, 4.2).
 pub fn s256_code_challenge(verifier: &Secret) -> String {
     URL_SAFE_NO_PAD.encode(verifier.sha256())
 }
 
-/// The URL a person visits to answer.
+/// The URL of an authorization request.
 ///
 /// # Errors
-/// When the whole is too long for a browser.
+/// Usage, when the URL is too long for a browser.
 pub fn authorization_url(
     login_request: &LoginRequest,
     redirect_uri: &str,
@@ -151,18 +151,18 @@ pub fn authorization_url(
     query.extend_pairs(provider.extra_parameters.iter().chain(&authorization.extra_parameters));
     let base = provider.authorization_endpoint.as_str();
     let separator = if base.contains('?') { '&' } else { '?' };
-    // Browsers write a space as %20 themselves, and some servers read + as a plus.
+    // Some servers read + as a plus sign, and every server reads %20 as a space.
     let url = format!("{base}{separator}{}", query.finish().replace('+', "%20"));
     match url.len() <= MAX_URL_BYTES {
         true => Ok(url),
         false => {
             Err(Error::usage(format!("the URL of this login is {} characters long", url.len()))
-                .hint("ask for fewer --scopes"))
+                .hint("request fewer --scopes"))
         }
     }
 }
 
-/// Longer URLs are cut by some browsers and servers.
+/// The maximum length of the URL: some browsers and servers truncate longer ones.
 const MAX_URL_BYTES: usize = 8000;
 
 #[cfg(test)]
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn the_challenge_is_that_of_the_standard() {
+    fn the_code_challenge_is_that_of_rfc_7636() {
         // RFC 7636, appendix B.
         assert_eq!(
             s256_code_challenge(&session().code_verifier),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn the_question_holds_what_was_asked_for_and_no_more() {
+    fn the_url_has_the_chosen_parameters_and_no_others() {
         let scopes = vec!["openid".to_owned(), "https://www.googleapis.com/auth/x y".to_owned()];
         let plain =
             AuthorizationRequest { scopes: scopes.clone(), ..AuthorizationRequest::default() };
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_that_are_chosen_elsewhere_are_refused() {
+    fn parameters_that_gauth_sets_itself_are_refused() {
         let mut request = AuthorizationRequest::default();
         request.add_parameter("acr_values=a=b").expect("a parameter");
         for written in ["state=x", "redirect_uri=x", "scope=x", "x", "=x", "a b=c", "acr_values=c"]
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_logins_are_alike() {
+    fn no_two_sign_ins_have_the_same_random_values() {
         let new =
             || AuthorizationSession::new(&crate::world::random::SystemRandom).expect("randomness");
         let (one, other) = (new(), new());

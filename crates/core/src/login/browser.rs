@@ -1,4 +1,4 @@
-//! Whether a browser can be opened where this runs, and which.
+//! Decides whether gauth can open a browser, and with which command.
 
 use std::ffi::OsString;
 
@@ -7,22 +7,22 @@ use crate::world::World;
 use crate::world::env;
 use crate::world::env::Env;
 
-/// What there is to open a URL with.
+/// How a URL can be opened.
 #[derive(Debug, PartialEq, Eq)]
 pub enum BrowserChoice {
-    /// The first of these that works; empty: whatever the system has.
+    /// With the first of these commands that works, or with the system's default browser where there are none.
     Open(Vec<Vec<OsString>>),
-    /// Nothing, and why.
+    /// Not at all, for this reason.
     Unavailable(&'static str),
 }
 
-/// Where a URL goes among the words of `BROWSER`.
+/// Stands for the URL in the commands of `BROWSER`.
 const URL_PLACEHOLDER: &str = "%s";
 
-/// Chooses. `wanted` is false with `--no-launch-browser`.
+/// Chooses how to open `url`. `may_launch` is false with `--no-launch-browser`.
 ///
 /// # Errors
-/// Usage, when `BROWSER` is no text.
+/// Usage, when `BROWSER` is not valid UTF-8.
 pub fn choose(url: &str, may_launch: bool, world: &World) -> Result<BrowserChoice> {
     let env = &world.env;
     let is_set = |variable| env.os(variable).is_some();
@@ -33,7 +33,7 @@ pub fn choose(url: &str, may_launch: bool, world: &World) -> Result<BrowserChoic
         return Ok(BrowserChoice::Unavailable("CI is set"));
     }
     if is_set(&env::SSH_CONNECTION) || is_set(&env::SSH_CLIENT) || is_set(&env::SSH_TTY) {
-        return Ok(BrowserChoice::Unavailable("this is a session over SSH"));
+        return Ok(BrowserChoice::Unavailable("this is an SSH session"));
     }
     if let Some(chosen) = env.text(&env::BROWSER)? {
         return Ok(BrowserChoice::Open(browser_commands(&chosen, url)));
@@ -44,7 +44,7 @@ pub fn choose(url: &str, may_launch: bool, world: &World) -> Result<BrowserChoic
     }
 }
 
-/// The commands of `BROWSER`: separated by colons, words by spaces, with the URL for `%s` or behind them.
+/// The commands of `BROWSER`, which colons separate, split at spaces. The URL replaces `%s`, or else is the last argument.
 fn browser_commands(value: &str, url: &str) -> Vec<Vec<OsString>> {
     let commands = value.split(':').filter(|command| !command.trim().is_empty());
     commands
@@ -60,7 +60,7 @@ fn browser_commands(value: &str, url: &str) -> Vec<Vec<OsString>> {
         .collect()
 }
 
-/// Whether a window can be shown. Windows' own browser is there for Linux on Windows, display or not.
+/// Whether a window can be shown. The Windows Subsystem for Linux opens the browser of Windows, with or without a display.
 #[cfg(all(unix, not(target_os = "macos")))]
 fn has_display(env: &Env) -> bool {
     [&env::DISPLAY, &env::WAYLAND_DISPLAY, &env::WSL_DISTRO_NAME]
@@ -89,7 +89,7 @@ mod tests {
 
     #[cfg(all(unix, not(target_os = "macos")))]
     #[test]
-    fn a_browser_is_opened_where_somebody_can_see_it() {
+    fn a_browser_is_opened_where_there_is_a_display() {
         let display = ("DISPLAY", ":0");
         assert_eq!(chosen(&[display], true), BrowserChoice::Open(Vec::new()));
         assert_eq!(chosen(&[("WSL_DISTRO_NAME", "Debian")], true), BrowserChoice::Open(Vec::new()));
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_browser_of_the_variable_goes_first() {
+    fn the_variable_browser_has_precedence() {
         let words = |list: &[&[&str]]| {
             let command = |words: &&[&str]| words.iter().map(OsString::from).collect();
             BrowserChoice::Open(list.iter().map(command).collect())

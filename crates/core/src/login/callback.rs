@@ -1,45 +1,45 @@
-//! What comes in at the port a login waits at: the answer, or something else (RFC 8252, 8.3; RFC 9207).
+//! Recognises the authorization response among the requests to the loopback port (RFC 8252, 8.3; RFC 9207).
 //!
-//! Anybody on this machine can ask that port, and so can any web page. Only who knows the state is listened to;
-//! everybody else changes nothing, not even with an error.
+//! Any program on this machine and any web page can send a request to the port. A request without the right `state` has
+//! no effect, even if it has an error.
 
 use crate::http::server::http::ServerRequest;
 use crate::text::secret::Secret;
 
-/// How the right request is known.
+/// The properties of the expected authorization response.
 #[derive(Debug)]
 pub struct ExpectedCallback {
-    /// Its path.
+    /// The path of the redirect URI.
     pub path: String,
-    /// What it calls this machine (`Host`), port and all.
+    /// The value of the `Host` header, including the port.
     pub host: String,
-    /// The state of the question.
+    /// The `state` of the authorization request.
     pub state: String,
-    /// What the server calls itself.
+    /// The issuer identifier of the server.
     pub issuer: Option<String>,
-    /// Whether the server always says so.
+    /// Whether the server always sends the parameter `iss` (RFC 9207).
     pub sends_issuer: bool,
 }
 
-/// What the server had to say.
+/// The content of an authorization response.
 #[derive(Debug)]
 pub enum CallbackResult {
-    /// A code.
+    /// An authorization code (RFC 6749, 4.1.2).
     Code(Secret),
-    /// An error, in its words.
+    /// An error (RFC 6749, 4.1.2.1).
     Error {
-        /// `access_denied` or the like.
+        /// The error code, such as `access_denied`.
         code: String,
-        /// What it says of it.
+        /// The server's description of the error.
         description: Option<String>,
     },
 }
 
 impl ExpectedCallback {
-    /// What a request says, if it is the right one.
+    /// Reads the authorization response in a request.
     ///
     /// # Errors
-    /// Why it is not, for those who look (`-v`).
+    /// Why the request is not the expected one, for the notes of `-v`.
     pub fn check_request(&self, request: &ServerRequest) -> Result<CallbackResult, &'static str> {
         if request.method != "GET" {
             return Err("another method than GET");
@@ -54,10 +54,10 @@ impl ExpectedCallback {
         self.parse_parameters(&request.query)
     }
 
-    /// What the parameters of an answer say, if they are those of the right one.
+    /// Reads the parameters of an authorization response.
     ///
     /// # Errors
-    /// Why they are not, as a short phrase.
+    /// Why the parameters are not the expected ones, in a short phrase.
     pub fn parse_parameters(
         &self,
         parameters: &[(String, String)],
@@ -66,7 +66,7 @@ impl ExpectedCallback {
             let mut found = parameters.iter().filter(|(known, _)| known == name);
             match (found.next(), found.next()) {
                 (Some((_, value)), None) => Ok(Some(value.as_str())),
-                (Some(_), Some(_)) => Err("a parameter that stands there twice"),
+                (Some(_), Some(_)) => Err("a repeated parameter"),
                 (None, _) => Ok(None),
             }
         };
@@ -85,7 +85,7 @@ impl ExpectedCallback {
             (Some(code), None) if is_authorization_code(code) => {
                 Ok(CallbackResult::Code(Secret::new(code)))
             }
-            (Some(_), None) => Err("a code that is none"),
+            (Some(_), None) => Err("an invalid code"),
             (None, Some(error)) if !error.is_empty() => Ok(CallbackResult::Error {
                 code: error.to_owned(),
                 description: single("error_description")?.map(str::to_owned),
@@ -96,7 +96,7 @@ impl ExpectedCallback {
     }
 }
 
-/// Visible characters, as many as any server uses (RFC 6749, appendix A.11).
+/// Whether a text can be an authorization code: visible ASCII characters (RFC 6749, appendix A.11), 4096 at most.
 pub fn is_authorization_code(text: &str) -> bool {
     (1..=4096).contains(&text.len()) && text.bytes().all(|byte| (0x21..=0x7e).contains(&byte))
 }
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_right_answer_is_heard() {
+    fn the_expected_response_is_accepted() {
         for target in [
             "/?code=4/x&state=STATE",
             "/?state=STATE&code=4%2Fx&scope=a+b&authuser=0&prompt=consent",
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_is() {
+    fn any_other_request_is_refused() {
         for (target, why) in [
             ("/", "no state"),
             ("/favicon.ico", "another path"),
@@ -160,16 +160,16 @@ mod tests {
             ("/?code=c&state=", "another state"),
             ("/?code=c&state=state", "another state"),
             ("/?code=c&state=STATE2", "another state"),
-            ("/?code=c&state=STATE&state=STATE", "a parameter that stands there twice"),
-            ("/?code=c&state=x&state=STATE", "a parameter that stands there twice"),
-            ("/?code=c&code=d&state=STATE", "a parameter that stands there twice"),
+            ("/?code=c&state=STATE&state=STATE", "a repeated parameter"),
+            ("/?code=c&state=x&state=STATE", "a repeated parameter"),
+            ("/?code=c&code=d&state=STATE", "a repeated parameter"),
             ("/?error=access_denied", "no state"),
             ("/?error=access_denied&state=x", "another state"),
             ("/?error=&state=STATE", "neither a code nor an error"),
             ("/?error=e&code=c&state=STATE", "both a code and an error"),
-            ("/?code=&state=STATE", "a code that is none"),
-            ("/?code=a%20b&state=STATE", "a code that is none"),
-            ("/?code=a%0Ab&state=STATE", "a code that is none"),
+            ("/?code=&state=STATE", "an invalid code"),
+            ("/?code=a%20b&state=STATE", "an invalid code"),
+            ("/?code=a%0Ab&state=STATE", "an invalid code"),
             ("/?state=STATE", "neither a code nor an error"),
             ("/?code=c&state=STATE&iss=https://evil.example", "another issuer (iss)"),
             ("/?code=c&state=STATE&iss=", "another issuer (iss)"),

@@ -1,5 +1,5 @@
-//! The OAuth client of a login: the file that the console calls `client_secret_….json`, for installed programs or for
-//! the web.
+//! The OAuth client of a login, from the file that the Google Cloud console names `client_secret_….json`: a desktop or
+//! a web client.
 
 use std::path::Path;
 
@@ -13,28 +13,28 @@ use crate::text::secret::Secret;
 use crate::world::private_file;
 use crate::world::private_file::PrivateFileError;
 
-/// Largest client file, in bytes.
+/// The maximum size of a client file, in bytes.
 const MAX_FILE_BYTES: usize = 64 * 1024;
 
-/// Where clients are made.
+/// The page of the Google Cloud console where clients are created.
 const CONSOLE_URL: &str = "https://console.cloud.google.com/apis/credentials";
 
-/// A program that may ask people for consent.
+/// An OAuth client.
 #[derive(Debug, Clone)]
 pub struct OAuthClient {
-    /// Its name.
+    /// The client ID.
     pub id: String,
-    /// Its secret, which is none where everybody can read it in a program (RFC 8252, 8.5). Some servers want none.
+    /// The client secret, which is not confidential in an installed program (RFC 8252, 8.5). Public clients have none.
     pub secret: Option<Secret>,
-    /// Whether it is one of a web server, whose redirect URIs are fixed.
+    /// Whether it is a client of type web, whose redirect URIs include the port.
     pub is_web: bool,
-    /// Where people are asked, as the file has it.
+    /// The authorization endpoint in the file.
     pub auth_uri: Option<String>,
-    /// Where codes are put in, as the file has it.
+    /// The token endpoint in the file.
     pub token_uri: Option<String>,
-    /// Where a browser may be sent back to.
+    /// The registered redirect URIs.
     pub redirect_uris: Vec<String>,
-    /// The file, for errors.
+    /// The location of the file, for errors.
     pub location: String,
 }
 
@@ -42,7 +42,7 @@ impl OAuthClient {
     /// Reads a client file. `origin` is the flag, variable or setting that names it.
     ///
     /// # Errors
-    /// Malformed, naming file and field; also for what is a credential and no client.
+    /// Malformed, naming file and field; also when the file is a credential instead of a client.
     pub fn read(path: &Path, origin: &str) -> Result<OAuthClient> {
         let shown = printable::path(path);
         let location = match origin.starts_with("--") {
@@ -56,7 +56,7 @@ impl OAuthClient {
                     format!("{location}: there is no such file"),
                 )
                 .hint(format!(
-                    "download the client at {CONSOLE_URL}, and name its file with --client-id-file"
+                    "download the client at {CONSOLE_URL}, then pass its file to --client-id-file"
                 )),
                 fault => fault.to_error(path, &location),
             })?;
@@ -66,7 +66,7 @@ impl OAuthClient {
     /// Reads the text of a client file.
     ///
     /// # Errors
-    /// As [`Client::read`].
+    /// As [`OAuthClient::read`].
     pub fn parse(bytes: &[u8], location: &str) -> Result<OAuthClient> {
         let malformed = |what: String| {
             Error::malformed(location, what)
@@ -74,7 +74,7 @@ impl OAuthClient {
         };
         let mut fields = JsonFields::new(json::parse_object(bytes).map_err(malformed)?);
         let kinds = ["installed", "web"];
-        // Where a file has both, the one that can come back to any port is meant for programs.
+        // Where a file has both, the desktop client is used, because it accepts any port in the redirect URI.
         let Some(kind) = kinds.into_iter().find(|kind| fields.has(kind)) else {
             return Err(not_a_client_error(&mut fields, location));
         };
@@ -102,31 +102,31 @@ impl OAuthClient {
         })
     }
 
-    /// What to do where there is no client at all.
+    /// The error for a login without a client.
     pub fn missing_error() -> Error {
         Error::usage(
-            "a login needs an OAuth client, and none is named: --client-id-file, GAUTH_CLIENT_ID_FILE, \
-             client_id_file in config.toml",
+            "a login needs an OAuth client, and none of --client-id-file, GAUTH_CLIENT_ID_FILE and client_id_file in \
+            config.toml is set",
         )
         .hint(format!(
-            "make one of type \"Desktop app\" at {CONSOLE_URL}\n     \
-             download its JSON, then gauth login --client-id-file FILE\n     \
-             whoever has signed in with gcloud needs no login: gauth token uses that one",
+            "create a client of type \"Desktop app\" at {CONSOLE_URL}\n     \
+            download its JSON, then gauth login --client-id-file FILE\n     \
+            if you are signed in with gcloud, gauth token works without a login of gauth's",
         ))
     }
 }
 
-/// What a login that is stored tells about the next one of the same person.
+/// The parts of a stored login that the next login of the same user takes over.
 #[derive(Debug, Default)]
 pub struct PreviousLogin {
-    /// The client it was made with; `None`: the login is none of Google's, or does not tell.
+    /// The client of the stored login; `None` where it is not a login at Google, or has no client.
     pub client: Option<OAuthClient>,
-    /// What it allows.
+    /// The scopes of the stored login.
     pub scopes: Vec<String>,
 }
 
 impl PreviousLogin {
-    /// Reads a stored login; what it does not say is not there.
+    /// Reads a stored login. Missing or malformed fields are ignored.
     pub fn parse(login: &[u8], location: &str) -> PreviousLogin {
         let Ok(login) = json::parse_object(login) else { return PreviousLogin::default() };
         let mut fields = JsonFields::new(login);
@@ -160,7 +160,7 @@ fn optional_uri(
 }
 
 fn string_list(value: Option<Value>) -> std::result::Result<Vec<String>, String> {
-    let wrong_type = || "redirect_uris is not a list of texts".to_owned();
+    let wrong_type = || "redirect_uris is not a list of strings".to_owned();
     match value {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::Array(list)) => list
@@ -174,26 +174,28 @@ fn string_list(value: Option<Value>) -> std::result::Result<Vec<String>, String>
     }
 }
 
-/// What the file is instead.
+/// The error for a file that is not an OAuth client, naming what it is.
 fn not_a_client_error(fields: &mut JsonFields, location: &str) -> Error {
     let kind = fields.text("type").ok().flatten();
     match kind.as_deref() {
         Some("external_account_authorized_user_login_config") => Error::malformed(
             location,
-            "this is a login configuration of a workforce pool, no OAuth client",
+            "this is a login configuration of a workforce pool, not an OAuth client",
         )
         .hint(format!("gauth login --login-config {location}")),
         Some(kind) => {
             let kind = printable::text(kind);
-            Error::malformed(location, format!("this is a credential ({kind}), no OAuth client"))
-                .hint(format!(
-                    "gauth login --credentials {location}, which stores it as an account"
-                ))
+            Error::malformed(
+                location,
+                format!("this is a credential ({kind}), not an OAuth client"),
+            )
+            .hint(format!("gauth login --credentials {location}, which stores it as an account"))
         }
-        None => {
-            Error::malformed(location, "this is no OAuth client: it has neither installed nor web")
-                .hint(format!("download one of type \"Desktop app\" at {CONSOLE_URL}"))
-        }
+        None => Error::malformed(
+            location,
+            "this is not an OAuth client, it has neither installed nor web",
+        )
+        .hint(format!("download a client of type \"Desktop app\" at {CONSOLE_URL}")),
     }
 }
 
@@ -222,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_login_tells_about_the_next_one() {
+    fn the_next_login_takes_over_client_and_scopes() {
         let login = br#"{"type":"authorized_user","client_id":"c","client_secret":"s",
             "refresh_token":"1//r","token_uri":"https://oauth2.googleapis.com/token","scopes":["a","b"]}"#;
         let previous = PreviousLogin::parse(login, "ada.json");
@@ -241,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_client_says_what_it_is() {
+    fn an_error_names_what_a_file_is_instead_of_a_client() {
         for (text, what, hint) in [
             ("{}", "neither installed nor web", "Desktop app"),
             ("[]", "not an object", "download"),

@@ -1,5 +1,5 @@
-//! Signing in with the browser of another device (RFC 8628): an address and a code are shown, and the server is asked
-//! until somebody has entered it there.
+//! The sign-in with the browser of another device (RFC 8628): gauth shows an address and a code, and polls the server
+//! until the user has entered the code there.
 
 use std::time::Duration;
 
@@ -14,24 +14,24 @@ use crate::tokens::broker::Broker;
 use crate::world::World;
 use crate::world::clock::Deadline;
 
-/// What a server that is asked too early wants to be left alone for besides (RFC 8628, 3.5).
+/// The increase of the polling interval after `slow_down` (RFC 8628, 3.5).
 const SLOW_DOWN_INCREMENT: Duration = Duration::from_secs(5);
-/// What one question may take.
+/// The timeout of one poll.
 const POLL_TIMEOUT: Duration = Duration::from_secs(15);
-/// So many questions in a row may remain without an answer.
+/// The number of polls in a row without a response after which the sign-in fails.
 const MAX_POLL_FAILURES: usize = 10;
 
-/// Signs somebody in.
+/// Signs a user in.
 ///
 /// # Errors
-/// What cannot be had in this way is said before anything is asked; then the server's refusal, the person's no, or that
-/// nobody came in time.
+/// `Unsupported`, where the provider or one of the scopes does not allow it; `Refused` by the server or the user;
+/// `NoAnswer`, when the time is up.
 pub fn sign_in(login_request: &LoginRequest, broker: &Broker<'_>) -> Result<TokenResponse> {
     let world = broker.world;
     let provider = &login_request.provider;
     let Some(endpoint) = &provider.device_authorization_endpoint else {
         return Err(Error::unsupported(format!(
-            "{} has no sign-in for devices (--device)",
+            "{} does not support the sign-in of devices (--device)",
             provider.name
         ))
         .hint("gauth login --no-browser, which works without a browser here too"));
@@ -39,7 +39,7 @@ pub fn sign_in(login_request: &LoginRequest, broker: &Broker<'_>) -> Result<Toke
     if provider.is_google {
         device::check_device_scopes(&login_request.authorization.scopes)?;
     }
-    // Google takes the name alone here, and the secret at the other endpoint.
+    // Google expects the client ID alone at this endpoint, and the secret at the token endpoint.
     let client = match provider.is_google {
         true => ClientCredentials::public(&login_request.client.id),
         false => login_request.client_credentials(),
@@ -62,12 +62,12 @@ fn seconds(number: i64) -> Duration {
     Duration::from_secs(number.unsigned_abs())
 }
 
-/// What a refusal of the first question usually means.
+/// Adds a hint about the usual reason why a server refuses the device authorization request.
 fn add_hint(error: Error, login_request: &LoginRequest) -> Error {
     let location = &login_request.client.location;
     match login_request.provider.is_google && error.kind() == ErrorKind::Refused {
         true => error.hint(format!(
-            "make a client of type \"TVs and Limited Input devices\", another than that of {location}; or gauth login --no-browser"
+            "create a client of type \"TVs and Limited Input devices\", in place of that of {location}; or gauth login --no-browser"
         )),
         false => error.hint_if_none(|| {
             format!("check that the client in {location} may use the device flow")
@@ -111,44 +111,39 @@ fn poll_until_granted(
             Ok(PollOutcome::AuthorizationPending) => failures = 0,
             Ok(PollOutcome::SlowDown) => interval += SLOW_DOWN_INCREMENT,
             Ok(PollOutcome::AccessDenied) => {
-                return Err(Error::refused(format!(
-                    "{provider_name} was told no: the consent was denied"
-                ))
-                .hint("gauth login --device once more, and allow it"));
+                return Err(Error::refused(format!("{provider_name}: consent was denied"))
+                    .hint("gauth login --device, and allow the access"));
             }
             Ok(PollOutcome::ExpiredToken) => return Err(expired_error()),
             Ok(PollOutcome::InvalidGrant(error)) if response_lost => {
-                let message = format!("{error}; an answer was lost on the way here before");
-                return Err(Error::no_answer(message).hint("gauth login --device once more"));
+                let message = format!("{error}; an earlier response of the server was lost");
+                return Err(Error::no_answer(message).hint("gauth login --device"));
             }
             Ok(PollOutcome::InvalidGrant(error)) => {
-                return Err(error.hint("gauth login --device once more"));
+                return Err(error.hint("gauth login --device"));
             }
             Err(error) if error.kind() == ErrorKind::NoAnswer && error.http_status().is_none() => {
                 failures += 1;
-                // What was granted may have been in it, and comes once only.
+                // The lost response may have had the tokens, which the server sends once.
                 response_lost = true;
                 if failures == MAX_POLL_FAILURES {
-                    return Err(
-                        error.hint("gauth login --device once more, when the network works")
-                    );
+                    return Err(error.hint("gauth login --device, when the network works"));
                 }
                 broker.world.terminal.note(|| format!("{error}; asking again"));
                 interval += Duration::from_secs(1);
             }
             Err(error) => {
-                return Err(error.hint_if_none(|| "gauth login --device once more".to_owned()));
+                return Err(error.hint_if_none(|| "gauth login --device".to_owned()));
             }
         }
     }
 }
 
 fn expired_error() -> Error {
-    Error::no_answer("nobody entered the code while it was good")
-        .hint("gauth login --device once more")
+    Error::no_answer("the code expired before it was entered").hint("gauth login --device")
 }
 
-/// Shows where to go and what to enter; on a terminal, the address as a picture too.
+/// Shows the address and the code, and on a terminal the address as a QR code.
 fn show_user_code(authorization: &DeviceAuthorizationResponse, world: &World) {
     let DeviceAuthorizationResponse { verification_uri: page, user_code, .. } = authorization;
     let text = [
@@ -171,7 +166,7 @@ fn show_user_code(authorization: &DeviceAuthorizationResponse, world: &World) {
     world.terminal.info(&format!("{}\n", lines.join("\n")));
 }
 
-/// Text and picture side by side where there is room, the picture below where it fits alone, else the text only.
+/// The text beside the QR code where there is room, above it where only the QR code fits, or else the text alone.
 fn side_by_side(text: &[String], qr_code: &[String], columns: usize) -> Vec<String> {
     const GAP_COLUMNS: usize = 3;
     let qr_width = qr::width(qr_code);
@@ -203,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_picture_stands_where_there_is_room() {
+    fn the_qr_code_is_shown_where_there_is_room() {
         let text = ["visit".to_owned(), "  ABCD".to_owned()];
         let picture = ["████".to_owned(), "█  █".to_owned(), "████".to_owned(), "    ".to_owned()];
         let shown = side_by_side(&text, &picture, 80);

@@ -1,4 +1,4 @@
-//! Somebody else's OpenID provider, by the description it publishes (OpenID Connect Discovery, 4).
+//! The metadata of OpenID providers other than Google (OpenID Connect Discovery, 4).
 
 use serde_json::Value;
 
@@ -12,33 +12,33 @@ use crate::text::json::JsonFields;
 use crate::text::printable;
 use crate::tokens::broker::Broker;
 
-/// Where it is, below the issuer.
+/// The path of the metadata below the issuer.
 const WELL_KNOWN_PATH: &str = "/.well-known/openid-configuration";
 
-/// What a provider says of itself.
+/// The metadata of a provider (OpenID Connect Discovery, 3).
 #[derive(Debug, Clone)]
 pub struct ProviderMetadata {
-    /// Its name, which is a URL.
+    /// The issuer identifier, a URL.
     pub issuer: String,
     authorization_endpoint: Url,
     token_endpoint: Url,
     device_authorization_endpoint: Option<Url>,
     userinfo_endpoint: Option<Url>,
-    /// Where logins end.
+    /// The revocation endpoint (RFC 7009).
     pub revocation_endpoint: Option<Url>,
-    /// How clients with a secret prove who they are; `None`: in no way that is known here.
+    /// The authentication method for clients with a secret; `None` where gauth supports none of the provider's methods.
     client_authentication: Option<ClientAuthentication>,
-    /// The scopes it names.
+    /// The supported scopes.
     pub scopes_supported: Vec<String>,
     sends_issuer: bool,
 }
 
-/// The issuer as the user named it, checked.
+/// Reads the value of `--issuer`.
 ///
 /// # Errors
-/// Usage for what cannot be one, unsafe for plain http to another machine.
+/// Usage for an invalid issuer, unsafe for plain http to another machine.
 pub fn parse_issuer(text: &str) -> Result<Url> {
-    let hint = "--issuer https://login.example.com, as the provider calls itself";
+    let hint = "--issuer https://login.example.com, exactly as the provider spells its issuer";
     let shown = printable::text(text);
     let url = Url::parse(text)
         .map_err(|what| Error::usage(format!("--issuer {shown} {what}")).hint(hint))?;
@@ -46,20 +46,20 @@ pub fn parse_issuer(text: &str) -> Result<Url> {
         return Err(Error::usage(format!("--issuer {shown} has a query")).hint(hint));
     }
     if text.trim_end_matches('/') == GOOGLE_ISSUER {
-        return Err(Error::usage("--issuer is for other providers than Google")
+        return Err(Error::usage("--issuer is for providers other than Google")
             .hint("gauth login, without --issuer"));
     }
     match url.scheme == Scheme::Https || url.is_loopback() {
         true => Ok(url),
         false => Err(Error::not_safe(format!("--issuer {shown} is not https"))
-            .hint("use the provider's https address")),
+            .hint("use the https address of the provider")),
     }
 }
 
-/// Asks the provider for its description.
+/// Requests the metadata of a provider.
 ///
 /// # Errors
-/// `NoAnswer` for what is none, unsafe for one of somebody else or with unsafe endpoints.
+/// `NoAnswer` for an invalid response, unsafe for the metadata of another issuer or with unsafe endpoints.
 pub fn fetch(issuer_text: &str, broker: &Broker<'_>) -> Result<ProviderMetadata> {
     let issuer_url = parse_issuer(issuer_text)?;
     let metadata_url = format!("{}{WELL_KNOWN_PATH}", issuer_url.as_str().trim_end_matches('/'));
@@ -70,7 +70,7 @@ pub fn fetch(issuer_text: &str, broker: &Broker<'_>) -> Result<ProviderMetadata>
     if response.status == 404 {
         return Err(response::status_error("the provider", &response, url.authority()).hint(
             format!(
-                "check --issuer: a provider describes itself at {}",
+                "check --issuer: the metadata of a provider is at {}",
                 printable::text(url.as_str())
             ),
         ));
@@ -78,10 +78,10 @@ pub fn fetch(issuer_text: &str, broker: &Broker<'_>) -> Result<ProviderMetadata>
     parse(&response, issuer_text, &issuer_url)
 }
 
-/// Reads a description, which must be of the issuer that was asked for.
+/// Reads the metadata, which must be of the requested issuer (OpenID Connect Discovery, 4.3).
 ///
 /// # Errors
-/// As [`ask`].
+/// As [`fetch`].
 pub fn parse(response: &HttpResponse, issuer: &str, issuer_url: &Url) -> Result<ProviderMetadata> {
     let host = issuer_url.authority();
     if response.status != 200 {
@@ -93,20 +93,22 @@ pub fn parse(response: &HttpResponse, issuer: &str, issuer_url: &Url) -> Result<
         response::invalid_response(
             response,
             host,
-            &format!("is no description of a provider, {what}"),
+            &format!("is not the metadata of a provider, {what}"),
         )
     };
     let metadata_issuer = fields.required("issuer").map_err(unusable)?;
     if metadata_issuer != issuer {
         let shown = printable::text(&metadata_issuer);
         let error = Error::not_safe(format!(
-            "{host} describes {shown}, --issuer asks for {}",
+            "{host}: the metadata is of the issuer {shown}, --issuer is {}",
             printable::text(issuer)
         ));
-        // One slash is a mistake, anything else another provider.
+        // A difference in the last slash is a spelling mistake, any other difference is another provider.
         return Err(match metadata_issuer.trim_end_matches('/') == issuer.trim_end_matches('/') {
             true => error.hint(format!("--issuer {shown}")),
-            false => error.hint("check --issuer: a provider speaks for itself only"),
+            false => {
+                error.hint("check --issuer: the metadata must be of the issuer it is published by")
+            }
         });
     }
     let mut endpoint = |name: &str| -> Result<Option<Url>> {
@@ -120,10 +122,10 @@ pub fn parse(response: &HttpResponse, issuer: &str, issuer_url: &Url) -> Result<
         match is_safe {
             true => Ok(Some(url)),
             false => Err(Error::not_safe(format!(
-                "{host}: {name} sends secrets to {} without TLS",
+                "{host}: {name} would send secrets to {} without TLS",
                 printable::text(url.authority())
             ))
-            .hint("tell the provider's administrator")),
+            .hint("tell the administrator of the provider")),
         }
     };
     let missing = |name: &str| unusable(format!("{name} is missing"));
@@ -138,8 +140,9 @@ pub fn parse(response: &HttpResponse, issuer: &str, issuer_url: &Url) -> Result<
     let challenges = list("code_challenge_methods_supported")?;
     let scopes = list("scopes_supported")?.unwrap_or_default();
     if challenges.is_some_and(|methods| !methods.iter().any(|method| method == "S256")) {
-        return Err(Error::not_safe(format!("{host} does not support PKCE with S256"))
-            .hint("a login without it can be stolen; ask the provider's administrator"));
+        return Err(Error::not_safe(format!("{host} does not support PKCE with S256")).hint(
+            "ask the administrator of the provider for PKCE, without which a code can be stolen",
+        ));
     }
     let sends_issuer = fields.boolean("authorization_response_iss_parameter_supported");
     Ok(ProviderMetadata {
@@ -155,16 +158,16 @@ pub fn parse(response: &HttpResponse, issuer: &str, issuer_url: &Url) -> Result<
     })
 }
 
-/// How a client authenticates: in the header where that is possible, as the standard wants it.
+/// The method that clients authenticate with: `client_secret_basic` where the provider supports it.
 fn choose_client_authentication(methods: Option<&[String]>) -> Option<ClientAuthentication> {
-    // OpenID Connect Discovery, 3: without a word it is the header.
+    // OpenID Connect Discovery, 3: `client_secret_basic` is the default.
     let Some(methods) = methods else { return Some(ClientAuthentication::ClientSecretBasic) };
     [ClientAuthentication::ClientSecretBasic, ClientAuthentication::ClientSecretPost]
         .into_iter()
         .find(|known| methods.iter().any(|method| method == known.name()))
 }
 
-/// A list of texts.
+/// Reads an optional list of strings.
 fn string_list(
     value: Option<Value>,
     name: &str,
@@ -177,27 +180,27 @@ fn string_list(
         None | Some(Value::Null) => Ok(None),
         Some(Value::Array(items)) => {
             let items: Option<Vec<String>> = items.into_iter().map(text).collect();
-            items.map(Some).ok_or_else(|| format!("{name} is not a list of texts"))
+            items.map(Some).ok_or_else(|| format!("{name} is not a list of strings"))
         }
-        Some(_) => Err(format!("{name} is not a list of texts")),
+        Some(_) => Err(format!("{name} is not a list of strings")),
     }
 }
 
 impl ProviderMetadata {
-    /// The provider, for a client that has a secret or none.
+    /// The authorization server, for a client with or without a secret.
     ///
     /// # Errors
-    /// `Unsupported`, when the client's secret can be shown in no way that the provider takes.
+    /// `Unsupported`, when the client has a secret and gauth supports none of the provider's authentication methods.
     pub fn login_provider(&self, has_secret: bool) -> Result<LoginProvider> {
         let client_authentication = match (self.client_authentication, has_secret) {
             (Some(auth), _) => auth,
             (None, false) => ClientAuthentication::ClientSecretPost,
             (None, true) => {
                 return Err(Error::unsupported(format!(
-                    "{} takes a client's secret in no way that gauth knows",
+                    "{} supports no client authentication method that gauth supports",
                     printable::text(&self.issuer)
                 ))
-                .hint("register a client without a secret there, a public or native one"));
+                .hint("register a public client there, which has no secret"));
             }
         };
         Ok(LoginProvider {
@@ -214,7 +217,7 @@ impl ProviderMetadata {
         })
     }
 
-    /// Whether it gives refresh tokens to those who ask for `offline_access`.
+    /// Whether the provider issues refresh tokens for the scope `offline_access` (OpenID Connect Core, 11).
     pub fn supports_offline_access(&self) -> bool {
         self.scopes_supported.iter().any(|scope| scope == "offline_access")
     }
@@ -241,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_description_without_the_optional_parts_will_do() {
+    fn metadata_without_the_optional_fields_is_accepted() {
         let least = metadata(|_| {}).expect("the least");
         let provider = least.login_provider(true).expect("a provider");
         assert_eq!(provider.client_authentication, ClientAuthentication::ClientSecretBasic);
@@ -269,10 +272,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_its_exit_code() {
+    fn invalid_metadata_is_refused_with_its_exit_code() {
         for (name, value, code, what) in [
-            ("issuer", json!("https://other.example"), 9, "describes https://other.example"),
-            ("issuer", json!("https://idp.example/t/"), 9, "describes"),
+            ("issuer", json!("https://other.example"), 9, "of the issuer https://other.example"),
+            ("issuer", json!("https://idp.example/t/"), 9, "of the issuer"),
             ("issuer", Value::Null, 6, "issuer"),
             ("token_endpoint", Value::Null, 6, "token_endpoint is missing"),
             ("token_endpoint", json!("http://idp.example/token"), 9, "token_endpoint"),

@@ -1,5 +1,5 @@
-//! The port a browser comes back to (RFC 8252, 7.3). It is open from before the browser is sent away until the one
-//! right request has come, and whatever else comes in meanwhile gets a 404.
+//! The loopback port that receives the authorization response (RFC 8252, 7.3). It is open from before the browser is
+//! opened until the expected request has come. Any other request gets status 404.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -20,43 +20,43 @@ use crate::world::World;
 use crate::world::exec::Browser;
 use crate::world::listen;
 
-/// How long a browser is kept waiting for its page while codes and tokens are exchanged.
+/// How long a browser waits for its page while the code is exchanged.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(120);
-/// How often a free port is looked for that is free on both stacks.
+/// The number of attempts to find a port that is free on both IPv4 and IPv6.
 const MAX_PORT_ATTEMPTS: usize = 10;
-/// Strangers that may have come and not been told of.
+/// The maximum number of ignored requests that are queued for the notes of `-v`.
 const MAX_QUEUED_REQUESTS: usize = 64;
 
-/// Somebody came.
+/// A request to the port.
 enum IncomingRequest {
-    /// The one that is waited for, and where its page goes.
+    /// The authorization response, and the channel for the page that answers it.
     Callback(CallbackResult, SyncSender<ServerResponse>),
-    /// Somebody else, and how that was known.
+    /// Any other request, and why it is ignored.
     Ignored(&'static str),
 }
 
-/// A login that listens.
+/// The listener for the authorization response.
 pub struct CallbackListener {
     servers: Vec<LoopbackServer>,
     redirect: RedirectUri,
     requests: Receiver<IncomingRequest>,
 }
 
-/// The browser that came, and has not been shown a page yet.
+/// A browser that has sent the authorization response and waits for its page.
 pub struct BrowserReply {
     page: SyncSender<ServerResponse>,
     servers: Vec<LoopbackServer>,
 }
 
 impl BrowserReply {
-    /// Shows it one.
+    /// Sends the page to the browser.
     pub fn send(self, answer: ServerResponse) {
-        // A browser that has gone away needs none.
+        // The browser may have closed the connection.
         _ = self.page.send(answer);
         drop(self.servers);
     }
 
-    /// Shows it what has become of its errand.
+    /// Sends a page with the result of the sign-in: the account, or the error.
     pub fn send_result(self, result: std::result::Result<&str, &Error>) {
         self.send(match result {
             Ok(account) => page::success(account),
@@ -68,10 +68,10 @@ impl BrowserReply {
 }
 
 impl CallbackListener {
-    /// Listens where `target` says for the answer with this state.
+    /// Listens at `target` for the authorization response with this `state`.
     ///
     /// # Errors
-    /// When the port is somebody else's.
+    /// When the port is in use.
     pub fn open(
         target: &RedirectTarget,
         state: &str,
@@ -101,15 +101,15 @@ impl CallbackListener {
         Ok(CallbackListener { servers: servers.collect::<Result<_>>()?, redirect, requests })
     }
 
-    /// Where the browser is to come back to.
+    /// The redirect URI with the port that is in use.
     pub fn redirect(&self) -> &RedirectUri {
         &self.redirect
     }
 
-    /// Waits for the answer. The port is closed when it has come.
+    /// Waits for the authorization response, then closes the port.
     ///
     /// # Errors
-    /// When nobody came in time.
+    /// `NoAnswer`, when the time is up.
     pub fn wait(
         mut self,
         countdown: &Countdown<'_>,
@@ -122,7 +122,7 @@ impl CallbackListener {
                 world.terminal.clear_status_line();
                 world
                     .terminal
-                    .warn(&format!("no browser could be opened: {why}; visit the address above"));
+                    .warn(&format!("no browser can be opened: {why}; visit the address above"));
             }
             match self.requests.recv_timeout(TICK_INTERVAL) {
                 Ok(IncomingRequest::Callback(outcome, page)) => {
@@ -134,14 +134,14 @@ impl CallbackListener {
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(Error::unexpected("nobody listens any more"));
+                    return Err(Error::unexpected("the listener for the browser has stopped"));
                 }
             }
         }
     }
 }
 
-/// Hears the right request once, and nobody else ever.
+/// The handler that accepts the expected request once, and answers any other with status 404.
 fn callback_handler(
     expected: ExpectedCallback,
     requests: SyncSender<IncomingRequest>,
@@ -152,7 +152,7 @@ fn callback_handler(
         let outcome = match expected.check_request(request) {
             Ok(outcome) => outcome,
             Err(why) => {
-                // Who looks is told of the first ones; a flood is not kept.
+                // A full queue drops the notes about further requests.
                 _ = requests.try_send(IncomingRequest::Ignored(why));
                 return not_found();
             }
@@ -172,16 +172,18 @@ fn not_found() -> ServerResponse {
     ServerResponse::text(404, "nothing is here\n").header("Cache-Control", "no-store")
 }
 
-/// The listeners, and the port they share.
+/// The listeners on IPv4 and IPv6, and the port they share.
 fn bind_listeners(target: &RedirectTarget) -> Result<(Vec<TcpListener>, u16)> {
     let (v4, v6) = (IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST));
     let requested_port = target.port.unwrap_or(0);
-    let port_in_use = |error: Error| match target.port {
+    let port_in_use = |error: Error| {
+        match target.port {
         None => error,
         Some(port) => error.hint(format!(
-            "stop what has port {port}, or choose another: --port where the client allows any, \
-             --redirect-uri where another one is registered"
+            "stop the program that uses port {port}, or choose another port: with --port where the client allows any, \
+            with --redirect-uri where another one is registered"
         )),
+    }
     };
     let first_address = if target.is_v6() { v6 } else { v4 };
     for _ in 0..MAX_PORT_ATTEMPTS {
@@ -195,7 +197,7 @@ fn bind_listeners(target: &RedirectTarget) -> Result<(Vec<TcpListener>, u16)> {
         match (listen::bind_loopback(v6, port), target.port) {
             (Ok(other), _) => return Ok((vec![listener, other], port)),
             (Err(error), Some(_)) => return Err(port_in_use(error)),
-            // Somebody has this port on the other stack: they would hear what is meant for us.
+            // Another program uses the port on IPv6 and would receive the response.
             (Err(_), None) => {}
         }
     }

@@ -1,10 +1,10 @@
-//! Signing a person in (RFC 8252): an OAuth client, a question to an authorization server, an answer by way of a
-//! browser, and a login that is stored.
+//! The sign-in of a user (RFC 8252): an OAuth client sends an authorization request to an authorization server, the
+//! response comes back by way of a browser, and the tokens it is exchanged for are stored as a login.
 //!
-//! [`client`] is who asks, [`provider`] where, [`authorize`] how the question is put. The answer comes back to
-//! [`loopback`], or by hand ([`paste`]), or to another device ([`device`]); [`person`] makes an account of it. Other
-//! providers than Google describe themselves ([`discovery`]); [`workforce`] and [`openid`] say what becomes of those
-//! who sign in there.
+//! [`client`] is the OAuth client, [`provider`] the authorization server, [`authorize`] the authorization request. The
+//! response comes back to [`loopback`], or the user pastes it ([`paste`]), or approves on another device ([`device`]).
+//! [`user`] identifies the user and builds a login at Google, [`workforce`] one of a workforce pool and [`openid`] one
+//! at any other OpenID provider, whose metadata [`discovery`] reads.
 
 pub mod authorize;
 pub mod browser;
@@ -16,11 +16,11 @@ pub mod loopback;
 pub mod openid;
 pub mod page;
 pub mod paste;
-pub mod person;
 pub mod provider;
 mod qr;
 pub mod redirect;
-pub mod turn;
+pub mod sign_in_lock;
+pub mod user;
 pub mod wait;
 pub mod workforce;
 
@@ -42,51 +42,51 @@ use crate::text::secret::Secret;
 use crate::tokens::broker::Broker;
 use crate::world::clock::Deadline;
 
-/// Everything about one login, before anybody is asked.
+/// Everything about one sign-in that is known before the user is asked.
 pub struct LoginRequest {
-    /// Where the person signs in.
+    /// The authorization server.
     pub provider: LoginProvider,
-    /// Which program asks.
+    /// The OAuth client that requests authorization.
     pub client: OAuthClient,
-    /// What is asked for.
+    /// The parameters of the authorization request.
     pub authorization: AuthorizationRequest,
-    /// Until when the person may take.
+    /// The end of the time that the user has.
     pub deadline: Deadline,
-    /// What becomes of it.
+    /// The kind of login that is made.
     pub kind: LoginKind,
 }
 
-/// Which kind of login is made.
+/// The kind of login that is made of the tokens.
 #[derive(Debug, Clone)]
 pub enum LoginKind {
-    /// A user login at Google.
+    /// A login with a Google Account.
     User,
-    /// A login by way of a workforce pool.
+    /// A login of a workforce pool.
     Workforce(Box<workforce::WorkforceLoginConfig>),
-    /// A login at somebody else's provider.
+    /// A login at another OpenID provider.
     OpenId(Box<openid::OpenIdLoginConfig>),
 }
 
-/// A login to be stored.
+/// A new login, which is not stored yet.
 pub struct NewLogin {
-    /// The name it is stored under.
+    /// The name of the account that it is stored under.
     pub account: String,
-    /// Google's own JSON, or ours.
+    /// The login as a credential file.
     pub json: Map<String, Value>,
 }
 
-/// What the person's consent gave: a code, good once and for a moment.
+/// A successful authorization response (RFC 6749, 4.1.2).
 pub struct AuthorizationResponse {
-    /// The code.
+    /// The authorization code, which is valid once and for a short time.
     pub code: Secret,
-    /// The URL the browser came back to, as the server knows it.
+    /// The redirect URI of the authorization request.
     pub redirect_uri: String,
 }
 
-/// Puts the code in for tokens (RFC 6749, 4.1.3; RFC 7636, 4.5). It is sent once.
+/// Exchanges an authorization code for tokens (RFC 6749, 4.1.3; RFC 7636, 4.5). The code is sent once.
 ///
 /// # Errors
-/// The server's refusal, or that there is no usable answer.
+/// `Refused` with the server's error, or `NoAnswer`.
 pub fn exchange_code(
     login_request: &LoginRequest,
     authorization: &AuthorizationResponse,
@@ -105,26 +105,27 @@ pub fn exchange_code(
     token::read_bearer_response(&response, endpoint.authority(), now).map_err(|error| {
         match response::server_error(&response).as_ref().map(|error| error.code.as_str()) {
             Some("invalid_grant") => {
-                error.hint("gauth login once more; a code is good once and for minutes only")
+                error.hint("gauth login, because a code is valid once and for a few minutes")
             }
             Some("redirect_uri_mismatch") => error.hint(format!(
-                "register {} with the client, or name the one that is: --redirect-uri",
+                "register {} with the client, or pass a registered one with --redirect-uri",
                 printable::text(&authorization.redirect_uri)
             )),
             Some("invalid_client" | "unauthorized_client") => error.hint(format!(
                 "check client_id and client_secret in {}, or download the client again",
                 login_request.client.location
             )),
-            _ => error.hint_if_none(|| "gauth login once more".to_owned()),
+            _ => error.hint_if_none(|| "gauth login".to_owned()),
         }
     })
 }
 
 impl LoginRequest {
-    /// The login that these tokens make, and whose it is.
+    /// Identifies the user and builds the login from the tokens.
     ///
     /// # Errors
-    /// When nobody says who signed in, when it is not who was asked for, or when the login would not last.
+    /// When the server does not identify the user, when another user signed in than the requested one, or when there is no
+    /// refresh token.
     pub fn build_login(
         &self,
         granted: &TokenResponse,
@@ -134,30 +135,30 @@ impl LoginRequest {
     ) -> Result<NewLogin> {
         match &self.kind {
             LoginKind::User => {
-                let user = person::identify_user(self, granted, session, broker)?;
-                let login = person::authorized_user(self, &user, granted, quota_project)?;
+                let user = user::identify_user(self, granted, session, broker)?;
+                let login = user::authorized_user(self, &user, granted, quota_project)?;
                 Ok(NewLogin { account: user.account, json: login })
             }
             LoginKind::Workforce(config) => {
                 config.build_login(self, granted, quota_project, broker)
             }
             LoginKind::OpenId(target) => {
-                let user = person::identify_user(self, granted, session, broker)?;
+                let user = user::identify_user(self, granted, session, broker)?;
                 target.build_login(self, &user, granted, quota_project, broker.world)
             }
         }
     }
 
-    /// The client as it authenticates at the provider.
+    /// The client with its authentication method at the provider.
     pub fn client_credentials(&self) -> ClientCredentials<'_> {
         let OAuthClient { id, secret, .. } = &self.client;
         ClientCredentials::new(id, secret.as_ref(), self.provider.client_authentication)
     }
 
-    /// The URL that the person visits.
+    /// The URL of the authorization request, which the user visits.
     ///
     /// # Errors
-    /// When it would be no URL.
+    /// Usage, when the URL is too long for a browser.
     pub fn authorization_url(
         &self,
         redirect: &RedirectUri,
@@ -166,7 +167,7 @@ impl LoginRequest {
         authorize::authorization_url(self, &redirect.uri, session)
     }
 
-    /// An error of the authorization server's, which came back in place of a code (RFC 6749, 4.1.2.1).
+    /// The error for an authorization error response (RFC 6749, 4.1.2.1).
     pub fn authorization_error(&self, code: &str, description: Option<&str>) -> Error {
         let error = response::ServerError {
             code: printable::redacted(code),
@@ -176,23 +177,22 @@ impl LoginRequest {
         let provider = &self.provider.name;
         match code {
             "access_denied" if description.is_none() => {
-                Error::refused(format!("{provider} was told no: the consent was denied"))
-                    .hint("gauth login once more, and allow it")
+                Error::refused(format!("{provider}: consent was denied"))
+                    .hint("gauth login, and allow the access")
             }
-            "access_denied" => Error::refused(format!("{provider} says {}", error.message())).hint(
-                "gauth login once more, and allow it; or ask the administrator of the account",
-            ),
+            "access_denied" => Error::refused(format!("{provider} says {}", error.message()))
+                .hint("gauth login, and allow the access; or ask the administrator of the account"),
             "interaction_required"
             | "login_required"
             | "consent_required"
             | "account_selection_required" => {
                 Error::refused(format!("{provider} says {}", error.message()))
-                    .hint("leave --prompt none away: the person has something to answer")
+                    .hint("leave --prompt none away, because the user has to answer a question")
             }
             "invalid_scope" => Error::refused(format!("{provider} says {}", error.message()))
-                .hint("check --scopes: one is misspelt, or not this client's to ask for"),
+                .hint("check --scopes: a scope is misspelt, or this client may not request it"),
             _ => Error::refused(format!("{provider} says {}", error.message())).hint(format!(
-                "check the client in {}, then gauth login once more",
+                "check the client in {}, then run gauth login again",
                 self.client.location
             )),
         }

@@ -1,5 +1,5 @@
-//! The login that is made of an OpenID provider's answer: an identity of a pool of Google's where one is named, else
-//! one that gives ID tokens only.
+//! The login at an OpenID provider: an `external_account` where the user names a workload or workforce pool, or else a
+//! login that gives ID tokens only.
 
 use serde_json::{Map, Value, json};
 
@@ -7,7 +7,7 @@ use crate::credentials::oidc_session::CREDENTIAL_TYPE;
 use crate::error::{Error, Result};
 use crate::jose::jwt;
 use crate::login::discovery::ProviderMetadata;
-use crate::login::person::SignedInUser;
+use crate::login::user::SignedInUser;
 use crate::login::{LoginRequest, NewLogin};
 use crate::net::url::Url;
 use crate::oauth::token::TokenResponse;
@@ -16,21 +16,21 @@ use crate::text::duration;
 use crate::text::printable;
 use crate::world::World;
 
-/// What is stored of a login at a provider, besides the tokens.
+/// The parts of a login at a provider that are known before the sign-in.
 #[derive(Debug, Clone)]
 pub struct OpenIdLoginConfig {
-    /// What the provider calls itself.
+    /// The issuer identifier of the provider.
     issuer: String,
-    /// Where it takes its tokens back.
+    /// The revocation endpoint of the provider.
     revocation_endpoint: Option<Url>,
-    /// The provider of a pool of Google's that takes its ID tokens.
+    /// The pool provider at Google that accepts the ID tokens.
     audience: Option<String>,
-    /// Of that pool.
+    /// The universe of that pool.
     universe_domain: String,
 }
 
 impl OpenIdLoginConfig {
-    /// A login at this provider, for this pool.
+    /// A login at the provider with this metadata. `audience` is the resource name of the pool provider.
     pub fn new(
         metadata: &ProviderMetadata,
         audience: Option<String>,
@@ -44,7 +44,7 @@ impl OpenIdLoginConfig {
         }
     }
 
-    /// What its accounts are named after: the pool, or the provider's host.
+    /// The prefix of the account names: the pool, or the host of the provider.
     fn account_namespace(&self) -> String {
         let pool = self.audience.as_deref().and_then(|audience| {
             let separators = ["/workforcePools/", "/workloadIdentityPools/"];
@@ -58,15 +58,15 @@ impl OpenIdLoginConfig {
         }
     }
 
-    /// The person in the name of an account of this realm.
+    /// The name of the user at the provider, from the name of an account.
     pub fn strip_namespace<'a>(&self, account: &'a str) -> &'a str {
         account.strip_prefix(&format!("{}/", self.account_namespace())).unwrap_or(account)
     }
 
-    /// The login. Its name says where the person is known, because Google may know one of the same address.
+    /// Builds the login. The account name has a prefix, because a Google Account may have the same e-mail address.
     ///
     /// # Errors
-    /// When there is no ID token.
+    /// `Refused`, when there is no ID token.
     pub fn build_login(
         &self,
         login_request: &LoginRequest,
@@ -77,8 +77,9 @@ impl OpenIdLoginConfig {
     ) -> Result<NewLogin> {
         let provider_name = &login_request.provider.name;
         let Some(id_token) = &granted.id_token else {
-            return Err(Error::refused(format!("{provider_name} gave no ID token"))
-                .hint("leave openid among --scopes, and check that the client may use OpenID"));
+            return Err(Error::refused(format!("{provider_name} gave no ID token")).hint(
+                "keep openid in --scopes, and check that the client may use OpenID Connect",
+            ));
         };
         let account = format!("{}/{}", self.account_namespace(), user.account);
         if granted.refresh_token.is_none() {
@@ -118,7 +119,7 @@ impl OpenIdLoginConfig {
         Ok(NewLogin { account, json: login })
     }
 
-    /// An `external_account` whose proof is the provider's ID token.
+    /// An `external_account` whose subject token is the ID token of the provider.
     fn external_account_json(
         &self,
         audience: &str,
@@ -141,7 +142,7 @@ impl OpenIdLoginConfig {
     }
 }
 
-/// What is asked for where the user names nothing: who it is, and to be asked no more.
+/// The scopes without `--scopes`: the identity of the user, and a refresh token where the provider supports it.
 pub fn default_scopes(metadata: &ProviderMetadata) -> Vec<String> {
     let mut scopes = vec!["openid", "email"];
     if metadata.supports_offline_access() {
@@ -150,18 +151,21 @@ pub fn default_scopes(metadata: &ProviderMetadata) -> Vec<String> {
     scopes.into_iter().map(str::to_owned).collect()
 }
 
-/// Scopes as the user wrote them for a provider, which has its own: nothing is put in front of a word.
+/// Reads the scopes of `--scopes` for a provider. Unlike Google's scopes, short names are not expanded.
 ///
 /// # Errors
-/// Usage, for what is no scope.
+/// Usage, for an invalid scope (RFC 6749, 3.3).
 pub fn parse_scopes(requested: &[String]) -> Result<Vec<String>> {
     let mut scopes = vec!["openid".to_owned()];
     for scope in requested.iter().flat_map(|text| text.split([',', ' '])) {
         let is_valid =
             scope.bytes().all(|byte| byte > 0x20 && byte < 0x7f && byte != b'"' && byte != b'\\');
         if !is_valid {
-            return Err(Error::usage(format!("--scopes {} is no scope", printable::text(scope)))
-                .hint("--scopes openid,email,offline_access"));
+            return Err(Error::usage(format!(
+                "--scopes {} is not a scope",
+                printable::text(scope)
+            ))
+            .hint("--scopes openid,email,offline_access"));
         }
         if !scope.is_empty() && !scopes.iter().any(|known| known == scope) {
             scopes.push(scope.to_owned());

@@ -1,4 +1,4 @@
-//! The page a browser ends at: one sentence, no scripts, nothing from elsewhere, light and dark.
+//! The page that the browser shows at the end of a sign-in: no scripts, no other resources, a light and a dark style.
 
 use crate::http::server::html;
 use crate::http::server::html::content_security_policy;
@@ -15,7 +15,7 @@ h1.done{border-color:#188038}h1.not{border-color:#d93025}\
 p{margin:.5rem 0}\
 @media(prefers-color-scheme:dark){h1.done{border-color:#81c995}h1.not{border-color:#f28b82}}";
 
-/// Somebody is signed in.
+/// The page after a successful sign-in.
 pub fn success(account: &str) -> ServerResponse {
     let account = escape(account);
     render(
@@ -27,7 +27,7 @@ pub fn success(account: &str) -> ServerResponse {
     )
 }
 
-/// Nobody is, and why; both lines as the terminal shows them.
+/// The page after a failed sign-in, with the error and the hint that the terminal shows.
 pub fn failure(message: &str, hint: &str) -> ServerResponse {
     let (message, hint) = (escape(message), escape(hint));
     render(
@@ -67,10 +67,10 @@ mod tests {
     }
 
     #[test]
-    fn a_page_says_one_thing_and_loads_nothing() {
+    fn a_page_loads_no_resources() {
         for (answer, title) in [
             (success("ada@example.com"), "Signed in"),
-            (failure("Google says access_denied", "gauth login once more"), "Not signed in"),
+            (failure("Google says access_denied", "gauth login"), "Not signed in"),
         ] {
             let html = text(&answer);
             assert!(html.contains("<h1 class=") && html.contains(title), "{html}");
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_say_stays_text() {
+    fn error_texts_are_escaped() {
         let html = text(&failure("Google says \"<img src=x onerror=alert(1)>\"\u{1b}[2J", "a & b"));
         assert!(html.contains("&lt;img src=x onerror=alert(1)&gt;&quot;\\u{1b}[2J"), "{html}");
         assert!(html.contains("a &amp; b") && !html.contains('\u{1b}'), "{html}");

@@ -1,4 +1,4 @@
-//! The answer by hand: the address that a browser elsewhere ended at, or the code in it.
+//! The authorization response as pasted text: the address that a browser on another machine ended at, or the code in it.
 
 use zeroize::Zeroizing;
 
@@ -10,13 +10,13 @@ use crate::world::World;
 use crate::world::clock::Deadline;
 use crate::world::prompt;
 
-/// How often somebody may paste the wrong thing.
+/// The number of attempts to paste the response.
 const MAX_ATTEMPTS: usize = 5;
 
-/// Asks for it at the terminal; what is pasted is not shown.
+/// Asks for the response at the terminal. The pasted text is not shown.
 ///
 /// # Errors
-/// When nobody is there, or what was pasted is no answer.
+/// `LoginRequired`, when gauth cannot ask at a terminal; usage, when the pasted text is not the response.
 pub fn prompt_for_response(
     expected: &ExpectedCallback,
     deadline: Deadline,
@@ -33,11 +33,10 @@ pub fn prompt_for_response(
         }
         match parse_pasted(&pasted, expected) {
             Ok(outcome) => return Ok(outcome),
-            Err(what) if attempts_left > 0 => world.terminal.warn(&format!("{what}; once more")),
+            Err(what) if attempts_left > 0 => world.terminal.warn(&format!("{what}; try again")),
             Err(what) => {
-                return Err(
-                    Error::usage(what).hint("gauth login --no-browser, and the whole address")
-                );
+                return Err(Error::usage(what)
+                    .hint("gauth login --no-browser, then paste the whole address"));
             }
         }
     }
@@ -45,24 +44,24 @@ pub fn prompt_for_response(
         .hint("gauth login --no-browser, then paste the address the browser ended at"))
 }
 
-/// Why nothing is asked.
+/// The error where gauth cannot ask at a terminal.
 fn not_interactive_error() -> Error {
     Error::new(
         ErrorKind::LoginRequired,
-        "a person has to paste the answer, and nobody is there to be asked",
+        "--no-browser needs a terminal, at which the user pastes the address",
     )
     .hint("gauth login --no-browser at a terminal; machines use a service account or --workload-identity-provider")
 }
 
-/// What was pasted: an address, its query, or the bare code, which only this login's verifier makes worth anything.
+/// Reads pasted text: an address, its query, or the code alone, which is of use only with the code verifier of this login.
 ///
 /// # Errors
-/// What it is instead; nothing of it is repeated.
+/// What the text is instead, without quoting it.
 pub fn parse_pasted(
     pasted: &str,
     expected: &ExpectedCallback,
 ) -> std::result::Result<CallbackResult, String> {
-    // Terminals and mail programs break long lines.
+    // Terminals and mail programs wrap long lines.
     let text = pasted.chars().filter(|letter| !letter.is_whitespace());
     let text = Zeroizing::new(text.collect::<String>());
     let text = text.trim_matches(['"', '\'', '<', '>']);
@@ -72,7 +71,7 @@ pub fn parse_pasted(
         None if is_authorization_code(text) && !text.contains("://") => {
             return Ok(CallbackResult::Code(Secret::new(text)));
         }
-        None => return Err("that is no address with a code in it".to_owned()),
+        None => return Err("that is not an address with a code in it".to_owned()),
     };
     let query = query.split('#').next().unwrap_or_default();
     let parameters = parse_form(query.as_bytes());
@@ -80,8 +79,8 @@ pub fn parse_pasted(
         return Err("that is the address to visit, not the one the browser ended at".to_owned());
     }
     expected.parse_parameters(&parameters).map_err(|why| match why {
-        "another state" => "that is the answer to another login (state)".to_owned(),
-        why => format!("that address is not the answer: it has {why}"),
+        "another state" => "that is the response to another login (state)".to_owned(),
+        why => format!("that address is not the response to this login, it has {why}"),
     })
 }
 
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_its_query_or_the_code_will_do() {
+    fn an_address_its_query_and_a_code_are_accepted() {
         for text in [
             "http://127.0.0.1:9/?state=STATE&code=4/x&scope=a",
             "https://localhost:9/?state=STATE&code=4%2Fx",
@@ -122,17 +121,17 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_named_and_not_repeated() {
+    fn any_other_text_is_refused_without_quoting_it() {
         for (text, what) in [
             ("http://127.0.0.1:9/?state=OTHER&code=s3cret-code", "another login"),
             ("http://127.0.0.1:9/?code=s3cret-code", "no state"),
-            ("http://127.0.0.1:9/", "no address with a code"),
+            ("http://127.0.0.1:9/", "not an address with a code"),
             (
                 "https://accounts.google.com/o/oauth2/v2/auth?state=STATE&code_challenge=c",
                 "to visit",
             ),
             ("code=s3cret-code&state=STATE&iss=https://evil.example", "another issuer"),
-            ("https://a.example/s3cret-code", "no address with a code"),
+            ("https://a.example/s3cret-code", "not an address with a code"),
         ] {
             let error = parse_pasted(text, &expected()).expect_err(text);
             assert!(error.contains(what) && !error.contains("s3cret"), "{text}: {error}");

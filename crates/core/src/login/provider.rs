@@ -1,4 +1,4 @@
-//! Where a person signs in: Google, or another provider, with its endpoints.
+//! The authorization server of a sign-in and its endpoints: Google, or another provider.
 
 use crate::config;
 use crate::config::Config;
@@ -9,40 +9,40 @@ use crate::net::url::Url;
 use crate::oauth::client_authentication::ClientAuthentication;
 use crate::world::{World, env};
 
-/// Google's page of consent.
+/// Google's authorization endpoint.
 pub const AUTHORIZATION_ENDPOINT: &str = "https://accounts.google.com/o/oauth2/v2/auth";
-/// What Google calls itself in answers and ID tokens.
+/// Google's issuer identifier.
 pub const GOOGLE_ISSUER: &str = "https://accounts.google.com";
-/// Google, where a person is told who says so.
+/// The name of Google in messages.
 const GOOGLE_NAME: &str = "Google";
 
 /// An authorization server.
 #[derive(Debug, Clone)]
 pub struct LoginProvider {
-    /// What it is called in sentences.
+    /// The name of the server in messages.
     pub name: String,
-    /// What it calls itself (RFC 9207; `iss` of ID tokens); `None`: it does not say.
+    /// The issuer identifier (`iss` of ID tokens and of authorization responses, RFC 9207); `None` where it is not known.
     pub issuer: Option<String>,
-    /// Whether its answers always say so.
+    /// Whether every authorization response has the parameter `iss` (RFC 9207).
     pub sends_issuer: bool,
-    /// Where people are asked.
+    /// The authorization endpoint (RFC 6749, 3.1).
     pub authorization_endpoint: Url,
-    /// Where codes and refresh tokens are put in.
+    /// The token endpoint (RFC 6749, 3.2).
     pub token_endpoint: Url,
-    /// Where codes for another device are made (RFC 8628).
+    /// The device authorization endpoint (RFC 8628, 3.1).
     pub device_authorization_endpoint: Option<Url>,
-    /// Where access tokens tell whose they are (OpenID Connect).
+    /// The userinfo endpoint (OpenID Connect Core, 5.3).
     pub userinfo_endpoint: Option<Url>,
-    /// How clients authenticate at the token endpoint.
+    /// The authentication method of clients at the token endpoint.
     pub client_authentication: ClientAuthentication,
-    /// Parameters of its own.
+    /// Additional parameters of the authorization request.
     pub extra_parameters: Vec<(String, String)>,
-    /// Whether it is Google, or what stands in for it: with Google's own parameters and rules.
+    /// Whether the server is Google, or a test server in its place, and needs Google's own parameters and rules.
     pub is_google: bool,
 }
 
 impl LoginProvider {
-    /// Google, at the endpoints that variables chose, or else the client's file, which must be Google's.
+    /// Google, with the endpoints from variables, or else from the client file, where they must be Google's.
     ///
     /// # Errors
     /// Malformed or unsafe, naming file and field.
@@ -95,7 +95,7 @@ impl LoginProvider {
     }
 }
 
-/// One of Google's endpoints; on this machine, where the token endpoint is on this machine.
+/// One of Google's endpoints, or the same path on the server of the token endpoint where that is a loopback address.
 fn sibling_endpoint(token: &Url, default: &str) -> Url {
     let default = Url::parse(default).unwrap_or_else(|_| token.clone());
     match token.is_loopback() {
@@ -104,7 +104,7 @@ fn sibling_endpoint(token: &Url, default: &str) -> Url {
     }
 }
 
-/// The same path at the origin of another URL.
+/// The path of `url` at the origin of another URL.
 fn with_origin(origin: &Url, url: &Url) -> Url {
     let whole = origin.as_str();
     let end = whole.len() - origin.path_and_query().len();
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_endpoint_on_this_machine_has_its_siblings_there() {
+    fn a_loopback_token_endpoint_has_the_other_endpoints_beside_it() {
         let url = |text: &str| Url::parse(text).expect("url");
         let usual = "https://oauth2.googleapis.com/device/code";
         let local = sibling_endpoint(&url("http://127.0.0.1:8080/x/token"), usual);

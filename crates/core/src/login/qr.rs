@@ -1,4 +1,4 @@
-//! An address as a QR code, for the telephone beside the terminal.
+//! The QR code of an address, in block characters.
 
 use anstyle::{AnsiColor, Style};
 use qrcode::render::unicode::Dense1x2;
@@ -6,12 +6,11 @@ use qrcode::{EcLevel, QrCode};
 
 use crate::world::terminal::TextStyle;
 
-/// The lines of a code, each as wide as the next; `None` for what is too long.
+/// The lines of a QR code, all of the same width; `None` where the text is too long.
 pub(super) fn render(text: &str, paint: TextStyle) -> Option<Vec<String>> {
     let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
     let mut renderer = code.render::<Dense1x2>();
-    // Without colours a terminal is taken for a dark one, and a light one shows the code inverted: telephones read
-    // that too.
+    // Without colours the terminal is assumed to be dark. A light one shows the QR code inverted, which phones read too.
     if !paint.0 {
         renderer.dark_color(Dense1x2::Light).light_color(Dense1x2::Dark);
     }
@@ -23,7 +22,7 @@ pub(super) fn render(text: &str, paint: TextStyle) -> Option<Vec<String>> {
     Some(picture.lines().map(|line| format!("{style}{line}{style:#}")).collect())
 }
 
-/// How many columns such lines take.
+/// The width of the lines in columns, without escape sequences.
 pub(super) fn width(lines: &[String]) -> usize {
     let shown = |line: &String| line.chars().filter(|letter| is_block(*letter)).count();
     lines.iter().map(shown).max().unwrap_or_default()

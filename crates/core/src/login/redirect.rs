@@ -1,39 +1,39 @@
-//! Where the browser comes back to: a port of this machine, at the address the client is registered with.
+//! The redirect URI: a loopback address with a port of this machine (RFC 8252, 7.3), as the client has it registered.
 
 use crate::error::{Error, Result};
 use crate::login::client::OAuthClient;
 use crate::net::url::{Scheme, Url};
 
-/// A redirect URI, and where to listen for it.
+/// A redirect URI with its port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedirectUri {
-    /// As it is sent, port and all.
+    /// The redirect URI as it is sent to the server.
     pub uri: String,
-    /// Path, without a query.
+    /// The path without the query.
     pub path: String,
-    /// The name it is asked for by, as `Host` has it.
+    /// The value of the `Host` header that the browser sends.
     pub host: String,
 }
 
-/// What is known before a port is taken.
+/// A redirect URI whose port may still be chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedirectTarget {
-    /// `127.0.0.1`, `[::1]` or `localhost`, as it stands in the URI.
+    /// `127.0.0.1`, `[::1]` or `localhost`, as in the URI.
     host: String,
-    /// `None`: any that is free.
+    /// The port; `None` for any free port.
     pub port: Option<u16>,
-    /// From the path on, as it is registered.
+    /// The part from the path on, as it is registered.
     path_and_query: String,
-    /// The whole, where it does not lead to this machine.
+    /// The whole URI, where it does not lead to this machine.
     remote_uri: Option<String>,
 }
 
 impl RedirectTarget {
-    /// Chooses: what the user says, or what the client is registered with. `exact` says that the server compares
-    /// even the name of the host, as Google does not for programs (RFC 8252, 7.3 and 8.3).
+    /// Chooses the redirect URI: that of the user, or else one that the client has registered. `match_host` is true for
+    /// servers that compare the host too, which Google does not do for desktop clients (RFC 8252, 7.3 and 8.3).
     ///
     /// # Errors
-    /// Usage or malformed, naming flag or file, where nothing leads to this machine or two ports are named.
+    /// Usage or malformed, naming flag or file, where no redirect URI leads to this machine or the ports differ.
     pub fn choose(
         client: &OAuthClient,
         redirect_uri: Option<&str>,
@@ -43,7 +43,7 @@ impl RedirectTarget {
         let target = match redirect_uri {
             Some(redirect_uri) => RedirectTarget::parse(redirect_uri).map_err(|what| {
                 Error::usage(format!("--redirect-uri {what}"))
-                    .hint("--redirect-uri http://127.0.0.1:8088/, as it is registered")
+                    .hint("--redirect-uri http://127.0.0.1:8088/, exactly as it is registered")
             })?,
             None => registered_target(client, match_host)?,
         };
@@ -83,17 +83,17 @@ impl RedirectTarget {
         })
     }
 
-    /// Whether it leads to this machine.
+    /// Whether the redirect URI leads to this machine.
     pub fn is_local(&self) -> bool {
         self.remote_uri.is_none()
     }
 
-    /// Whether both addresses of this machine have to be listened on: a name may lead to either.
+    /// Whether gauth has to listen on IPv4 and IPv6, because the name `localhost` may resolve to either.
     pub fn is_localhost(&self) -> bool {
         self.host == "localhost"
     }
 
-    /// Whether it leads to the address `::1`.
+    /// Whether the redirect URI has the address `::1`.
     pub fn is_v6(&self) -> bool {
         self.host == "[::1]"
     }
@@ -107,7 +107,7 @@ impl RedirectTarget {
                 host: self.host.clone(),
             };
         }
-        // Port 80 is not written by browsers, and may be in the registered URI.
+        // Browsers leave port 80 out of `Host`, and the registered URI may have it.
         let host_port = if port == 80 { String::new() } else { format!(":{port}") };
         let uri_port = if self.port == Some(80) { String::from(":80") } else { host_port.clone() };
         let path = self.path_and_query.split('?').next().unwrap_or_default();
@@ -119,7 +119,7 @@ impl RedirectTarget {
     }
 }
 
-/// What the client's file says.
+/// The redirect URI that the client file has registered.
 fn registered_target(client: &OAuthClient, match_host: bool) -> Result<RedirectTarget> {
     let targets: Vec<RedirectTarget> =
         client.redirect_uris.iter().filter_map(|uri| RedirectTarget::parse(uri).ok()).collect();
@@ -127,7 +127,7 @@ fn registered_target(client: &OAuthClient, match_host: bool) -> Result<RedirectT
     let is_bare = |target: &&RedirectTarget| {
         target.port.is_none() && matches!(&*target.path_and_query, "" | "/")
     };
-    // One with a port or a path of its own was registered on purpose.
+    // A URI with a port or a path is one that the server expects exactly.
     if let Some(registered) =
         targets.iter().filter(is_local).find(|target| client.is_web || !is_bare(target))
     {
@@ -136,9 +136,9 @@ fn registered_target(client: &OAuthClient, match_host: bool) -> Result<RedirectT
     if client.is_web {
         return Err(Error::malformed(
             &client.location,
-            "web.redirect_uris has no http://localhost or http://127.0.0.1, so no browser can come back here",
+            "web.redirect_uris has no http://localhost or http://127.0.0.1, so the browser cannot come back to this machine",
         )
-        .hint("make a client of type \"Desktop app\", or add http://localhost:8088/ to this one"));
+        .hint("create a client of type \"Desktop app\", or add http://localhost:8088/ to this one"));
     }
     let default = RedirectTarget {
         host: "127.0.0.1".to_owned(),
@@ -152,7 +152,7 @@ fn registered_target(client: &OAuthClient, match_host: bool) -> Result<RedirectT
             host: registered.host.clone(),
             ..default
         },
-        // The name may be somebody else's on the other stack; Google takes the address for it.
+        // On the name `localhost` another program could listen on IPv6. Google accepts the address in its place.
         _ => default,
     })
 }
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_comes_back_to_what_is_registered() {
+    fn the_registered_redirect_uri_is_used() {
         for (web, uris, exact, uri, host) in [
             (false, &[][..], false, "http://127.0.0.1:9/", "127.0.0.1:9"),
             (false, &["http://localhost"], false, "http://127.0.0.1:9/", "127.0.0.1:9"),
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redirect_uri_can_be_named() {
+    fn the_redirect_uri_can_be_chosen_with_a_flag() {
         let choose = |named: &str, port| {
             RedirectTarget::choose(&client(false, &[]), Some(named), port, false)
         };

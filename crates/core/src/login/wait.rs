@@ -1,4 +1,4 @@
-//! Waiting for a person: on a terminal a line says how long yet, and is gone afterwards.
+//! The wait for the user. On a terminal a status line shows the time that is left, and is removed afterwards.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use crate::world::clock::Deadline;
 use crate::world::interrupt;
 use crate::world::interrupt::InterruptGuard;
 
-/// How often somebody who waits looks up.
+/// The time between two updates of the status line.
 pub const TICK_INTERVAL: Duration = Duration::from_millis(100);
 
 const SPINNER_FRAMES: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 
-/// A wait that is under way.
+/// A wait with a deadline and a status line.
 pub struct Countdown<'w> {
     world: &'w World,
     subject: &'static str,
@@ -25,10 +25,10 @@ pub struct Countdown<'w> {
 }
 
 impl<'w> Countdown<'w> {
-    /// Begins to wait for `what`, such as "the sign-in".
+    /// Starts to wait for `subject`, such as "the sign-in".
     ///
     /// # Errors
-    /// When signals cannot be noticed.
+    /// When the signal handlers cannot be installed.
     pub fn start(
         subject: &'static str,
         deadline: Deadline,
@@ -36,29 +36,28 @@ impl<'w> Countdown<'w> {
     ) -> Result<Countdown<'w>> {
         let interrupts = InterruptGuard::catch().map_err(|error| {
             let what = io_reason(&error);
-            Error::unexpected(format!("signals cannot be noticed, {what}"))
+            Error::unexpected(format!("signal handlers cannot be installed, {what}"))
         })?;
         let timeout = deadline.remaining(&*world.clock);
         Ok(Countdown { world, subject, deadline, timeout, interrupts, frame: Cell::new(0) })
     }
 
-    /// Looks up: shows the time that is left.
+    /// Shows the time that is left.
     ///
     /// # Errors
-    /// `NoAnswer` when there is none. A signal ends the process, with the line gone.
+    /// `NoAnswer` when the time is up. A signal ends the process, after the status line is removed.
     pub fn tick(&self) -> Result<()> {
         let subject = self.subject;
         if let Some(signal) = self.interrupts.caught_signal() {
             self.world.terminal.clear_status_line();
             interrupt::die_from_signal(signal);
-            return Err(Error::no_answer(format!("{subject} was interrupted"))
-                .hint("gauth login once more"));
+            return Err(Error::no_answer(format!("{subject} was interrupted")).hint("gauth login"));
         }
         let left = self.deadline.remaining(&*self.world.clock);
         if left.is_zero() {
             let timeout = crate::text::duration::humanize(ceil_seconds(self.timeout));
-            return Err(Error::no_answer(format!("waited {timeout} for {subject}, nobody came"))
-                .hint("gauth login once more; --wait 15m waits longer"));
+            return Err(Error::no_answer(format!("{subject} was not finished within {timeout}"))
+                .hint("gauth login, with --wait 15m to wait longer"));
         }
         let frame = SPINNER_FRAMES[self.frame.get() % SPINNER_FRAMES.len()];
         self.frame.set(self.frame.get() + 1);
@@ -70,10 +69,10 @@ impl<'w> Countdown<'w> {
         Ok(())
     }
 
-    /// Waits for so long, looking up now and then.
+    /// Waits for `duration` and keeps the status line up to date.
     ///
     /// # Errors
-    /// As [`Waiting::tick`].
+    /// As [`Countdown::tick`].
     pub fn pause(&self, duration: Duration) -> Result<()> {
         let clock = &*self.world.clock;
         let end = Deadline::after(clock, duration);
@@ -94,7 +93,7 @@ impl Drop for Countdown<'_> {
     }
 }
 
-/// Begun seconds count.
+/// A time in seconds, rounded up.
 fn ceil_seconds(time: Duration) -> i64 {
     i64::try_from(time.as_millis().div_ceil(1000)).unwrap_or(i64::MAX)
 }

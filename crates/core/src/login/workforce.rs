@@ -1,5 +1,5 @@
-//! Signing in by way of a workforce pool (`auth.cloud.google`): the configuration file that the pool's administrator
-//! hands out, the OAuth client, and the login that is made of it.
+//! The sign-in with a workforce pool (`auth.cloud.google`): the login configuration, a file from the administrator of the
+//! pool, the OAuth client, and the login.
 
 use std::path::Path;
 
@@ -27,26 +27,26 @@ use crate::text::secret::Secret;
 use crate::tokens::broker::Broker;
 use crate::world::private_file;
 
-/// Where people of the default universe sign in, below this domain.
+/// The domain of the sign-in page in the default universe.
 const DEFAULT_WEB_DOMAIN: &str = "cloud.google";
-/// Largest configuration, in bytes.
+/// The maximum size of a login configuration, in bytes.
 const MAX_FILE_BYTES: usize = 64 * 1024;
 const CREATE_CONFIG_HINT: &str =
-    "gcloud iam workforce-pools create-login-config PROVIDER --output-file FILE makes one";
+    "gcloud iam workforce-pools create-login-config PROVIDER --output-file FILE";
 
-/// What the user said that decides which servers are trusted.
+/// The options that decide which servers are trusted.
 #[derive(Debug, Clone, Copy)]
 pub struct EndpointOptions<'a> {
-    /// The universe.
+    /// The universe domain that the user chose.
     pub universe_domain: Option<&'a str>,
-    /// Hosts besides Google's (`--allow-token-host`).
+    /// The trusted hosts besides Google's (`--allow-token-host`).
     pub allowed_token_hosts: &'a [String],
-    /// Services that variables moved.
+    /// The endpoint overrides from variables.
     pub services: &'a EndpointOverrides,
 }
 
 impl<'a> EndpointOptions<'a> {
-    /// What holds for this run.
+    /// The options of the configuration of this run.
     pub fn from_config(settings: &'a Config) -> EndpointOptions<'a> {
         EndpointOptions {
             universe_domain: settings.universe_domain.as_deref(),
@@ -56,7 +56,7 @@ impl<'a> EndpointOptions<'a> {
     }
 }
 
-/// A login configuration, checked.
+/// A login configuration whose endpoints are checked.
 #[derive(Debug, Clone)]
 pub struct WorkforceLoginConfig {
     audience: String,
@@ -67,7 +67,7 @@ pub struct WorkforceLoginConfig {
 }
 
 impl WorkforceLoginConfig {
-    /// Reads the file, which `origin` names: a flag, a variable or a file of gcloud's.
+    /// Reads a login configuration. `origin` is the flag, the variable or the file of gcloud's that names it.
     ///
     /// # Errors
     /// Malformed or unsafe, naming file and field.
@@ -89,7 +89,7 @@ impl WorkforceLoginConfig {
     /// Reads the text of a configuration.
     ///
     /// # Errors
-    /// As [`Config::read`].
+    /// As [`WorkforceLoginConfig::read`].
     pub fn parse(
         bytes: &[u8],
         location: &str,
@@ -100,10 +100,8 @@ impl WorkforceLoginConfig {
         match fields.text("type").map_err(malformed)?.as_deref() {
             Some(LOGIN_CONFIG_TYPE) => {}
             Some("external_account_authorized_user") => {
-                return Err(malformed(
-                    "this is a login already, and no configuration of one".to_owned(),
-                )
-                .hint(format!("gauth login --credentials {}", printable::text(location))));
+                return Err(malformed("this is a login, not a login configuration".to_owned())
+                    .hint(format!("gauth login --credentials {}", printable::text(location))));
             }
             Some(other) => {
                 let other = printable::text(other);
@@ -115,7 +113,7 @@ impl WorkforceLoginConfig {
         let named =
             Named::parse(&audience).map_err(|what| malformed(format!("audience {what}")))?;
         if named != Named::Workforce || provider_name(&audience).is_none() {
-            return Err(malformed("audience names no provider of a workforce pool".to_owned()));
+            return Err(malformed("audience is not a provider of a workforce pool".to_owned()));
         }
         let mut text =
             |name: &str| fields.text(name).map(|text| text.filter(|text| !text.is_empty()));
@@ -145,7 +143,7 @@ impl WorkforceLoginConfig {
             let text = fields.required(field).map_err(malformed)?;
             let url = policy.check_endpoint(EndpointKind::Sts, field, &text)?;
             match &options.services.sts {
-                // A loopback address is where somebody put it already.
+                // A loopback address is an override already.
                 Some(endpoint_override) if !url.is_loopback() => url
                     .with_base(endpoint_override)
                     .map_err(|what| malformed(format!("{field} {what}"))),
@@ -165,7 +163,7 @@ impl WorkforceLoginConfig {
         })
     }
 
-    /// Where people of this pool sign in.
+    /// The authorization server of the pool.
     pub fn login_provider(&self) -> LoginProvider {
         let name = provider_name(&self.audience).unwrap_or_default().to_owned();
         LoginProvider {
@@ -182,10 +180,11 @@ impl WorkforceLoginConfig {
         }
     }
 
-    /// The login, under the name that the STS has for the person.
+    /// Builds the login, under the user name from the introspection endpoint of the STS.
     ///
     /// # Errors
-    /// When it does not tell, when it is somebody else, or when there is no refresh token.
+    /// When the STS does not identify the user, when another user signed in than the requested one, or when there is no
+    /// refresh token.
     pub fn build_login(
         &self,
         login_request: &LoginRequest,
@@ -205,7 +204,7 @@ impl WorkforceLoginConfig {
         )?;
         let Some(account) = account else {
             return Err(Error::no_answer(format!("{host} does not say who signed in"))
-                .hint("gauth login once more; gauth -vv login shows the exchange"));
+                .hint("gauth login; gauth -vv login shows the exchange"));
         };
         let Some(refresh_token) = &granted.refresh_token else {
             return Err(Error::refused(format!(
@@ -213,7 +212,7 @@ impl WorkforceLoginConfig {
                 login_request.provider.name,
                 printable::text(&account)
             ))
-            .hint("look at the session length of the workforce pool, then gauth login once more"));
+            .hint("check the session length of the workforce pool, then run gauth login again"));
         };
         let secret = login_request.client.secret.as_ref().map_or(json!(""), Secret::to_json);
         let mut login = Map::new();
@@ -237,13 +236,13 @@ impl WorkforceLoginConfig {
         match requested.is_none_or(|requested| is_same_user(requested, &account)) {
             true => Ok(NewLogin { account, json: login }),
             false => {
-                Err(crate::login::person::wrong_user_error(&account, requested.unwrap_or_default()))
+                Err(crate::login::user::wrong_user_error(&account, requested.unwrap_or_default()))
             }
         }
     }
 }
 
-/// Whether a name that people use is that of the principal: the whole, or its last part.
+/// Whether the requested name is that of the principal: the whole name or its subject.
 fn is_same_user(requested: &str, principal: &str) -> bool {
     requested.eq_ignore_ascii_case(principal)
         || principal
@@ -251,13 +250,13 @@ fn is_same_user(requested: &str, principal: &str) -> bool {
             .is_some_and(|(_, subject)| subject.eq_ignore_ascii_case(requested))
 }
 
-/// What follows the name of the service: the provider, as the page wants it.
+/// The resource name of the provider in an audience, without the name of the service.
 fn provider_name(audience: &str) -> Option<&str> {
     let name = audience.strip_prefix("//iam.googleapis.com/")?;
     provider::audience_of_provider(name).ok().map(|_| name)
 }
 
-/// The page where people sign in: Google's, of the universe that was chosen, or on this machine.
+/// Checks the sign-in page: it is Google's in the chosen universe, an allowed host, or on a loopback address.
 fn check_auth_url(text: &str, web_domain: &str, location: &str, allowed: &[String]) -> Result<Url> {
     let url = Url::parse(text).map_err(|what| {
         Error::malformed(location, format!("auth_url {what}")).hint(CREATE_CONFIG_HINT)
@@ -279,7 +278,7 @@ fn check_auth_url(text: &str, web_domain: &str, location: &str, allowed: &[Strin
     )))
 }
 
-/// The client of gcloud's properties `auth/client_id` and `auth/client_secret`, which gcloud signs in with too.
+/// The OAuth client of gcloud's properties `auth/client_id` and `auth/client_secret`, which gcloud uses too.
 ///
 /// # Errors
 /// Malformed or usage, naming variable or file.
@@ -304,13 +303,13 @@ pub fn gcloud_client(properties: &GcloudProperties) -> Result<Option<OAuthClient
     }))
 }
 
-/// The client as the STS wants it: in the header, with an empty secret where there is none.
+/// The client with an empty secret where it has none: the STS requires the `Authorization` header.
 pub fn with_secret_or_empty(client: OAuthClient) -> OAuthClient {
     let secret = client.secret.unwrap_or_else(|| Secret::new(String::new()));
     OAuthClient { secret: Some(secret), ..client }
 }
 
-/// The configuration that gcloud's property `auth/login_config_file` names, and where that is said.
+/// The file in gcloud's property `auth/login_config_file`, and where the property is set.
 ///
 /// # Errors
 /// Malformed or usage, naming variable or file.
@@ -320,11 +319,11 @@ pub fn gcloud_login_config_file(properties: &GcloudProperties) -> Result<Option<
     Ok(found.map(|property| (property.value, property.origin)))
 }
 
-/// What to do where there is no client.
+/// The error for a workforce login without a client.
 pub fn missing_client_error() -> Error {
     Error::usage(
-        "a workforce login needs an OAuth client, and none is named: --client-id-file, GAUTH_CLIENT_ID_FILE, \
-         CLOUDSDK_AUTH_CLIENT_ID with CLOUDSDK_AUTH_CLIENT_SECRET, gcloud's auth/client_id",
+        "a workforce login needs an OAuth client, and none of --client-id-file, GAUTH_CLIENT_ID_FILE, \
+        CLOUDSDK_AUTH_CLIENT_ID with CLOUDSDK_AUTH_CLIENT_SECRET and gcloud's auth/client_id is set",
     )
     .hint(
         "gcloud iam oauth-clients create NAME --location global --client-type confidential-client \
@@ -365,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_is_told_which_provider_it_is_for() {
+    fn the_provider_name_is_a_parameter_of_the_authorization_request() {
         let config = parsed(None, |_| {}).expect("a configuration");
         let provider = config.login_provider();
         let name = "locations/global/workforcePools/p/providers/q";
@@ -379,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn another_universe_has_to_be_chosen() {
+    fn another_universe_must_be_chosen_by_the_user() {
         let of_universe = |value: &mut Value| {
             value["universe_domain"] = json!("u.example");
             value["universe_cloud_web_domain"] = json!("cloud.u.example");
@@ -393,10 +392,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_its_exit_code() {
+    fn invalid_configurations_are_refused_with_their_exit_codes() {
         for (name, value, code, what) in [
             ("type", json!("authorized_user"), 8, "type is"),
-            ("type", json!("external_account_authorized_user"), 8, "a login already"),
+            ("type", json!("external_account_authorized_user"), 8, "this is a login"),
             ("type", Value::Null, 8, "type is missing"),
             (
                 "audience",
@@ -440,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_is_known_by_both_names() {
+    fn a_user_may_be_requested_by_principal_or_subject() {
         let principal = "principal://iam.googleapis.com/locations/global/workforcePools/p/subject/ada@x.example";
         assert!(is_same_user(principal, principal));
         assert!(is_same_user("Ada@x.example", principal));

@@ -1,4 +1,4 @@
-//! Who signed in, and the account that is made of it.
+//! The identity of the user who signed in, and the login that is built for it.
 
 use serde_json::{Map, Value, json};
 
@@ -16,22 +16,23 @@ use crate::text::scopes;
 use crate::text::secret::Secret;
 use crate::tokens::broker::Broker;
 
-/// A clock may be off by so many seconds.
+/// The accepted difference between the clocks of the server and of this machine, in seconds.
 const MAX_CLOCK_SKEW_SECONDS: i64 = 300;
 
-/// Who signed in, by the word of the server.
+/// The user who signed in, as the server identifies them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedInUser {
-    /// The address, or the number where there is no address.
+    /// The e-mail address, or `sub` where there is none.
     pub account: String,
-    /// The organisation (`hd`).
+    /// The Google Workspace domain of the user (`hd`).
     pub hosted_domain: Option<String>,
 }
 
-/// Who signed in: the ID token says so, else userinfo, and it must be who was asked for.
+/// Identifies the user by the ID token, or else by userinfo, and compares them with the requested account.
 ///
 /// # Errors
-/// `NoAnswer` for an ID token that is not for this login, or when nobody tells; `LoginRequired` for somebody else.
+/// `NoAnswer` for an ID token of another login, or without an identity; `LoginRequired` when another user signed in than
+/// the requested one.
 pub fn identify_user(
     login_request: &LoginRequest,
     granted: &TokenResponse,
@@ -55,7 +56,7 @@ pub fn identify_user(
             "{} does not say who signed in",
             login_request.provider.name
         ))
-        .hint("gauth login --account NAME, the name it is to be stored under"));
+        .hint("gauth login --account NAME, with the name to store the login under"));
     };
     let user =
         SignedInUser { account: account.to_owned(), hosted_domain: text("hd").map(str::to_owned) };
@@ -81,7 +82,7 @@ impl SignedInUser {
             let wanted = printable::text(wanted);
             return Err(Error::new(
                 ErrorKind::LoginRequired,
-                format!("{shown} is not of {wanted}, which --hd asks for; nothing was stored"),
+                format!("{shown} signed in and is not of {wanted} (--hd), nothing was stored"),
             )
             .hint(
                 "gauth login --prompt select_account, and choose an account of that organisation",
@@ -91,20 +92,20 @@ impl SignedInUser {
     }
 }
 
-/// The wrong person signed in.
+/// The error when another user signed in than the requested one.
 pub fn wrong_user_error(account: &str, requested: &str) -> Error {
     let (shown, wanted) = (printable::text(account), printable::text(requested));
     Error::new(
         ErrorKind::LoginRequired,
-        format!("{shown} signed in, --account asks for {wanted}; nothing was stored"),
+        format!("{shown} signed in instead of {wanted} (--account), nothing was stored"),
     )
     .hint(format!(
         "gauth login --account {wanted} --prompt select_account, or leave --account away"
     ))
 }
 
-/// The claims of an ID token that came straight from the token endpoint, over TLS: its signature says no more than
-/// that (OpenID Connect Core, 3.1.3.7). The rest must be for this login.
+/// The claims of an ID token, which must be for this login. The signature need not be checked, because the token came
+/// from the token endpoint over TLS (OpenID Connect Core, 3.1.3.7).
 fn id_token_claims(
     token: &Secret,
     login_request: &LoginRequest,
@@ -114,17 +115,17 @@ fn id_token_claims(
     let invalid = |what: &str| {
         let host = login_request.provider.token_endpoint.authority();
         Error::no_answer(format!("{host}: the ID token of the answer {what}"))
-            .hint("gauth login once more; gauth -vv login shows the exchange")
+            .hint("gauth login; gauth -vv login shows the exchange")
     };
     let parts = jwt::decode_secret(token).map_err(&invalid)?;
     let text = |name: &str| parts.claims.get(name).and_then(Value::as_str);
     if let Some(issuer) = &login_request.provider.issuer {
         let token_issuer = text("iss").unwrap_or_default();
-        // Google has two names.
+        // Google's ID tokens may have the issuer without the scheme.
         let is_expected_issuer = token_issuer == issuer
             || (login_request.provider.is_google && format!("https://{token_issuer}") == *issuer);
         if !is_expected_issuer {
-            return Err(invalid("is another server's (iss)"));
+            return Err(invalid("is of another issuer (iss)"));
         }
     }
     if verify::matching_audience(&parts, std::slice::from_ref(&login_request.client.id)).is_none() {
@@ -132,7 +133,7 @@ fn id_token_claims(
     }
     let expires_at = parts.claims.get("exp").and_then(verify::numeric_date);
     if expires_at.is_none_or(|ends| ends.saturating_add(MAX_CLOCK_SKEW_SECONDS) < now) {
-        return Err(invalid("is over (exp); check the clock"));
+        return Err(invalid("has expired (exp); check the clock"));
     }
     match text("nonce") {
         Some(token_nonce) if token_nonce != nonce => Err(invalid("is for another login (nonce)")),
@@ -140,7 +141,8 @@ fn id_token_claims(
     }
 }
 
-/// What userinfo says (OpenID Connect Core, 5.3), on top of what is known. Nobody has to have it.
+/// Adds the claims of the userinfo endpoint (OpenID Connect Core, 5.3) to those of the ID token, where the server has the
+/// endpoint.
 fn userinfo_claims(
     login_request: &LoginRequest,
     access_token: &Secret,
@@ -154,33 +156,33 @@ fn userinfo_claims(
     let response = broker.send(&request)?;
     let claims = match response::json_object(&response, url.authority()) {
         Ok(told) => told,
-        // Scopes that do not let it tell.
+        // The scopes of the token do not allow it.
         Err(error) if error.kind() == ErrorKind::Refused => return Ok(id_token_claims),
         Err(error) => return Err(error),
     };
     match (id_token_claims.get("sub"), claims.get("sub")) {
-        // OpenID Connect Core, 5.3.2: then it is about somebody else.
+        // OpenID Connect Core, 5.3.2: claims of another subject must not be used.
         (Some(one), Some(other)) if one != other => Ok(id_token_claims),
         _ => Ok(id_token_claims.into_iter().chain(claims).collect()),
     }
 }
 
-/// The scopes that were asked for and not given.
+/// The requested scopes that were not granted.
 pub fn missing_scopes<'a>(requested: &'a [String], granted: Option<&[String]>) -> Vec<&'a str> {
-    // A server that says nothing gave what was asked for (RFC 6749, 5.1).
+    // Without `scope` in the response, all requested scopes are granted (RFC 6749, 5.1).
     let Some(granted) = granted else { return Vec::new() };
     let requested = requested.iter().map(String::as_str);
     requested
         .filter(|asked| !granted.iter().any(|given| scopes::is_same_scope(given, asked)))
-        // It is a wish for a refresh token, and none of the scopes of an access token.
+        // `offline_access` requests a refresh token and is not a scope of the access token.
         .filter(|asked| *asked != "offline_access")
         .collect()
 }
 
-/// A login in Google's own JSON.
+/// Builds a login of type `authorized_user`.
 ///
 /// # Errors
-/// When there is no refresh token: it would be over with its first access token.
+/// `Refused`, when there is no refresh token, without which the login would end with its first access token.
 pub fn authorized_user(
     login_request: &LoginRequest,
     user: &SignedInUser,
@@ -189,7 +191,7 @@ pub fn authorized_user(
 ) -> Result<Map<String, Value>> {
     let Some(refresh_token) = &granted.refresh_token else {
         return Err(Error::refused(format!(
-            "{} gave no refresh token for {}: it does so only when consent is given anew",
+            "{} gave no refresh token for {}, it gives one only with new consent",
             login_request.provider.name,
             printable::text(&user.account)
         ))

@@ -1,33 +1,33 @@
-//! What becomes of a login: it is stored, made the active one, written for others, and said.
+//! Stores a login, makes its account the active one, updates the ADC file, and prints the result.
 
 use std::ffi::OsStr;
 
 use serde_json::{Map, Value, json};
 
-use crate::commands::login::{LoginFlags, import, place};
+use crate::commands::login::{LoginFlags, import, provider};
 use crate::flags::ReportFormat;
 use gauth_core::accounts;
 use gauth_core::accounts::secrets::SecretStore;
-use gauth_core::accounts::{AccountSelection, fields};
+use gauth_core::accounts::{AccountSelection, refresh_token_location};
 use gauth_core::config;
 use gauth_core::config::Config;
 use gauth_core::discovery::Discovery;
 use gauth_core::error::Result;
 use gauth_core::login::authorize::AuthorizationSession;
-use gauth_core::login::{LoginRequest, NewLogin, person};
+use gauth_core::login::{LoginRequest, NewLogin, user};
 use gauth_core::oauth::token::TokenResponse;
 use gauth_core::text::printable;
 use gauth_core::tokens::broker::Broker;
 use gauth_core::world::World;
 
-/// What came of it.
+/// The result of a login.
 pub(super) struct LoginResult {
     pub(super) account: String,
     pub(super) scopes: Option<Vec<String>>,
 }
 
 impl LoginFlags {
-    /// Keeps what was granted.
+    /// Stores the login for the granted tokens.
     pub(super) fn store_tokens(
         &self,
         login_request: &LoginRequest,
@@ -44,7 +44,7 @@ impl LoginFlags {
         Ok(LoginResult { account, scopes: granted.scopes.clone() })
     }
 
-    /// Keeps a credential file as an account.
+    /// Stores a credential file as a login.
     pub(super) fn import_credential(
         &self,
         file: &OsStr,
@@ -53,8 +53,11 @@ impl LoginFlags {
     ) -> Result<LoginResult> {
         let broker = settings.broker(world);
         let discovery = Discovery { config: settings, broker: &broker, allow_network: true };
-        let mut imported =
-            import::import_file(file, place::requested_account(settings).as_deref(), &discovery)?;
+        let mut imported = import::import_file(
+            file,
+            provider::requested_account(settings).as_deref(),
+            &discovery,
+        )?;
         if self.storage.update_adc {
             accounts::check_adc_type(&imported.name, &imported.json)?;
         }
@@ -65,7 +68,7 @@ impl LoginFlags {
         Ok(LoginResult { account: imported.name, scopes: None })
     }
 
-    /// Stores a login, makes it the account that is used, and writes it for others where that is wanted.
+    /// Stores a login, makes its account the active one, and with `--update-adc` writes the ADC file.
     fn save(
         &self,
         account: &str,
@@ -75,7 +78,7 @@ impl LoginFlags {
     ) -> Result<()> {
         let mut login = login.clone();
         if self.storage.update_adc {
-            login.insert(fields::SHARED.to_owned(), Value::Bool(true));
+            refresh_token_location::mark_shared(&mut login);
         }
         let store = self.secret_store(settings)?;
         accounts::store_login(account, &login, store, &settings.secret_stores, world)?;
@@ -85,7 +88,7 @@ impl LoginFlags {
             let path = printable::path(&updated.path);
             world.terminal.info(&match updated.backup {
                 Some(backup) => {
-                    format!("wrote {path}, what was there is now {}", printable::path(&backup))
+                    format!("wrote {path}, the previous file is now {}", printable::path(&backup))
                 }
                 None => format!("wrote {path}"),
             });
@@ -93,10 +96,10 @@ impl LoginFlags {
         Ok(())
     }
 
-    /// Where the secrets go, by the flag or the settings; it can be used.
+    /// The store for the secrets, from the flag or the configuration.
     ///
     /// # Errors
-    /// Why not.
+    /// When the store cannot be used.
     pub(super) fn secret_store(&self, settings: &Config) -> Result<SecretStore> {
         let flag = self.storage.store.as_deref().map(|name| config::flag_text("--store", name));
         let store = match flag.transpose()? {
@@ -107,7 +110,7 @@ impl LoginFlags {
         Ok(store)
     }
 
-    /// Makes it the account that is used from now on.
+    /// Makes the account the active one, or that of the profile.
     fn activate(&self, account: &str, world: &World) -> Result<()> {
         if self.storage.no_activate {
             return Ok(());
@@ -150,14 +153,14 @@ impl LoginFlags {
 }
 
 fn warn_missing_scopes(login_request: &LoginRequest, granted: Option<&[String]>, world: &World) {
-    let missing = person::missing_scopes(&login_request.authorization.scopes, granted);
+    let missing = user::missing_scopes(&login_request.authorization.scopes, granted);
     if !missing.is_empty() {
         let missing: Vec<String> = missing.into_iter().map(short_scope).collect();
         world.terminal.warn(&format!("not granted: {}", missing.join(", ")));
     }
 }
 
-/// Scopes as people write them.
+/// Short names of scopes, sorted.
 fn short_scopes(scopes: &[String]) -> Vec<String> {
     let mut short: Vec<String> = scopes.iter().map(|scope| short_scope(scope)).collect();
     short.sort();

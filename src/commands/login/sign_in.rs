@@ -1,4 +1,4 @@
-//! Asking the person: a browser is sent away and comes back, or its answer is pasted, or another device is asked.
+//! The sign-in itself: in a browser of this machine, with a pasted authorization response, or on another device.
 
 use crate::commands::login::{LoginFlags, LoginResult};
 use gauth_core::config;
@@ -18,7 +18,7 @@ use gauth_core::world::World;
 use gauth_core::world::{env, exec, random};
 
 impl LoginFlags {
-    /// Asks the person, puts the code in, stores the login; and shows the browser what came of it.
+    /// Signs the user in, stores the login, and shows the result in the browser.
     pub(super) fn sign_in(
         &self,
         login_request: &LoginRequest,
@@ -42,7 +42,7 @@ impl LoginFlags {
         stored
     }
 
-    /// The person's answer, and the browser that brought it. The inner error is the person's no.
+    /// The authorization response, and the browser that sent it. The inner error is an authorization error response.
     fn request_authorization(
         &self,
         login_request: &LoginRequest,
@@ -56,7 +56,7 @@ impl LoginFlags {
         }
         if !target.is_local() {
             return Err(Error::usage("the redirect URI does not lead to this machine")
-                .hint("--no-browser, and paste the address the browser ends at"));
+                .hint("add --no-browser, then paste the address the browser ended at"));
         }
         let listener = CallbackListener::open(&target, &session.state, &login_request.provider)?;
         let redirect = listener.redirect().clone();
@@ -67,14 +67,14 @@ impl LoginFlags {
         Ok((authorization_response(login_request, outcome, redirect.uri), Some(reply)))
     }
 
-    /// Prints the URL, and opens a browser where that makes sense.
+    /// Prints the URL, and opens a browser where there is one.
     fn open_browser(&self, url: &str, host: &str, world: &World) -> Result<Option<exec::Browser>> {
         match browser::choose(url, !self.method.no_launch_browser, world)? {
             BrowserChoice::Open(commands) => {
                 world
                     .terminal
                     .info(&format!("opening the browser; if nothing opens, visit\n\n  {url}\n"));
-                // Not what only we are to know.
+                // The browser does not need gauth's own credential.
                 let changes = [(env::GAUTH_CREDENTIALS.name, None)];
                 Ok(Some(exec::open_browser(url, &commands, &changes)))
             }
@@ -83,8 +83,8 @@ impl LoginFlags {
                 world.terminal.note(|| format!("no browser is opened: {why}"));
                 if world.env.os(&env::SSH_CONNECTION).is_some() {
                     world.terminal.info(&format!(
-                        "in a browser of this machine, or with its port {host} forwarded (ssh -L); \
-                         else gauth login --no-browser"
+                        "use a browser of this machine, or forward the port of {host} (ssh -L); \
+                        or use gauth login --no-browser"
                     ));
                 }
                 Ok(None)
@@ -92,7 +92,7 @@ impl LoginFlags {
         }
     }
 
-    /// Where the browser is to come back to.
+    /// The redirect URI of the flags or of the client.
     fn redirect_target(&self, login_request: &LoginRequest) -> Result<RedirectTarget> {
         let redirect_uri = self.method.redirect_uri.as_deref();
         let redirect_uri =
@@ -107,7 +107,7 @@ impl LoginFlags {
     }
 }
 
-/// The answer that is pasted.
+/// The authorization response that the user pastes.
 fn authorize_by_paste(
     login_request: &LoginRequest,
     target: &RedirectTarget,
@@ -124,13 +124,13 @@ fn authorize_by_paste(
         sends_issuer: login_request.provider.sends_issuer,
     };
     world.terminal.info(&format!(
-        "visit this address in any browser\n\n  {url}\n\nit ends at an address of its own machine, where nothing answers"
+        "visit this address in any browser\n\n  {url}\n\nthe browser ends at an address of its own machine, which it cannot open"
     ));
     let outcome = paste::prompt_for_response(&expected, login_request.deadline, world)?;
     Ok(authorization_response(login_request, outcome, redirect.uri))
 }
 
-/// A port that hardly anything listens at on the machine of the browser.
+/// A random port of the dynamic range, which is probably not in use on the machine of the browser.
 fn random_dynamic_port(world: &World) -> u16 {
     49152 + (random::unit_fraction(&*world.random) * 16000.0) as u16
 }

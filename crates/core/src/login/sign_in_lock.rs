@@ -1,4 +1,5 @@
-//! One login at a time for an account: of ten processes that want one, one opens a browser and the others wait for it.
+//! One sign-in at a time for each account: the first of several processes opens a browser, and the others wait for its
+//! result.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -9,18 +10,18 @@ use crate::tokens::cache::Lock;
 use crate::world::World;
 use crate::world::clock::Deadline;
 
-/// Whose turn it is.
+/// The result of waiting for the lock.
 pub enum SignInLock {
-    /// Ours, until this is dropped.
+    /// This process signs in and has the lock until the value is dropped.
     Acquired(Option<Lock>),
-    /// Another process has just signed this account in.
+    /// Another process has signed this account in meanwhile.
     SignedInElsewhere(String),
 }
 
-/// Waits for its turn. `account` is the one that is asked for, if one is.
+/// Waits for the lock of the requested account, or of the active one where `account` is `None`.
 ///
 /// # Errors
-/// When others take all the time.
+/// `NoAnswer`, when other processes have the lock until the deadline.
 pub fn acquire(account: Option<&str>, deadline: Deadline, world: &World) -> Result<SignInLock> {
     let name = format!(
         "sign-in-{}",
@@ -47,7 +48,7 @@ pub fn acquire(account: Option<&str>, deadline: Deadline, world: &World) -> Resu
     })
 }
 
-/// Whether the account's login was stored since this process began.
+/// Whether the login of the account was stored since this process started.
 fn was_stored_since_start(account: &str, world: &World) -> bool {
     let stored = accounts::load(account, world).ok().flatten();
     let modified = stored.and_then(|(path, _)| path.metadata().ok()?.modified().ok());

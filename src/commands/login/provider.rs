@@ -1,5 +1,4 @@
-//! Where a person signs in: at Google, by way of a workforce pool, or at somebody else's OpenID provider; and with which
-//! client.
+//! Chooses the authorization server (Google, a workforce pool, or another OpenID provider) and the OAuth client.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -40,23 +39,23 @@ pub(super) struct ProviderFlags {
     login_config: Option<OsString>,
 }
 
-/// The place, and what is usual there.
+/// The authorization server with the client and the defaults for it.
 pub(super) struct ProviderChoice {
     pub(super) provider: LoginProvider,
     pub(super) client: OAuthClient,
     pub(super) kind: LoginKind,
     pub(super) scopes: Vec<String>,
-    /// What the person is asked, where the user does not say.
+    /// The default of `--prompt`.
     pub(super) prompt: Option<&'static str>,
-    /// Whose login it is to be, as the place knows them.
+    /// The requested account, by its name at the server.
     pub(super) account: Option<String>,
 }
 
 impl ProviderFlags {
-    /// Chooses. Only another provider is asked anything: how it is used.
+    /// Chooses from flags and configuration. For another OpenID provider it requests the provider metadata.
     ///
     /// # Errors
-    /// Usage, malformed or unsafe, naming flag, variable or file; and those of the provider's answer.
+    /// Usage, malformed or unsafe, naming flag, variable or file; and those of the metadata request.
     pub(super) fn resolve(
         &self,
         client_file: Option<&OsString>,
@@ -88,7 +87,7 @@ impl ProviderFlags {
     }
 }
 
-/// The client that is named by flag, variable or setting.
+/// The client of the flag, the variable or the setting.
 fn read_client(flag: Option<&OsString>, settings: &Config) -> Result<Option<OAuthClient>> {
     let flag = flag.map(|file| (Path::new(file), "--client-id-file"));
     let named = settings.client_id_file.as_ref();
@@ -96,8 +95,8 @@ fn read_client(flag: Option<&OsString>, settings: &Config) -> Result<Option<OAut
     flag.or(named).map(|(file, origin)| OAuthClient::read(file, origin)).transpose()
 }
 
-/// What the login that there is already tells: that of the account that is named, or of the active one, which may be
-/// somebody else's and tells its client only.
+/// The parts that are taken over from the stored login of the requested account, or only the client from that of the
+/// active account, which may be of another user.
 fn previous_login(settings: &Config, world: &World) -> Result<PreviousLogin> {
     let named = requested_account(settings);
     let Some(name) =
@@ -110,7 +109,7 @@ fn previous_login(settings: &Config, world: &World) -> Result<PreviousLogin> {
         let location = printable::path(&path);
         match accounts::resolve_secrets(&path, &name, &bytes, &settings.secret_stores) {
             Ok(login) => PreviousLogin::parse(&external::to_json_line(&login), &location),
-            // One that its store does not give any more is made anew, with another client.
+            // Without the secret from the store, the client cannot be used again.
             Err(_) => PreviousLogin { client: None, ..PreviousLogin::parse(&bytes, &location) },
         }
     });
@@ -121,14 +120,15 @@ fn previous_login(settings: &Config, world: &World) -> Result<PreviousLogin> {
     Ok(previous)
 }
 
-/// Whose login it is to be: who is named for this run, not whom a profile has had until now.
+/// The account that a flag or a variable requests. The account of a profile does not count, because the login may change
+/// it.
 pub(super) fn requested_account(settings: &Config) -> Option<String> {
     let account = settings.account.as_ref()?;
     let named = ["--account", env::GAUTH_ACCOUNT.name].contains(&account.origin.as_str());
     named.then(|| account.value.clone())
 }
 
-/// `earlier`: the scopes of the login that is to be made anew.
+/// A login at Google. `previous_scopes` are those of the stored login of the same account.
 fn google_login(
     client: OAuthClient,
     previous_scopes: &[String],
@@ -141,7 +141,7 @@ fn google_login(
         [] => vec![CLOUD_PLATFORM_SCOPE.to_owned()],
         chosen => chosen.to_vec(),
     };
-    // Whose login it is has to be known to be kept.
+    // The e-mail address is needed to name the login.
     for needed in ["email", "openid"] {
         if !scopes.iter().any(|scope| scopes::is_same_scope(scope, needed)) {
             scopes.push(needed.to_owned());
@@ -152,7 +152,7 @@ fn google_login(
         client,
         kind: LoginKind::User,
         scopes,
-        // Without it there is a refresh token for the first consent only.
+        // Otherwise Google gives a refresh token for the first consent only.
         prompt: Some("consent"),
         account: requested_account(settings),
     })
@@ -193,7 +193,7 @@ fn openid_login(
 ) -> Result<ProviderChoice> {
     discovery::parse_issuer(issuer)?;
     let client = client.ok_or_else(|| {
-        Error::usage("a login needs an OAuth client of the provider's, and none is named").hint(
+        Error::usage("a login at another provider needs an OAuth client of that provider").hint(
             "register a native client there, with the redirect URI http://127.0.0.1/\n     \
                  put its id into a file: {\"installed\":{\"client_id\":\"…\"}}\n     \
                  gauth login --issuer URL --client-id-file FILE",
@@ -213,7 +213,7 @@ fn openid_login(
     let login_config = openid::OpenIdLoginConfig::new(&metadata, audience, universe);
     let account = requested_account(settings)
         .map(|account| login_config.strip_namespace(&account).to_owned());
-    // OpenID Connect Core, 11: to be asked no more needs a yes of its own.
+    // OpenID Connect Core, 11: `offline_access` requires consent.
     let is_offline = scopes.iter().any(|scope| scope == "offline_access");
     Ok(ProviderChoice {
         provider: metadata.login_provider(client.secret.is_some())?,
