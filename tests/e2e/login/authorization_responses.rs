@@ -1,4 +1,4 @@
-//! What the person and the server may say.
+//! Responses of the user and of the authorization server.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::CredentialKind;
 
-/// Signs in as the words say, and presses the button.
+/// Signs in with these arguments, and presses this button.
 #[track_caller]
 fn login_with_button(
     stage: &SandboxHome,
@@ -100,7 +100,7 @@ fn without_a_refresh_token_there_is_no_login() {
     let stage = SandboxHome::new(&[]);
     assert_eq!(login_with_button(&stage, &[], "allow").0.exit_code, 0);
     let first = stage.own_login(ADA);
-    // Consent has been given, so Google gives no other one.
+    // Consent was given before, so Google gives no refresh token.
     let (ended, page) = login_with_button(&stage, &["--prompt", "select_account"], "allow");
     assert_eq!((ended.exit_code, &*ended.stdout), (5, ""), "{ended:?}");
     let (message, hint) = ended.error_and_hint();
@@ -135,7 +135,7 @@ fn a_server_that_misbehaves_stores_nothing() {
         let (message, hint) = ended.error_and_hint();
         assert!(message.contains(words) || hint.contains(words), "{fault}: {ended:?}");
         assert!(page.contains("Not signed in"), "{fault}: {page}");
-        // A code is good once.
+        // A code can be exchanged once.
         assert_eq!(stage.sandbox.request_count("token"), 1, "{fault}");
         stage.assert_no_login();
     }

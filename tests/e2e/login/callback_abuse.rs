@@ -1,4 +1,4 @@
-//! Whoever else comes to the port of a login: nothing they do ends it.
+//! Requests of other programs to the loopback port, which must not end the login.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -42,7 +42,7 @@ fn unrelated_requests_to_the_callback_port_do_not_disturb_the_login() {
         "\r\n\r\n\0\0\0\0".to_owned(),
     ];
     for stranger in &strangers {
-        // What is no request at all is left waiting, and the next one comes meanwhile.
+        // A connection without a valid request stays open, and the next one is accepted meanwhile.
         let (begun, whole) = (stranger.as_bytes(), stranger.ends_with("\r\n\r\n"));
         match whole {
             true => {
@@ -71,7 +71,7 @@ fn a_thousand_idle_connections_do_not_keep_the_browser_out() {
     let idle: Vec<TcpStream> = (0..1000)
         .map(|number| {
             let mut stream = TcpStream::connect(&host).unwrap();
-            // Some are preconnects, some never come to the end of their head; what is cut off may say so.
+            // Some connections send nothing, others an incomplete head. Those that are closed may get a response.
             if number % 2 == 0 {
                 let _ = stream
                     .write_all(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nX: ").as_bytes());
@@ -94,7 +94,7 @@ fn the_port_is_closed_after_the_callback() {
     let (host, _) = split_url(&back);
     std::thread::scope(|scope| {
         let browser = scope.spawn(|| get_page(&back));
-        // The exchange is under way, and the browser waits for its page.
+        // The code is being exchanged, and the browser waits for its page.
         let start = std::time::Instant::now();
         while TcpStream::connect(&host).is_ok() {
             assert!(start.elapsed().as_secs() < 20, "the port stays open");

@@ -1,4 +1,4 @@
-//! The logins that README.md and the help tell people to type, typed here, with a browser that presses Allow.
+//! The login commands in README.md and in the help, run with a browser that gives consent.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,7 +11,7 @@ use super::{CredentialKind, SandboxHome, allow_consent, get_page, run, share_mac
 
 const README: &str = include_str!("../../../README.md");
 
-/// The lines that begin so, without the words behind them.
+/// The commands that begin with `prefix`, without their comments.
 fn example_commands(prefix: &str) -> Vec<String> {
     let examples = COMMANDS.iter().flat_map(|spec| spec.examples).map(|example| example.0);
     let lines = README.lines().map(str::trim).chain(examples);
@@ -19,7 +19,7 @@ fn example_commands(prefix: &str) -> Vec<String> {
     lines.map(|line| line.split(" #").next().unwrap_or(line).trim().to_owned()).collect()
 }
 
-/// A person whose browser is `script`: what it is to open is allowed.
+/// A user whose browser is a script. Consent is given on every page it opens.
 struct ScriptedUser {
     url: PathBuf,
     script: PathBuf,
@@ -36,7 +36,7 @@ impl ScriptedUser {
         ScriptedUser { url, script }
     }
 
-    /// Sits there until `done`.
+    /// Gives consent until `done`.
     fn allow_logins_until(&self, done: &AtomicBool) {
         while !done.load(Ordering::Relaxed) {
             if let Ok(url) = std::fs::read_to_string(&self.url) {
@@ -48,7 +48,7 @@ impl ScriptedUser {
     }
 }
 
-/// What the examples name, where they are typed.
+/// Writes the files that the examples name.
 fn write_example_files(stage: &SandboxHome) {
     let folder = stage.sandbox.folder();
     for (file, name) in
@@ -59,13 +59,13 @@ fn write_example_files(stage: &SandboxHome) {
 }
 
 #[test]
-fn the_logins_that_are_written_down_work() {
+fn the_documented_login_commands_work() {
     let _beside = share_machine();
     let stage = SandboxHome::new(&[]);
     write_example_files(&stage);
     let person = ScriptedUser::new(stage.home.path());
     let done = AtomicBool::new(false);
-    // What is typed or shown to a person is tested at a terminal, and needs one.
+    // Commands that need a terminal are tested elsewhere.
     let at_terminal = ["--no-browser", "--device"];
     let typed = example_commands("gauth login").into_iter();
     let typed: Vec<String> =
@@ -91,7 +91,7 @@ fn the_logins_that_are_written_down_work() {
 }
 
 #[test]
-fn a_login_in_the_sandbox_is_a_real_one() {
+fn a_login_in_the_sandbox_is_stored_and_used() {
     let _beside = share_machine();
     let stage = SandboxHome::new(&[]);
     let person = ScriptedUser::new(stage.home.path());

@@ -1,4 +1,4 @@
-//! Signing in, with this test in the place of the browser.
+//! `gauth login` with the test as the browser.
 
 mod authorization_responses;
 mod callback_abuse;
@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::{CredentialKind, ProcessResult, SandboxHome, file_names, run, share_machine, wait_for};
 
-/// An answer to the browser.
+/// A response to the browser.
 #[derive(Debug)]
 pub(super) struct BrowserResponse {
     pub(super) status: u16,
@@ -35,7 +35,7 @@ impl BrowserResponse {
     }
 }
 
-/// Host with port, and what follows, of a URL on this machine.
+/// The host with the port, and the path, of a loopback URL.
 pub(super) fn split_url(url: &str) -> (String, String) {
     let rest = url.strip_prefix("http://").unwrap_or_else(|| panic!("{url}"));
     let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
@@ -43,18 +43,18 @@ pub(super) fn split_url(url: &str) -> (String, String) {
     (host.to_owned(), format!("{slash}{path}"))
 }
 
-/// Sends these bytes and reads all that comes.
+/// Sends these bytes and reads the whole response.
 pub(super) fn send_raw(host: &str, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(host).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     stream.write_all(bytes).unwrap();
     let mut answer = Vec::new();
-    // A connection that is cut has said what it had to say.
+    // A connection may be reset after the response.
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// The bytes of a plain request.
+/// The bytes of a simple GET request.
 fn get_request_bytes(url: &str) -> String {
     let (host, target) = split_url(url);
     format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")
@@ -78,7 +78,7 @@ fn send_request(method: &str, url: &str, form: &str) -> BrowserResponse {
     BrowserResponse { status, head: head.to_owned(), body: body.to_owned() }
 }
 
-/// The fields of the form on a page, as they stand there.
+/// The fields of the form on a page, with their values.
 fn form_fields(page: &str) -> Vec<(String, String)> {
     let attribute = |tag: &str, name: &str| {
         let (_, rest) = tag.split_once(&format!(" {name}=\""))?;
@@ -93,7 +93,7 @@ fn form_fields(page: &str) -> Vec<(String, String)> {
     sent.filter_map(|tag| Some((attribute(tag, "name")?, attribute(tag, "value")?))).collect()
 }
 
-/// Presses a button on the page at `url`, with other fields than stand there if need be: where that leads.
+/// Presses a button on the page at `url` with these changes to the form, and returns the redirect location.
 pub(super) fn submit_form(
     url: &str,
     button: &str,
@@ -110,18 +110,18 @@ pub(super) fn submit_form(
     answer.header("Location").expect("where to").to_owned()
 }
 
-/// Allows everything.
+/// Allows everything on the consent page.
 pub(super) fn allow_consent(url: &str) -> String {
     submit_form(url, "allow", |_| {})
 }
 
-/// The parameters of a URL.
+/// The query parameters of a URL.
 pub(super) fn query_parameters(url: &str) -> BTreeMap<String, String> {
     let query = url.split_once('?').map_or("", |(_, query)| query);
     form_urlencoded::parse(query.as_bytes()).into_owned().collect()
 }
 
-/// A login that has printed its URL and waits.
+/// A login that has printed its URL and waits for the browser.
 pub(super) struct PendingLogin {
     child: Child,
     start: Instant,
@@ -131,7 +131,7 @@ pub(super) struct PendingLogin {
 }
 
 impl PendingLogin {
-    /// Where the browser is to come back to.
+    /// The redirect URI of the authorization request.
     pub(super) fn redirect_uri(&self) -> String {
         query_parameters(&self.authorization_url)["redirect_uri"].clone()
     }
@@ -140,7 +140,7 @@ impl PendingLogin {
         super::pid(&self.child)
     }
 
-    /// What is left when it has ended.
+    /// Waits for the end of the login, and returns its output.
     pub(super) fn wait(mut self) -> ProcessResult {
         let out = self.child.stdout.take();
         let ended = wait_for(self.child, self.start);
@@ -153,14 +153,14 @@ impl PendingLogin {
 }
 
 impl SandboxHome {
-    /// `gauth login` and these words, in this environment.
+    /// `gauth login` with these arguments, in this environment.
     pub(super) fn login_command(&self, args: &[&str]) -> Command {
         let mut command = self.gauth_command(CredentialKind::Metadata, &["login"]);
         command.args(args).env("GAUTH_CLIENT_ID_FILE", self.sandbox.file("client_secret.json"));
         command
     }
 
-    /// Starts it, and reads the URL that it prints.
+    /// Starts the login, and reads the URL that it prints.
     #[track_caller]
     #[expect(clippy::zombie_processes, reason = "a test that fails ends with all it started")]
     pub(super) fn start_login(&self, mut command: Command) -> PendingLogin {
@@ -171,7 +171,7 @@ impl SandboxHome {
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             for line in stderr.lines() {
-                // Nobody listens once the test has failed.
+                // The receiver is closed when the test has failed.
                 let _ = sender.send(line.unwrap());
             }
         });
@@ -192,7 +192,7 @@ impl SandboxHome {
         }
     }
 
-    /// The login in gauth's own store.
+    /// The login in the account store.
     pub(super) fn own_login(&self, account: &str) -> Option<Value> {
         let bytes =
             std::fs::read(self.config_folder().join(format!("accounts/{account}.json"))).ok()?;
@@ -205,7 +205,7 @@ impl SandboxHome {
         state["active"].as_str().map(str::to_owned)
     }
 
-    /// Nothing was stored, not even half of it.
+    /// Checks that no login was stored, and no temporary file is left.
     #[track_caller]
     pub(super) fn assert_no_login(&self) {
         let accounts = file_names(&self.config_folder().join("accounts"));
@@ -245,7 +245,7 @@ fn a_login_is_one_command_and_one_click() {
         assert_eq!(about.permissions().mode() & 0o777, mode, "{path}");
     }
     assert_eq!(stage.active_account().as_deref(), Some(ADA));
-    // It is what is used from now on, and costs what any login costs.
+    // The login is used from now on, with one refresh request.
     let before = stage.sandbox.request_count("token");
     let token = || {
         let mut command = stage.gauth_command(CredentialKind::Metadata, &["token"]);
@@ -257,7 +257,7 @@ fn a_login_is_one_command_and_one_click() {
 }
 
 #[test]
-fn nobody_sees_a_secret_of_a_login() {
+fn a_login_does_not_reveal_secrets() {
     let _beside = share_machine();
     let stage = SandboxHome::new(&[]);
     let login = stage.start_login(stage.login_command(&["--no-launch-browser", "-vv"]));
@@ -282,7 +282,7 @@ fn nobody_sees_a_secret_of_a_login() {
         "{}",
         ended.stdout
     );
-    // It stands in the URL, which has to be printed.
+    // The state is part of the URL, which has to be printed.
     assert_eq!(ended.stderr.matches(&state).count(), 1, "{}", ended.stderr);
     let outside = stage.sandbox.requests();
     let verifier = outside.iter().filter_map(|logged| logged.request.form()).flatten();

@@ -1,4 +1,4 @@
-//! Signing in at a terminal of its own: what is shown while it waits, and what is pasted.
+//! `gauth login` at a terminal: the status line, and `--no-browser` with a pasted address.
 
 use std::io::Write;
 use std::process::Child;
@@ -8,13 +8,13 @@ use rustix::process::{Signal, kill_process};
 use super::super::terminal_prompt::Terminal;
 use super::{ADA, SandboxHome, allow_consent, get_page, query_parameters, share_machine};
 
-/// The URL among what the terminal showed.
+/// The authorization URL in the output of the terminal.
 fn authorization_url(terminal_output: &str) -> String {
     let line = terminal_output.lines().find_map(|line| line.trim_end().strip_prefix("  http"));
     format!("http{}", line.unwrap_or_else(|| panic!("{terminal_output:?}")))
 }
 
-/// `gauth login --no-browser`, which waits for the answer, and its URL.
+/// Starts `gauth login --no-browser`, and returns its URL.
 fn start_no_browser_login(
     terminal: &mut Terminal,
     stage: &SandboxHome,
@@ -72,7 +72,7 @@ fn a_pasted_redirect_url_must_belong_to_this_login() {
         terminal.wait_for_output(words);
         assert!(!terminal.is_echoing(), "it asks once more");
     }
-    // The bare code will do: only this process can put it in.
+    // The code alone is accepted, because only this process has its code verifier.
     let code = query_parameters(&back)["code"].clone();
     terminal.user_side.write_all(format!("{code}\r").as_bytes()).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
@@ -107,7 +107,7 @@ fn empty_input_or_interrupt_stores_no_login() {
 }
 
 #[test]
-fn a_terminal_shows_the_time_that_is_left_and_nothing_of_it_afterwards() {
+fn the_status_line_shows_the_time_left_and_is_removed_afterwards() {
     let _beside = share_machine();
     let stage = SandboxHome::new(&[]);
     let mut terminal = Terminal::new();
@@ -122,7 +122,7 @@ fn a_terminal_shows_the_time_that_is_left_and_nothing_of_it_afterwards() {
     assert_eq!(output.status.code(), Some(0));
     let rest = terminal.output_so_far();
     assert!(rest.ends_with("\r\u{1b}[K"), "{rest:?}");
-    // Ctrl-C takes the line away as well.
+    // Ctrl-C removes the status line too.
     let mut command = stage.login_command(&["--no-launch-browser"]);
     command.stdin(terminal.child_stdio()).stderr(terminal.child_stdio());
     let mut child = command.spawn().unwrap();

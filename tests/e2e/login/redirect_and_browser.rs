@@ -1,4 +1,4 @@
-//! Ways to and from the browser: ports, programs that open it, people who are late or stop.
+//! Opening the browser and coming back from it: ports, browser commands, timeouts and interrupts.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +12,7 @@ use super::{
     split_url,
 };
 
-/// A script that a test calls in place of a program.
+/// Writes a script that is run in place of a program.
 fn write_script(stage: &SandboxHome, name: &str, text: &str) -> PathBuf {
     let path = stage.home.path().join(name);
     std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
@@ -20,7 +20,7 @@ fn write_script(stage: &SandboxHome, name: &str, text: &str) -> PathBuf {
     path
 }
 
-/// A client file like the sandbox's, of this kind and with these redirect URIs.
+/// Writes a client file like the sandbox's, of this type and with these redirect URIs.
 fn write_client_file(stage: &SandboxHome, client_type: &str, uris: &[&str]) -> PathBuf {
     let own = if client_type == "web" { "client_secret_web.json" } else { "client_secret.json" };
     let bytes = std::fs::read(stage.sandbox.file(own)).unwrap();
@@ -48,7 +48,7 @@ fn the_redirect_goes_to_the_requested_port() {
     assert_eq!(login.redirect_uri(), format!("http://127.0.0.1:{port}/"));
     assert_eq!(get_page(&allow_consent(&login.authorization_url)).status, 200);
     assert_eq!(login.wait().exit_code, 0);
-    // A web client is answered at exactly what it is registered with, and on both stacks.
+    // A web client uses exactly the registered redirect URI, on IPv4 and IPv6.
     let mut command = stage.login_command(&["--no-launch-browser"]);
     command.env("GAUTH_CLIENT_ID_FILE", stage.sandbox.file("client_secret_web.json"));
     let login = stage.start_login(command);
@@ -65,7 +65,7 @@ fn the_redirect_goes_to_the_requested_port() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_said() {
+fn a_port_in_use_is_reported() {
     let _beside = share_machine();
     let stage = SandboxHome::new(&[]);
     let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -127,7 +127,7 @@ fn clients_without_a_usable_redirect_uri_are_refused_before_the_login() {
 }
 
 #[test]
-fn a_browser_is_called_with_the_url_and_not_waited_for() {
+fn a_browser_is_started_with_the_url_and_without_waiting_for_it() {
     let _beside = share_machine();
     let stage = SandboxHome::new(&[]);
     let seen = stage.home.path().join("seen");
@@ -153,7 +153,7 @@ fn a_browser_is_called_with_the_url_and_not_waited_for() {
 }
 
 #[test]
-fn a_browser_that_fails_is_said_and_the_login_goes_on() {
+fn a_browser_that_fails_is_reported_and_the_login_continues() {
     let _beside = share_machine();
     let stage = SandboxHome::new(&[]);
     let fails = write_script(&stage, "fails", "exit 3");
@@ -165,7 +165,7 @@ fn a_browser_that_fails_is_said_and_the_login_goes_on() {
         let mut command = stage.login_command(&[]);
         command.env("BROWSER", browser);
         let login = stage.start_login(command);
-        // The answer comes after it was noticed.
+        // The authorization response comes after the warning.
         std::thread::sleep(std::time::Duration::from_millis(400));
         assert_eq!(get_page(&allow_consent(&login.authorization_url)).status, 200);
         let ended = login.wait();
@@ -178,7 +178,7 @@ fn a_browser_that_fails_is_said_and_the_login_goes_on() {
 }
 
 #[test]
-fn no_browser_is_opened_where_nobody_sees_it() {
+fn no_browser_is_opened_without_a_display() {
     let _beside = share_machine();
     let stage = SandboxHome::new(&[]);
     let mark = stage.home.path().join("opened");
@@ -209,7 +209,7 @@ fn a_login_without_a_callback_times_out() {
 }
 
 #[test]
-fn an_interrupted_login_keeps_the_old_one() {
+fn an_interrupted_login_keeps_the_previous_one() {
     let _beside = share_machine();
     let stage = SandboxHome::new(&[]);
     let login = stage.start_login(stage.login_command(&["--no-launch-browser"]));
@@ -225,7 +225,7 @@ fn an_interrupted_login_keeps_the_old_one() {
 }
 
 #[test]
-fn ctrl_c_ends_a_login_that_waits_for_the_server_too() {
+fn ctrl_c_ends_a_login_that_waits_for_the_server() {
     let _beside = share_machine();
     let stage = SandboxHome::new(&["token=hang"]);
     let login = stage.start_login(stage.login_command(&["--no-launch-browser"]));
@@ -280,7 +280,7 @@ fn ten_logins_at_once_open_one_browser() {
 }
 
 #[test]
-fn no_login_is_started_that_could_not_be_stored() {
+fn a_login_that_cannot_be_stored_is_not_started() {
     let _beside = share_machine();
     let stage = SandboxHome::new(&[]);
     let file = stage.home.path().join("file");

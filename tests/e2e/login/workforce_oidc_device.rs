@@ -1,4 +1,4 @@
-//! Signing in at other places than Google, and with another device's browser: the built program and the whole sandbox.
+//! Logins with a workforce pool, at an OpenID provider and on another device: the built program against the sandbox.
 
 use std::process::Command;
 use std::time::Duration;
@@ -21,21 +21,21 @@ impl SandboxHome {
         format!("{}/oidc", self.sandbox.url())
     }
 
-    /// A client file of the sandbox's.
+    /// `gauth login` with these arguments and this client file of the sandbox.
     fn login_with_client(&self, args: &[&str], name: &str) -> Command {
         let mut command = self.login_command(args);
         command.env("GAUTH_CLIENT_ID_FILE", self.sandbox.file(name));
         command
     }
 
-    /// What is used when nobody says more.
+    /// `gauth` with these arguments, which finds no credential but the stored login.
     fn token_command(&self, args: &[&str]) -> Command {
         let mut command = self.gauth_command(super::CredentialKind::Metadata, args);
         command.env_remove("GCE_METADATA_HOST").env("NO_GCE_CHECK", "true");
         command
     }
 
-    /// The stored login of this type.
+    /// The stored login of this credential type.
     fn stored_login(&self, kind: &str) -> Value {
         let folder = self.config_folder().join("accounts");
         let files = super::file_names(&folder).into_iter().filter(|name| name.ends_with(".json"));
@@ -45,7 +45,7 @@ impl SandboxHome {
     }
 }
 
-/// The code that a device shows.
+/// The user code that the login shows.
 fn shown_user_code(login: &PendingLogin) -> String {
     loop {
         let line = login.lines.recv_timeout(Duration::from_secs(30)).expect("a code");
@@ -62,7 +62,7 @@ fn a_workforce_pool_user_signs_in() {
     let config = stage.sandbox.file("login_config.json");
     let words = ["--no-launch-browser", "-vv", "--login-config", config.to_str().unwrap()];
     let mut command = stage.login_command(&words);
-    // gcloud's client, where no file is named.
+    // The client of gcloud's properties is used without a client file.
     command
         .env_remove("GAUTH_CLIENT_ID_FILE")
         .env("CLOUDSDK_AUTH_CLIENT_ID", gauth_sandbox::fixtures::CLIENT_ID)
@@ -90,7 +90,7 @@ fn a_workforce_pool_user_signs_in() {
     );
     let token = run(stage.token_command(&["token"])).printed_token();
     assert!(token.starts_with("ya29.d."), "{token}");
-    // The same file, named as gcloud names it, and the person by the name they have there.
+    // The file is that of gcloud's property, and the account is the subject at the provider.
     let mut command = stage.login_command(&["--no-launch-browser", "--account", super::ADA]);
     command.env("CLOUDSDK_AUTH_LOGIN_CONFIG_FILE", &config);
     let login = stage.start_login(command);
@@ -100,7 +100,7 @@ fn a_workforce_pool_user_signs_in() {
         stage.login_command(&["--no-launch-browser", "--account", "carol@example.com"]);
     command.env("CLOUDSDK_AUTH_LOGIN_CONFIG_FILE", &config);
     let login = stage.start_login(command);
-    // The page knows no Carol, and Ada presses the button.
+    // The requested user is Carol, and Ada signs in.
     get_page(&allow_consent(&login.authorization_url));
     assert_eq!(login.wait().exit_code, 4);
 }
@@ -127,7 +127,7 @@ fn a_user_of_an_oidc_provider_signs_in_through_a_pool() {
         assert_eq!(ended.exit_code, 0, "{ended:?}");
         let token = run(stage.token_command(&["token"])).printed_token();
         assert!(token.starts_with("ya29.d."), "{token}");
-        // When the kept ID token is over, the next one is fetched, and the next refresh token kept.
+        // After the stored ID token expires, the next one is requested, and the rotated refresh token is stored.
         let mut stored = stage.stored_login("external_account");
         let session = &mut stored["credential_source"]["openid"];
         let first = session["refresh_token"].as_str().unwrap().to_owned();
@@ -161,7 +161,7 @@ fn a_user_of_an_oidc_provider_without_a_pool_gets_id_tokens() {
     let ended = run(stage.token_command(&["id-token"]));
     assert_eq!(ended.stdout.trim_end().split('.').count(), 3, "{ended:?}");
     assert_eq!(run(stage.token_command(&["token"])).exit_code, 7);
-    // Denied, and forged: nothing is stored in place of it.
+    // A denied and a forged response do not replace the stored login.
     let login = stage.start_login(stage.login_with_client(&words, "client_oidc.json"));
     get_page(&submit_form(&login.authorization_url, "deny", |_| {}));
     assert_eq!(login.wait().exit_code, 5);
@@ -175,7 +175,7 @@ fn a_user_of_an_oidc_provider_without_a_pool_gets_id_tokens() {
 }
 
 #[test]
-fn a_provider_that_answers_nonsense_is_named() {
+fn an_error_names_the_provider_with_invalid_responses() {
     let _beside = share_machine();
     for (fault, code) in [("html", 6), ("redirect", 6), ("404", 5), ("array", 6), ("close", 6)] {
         let stage = SandboxHome::new(&[&format!("oidc-discovery={fault}")]);
@@ -186,7 +186,7 @@ fn a_provider_that_answers_nonsense_is_named() {
         assert!(message.contains("127.0.0.1"), "{fault}: {message}");
         stage.assert_no_login();
     }
-    // Google describes itself, not the sandbox.
+    // The metadata is of Google's issuer, not of the sandbox.
     let stage = SandboxHome::new(&[]);
     let ended =
         run(stage.login_with_client(&["--issuer", stage.sandbox.url()], "client_oidc.json"));

@@ -1,4 +1,4 @@
-//! `gauth accounts show --export`: the login as Google's libraries read it, in a private file.
+//! `gauth accounts show --export`: writes a private file that Google's libraries read.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -45,7 +45,7 @@ fn a_login_is_exported_as_to_json_writes_it() {
 }
 
 #[test]
-fn fields_can_be_left_out() {
+fn fields_can_be_omitted() {
     let home = home_with_logins(&[(ADA, login_json(ADA))]);
     let show = |words: &str| {
         gauth_in(&home, &format!("accounts show {ADA} --export {{home}}/out.json {words}"))
@@ -80,13 +80,13 @@ fn an_existing_file_is_not_overwritten_silently() {
     show("{home}").expect_status(2).expect_error("is a folder").run();
     show("{home}/none/out.json").expect_status(1).expect_error("cannot be written").run();
     assert_eq!(home.read("out.json"), "mine");
-    // A link is replaced itself, and not what it leads to.
+    // A link itself is replaced, and not its target.
     show("{home}/link --force").run();
     assert!(home.path("link").symlink_metadata().expect("file").is_file());
 }
 
 #[test]
-fn a_key_is_exported_whole() {
+fn a_service_account_key_is_exported_with_all_fields() {
     let home = home_with_logins(&[(SERVICE_ACCOUNT_EMAIL, service_account())]);
     gauth_in(&home, &format!("accounts show {SERVICE_ACCOUNT_EMAIL} --export {{home}}/out.json"))
         .run();
@@ -122,7 +122,7 @@ fn gclouds_login_is_exported_with_its_newest_refresh_token() {
         (&exported["refresh_token"], exported.get("revoke_uri")),
         (&json!(sample_credentials::ROTATED_REFRESH_TOKEN), None)
     );
-    // And is good for what reads credential files.
+    // The exported file is a valid credential file.
     let granted = crate::support::token_response(
         200,
         sample_credentials::token_response_body(sample_credentials::SECOND_TOKEN),

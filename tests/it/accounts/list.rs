@@ -1,4 +1,4 @@
-//! `gauth accounts`: who is signed in, and how each login is.
+//! `gauth accounts`: the stored logins and their state.
 
 #[cfg(feature = "gcloud-store")]
 use serde_json::Value;
@@ -17,7 +17,7 @@ use crate::support::sample_credentials::{
 use crate::support::{Home, Test, token_response, without_response};
 
 #[test]
-fn nobody_is_signed_in() {
+fn without_logins_the_list_says_so() {
     Test::new("accounts").expect_stdout("no logins (gauth login makes one)\n").run();
     Test::new("accounts list --format json").expect_stdout("[]\n").run();
     Test::new("accounts")
@@ -108,7 +108,7 @@ fn a_broken_login_is_a_row_not_an_error() {
 }
 
 #[test]
-fn a_login_that_the_server_refused_is_remembered() {
+fn a_rejected_login_is_listed_as_such() {
     let home = home_with_logins(&[
         (ADA, login_json(ADA)),
         ("acting", impersonated_service_account(login_json("x@y"))),
@@ -119,7 +119,7 @@ fn a_login_that_the_server_refused_is_remembered() {
         text.contains("* ada@example.com  user          gauth  must sign in again\n"),
         "{text}"
     );
-    // The same login is behind the other account.
+    // The other account has the same refresh token as its source.
     assert!(
         text.contains("  acting           impersonated  gauth  must sign in again\n"),
         "{text}"
@@ -136,7 +136,7 @@ fn a_login_that_the_server_refused_is_remembered() {
     );
     let status = gauth_in(&home, "status --format json").run().json();
     assert_eq!(status["using"]["must_sign_in_again"], true);
-    // What the server takes again is good again; another refresh token never was suspected.
+    // A refresh token that the server accepts again is usable again, and the rejection does not apply to another one.
     gauth_in(&home, "token --refresh")
         .expect_request(token_response(200, token_response_body(TOKEN)))
         .run();
@@ -171,13 +171,13 @@ fn a_damaged_rejection_record_is_ignored() {
 }
 
 #[test]
-fn with_check_every_server_is_asked() {
+fn with_check_every_server_gets_a_request() {
     let home = home_with_logins(&[
         (ADA, login_json(ADA)),
         (BOB, login_json(BOB)),
         ("eve@example.com", login_json("eve@example.com")),
     ]);
-    // A cached token says nothing of its login.
+    // A cached token does not show whether the login is valid.
     gauth_in(&home, "token").expect_request(token_response(200, token_response_body(TOKEN))).run();
     let rows = gauth_in(&home, "accounts --check --format json")
         .expect_request(token_response(200, token_response_body(TOKEN)))
@@ -199,7 +199,7 @@ fn with_check_every_server_is_asked() {
 }
 
 #[test]
-fn accounts_are_spelled_as_their_files_say() {
+fn accounts_are_spelled_as_in_their_files() {
     let home = Home::new();
     let odd = format!("principal://iam.googleapis.com/{}/subject/x", "long/".repeat(40));
     let name = gauth_core::accounts::file_name(&odd);
@@ -260,7 +260,7 @@ fn gclouds_logins_are_listed_too() {
         (&rows[1]["state"], &rows[2]["universe_domain"]),
         (&json!("must_sign_in_again"), &json!("universe.example"))
     );
-    // Without one of gauth's, gcloud's account is the active one.
+    // Without an active account of gauth's, gcloud's account is active.
     home.write(STATE_FILE, "{}");
     let rows = gauth_in(&home, "accounts --format json").run().json();
     assert_eq!([&rows[0]["active"], &rows[1]["active"]], [&Value::Bool(false), &Value::Bool(true)]);

@@ -1,4 +1,4 @@
-//! `gauth login --credentials`: a credential file becomes an account, and with `--update-adc` gcloud's ADC file.
+//! `gauth login --credentials` stores a credential file as a login, and with `--update-adc` writes gcloud's ADC file.
 
 use serde_json::{Value, json};
 
@@ -16,14 +16,14 @@ fn stored_login(home: &Home, account: &str) -> Value {
     serde_json::from_str(&home.read(&login_file(account))).expect("JSON")
 }
 
-/// What `login --credentials` makes of it.
+/// Runs `login --credentials` with a file of this content.
 fn login_with_credential_file(home: &std::rc::Rc<Home>, credential: &Value, args: &str) -> Test {
     home.write("my.json", credential.to_string());
     gauth_in(home, &format!("login --credentials {{home}}/my.json {args}"))
 }
 
 #[test]
-fn every_kind_is_stored_under_the_name_it_has() {
+fn every_type_is_stored_under_its_account_name() {
     for (credential, name) in [
         (login_json("Ada@Example.com"), ADA),
         (service_account(), SERVICE_ACCOUNT_EMAIL),
@@ -58,7 +58,7 @@ fn every_kind_is_stored_under_the_name_it_has() {
 }
 
 #[test]
-fn a_stored_file_is_used_and_is_good_for_others() {
+fn a_stored_login_is_used_and_is_a_valid_credential_file() {
     let home = home_with_logins(&[]);
     login_with_credential_file(&home, &service_account(), "").run();
     gauth_in(&home, "token")
@@ -74,7 +74,7 @@ fn a_stored_file_is_used_and_is_good_for_others() {
 }
 
 #[test]
-fn the_account_is_looked_up_where_the_file_does_not_name_it() {
+fn a_server_is_asked_for_the_account_where_the_file_does_not_name_it() {
     let home = home_with_logins(&[]);
     let nameless =
         sample_credentials::with_fields(authorized_user(), &json!({"account": null, "type": null}));
@@ -122,14 +122,14 @@ fn the_account_is_looked_up_where_the_file_does_not_name_it() {
             "the account of HOME/my.json is not known, sts.googleapis.com: connection refused",
         )
         .run();
-    // Who names it need not ask.
+    // With --account there is no request.
     login_with_credential_file(&home, &federated, "--account ci")
         .expect_stdout("signed in as ci\n")
         .run();
 }
 
 #[test]
-fn standard_input_needs_a_name_unless_it_has_one() {
+fn standard_input_needs_an_account_flag_unless_it_names_the_account() {
     let home = home_with_logins(&[]);
     gauth_in(&home, "login --credentials -")
         .stdin(login_json(ADA).to_string())
@@ -148,7 +148,7 @@ fn standard_input_needs_a_name_unless_it_has_one() {
 }
 
 #[test]
-fn what_contradicts_or_is_broken_is_not_stored() {
+fn contradicting_and_malformed_credentials_are_not_stored() {
     let home = home_with_logins(&[]);
     login_with_credential_file(&home, &login_json(ADA), "--account bob@example.com")
         .expect_status(2)
@@ -193,7 +193,7 @@ fn a_new_login_does_not_use_the_old_logins_cached_token() {
 }
 
 #[test]
-fn a_profile_gets_the_login() {
+fn the_login_can_be_that_of_a_profile() {
     let home = home_with_logins(&[("bob@example.com", login_json("bob@example.com"))]);
     login_with_credential_file(&home, &login_json(ADA), "--profile work").run();
     assert_eq!(state_json(&home), json!({"active": "bob@example.com", "profiles": {"work": ADA}}));
@@ -203,7 +203,7 @@ fn a_profile_gets_the_login() {
 }
 
 #[test]
-fn the_adc_file_is_written_too() {
+fn the_adc_file_is_written_with_update_adc() {
     let home = home_with_logins(&[]);
     login_with_credential_file(&home, &login_json(ADA), "--update-adc --quota-project payer")
         .expect_stderr("wrote HOME/.config/gcloud/application_default_credentials.json\n")
@@ -233,7 +233,7 @@ fn the_adc_file_is_written_too() {
 }
 
 #[test]
-fn a_link_in_the_place_of_the_adc_file_is_left_alone() {
+fn an_adc_file_that_is_a_link_is_not_replaced() {
     let home = home_with_logins(&[]);
     home.write(".config/gcloud/elsewhere.json", "{}");
     std::os::unix::fs::symlink("elsewhere.json", home.path(ADC_FILE)).expect("a link");
@@ -242,12 +242,12 @@ fn a_link_in_the_place_of_the_adc_file_is_left_alone() {
         .expect_error("is a link")
         .run();
     assert_eq!(home.read(".config/gcloud/elsewhere.json"), "{}");
-    // The login itself is kept.
+    // The login itself is stored.
     assert_eq!(state_json(&home)["active"], ADA);
 }
 
 #[test]
-fn a_copy_and_its_original_never_spend_each_others_refresh_tokens() {
+fn a_copy_and_its_original_share_one_chain_of_refresh_tokens() {
     let home = home_with_logins(&[]);
     let rotating = |access: &str, next: &str| {
         token_response(
@@ -267,7 +267,7 @@ fn a_copy_and_its_original_never_spend_each_others_refresh_tokens() {
         ran.requests[0].form_field("refresh_token"),
         sample_credentials::ROTATED_REFRESH_TOKEN
     );
-    // A copy that is made now is of the newest, and so is what both have from then on.
+    // A copy that is exported now has the newest refresh token, and both use the next ones.
     gauth_in(&home, "accounts show ada@example.com --export {home}/copy.json").run();
     let copy: Value = serde_json::from_str(&home.read("copy.json")).expect("JSON");
     assert_eq!(

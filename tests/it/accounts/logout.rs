@@ -1,4 +1,4 @@
-//! `gauth logout`: the server first, then what is here. What could not be ended is kept.
+//! `gauth logout` revokes a login at the server and then removes it. A login that was not revoked is kept.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ fn is_stored(home: &Home, account: &str) -> bool {
 }
 
 #[test]
-fn the_active_login_ends_at_the_server_and_here() {
+fn the_active_login_is_revoked_and_removed() {
     let home = home_with_logins(&[(ADA, login_json(ADA)), (BOB, login_json(BOB))]);
     gauth_in(&home, "token").expect_request(token_response(200, token_response_body(TOKEN))).run();
     home.cache_entry();
@@ -44,7 +44,7 @@ fn the_active_login_ends_at_the_server_and_here() {
 }
 
 #[test]
-fn the_newest_refresh_token_is_the_one_that_ends() {
+fn the_newest_refresh_token_is_revoked() {
     let home = home_with_logins(&[(ADA, login_json(ADA))]);
     let answer = json!({"access_token": TOKEN, "expires_in": 3599, "refresh_token": sample_credentials::ROTATED_REFRESH_TOKEN});
     gauth_in(&home, "token").expect_request(token_response(200, answer.to_string())).run();
@@ -184,7 +184,7 @@ fn a_login_no_server_can_revoke_is_only_removed_locally() {
         assert_eq!(json[0]["revoked"], false);
         assert!(!is_stored(&home, name));
     }
-    // The login behind a service account that is acted as ends.
+    // The source login of an impersonated service account is revoked.
     let home = home_with_logins(&[("acting", impersonated_service_account(login_json(ADA)))]);
     assert_eq!(
         gauth_in(&home, "logout").expect_request(revocation_response()).run().requests[0]
@@ -229,7 +229,7 @@ fn a_broken_login_is_removed_only_on_request() {
         .run();
     gauth_in(&home, "logout --keep-remote").run();
     assert!(!is_stored(&home, ADA));
-    // Chosen, but not there.
+    // The account is active, but there is no login.
     home.write(STATE_FILE, json!({"active": ADA}).to_string());
     gauth_in(&home, "logout")
         .env("NO_GCE_CHECK", "1")
@@ -252,7 +252,7 @@ fn logout_also_removes_the_selected_account() {
 
 #[cfg(feature = "gcloud-store")]
 #[test]
-fn gclouds_logins_are_not_ended_by_gauth() {
+fn gclouds_logins_are_not_revoked() {
     let home = home_with_logins(&[(ADA, login_json(ADA))]);
     super::sign_in_to_gcloud(&home, &[(BOB, login_json("")), (ADA, login_json(""))]);
     gauth_in(&home, "logout bob@example.com")
@@ -269,6 +269,6 @@ fn gclouds_logins_are_not_ended_by_gauth() {
 }
 
 #[test]
-fn without_a_home_nobody_is_signed_in() {
+fn without_a_home_folder_there_are_no_logins() {
     Test::new("logout --all").env("HOME", "").expect_stdout("no logins, nothing to do\n").run();
 }

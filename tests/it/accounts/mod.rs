@@ -1,4 +1,4 @@
-//! Logins: listed, chosen, looked at, exported, ended. gauth's own and gcloud's.
+//! Stored logins, of gauth and of gcloud: list, use, show, export, revoke.
 
 mod export;
 mod list;
@@ -19,17 +19,17 @@ const ADA: &str = "ada@example.com";
 const BOB: &str = "bob@example.com";
 const STATE_FILE: &str = ".config/gauth/state.json";
 
-/// Where gauth keeps the login of an account.
+/// The file of an account in the account store.
 fn login_file(account: &str) -> String {
     format!(".config/gauth/accounts/{account}.json")
 }
 
-/// A login of this account.
+/// A user login of this account.
 fn login_json(account: &str) -> Value {
     with_fields(authorized_user(), &json!({"account": account}))
 }
 
-/// A home with these logins of gauth's, the first of them active.
+/// A home with these logins of gauth's, the first of which is active.
 fn home_with_logins(logins: &[(&str, Value)]) -> Rc<Home> {
     let home = Home::new();
     for (account, login) in logins {
@@ -49,7 +49,7 @@ fn state_json(home: &Home) -> Value {
     serde_json::from_str(&home.read(STATE_FILE)).expect("JSON")
 }
 
-/// The server no longer has the login.
+/// The response to a refresh token that is no longer valid.
 fn invalid_grant_response() -> MockExchange {
     token_response(
         400,
@@ -57,7 +57,7 @@ fn invalid_grant_response() -> MockExchange {
     )
 }
 
-/// gcloud is signed in with these; the first is its account.
+/// Signs in to gcloud with these accounts, the first of which is active.
 #[cfg(feature = "gcloud-store")]
 fn sign_in_to_gcloud(home: &Home, rows: &[(&str, Value)]) {
     let config = format!("[core]\naccount = {}\n", rows[0].0);

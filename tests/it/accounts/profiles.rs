@@ -1,4 +1,4 @@
-//! Profiles that `gauth accounts use` and `gauth login` make, beside those of `config.toml`.
+//! Profiles that `gauth accounts use` and `gauth login` create in `state.json`, besides those of `config.toml`.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::support::token_response;
 const CONFIG_FILE: &str = ".config/gauth/config.toml";
 
 #[test]
-fn a_profile_is_made_by_choosing_an_account_for_it() {
+fn choosing_an_account_for_a_new_profile_creates_it() {
     let home = home_with_logins(&[(ADA, login_json(ADA)), (BOB, login_json(BOB))]);
     let who = |words: &str| {
         let ran = gauth_in(&home, &format!("token --format json --refresh {words}"));
@@ -54,7 +54,7 @@ fn config_toml_takes_precedence_over_the_profile_of_the_state() {
     assert_eq!(json("work")["account"], ADA);
     let half = json("half");
     assert_eq!((&half["account"], &half["quota_project"]), (&json!(BOB), &json!("payer")));
-    // Also where the file makes it the usual one.
+    // The same holds where the file makes it the default profile.
     home.write(CONFIG_FILE, "profile = \"half\"\n[profiles.half]\n");
     assert_eq!(gauth_in(&home, "token --format json").run().json()["account"], BOB);
 }

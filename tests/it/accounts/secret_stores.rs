@@ -1,5 +1,4 @@
-//! Secrets that are not in gauth's own files: with a program that keeps them. It is asked for a token that has to be
-//! minted, and for nothing else; and nothing is lost when it fails.
+//! Secrets in the store of a program. It is run only when a token has to be minted, and no login is lost when it fails.
 
 use std::rc::Rc;
 
@@ -14,7 +13,7 @@ use crate::support::sample_credentials::{
 };
 use crate::support::{Home, MockExchange, Test, post_response, token_response};
 
-/// A program that keeps what it is given in a folder beside it, and writes down what it was called for.
+/// A program that stores logins in a folder beside it, and logs its calls.
 const SECRET_STORE_SCRIPT: &str = r#"#!/bin/sh
 folder=$(dirname "$0")/vault
 mkdir -p "$folder"
@@ -28,14 +27,14 @@ esac
 
 const CONFIG_FILE: &str = ".config/gauth/config.toml";
 
-/// A home with such a program, which the settings name.
+/// A home with such a program in `config.toml`.
 fn home_with_secret_store() -> Rc<Home> {
     let home = home_with_logins(&[]);
     replace_secret_store(&home, SECRET_STORE_SCRIPT);
     home
 }
 
-/// Puts another program in its place.
+/// Replaces the program by another one.
 fn replace_secret_store(home: &Home, script: &str) {
     home.write_with_mode("keeper", script, 0o700);
     let program = home.path("keeper");
@@ -45,7 +44,7 @@ fn replace_secret_store(home: &Home, script: &str) {
     home.write(CONFIG_FILE, format!("store = \"command\"\n[store_command]\n{calls}\n"));
 }
 
-/// What the program was called for since the last look.
+/// The calls of the program since the last time this function was called.
 fn take_store_calls(home: &Home) -> Vec<String> {
     let Ok(calls) = std::fs::read_to_string(home.path("calls")) else { return Vec::new() };
     home.write("calls", "");
@@ -68,7 +67,7 @@ fn home_with_login_in_store() -> Rc<Home> {
     home
 }
 
-/// As [`signed_in_there`], with a login that has no copy and so changes itself.
+/// As [`home_with_login_in_store`], with a login that is not shared, so that rotated refresh tokens go to the store.
 fn home_with_rotating_login_in_store() -> Rc<Home> {
     let home = home_with_secret_store();
     home.write("vault/ada@example.com", login_json(ADA).to_string());
@@ -98,7 +97,7 @@ fn rotating_token_response(next_refresh_token: &str) -> MockExchange {
 }
 
 #[test]
-fn the_file_has_everything_but_the_secrets() {
+fn the_file_has_all_fields_but_the_secrets() {
     let home = home_with_login_in_store();
     let text = home.read(&login_file(ADA));
     assert!(!text.contains(REFRESH_TOKEN) && !text.contains(CLIENT_SECRET), "{text}");
@@ -145,7 +144,7 @@ fn the_store_is_opened_for_a_new_token_only() {
             .stdout
             .starts_with("using    ada@example.com, user login, from")
     );
-    // What is kept of one token is kept for the next.
+    // The access token in the cache is used for the next calls.
     gauth_in(&home, "token --refresh")
         .expect_request(token_response(200, token_response_body(SECOND_TOKEN)))
         .run();
@@ -195,7 +194,7 @@ fn the_next_refresh_token_goes_into_the_store() {
 fn a_refresh_token_the_store_rejects_is_not_lost() {
     for broken in ["exit 1", "cat > /dev/null", "exec sleep 60"] {
         let home = home_with_rotating_login_in_store();
-        // It goes on giving what it has.
+        // The program still returns the previous login.
         let script =
             SECRET_STORE_SCRIPT.replace("put) cat > \"$folder/$2\"", &format!("put) {broken}"));
         replace_secret_store(&home, &script);
@@ -229,7 +228,7 @@ fn a_secret_changed_by_another_process_is_used() {
     );
     let meanwhile = move |home: &Home| home.write("vault/ada@example.com", newer.to_string());
     let refused = invalid_grant_response().on_request(meanwhile);
-    // The file tells that the store has something else; here it does not, as if its process had died in between.
+    // Usually the file shows that the store has changed. Here it does not, as if the other process had been killed.
     let ran = gauth_in(&home, "token")
         .expect_request(refused)
         .expect_request(token_response(200, token_response_body(TOKEN)))
@@ -238,7 +237,7 @@ fn a_secret_changed_by_another_process_is_used() {
 }
 
 #[test]
-fn a_store_that_cannot_be_opened_says_how_it_ended() {
+fn an_error_of_the_store_program_is_reported() {
     for (script, says) in [
         (
             "#!/bin/sh\necho 'gpg: decryption failed' >&2; exit 2\n",
@@ -267,13 +266,13 @@ fn a_store_that_cannot_be_opened_says_how_it_ended() {
             .expect_error(says)
             .expect_hint("keeper get ada@example.com at a terminal")
             .run();
-        // A list is none the worse for it.
+        // The list of accounts does not need the store.
         assert!(gauth_in(&home, "accounts").run().stdout.contains("ada@example.com  user  gauth"));
     }
 }
 
 #[test]
-fn what_a_program_says_is_searched_for_secrets() {
+fn error_output_of_a_store_program_is_redacted() {
     let home = home_with_login_in_store();
     replace_secret_store(
         &home,
@@ -356,7 +355,7 @@ fn the_flag_and_the_setting_choose_the_store() {
 }
 
 #[test]
-fn signing_out_leaves_nothing_behind() {
+fn logout_removes_the_entry_of_the_store() {
     let home = home_with_login_in_store();
     let ran = gauth_in(&home, "logout")
         .expect_request(post_response("https://oauth2.googleapis.com/revoke", 200, ""))
@@ -364,7 +363,7 @@ fn signing_out_leaves_nothing_behind() {
     assert_eq!(ran.requests[0].form_field("token"), REFRESH_TOKEN);
     assert_eq!(take_store_calls(&home), ["get", "erase"]);
     assert!(!home.path(&login_file(ADA)).exists() && home.names("vault").is_empty());
-    // One that does not let go is told.
+    // A store that fails to remove the entry causes a warning.
     let home = home_with_login_in_store();
     replace_secret_store(&home, &SECRET_STORE_SCRIPT.replace("rm \"$folder/$2\"", "exit 9"));
     gauth_in(&home, "logout --keep-remote")

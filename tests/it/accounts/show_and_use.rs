@@ -1,4 +1,4 @@
-//! `gauth accounts show` and `use`: everything about one login but its secrets; and which is used.
+//! `gauth accounts show` shows one login without its secrets, and `use` makes it the active one.
 
 use serde_json::json;
 

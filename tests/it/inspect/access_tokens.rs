@@ -1,4 +1,4 @@
-//! Access tokens, which only Google can tell anything about.
+//! Access tokens, which Google's tokeninfo endpoint describes.
 
 use serde_json::json;
 
@@ -18,7 +18,7 @@ fn tokeninfo_response() -> MockExchange {
 }
 
 #[test]
-fn tokeninfo_is_asked_by_post_and_its_texts_are_read_as_numbers() {
+fn tokeninfo_is_requested_by_post_and_numbers_in_strings_are_read() {
     let ran = inspect_test("", TOKEN)
         .expect_request(tokeninfo_response())
         .expect_stdout(
@@ -61,7 +61,7 @@ fn a_token_google_does_not_know_is_not_valid() {
 }
 
 #[test]
-fn its_audience_can_be_asked_for() {
+fn the_audience_of_an_access_token_can_be_checked() {
     inspect_test("--verify --audience client", TOKEN).expect_request(tokeninfo_response()).run();
     let ran = inspect_test("--verify --audience other", TOKEN)
         .expect_request(tokeninfo_response())
@@ -71,7 +71,7 @@ fn its_audience_can_be_asked_for() {
 }
 
 #[test]
-fn what_tokeninfo_cannot_know_is_not_sent_there() {
+fn tokens_that_tokeninfo_does_not_know_are_not_sent_there() {
     for (token, words, says) in [
         ("ya29.d.c0hunter2hunter2", "", "Security Token Service"),
         ("ya29.dr.c0hunter2hunter2", "--verify", "Security Token Service"),

@@ -12,7 +12,7 @@ use crate::support::sample_credentials::with_fields;
 use crate::support::{Home, NOW, Test};
 
 #[test]
-fn the_published_verdicts_are_exit_codes() {
+fn the_published_vectors_have_the_expected_exit_codes() {
     let vectors = test_vectors();
     let cases = vectors["cases"].as_array().expect("cases");
     assert_eq!(cases.len(), 15);
@@ -33,13 +33,13 @@ fn base64url(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(text)
 }
 
-/// Header and claims as they are written here, with a signature that nobody made.
+/// A JWT with this header, these claims and an invalid signature.
 fn fake_jwt(header: &str, claims: &str) -> String {
     format!("{}.{}.{}", base64url(header), base64url(claims), base64url("signature"))
 }
 
 #[test]
-fn truncated_or_oversized_tokens_are_no_jwts_with_or_without_verify() {
+fn truncated_and_oversized_tokens_are_refused_with_or_without_verify() {
     let good = valid_jwt();
     let pieces: Vec<&str> = good.split('.').collect();
     let [header, claims, signature] = pieces.as_slice() else { panic!("{pieces:?}") };
@@ -98,7 +98,7 @@ fn truncated_or_oversized_tokens_are_no_jwts_with_or_without_verify() {
         (fake_jwt("{", "{}"), object),
     ] {
         for test in [inspect_test("", &token), verify_test("--audience x", &token)] {
-            // The dot alone stands in other words too.
+            // A dot is in other parts of the output too.
             let ran = test.expect_status(10).expect_stderr("").run();
             assert_eq!(ran.stdout.lines().count(), 1, "{token}: {}", ran.stdout);
             assert!(ran.stdout.contains(words), "{words}: {}", ran.stdout);
@@ -159,7 +159,7 @@ fn invalid_claims_are_found_without_fetching_keys() {
 }
 
 #[test]
-fn the_skew_is_ten_seconds_or_what_is_asked_for() {
+fn the_accepted_clock_skew_is_ten_seconds_by_default() {
     let token = signed_jwt(
         &default_header(),
         &with_fields(claims(), &json!({ "exp": NOW - 60, "iat": NOW - 600 })),

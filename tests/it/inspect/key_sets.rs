@@ -1,4 +1,4 @@
-//! Where keys come from, how long they are kept, and what is no set of keys.
+//! Key sets: their sources, how long they are cached, and invalid ones.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::support::sample_credentials::{self, with_fields};
 use crate::support::{Home, TOKEN_CACHE_FOLDER, collect_modes, get_response, without_response};
 
 #[test]
-fn keys_are_kept_for_as_long_as_their_server_says() {
+fn keys_are_cached_for_the_time_in_cache_control() {
     let home = Home::new();
     verify_test("", &valid_jwt()).home(&home).expect_request(google_keys_response()).run();
-    // No request.
+    // The second call sends no request.
     verify_test("", &valid_jwt()).home(&home).run();
     home.clock.advance(3590);
     verify_test("--skew 1h", &valid_jwt()).home(&home).run();
@@ -48,7 +48,7 @@ fn keys_are_cached_for_at_most_a_day() {
     };
     verify_test("", &valid_jwt()).home(&home).expect_request(eager()).run();
     home.clock.advance(24 * 3600 + 1);
-    // Over by now, whatever its key; another one is not.
+    // The first token has expired by now; the second one has not.
     let late = with_fields(
         claims(),
         &json!({ "iat": 1_767_323_045 + 86_000, "exp": 1_767_323_045 + 90_000 }),
@@ -60,7 +60,7 @@ fn keys_are_cached_for_at_most_a_day() {
 }
 
 #[test]
-fn a_key_that_is_not_among_the_kept_ones_is_asked_for_once() {
+fn a_key_that_is_not_cached_is_requested_once() {
     let home = Home::new();
     let none = json!({ "keys": [with_fields(test_vectors()["jwks"]["keys"][0].clone(), &json!({ "kid": "old" }))] });
     let old = google_keys_response().at_url(GOOGLE_KEYS);
@@ -73,10 +73,10 @@ fn a_key_that_is_not_among_the_kept_ones_is_asked_for_once() {
         "{}",
         ran.stdout
     );
-    // The key has been published since.
+    // The key was published after the set was cached.
     verify_test("", &valid_jwt()).home(&home).expect_request(old).run();
     verify_test("", &valid_jwt()).home(&home).run();
-    // A name that nobody has costs one request, and a bad signature none.
+    // An unknown key ID causes one request, and an invalid signature none.
     let nobodys =
         signed_jwt(&with_fields(default_header(), &json!({ "kid": "nobody" })), &claims());
     verify_test("", &nobodys)
@@ -115,7 +115,7 @@ fn damaged_keys_are_fetched_again() {
         home.write(&name, damage);
         verify_test("", &valid_jwt()).home(&home).expect_request(google_keys_response()).run();
     }
-    // Others may write to it.
+    // Other users can write to the file.
     home.write_with_mode(&name, home.read(&name), 0o666);
     verify_test("", &valid_jwt()).home(&home).expect_request(google_keys_response()).run();
 }
@@ -164,7 +164,7 @@ fn without_keys_there_is_no_verdict() {
 }
 
 #[test]
-fn a_key_that_cannot_be_one_verifies_nothing() {
+fn an_invalid_key_verifies_no_token() {
     let key = test_vectors()["jwks"]["keys"][0].clone();
     for change in [json!({ "n": "AAAA" }), json!({ "e": "!" }), json!({ "n": null })] {
         let set = json!({ "keys": [with_fields(key.clone(), &change)] }).to_string();
@@ -200,7 +200,7 @@ fn each_issuer_has_its_own_keys() {
         "{}",
         ran.stdout
     );
-    // IAP's key does not sign for Google.
+    // IAP's key is not a key of Google's ID tokens.
     let forged = jwt::sign(&key, Some("k"), &claims()).expect("a token");
     verify_test("", forged.expose()).expect_request(google_keys_response()).expect_status(10).run();
 
@@ -212,7 +212,7 @@ fn each_issuer_has_its_own_keys() {
     let words = format!("--issuer {}", sample_credentials::SERVICE_ACCOUNT_EMAIL);
     let ran = verify_test(&words, &robot).expect_request(get_response(&url, 200, key_set())).run();
     assert!(ran.stdout.starts_with("valid: signed by example-sa@"), "{}", ran.stdout);
-    // Who is named is believed instead of Google, not besides.
+    // The issuer of the flag is accepted instead of Google, not in addition.
     verify_test(&words, &valid_jwt()).expect_status(10).run();
 
     let stranger = signed_jwt(&default_header(), &of("https://idp.example"));
@@ -234,7 +234,7 @@ fn each_issuer_has_its_own_keys() {
 }
 
 #[test]
-fn keys_in_a_file_are_read_as_strictly() {
+fn key_sets_in_files_are_checked_in_the_same_way() {
     for (content, says) in [
         ("", "is empty"),
         ("<html>", "is not valid JSON"),

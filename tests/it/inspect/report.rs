@@ -1,4 +1,4 @@
-//! What is shown of a token, and where it may come from.
+//! The report about a token, and the sources a token can be read from.
 
 use serde_json::{Value, json};
 
@@ -46,14 +46,14 @@ fn a_valid_token_is_shown_with_issuer_and_audience() {
 }
 
 #[test]
-fn without_an_audience_it_is_said_that_none_was_checked() {
+fn without_an_audience_the_report_says_that_none_was_checked() {
     let ran = verify_test("", &full_jwt()).expect_request(google_keys_response()).run();
     let first = "valid: signed by Google (RS256, key 01234567); the audience was not checked\n(--audience)\n";
     assert_eq!(ran.stdout, format!("{first}{DECODED_REPORT}"));
 }
 
 #[test]
-fn a_bad_token_is_shown_all_the_same() {
+fn an_invalid_token_is_shown_too() {
     verify_test("--audience https://other.example", &full_jwt())
         .expect_status(10)
         .expect_stdout(&format!(
@@ -111,7 +111,7 @@ fn times_are_shown_as_text_or_as_the_raw_value() {
 }
 
 #[test]
-fn claims_of_any_shape_are_shown_and_none_reaches_the_terminal_raw() {
+fn claims_of_any_type_are_shown_in_printable_characters() {
     let odd = json!({
         "email": "a\u{1b}[31m@b\u{202e}", "email_verified": "yes", "aud": ["x", "y"],
         "google": { "access_levels": ["l"] }, "na\nme": "v\u{9b}", "long": "x".repeat(2000),
@@ -132,19 +132,19 @@ fn claims_of_any_shape_are_shown_and_none_reaches_the_terminal_raw() {
 }
 
 #[test]
-fn a_narrow_terminal_breaks_nothing() {
+fn lines_are_wrapped_at_the_width_of_the_terminal() {
     let ran = verify_test(&format!("--audience {AUDIENCE}"), &full_jwt())
         .env("COLUMNS", "40")
         .expect_request(google_keys_response())
         .run();
     let long = |line: &&str| line.chars().count() > 40 && line.trim().contains("  ");
     let lines: Vec<&str> = ran.stdout.lines().filter(long).collect();
-    // Only words that are longer than what is left stick out.
+    // Only words that are longer than the line exceed the width.
     assert!(lines.iter().all(|line| line.split_whitespace().count() <= 2), "{lines:?}");
 }
 
 #[test]
-fn the_token_comes_in_any_form_from_a_file_or_a_stream() {
+fn the_token_is_read_from_files_and_streams_in_every_form() {
     let token = valid_jwt();
     for form in [
         format!("{token}\r\n"),

@@ -1,4 +1,4 @@
-//! Signing in by a code that is entered on another device.
+//! `gauth login --device`: the user enters a code on another device.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ fn token_success_response() -> MockExchange {
     token_response(200, body.to_string())
 }
 
-/// One that is refused before anything is shown.
+/// A login that fails before the code is shown.
 fn refused_device_login(args: &str) -> Test {
     login_test(&format!("--device --scopes openid,email {args}")).secret(DEVICE_CODE)
 }
@@ -55,12 +55,12 @@ fn device_login_test(args: &str) -> Test {
     refused_device_login(args).expect_notice(DEVICE_INSTRUCTIONS)
 }
 
-/// What the person reads, in whole.
+/// The whole text that the user reads.
 const DEVICE_INSTRUCTIONS: &str = "visit, in any browser\n\n  https://www.google.com/device\n\n\
                     and enter the code\n\n  GQVQ-JKEC\n\n";
 
 #[test]
-fn the_server_is_asked_until_somebody_has_entered_the_code() {
+fn the_server_is_polled_until_the_user_has_entered_the_code() {
     let home = Home::new();
     let ran = device_login_test("")
         .home(&home)
@@ -71,7 +71,7 @@ fn the_server_is_asked_until_somebody_has_entered_the_code() {
         .expect_request(token_success_response())
         .expect_stdout("signed in as ada@example.com, scopes email, openid\n")
         .run();
-    // Five seconds, and five more after the complaint.
+    // The interval is five seconds, and five more after `slow_down`.
     let waited = home.clock.millis() / 1000 - NOW;
     assert!((5 + 5 + 10 + 10..=31).contains(&waited), "{waited} s");
     assert_eq!(ran.requests[0].form_fields().len(), 2, "Google wants no secret here");
@@ -158,7 +158,7 @@ fn every_outcome_has_its_message_and_exit_status() {
 }
 
 #[test]
-fn a_transient_network_failure_is_survived() {
+fn polling_continues_after_a_network_failure() {
     let slow =
         token_error_response(428, "authorization_pending").with_latency(Duration::from_secs(60));
     device_login_test("--wait 10m")
@@ -185,7 +185,7 @@ fn a_user_who_does_not_respond_times_out() {
         .expect_status(6)
         .expect_error("the sign-in was not finished within 12 s")
         .run();
-    // The code ends earlier, whatever the server goes on to say.
+    // The code expires earlier, whatever the server responds.
     device_login_test("")
         .expect_request(device_authorization_response(&json!({"expires_in": 9})))
         .expect_requests(2, &pending)
@@ -195,7 +195,7 @@ fn a_user_who_does_not_respond_times_out() {
 }
 
 #[test]
-fn scopes_google_gives_no_device_are_refused_in_advance() {
+fn scopes_that_google_does_not_grant_to_devices_are_refused() {
     login_test("--device")
         .expect_status(7)
         .expect_error("the scope cloud-platform to devices")

@@ -1,4 +1,4 @@
-//! Other OpenID providers: how they are found, and what is made of a login there.
+//! `gauth login --issuer`: the metadata of OpenID providers, and the logins that are stored.
 
 use serde_json::{Value, json};
 
@@ -51,7 +51,7 @@ fn token_success_response(change: &Value) -> MockExchange {
     post_response(TOKEN_URI, 200, body.to_string())
 }
 
-/// One that is refused before anything is shown.
+/// A login that fails before the code is shown.
 fn refused_issuer_login(args: &str) -> Test {
     login_test(&format!("--issuer {ISSUER} --device {args}")).secret("planted-device-code")
 }
@@ -75,7 +75,7 @@ fn a_provider_without_a_pool_gives_a_login_for_its_own_id_tokens() {
         )
         .run();
     assert_eq!(ran.requests[1].form_field("scope"), "openid email offline_access");
-    // RFC 6749, 2.3.1: in the header, where nothing else is said.
+    // OpenID Connect Discovery, 3: `client_secret_basic` is the default.
     assert!(
         ran.requests[1].header("authorization").is_some_and(|value| value.starts_with("Basic "))
     );
@@ -95,7 +95,7 @@ fn a_provider_without_a_pool_gives_a_login_for_its_own_id_tokens() {
     ] {
         assert_eq!(stored[name], value, "{name}");
     }
-    // And it is what is used now.
+    // The stored login is used from now on.
     Test::new("id-token")
         .home(&home)
         .expect_stdout(&format!("{}\n", stored["id_token"].as_str().expect("a token")))
@@ -201,7 +201,7 @@ fn an_invalid_or_unsafe_discovery_document_is_refused() {
             9,
             "of the issuer https://evil.example",
         ),
-        (discovery_document(&json!({"issuer": format!("{ISSUER}/")})), 9, "describes"),
+        (discovery_document(&json!({"issuer": format!("{ISSUER}/")})), 9, "of the issuer"),
         (
             discovery_document(&json!({"token_endpoint": "http://idp.example/token"})),
             9,
@@ -230,7 +230,7 @@ fn an_invalid_or_unsafe_discovery_document_is_refused() {
 }
 
 #[test]
-fn an_invalid_issuer_is_refused_at_once() {
+fn an_invalid_issuer_is_refused_without_a_request() {
     for (words, status, says) in [
         ("--issuer idp.example", 2, "--issuer idp.example is not an absolute URL"),
         ("--issuer http://idp.example", 9, "is not https"),

@@ -1,4 +1,4 @@
-//! Logins at other providers, once they are stored: the ID token that was kept, the next one, and the end.
+//! Stored logins at OpenID providers: the stored ID token, the next one, and revocation.
 
 use std::rc::Rc;
 
@@ -36,7 +36,7 @@ fn id_token_number(number: i64, life: i64) -> String {
     )
 }
 
-/// The provider's answer to a refresh.
+/// The response of the provider to a refresh.
 fn refresh_response(number: i64, next_refresh_token: Option<&str>) -> MockExchange {
     let body = json!({
         "access_token": "outside.x", "token_type": "Bearer", "expires_in": 3600,
@@ -58,7 +58,7 @@ fn own_login_test(home: &Rc<Home>, args: &str) -> Test {
 }
 
 #[test]
-fn a_kept_id_token_is_used_while_it_lasts() {
+fn a_stored_id_token_is_used_until_it_expires() {
     let home = Home::new();
     let kept = id_token_number(1, 61);
     home.write(LOGIN_FILE, external_account_json(&json!({"id_token": kept})).to_string());
@@ -85,7 +85,7 @@ fn a_kept_id_token_is_used_while_it_lasts() {
 }
 
 #[test]
-fn the_next_refresh_token_is_stored_where_the_last_one_was() {
+fn a_rotated_refresh_token_replaces_the_stored_one() {
     let home = Home::new();
     home.write(LOGIN_FILE, external_account_json(&json!({})).to_string());
     let ran = own_login_test(&home, "")
@@ -137,7 +137,7 @@ fn clients_authenticate_with_the_method_the_provider_supports() {
 }
 
 #[test]
-fn a_login_that_has_ended_says_how_to_make_another() {
+fn a_login_that_is_no_longer_valid_has_a_hint_for_the_next_one() {
     let refused =
         post_response(TOKEN_URI, 400, r#"{"error":"invalid_grant","error_description":"gone"}"#);
     let silent = post_response(TOKEN_URI, 200, r#"{"access_token":"outside.x"}"#);
@@ -190,13 +190,13 @@ fn logout_revokes_the_token_at_the_provider() {
         (ROTATED_REFRESH_TOKEN, CLIENT_ID)
     );
     assert!(home.names(".config/gauth/accounts").iter().all(|name| !name.ends_with(".json")));
-    // What cannot be ended there is forgotten here, and that is said.
+    // A login that cannot be revoked is removed with a warning.
     home.write(LOGIN_FILE, external_account_json(&json!({})).to_string());
     out().expect_warning("example-pool/ada").run();
 }
 
 #[test]
-fn a_login_that_was_refused_is_listed_as_that() {
+fn a_rejected_login_is_listed_as_such() {
     let home = Home::new();
     home.write(LOGIN_FILE, external_account_json(&json!({})).to_string());
     let refused = post_response(TOKEN_URI, 400, r#"{"error":"invalid_grant"}"#);

@@ -1,4 +1,4 @@
-//! Workforce pools: the configuration, and the client that goes with it, before anybody is asked.
+//! `gauth login --login-config`: the login configuration of a workforce pool, and the client.
 
 use serde_json::{Value, json};
 
@@ -53,11 +53,11 @@ fn an_invalid_or_unsafe_login_configuration_is_refused() {
 }
 
 #[test]
-fn the_file_and_the_client_may_be_gclouds() {
+fn the_file_and_the_client_of_gclouds_properties_are_used() {
     let ini = |text: &str| format!("[auth]\n{text}\n");
     let folder = ".config/gcloud/configurations/config_default";
     let bad = json!({"auth_url": "https://auth.evil.example/"});
-    // It is looked at, which is told by what is wrong with it.
+    // The error about the content shows that the file is read.
     Test::new("login")
         .json("login.json", &login_config_json(&bad))
         .setup(move |home| {

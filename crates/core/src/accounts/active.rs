@@ -20,7 +20,7 @@ const FILE_NAME: &str = "state.json";
 /// How long to wait for another process that writes the file.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The chosen accounts.
+/// The accounts that the user has chosen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccountSelection {
     /// The account that is used by default.

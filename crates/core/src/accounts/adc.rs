@@ -26,7 +26,7 @@ const OMITTED_FIELDS: &[&str] = &["token", "expiry", "scopes", "rapt_token"];
 /// The result of an update.
 #[derive(Debug, PartialEq, Eq)]
 pub struct AdcUpdate {
-    /// The ADC file.
+    /// The path of the ADC file.
     pub path: PathBuf,
     /// The backup of the previous file, if its content was different.
     pub backup: Option<PathBuf>,

@@ -17,7 +17,7 @@ const CONTAINERS: &[&[&str]] = &[
 
 /// A refresh token, and the OAuth client that it was issued to.
 pub struct LocatedRefreshToken<'a> {
-    /// The client ID.
+    /// The ID of the client.
     pub client_id: &'a str,
     /// The refresh token that the login has, which may have been rotated since.
     pub refresh_token: Secret,

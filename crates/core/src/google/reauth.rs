@@ -20,7 +20,7 @@ use crate::text::json::JsonFields;
 use crate::text::printable;
 use crate::text::secret::{self, Secret};
 
-/// Google's reauthentication server.
+/// The root URL of Google's reauthentication server.
 pub const DEFAULT_SERVER: &str = "https://reauth.googleapis.com";
 
 /// The scope that a login needs for reauthentication.
@@ -84,7 +84,7 @@ pub struct ReauthChallenge {
 /// The kind of proof that a challenge requires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChallengeType {
-    /// The account's password.
+    /// The password of the account.
     Password,
     /// A security key, by WebAuthn or U2F.
     SecurityKey,

@@ -10,7 +10,7 @@ use crate::oauth::response;
 use crate::text::scopes::expand_scopes;
 use crate::text::secret::Secret;
 
-/// Google's tokeninfo endpoint.
+/// The URL of Google's tokeninfo endpoint.
 pub const ENDPOINT: &str = "https://oauth2.googleapis.com/tokeninfo";
 
 /// The description of a valid access token.

@@ -90,7 +90,7 @@ pub struct UnverifiedJwt<'a> {
     pub claims: serde_json::Map<String, serde_json::Value>,
     /// The signing input (RFC 7515, 2): the encoded header and claims with the dot between them.
     pub signing_input: &'a [u8],
-    /// The decoded signature.
+    /// The signature, decoded from base64url.
     pub signature: Vec<u8>,
 }
 
@@ -150,9 +150,9 @@ pub fn looks_like_jwt(token: &Secret) -> bool {
 /// The issuer and the audiences in the claims of a JWT.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IssuerAndAudiences {
-    /// `iss`, made printable.
+    /// `iss` in printable characters.
     pub issuer: String,
-    /// Every `aud`, made printable.
+    /// Every `aud` in printable characters.
     pub audiences: Vec<String>,
 }
 

@@ -13,7 +13,7 @@ use crate::world::random::Random;
 /// The parameters of an authorization request that the user can choose.
 #[derive(Debug, Clone, Default)]
 pub struct AuthorizationRequest {
-    /// The requested scopes.
+    /// The scopes that are requested.
     pub scopes: Vec<String>,
     /// The account that is to sign in (`login_hint`).
     pub account: Option<String>,

@@ -19,10 +19,10 @@ const MAX_FILE_BYTES: usize = 64 * 1024;
 /// The page of the Google Cloud console where clients are created.
 const CONSOLE_URL: &str = "https://console.cloud.google.com/apis/credentials";
 
-/// An OAuth client.
+/// An OAuth client, as it is registered with the authorization server.
 #[derive(Debug, Clone)]
 pub struct OAuthClient {
-    /// The client ID.
+    /// The ID of the client.
     pub id: String,
     /// The client secret, which is not confidential in an installed program (RFC 8252, 8.5). Public clients have none.
     pub secret: Option<Secret>,

@@ -28,7 +28,7 @@ pub struct ProviderMetadata {
     pub revocation_endpoint: Option<Url>,
     /// The authentication method for clients with a secret; `None` where gauth supports none of the provider's methods.
     client_authentication: Option<ClientAuthentication>,
-    /// The supported scopes.
+    /// The scopes that the provider lists as supported.
     pub scopes_supported: Vec<String>,
     sends_issuer: bool,
 }

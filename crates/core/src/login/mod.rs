@@ -44,7 +44,7 @@ use crate::world::clock::Deadline;
 
 /// Everything about one sign-in that is known before the user is asked.
 pub struct LoginRequest {
-    /// The authorization server.
+    /// The authorization server to sign in at.
     pub provider: LoginProvider,
     /// The OAuth client that requests authorization.
     pub client: OAuthClient,

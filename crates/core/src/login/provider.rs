@@ -9,14 +9,14 @@ use crate::net::url::Url;
 use crate::oauth::client_authentication::ClientAuthentication;
 use crate::world::{World, env};
 
-/// Google's authorization endpoint.
+/// The URL of Google's authorization endpoint.
 pub const AUTHORIZATION_ENDPOINT: &str = "https://accounts.google.com/o/oauth2/v2/auth";
-/// Google's issuer identifier.
+/// The issuer identifier of Google's ID tokens.
 pub const GOOGLE_ISSUER: &str = "https://accounts.google.com";
 /// The name of Google in messages.
 const GOOGLE_NAME: &str = "Google";
 
-/// An authorization server.
+/// An authorization server with its endpoints and their properties.
 #[derive(Debug, Clone)]
 pub struct LoginProvider {
     /// The name of the server in messages.

@@ -14,7 +14,7 @@ use crate::text::json::JsonFields;
 use crate::text::printable;
 use crate::text::secret::Secret;
 
-/// Google's token endpoint.
+/// The URL of Google's token endpoint.
 pub const ENDPOINT: &str = "https://oauth2.googleapis.com/token";
 
 /// Builds the request for an access token with a signed assertion (RFC 7523, 2.1).

@@ -42,7 +42,7 @@ pub struct TokenExchangeRequest<'a> {
     pub resources: &'a [String],
     /// The names of the services at which the token will be used; for Google, the resource name of the provider.
     pub audiences: &'a [String],
-    /// The requested scopes.
+    /// The scopes that are requested.
     pub scopes: &'a [String],
     /// The type of the requested token.
     pub requested_token_type: Option<&'a str>,

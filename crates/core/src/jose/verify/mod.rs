@@ -19,9 +19,9 @@ const MAX_NUMERIC_DATE: f64 = 9_007_199_254_740_991.0;
 /// The values that a token is verified against.
 #[derive(Debug, Clone, Copy)]
 pub struct Validation<'a> {
-    /// The accepted issuers.
+    /// The issuers that are accepted.
     pub issuers: &'a [String],
-    /// The accepted audiences; empty for any.
+    /// The audiences that are accepted; empty for any.
     pub audiences: &'a [String],
     /// The current time, in Unix seconds.
     pub now: i64,
