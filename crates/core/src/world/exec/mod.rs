@@ -255,7 +255,7 @@ fn exit_code(exit_status: ExitStatus) -> u8 {
 pub use unix::TerminationSignals;
 
 #[cfg(not(unix))]
-pub use elsewhere::TerminationSignals;
+pub use not_unix::TerminationSignals;
 
 #[cfg(unix)]
 mod unix {
@@ -359,7 +359,7 @@ mod unix {
 }
 
 #[cfg(not(unix))]
-mod elsewhere {
+mod not_unix {
     use std::process::{Child, ExitStatus};
 
     use super::Result;
