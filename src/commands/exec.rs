@@ -100,7 +100,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
         false => TokenFile::at_path(Path::new(path)),
     });
     let file = file.transpose()?;
-    let broker = config.broker(world);
+    let broker = discovery::broker(&config, world);
     let search = Discovery { config: &config, broker: &broker, allow_network: true };
     let credential = discovery::credential(&search)?.credential;
     let token = broker.token(&*credential, &request)?;
@@ -300,7 +300,7 @@ impl TokenFileRefresher<'_> {
 
     /// Fetches a token and writes it to the file if it expires later than the old one.
     fn renew(&self, old: &Token, file: &TokenFile) -> Result<Token> {
-        let broker: Broker<'_> = self.config.broker(self.world);
+        let broker: Broker<'_> = discovery::broker(&self.config, self.world);
         let left = old.seconds_left(self.world.clock.unix_seconds()).unwrap_or(0);
         let token = broker.for_renewal(left).token(self.credential, &self.request)?;
         if token.expires_at > old.expires_at {

@@ -72,7 +72,7 @@ struct LogoutResult {
 fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     let flags: LogoutFlags = args.flags()?;
     let settings = Config::resolve(&flags.overrides(), world)?;
-    let broker = settings.broker(world);
+    let broker = discovery::broker(&settings, world);
     let discovery = Discovery { config: &settings, broker: &broker, allow_network: false };
     let ended = match flags.all {
         true => logout_all(&discovery, flags.keep_remote)?,
@@ -141,12 +141,12 @@ fn logout(
     let world = discovery.world();
     let shown = printable::text(&login.account);
     let mut revoked = false;
-    accounts::forget(&login.account, &discovery.config.secret_stores, world, || {
+    accounts::forget(&login.account, &discovery.secret_stores(), world, || {
         if keep_remote {
             return Ok(());
         }
         let revocation = match &login.credential {
-            Some(credential) => credential.revoke(&discovery.config.broker(world)),
+            Some(credential) => credential.revoke(&discovery::broker(discovery.config, world)),
             None => login.json_with_secrets(discovery).map(|_| Revocation::Unsupported),
         };
         let only_here = format!("gauth logout {shown} --keep-remote removes it here only");

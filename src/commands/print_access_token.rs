@@ -63,7 +63,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     let format = flags.output.format.unwrap_or_default();
     let config = Config::resolve(&flags.overrides()?, world)?;
     let request = flags.request(&config)?;
-    let broker = config.broker(world);
+    let broker = discovery::broker(&config, world);
     let search = Discovery { config: &config, broker: &broker, allow_network: true };
     let found = discovery::credential(&search)?;
     let mut token = broker.token(&*found.credential, &request)?;

@@ -83,7 +83,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
         token::check_allows_several(format)?;
     }
     let config = Config::resolve(&flags.overrides()?, world)?;
-    let broker = config.broker(world);
+    let broker = discovery::broker(&config, world);
     let search = Discovery { config: &config, broker: &broker, allow_network: true };
     let found = discovery::credential(&search)?;
     let fetch_token = |request: IdTokenRequest| -> Result<Token> {

@@ -76,7 +76,7 @@ struct SelectedCredential {
 fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     let flags: StatusFlags = args.flags()?;
     let config = Config::resolve(&flags.overrides(), world)?;
-    let broker = config.broker(world);
+    let broker = discovery::broker(&config, world);
     let search = Discovery { config: &config, broker: &broker, allow_network: flags.check };
     let reports = discovery::report_all(&search);
     let selection = discovery::credential_from_reports(&search, &reports)?;

@@ -304,7 +304,7 @@ fn a_token_variable_or_file_can_be_named_instead() {
     for flag in ["file {home}/jwt", "env MINE", "url https://tokens.example/mine"] {
         Test::new(&format!("token --subject-token-{flag}"))
             .expect_status(2)
-            .expect_error("a token for a provider is named, but no provider")
+            .expect_error("a subject token is named, but no provider")
             .expect_hint("--workload-identity-provider projects/NUMBER/")
             .run();
     }

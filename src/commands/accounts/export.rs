@@ -36,7 +36,7 @@ pub(super) fn write(
     let (folder, name) = resolve_path(target)?;
     let json = match login.store {
         LoginStore::Gauth => {
-            accounts::mark_shared(&login.account, &discovery.config.secret_stores, world)?
+            accounts::mark_shared(&login.account, &discovery.secret_stores(), world)?
         }
         LoginStore::Gcloud => accounts::with_newest_refresh_token(json, world)?,
     };

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use crate::flags::ReportFormat;
 use gauth_core::accounts;
 use gauth_core::accounts::AccountSelection;
+use gauth_core::discovery;
 use gauth_core::discovery::Discovery;
 use gauth_core::discovery::logins;
 use gauth_core::discovery::logins::{LoginState, StoredLogin};
@@ -45,7 +46,7 @@ impl AccountRow {
         });
         let condition = match check {
             // Each login has a broker with the whole timeout, because a server that is down must not affect other logins.
-            true => login.check_with_server(&discovery.config.broker(world)),
+            true => login.check_with_server(&discovery::broker(discovery.config, world)),
             false => login.local_state(world),
         };
         Ok(AccountRow {

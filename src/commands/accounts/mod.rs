@@ -92,7 +92,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     let flags: AccountsFlags = args.flags()?;
     let account = flags.account()?;
     let settings = Config::resolve(&flags.overrides(), world)?;
-    let broker = settings.broker(world);
+    let broker = discovery::broker(&settings, world);
     let discovery = Discovery { config: &settings, broker: &broker, allow_network: false };
     let format = flags.report.format.unwrap_or_default();
     let text = match account {

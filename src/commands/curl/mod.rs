@@ -120,7 +120,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
             ..IdTokenRequest::default()
         }),
     };
-    let broker = config.broker(world);
+    let broker = discovery::broker(&config, world);
     let found = discovery::credential(&Discovery {
         config: &config,
         broker: &broker,

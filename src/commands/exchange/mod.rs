@@ -90,7 +90,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
         // Checked before the request, which may use up a token that is valid once.
         impersonated::check_lifetime(config.access_token_request.lifetime)?;
     }
-    let broker = config.broker(world);
+    let broker = discovery::broker(&config, world);
     let result = send::execute(&plan, &config, chain.is_some(), &broker)?;
     let has_new_refresh_token = result.has_new_refresh_token;
     let printed = print(result, chain, &config, &broker, format);

@@ -14,6 +14,7 @@ use crate::flags::{GeneralFlags, NetworkFlags, ReportFlags, ReportFormat};
 use crate::output::status::ExitStatus;
 use gauth_core::config;
 use gauth_core::config::{Config, Overrides};
+use gauth_core::discovery;
 use gauth_core::error::{Error, ErrorKind, Result};
 use gauth_core::google::tokeninfo;
 use gauth_core::jose::jwt;
@@ -119,7 +120,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     let verify_options = flags.verify_options(world.clock.unix_seconds())?;
     let config = Config::resolve(&flags.overrides(), world)?;
     let token = input::read_token(flags.file.as_deref(), world)?;
-    let broker = config.broker(world);
+    let broker = discovery::broker(&config, world);
     let inspect_report = match jwt::looks_like_jwt(&token) {
         true => {
             let checks = flags.verify.then_some(&verify_options);

@@ -168,7 +168,7 @@ mod tests {
         );
         written.expect("a file");
         let settings = Config::resolve(&Overrides::default(), &world).expect("settings");
-        let broker = settings.broker(&world);
+        let broker = discovery::broker(&settings, &world);
         let discovery = Discovery { config: &settings, broker: &broker, allow_network: false };
         import_file(file.as_os_str(), account, &discovery)
     }

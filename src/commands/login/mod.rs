@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::{Args, Command, ValueHint};
 
 use gauth_core::accounts;
+use gauth_core::discovery;
 
 use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::flags::{GeneralFlags, NetworkFlags, ReportFlags, TokenHostFlags, one_account};
@@ -179,7 +180,7 @@ fn add_flags(command: Command) -> Command {
 fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     let flags: LoginFlags = args.flags()?;
     let settings = Config::resolve(&flags.overrides()?, world)?;
-    let broker = settings.broker(world);
+    let broker = discovery::broker(&settings, world);
     if let Some(file) = &flags.storage.credentials {
         let result = flags.import_credential(file, &settings, world)?;
         flags.report(&result, world)?;
@@ -188,7 +189,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     let login_request = flags.login_request(&settings, &broker)?;
     // The user is asked only if the login can be stored.
     accounts::check_storage(world)?;
-    flags.secret_store(&settings)?;
+    flags.secret_store(&settings, world)?;
     let result = match sign_in_lock::acquire(
         login_request.authorization.account.as_deref(),
         login_request.deadline,

@@ -9,6 +9,7 @@ use gauth_core::accounts;
 use gauth_core::accounts::secrets::external;
 use gauth_core::config;
 use gauth_core::config::Config;
+use gauth_core::discovery::secret_stores;
 use gauth_core::error::{Error, Result};
 use gauth_core::gcloud::properties::GcloudProperties;
 use gauth_core::login::client::{OAuthClient, PreviousLogin};
@@ -107,7 +108,7 @@ fn previous_login(settings: &Config, world: &World) -> Result<PreviousLogin> {
     let stored = accounts::load(&name, world)?;
     let previous = stored.map(|(path, bytes)| {
         let location = printable::path(&path);
-        match accounts::resolve_secrets(&path, &name, &bytes, &settings.secret_stores) {
+        match accounts::resolve_secrets(&path, &name, &bytes, &secret_stores(settings, world)) {
             Ok(login) => PreviousLogin::parse(&external::to_json_line(&login), &location),
             // Without the secret from the store, the client cannot be used again.
             Err(_) => PreviousLogin { client: None, ..PreviousLogin::parse(&bytes, &location) },

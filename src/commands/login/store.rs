@@ -11,6 +11,7 @@ use gauth_core::accounts::secrets::SecretStore;
 use gauth_core::accounts::{AccountSelection, refresh_token_location};
 use gauth_core::config;
 use gauth_core::config::Config;
+use gauth_core::discovery;
 use gauth_core::discovery::Discovery;
 use gauth_core::error::Result;
 use gauth_core::login::authorize::AuthorizationSession;
@@ -51,7 +52,7 @@ impl LoginFlags {
         settings: &Config,
         world: &World,
     ) -> Result<LoginResult> {
-        let broker = settings.broker(world);
+        let broker = discovery::broker(settings, world);
         let discovery = Discovery { config: settings, broker: &broker, allow_network: true };
         let mut imported = import::import_file(
             file,
@@ -80,8 +81,14 @@ impl LoginFlags {
         if self.storage.update_adc {
             refresh_token_location::mark_shared(&mut login);
         }
-        let store = self.secret_store(settings)?;
-        accounts::store_login(account, &login, store, &settings.secret_stores, world)?;
+        let store = self.secret_store(settings, world)?;
+        accounts::store_login(
+            account,
+            &login,
+            store,
+            &discovery::secret_stores(settings, world),
+            world,
+        )?;
         self.activate(account, world)?;
         if self.storage.update_adc {
             let updated = accounts::update_adc(account, &login, world)?;
@@ -100,13 +107,13 @@ impl LoginFlags {
     ///
     /// # Errors
     /// When the store cannot be used.
-    pub(super) fn secret_store(&self, settings: &Config) -> Result<SecretStore> {
+    pub(super) fn secret_store(&self, settings: &Config, world: &World) -> Result<SecretStore> {
         let flag = self.storage.store.as_deref().map(|name| config::flag_text("--store", name));
         let store = match flag.transpose()? {
             Some(name) => SecretStore::parse(&name, "--store")?,
             None => settings.secret_store.unwrap_or_default(),
         };
-        settings.secret_stores.check(store)?;
+        discovery::secret_stores(settings, world).check(store)?;
         Ok(store)
     }
 

@@ -1,4 +1,6 @@
-//! `config.toml`: read, and the profile of this run put over its defaults.
+//! Reads `config.toml`, and merges the profile of this run over its defaults.
+
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
@@ -15,12 +17,12 @@ use crate::world::private_file::PrivateFileError;
 /// Largest configuration file, in bytes.
 const MAX_CONFIG_BYTES: usize = 1024 * 1024;
 
-/// `config.toml`: the defaults at its top, and profiles that go before them.
+/// `config.toml`: defaults, and profiles that take precedence over them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ConfigFile {
     profile: Option<String>,
-    /// For all profiles: a login is read with the programs that it was put with.
+    /// Holds for all profiles: a login is read with the programs that stored it.
     store_command: Option<StoreCommands>,
     #[serde(default)]
     profiles: std::collections::BTreeMap<String, Profile>,
@@ -28,7 +30,7 @@ struct ConfigFile {
     defaults: Profile,
 }
 
-/// What a profile may say; the names of the flags with `_`.
+/// The keys of a profile: the names of flags, with `_` for `-`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Profile {
@@ -51,9 +53,9 @@ pub(super) struct Profile {
 }
 
 impl Profile {
-    /// This profile, with another's values where it has none.
+    /// This profile, with the defaults where it has no value.
     fn merged_over(self, mut defaults: Profile) -> Profile {
-        // Whoever names a credential means that one, and no other's part of it.
+        // A profile that names a credential means exactly that one, without parts of another.
         if self.names_credential() {
             defaults.credentials = None;
             defaults.account = None;
@@ -90,17 +92,19 @@ impl Profile {
     }
 }
 
-/// The profile of this run and whether it was named for it.
+/// The profile of this run, merged over the defaults.
 pub(super) struct ActiveProfile {
     pub(super) profile: Profile,
     pub(super) name: Option<String>,
+    /// Whether a flag or variable names the profile.
     pub(super) explicit: bool,
+    /// The path of `config.toml`, for errors.
     pub(super) location: String,
     pub(super) store_command: Option<StoreCommands>,
 }
 
 /// Names of profiles, for completion: those of the file, and those that `gauth login` and `gauth accounts use` made.
-/// What is broken has none.
+/// A broken file has none.
 pub fn profile_names(world: &World) -> Vec<String> {
     let config = read_config_file(world).map(|(config, _)| config).unwrap_or_default();
     let mut names: Vec<String> = config.profiles.into_keys().collect();
@@ -113,7 +117,7 @@ pub fn profile_names(world: &World) -> Vec<String> {
 /// The profile in use, over the defaults of the file.
 ///
 /// # Errors
-/// Malformed for a broken file, usage for a profile that is not there.
+/// Malformed for a broken file, usage for a profile that does not exist.
 pub(super) fn active_profile(overrides: &Overrides, world: &World) -> Result<ActiveProfile> {
     let flag = overrides.profile.as_deref().map(|name| flag_text("--profile", name)).transpose()?;
     let explicit_name = match flag {
@@ -136,8 +140,8 @@ pub(super) fn active_profile(overrides: &Overrides, world: &World) -> Result<Act
     Ok(ActiveProfile { profile, name, explicit: explicit_name.is_some(), location, store_command })
 }
 
-/// A profile of the file, with the account that was chosen for it where the file names none; or one that is nothing
-/// but that account.
+/// A profile of the file, with the account that `gauth accounts use` chose for it where the file names no credential; or
+/// a profile that is only such an account.
 fn read_profile(
     name: &str,
     config: &mut ConfigFile,
@@ -166,25 +170,30 @@ fn read_profile(
     Ok(Profile { account, ..from_file.unwrap_or_default() })
 }
 
+fn path(world: &World) -> Option<PathBuf> {
+    world.folders.gauth.as_ref().map(|folder| folder.join("config.toml"))
+}
+
+/// What errors call the configuration file: its path, where there is a folder for it.
+pub fn file_location(world: &World) -> String {
+    path(world).map_or_else(|| "config.toml".to_owned(), |path| printable::path(&path))
+}
+
 fn read_config_file(world: &World) -> Result<(ConfigFile, String)> {
-    let Some(path) = world.folders.gauth.as_ref().map(|folder| folder.join("config.toml")) else {
-        return Ok((ConfigFile::default(), "config.toml".to_owned()));
-    };
+    let location = file_location(world);
+    let Some(path) = path(world) else { return Ok((ConfigFile::default(), location)) };
     let bytes = match private_file::read_user_file(&path, MAX_CONFIG_BYTES) {
         Ok(bytes) => bytes,
-        Err(PrivateFileError::NotFound) => {
-            return Ok((ConfigFile::default(), printable::path(&path)));
-        }
-        // There are no settings in a home that is a file, or that this user may not enter.
+        Err(PrivateFileError::NotFound) => return Ok((ConfigFile::default(), location)),
+        // A home that is a file, or that this user may not enter, holds no configuration.
         Err(PrivateFileError::Io(_)) if private_file::is_unreachable(&path) => {
-            return Ok((ConfigFile::default(), printable::path(&path)));
+            return Ok((ConfigFile::default(), location));
         }
-        Err(fault) => return Err(fault.to_error(&path, &printable::path(&path))),
+        Err(error) => return Err(error.to_error(&path, &location)),
     };
-    let location = printable::path(&path);
     let malformed = |what: String| {
         Error::malformed(&location, what)
-            .hint(format!("mend {location}; gauth help files shows an example"))
+            .hint(format!("correct {location}; gauth help files shows an example"))
     };
     let text =
         std::str::from_utf8(&bytes).map_err(|_| malformed("is not UTF-8 text".to_owned()))?;

@@ -1,5 +1,4 @@
-//! What goes around the credential that was found: the service account it acts as, and what its tokens are narrowed
-//! to.
+//! What wraps the credential that was found: impersonation of a service account, and a Credential Access Boundary.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -10,7 +9,6 @@ use crate::credentials::downscoped::DownscopedCredential;
 use crate::credentials::impersonated::{
     IamEndpoint, ImpersonatedServiceAccount, ImpersonationConfig,
 };
-use crate::discovery::FoundCredential;
 use crate::error::{Error, Result};
 use crate::google::iam;
 use crate::net::url::Url;
@@ -19,32 +17,31 @@ use crate::text::printable;
 use crate::tokens::credential::Credential;
 use crate::world::private_file;
 
-/// Largest file of an access boundary, in bytes.
+/// Largest file of a Credential Access Boundary, in bytes.
 const MAX_BOUNDARY_BYTES: usize = 64 * 1024;
 
-/// What the flags put around a credential. It is read before a credential is looked for: a mistake in it is no
-/// reason to look.
+/// The wrappers that the configuration asks for. They are read before the search for a credential, so that a mistake in
+/// them is reported first.
 pub(super) struct Decorations<'a> {
     config: &'a Config,
     boundary: Option<AccessBoundary>,
 }
 
 impl<'a> Decorations<'a> {
-    /// What these settings ask for.
+    /// Reads what the configuration names.
     ///
     /// # Errors
-    /// When what they name cannot be used.
+    /// When the access boundary cannot be read or is not valid.
     pub(super) fn from_config(config: &'a Config) -> Result<Decorations<'a>> {
         let boundary = config.downscoping.as_ref().map(load_boundary).transpose()?;
         Ok(Decorations { config, boundary })
     }
 
-    /// The credential as the settings want it.
+    /// Wraps a credential.
     ///
     /// # Errors
-    /// When the names of service accounts do not make a URL.
-    pub(super) fn apply(self, found: FoundCredential) -> Result<FoundCredential> {
-        let FoundCredential { mut credential, source } = found;
+    /// As [`apply_impersonation`].
+    pub(super) fn apply(self, mut credential: Rc<dyn Credential>) -> Result<Rc<dyn Credential>> {
         let config = self.config;
         if let Some(chain) = &config.impersonation_chain {
             credential = apply_impersonation(credential, &chain.value, config)?;
@@ -54,14 +51,22 @@ impl<'a> Decorations<'a> {
             credential =
                 Rc::new(DownscopedCredential::new(credential, boundary, services, universe));
         }
-        Ok(FoundCredential { credential, source })
+        Ok(credential)
     }
 }
 
-/// A credential acting as the last of these service accounts, by way of the others.
+/// A credential with the impersonation and the access boundary of the configuration.
 ///
 /// # Errors
-/// When their names do not make a URL.
+/// When the access boundary cannot be read or is not valid, and as [`apply_impersonation`].
+pub fn decorate(credential: Rc<dyn Credential>, config: &Config) -> Result<Rc<dyn Credential>> {
+    Decorations::from_config(config)?.apply(credential)
+}
+
+/// A credential that impersonates the last of these service accounts, with the others as delegates.
+///
+/// # Errors
+/// When the token endpoint is not a URL.
 pub fn apply_impersonation(
     credential: Rc<dyn Credential>,
     chain: &[String],

@@ -82,7 +82,7 @@ impl StoredLogin {
                     &self.file,
                     &self.account,
                     &bytes,
-                    &search.config.secret_stores,
+                    &search.secret_stores(),
                 )
             }
         }

@@ -1,5 +1,6 @@
 //! Which credential: one ordered table of sources, and one walk over it for tokens and for `gauth status`.
 
+mod broker;
 mod decorations;
 pub mod logins;
 pub mod metadata_detection;
@@ -8,6 +9,7 @@ mod sources;
 use std::rc::Rc;
 
 use crate::accounts;
+use crate::accounts::secrets::SecretStores;
 use crate::config::{Config, Source};
 use crate::credentials::external_account::{ci, provider};
 use crate::discovery::decorations::Decorations;
@@ -17,7 +19,8 @@ use crate::tokens::broker::Broker;
 use crate::tokens::credential::{Credential, CredentialInfo, credential_type_name};
 use crate::world::World;
 
-pub use crate::discovery::decorations::apply_impersonation;
+pub use crate::discovery::broker::{broker, secret_stores};
+pub use crate::discovery::decorations::{apply_impersonation, decorate};
 pub use crate::discovery::sources::{CredentialSource, SOURCES, parse_options};
 
 /// A credential and where it was found.
@@ -76,6 +79,11 @@ impl Discovery<'_> {
         self.broker.world
     }
 
+    /// The stores for the secrets of gauth's logins.
+    pub fn secret_stores(&self) -> SecretStores {
+        broker::secret_stores(self.config, self.world())
+    }
+
     /// Whether `--source` leaves this step in the search.
     fn allows(&self, step: &CredentialSource) -> bool {
         match (&self.config.source, step.source) {
@@ -132,7 +140,8 @@ fn walk(search: &Discovery<'_>) -> impl Iterator<Item = SourceReport> {
 pub fn credential(search: &Discovery<'_>) -> Result<FoundCredential> {
     // A mistake in them is reported before the search.
     let decorations = Decorations::from_config(search.config)?;
-    decorations.apply(first_credential(search)?)
+    let FoundCredential { credential, source } = first_credential(search)?;
+    Ok(FoundCredential { credential: decorations.apply(credential)?, source })
 }
 
 fn first_credential(search: &Discovery<'_>) -> Result<FoundCredential> {
@@ -182,7 +191,10 @@ pub fn credential_from_reports(
 ) -> Result<Option<FoundCredential>> {
     let decorations = Decorations::from_config(search.config)?;
     match decisive(reports).map(|report| (&report.lookup, report.source.number)) {
-        Some((Lookup::Found(found), _)) => decorations.apply(found.clone()).map(Some),
+        Some((Lookup::Found(found), _)) => {
+            let credential = decorations.apply(Rc::clone(&found.credential))?;
+            Ok(Some(FoundCredential { credential, source: found.source }))
+        }
         Some((Lookup::Broken(error), None)) => Err(error.clone()),
         _ => Ok(None),
     }

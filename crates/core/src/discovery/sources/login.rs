@@ -49,7 +49,7 @@ pub(in crate::discovery) fn stored_login(
 ) -> Rc<dyn Credential> {
     let mut options = parse_options(search, printable::path(&path));
     options.origin = Origin::Own(path);
-    options.secret_stores = Some(search.config.secret_stores.clone());
+    options.secret_stores = Some(search.secret_stores());
     options.account = Some(name.to_owned());
     options.sign_in_hint = format!("gauth login --account {}", printable::text(name));
     Rc::new(DeferredFile::new(text, options))
