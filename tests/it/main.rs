@@ -20,4 +20,5 @@ mod readme;
 mod sample_credentials;
 mod sandbox;
 mod support;
+mod token_provider;
 mod tokens;

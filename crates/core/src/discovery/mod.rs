@@ -5,6 +5,7 @@ mod decorations;
 pub mod logins;
 pub mod metadata_detection;
 mod sources;
+mod token_provider;
 
 use std::rc::Rc;
 
@@ -22,6 +23,7 @@ use crate::world::World;
 pub use crate::discovery::broker::{broker, secret_stores};
 pub use crate::discovery::decorations::{apply_impersonation, decorate};
 pub use crate::discovery::sources::{CredentialSource, SOURCES, parse_options};
+pub use crate::discovery::token_provider::TokenProvider;
 
 /// A credential and where it was found.
 #[derive(Clone)]
