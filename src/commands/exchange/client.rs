@@ -93,11 +93,9 @@ impl ExchangeClient {
         secret: &'a Secret,
         is_google: bool,
     ) -> Option<ClientCredentials<'a>> {
-        let authentication = match self.authentication {
-            ClientAuthentication::ClientSecretBasic if is_google => {
-                ClientAuthentication::ClientSecretBasicUnencoded
-            }
-            other => other,
+        let authentication = match is_google {
+            true => self.authentication.for_google_sts(),
+            false => self.authentication,
         };
         self.id.as_deref().map(|id| ClientCredentials::new(id, Some(secret), authentication))
     }

@@ -264,7 +264,7 @@ fn inspect_access_token(
     }
     let url = match &config.token_host {
         None => Url::parse(tokeninfo::ENDPOINT),
-        Some(endpoint_override) => tokeninfo::endpoint_beside(endpoint_override),
+        Some(endpoint_override) => endpoint_override.sibling("tokeninfo"),
     };
     let url = url.map_err(|reason| Error::unexpected(format!("the URL of tokeninfo {reason}")))?;
     let response = broker.send(&tokeninfo::token_info_request(&url, token))?;

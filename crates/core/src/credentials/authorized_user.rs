@@ -137,7 +137,7 @@ impl Credential for AuthorizedUser {
         let refresh_token = self.refresh_token_handle().newest_refresh_token(broker.world)?;
         let url = match endpoint_policy::is_google_token_endpoint(&self.token_uri) {
             true => Url::parse(revocation::ENDPOINT),
-            false => revocation::endpoint_beside(&self.token_uri),
+            false => self.token_uri.sibling("revoke"),
         };
         let url = url.map_err(|what| {
             Error::malformed(&self.info.location, format!("token_uri {what}"))
@@ -157,7 +157,7 @@ impl Credential for AuthorizedUser {
         }
         let url = match endpoint_policy::is_google_token_endpoint(&self.token_uri) {
             true => Url::parse(tokeninfo::ENDPOINT),
-            false => tokeninfo::endpoint_beside(&self.token_uri),
+            false => self.token_uri.sibling("tokeninfo"),
         };
         let Ok(url) = url else { return Ok(info) };
         let token =

@@ -199,7 +199,7 @@ impl Credential for WorkforceLogin {
             self.refresh_token_handle(refresh_grant).newest_refresh_token(broker.world)?;
         let url = match self.revoke_url.clone()? {
             Some(url) => url,
-            None => revocation::endpoint_beside(&refresh_grant.token_url).map_err(|what| {
+            None => refresh_grant.token_url.sibling("revoke").map_err(|what| {
                 Error::malformed(&self.info.location, format!("token_url {what}"))
                     .hint(BROKEN_CREDENTIAL_HINT)
             })?,

@@ -198,18 +198,18 @@ pub fn delegate_resource_name(account: &str) -> String {
 /// `Refused` with the server's error, or `NoAnswer` naming the invalid field.
 pub fn read_access_token(response: &HttpResponse, host: &str) -> Result<(Secret, Option<i64>)> {
     let mut fields = JsonFields::new(response::json_object(response, host)?);
-    let in_answer = |what: String| {
+    let invalid_field = |what: String| {
         response::invalid_response(response, host, &format!("is not understood, {what}"))
     };
-    let token = fields.required_secret("accessToken").map_err(in_answer)?;
+    let token = fields.required_secret("accessToken").map_err(invalid_field)?;
     if !is_well_formed_secret(&token) {
         let what = "has an accessToken that cannot be sent in a header";
         return Err(response::invalid_response(response, host, what));
     }
-    let expires_at = match fields.text("expireTime").map_err(in_answer)? {
+    let expires_at = match fields.text("expireTime").map_err(invalid_field)? {
         None => None,
         Some(text) => Some(text.parse::<jiff::Timestamp>().map_err(|_| {
-            in_answer("expireTime is not a time like 2026-01-02T03:04:05Z".to_owned())
+            invalid_field("expireTime is not a time like 2026-01-02T03:04:05Z".to_owned())
         })?),
     };
     Ok((token, expires_at.map(jiff::Timestamp::as_second)))
@@ -239,13 +239,13 @@ pub fn read_signed_jwt(response: &HttpResponse, host: &str) -> Result<Secret> {
 
 fn read_jwt(response: &HttpResponse, host: &str, field: &str) -> Result<Secret> {
     let mut fields = JsonFields::new(response::json_object(response, host)?);
-    let in_answer = |what: String| {
+    let invalid_field = |what: String| {
         response::invalid_response(response, host, &format!("is not understood, {what}"))
     };
-    let token = fields.required_secret(field).map_err(in_answer)?;
+    let token = fields.required_secret(field).map_err(invalid_field)?;
     match is_well_formed_secret(&token) {
         true => Ok(token),
-        false => Err(in_answer(format!("{field} is not a JWT"))),
+        false => Err(invalid_field(format!("{field} is not a JWT"))),
     }
 }
 

@@ -43,10 +43,7 @@ const PATH_SEGMENT_ENCODE_SET: &percent_encoding::AsciiSet =
 /// the token endpoint is not Google's, and no password may be sent there.
 pub fn server_for_token_endpoint(token_endpoint: &Url) -> Option<Url> {
     match token_endpoint.is_loopback() {
-        true => {
-            let origin = token_endpoint.as_str().strip_suffix(token_endpoint.path_and_query())?;
-            Url::parse(origin).ok()
-        }
+        true => Url::parse(token_endpoint.origin()).ok(),
         false if endpoint_policy::is_google_token_endpoint(token_endpoint) => {
             Url::parse(DEFAULT_SERVER).ok()
         }
@@ -197,26 +194,27 @@ fn session_url(server: &Url, path: &str) -> Result<Url> {
 /// # Errors
 /// `Refused` with the server's error, or `NoAnswer` naming the invalid field.
 pub fn read_session(response: &HttpResponse, host: &str) -> Result<ReauthSessionState> {
-    let unusable = |what: String| response::invalid_response(response, host, &what);
-    let in_answer = |what: String| unusable(format!("is not understood, {what}"));
+    let invalid = |what: String| response::invalid_response(response, host, &what);
+    let invalid_field = |what: String| invalid(format!("is not understood, {what}"));
     let mut fields = JsonFields::new(response::json_object(response, host)?);
-    let status = fields.required("status").map_err(in_answer)?;
+    let status = fields.required("status").map_err(invalid_field)?;
     match status.as_str() {
         "AUTHENTICATED" => {
-            let rapt = fields.required_secret("encodedProofOfReauthToken").map_err(in_answer)?;
+            let rapt =
+                fields.required_secret("encodedProofOfReauthToken").map_err(invalid_field)?;
             match bearer_token::is_well_formed_secret(&rapt) {
                 true => Ok(ReauthSessionState::Authenticated(rapt)),
-                false => {
-                    Err(in_answer("encodedProofOfReauthToken has invalid characters".to_owned()))
-                }
+                false => Err(invalid_field(
+                    "encodedProofOfReauthToken has invalid characters".to_owned(),
+                )),
             }
         }
         "CHALLENGE_REQUIRED" | "CHALLENGE_PENDING" => {
-            let session_id = read_id(&mut fields, "sessionId").map_err(in_answer)?;
+            let session_id = read_id(&mut fields, "sessionId").map_err(invalid_field)?;
             let challenges = match fields.value("challenges") {
                 None | Some(Value::Null) => Vec::new(),
-                Some(Value::Array(items)) => ready_challenges(items).map_err(in_answer)?,
-                Some(_) => return Err(in_answer("challenges is not a list".to_owned())),
+                Some(Value::Array(items)) => ready_challenges(items).map_err(invalid_field)?,
+                Some(_) => return Err(invalid_field("challenges is not a list".to_owned())),
             };
             let pending = status == "CHALLENGE_PENDING";
             Ok(ReauthSessionState::ChallengeRequired { session_id, challenges, pending })

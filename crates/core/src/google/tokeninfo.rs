@@ -89,16 +89,6 @@ fn integer_field(fields: &Map<String, Value>, name: &str) -> Option<i64> {
     }
 }
 
-/// The tokeninfo endpoint beside a token endpoint that is not Google's.
-///
-/// # Errors
-/// The end of a sentence about the URL, as for [`Url::parse`].
-pub fn endpoint_beside(token_endpoint: &Url) -> std::result::Result<Url, &'static str> {
-    let whole = token_endpoint.without_query();
-    let folder = whole.rsplit_once('/').map_or(whole, |(folder, _)| folder);
-    Url::parse(&format!("{folder}/tokeninfo"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,18 +140,6 @@ mod tests {
             (200, r#"{"exp":"soon"}"#),
         ] {
             assert!(read_body(status, body).is_err(), "{status} {body}");
-        }
-    }
-
-    #[test]
-    fn the_tokeninfo_endpoint_is_beside_the_token_endpoint() {
-        for (endpoint, info) in [
-            ("http://127.0.0.1:8080/token", "http://127.0.0.1:8080/tokeninfo"),
-            ("https://a.example/x/token?y=/z", "https://a.example/x/tokeninfo"),
-            ("https://a.example", "https://a.example/tokeninfo"),
-        ] {
-            let endpoint = Url::parse(endpoint).expect("url");
-            assert_eq!(endpoint_beside(&endpoint).expect("url").as_str(), info);
         }
     }
 

@@ -79,12 +79,12 @@ mod tests {
 
     const URL: &str = "https://a.example/?x=%25&y=1";
 
-    fn chosen(variables: &[(&str, &str)], wanted: bool) -> BrowserChoice {
+    fn chosen(variables: &[(&str, &str)], may_launch: bool) -> BrowserChoice {
         let mut world = crate::http::real_world();
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).into()));
         world.env = Env::Fixed(variables.collect());
         world.terminal.may_prompt = world.env.os(&env::CI).is_none();
-        choose(URL, wanted, &world).expect("a choice")
+        choose(URL, may_launch, &world).expect("a choice")
     }
 
     #[cfg(all(unix, not(target_os = "macos")))]
@@ -93,7 +93,7 @@ mod tests {
         let display = ("DISPLAY", ":0");
         assert_eq!(chosen(&[display], true), BrowserChoice::Open(Vec::new()));
         assert_eq!(chosen(&[("WSL_DISTRO_NAME", "Debian")], true), BrowserChoice::Open(Vec::new()));
-        for (variables, wanted) in [
+        for (variables, may_launch) in [
             (&[display][..], false),
             (&[], true),
             (&[display, ("CI", "1"), ("BROWSER", "b")], true),
@@ -102,7 +102,7 @@ mod tests {
             (&[("BROWSER", "b")], false),
         ] {
             assert!(
-                matches!(chosen(variables, wanted), BrowserChoice::Unavailable(_)),
+                matches!(chosen(variables, may_launch), BrowserChoice::Unavailable(_)),
                 "{variables:?}"
             );
         }
@@ -110,8 +110,8 @@ mod tests {
 
     #[test]
     fn the_variable_browser_has_precedence() {
-        let words = |list: &[&[&str]]| {
-            let command = |words: &&[&str]| words.iter().map(OsString::from).collect();
+        let commands = |list: &[&[&str]]| {
+            let command = |args: &&[&str]| args.iter().map(OsString::from).collect();
             BrowserChoice::Open(list.iter().map(command).collect())
         };
         for (value, expected) in [
@@ -120,7 +120,7 @@ mod tests {
             ("b --to=%s -x", &[&["b", &format!("--to={URL}"), "-x"]]),
             ("a::b %s", &[&["a", URL], &["b", URL]]),
         ] {
-            assert_eq!(chosen(&[("BROWSER", value)], true), words(expected), "{value}");
+            assert_eq!(chosen(&[("BROWSER", value)], true), commands(expected), "{value}");
         }
     }
 }

@@ -50,7 +50,7 @@ impl OAuthClient {
             false => format!("{shown} ({origin})"),
         };
         let bytes =
-            private_file::read_user_file(path, MAX_FILE_BYTES).map_err(|fault| match fault {
+            private_file::read_user_file(path, MAX_FILE_BYTES).map_err(|error| match error {
                 PrivateFileError::NotFound => Error::new(
                     ErrorKind::Malformed,
                     format!("{location}: there is no such file"),
@@ -58,7 +58,7 @@ impl OAuthClient {
                 .hint(format!(
                     "download the client at {CONSOLE_URL}, then pass its file to --client-id-file"
                 )),
-                fault => fault.to_error(path, &location),
+                error => error.to_error(path, &location),
             })?;
         OAuthClient::parse(&bytes, &location)
     }

@@ -89,14 +89,14 @@ pub fn parse(response: &HttpResponse, issuer: &str, issuer_url: &Url) -> Result<
             .hint_if_none(|| "check --issuer".to_owned()));
     }
     let mut fields = JsonFields::new(response::json_object(response, host)?);
-    let unusable = |what: String| {
+    let invalid = |what: String| {
         response::invalid_response(
             response,
             host,
             &format!("is not the metadata of a provider, {what}"),
         )
     };
-    let metadata_issuer = fields.required("issuer").map_err(unusable)?;
+    let metadata_issuer = fields.required("issuer").map_err(invalid)?;
     if metadata_issuer != issuer {
         let shown = printable::text(&metadata_issuer);
         let error = Error::not_safe(format!(
@@ -112,11 +112,10 @@ pub fn parse(response: &HttpResponse, issuer: &str, issuer_url: &Url) -> Result<
         });
     }
     let mut endpoint = |name: &str| -> Result<Option<Url>> {
-        let Some(text) = fields.text(name).map_err(unusable)?.filter(|text| !text.is_empty())
-        else {
+        let Some(text) = fields.text(name).map_err(invalid)?.filter(|text| !text.is_empty()) else {
             return Ok(None);
         };
-        let url = Url::parse(&text).map_err(|what| unusable(format!("{name} {what}")))?;
+        let url = Url::parse(&text).map_err(|what| invalid(format!("{name} {what}")))?;
         let is_safe =
             url.scheme == Scheme::Https || (url.is_loopback() && issuer_url.is_loopback());
         match is_safe {
@@ -128,14 +127,14 @@ pub fn parse(response: &HttpResponse, issuer: &str, issuer_url: &Url) -> Result<
             .hint("tell the administrator of the provider")),
         }
     };
-    let missing = |name: &str| unusable(format!("{name} is missing"));
+    let missing = |name: &str| invalid(format!("{name} is missing"));
     let authorization =
         endpoint("authorization_endpoint")?.ok_or_else(|| missing("authorization_endpoint"))?;
     let token = endpoint("token_endpoint")?.ok_or_else(|| missing("token_endpoint"))?;
     let device = endpoint("device_authorization_endpoint")?;
     let userinfo = endpoint("userinfo_endpoint")?;
     let revocation = endpoint("revocation_endpoint")?;
-    let mut list = |name: &str| string_list(fields.value(name), name).map_err(unusable);
+    let mut list = |name: &str| string_list(fields.value(name), name).map_err(invalid);
     let methods = list("token_endpoint_auth_methods_supported")?;
     let challenges = list("code_challenge_methods_supported")?;
     let scopes = list("scopes_supported")?.unwrap_or_default();
@@ -154,7 +153,7 @@ pub fn parse(response: &HttpResponse, issuer: &str, issuer_url: &Url) -> Result<
         revocation_endpoint: revocation,
         client_authentication: choose_client_authentication(methods.as_deref()),
         scopes_supported: scopes,
-        sends_issuer: sends_issuer.map_err(unusable)?.unwrap_or_default(),
+        sends_issuer: sends_issuer.map_err(invalid)?.unwrap_or_default(),
     })
 }
 
@@ -294,19 +293,19 @@ mod tests {
             ("scopes_supported", json!([5]), 6, "scopes_supported"),
             ("authorization_response_iss_parameter_supported", json!("yes"), 6, "iss_parameter"),
         ] {
-            let error = metadata(|described| described[name] = value.clone()).expect_err(name);
+            let error = metadata(|metadata| metadata[name] = value.clone()).expect_err(name);
             assert_eq!(error.kind().exit_code(), code, "{name} {value}: {error}");
             assert!(error.message().contains(what), "{name} {value}: {error}");
         }
         let slash = metadata(|value| value["issuer"] = json!("https://idp.example/t/"));
         let hint = slash.expect_err("a slash").hint_text().map(str::to_owned);
         assert_eq!(hint.as_deref(), Some("--issuer https://idp.example/t/"));
-        let nothing = metadata(|value| {
+        let unsupported = metadata(|value| {
             value["token_endpoint_auth_methods_supported"] = json!(["private_key_jwt"]);
         });
-        let nothing = nothing.expect("a description");
-        assert!(nothing.login_provider(false).is_ok());
-        assert_eq!(nothing.login_provider(true).expect_err("a secret").kind().exit_code(), 7);
+        let unsupported = unsupported.expect("metadata");
+        assert!(unsupported.login_provider(false).is_ok());
+        assert_eq!(unsupported.login_provider(true).expect_err("a secret").kind().exit_code(), 7);
     }
 
     #[test]

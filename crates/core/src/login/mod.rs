@@ -120,6 +120,11 @@ pub fn exchange_code(
     })
 }
 
+/// A JSON object with these fields.
+fn json_object<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
 impl LoginRequest {
     /// Identifies the user and builds the login from the tokens.
     ///
@@ -133,20 +138,22 @@ impl LoginRequest {
         quota_project: Option<&str>,
         broker: &Broker<'_>,
     ) -> Result<NewLogin> {
-        match &self.kind {
+        let mut login = match &self.kind {
             LoginKind::User => {
                 let user = user::identify_user(self, granted, session, broker)?;
-                let login = user::authorized_user(self, &user, granted, quota_project)?;
-                Ok(NewLogin { account: user.account, json: login })
+                let json = user::authorized_user(self, &user, granted)?;
+                NewLogin { account: user.account, json }
             }
-            LoginKind::Workforce(config) => {
-                config.build_login(self, granted, quota_project, broker)
-            }
-            LoginKind::OpenId(target) => {
+            LoginKind::Workforce(config) => config.build_login(self, granted, broker)?,
+            LoginKind::OpenId(config) => {
                 let user = user::identify_user(self, granted, session, broker)?;
-                target.build_login(self, &user, granted, quota_project, broker.world)
+                config.build_login(self, &user, granted, broker.world)?
             }
+        };
+        if let Some(project) = quota_project {
+            login.json.insert("quota_project_id".to_owned(), Value::from(project));
         }
+        Ok(login)
     }
 
     /// The client with its authentication method at the provider.

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::jose::jwt;
 use crate::login::discovery::ProviderMetadata;
 use crate::login::user::SignedInUser;
-use crate::login::{LoginRequest, NewLogin};
+use crate::login::{LoginRequest, NewLogin, json_object};
 use crate::net::url::Url;
 use crate::oauth::token::TokenResponse;
 use crate::oauth::token_exchange;
@@ -72,7 +72,6 @@ impl OpenIdLoginConfig {
         login_request: &LoginRequest,
         user: &SignedInUser,
         granted: &TokenResponse,
-        quota_project: Option<&str>,
         world: &World,
     ) -> Result<NewLogin> {
         let provider_name = &login_request.provider.name;
@@ -113,9 +112,6 @@ impl OpenIdLoginConfig {
             Some(audience) => self.external_account_json(audience, session),
         };
         login.insert("account".to_owned(), json!(account));
-        if let Some(project) = quota_project {
-            login.insert("quota_project_id".to_owned(), json!(project));
-        }
         Ok(NewLogin { account, json: login })
     }
 
@@ -126,8 +122,7 @@ impl OpenIdLoginConfig {
         session: Map<String, Value>,
     ) -> Map<String, Value> {
         let sts_url = format!("https://sts.{}/v1", self.universe_domain);
-        let mut login = Map::new();
-        for (name, value) in [
+        json_object([
             ("type", json!("external_account")),
             ("audience", json!(audience)),
             ("subject_token_type", json!(token_exchange::expand_token_type("id_token"))),
@@ -135,10 +130,7 @@ impl OpenIdLoginConfig {
             ("token_info_url", json!(format!("{sts_url}/introspect"))),
             ("credential_source", json!({ "openid": session })),
             ("universe_domain", json!(self.universe_domain)),
-        ] {
-            login.insert(name.to_owned(), value);
-        }
-        login
+        ])
     }
 }
 

@@ -99,17 +99,10 @@ impl LoginProvider {
 fn sibling_endpoint(token: &Url, default: &str) -> Url {
     let default = Url::parse(default).unwrap_or_else(|_| token.clone());
     match token.is_loopback() {
-        true => with_origin(token, &default),
+        true => Url::parse(&format!("{}{}", token.origin(), default.path_and_query()))
+            .unwrap_or(default),
         false => default,
     }
-}
-
-/// The path of `url` at the origin of another URL.
-fn with_origin(origin: &Url, url: &Url) -> Url {
-    let whole = origin.as_str();
-    let end = whole.len() - origin.path_and_query().len();
-    Url::parse(&format!("{}{}", &whole[..end], url.path_and_query()))
-        .unwrap_or_else(|_| url.clone())
 }
 
 #[cfg(test)]

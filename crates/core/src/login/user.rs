@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::jose::{jwt, verify};
-use crate::login::LoginRequest;
 use crate::login::authorize::AuthorizationSession;
+use crate::login::{LoginRequest, json_object};
 use crate::net::endpoint_policy::DEFAULT_UNIVERSE;
 use crate::net::message::HttpRequest;
 use crate::oauth::response;
@@ -67,22 +67,22 @@ pub fn identify_user(
 impl SignedInUser {
     fn check_requested_user(&self, login_request: &LoginRequest) -> Result<()> {
         let shown = printable::text(&self.account);
-        if let Some(wanted) = login_request.authorization.account.as_deref()
-            && !wanted.eq_ignore_ascii_case(&self.account)
+        if let Some(requested) = login_request.authorization.account.as_deref()
+            && !requested.eq_ignore_ascii_case(&self.account)
         {
-            return Err(wrong_user_error(&self.account, wanted));
+            return Err(wrong_user_error(&self.account, requested));
         }
-        if let Some(wanted) = login_request.authorization.hosted_domain.as_deref()
-            && wanted != "*"
+        if let Some(requested) = login_request.authorization.hosted_domain.as_deref()
+            && requested != "*"
             && !self
                 .hosted_domain
                 .as_deref()
-                .is_some_and(|domain| domain.eq_ignore_ascii_case(wanted))
+                .is_some_and(|domain| domain.eq_ignore_ascii_case(requested))
         {
-            let wanted = printable::text(wanted);
+            let requested = printable::text(requested);
             return Err(Error::new(
                 ErrorKind::LoginRequired,
-                format!("{shown} signed in and is not of {wanted} (--hd), nothing was stored"),
+                format!("{shown} signed in and is not of {requested} (--hd), nothing was stored"),
             )
             .hint(
                 "gauth login --prompt select_account, and choose an account of that organisation",
@@ -94,13 +94,13 @@ impl SignedInUser {
 
 /// The error when another user signed in than the requested one.
 pub fn wrong_user_error(account: &str, requested: &str) -> Error {
-    let (shown, wanted) = (printable::text(account), printable::text(requested));
+    let (shown, requested) = (printable::text(account), printable::text(requested));
     Error::new(
         ErrorKind::LoginRequired,
-        format!("{shown} signed in instead of {wanted} (--account), nothing was stored"),
+        format!("{shown} signed in instead of {requested} (--account), nothing was stored"),
     )
     .hint(format!(
-        "gauth login --account {wanted} --prompt select_account, or leave --account away"
+        "gauth login --account {requested} --prompt select_account, or leave --account away"
     ))
 }
 
@@ -155,7 +155,7 @@ fn userinfo_claims(
         .secret_header("authorization", authorization_header(access_token));
     let response = broker.send(&request)?;
     let claims = match response::json_object(&response, url.authority()) {
-        Ok(told) => told,
+        Ok(claims) => claims,
         // The scopes of the token do not allow it.
         Err(error) if error.kind() == ErrorKind::Refused => return Ok(id_token_claims),
         Err(error) => return Err(error),
@@ -173,9 +173,9 @@ pub fn missing_scopes<'a>(requested: &'a [String], granted: Option<&[String]>) -
     let Some(granted) = granted else { return Vec::new() };
     let requested = requested.iter().map(String::as_str);
     requested
-        .filter(|asked| !granted.iter().any(|given| scopes::is_same_scope(given, asked)))
+        .filter(|scope| !granted.iter().any(|given| scopes::is_same_scope(given, scope)))
         // `offline_access` requests a refresh token and is not a scope of the access token.
-        .filter(|asked| *asked != "offline_access")
+        .filter(|scope| *scope != "offline_access")
         .collect()
 }
 
@@ -187,7 +187,6 @@ pub fn authorized_user(
     login_request: &LoginRequest,
     user: &SignedInUser,
     granted: &TokenResponse,
-    quota_project: Option<&str>,
 ) -> Result<Map<String, Value>> {
     let Some(refresh_token) = &granted.refresh_token else {
         return Err(Error::refused(format!(
@@ -199,8 +198,7 @@ pub fn authorized_user(
     };
     let secret = login_request.client.secret.as_ref().map_or(json!(""), Secret::to_json);
     let scopes = granted.scopes.as_deref().unwrap_or(&login_request.authorization.scopes);
-    let mut login = Map::new();
-    for (name, value) in [
+    Ok(json_object([
         ("type", json!("authorized_user")),
         ("account", json!(user.account)),
         ("client_id", json!(login_request.client.id)),
@@ -209,11 +207,5 @@ pub fn authorized_user(
         ("token_uri", json!(login_request.provider.token_endpoint.as_str())),
         ("scopes", json!(scopes)),
         ("universe_domain", json!(DEFAULT_UNIVERSE)),
-    ] {
-        login.insert(name.to_owned(), value);
-    }
-    if let Some(project) = quota_project {
-        login.insert("quota_project_id".to_owned(), json!(project));
-    }
-    Ok(login)
+    ]))
 }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use serde_json::{Map, json};
+use serde_json::json;
 
 use crate::config::Config;
 use crate::credentials::EndpointOverrides;
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::gcloud::properties::GcloudProperties;
 use crate::login::client::OAuthClient;
 use crate::login::provider::LoginProvider;
-use crate::login::{LoginRequest, NewLogin};
+use crate::login::{LoginRequest, NewLogin, json_object};
 use crate::net::endpoint_policy::{DEFAULT_UNIVERSE, EndpointKind, EndpointPolicy};
 use crate::net::url::{Scheme, Url};
 use crate::oauth::client_authentication::{ClientAuthentication, check_client_credentials};
@@ -82,7 +82,7 @@ impl WorkforceLoginConfig {
             false => format!("{shown} ({origin})"),
         };
         let bytes = private_file::read_user_file(path, MAX_FILE_BYTES)
-            .map_err(|fault| fault.to_error(path, &location))?;
+            .map_err(|error| error.to_error(path, &location))?;
         WorkforceLoginConfig::parse(&bytes, &location, options)
     }
 
@@ -120,7 +120,8 @@ impl WorkforceLoginConfig {
         let claimed_universe = text("universe_domain").map_err(malformed)?;
         let web_domain = text("universe_cloud_web_domain").map_err(malformed)?;
         let universe = claimed_universe.clone().unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned());
-        if let Some(requested) = options.universe_domain.filter(|wanted| *wanted != universe) {
+        if let Some(requested) = options.universe_domain.filter(|requested| *requested != universe)
+        {
             return Err(Error::unsupported(format!(
                 "{location}: this login is of the universe {}, not {requested}",
                 printable::text(&universe)
@@ -174,7 +175,7 @@ impl WorkforceLoginConfig {
             token_endpoint: self.token_endpoint.clone(),
             device_authorization_endpoint: None,
             userinfo_endpoint: None,
-            client_authentication: ClientAuthentication::ClientSecretBasicUnencoded,
+            client_authentication: ClientAuthentication::ClientSecretBasic.for_google_sts(),
             extra_parameters: vec![("provider_name".to_owned(), name)],
             is_google: false,
         }
@@ -189,7 +190,6 @@ impl WorkforceLoginConfig {
         &self,
         login_request: &LoginRequest,
         granted: &TokenResponse,
-        quota_project: Option<&str>,
         broker: &Broker<'_>,
     ) -> Result<NewLogin> {
         let introspection_request = token_exchange::introspection_request(
@@ -215,8 +215,7 @@ impl WorkforceLoginConfig {
             .hint("check the session length of the workforce pool, then run gauth login again"));
         };
         let secret = login_request.client.secret.as_ref().map_or(json!(""), Secret::to_json);
-        let mut login = Map::new();
-        for (name, value) in [
+        let json = json_object([
             ("type", json!("external_account_authorized_user")),
             ("account", json!(account)),
             ("audience", json!(self.audience)),
@@ -226,15 +225,10 @@ impl WorkforceLoginConfig {
             ("token_url", json!(self.token_endpoint.as_str())),
             ("token_info_url", json!(self.introspection_endpoint.as_str())),
             ("universe_domain", json!(self.universe_domain)),
-        ] {
-            login.insert(name.to_owned(), value);
-        }
-        if let Some(project) = quota_project {
-            login.insert("quota_project_id".to_owned(), json!(project));
-        }
+        ]);
         let requested = login_request.authorization.account.as_deref();
         match requested.is_none_or(|requested| is_same_user(requested, &account)) {
-            true => Ok(NewLogin { account, json: login }),
+            true => Ok(NewLogin { account, json }),
             false => {
                 Err(crate::login::user::wrong_user_error(&account, requested.unwrap_or_default()))
             }

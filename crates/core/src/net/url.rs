@@ -87,6 +87,20 @@ impl Url {
         &rest[rest.find('/').unwrap_or(rest.len())..]
     }
 
+    /// The scheme and the authority (RFC 6454, 6.2).
+    pub fn origin(&self) -> &str {
+        &self.text[..self.text.len() - self.path_and_query().len()]
+    }
+
+    /// The URL with another last path segment, and without the query.
+    ///
+    /// # Errors
+    /// The end of a sentence about the result, as for [`Url::parse`].
+    pub fn sibling(&self, name: &str) -> Result<Url, &'static str> {
+        let url = self.without_query();
+        Url::parse(&format!("{}/{name}", url.rsplit_once('/').map_or(url, |(folder, _)| folder)))
+    }
+
     /// The URL without its query, which may hold what should not be shown.
     pub fn without_query(&self) -> &str {
         self.text.split('?').next().unwrap_or(&self.text)
@@ -198,6 +212,23 @@ mod tests {
         ] {
             let url = Url::parse(text).expect(text);
             assert_eq!((url.as_str(), url.authority()), (whole, authority));
+        }
+    }
+
+    #[test]
+    fn a_sibling_has_another_last_path_segment() {
+        for (text, sibling, origin) in [
+            (
+                "http://127.0.0.1:8080/token",
+                "http://127.0.0.1:8080/revoke",
+                "http://127.0.0.1:8080",
+            ),
+            ("https://a.example/x/token?y=/z", "https://a.example/x/revoke", "https://a.example"),
+            ("https://a.example", "https://a.example/revoke", "https://a.example"),
+        ] {
+            let url = Url::parse(text).expect(text);
+            assert_eq!(url.sibling("revoke").expect(text).as_str(), sibling);
+            assert_eq!(url.origin(), origin);
         }
     }
 

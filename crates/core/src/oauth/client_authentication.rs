@@ -29,6 +29,16 @@ pub enum ClientAuthentication {
 }
 
 impl ClientAuthentication {
+    /// The method as Google's STS implements it: without form encoding in `Authorization: Basic`.
+    pub fn for_google_sts(self) -> ClientAuthentication {
+        match self {
+            ClientAuthentication::ClientSecretBasic => {
+                ClientAuthentication::ClientSecretBasicUnencoded
+            }
+            other => other,
+        }
+    }
+
     /// The name in server metadata and client registrations (RFC 8414, `token_endpoint_auth_methods_supported`).
     pub fn name(self) -> &'static str {
         match self {
@@ -66,7 +76,7 @@ impl<'a> ClientCredentials<'a> {
 
     /// A client that authenticates at Google's STS, which reads `Authorization: Basic` without form encoding.
     pub fn for_google_sts(id: &'a str, secret: &'a Secret) -> ClientCredentials<'a> {
-        let authentication = ClientAuthentication::ClientSecretBasicUnencoded;
+        let authentication = ClientAuthentication::ClientSecretBasic.for_google_sts();
         ClientCredentials::new(id, Some(secret), authentication)
     }
 

@@ -64,24 +64,25 @@ pub fn read_device_authorization(
         return Err(response::status_error(server_name, response, host));
     }
     let mut fields = JsonFields::new(response::json_object(response, host)?);
-    let unusable = |what: String| response::invalid_response(response, host, &what);
-    let in_answer = |what: String| unusable(format!("is not understood, {what}"));
-    let device_code = fields.required_secret("device_code").map_err(in_answer)?;
-    let user_code = fields.required("user_code").map_err(in_answer)?;
+    let invalid = |what: String| response::invalid_response(response, host, &what);
+    let invalid_field = |what: String| invalid(format!("is not understood, {what}"));
+    let device_code = fields.required_secret("device_code").map_err(invalid_field)?;
+    let user_code = fields.required("user_code").map_err(invalid_field)?;
     // The code is printed for the user in a line of its own.
     let plain = |letter: char| letter.is_alphanumeric() || " -_.".contains(letter);
     if user_code.chars().count() > MAX_USER_CODE_CHARS || !user_code.chars().all(plain) {
-        return Err(unusable("has a user_code that nobody can type".to_owned()));
+        return Err(invalid("has a user_code that nobody can type".to_owned()));
     }
-    let verification_uri = match fields.text("verification_uri").map_err(in_answer)? {
+    let verification_uri = match fields.text("verification_uri").map_err(invalid_field)? {
         Some(page) => page,
         None => fields
             .required("verification_url")
-            .map_err(|_| unusable("is not understood, verification_uri is missing".to_owned()))?,
+            .map_err(|_| invalid("is not understood, verification_uri is missing".to_owned()))?,
     };
     let verification_uri = check_verification_uri(&verification_uri)
-        .map_err(|what| unusable(format!("has a verification_uri that {what}")))?;
-    let verification_uri_complete = fields.text("verification_uri_complete").map_err(in_answer)?;
+        .map_err(|what| invalid(format!("has a verification_uri that {what}")))?;
+    let verification_uri_complete =
+        fields.text("verification_uri_complete").map_err(invalid_field)?;
     let mut seconds = |name: &str, default: i64, min: i64, max: i64| {
         let given = fields.value(name).filter(|value| !value.is_null());
         match given.as_ref().map(|value| value.as_f64().or_else(|| value.as_str()?.parse().ok())) {
@@ -90,7 +91,7 @@ pub fn read_device_authorization(
             Some(Some(number)) if number.is_finite() => {
                 Ok(number.ceil().clamp(min as f64, max as f64) as i64)
             }
-            Some(_) => Err(unusable(format!("is not understood, {name} is not a number"))),
+            Some(_) => Err(invalid(format!("is not understood, {name} is not a number"))),
         }
     };
     Ok(DeviceAuthorizationResponse {
@@ -239,13 +240,13 @@ mod tests {
         ));
         let least = defaults.expect("the least");
         assert_eq!((least.expires_in, least.interval), (DEFAULT_CODE_LIFETIME_SECONDS, 5));
-        let odd = read_body(&format!(
+        let response = read_body(&format!(
             r#"{{"device_code":"D","user_code":"X",{VERIFICATION_URI},"expires_in":"60","interval":0.2,
                 "verification_uri_complete":"https://a.example/d?c=X"}}"#
         ));
-        let odd = odd.expect("odd numbers");
-        assert_eq!((odd.expires_in, odd.interval), (60, 1));
-        assert_eq!(odd.verification_uri_complete.as_deref(), Some("https://a.example/d?c=X"));
+        let response = response.expect("a response");
+        assert_eq!((response.expires_in, response.interval), (60, 1));
+        assert_eq!(response.verification_uri_complete.as_deref(), Some("https://a.example/d?c=X"));
     }
 
     #[test]

@@ -190,8 +190,8 @@ mod tests {
         let other = r#"{"@type":"type.googleapis.com/google.rpc.Help","reason":"X"}"#;
         let expected = "Google says S: \"M\" (R\\u{7} of iam.googleapis.com)";
         assert_eq!(shown(&format!("[{other},5,{info}]")), expected);
-        for nothing in ["[]", "5", "{}", "[null]", &format!("[{other}]"), r#"[{"@type":5}]"#] {
-            assert_eq!(shown(nothing), "Google says S: \"M\"", "{nothing}");
+        for details in ["[]", "5", "{}", "[null]", &format!("[{other}]"), r#"[{"@type":5}]"#] {
+            assert_eq!(shown(details), "Google says S: \"M\"", "{details}");
         }
     }
 

@@ -51,16 +51,6 @@ pub fn read_revocation(server_name: &str, response: &HttpResponse, host: &str) -
     }
 }
 
-/// The endpoint beside a token endpoint that is not at its usual place.
-///
-/// # Errors
-/// What is wrong with the result, as for [`Url::parse`].
-pub fn endpoint_beside(token_endpoint: &Url) -> std::result::Result<Url, &'static str> {
-    let whole = token_endpoint.without_query();
-    let folder = whole.rsplit_once('/').map_or(whole, |(folder, _)| folder);
-    Url::parse(&format!("{folder}/revoke"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,19 +121,6 @@ mod tests {
                 read_response(status, body).expect_err(body).kind(),
                 kind,
                 "{status} {body}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_revocation_endpoint_is_beside_an_overridden_token_endpoint() {
-        for (token, revoke) in [
-            ("http://127.0.0.1:8080/token", "http://127.0.0.1:8080/revoke"),
-            ("https://a.example/v1/oauthtoken?x=/y", "https://a.example/v1/revoke"),
-        ] {
-            assert_eq!(
-                endpoint_beside(&Url::parse(token).expect("url")).expect("url").as_str(),
-                revoke
             );
         }
     }

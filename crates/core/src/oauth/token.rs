@@ -44,13 +44,13 @@ fn assertion_request(url: &Url, assertion: &Secret) -> HttpRequest {
 /// As [`read_bearer_response`].
 pub fn read_id_token(response: &HttpResponse, host: &str) -> Result<Option<Secret>> {
     let mut fields = JsonFields::new(response::json_object(response, host)?);
-    let in_answer = |what: String| {
+    let invalid_field = |what: String| {
         response::invalid_response(response, host, &format!("is not understood, {what}"))
     };
-    let token = fields.secret("id_token").map_err(in_answer)?.filter(|token| !token.is_empty());
+    let token = fields.secret("id_token").map_err(invalid_field)?.filter(|token| !token.is_empty());
     match &token {
         Some(token) if !is_well_formed_jwt(token) => {
-            Err(in_answer("id_token is not a JWT".to_owned()))
+            Err(invalid_field("id_token is not a JWT".to_owned()))
         }
         _ => Ok(token),
     }
@@ -128,22 +128,22 @@ pub fn read_bearer_response(
 /// As [`read_bearer_response`].
 pub fn read_token_response(response: &HttpResponse, host: &str, now: i64) -> Result<TokenResponse> {
     let mut fields = JsonFields::new(response::json_object(response, host)?);
-    let unusable = |what: String| response::invalid_response(response, host, &what);
-    let in_answer = |what: String| unusable(format!("is not understood, {what}"));
-    let access_token = fields.required_secret("access_token").map_err(in_answer)?;
+    let invalid = |what: String| response::invalid_response(response, host, &what);
+    let invalid_field = |what: String| invalid(format!("is not understood, {what}"));
+    let access_token = fields.required_secret("access_token").map_err(invalid_field)?;
     if !bearer_token::is_well_formed_secret(&access_token) {
-        return Err(unusable("has an access_token that cannot be sent in a header".to_owned()));
+        return Err(invalid("has an access_token that cannot be sent in a header".to_owned()));
     }
-    let token_type = fields.text("token_type").map_err(in_answer)?;
-    let issued_token_type = fields.text("issued_token_type").map_err(in_answer)?;
-    let lifetime = parse_expires_in(fields.value("expires_in")).map_err(in_answer)?;
-    let mut scopes = fields.string_list("scope").map_err(in_answer)?;
+    let token_type = fields.text("token_type").map_err(invalid_field)?;
+    let issued_token_type = fields.text("issued_token_type").map_err(invalid_field)?;
+    let lifetime = parse_expires_in(fields.value("expires_in")).map_err(invalid_field)?;
+    let mut scopes = fields.string_list("scope").map_err(invalid_field)?;
     if let Some(scopes) = &mut scopes {
         scopes.sort();
         scopes.dedup();
     }
-    let refresh_token = fields.secret("refresh_token").map_err(in_answer)?;
-    let id_token = fields.secret("id_token").map_err(in_answer)?;
+    let refresh_token = fields.secret("refresh_token").map_err(invalid_field)?;
+    let id_token = fields.secret("id_token").map_err(invalid_field)?;
     Ok(TokenResponse {
         access_token,
         expires_at: lifetime.map(|life| now.saturating_add(life)),
