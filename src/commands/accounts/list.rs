@@ -139,8 +139,8 @@ pub(super) fn report(
 ) -> Result<String> {
     let world = discovery.world();
     let logins = logins::all(discovery);
-    if let Some(trouble) = &logins.gcloud_error {
-        world.terminal.warn(&format!("gcloud's logins are not listed, {trouble}"));
+    if let Some(error) = &logins.gcloud_error {
+        world.terminal.warn(&format!("gcloud's logins are not listed, {error}"));
     }
     let rows = logins.all.into_iter().map(|login| AccountRow::of(login, discovery, check));
     let rows: Vec<AccountRow> = rows.collect::<Result<_>>()?;

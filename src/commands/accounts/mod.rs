@@ -160,7 +160,7 @@ fn find_login(account: &str, discovery: &Discovery<'_>) -> Result<StoredLogin> {
     let is_same_account = |login: &StoredLogin| login.account.eq_ignore_ascii_case(account);
     match (logins.all.into_iter().find(is_same_account), logins.gcloud_error) {
         (Some(login), _) => Ok(login),
-        (None, Some(trouble)) => Err(trouble),
+        (None, Some(error)) => Err(error),
         (None, None) => Err(discovery::no_login_error(account, discovery.world())),
     }
 }

@@ -69,12 +69,12 @@ fn read_file_or_stdin(
         let read = discovery.world().streams.read_stdin(MAX_CREDENTIAL_FILE_BYTES, STDIN_TIMEOUT);
         return read
             .map(|bytes| (bytes, location.clone()))
-            .map_err(|fault| fault.to_error(Path::new("-"), &location));
+            .map_err(|error| error.to_error(Path::new("-"), &location));
     }
     let path = Path::new(file);
     let location = printable::path(path);
     let read = private_file::read_user_file(path, MAX_CREDENTIAL_FILE_BYTES);
-    read.map(|bytes| (bytes, location.clone())).map_err(|fault| fault.to_error(path, &location))
+    read.map(|bytes| (bytes, location.clone())).map_err(|error| error.to_error(path, &location))
 }
 
 /// The account of a credential: its own, or the requested one, or that from its servers, or the name of the file.
@@ -87,15 +87,15 @@ fn resolve_account_name(
 ) -> Result<String> {
     let own = credential.load_info()?.account;
     match (own, requested) {
-        (Some(own), Some(wanted)) if !own.eq_ignore_ascii_case(wanted) => {
-            let (own, wanted) = (printable::text(&own), printable::text(wanted));
+        (Some(own), Some(requested)) if !own.eq_ignore_ascii_case(requested) => {
+            let (own, requested) = (printable::text(&own), printable::text(requested));
             return Err(Error::usage(format!(
-                "{location} is a credential of {own}, not of {wanted} (--account)"
+                "{location} is a credential of {own}, not of {requested} (--account)"
             ))
             .hint("leave --account away"));
         }
         (Some(own), _) => return Ok(own),
-        (None, Some(wanted)) => return Ok(wanted.to_owned()),
+        (None, Some(requested)) => return Ok(requested.to_owned()),
         (None, None) => {}
     }
     let terminal = &discovery.world().terminal;
@@ -183,18 +183,18 @@ mod tests {
 
     #[test]
     fn a_login_is_named_after_its_account() {
-        let kept = imported(
+        let login = imported(
             &user(
                 json!({"account": "Ada@example.com", "token": "t", "expiry": "2026-01-02T03:04:05Z", "rapt_token": null}),
             ),
             None,
         );
-        let kept = kept.expect("imported");
-        assert_eq!(kept.name, "Ada@example.com");
+        let login = login.expect("imported");
+        assert_eq!(login.name, "Ada@example.com");
         let expected = user(
             json!({"account": "Ada@example.com", "type": "authorized_user", "refresh_token_shared": true}),
         );
-        assert_eq!(Value::Object(kept.json), expected);
+        assert_eq!(Value::Object(login.json), expected);
         let named = imported(&user(json!({})), Some("work")).expect("imported");
         assert_eq!(named.name, "work");
         let same = imported(&user(json!({"account": "ada@example.com"})), Some("ADA@example.com"));
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_must_not_contradict_and_a_file_must_be_good() {
+    fn another_account_and_a_malformed_file_are_refused() {
         let other = imported(&user(json!({"account": "ada@example.com"})), Some("bob@example.com"));
         let other = other.expect_err("refused");
         assert_eq!(other.kind(), gauth_core::ErrorKind::Usage);
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_federated_identity_has_the_name_of_its_service_account_or_its_file() {
+    fn a_federated_identity_is_named_after_its_service_account_or_its_file() {
         let source = json!({
             "type": "external_account",
             "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q",
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_count_from_the_folder_where_the_file_was_read() {
+    fn relative_paths_are_made_absolute() {
         let source = |before: &str| {
             json!({
                 "source_credentials": {
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_found_by_name_and_quoted_ones_stay() {
+    fn command_names_and_quoted_commands_are_not_changed() {
         for command in ["give -f ./x", "'bin/give it' x", "/bin/give x"] {
             let Value::Object(mut login) = json!({"command": command}) else { panic!("an object") };
             make_paths_absolute(&mut login, Path::new("/home/ada"));

@@ -101,7 +101,7 @@ fn read_existing(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
     match private_file::read_user_file(path, MAX_CREDENTIAL_FILE_BYTES) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(PrivateFileError::NotFound) => Ok(None),
-        Err(fault) => Err(fault.to_error(path, &shown).hint(format!("mv {shown} {shown}.old"))),
+        Err(error) => Err(error.to_error(path, &shown).hint(format!("mv {shown} {shown}.old"))),
     }
 }
 

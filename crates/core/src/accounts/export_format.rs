@@ -215,10 +215,10 @@ mod tests {
 
     #[test]
     fn an_unknown_field_cannot_be_omitted() {
-        let odd = ExportedCredential::new(&map(user()), &["refreshtoken".to_owned()])
+        let error = ExportedCredential::new(&map(user()), &["refreshtoken".to_owned()])
             .err()
             .expect("refused");
-        assert!(odd.message().contains("no field refreshtoken"), "{odd}");
-        assert!(odd.hint_text().expect("hint").contains("refresh_token, token_uri"), "{odd}");
+        assert!(error.message().contains("no field refreshtoken"), "{error}");
+        assert!(error.hint_text().expect("hint").contains("refresh_token, token_uri"), "{error}");
     }
 }

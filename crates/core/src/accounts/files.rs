@@ -120,9 +120,9 @@ pub(super) fn read_file(path: &Path, world: &World) -> Result<Option<Zeroizing<V
                 )
             });
             let read = private_file::read_user_file(path, MAX_CREDENTIAL_FILE_BYTES);
-            read.map(Some).map_err(|fault| fault.to_error(path, &printable::path(path)))
+            read.map(Some).map_err(|error| error.to_error(path, &printable::path(path)))
         }
-        Err(fault) => Err(fault.to_error(path, &printable::path(path))),
+        Err(error) => Err(error.to_error(path, &printable::path(path))),
     }
 }
 

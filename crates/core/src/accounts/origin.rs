@@ -27,7 +27,7 @@ impl Origin {
     pub fn file(&self) -> Option<&Path> {
         match self {
             Origin::Own(path) => Some(path),
-            Origin::OwnExternalSecret(kept) => Some(&kept.path),
+            Origin::OwnExternalSecret(secret) => Some(&secret.path),
             Origin::ReadOnly => None,
         }
     }

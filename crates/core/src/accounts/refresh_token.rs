@@ -148,13 +148,13 @@ impl PendingUpdate {
             return Ok(());
         }
         change(&mut content);
-        if let Some(kept) = &self.external_secret {
-            content = kept.put(&content).unwrap_or_else(|error| {
+        if let Some(external_secret) = &self.external_secret {
+            content = external_secret.put(&content).unwrap_or_else(|error| {
                 // The server sends a refresh token once, so it is stored even without the other store.
                 world.terminal.warn(&format!(
                     "{error}: the login is now in {} including its secrets; gauth login --store {} moves it back",
                     printable::path(&self.path),
-                    kept.store().name()
+                    external_secret.store().name()
                 ));
                 content
             });
@@ -186,7 +186,7 @@ fn with_external_secrets(
 ) -> Result<Map<String, Value>> {
     match external_secret {
         // The file may have its secrets again, after the other store failed.
-        Some(kept) if file.contains_key(fields::STORE) => kept.load(&file),
+        Some(external_secret) if file.contains_key(fields::STORE) => external_secret.load(&file),
         _ => Ok(file),
     }
 }
@@ -337,7 +337,7 @@ impl RefreshTokenHandle<'_> {
 
     fn external_secret(&self) -> Option<&Rc<ExternalSecret>> {
         match self.origin {
-            Origin::OwnExternalSecret(kept) => Some(kept),
+            Origin::OwnExternalSecret(secret) => Some(secret),
             Origin::Own(_) | Origin::ReadOnly => None,
         }
     }

@@ -64,10 +64,10 @@ fn is_usable(key: &Map<String, Value>) -> bool {
         (Some("EC"), Some("P-256")) => "ES256",
         _ => return false,
     };
-    let is_absent_or = |name: &str, wanted: &str| match key.get(name) {
+    let is_absent_or = |name: &str, expected: &str| match key.get(name) {
         None => true,
-        Some(Value::Array(list)) => list.iter().any(|item| item == wanted),
-        Some(value) => value == wanted,
+        Some(Value::Array(list)) => list.iter().any(|item| item == expected),
+        Some(value) => value == expected,
     };
     is_absent_or("alg", algorithm)
         && is_absent_or("use", "sig")

@@ -257,13 +257,13 @@ mod tests {
         let jwt = |claims: &str| {
             Secret::new(format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims.as_bytes())))
         };
-        let described =
+        let shown =
             |claims: &str| issuer_and_audiences(&jwt(claims)).map(|address| address.to_string());
         assert_eq!(
-            described(r#"{"iss":"https://ci.example","aud":["a","b\n"]}"#).as_deref(),
+            shown(r#"{"iss":"https://ci.example","aud":["a","b\n"]}"#).as_deref(),
             Some("issuer https://ci.example, audience a and b\\n")
         );
-        assert_eq!(described(r#"{"aud":"a"}"#).as_deref(), Some("issuer , audience a"));
+        assert_eq!(shown(r#"{"aud":"a"}"#).as_deref(), Some("issuer , audience a"));
         assert_eq!(issuer_and_audiences(&jwt("{}")), Some(IssuerAndAudiences::default()));
         assert_eq!(issuer_and_audiences(&Secret::new("no JWT")), None);
     }

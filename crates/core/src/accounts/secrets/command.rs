@@ -117,14 +117,14 @@ fn run_command(
         args.iter().map(|word| OsString::from(word.replace(ACCOUNT_PLACEHOLDER, &name))).collect();
     // The program does not need gauth's own credential.
     let changes = [(env::GAUTH_CREDENTIALS.name, None)];
-    let talk = PipedCommand {
+    let command = PipedCommand {
         argv: &expanded_args,
         env_changes: &changes,
         timeout: options.timeout,
         stdin: input,
         may_prompt: options.is_interactive,
     };
-    let (stdout, stderr) = exec::run_piped(&talk, options.clock);
+    let (stdout, stderr) = exec::run_piped(&command, options.clock);
     stdout.map_err(|failure| {
         let what = match failure {
             CommandFailure::NotStarted(why) => why,

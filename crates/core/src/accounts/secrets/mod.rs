@@ -214,7 +214,7 @@ mod tests {
         for store in SecretStore::ALL {
             assert_eq!(SecretStore::parse(store.name(), "--store").ok(), Some(store));
         }
-        let odd = SecretStore::parse("drawer", "--store").expect_err("none");
-        assert_eq!(odd.hint_text(), Some("name one of file, keyring, command"));
+        let error = SecretStore::parse("drawer", "--store").expect_err("none");
+        assert_eq!(error.hint_text(), Some("name one of file, keyring, command"));
     }
 }

@@ -93,14 +93,14 @@ pub fn find(
     let Some(query) = store::open(&folder.join("credentials.db"), lock_timeout)? else {
         return Ok(None);
     };
-    let wanted = universe.unwrap_or(DEFAULT_UNIVERSE);
+    let requested = universe.unwrap_or(DEFAULT_UNIVERSE);
     let mut other_universes = Vec::new();
     for key in
         matching_keys(query("SELECT account_id FROM credentials ORDER BY rowid", None)?, name)
     {
         let Some(json) = credential_json(&query, &key)? else { continue };
         let account = parse_account(&key, &json);
-        if account.universe_domain == wanted {
+        if account.universe_domain == requested {
             return Ok(Some(StoredGcloudCredential { account, json: Secret::new(json.as_str()) }));
         }
         other_universes.push(account.universe_domain);
@@ -113,7 +113,7 @@ pub fn find(
                 "gcloud's account {} is in the universe {}, not in {}",
                 printable::text(name),
                 printable::text(&other_universes.join(", ")),
-                printable::text(wanted)
+                printable::text(requested)
             ),
         )
         .hint(format!("gcloud config set core/universe_domain {}", printable::text(first)))),

@@ -36,7 +36,7 @@ fn verify_token(token: &str, keys: &Jwks, audiences: &[&str]) -> Result<(), Stri
     let decoded = jwt::decode(token).map_err(|what| format!("the token {what}"))?;
     let checked =
         check_claims(&decoded, &validation).and_then(|()| check_signature(&decoded, keys));
-    checked.map_err(|fault| fault.message())
+    checked.map_err(|error| error.message())
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn the_published_verdicts_are_reached_with_their_clock_and_skew() {
     }
 }
 
-/// The robot's key, which is the published one.
+/// The service account's key, which is in the published set.
 fn service_account_key() -> PrivateKey {
     let file: Value = serde_json::from_str(include_str!(
         "../../../../../tests/data/credentials/service_account.json"
