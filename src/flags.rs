@@ -1,6 +1,8 @@
-//! Flag groups shared by commands: who asks, what for, with what effort, and how to print.
+//! Flag groups that commands share. Values are kept as they are typed; the configuration interprets them together
+//! with variables and files.
 //!
-//! Flags are taken as they are written; `settings` gives them meaning, together with variables and files.
+//! The first line of a flag's doc comment is its short help (`-h`), the paragraphs below are its long help (`--help`
+//! and the manual).
 
 use std::ffi::OsString;
 
@@ -12,132 +14,214 @@ use crate::output::format::OutputFormat;
 use gauth_core::config::{Overrides, Source};
 use gauth_core::error::{Error, Result};
 
+/// The heading of the flags that choose a credential.
+pub const CREDENTIAL_HEADING: &str = "Which credential";
+/// The heading of the flags about cache and network.
+pub const NETWORK_HEADING: &str = "Cache and network";
 /// The heading of the flags that every command has.
 pub const GENERAL_HEADING: &str = "General";
 
-/// Which credential.
+/// Flags that choose a credential.
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)]
-#[command(next_help_heading = "Which credential")]
+#[command(next_help_heading = CREDENTIAL_HEADING)]
 pub struct CredentialFlags {
-    /// A credential file, or - for standard input
+    /// credential file, or - for standard input
+    ///
+    /// Uses the Google credential in this JSON file: a service account key, a user login, an external account or any
+    /// other kind. `-` reads it from standard input. GAUTH_CREDENTIALS sets the same; it also accepts the JSON
+    /// itself.
     #[arg(long, value_name = "FILE", visible_aliases = ["key-file", "cred-file"], value_hint = ValueHint::FilePath)]
     pub credentials: Option<OsString>,
-    /// A login of gauth, gcloud or the machine
+    /// login of this account
+    ///
+    /// Uses the login of this account: gauth's, else gcloud's, else the service account of the metadata server.
+    /// `gauth accounts` lists the logins. GAUTH_ACCOUNT sets the same.
     #[arg(long, value_name = "EMAIL")]
     pub account: Option<OsString>,
-    /// Only env, login, adc, gcloud or metadata
+    /// only env, login, adc, gcloud or metadata
+    ///
+    /// Looks for a credential in this source only: `env` (variables), `login` (gauth's active account), `adc`
+    /// (gcloud's application default credentials file), `gcloud` (gcloud's active account) or `metadata` (the
+    /// metadata server). Default: all of them, in this order. GAUTH_SOURCE sets the same.
     #[arg(long, value_name = "SOURCE", value_parser = source_parser())]
     pub source: Option<Source>,
-    /// Federate with the CI system's own token
+    /// exchange a CI job's OIDC token here
+    ///
+    /// Exchanges the OIDC token of the CI job or pod for a Google access token; no credential file is needed. The
+    /// value is the full name of a provider,
+    /// projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/ID. `gauth help sources` lists the
+    /// supported CI systems. GAUTH_WORKLOAD_IDENTITY_PROVIDER sets the same.
     #[arg(long, value_name = "NAME")]
     pub workload_identity_provider: Option<OsString>,
-    /// A file with the token for it
+    /// subject token from this file
+    ///
+    /// Reads the subject token for `--workload-identity-provider` from this file. Default: the token of the CI system
+    /// that gauth runs in.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["subject_token_env", "subject_token_url"])]
     pub subject_token_file: Option<OsString>,
-    /// A variable with the token for it
+    /// subject token from this variable
+    ///
+    /// Reads the subject token for `--workload-identity-provider` from this environment variable.
     #[arg(long, value_name = "NAME", conflicts_with = "subject_token_url")]
     pub subject_token_env: Option<OsString>,
-    /// A URL that gives the token for it
+    /// subject token from this URL
+    ///
+    /// Fetches the subject token for `--workload-identity-provider` from this URL.
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     pub subject_token_url: Option<OsString>,
-    /// Act as A; before it, those in between
-    #[arg(long, value_name = "A", visible_alias = "service-account")]
+    /// impersonate this service account
+    ///
+    /// Impersonates this service account, given by its e-mail address. Earlier ones in a comma-separated list are
+    /// delegates: with `A,B` the credential impersonates A, and A impersonates B. Each step needs the role
+    /// roles/iam.serviceAccountTokenCreator. GAUTH_IMPERSONATE_SERVICE_ACCOUNT sets the same.
+    #[arg(long, value_name = "EMAIL,…", visible_alias = "service-account")]
     pub impersonate_service_account: Option<OsString>,
-    /// The project that pays for the requests
+    /// project charged for the requests
+    ///
+    /// Charges quota and cost of API requests to this project. Default: the quota project of the credential.
+    /// GAUTH_QUOTA_PROJECT sets the same.
     #[arg(long, value_name = "PROJECT")]
     pub quota_project: Option<OsString>,
-    /// The universe, if not googleapis.com
+    /// universe other than googleapis.com
+    ///
+    /// Uses Google's endpoints in this universe domain. Default: googleapis.com. gauth trusts a credential file
+    /// of another universe only with this flag, except s3nsapis.fr and apis-berlin-build0.goog. GAUTH_UNIVERSE_DOMAIN sets the same.
     #[arg(long, value_name = "DOMAIN")]
     pub universe_domain: Option<OsString>,
-    /// Hosts that may get the token too
-    // Shown where a token is sent.
+    /// send the token to this host too
+    ///
+    /// Sends the token to this host as well; without this flag, access tokens go to Google's APIs only. Several hosts
+    /// are separated by commas. GAUTH_ALLOW_HOST and `allowed_hosts` in config.toml set the same.
+    // Visible only in the help of commands that send a token.
     #[arg(long, value_name = "HOST,…", value_delimiter = ',', hide = true)]
     pub allow_host: Vec<OsString>,
 }
 
-/// What for.
+/// Flags about the requested token.
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)]
 pub struct TokenFlags {
-    /// What for; a word gets Google's prefix
+    /// scopes of the token, such as pubsub
+    ///
+    /// Requests these OAuth scopes, separated by commas or spaces. A scope without `:` and `/` is completed to
+    /// `https://www.googleapis.com/auth/SCOPE`, except `openid`, `email` and `profile`. Default: cloud-platform,
+    /// where the credential needs a scope. GAUTH_SCOPES sets the same.
     #[arg(long, value_name = "SCOPE,…")]
     pub scopes: Vec<OsString>,
-    /// Act for this user of the domain
+    /// user to impersonate in the domain
+    ///
+    /// Impersonates this user of a Google Workspace domain (domain-wide delegation). The credential must be a service
+    /// account that the domain's administrator has authorised for the scopes.
     #[arg(long, value_name = "EMAIL")]
     pub subject: Option<OsString>,
-    /// How long it lives: 600s, 10m, 1h30m
+    /// lifetime of the token, such as 10m
+    ///
+    /// Requests a token with this lifetime: `3600`, `600s`, `10m` or `1h30m`. Only service account keys and
+    /// impersonated service accounts support it. Default: 1h.
     #[arg(long, value_name = "DURATION")]
     pub lifetime: Option<OsString>,
-    /// No more than ROLE@BUCKET[/PREFIX]
+    /// restrict to ROLE@BUCKET[/PREFIX]
+    ///
+    /// Restricts the token to this role on a Cloud Storage bucket, or on objects whose names begin with PREFIX, as in
+    /// `objectViewer@my-bucket/reports`.
     #[arg(long, value_name = "RULE", conflicts_with = "access_boundary")]
     pub downscope: Vec<OsString>,
-    /// No more than this access boundary
+    /// restrict to this access boundary
+    ///
+    /// Restricts the token to the Credential Access Boundary in this JSON file.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub access_boundary: Option<OsString>,
 }
 
-/// With what effort.
+/// Flags about cached tokens.
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)]
-#[command(next_help_heading = "Cache and network")]
+#[command(next_help_heading = NETWORK_HEADING)]
 pub struct CacheFlags {
-    /// Least life if cached; 5m, metadata 225s
+    /// minimum time left of a cached token
+    ///
+    /// Uses a cached token only if it is valid for at least this long. Default: 5m; 225s for the metadata server.
+    /// GAUTH_MIN_TTL sets the same.
     #[arg(long, value_name = "DURATION")]
     pub min_ttl: Option<OsString>,
-    /// Neither read nor write the cache
+    /// do not read or write the cache
+    ///
+    /// Neither reads nor writes the token cache. GAUTH_NO_CACHE=true sets the same.
     #[arg(long, conflicts_with = "refresh")]
     pub no_cache: bool,
-    /// Ask for a new token and store it
+    /// request a new token
+    ///
+    /// Requests a new token even if a cached one is valid, and caches it.
     #[arg(long)]
     pub refresh: bool,
 }
 
-/// How servers are reached, for commands that ask about logins and not for one token.
+/// Flags about the network.
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)]
-#[command(next_help_heading = "Cache and network")]
+#[command(next_help_heading = NETWORK_HEADING)]
 pub struct NetworkFlags {
-    /// Time for all requests together; 30s
+    /// time limit for all requests together
+    ///
+    /// Limits the time of all HTTP requests together. Default: 30s. GAUTH_TIMEOUT sets the same.
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<OsString>,
-    /// Certificates to trust, PEM
+    /// trusted root certificates, PEM
+    ///
+    /// Trusts the root certificates in this PEM file instead of the system's. GAUTH_CA_FILE sets the same.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub ca_file: Option<OsString>,
 }
 
-/// Which hosts may receive a credential's secrets.
+/// The flag about hosts that may receive a credential's secrets.
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)]
-#[command(next_help_heading = "Cache and network")]
+#[command(next_help_heading = NETWORK_HEADING)]
 pub struct TokenHostFlags {
-    /// Hosts that may get its secrets too
+    /// allow this host in credential files
+    ///
+    /// Allows credential files to name this host as an endpoint, which then receives the credential's secrets.
+    /// Default: Google's hosts only. Several hosts are separated by commas. GAUTH_ALLOW_TOKEN_HOST and
+    /// `allowed_token_hosts` in config.toml set the same.
     #[arg(long, value_name = "HOST,…", value_delimiter = ',')]
     pub allow_token_host: Vec<OsString>,
 }
 
-/// What holds for every command.
+/// Flags of every command.
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)]
 #[command(next_help_heading = GENERAL_HEADING)]
 pub struct GeneralFlags {
-    /// A profile of config.toml
+    /// use this profile of config.toml
+    ///
+    /// Uses the settings of this profile in config.toml. GAUTH_PROFILE sets the same. `gauth help files` shows a
+    /// config.toml.
     #[arg(long, value_name = "NAME")]
     pub profile: Option<OsString>,
-    /// Only errors on standard error
+    /// print only errors on standard error
+    ///
+    /// Prints only errors on standard error, without warnings and progress.
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Say what is decided; -vv: requests too
+    /// explain decisions; -vv: show requests
+    ///
+    /// Explains on standard error what gauth decides. Given twice, it also shows HTTP requests and responses, with
+    /// fingerprints in place of secrets. GAUTH_LOG=1 and GAUTH_LOG=2 set the same.
     #[arg(short, long, action = ArgAction::Count)]
     pub verbose: u8,
 }
 
-/// How a token is printed.
+/// The flag about the format of a token.
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)]
 #[command(next_help_heading = "Output")]
 pub struct OutputFlags {
-    /// As text, json, header, env or curl-config
+    /// text, json, header, env or curl-config
+    ///
+    /// Prints the token in this format: `text` (the token), `json` (one object with token, expiry, scopes and more),
+    /// `header` (an HTTP header), `env` (variables for gcloud and Terraform) or `curl-config` (for `curl -K -`).
+    /// Default: `text`. `gauth help formats` shows them.
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     pub format: Option<OutputFormat>,
 }
@@ -166,12 +250,14 @@ impl ValueEnum for OutputFormat {
     }
 }
 
-/// How a report for people is printed.
+/// The flag about the format of a report.
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)]
 #[command(next_help_heading = "Output")]
 pub struct ReportFlags {
-    /// As text or json
+    /// text or json
+    ///
+    /// Prints the result as `text` for people or as `json` for programs. Default: `text`.
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     pub format: Option<ReportFormat>,
 }
@@ -179,14 +265,14 @@ pub struct ReportFlags {
 /// The formats of a report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum ReportFormat {
-    /// For people
+    /// for people
     #[default]
     Text,
-    /// For programs
+    /// for programs
     Json,
 }
 
-/// The groups that every command for tokens has.
+/// The flag groups of every command that needs a credential.
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)]
 pub struct CommonFlags {

@@ -1,4 +1,4 @@
-//! `gauth completions`: the script that makes a shell complete gauth's words.
+//! `gauth completions`: the script that makes a shell complete gauth's arguments.
 
 use clap::Args;
 
@@ -13,16 +13,17 @@ use gauth_core::world::World;
 pub const SPEC: CommandSpec = CommandSpec {
     name: "completions",
     aliases: &[],
-    about: "the completion script of a shell",
+    about: "print the completion script of a shell",
     examples: &[
-        Example("source <(gauth completions bash)", "in ~/.bashrc"),
-        Example("gauth completions zsh > ~/.zfunc/_gauth", "in a folder of $fpath"),
-        Example("gauth completions fish > ~/.config/fish/completions/gauth.fish", ""),
+        Example("source <(gauth completions bash)", "add this line to ~/.bashrc"),
+        Example("gauth completions zsh > ~/.zfunc/_gauth", "once, for a folder of $fpath"),
+        Example("gauth completions fish > ~/.config/fish/completions/gauth.fish", "once"),
     ],
     description: "\
-The script asks gauth itself for candidates, so accounts and profiles complete too, and it needs no update when \
-gauth gets one. For PowerShell: gauth completions powershell | Out-String | Invoke-Expression. \
-For elvish: eval (gauth completions elvish | slurp).",
+The script asks gauth for candidates, so it completes accounts and profiles as well, and stays valid when gauth is \
+updated.\n\n\
+For PowerShell, add `gauth completions powershell | Out-String | Invoke-Expression` to the profile; for elvish, add \
+`eval (gauth completions elvish | slurp)` to rc.elv.",
     group: CommandGroup::More,
     flags: CompletionsFlags::augment_args,
     run,
@@ -31,6 +32,8 @@ For elvish: eval (gauth completions elvish | slurp).",
 #[derive(Debug, Default, Args)]
 pub(super) struct CompletionsFlags {
     /// bash, zsh, fish, powershell or elvish
+    ///
+    /// Prints the script for this shell: `bash`, `zsh`, `fish`, `powershell` or `elvish`.
     #[arg(value_name = "SHELL", value_parser = complete::SHELL_SCRIPTS.iter().map(|(shell, _)| *shell).collect::<Vec<_>>(), hide_possible_values = true)]
     shell: Option<String>,
     #[command(flatten)]

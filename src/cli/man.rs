@@ -1,4 +1,4 @@
-//! `gauth man`: the manual, made from the same tables as the help.
+//! `gauth man`: the manual as man pages, made from the same tables as the help.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -8,26 +8,25 @@ use clap::{Args, ValueHint};
 use crate::cli::COMMANDS;
 use crate::cli::help;
 use crate::cli::help::flags;
-use crate::cli::help::flags::FlagEntry;
-use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
+use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs, sandbox};
 use crate::flags::GeneralFlags;
+use crate::output::page::{Page, Topic, sentence};
 use crate::output::status::ExitStatus;
 use gauth_core::error;
-use gauth_core::error::ERROR_KINDS;
 use gauth_core::world::World;
-use gauth_core::world::env::VARIABLES;
-use gauth_sandbox::faults::FAULTS;
 
 /// The command.
 pub const SPEC: CommandSpec = CommandSpec {
     name: "man",
     aliases: &[],
-    about: "the manual as man pages",
+    about: "print the manual as man pages",
     examples: &[
-        Example("gauth man | man -l -", "read it"),
-        Example("gauth man ~/.local/share/man/man1", "write all pages into a folder"),
+        Example("gauth man | man -l -", "read the page gauth(1)"),
+        Example("gauth man ~/.local/share/man/man1", "write all pages into this folder"),
     ],
-    description: "Without a folder the page gauth(1) goes to standard output.",
+    description: "\
+Writes one page for gauth and one for each command into a folder, from which man shows them, as in man gauth-login. \
+Without a folder it prints the page gauth(1).",
     group: CommandGroup::More,
     flags: ManFlags::augment_args,
     run,
@@ -38,7 +37,10 @@ const RELEASE_DATE: &str = "2026-11-22";
 
 #[derive(Debug, Default, Args)]
 pub(super) struct ManFlags {
-    /// The folder for the pages; without it gauth(1) is shown
+    /// folder for the pages; without it gauth(1) is printed
+    ///
+    /// Writes all pages into this folder, which must exist. Without it the page gauth(1) is printed on standard
+    /// output.
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     folder: Option<OsString>,
     #[command(flatten)]
@@ -89,60 +91,21 @@ fn command_page(spec: &'static CommandSpec) -> Vec<u8> {
     }
     page.section("OPTIONS");
     for (heading, entries) in flags::sections(spec) {
-        if heading != "Flags" {
+        if heading != flags::COMMAND_HEADING {
             page.subsection(&heading);
         }
-        for entry in entries {
-            page.entry(&entry.term, &full_description(&entry));
-        }
+        entries.iter().for_each(|entry| page.entry(&entry.term, &entry.long));
     }
     if spec.name == "sandbox" {
-        page.section("FAULTS");
-        page.paragraphs(help::FAULTS_INTRODUCTION);
-        for fault in FAULTS {
-            page.entry(fault.name, &sentence(fault.description));
-        }
+        page.topic(&sandbox::FAULTS_TOPIC);
     }
     page.section("EXAMPLES");
     for example in spec.examples {
         page.entry(example.0, &sentence(example.1));
     }
-    page.section("EXIT STATUS");
-    page.paragraphs("The table in gauth(1) holds for all commands.");
     page.section("SEE ALSO");
     page.bold_then("gauth", "(1)");
     page.finish()
-}
-
-/// What the help has no room for.
-fn full_description(entry: &FlagEntry) -> String {
-    // What stands behind the colon comes again, with its meaning.
-    let short = entry.about.split(": ").next().filter(|_| !entry.values.is_empty());
-    let mut text = sentence(short.unwrap_or(&entry.about));
-    let values: Vec<String> =
-        entry.values.iter().map(|(value, about)| format!("{value} ({about})")).collect();
-    for more in [
-        (!values.is_empty()).then(|| format!("The values are {}.", values.join(", "))),
-        entry.default.as_ref().map(|value| format!("The default is {value}.")),
-        (!entry.aliases.is_empty()).then(|| format!("Also {}.", entry.aliases.join(", "))),
-        entry.repeatable.then(|| "May be given more than once.".to_owned()),
-    ]
-    .into_iter()
-    .flatten()
-    {
-        text.push(' ');
-        text.push_str(&more);
-    }
-    text
-}
-
-/// The manual has sentences where the help has lines.
-fn sentence(line: &str) -> String {
-    let mut letters = line.chars();
-    match letters.next() {
-        None => String::new(),
-        Some(first) => format!("{}{}.", first.to_uppercase(), letters.as_str()),
-    }
 }
 
 fn overview() -> Vec<u8> {
@@ -155,32 +118,8 @@ fn overview() -> Vec<u8> {
     for spec in COMMANDS {
         page.entry(&format!("gauth-{}(1)", spec.name), &sentence(spec.about));
     }
-    page.section("FORMATS");
-    page.paragraphs("What --format prints:");
-    for (format, about) in help::FORMATS {
-        page.entry(format, about);
-    }
-    page.section("ENVIRONMENT");
-    page.paragraphs(
-        "A flag goes before GAUTH_*, that before Google's own, that before config.toml. An empty \
-         variable is unset.",
-    );
-    for variable in VARIABLES {
-        page.entry(variable.name, &sentence(variable.about));
-    }
-    page.section("FILES");
-    page.paragraphs(help::FILES_INTRODUCTION);
-    for (file, about) in help::FILES {
-        page.entry(file, &sentence(about));
-    }
-    page.paragraphs("config.toml, with every key there is:");
-    page.verbatim(help::CONFIG_EXAMPLE);
-    page.section("EXIT STATUS");
-    page.entry("0", "Done.");
-    for (kind, _, about) in ERROR_KINDS {
-        page.entry(&kind.exit_code().to_string(), &sentence(about));
-    }
-    page.entry("128+n", "Ended by signal n.");
+    let own_page = sandbox::FAULTS_TOPIC.name;
+    help::TOPICS.iter().filter(|topic| topic.name != own_page).for_each(|topic| page.topic(topic));
     page.section("SECURITY");
     page.paragraphs(SECURITY);
     page.section("SEE ALSO");
@@ -191,19 +130,16 @@ fn overview() -> Vec<u8> {
 }
 
 const DESCRIPTION: &str = "\
-gauth prints Google access tokens for scripts, CI steps and curl, from any credential this version reads, and keeps \
-them in a private cache.\n\n\
-It looks for a credential in six places, in this order: a ready token in a variable; GAUTH_CREDENTIALS and \
-GOOGLE_APPLICATION_CREDENTIALS; gauth's active account; the ADC file in gcloud's folder; gcloud's account; the \
-metadata server. gauth status shows what each of them has.\n\n\
-Standard output holds the result and nothing else, and nothing on failure. An error is two lines on standard error: \
-what happened, and what mends it.";
+gauth prints Google access tokens and ID tokens for scripts, CI jobs and curl. It reads every kind of Google \
+credential and caches tokens in private files.\n\n\
+Standard output holds the result and nothing else; it is empty after a failure. An error is two lines on standard \
+error: what happened, and how to fix it.";
 
 const SECURITY: &str = "\
-A token in the arguments of a program can be seen by every user of the machine (ps). Prefer \
-curl -H @<(gauth token --format header) to -H \"Authorization: Bearer $(gauth token)\".\n\n\
-Folders are 0700, files 0600. Secrets go to https only, or to loopback addresses and the metadata server, and to \
-Google's hosts unless --allow-token-host names another.";
+Every user of a machine can read the arguments of its programs, for example with ps. A token in an argument, as in \
+curl -H \"Authorization: Bearer $(gauth token)\", is visible to them; curl -H @<(gauth token --format header) hides it.\n\n\
+Files have mode 0600, folders 0700. gauth sends secrets over https, to loopback addresses and to the metadata server \
+only, and only to Google's hosts unless --allow-token-host names others.";
 
 /// A page in the language of man.
 struct RoffPage(String);
@@ -223,8 +159,9 @@ impl RoffPage {
         self.0.into_bytes()
     }
 
-    fn section(&mut self, title: &str) {
-        self.0.push_str(&format!(".SH {title}\n"));
+    fn topic(&mut self, topic: &Topic) {
+        self.section(&topic.title.to_uppercase());
+        (topic.write)(self);
     }
 
     fn subsection(&mut self, title: &str) {
@@ -234,6 +171,12 @@ impl RoffPage {
     fn bold_then(&mut self, bold: &str, roman: &str) {
         let space = if roman.starts_with('(') { "" } else { " " };
         self.0.push_str(&format!("\\fB{}\\fR{space}{}\n", escape_roff(bold), escape_roff(roman)));
+    }
+}
+
+impl Page for RoffPage {
+    fn section(&mut self, title: &str) {
+        self.0.push_str(&format!(".SH {title}\n"));
     }
 
     fn paragraphs(&mut self, text: &str) {
@@ -248,17 +191,9 @@ impl RoffPage {
         }
     }
 
-    fn entry(&mut self, term: &str, about: &str) {
-        match about {
-            "" => self.0.push_str(&format!(".PP\n\\fB{}\\fR\n", escape_roff(term))),
-            about => {
-                self.0.push_str(&format!(
-                    ".TP\n\\fB{}\\fR\n{}\n",
-                    escape_roff(term),
-                    escape_roff(about)
-                ));
-            }
-        }
+    fn entry(&mut self, term: &str, meaning: &str) {
+        let meaning = escape_roff(meaning).replace("\n\n", "\n.IP\n");
+        self.0.push_str(&format!(".TP\n\\fB{}\\fR\n{meaning}\n", escape_roff(term)));
     }
 
     fn verbatim(&mut self, text: &str) {
@@ -272,9 +207,10 @@ impl RoffPage {
     }
 }
 
-/// Plain text, safe from roff: what is typed must come out as it can be typed.
+/// Text that roff prints as it is; what stands between backticks becomes bold.
 fn escape_roff(text: &str) -> String {
     let mut out = String::new();
+    let mut fonts = ["\\fB", "\\fR"].into_iter().cycle();
     if text.starts_with(['.', '\'']) {
         out.push_str("\\&");
     }
@@ -283,7 +219,7 @@ fn escape_roff(text: &str) -> String {
             '\\' => out.push_str("\\e"),
             '-' => out.push_str("\\-"),
             '\'' => out.push_str("\\(aq"),
-            '`' => out.push_str("\\(ga"),
+            '`' => out.extend(fonts.next()),
             '^' => out.push_str("\\(ha"),
             '~' => out.push_str("\\(ti"),
             '…' => out.push_str("..."),
@@ -296,13 +232,11 @@ fn escape_roff(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gauth_core::world::env::VARIABLES;
 
     #[test]
     fn what_is_typed_survives_roff() {
-        assert_eq!(
-            escape_roff("it's --a `b` ~/c \\n"),
-            "it\\(aqs \\-\\-a \\(gab\\(ga \\(ti/c \\en"
-        );
+        assert_eq!(escape_roff("it's --a `b` ~/c \\n"), "it\\(aqs \\-\\-a \\fBb\\fR \\(ti/c \\en");
         assert_eq!(escape_roff(".netrc"), "\\&.netrc");
     }
 

@@ -114,7 +114,9 @@ fn run_command(
     match parse(command, args) {
         Ok(matches) => (spec.run)(ParsedArgs(Some(matches)), world),
         Err(error) if error.kind() == ClapKind::DisplayHelp => {
-            print_text(&help::command_page(spec, world), world)
+            let is_long = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--help");
+            let page = if is_long { help::long_page } else { help::short_page };
+            print_text(&page(spec, world), world)
         }
         Err(error) => Err(usage_error(&error, Some(spec), args).into()),
     }
@@ -154,14 +156,17 @@ fn run_with_leading_flags(args: &[OsString], world: &World) -> anyhow::Result<Ex
 }
 
 fn base_command(name: &'static str) -> Command {
-    // One page only, whichever way it is asked for.
     let help = Arg::new("help").short('h').long("help").action(ArgAction::Help);
+    let help = help.help("show the short help; --help shows all of it").long_help(
+        "show the short help; --help shows all of it\n\nShows this page. `-h` shows the examples and \
+         the command's own flags, one line each.",
+    );
     Command::new(name)
         .disable_help_subcommand(true)
         .disable_help_flag(true)
         .disable_colored_help(true)
         .term_width(80)
-        .arg(help.help("Show this help").help_heading(GENERAL_HEADING))
+        .arg(help.help_heading(GENERAL_HEADING))
 }
 
 /// One command, ready to parse.

@@ -15,14 +15,15 @@ use gauth_core::world::World;
 pub const SPEC: CommandSpec = CommandSpec {
     name: "cache",
     aliases: &[],
-    about: "look at cached tokens, or drop them",
+    about: "list or delete cached tokens",
     examples: &[
-        Example("gauth cache list", "whose tokens, and how long they last"),
-        Example("gauth cache clear", "drop them all; the next call asks anew"),
+        Example("gauth cache list", "accounts, scopes and expiry of cached tokens"),
+        Example("gauth cache clear", "delete all cached tokens"),
     ],
     description: "\
-The cache holds one private file per token in the folder tokens of gauth's own folder. The tokens themselves are \
-never shown. Dropping them does no harm: the next call asks Google again.",
+Lists or deletes the cached tokens. Each is a private file in the folder tokens of gauth's configuration folder \
+(`gauth help files`). The list never shows the tokens. It is safe to delete them: the next command requests new \
+ones.",
     group: CommandGroup::Look,
     flags: CacheCommandFlags::augment_args,
     run,
@@ -30,7 +31,9 @@ never shown. Dropping them does no harm: the next call asks Google again.",
 
 #[derive(Debug, Default, Args)]
 pub(super) struct CacheCommandFlags {
-    /// list (if nothing is said) or clear
+    /// list (default) or clear
+    ///
+    /// Selects what to do: `list` prints one line per token, `clear` deletes all tokens. Default: `list`.
     #[arg(value_name = "ACTION", default_value = "list", hide_default_value = true)]
     action: CacheAction,
     #[command(flatten)]
@@ -41,10 +44,10 @@ pub(super) struct CacheCommandFlags {
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum CacheAction {
-    /// One line per token
+    /// one line per token
     #[default]
     List,
-    /// Drop them all
+    /// delete all tokens
     Clear,
 }
 

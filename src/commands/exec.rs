@@ -31,22 +31,23 @@ use gauth_core::world::exec::{EnvChange, TerminationSignals};
 pub const SPEC: CommandSpec = CommandSpec {
     name: "exec",
     aliases: &[],
-    about: "run a program with token variables set",
+    about: "run a program with a token in its environment",
     examples: &[
-        Example("gauth exec -- terraform apply", "with what this machine has"),
+        Example("gauth exec -- terraform apply", "with the default credential"),
         Example("gauth exec --impersonate-service-account A -- gcloud storage ls", "as A"),
-        Example("gauth exec --token-file auto -- ./long-job", "fresh as long as it runs"),
-        Example("gauth exec --id-token --audiences URL -- ./probe", "GAUTH_ID_TOKEN"),
+        Example("gauth exec --token-file auto -- ./long-job", "with a token that is renewed"),
+        Example("gauth exec --id-token --audiences URL -- ./probe", "with an ID token"),
     ],
     description: "\
-The program finds an access token in CLOUDSDK_AUTH_ACCESS_TOKEN (gcloud, bq, gsutil) and GOOGLE_OAUTH_ACCESS_TOKEN \
-(terraform), an ID token in GAUTH_ID_TOKEN; --env chooses other names. gauth becomes the program: streams, signals \
-and status are its own. A variable is what it was at the start, and a token ends within the hour.\n\n\
-A program that runs longer can read a file instead. With --token-file the variable, CLOUDSDK_AUTH_ACCESS_TOKEN_FILE \
-or GAUTH_ID_TOKEN_FILE, holds the path of a private file; gauth stays, puts a new token there long before the old \
-one ends, hands signals on, and removes the file. auto is a path in gauth's own folder.\n\n\
-A program that is not there gives status 127, one that cannot be run 126, one that a signal killed 128 and its \
-number.",
+Runs a program with an access token in the variables CLOUDSDK_AUTH_ACCESS_TOKEN (for gcloud, bq and gsutil) and \
+GOOGLE_OAUTH_ACCESS_TOKEN (for Terraform), or with an ID token in GAUTH_ID_TOKEN. `--env` names other variables. The \
+program replaces gauth, so that streams, signals and exit code are its own. A variable cannot be renewed, and a \
+token usually expires after an hour.\n\n\
+For longer runs, `--token-file` writes the token to a private file and puts its path in \
+CLOUDSDK_AUTH_ACCESS_TOKEN_FILE, or in GAUTH_ID_TOKEN_FILE for an ID token. gauth then keeps running: it replaces \
+the token before it expires, forwards signals, and deletes the file at the end.\n\n\
+Exit codes: those of the program; 127 if it does not exist, 126 if it cannot be run, 128+n if signal n ends it. If \
+gauth gets no token, the program does not run and the exit code is that of `gauth token`.",
     group: CommandGroup::Use,
     flags: ExecFlags::augment_args,
     run,
@@ -56,23 +57,34 @@ number.",
 #[derive(Debug, Default, Args)]
 #[group(skip)]
 pub(super) struct ExecFlags {
-    /// An ID token, not an access token
+    /// provide an ID token
+    ///
+    /// Provides an ID token instead of an access token.
     #[arg(long)]
     id_token: bool,
-    /// Whom it is for, if an ID token
+    /// audience of the ID token
+    ///
+    /// Requests the ID token for this audience: the URL of a service or an OAuth client ID.
     #[arg(long, value_name = "A", visible_alias = "audience")]
     audiences: Option<OsString>,
-    /// The variable to set, not the usual ones
+    /// variable to set instead of the default ones
+    ///
+    /// Sets this environment variable instead of the default ones.
     #[arg(long = "env", value_name = "NAME")]
     variable_names: Vec<OsString>,
-    /// A file kept fresh, or auto
+    /// write the token to this file, or auto
+    ///
+    /// Writes the token to this file and renews it while the program runs. `auto` chooses a file in gauth's own
+    /// folder.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     token_file: Option<OsString>,
     #[command(flatten)]
     token: TokenFlags,
     #[command(flatten)]
     common: CommonFlags,
-    /// What to run, behind --
+    /// program and arguments, after --
+    ///
+    /// Runs this program with these arguments.
     #[arg(last = true, num_args = 0.., value_name = "CMD")]
     command: Vec<OsString>,
 }

@@ -24,17 +24,19 @@ use gauth_core::world::World;
 pub const SPEC: CommandSpec = CommandSpec {
     name: "logout",
     aliases: &[],
-    about: "end a login at the server, then forget it",
+    about: "revoke a login at the server and delete it",
     examples: &[
         Example("gauth logout", "the active account"),
-        Example("gauth logout ada@example.com", "this one"),
-        Example("gauth logout --all --keep-remote", "forget all here, tell nobody"),
+        Example("gauth logout ada@example.com", "this account"),
+        Example("gauth logout --all --keep-remote", "delete all logins, without revoking them"),
     ],
     description: "\
-The server that gave the login is told first, so that no copy of it is of any use; then the login, what was chosen of \
-it and its cached tokens are removed here. A login that the server does not take back is kept, and said; with \
---keep-remote nobody is asked. Keys of service accounts and files of federated identities are only forgotten: they \
-end where they were made. gcloud's logins are gcloud's to end: gcloud auth revoke.",
+Revokes a login at the server that issued it, so that no copy of it works any more, and then deletes the login and \
+its cached tokens on this machine. If the server cannot be reached or refuses, gauth keeps the login and says so; \
+`--keep-remote` deletes it without a request.\n\n\
+Service account keys and federated identities cannot be revoked here: gauth only deletes its copy. For a login of \
+gcloud, use `gcloud auth revoke`.\n\n\
+Exit codes: 3 if there is no such login, 5 or 6 if the server does not revoke it, 7 for a login of gcloud.",
     group: CommandGroup::SignIn,
     flags: LogoutFlags::augment_args,
     run,
@@ -42,13 +44,19 @@ end where they were made. gcloud's logins are gcloud's to end: gcloud auth revok
 
 #[derive(Debug, Default, Args)]
 pub(super) struct LogoutFlags {
-    /// Whose login; the active account if none is named
+    /// account; default: the active account
+    ///
+    /// Logs this account out. Default: the active account.
     #[arg(value_name = "ACCOUNT", conflicts_with = "all")]
     account: Option<OsString>,
-    /// All of gauth's logins
+    /// all logins of gauth
+    ///
+    /// Logs all accounts of gauth out.
     #[arg(long)]
     all: bool,
-    /// Forget here only, do not ask the server
+    /// delete without revoking
+    ///
+    /// Deletes the login on this machine and does not revoke it at the server.
     #[arg(long)]
     keep_remote: bool,
     #[command(flatten)]

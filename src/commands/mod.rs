@@ -19,7 +19,7 @@ use crate::flags;
 use crate::output::status::ExitStatus;
 use gauth_core::world::World;
 
-/// A command: its names, help texts, flags, and the function that runs it.
+/// A command: its names, its help texts, its flags, and the function that runs it.
 pub struct CommandSpec {
     /// The full name.
     pub name: &'static str,
@@ -27,9 +27,9 @@ pub struct CommandSpec {
     pub aliases: &'static [&'static str],
     /// The summary: one line, lower case, no full stop.
     pub about: &'static str,
-    /// Two to four examples, which begin the help.
+    /// Two to four examples, which both help texts begin with.
     pub examples: &'static [Example],
-    /// The description in the manual, in paragraphs.
+    /// What the command does, in whole sentences, for `--help` and the manual.
     pub description: &'static str,
     /// The heading in the overview of commands.
     pub group: CommandGroup,
@@ -68,7 +68,7 @@ impl CommandSpec {
     }
 }
 
-/// An example: the command line, and what it does.
+/// An example: a command line, and what it does.
 pub struct Example(pub &'static str, pub &'static str);
 
 /// The headings in the overview of commands.

@@ -20,18 +20,21 @@ use gauth_core::world::World;
 pub const SPEC: CommandSpec = CommandSpec {
     name: "print-access-token",
     aliases: &["token"],
-    about: "an access token for the chosen credential",
+    about: "print an access token",
     examples: &[
-        Example("TOKEN=$(gauth token)", "with what this machine has"),
-        Example("curl -H @<(gauth token --format header) URL", "out of sight of ps"),
-        Example("gauth token --credentials key.json --scopes pubsub", "a file, a narrower scope"),
+        Example("TOKEN=$(gauth token)", "default credential"),
+        Example("curl -H @<(gauth token --format header) URL", "hidden from ps"),
+        Example("gauth token --credentials key.json --scopes pubsub", "a key file, one scope"),
         Example("gauth token --format json", "with expiry and account"),
     ],
     description: "\
-Finds a credential, takes its token from the cache if that lasts long enough, and asks Google for a new one \
-otherwise. Standard output holds the token and a newline, or nothing.\n\n\
-A service account can sign its own token without asking anybody: for one service with --audience, or with the \
-scopes and --self-signed. Most Google APIs accept such a token.",
+Prints an OAuth 2.0 access token for Google APIs. gauth finds a credential as `gauth help sources` explains, returns \
+its cached token if that is valid for long enough, and otherwise requests a new one. Standard output is the token \
+and a newline, or nothing after a failure.\n\n\
+A service account key can also sign a JWT that most Google APIs accept as an access token, without any request: with \
+`--audience` for one service, or with `--self-signed` for scopes.\n\n\
+Exit codes: 3 if no credential is found, 4 if the user must sign in first, 5 if the server refuses, 6 if it gives no \
+usable answer, 7 if the credential does not support what is requested. `gauth help exit-codes` lists all.",
     group: CommandGroup::Tokens,
     flags: PrintAccessTokenFlags::augment_args,
     run,
@@ -41,15 +44,22 @@ scopes and --self-signed. Most Google APIs accept such a token.",
 #[derive(Debug, Default, Args)]
 #[group(skip)]
 pub(super) struct PrintAccessTokenFlags {
-    /// A login, as --account
+    /// account to use, same as --account
+    ///
+    /// Uses the login of this account, as `--account` does.
     #[arg(value_name = "ACCOUNT")]
     positional_account: Option<OsString>,
     #[command(flatten)]
     token: TokenFlags,
-    /// For this URL alone: signed here, or GDCH's
+    /// self-signed JWT for this API only
+    ///
+    /// Prints a token for this API only, such as `https://pubsub.googleapis.com/`. A service account key signs it as
+    /// a JWT, without a request; a GDCH service account requests it and always needs this flag.
     #[arg(long, value_name = "URL", conflicts_with = "scopes")]
     audience: Option<OsString>,
-    /// A JWT signed here, with the scopes
+    /// self-signed JWT with the scopes
+    ///
+    /// Prints a JWT that contains the scopes and that the service account key signs, without a request.
     #[arg(long)]
     self_signed: bool,
     #[command(flatten)]

@@ -22,20 +22,24 @@ use gauth_core::world::World;
 pub const SPEC: CommandSpec = CommandSpec {
     name: "print-identity-token",
     aliases: &["id-token"],
-    about: "an OpenID Connect ID token",
+    about: "print an OpenID Connect ID token",
     examples: &[
-        Example("gauth id-token --audiences https://svc-abc.run.app", "for Cloud Run"),
+        Example("gauth id-token --audiences https://svc-abc.run.app", "for a Cloud Run service"),
         Example(
             "gauth id-token --audiences IAP-CLIENT-ID --impersonate-service-account A",
-            "as a person, for IAP",
+            "for IAP, as service account A",
         ),
-        Example("gauth id-token --audiences URL | gauth inspect", "what is in it"),
+        Example("gauth id-token --audiences URL | gauth inspect", "decode the token"),
     ],
     description: "\
-Service accounts give ID tokens for any audience: with their key, on a machine of Google's, or impersonated. Google \
-gives those of a user login to its own OAuth client only: with --impersonate-service-account a person gets one for any \
-audience. Cloud Run and Cloud Functions want the URL of the service for an audience, IAP the ID of its OAuth client.\n\n\
-With several audiences one token a line is printed; --format json then prints a list.",
+Prints an ID token, with which a caller proves its identity to a service. The audience of Cloud Run and Cloud \
+Functions is the URL of the service, the audience of Identity-Aware Proxy (IAP) is its OAuth client ID.\n\n\
+Service accounts get ID tokens for any audience: with a key, from the metadata server, or by impersonation. A user \
+login gets them for Google's own OAuth client only; with `--impersonate-service-account` it gets them for any \
+audience.\n\n\
+With several audiences gauth prints one token per line, and with `--format json` an array.\n\n\
+Exit codes: 2 if the credential needs `--audiences`, 3 if no credential is found, 4 if the user must sign in first, \
+5 if the server refuses, 7 if the credential cannot issue ID tokens.",
     group: CommandGroup::Tokens,
     flags: PrintIdentityTokenFlags::augment_args,
     run,
@@ -45,19 +49,32 @@ With several audiences one token a line is printed; --format json then prints a 
 #[derive(Debug, Default, Args)]
 #[group(skip)]
 pub(super) struct PrintIdentityTokenFlags {
-    /// A login, as --account
+    /// account to use, same as --account
+    ///
+    /// Uses the login of this account, as `--account` does.
     #[arg(value_name = "ACCOUNT")]
     positional_account: Option<OsString>,
-    /// Whom it is for: a URL or a client ID
+    /// recipient: a URL or an OAuth client ID
+    ///
+    /// Requests a token for this audience: the URL of a service or an OAuth client ID. Separate several with commas.
+    /// User logins need none.
     #[arg(long, value_name = "A,…", visible_alias = "audience", value_delimiter = ',')]
     audiences: Vec<OsString>,
-    /// Of Compute Engine: standard or full
+    /// metadata server only: standard or full
+    ///
+    /// Chooses the claims of a token from the metadata server: `standard`, or `full` for claims about the virtual
+    /// machine as well. Default: `standard`.
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     token_format: Option<MetadataTokenFormat>,
-    /// Of Compute Engine, if full: with licences
+    /// with full: add licence codes of the image
+    ///
+    /// Adds the licence codes of the virtual machine's image to the claims. Requires `--token-format full`.
     #[arg(long)]
     include_license: bool,
-    /// Impersonated: with the account's address
+    /// impersonation: add the e-mail address
+    ///
+    /// Adds the claims email and email_verified to the token of an impersonated service account. Default: `true`;
+    /// `false` leaves them out.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     include_email: Option<bool>,
     #[command(flatten)]
@@ -69,9 +86,9 @@ pub(super) struct PrintIdentityTokenFlags {
 /// How much the metadata server tells of its machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum MetadataTokenFormat {
-    /// Who it is
+    /// identity of the service account
     Standard,
-    /// And on which machine
+    /// and of the virtual machine
     Full,
 }
 

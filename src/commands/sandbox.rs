@@ -9,6 +9,7 @@ use clap::{Args, ValueHint};
 
 use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::output::error::report_not_started;
+use crate::output::page::Topic;
 use crate::output::status::ExitStatus;
 use gauth_core::error::{Error, Result};
 use gauth_core::text::{duration, printable};
@@ -18,42 +19,35 @@ use gauth_core::world::exec;
 use gauth_core::world::exec::{EnvChange, TerminationSignals};
 use gauth_sandbox::admitted::AdmittedCredential;
 use gauth_sandbox::environment::{DefaultCredential, HostEnvironment};
-use gauth_sandbox::faults::Fault;
-use gauth_sandbox::{RunningSandbox, Sandbox, SandboxOptions, shell_quoted};
+use gauth_sandbox::faults::{FAULTS, Fault};
+use gauth_sandbox::{ROUTES, RunningSandbox, Sandbox, SandboxOptions, shell_quoted};
 
 /// The command.
 pub const SPEC: CommandSpec = CommandSpec {
     name: "sandbox",
     aliases: &[],
-    about: "an offline fake Google with throw-away credentials",
+    about: "an offline fake of Google with throw-away credentials",
     examples: &[
-        Example("gauth sandbox -- gauth token", "a token of the sandbox's own"),
-        Example("gauth sandbox -- make test", "your tests, off the network"),
-        Example("gauth sandbox --fault token=503x2 -- gauth token", "the same on a bad day"),
+        Example("gauth sandbox -- gauth token", "a token of the sandbox"),
+        Example("gauth sandbox -- make test", "your tests, without a network"),
+        Example("gauth sandbox --fault token=503x2 -- gauth token", "with two failed requests"),
         Example("gauth sandbox --as metadata -- python app.py", "as on a virtual machine"),
     ],
-    description: "The sandbox listens on 127.0.0.1 and has a token endpoint, a metadata server, tokeninfo, userinfo, \
-        revocation and the keys of its ID tokens; STS with introspection, IAM Credentials, the metadata server of \
-        AWS, an OIDC issuer, and the identity service of a distributed cloud. People sign in at its pages, as \
-        ada@example.com or bob@example.com: at Google's, the workforce pool's (login_config.json), those of \
-        another OpenID provider (/oidc below the sandbox's URL), or with the code of a device; client files for \
-        each, client_*.json, and the password for proving again who they are, password.txt, lie in the folder. \
-        /api takes \
-        any access token and shows whose it is and which project pays, /service an ID token for the sandbox's own \
-        URL. On a second port the same is served \
-        with TLS. It verifies signatures, claims, clients, certificates and refresh tokens as Google does. Its \
-        credentials, one of every kind, are made at the start, lie in a temporary folder that only you can read, \
-        and are worth nothing anywhere else.\n\n\
-        --as chooses the credential that is found first: service-account, user, adc (gcloud's ADC file), gcloud \
-        (its account), metadata; external-account (an OIDC token in a file), aws, executable, x509, workforce, \
-        workforce-login, impersonated, gdch. The others lie in the folder of GOOGLE_APPLICATION_CREDENTIALS. \
-        Everybody may act as deployer@ of sandbox-project, nobody as forbidden@, and as behind@ only who acts \
-        as middle@.\n\n\
-        With a command, that runs with variables that lead Google's clients into the sandbox and without \
-        those that would bring your own credentials along; its status is returned. A fake key or login that \
-        your tests bring is let in with --admit. Without a command the \
-        variables are printed for a shell, and the sandbox serves until Ctrl-C: \
-        eval \"$(gauth sandbox &)\" takes them over, kill $GAUTH_SANDBOX_PID ends it.",
+    description: "\
+Runs a command with a fake of Google's servers on 127.0.0.1. Variables lead Google's client libraries and gcloud to \
+it and to its throw-away credentials; your own credentials are removed from the environment. The exit code is that \
+of the command.\n\n\
+Without a command, gauth prints the variables for a shell and serves until Ctrl-C. `eval \"$(gauth sandbox &)\"` \
+sets the variables in a shell, `kill $GAUTH_SANDBOX_PID` ends the sandbox.\n\n\
+The sandbox serves the token, tokeninfo, userinfo and revocation endpoints, the keys of its ID tokens, the metadata \
+server, the Security Token Service, IAM Credentials, the metadata server of AWS, an OpenID provider (/oidc) and the \
+identity service of Google Distributed Cloud; a second port serves the same over TLS. It verifies signatures, \
+claims, clients, certificates and refresh tokens as Google does. /api accepts any access token of the sandbox and \
+shows its account and quota project; /service accepts ID tokens for the sandbox's URL.\n\n\
+A temporary folder that only you can read holds credentials of every kind, OAuth client files (client_*.json), a \
+workforce login configuration (login_config.json) and the password for reauthentication (password.txt). The users \
+are ada@example.com and bob@example.com. In the project sandbox-project, everybody may impersonate the service \
+account deployer@; behind@ requires middle@ as a delegate; nobody may impersonate forbidden@.",
     group: CommandGroup::More,
     flags: SandboxFlags::augment_args,
     run,
@@ -61,25 +55,59 @@ pub const SPEC: CommandSpec = CommandSpec {
 
 #[derive(Debug, Default, Args)]
 pub(super) struct SandboxFlags {
-    /// Misbehave, N times with xN; see gauth help faults
-    #[arg(long = "fault", value_name = "ROUTE=WHAT[xN]")]
+    /// misbehave; see gauth help faults
+    ///
+    /// Makes a route misbehave, as in `token=503`. With `xN` at the end it affects the first N requests only. `gauth
+    /// help faults` lists routes and faults.
+    #[arg(long = "fault", value_name = "ROUTE=FAULT[xN]")]
     faults: Vec<String>,
-    /// Answer this late, as in 50ms or 2s
+    /// delay of each response, such as 50ms
+    ///
+    /// Delays each response by this time, such as `50ms` or `2s`. Default: no delay.
     #[arg(long, value_name = "DURATION")]
     latency: Option<String>,
-    /// Listen on this port; 0 takes a free one
+    /// port to listen on; 0: a free one
+    ///
+    /// Listens on this port of 127.0.0.1. Default: `0`, a free port.
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     port: u16,
-    /// Let in a fake key or login of your own
+    /// accept this fake key or login
+    ///
+    /// Accepts the fake key or login in this credential file, which your tests bring along.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     admit: Vec<PathBuf>,
-    /// Act as user, metadata, aws …; the manual has them all
-    #[arg(long = "as", value_name = "WHO", value_parser = default_credential_parser(), default_value = "service-account")]
+    /// default credential: user, metadata, …
+    ///
+    /// Selects the credential that is found first: `service-account` (a key), `user` (a user login), `adc` (gcloud's
+    /// ADC file), `gcloud` (gcloud's account), `metadata` (the metadata server), `external-account` (an OIDC token in
+    /// a file), `aws`, `executable` or `x509` (other external accounts), `workforce` (a workforce pool),
+    /// `workforce-login` (a workforce login), `impersonated` (an impersonated service account) or `gdch` (Google
+    /// Distributed Cloud). Default: `service-account`.
+    #[arg(long = "as", value_name = "KIND", value_parser = default_credential_parser(), default_value = "service-account")]
     default_credential: DefaultCredential,
-    /// What to run inside, behind --
+    /// program and arguments, after --
+    ///
+    /// Runs this program with these arguments inside the sandbox.
     #[arg(last = true, num_args = 0.., value_name = "CMD")]
     command: Vec<OsString>,
 }
+
+/// The help topic about `--fault`.
+pub const FAULTS_TOPIC: Topic = Topic {
+    name: "faults",
+    title: "Faults",
+    write: |page| {
+        let routes: Vec<&str> = ROUTES.iter().map(|route| route.name).collect();
+        page.paragraphs(&format!(
+            "`gauth sandbox --fault ROUTE=FAULT` makes a route of the sandbox misbehave. FAULT is an \
+             HTTP status from 200 to 599, such as `503` or `503+retry-after:2`, or a name from the \
+             table. With `xN` at the end, as in `token=503x2`, it affects the first N requests only.\n\n\
+             The routes are {}.",
+            routes.join(", ")
+        ));
+        page.table(&FAULTS.iter().map(|fault| (fault.name, fault.description)).collect::<Vec<_>>());
+    },
+};
 
 fn default_credential_parser() -> impl TypedValueParser<Value = DefaultCredential> {
     PossibleValuesParser::new(DefaultCredential::ALL.map(DefaultCredential::as_str))

@@ -25,16 +25,17 @@ use gauth_core::world::terminal::TextStyle;
 pub const SPEC: CommandSpec = CommandSpec {
     name: "status",
     aliases: &["whoami"],
-    about: "which credential would be used, and why",
+    about: "show which credential is used, and why",
     examples: &[
-        Example("gauth status", "every place that is looked at, and what it has"),
-        Example("gauth status --check", "ask for a token too"),
+        Example("gauth status", "each credential source and what it contains"),
+        Example("gauth status --check", "request a token as well"),
         Example("gauth status --format json", "for programs"),
     ],
     description: "\
-Shows what would be used, for which account, project, quota project and universe, the state of its cached token, \
-and every place in the order in which they are looked at, with the reason where one is skipped. It reads files and \
-variables only; with --check it asks the servers.",
+Shows which credential gauth uses, with its account, project, quota project and universe, and the state of its \
+cached token. The table lists all credential sources in the order in which gauth tries them, and says why a source \
+is skipped. gauth only reads files and variables; `--check` sends requests as well.\n\n\
+Exit codes: 3 if no credential is found; the table is printed all the same.",
     group: CommandGroup::Look,
     flags: StatusFlags::augment_args,
     run,
@@ -42,7 +43,9 @@ variables only; with --check it asks the servers.",
 
 #[derive(Debug, Default, Args)]
 pub(super) struct StatusFlags {
-    /// Ask servers: for a token, the account
+    /// request a token
+    ///
+    /// Requests a token, and looks up the account at the server.
     #[arg(long)]
     check: bool,
     #[command(flatten)]

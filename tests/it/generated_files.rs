@@ -1,5 +1,5 @@
-//! The files in `completions/` and `man/` are what the program makes; `UPDATE=1` writes them anew. Shells load
-//! the scripts and get candidates; the manual is free of warnings.
+//! The files in `completions/` and `man/` are what the program makes; `UPDATE=1` writes them again. Shells
+//! load the scripts and get candidates; the manual is free of warnings.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
@@ -7,7 +7,6 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::LazyLock;
 
 use gauth::cli::complete;
 use gauth::cli::man;
@@ -25,46 +24,26 @@ fn generated_files() -> BTreeMap<String, Vec<u8>> {
     scripts.chain(pages).collect()
 }
 
-/// With `UPDATE` set, the files are written before the first test looks at one.
-static UPDATE_FILES: LazyLock<()> = LazyLock::new(|| {
-    if std::env::var_os("UPDATE").is_none() {
-        return;
-    }
-    for folder in ["completions", "man"] {
-        fs::create_dir_all(project_root().join(folder)).unwrap();
-        for entry in fs::read_dir(project_root().join(folder)).unwrap() {
-            fs::remove_file(entry.unwrap().path()).unwrap();
-        }
-    }
-    for (path, bytes) in generated_files() {
-        fs::write(project_root().join(path), bytes).unwrap();
-    }
-});
-
-fn project_root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
 fn project_path(path: &str) -> PathBuf {
-    LazyLock::force(&UPDATE_FILES);
-    project_root().join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
 #[test]
 fn generated_files_are_what_the_program_makes() {
     let files = generated_files();
+    let update = std::env::var_os("UPDATE").is_some();
+    for (path, bytes) in &files {
+        if update {
+            fs::write(project_path(path), bytes).unwrap();
+        }
+        let found = fs::read(project_path(path)).unwrap_or_default();
+        assert!(found == *bytes, "{path} is out of date; UPDATE=1 cargo test generated");
+    }
     for folder in ["completions", "man"] {
         for entry in fs::read_dir(project_path(folder)).unwrap() {
             let path = format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap());
-            assert!(
-                files.contains_key(&path),
-                "{path} is left over; UPDATE=1 cargo test generated"
-            );
+            assert!(files.contains_key(&path), "{path} is generated no longer: delete it");
         }
-    }
-    for (path, bytes) in files {
-        let found = fs::read(project_path(&path)).unwrap_or_default();
-        assert!(found == bytes, "{path} is out of date; UPDATE=1 cargo test generated");
     }
 }
 
@@ -239,10 +218,7 @@ fn completion_offers_the_names_people_type() {
     let sandbox = start_sandbox();
     let output = completion_output(&sandbox, &["gauth", ""]);
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        text.starts_with("token:an access token for the chosen credential\nid-token:"),
-        "{text}"
-    );
+    assert!(text.starts_with("token:print an access token\nid-token:"), "{text}");
     assert!(!text.contains("--credentials") && !text.contains("print-access-token"), "{text}");
     let output = completion_output(&sandbox, &["gauth", "print"]);
     let text = String::from_utf8(output.stdout).unwrap();

@@ -37,17 +37,21 @@ pub enum ErrorKind {
 
 /// Every kind, with its name in failure notes and what the manual says of it.
 pub const ERROR_KINDS: &[(ErrorKind, &str, &str)] = &[
-    (ErrorKind::Unexpected, "unexpected", "something unexpected"),
-    (ErrorKind::Usage, "usage", "the command line is wrong"),
+    (ErrorKind::Unexpected, "unexpected", "an unexpected error"),
+    (ErrorKind::Usage, "usage", "an invalid command line"),
     (ErrorKind::NoCredential, "no-credential", "no credential found"),
-    (ErrorKind::LoginRequired, "login-required", "log in first"),
+    (ErrorKind::LoginRequired, "login-required", "the user must sign in first"),
     (ErrorKind::Refused, "refused", "refused by the server"),
-    (ErrorKind::NoAnswer, "no-answer", "no usable answer: unreachable, TLS, time-out, malformed"),
-    (ErrorKind::Unsupported, "unsupported", "this credential cannot do that"),
+    (
+        ErrorKind::NoAnswer,
+        "no-answer",
+        "no usable answer: the server is unreachable, TLS fails, time is up, or the answer is malformed",
+    ),
+    (ErrorKind::Unsupported, "unsupported", "the credential does not support what is requested"),
     (ErrorKind::Malformed, "malformed", "a credential or configuration file is malformed"),
     (ErrorKind::Unsafe, "unsafe", "refused by gauth for safety"),
     (ErrorKind::NotValid, "not-valid", "the inspected token is not valid"),
-    (ErrorKind::BrokenPipe, "broken-pipe", "nobody reads standard output any more"),
+    (ErrorKind::BrokenPipe, "broken-pipe", "standard output is closed by its reader (broken pipe)"),
 ];
 
 impl ErrorKind {

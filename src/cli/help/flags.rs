@@ -1,30 +1,29 @@
-//! The words of a command as the help and the manual list them: by heading, one entry for each.
+//! The flags of a command as help and manual list them: by heading, one entry for each.
 
-use clap::builder::PossibleValue;
 use clap::{Arg, ArgAction, Command};
 
 use crate::cli;
 use crate::commands::CommandSpec;
+use crate::flags::{CREDENTIAL_HEADING, GENERAL_HEADING, NETWORK_HEADING};
 
-/// The heading of a command's own words.
-const COMMAND_HEADING: &str = "Flags";
+/// The heading of a command's own flags.
+pub const COMMAND_HEADING: &str = "Flags";
 
-/// A flag or positional word.
+/// The headings of flags that many commands share; the short help leaves them out.
+pub const SHARED_HEADINGS: &[&str] = &[CREDENTIAL_HEADING, NETWORK_HEADING, GENERAL_HEADING];
+
+/// A flag or positional argument.
 pub struct FlagEntry {
     /// As typed: `-q, --quiet`, `--scopes SCOPE,…`, `ACCOUNT`.
     pub term: String,
-    /// What it does.
-    pub about: String,
-    /// Other names: `--key-file`.
-    pub aliases: Vec<String>,
-    /// The values there are, with what they mean, where that is said.
-    pub values: Vec<(String, String)>,
-    /// What holds when it is not given.
-    pub default: Option<String>,
-    /// Whether it may be given more than once.
-    pub repeatable: bool,
-    /// Whether only the manual has it: a page of help is one screen.
-    pub manual_only: bool,
+    /// The line of the short help.
+    pub short: String,
+    /// The sentences of the long help.
+    pub long: String,
+    /// The possible values, if they are a fixed set.
+    pub values: Vec<String>,
+    /// Whether the short help leaves it out.
+    pub long_help_only: bool,
 }
 
 /// The entries under their headings; a command's own come first.
@@ -42,7 +41,7 @@ pub fn sections(spec: &'static CommandSpec) -> Vec<(String, Vec<FlagEntry>)> {
     }
     sections.retain(|(_, entries)| !entries.is_empty());
     // Clap lists --help first; what holds for every command comes last.
-    sections.sort_by_key(|(heading, _)| heading == cli::GENERAL_HEADING);
+    sections.sort_by_key(|(heading, _)| heading == GENERAL_HEADING);
     sections
 }
 
@@ -63,7 +62,7 @@ pub fn usage(spec: &'static CommandSpec) -> String {
 }
 
 fn visible_args(command: &Command) -> impl Iterator<Item = &Arg> {
-    // Words without a dash come first.
+    // Positional arguments come first.
     let args = || command.get_arguments().filter(|arg| !arg.is_hide_set());
     args().filter(|arg| arg.is_positional()).chain(args().filter(|arg| !arg.is_positional()))
 }
@@ -81,36 +80,24 @@ fn flag_entry(arg: &Arg) -> FlagEntry {
         (None, None) => String::new(),
     };
     let value = if takes_value { value_name(arg) } else { String::new() };
-    let about = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let text = |text: Option<&clap::builder::StyledStr>| text.map(ToString::to_string);
+    let long = text(arg.get_long_help()).unwrap_or_default();
+    // The first paragraph of a doc comment is the line of the short help.
+    let mut long = long.split_once("\n\n").unwrap_or_default().1.to_owned();
+    let aliases = arg.get_visible_aliases().unwrap_or_default();
+    let aliases: Vec<String> = aliases.iter().map(|name| format!("`--{name}`")).collect();
+    if !aliases.is_empty() {
+        long.push_str(&format!(" Aliases: {}.", aliases.join(", ")));
+    }
+    if matches!(arg.get_action(), ArgAction::Append) && !arg.is_positional() {
+        long.push_str(" May be repeated.");
+    }
     let values = arg.get_possible_values().into_iter().filter(|_| takes_value);
-    let default = arg.get_default_values().first().filter(|_| takes_value);
     FlagEntry {
         term: [dashed, value].join(" ").trim().to_owned(),
-        about: lowercase_first(&about),
-        aliases: arg.get_visible_aliases().unwrap_or_default().into_iter().map(long_flag).collect(),
-        values: values.filter(|value| !value.is_hide_set()).filter_map(value_meaning).collect(),
-        default: default.map(|value| value.to_string_lossy().into_owned()),
-        repeatable: matches!(arg.get_action(), ArgAction::Append) && !arg.is_positional(),
-        manual_only: arg.is_hide_short_help_set(),
-    }
-}
-
-fn long_flag(name: &str) -> String {
-    format!("--{name}")
-}
-
-fn value_meaning(value: PossibleValue) -> Option<(String, String)> {
-    let about = value.get_help()?.to_string();
-    Some((value.get_name().to_owned(), lowercase_first(&about)))
-}
-
-/// The first letter small, unless the word is a name in capitals.
-fn lowercase_first(text: &str) -> String {
-    let mut letters = text.chars();
-    match (letters.next(), letters.clone().next()) {
-        (Some(first), Some(second)) if !second.is_uppercase() => {
-            first.to_lowercase().chain(letters).collect()
-        }
-        _ => text.to_owned(),
+        short: text(arg.get_help()).unwrap_or_default(),
+        long,
+        values: values.map(|value| value.get_name().to_owned()).collect(),
+        long_help_only: arg.is_hide_short_help_set(),
     }
 }

@@ -27,21 +27,21 @@ use gauth_core::world::World;
 pub const SPEC: CommandSpec = CommandSpec {
     name: "accounts",
     aliases: &[],
-    about: "list, choose, look at and export logins",
+    about: "list, select, show and export logins",
     examples: &[
-        Example("gauth accounts", "who is signed in: gauth's logins and gcloud's"),
-        Example("gauth accounts use ada@example.com", "act as her from now on"),
-        Example("gauth accounts show ada@example.com", "all there is, secrets hidden"),
-        Example("gauth accounts show ada@example.com --export ada.json", "for other programs"),
+        Example("gauth accounts", "the logins of gauth and gcloud"),
+        Example("gauth accounts use ada@example.com", "make this the active account"),
+        Example("gauth accounts show ada@example.com", "details, without secrets"),
+        Example("gauth accounts show ada@example.com --export ada.json", "write a credential file"),
     ],
     description: "\
-Lists the logins of gauth and of gcloud with what is known of them here: ok, must sign in again where the server has \
-refused the login, or broken where its file cannot be used. With --check each is asked for a token. A star marks the \
-one that is used where nothing else is named.
-
-accounts use makes one of gauth's logins the active one, or with --profile that of a profile. accounts show tells \
-everything about one; --export writes it, secrets included, into a private file in the JSON that Google's libraries \
-read, without the fields that --strip names. gcloud's store is read and never changed.",
+Lists the logins of gauth and of gcloud. A star marks the active account. The state is `ok`, `must sign in again` if \
+the server has refused the login, or `broken` if its file is unusable; it is what gauth knows without a request. \
+`--check` requests a token for each.\n\n\
+`gauth accounts use` makes a login of gauth the active account, or with `--profile` the account of that profile. \
+`gauth accounts show` prints the details of one login. With `--export` it writes the login, including its secrets, \
+to a private file that Google's libraries can read. gcloud's logins are read and never changed.\n\n\
+Exit codes: 3 if there is no such account, 8 if its file is malformed.",
     group: CommandGroup::SignIn,
     flags: AccountsFlags::augment_args,
     run,
@@ -49,22 +49,36 @@ read, without the fields that --strip names. gcloud's store is read and never ch
 
 #[derive(Debug, Default, Args)]
 pub(super) struct AccountsFlags {
-    /// list (if nothing is said), use or show
+    /// list (default), use or show
+    ///
+    /// Selects what to do: `list` prints all logins, `use` makes one the active account, `show` prints the details of
+    /// one. Default: `list`.
     #[arg(value_name = "ACTION", default_value = "list", hide_default_value = true)]
     action: AccountsAction,
-    /// The account to use or show
+    /// account for use and show
+    ///
+    /// Names the account for `use` and `show`.
     #[arg(value_name = "ACCOUNT")]
     account: Option<OsString>,
-    /// list: ask the servers for a token each
+    /// list: request a token for each
+    ///
+    /// With `list`: requests a token for each login.
     #[arg(long)]
     check: bool,
-    /// show: write the login into a private file
+    /// show: write a credential file
+    ///
+    /// With `show`: writes the login, including its secrets, to this file with mode 0600.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     export: Option<PathBuf>,
-    /// show: leave these fields out of the file
+    /// show: omit these fields from the file
+    ///
+    /// With `show --export`: omits these fields from the file, as in `--strip quota_project_id`. Several are
+    /// separated by commas.
     #[arg(long, value_name = "FIELD,…", value_delimiter = ',', requires = "export")]
     strip: Vec<String>,
-    /// show: in place of a file that is there
+    /// show: overwrite an existing file
+    ///
+    /// With `show --export`: overwrites the file if it exists.
     #[arg(long, requires = "export")]
     force: bool,
     #[command(flatten)]
@@ -79,12 +93,12 @@ pub(super) struct AccountsFlags {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum AccountsAction {
-    /// One line per login
+    /// print all logins
     #[default]
     List,
-    /// Make it the active one
+    /// make it the active account
     Use,
-    /// All about one
+    /// print the details of one
     Show,
 }
 

@@ -38,25 +38,27 @@ use gauth_core::world::{World, env};
 pub const SPEC: CommandSpec = CommandSpec {
     name: "curl",
     aliases: &[],
-    about: "curl with a token that only the right hosts get",
+    about: "run curl with a token for the URL",
     examples: &[
-        Example("gauth curl -s https://pubsub.googleapis.com/v1/projects/p/topics", "an API"),
+        Example("gauth curl -s https://pubsub.googleapis.com/v1/projects/p/topics", "a Google API"),
         Example("gauth curl https://svc-abc.run.app/", "Cloud Run"),
         Example("gauth curl --audience IAP-CLIENT-ID https://app.example.com/", "IAP"),
-        Example("gauth curl --dry-run -d @body.json URL", "sends nothing"),
+        Example("gauth curl --dry-run -d @body.json URL", "show the request"),
     ],
     description: "\
-From the first word that is no flag of gauth's on, or from --, everything is curl's; so is every flag with one dash. The \
-real curl runs, its status is returned, and what it reads and prints is untouched. The token goes to it through a pipe \
-and stands in no list of processes, no environment and no file.\n\n\
-An access token goes to Google's APIs; an ID token to *.run.app and *.cloudfunctions.net, with the URL's scheme and \
-host for its audience, or where --audience or --id-token send it. Other hosts are named with --allow-host. The \
-project that pays goes along in x-goog-user-project.\n\n\
-URLs are written with their scheme, https, or http to a loopback address. What would take the token elsewhere, or \
-show it, is refused with 9: -K, -k, --resolve, --connect-to, --unix-socket, --location-trusted, -u, --netrc, --trace \
-and the like; .curlrc is not read. With -L, a redirect to another host gets no token (curl 7.83 and later; older ones \
-from 7.58 on send it to another port of the same host). With -v the token is shown as its fingerprint. When a server \
-says 401 and curl tells (-f without -s, -v), the cached token is dropped; nothing is sent twice.",
+Runs curl with an Authorization header for the URL. curl reads the token from a pipe: it appears in no argument, \
+variable or file. gauth's flags come first; everything from the first other argument on, or after `--`, is passed to \
+curl. Flags with one dash are always curl's. The exit code is that of curl.\n\n\
+Google's APIs get an access token. Services on *.run.app and *.cloudfunctions.net get an ID token whose audience is \
+the scheme and host of the URL; `--audience` and `--id-token` request one for other hosts. gauth sends no token to \
+any other host unless `--allow-host` names it. The quota project is sent in the header x-goog-user-project.\n\n\
+URLs need a scheme: https, or http for a loopback address. gauth refuses curl's flags that could send the token \
+elsewhere or reveal it, such as `-K`, `-k`, `--resolve`, `--connect-to`, `--unix-socket`, `--location-trusted`, \
+`-u`, `--netrc` and `--trace`, and curl does not read .curlrc. With `-L`, curl 7.83 and later drop the token when \
+they are redirected to another host or port; curl 7.58 and later when they are redirected to another host. With \
+`-v`, gauth replaces the token by its fingerprint.\n\n\
+When curl reports status 401 (`-f` without `-s`, or `-v`), gauth deletes the cached token. It does not repeat the \
+request. Exit code 9 means that gauth refused to send the token.",
     group: CommandGroup::Use,
     flags: add_flags,
     run,
@@ -66,16 +68,24 @@ says 401 and curl tells (-f without -s, -v), the cached token is dropped; nothin
 #[derive(Debug, Default, Args)]
 #[group(skip)]
 pub(super) struct CurlFlags {
-    /// Flags and URLs, as curl takes them
+    /// curl's flags and URLs
+    ///
+    /// Passes these flags and URLs to curl.
     #[arg(last = true, num_args = 0.., value_name = "CURL")]
     curl: Vec<OsString>,
-    /// An ID token for this audience
+    /// send an ID token for this audience
+    ///
+    /// Sends an ID token for this audience instead of an access token.
     #[arg(long, value_name = "A")]
     audience: Option<OsString>,
-    /// An ID token for the host of the URL
+    /// send an ID token for the host of the URL
+    ///
+    /// Sends an ID token whose audience is the scheme and host of the URL.
     #[arg(long)]
     id_token: bool,
-    /// Show what would be sent, and send nothing
+    /// show the request, send nothing
+    ///
+    /// Prints the request that would be sent, with a fingerprint in place of the token, and sends nothing.
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -84,11 +94,10 @@ pub(super) struct CurlFlags {
     common: CommonFlags,
 }
 
-/// Adds the flags without their letters: `-v` and the like belong to curl.
+/// Adds the flags without their short forms: those are curl's.
 fn add_flags(command: Command) -> Command {
     let command = CurlFlags::augment_args(command)
-        .mut_arg("allow_host", |arg| arg.hide(false))
-        .mut_arg("verbose", |arg| arg.help("Say what is decided; twice: requests too"));
+        .mut_arg("allow_host", |arg| arg.hide(false).help_heading(None));
     ["help", "quiet", "verbose"]
         .into_iter()
         .fold(command, |command, flag| command.mut_arg(flag, |arg| arg.short(None)))

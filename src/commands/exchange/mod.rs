@@ -37,43 +37,41 @@ const EXCHANGE_KIND: &str = "exchange";
 pub const SPEC: CommandSpec = CommandSpec {
     name: "exchange",
     aliases: &[],
-    about: "one token for another (RFC 8693), or refresh one",
+    about: "exchange a token (RFC 8693), or refresh one",
     examples: &[
         Example(
             "gauth exchange --subject-token @oidc.jwt --audience NAME",
-            "a provider's token for Google's",
+            "exchange an OIDC token at a workload identity provider",
         ),
         Example(
             "gauth exchange --subject-credentials --options @boundary.json",
-            "a narrower one of your own",
+            "restrict an access token to an access boundary",
         ),
         Example(
             "gauth exchange --refresh-token @login --client-id ID --client-secret @secret",
-            "a refresh token for an access token",
+            "use a refresh token",
         ),
     ],
     description: "\
-Sends one request to a token endpoint and prints the token it gives. The endpoint is Google's, \
-https://sts.googleapis.com/v1/token, or the one of --universe-domain; with --endpoint it is any other one that \
-speaks RFC 8693. Nothing is kept: every call is an exchange.\n\n\
-A secret is never a word of the command line. --subject-token, --actor-token, --refresh-token and --client-secret \
-take - for standard input, @FILE, or env:NAME for a variable, and so does --header behind the name, but for -. One of \
-them may be -. --subject-token-file, --subject-token-env and --subject-token-url name the subject token as well; with \
---workload-identity-provider they name the token for that. --subject-credentials takes an access token of the \
-credential that gauth token would use, from the cache if it is there; the flags under \"Which credential\" choose it.\n\n\
-Types of tokens are given by their last word, as in jwt, id_token or saml2, or as a whole URN. The type of a \
-subject token need not be said of a JWT or of an access token of Google's. At Google's endpoint an access token is asked for \
-unless --requested-token-type says otherwise, and the scope cloud-platform unless --scopes does (none for an access token, \
-which keeps its own); a short scope gets Google's prefix there. Any other server gets what is written, and nothing else.\n\n\
-A client with --client-secret proves itself with HTTP Basic, or with --client-auth body among the fields; without one \
-it only says its name. --client-certificate is shown to an endpoint that asks for one, such as \
-https://sts.mtls.googleapis.com/v1/token. Google's endpoint wants no client but for workforce logins.\n\n\
-With --impersonate-service-account the token that was exchanged is used to get one of that service account, with \
---scopes and --lifetime. A variable or setting of that name is about the credential of --subject-credentials.\n\n\
-With --refresh-token alone, the refresh grant is sent, at Google's to /v1/oauthtoken. A server may answer with a new \
-refresh token and void the old one: --format json prints it, the other formats warn.\n\n\
---format json adds issued_token_type and, where the server sent one, refresh_token. A token whose token_type is not \
-Bearer, such as N_A, is printed as text or json only.",
+Sends one token request to a token endpoint and prints the token in the response. By default this is an OAuth 2.0 \
+Token Exchange (RFC 8693) at Google's Security Token Service, `https://sts.googleapis.com/v1/token`; `--endpoint` \
+names any other server. The result is not cached.\n\n\
+Secrets are never arguments. `--subject-token`, `--actor-token`, `--refresh-token` and `--client-secret` take `-` \
+for standard input, `@FILE` for a file or `env:NAME` for an environment variable; only one of them can be `-`.\n\n\
+Token types are abbreviated or full: `jwt` stands for `urn:ietf:params:oauth:token-type:jwt`. gauth recognises the \
+type of a JWT and of Google's access tokens. At Google's endpoint, `--requested-token-type` is `access_token` by \
+default, and `--scopes` is cloud-platform unless the subject token is an access token. Other servers receive only \
+the parameters that are given.\n\n\
+A client authenticates with HTTP Basic if `--client-secret` is given; `--client-auth` selects another method. \
+Google's endpoint requires a client for workforce logins only.\n\n\
+With `--impersonate-service-account`, gauth uses the exchanged token to get an access token of that service account. \
+With `--refresh-token` it sends a refresh request (RFC 6749, section 6) instead, at Google to \
+`https://sts.googleapis.com/v1/oauthtoken`. The server may replace the refresh token: `--format json` prints the new \
+one, other formats print a warning.\n\n\
+`--format json` adds `issued_token_type` and, if the server sent one, `refresh_token`. Tokens whose `token_type` is \
+not Bearer can be printed as `text` or `json` only.\n\n\
+Exit codes: 2 if parameters are missing or contradict each other, 5 if the server refuses, 6 if it gives no usable \
+answer, 9 if gauth does not send a secret to this endpoint.",
     group: CommandGroup::Tokens,
     flags: <ExchangeFlags as clap::Args>::augment_args,
     run,

@@ -37,28 +37,27 @@ const MAX_SKEW_SECONDS: i64 = 3600;
 pub const SPEC: CommandSpec = CommandSpec {
     name: "inspect",
     aliases: &[],
-    about: "what is in a token, and whether it is good",
+    about: "show what a token contains, and verify it",
     examples: &[
         Example("gauth id-token --audiences URL | gauth inspect", "decode a JWT"),
         Example(
             "gauth id-token --audiences URL | gauth inspect --verify --audience URL",
-            "signature, issuer, audience and times",
+            "verify it as well",
         ),
         Example("gauth token | gauth inspect", "ask Google about an access token"),
     ],
     description: "\
-The token comes from a file, from standard input, or at a terminal from a prompt that does not show it; never as a \
-word of the command line. It may stand alone, behind Bearer or in a header, or in one of the formats of gauth token \
-and gauth id-token.\n\n\
-A JWT is decoded here, and nothing is asked of anybody. With --verify its signature (RS256, ES256), issuer, times and \
-audience are checked. Believed are Google and Identity-Aware Proxy, or with --issuer those that are named: a service \
-account by its address, which signs with its own key, or anybody with --jwks. Without --audience it is not checked \
-whom the token is for, which makes it worthless as a proof: any other service that was given one could pass it on. \
-Keys come from where their owner publishes them, and are kept as long as it says, a minute to a day; in gauth sandbox \
-they are the sandbox's.\n\n\
-An access token is sent to Google's tokeninfo, in the body of a POST. Tokens of the Security Token Service are not \
-known there.\n\n\
-The first line says what was found out. A token that is not valid is exit code 10, and the rest is shown all the same.",
+Reads a token from a file, from standard input, or at a terminal from a prompt that does not show it; a token is \
+never an argument. The token may stand alone, in an Authorization header, or in any output format of `gauth token` \
+and `gauth id-token`.\n\n\
+A JWT is decoded without any request. `--verify` checks its signature (RS256 or ES256), issuer, times and audience. \
+It accepts Google and Identity-Aware Proxy as issuers, or those that `--issuer` names. Always verify the audience: \
+without `--audience`, a token that was issued to another service passes as well. gauth fetches the issuer's public \
+keys and caches them for as long as the issuer allows, between a minute and a day.\n\n\
+An access token is sent to Google's tokeninfo endpoint in the body of a POST request. The endpoint does not know \
+tokens of the Security Token Service.\n\n\
+The first line of the output is the result. Exit codes: 10 if the token is not valid, and the rest of the output is \
+printed all the same; 6 if the keys or tokeninfo cannot be fetched.",
     group: CommandGroup::Tokens,
     flags: InspectFlags::augment_args,
     run,
@@ -68,22 +67,38 @@ The first line says what was found out. A token that is not valid is exit code 1
 #[derive(Debug, Default, Args)]
 #[group(skip)]
 pub(super) struct InspectFlags {
-    /// Holds the token; - is standard input
+    /// file with the token, or - for standard input
+    ///
+    /// Reads the token from this file, or with `-` from standard input. Default: standard input, or a prompt at a
+    /// terminal.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: Option<OsString>,
-    /// Check signature, issuer and times too
+    /// check signature, issuer, times and audience
+    ///
+    /// Verifies a JWT: its signature, issuer, times, and with `--audience` its audience.
     #[arg(long)]
     verify: bool,
-    /// Whom it must be for, one of these
+    /// accepted audience
+    ///
+    /// Accepts a token for this audience, or for one of several that are separated by commas. Default: any audience.
     #[arg(long, value_name = "A,…", value_delimiter = ',')]
     audience: Vec<OsString>,
-    /// Whom it must be from, not Google
+    /// accepted issuer, if not Google
+    ///
+    /// Accepts a token of this issuer only, or of one of several that are separated by commas. A service account is
+    /// named by its e-mail address; the keys of other issuers come from `--jwks`. Default: Google and Identity-Aware
+    /// Proxy.
     #[arg(long, value_name = "I,…", value_delimiter = ',')]
     issuer: Vec<OsString>,
-    /// The issuer's keys: a URL or a file
+    /// issuer's public keys: a URL or a file
+    ///
+    /// Verifies the signature with the keys of this JSON Web Key Set, a URL or a file. Default: the keys that the
+    /// issuer publishes.
     #[arg(long, value_name = "URL", value_hint = ValueHint::AnyPath)]
     jwks: Option<OsString>,
-    /// How far clocks may be off; 10s
+    /// tolerated clock difference
+    ///
+    /// Tolerates this difference between the clocks of issuer and verifier. Default: 10s.
     #[arg(long, value_name = "DURATION")]
     skew: Option<OsString>,
     #[command(flatten)]
@@ -99,7 +114,9 @@ pub(super) struct InspectFlags {
 #[group(skip)]
 #[command(next_help_heading = "Cache and network")]
 struct KeyCacheFlags {
-    /// Neither keep keys nor use kept ones
+    /// do not read or write cached keys
+    ///
+    /// Neither reads nor writes cached public keys.
     #[arg(long)]
     no_cache: bool,
     #[command(flatten)]

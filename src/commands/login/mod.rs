@@ -8,7 +8,7 @@ mod store;
 use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::{Args, Command, ValueHint};
+use clap::{Args, ValueHint};
 
 use gauth_core::accounts;
 use gauth_core::discovery;
@@ -35,54 +35,60 @@ use crate::commands::login::store::LoginResult;
 pub const SPEC: CommandSpec = CommandSpec {
     name: "login",
     aliases: &[],
-    about: "sign a person in, with a browser here or elsewhere",
+    about: "sign in with a browser, here or on another device",
     examples: &[
-        Example("gauth login --client-id-file client.json", "opens the browser"),
-        Example("gauth login --no-browser", "for a machine without one"),
-        Example("gauth login --account ada@example.com", "sign in again"),
-        Example("gauth login --credentials key.json", "keep a credential file as an account"),
+        Example("gauth login --client-id-file client.json", "open the browser"),
+        Example("gauth login --no-browser", "on a machine without a browser"),
+        Example("gauth login --account ada@example.com", "sign in to this account again"),
+        Example("gauth login --credentials key.json", "store a key file as an account"),
     ],
     description: "\
-A browser is opened where there is one, never over SSH or in CI; the address is printed in any case. The answer comes \
-back to a port of 127.0.0.1 that only this login can use (PKCE, state), and is waited for as long as --wait says. With \
---no-browser the address the browser ended at is pasted instead, hidden while it is; unlike gcloud's flag of that name, \
-this needs no second gauth on the machine of the browser.\n\n\
-The login belongs to an OAuth client of your own: a file that --client-id-file, GAUTH_CLIENT_ID_FILE or client_id_file \
-in config.toml names. A client of type \"Desktop app\" can come back to any port. One for the web, or one that is \
-registered with a port or path of its own, is answered at exactly that address of this machine. Google's endpoints are \
-used, or those of the client file if they are Google's or on this machine.\n\n\
-Without --scopes, openid, email and cloud-platform are asked for. What was asked for and not granted is named. The \
-login becomes the active account, or with --profile that profile's; who signed in before is still there, see gauth \
-accounts. --update-adc writes gcloud's ADC file as well, which Google's libraries read, and keeps the old one beside \
-it. With --credentials nobody is asked: any credential file becomes an account. Of several logins for one account at \
-a time one opens a browser, and the others use what comes of it.\n\n\
-With --device an address and a code are shown for the browser of any other device. Google does so for clients of type \
-\"TVs and Limited Input devices\" and for few scopes, cloud-platform not among them: --no-browser has no such limits.\n\n\
---login-config signs in by way of a workforce pool, with an OAuth client of that organisation; gcloud's property \
-auth/login_config_file does the same, and its auth/client_id and auth/client_secret are the client where no file is \
-named. --issuer signs in at any other OpenID provider, with a client that is registered there. Its ID token is what \
-gauth id-token prints then; with --workload-identity-provider, the full name of a provider of a workload or workforce \
-pool, it is exchanged for access tokens of Google's.",
+Signs a user in and stores the login, which becomes the active account. gauth prints the authorization URL and opens \
+it in a browser, except over SSH and in CI. The browser returns the authorization code to a port of 127.0.0.1; PKCE \
+and the state parameter protect it.\n\n\
+On a machine without a browser, `--no-browser` lets the user open the URL anywhere and paste the address at which \
+the browser ends; unlike gcloud's flag of this name, it needs no second gauth. `--device` shows a URL and a code for \
+any other device; Google allows this only for OAuth clients of the type \"TVs and Limited Input devices\" and for \
+few scopes, which do not include cloud-platform.\n\n\
+A login needs an OAuth client of your own. Create one of the type \"Desktop app\" at \
+https://console.cloud.google.com/apis/credentials, download its JSON file, and name it with `--client-id-file`. A \
+web client, or a client with a fixed redirect URI on this machine, works as well.\n\n\
+`--login-config` signs in through a workforce identity pool, with an OAuth client of its organisation. `--issuer` \
+signs in at any other OpenID provider, with a client that is registered there; `gauth id-token` then prints the \
+provider's ID token, and with `--workload-identity-provider` gauth exchanges it for Google access tokens.\n\n\
+gauth prints a warning that names the scopes that were not granted. Other logins are kept: see `gauth accounts`. \
+Several logins for the same account at one time open only one browser.\n\n\
+Exit codes: 4 if the user does not sign in in time, denies the request or signs in with another account, 5 if the \
+server refuses, 8 if the client file is malformed.",
     group: CommandGroup::SignIn,
-    flags: add_flags,
+    flags: LoginFlags::augment_args,
     run,
 };
 
-/// How long to wait for the user by default.
+/// The default time limit for signing in.
 const DEFAULT_WAIT: Duration = Duration::from_secs(5 * 60);
 
 #[derive(Debug, Default, Args)]
 pub(super) struct LoginFlags {
-    /// Whose login, as --account
+    /// account to sign in to, same as --account
+    ///
+    /// Signs in to this account, as `--account` does.
     #[arg(value_name = "ACCOUNT")]
     positional: Option<OsString>,
-    /// Whose login; others are refused
+    /// account to sign in to
+    ///
+    /// Signs in to this account and refuses any other. Default: any account.
     #[arg(long, value_name = "EMAIL")]
     account: Option<OsString>,
-    /// The OAuth client, as downloaded
+    /// OAuth client file (JSON)
+    ///
+    /// Uses the OAuth client in this JSON file, as downloaded from the Google Cloud console. GAUTH_CLIENT_ID_FILE and
+    /// `client_id_file` in config.toml set the same.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     client_id_file: Option<OsString>,
-    /// Default: openid,email,cloud-platform
+    /// scopes; default openid,email,cloud-platform
+    ///
+    /// Requests these scopes, separated by commas or spaces. Default: openid, email and cloud-platform.
     #[arg(long, value_name = "SCOPE,…")]
     scopes: Vec<OsString>,
     #[command(flatten)]
@@ -99,82 +105,110 @@ pub(super) struct LoginFlags {
     general: GeneralFlags,
 }
 
-/// How the answer comes back.
+/// Flags about the way to sign in.
 #[derive(Debug, Default, Args)]
 #[group(skip)]
-#[command(next_help_heading = "How")]
+#[command(next_help_heading = "How to sign in")]
 struct SignInMethodFlags {
-    /// Print the URL and open nothing
+    /// print the URL, open no browser
+    ///
+    /// Prints the authorization URL and opens no browser. The browser must run on this machine.
     #[arg(long)]
     no_launch_browser: bool,
-    /// Paste the answer; needs no second gauth
+    /// sign in elsewhere, paste the final address
+    ///
+    /// Prints the authorization URL, to be opened on any machine, and asks for the address at which the browser ends.
+    /// The input is hidden.
     #[arg(long, conflicts_with_all = ["no_launch_browser", "port"])]
     no_browser: bool,
-    /// A code for the browser of another device
+    /// show a code to enter on another device
+    ///
+    /// Shows a URL and a code to enter in a browser on any other device (RFC 8628).
     #[arg(long, conflicts_with_all = ["no_launch_browser", "no_browser", "port", "redirect_uri"])]
     device: bool,
-    /// How long the person may take; 5m
-    #[arg(long, value_name = "DURATION")]
+    /// time limit for signing in
+    ///
+    /// Waits this long for the user to sign in. Default: 5m.
+    #[arg(long, value_name = "DURATION", hide_short_help = true)]
     wait: Option<OsString>,
-    /// The port to come back to; a free one
+    /// loopback port of the redirect URI
+    ///
+    /// Receives the authorization code on this port of 127.0.0.1. Default: a free port.
     #[arg(long, value_name = "PORT", hide_short_help = true)]
     port: Option<u16>,
-    /// The URL to come back to, as registered
+    /// redirect URI of the client
+    ///
+    /// Uses this redirect URI, which must lead to this machine and be registered for the OAuth client. Default: the
+    /// one in the client file.
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url, hide_short_help = true)]
     redirect_uri: Option<OsString>,
 }
 
-/// What the server is asked for besides.
+/// Flags about further parameters of the authorization request.
 #[derive(Debug, Default, Args)]
 #[group(skip)]
 struct AuthorizationFlags {
     /// none, consent or select_account
-    #[arg(long, value_name = "WORDS")]
+    ///
+    /// Sends the parameter prompt: `none` (show no page), `consent` (ask for consent again) or `select_account` (let
+    /// the user choose an account). Several values are separated by spaces.
+    #[arg(long, hide_short_help = true, value_name = "VALUES")]
     prompt: Option<OsString>,
-    /// Only accounts of this organisation
-    #[arg(long, value_name = "DOMAIN")]
+    /// Google Workspace domain of the account
+    ///
+    /// Signs in to an account of this Google Workspace domain only.
+    #[arg(long, hide_short_help = true, value_name = "DOMAIN")]
     hd: Option<OsString>,
-    /// With what was granted before
+    /// add the scopes granted before
+    ///
+    /// Requests a token that also has the scopes that the user granted this client before.
     #[arg(long, hide_short_help = true)]
     include_granted_scopes: bool,
-    /// Another parameter of the question
+    /// additional authorization parameter
+    ///
+    /// Adds this parameter to the authorization request, as in `login_hint=ada@example.com`.
     #[arg(long = "parameter", value_name = "NAME=VALUE", hide_short_help = true)]
     parameters: Vec<OsString>,
 }
 
-/// What becomes of the login.
+/// Flags about storing the login.
 #[derive(Debug, Default, Args)]
 #[group(skip)]
-#[command(next_help_heading = "Then")]
+#[command(next_help_heading = "What to store")]
 struct StorageFlags {
-    /// Ask nobody, keep this credential file
+    /// store this credential file
+    ///
+    /// Stores this credential file (JSON) as an account, without a browser. Every kind of Google credential is
+    /// accepted.
     #[arg(long, value_name = "FILE", visible_aliases = ["key-file", "cred-file"], value_hint = ValueHint::FilePath, conflicts_with_all = ["client_id_file", "no_browser", "scopes"])]
     credentials: Option<OsString>,
-    /// Write gcloud's ADC file too
+    /// write gcloud's ADC file as well
+    ///
+    /// Writes gcloud's application default credentials file as well, which Google's libraries read. The previous file
+    /// is kept beside it.
     #[arg(long)]
     update_adc: bool,
-    /// Its secrets: file, keyring or command
-    #[arg(long, value_name = "STORE")]
+    /// store secrets in: file, keyring or command
+    ///
+    /// Stores the secrets of the login here: `file` (a private file), `keyring` (the keyring of the system, if gauth
+    /// is built with that feature) or `command` (the programs under `store_command` in config.toml). Default: `store`
+    /// in config.toml, or `file`.
+    #[arg(long, hide_short_help = true, value_name = "STORE")]
     store: Option<OsString>,
-    /// Keep the active account as it is
+    /// do not make it the active account
+    ///
+    /// Keeps the active account as it is.
     #[arg(long)]
     no_activate: bool,
-    /// The project that pays for the requests
-    #[arg(long, value_name = "PROJECT")]
+    /// project charged for the requests
+    ///
+    /// Stores this quota project with the login: it is charged for API requests.
+    #[arg(long, hide_short_help = true, value_name = "PROJECT")]
     quota_project: Option<OsString>,
     #[command(flatten)]
     network: NetworkFlags,
     #[command(flatten)]
     token_hosts: TokenHostFlags,
-}
-
-/// The flags that other commands have too are in the long help only.
-fn add_flags(command: Command) -> Command {
-    ["allow_token_host", "timeout", "ca_file"]
-        .into_iter()
-        .fold(LoginFlags::augment_args(command), |command, flag| {
-            command.mut_arg(flag, |arg| arg.hide_short_help(true))
-        })
 }
 
 fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {

@@ -24,18 +24,26 @@ use gauth_core::text::scopes::CLOUD_PLATFORM_SCOPE;
 use gauth_core::tokens::broker::Broker;
 use gauth_core::world::{World, env};
 
-/// Elsewhere than at Google.
+/// Flags about identity providers other than Google.
 #[derive(Debug, Default, Args)]
 #[group(skip)]
-#[command(next_help_heading = "Elsewhere than at Google")]
+#[command(next_help_heading = "Other identity providers")]
 pub(super) struct ProviderFlags {
-    /// Another OpenID provider
+    /// sign in at this OpenID provider
+    ///
+    /// Signs in at the OpenID provider with this issuer URL instead of Google.
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url, conflicts_with = "login_config")]
     issuer: Option<OsString>,
-    /// The pool that takes its ID tokens
+    /// exchange its ID tokens at this provider
+    ///
+    /// Exchanges the ID tokens of `--issuer` for Google access tokens at this workload or workforce identity
+    /// provider, given by its full name.
     #[arg(long, value_name = "NAME", requires = "issuer")]
     pub(super) workload_identity_provider: Option<OsString>,
-    /// A workforce pool, by its file
+    /// sign in through a workforce pool
+    ///
+    /// Signs in through the workforce identity pool in this file, which `gcloud iam workforce-pools
+    /// create-login-config` writes. The property auth/login_config_file of gcloud sets the same.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     login_config: Option<OsString>,
 }

@@ -70,126 +70,150 @@ const AUTHORIZE_ROUTES: &[&str] = &["authorize", "oidc-authorize"];
 pub const FAULTS: &[FaultSpec] = &[
     fault(
         "hang",
-        "never answers",
+        "sends no response and keeps the connection open",
         ReplaceResponse(|_| ServerResponse::empty(200).delivery(ResponseDelivery::Hang)),
     ),
     fault(
         "close",
-        "closes without an answer",
+        "closes the connection without a response",
         ReplaceResponse(|_| {
             ServerResponse::empty(200).delivery(ResponseDelivery::CloseWithoutResponse)
         }),
     ),
     fault(
         "truncate",
-        "stops in the middle of the body",
+        "closes the connection in the middle of the body",
         EditResponse(|answer| answer.delivery(ResponseDelivery::TruncatedBody)),
     ),
     fault(
         "slow",
-        "sends ten bytes a second",
+        "sends ten bytes per second",
         EditResponse(|answer| answer.delivery(ResponseDelivery::SlowBody)),
     ),
-    fault("html", "a page of HTML with status 200", ReplaceResponse(captive_portal_page)),
-    fault("redirect", "302 to /elsewhere of the same server", ReplaceResponse(redirect_elsewhere)),
-    fault("oversize", "two MiB of good JSON", EditResponse(oversized_body)),
-    fault("empty", "status 200 and no body", ReplaceResponse(|_| raw_json(Vec::new()))),
+    fault("html", "sends an HTML page with status 200", ReplaceResponse(captive_portal_page)),
+    fault(
+        "redirect",
+        "redirects to /elsewhere on the same server (status 302)",
+        ReplaceResponse(redirect_elsewhere),
+    ),
+    fault("oversize", "sends two MiB of valid JSON", EditResponse(oversized_body)),
+    fault("empty", "sends status 200 and no body", ReplaceResponse(|_| raw_json(Vec::new()))),
     fault(
         "garbage",
-        "bytes that are neither text nor JSON",
+        "sends bytes that are neither text nor JSON",
         ReplaceResponse(|_| raw_json(garbage_bytes())),
     ),
-    fault("array", "a JSON array", ReplaceResponse(|_| raw_json(b"[]".to_vec()))),
-    fault("deep", "JSON nested 10,000 levels", ReplaceResponse(|_| raw_json(deeply_nested_json()))),
+    fault("array", "sends a JSON array", ReplaceResponse(|_| raw_json(b"[]".to_vec()))),
+    fault(
+        "deep",
+        "sends JSON that is nested 10,000 levels deep",
+        ReplaceResponse(|_| raw_json(deeply_nested_json())),
+    ),
     fault(
         "encoded",
-        "says Content-Encoding: gzip",
+        "sends Content-Encoding: gzip",
         EditResponse(|answer| answer.header("Content-Encoding", "gzip")),
     ),
-    fault("missing", "no token in the answer", EditResponse(|answer| replace_token(answer, None))),
+    fault(
+        "missing",
+        "omits the token from the response",
+        EditResponse(|answer| replace_token(answer, None)),
+    ),
     fault(
         "null-token",
-        "null for a token",
+        "sends null for the token",
         EditResponse(|answer| replace_token(answer, Some(Value::Null))),
     ),
     fault(
         "bad-token",
-        "a token with a space and a line end",
+        "sends a token that contains a space and a line end",
         EditResponse(|answer| {
             replace_token(answer, Some("ya29.two words\r\nX-Injected: yes".into()))
         }),
     ),
     fault(
         "long-token",
-        "a token of 20,000 characters",
+        "sends a token of 20,000 characters",
         EditResponse(|answer| replace_token(answer, Some("x".repeat(20_000).into()))),
     ),
     fault(
         "string-expiry",
-        "expires_in as decimal text, which is allowed",
+        "sends expires_in as a string of digits, which is allowed",
         OverrideLifetime(LifetimeOverride::SecondsAsString),
     ),
     fault(
         "text-expiry",
-        "expires_in, or expireTime, is a word",
+        "sends letters in expires_in or expireTime",
         OverrideLifetime(LifetimeOverride::NonNumeric),
     ),
-    fault("no-expiry", "no expires_in, or expireTime", OverrideLifetime(LifetimeOverride::Omitted)),
+    fault(
+        "no-expiry",
+        "omits expires_in and expireTime",
+        OverrideLifetime(LifetimeOverride::Omitted),
+    ),
     fault(
         "zero-expiry",
-        "expires_in is 0, or expireTime is now",
+        "sends an expires_in of 0, or the current time in expireTime",
         OverrideLifetime(LifetimeOverride::Seconds(0)),
     ),
     fault(
         "negative-expiry",
-        "expires_in is -1, or expireTime is past",
+        "sends an expires_in of -1, or a past time in expireTime",
         OverrideLifetime(LifetimeOverride::Seconds(-1)),
     ),
     fault(
         "short-expiry",
-        "expires_in is 2, or as expireTime says",
+        "issues a token with a lifetime of two seconds",
         OverrideLifetime(LifetimeOverride::Seconds(2)),
     ),
     fault(
         "long-expiry",
-        "a hundred years",
+        "issues a token with a lifetime of a hundred years",
         OverrideLifetime(LifetimeOverride::Seconds(3_155_760_000)),
     ),
-    fault("duplicate-keys", "every name twice in the JSON", EditResponse(duplicate_keys)),
-    fault("two-lengths", "two Content-Length that differ", EditResponse(two_content_lengths)),
+    fault("duplicate-keys", "sends each JSON member twice", EditResponse(duplicate_keys)),
+    fault(
+        "two-lengths",
+        "sends two Content-Length headers that differ",
+        EditResponse(two_content_lengths),
+    ),
     fault(
         "bad-chunk",
-        "a chunked body with a broken length",
+        "sends a chunked body with an invalid length",
         EditResponse(|answer| {
             raw_response(&answer, "Transfer-Encoding: chunked", b"xyz\r\n{}\r\n0\r\n\r\n")
         }),
     ),
-    fault("interim", "nine interim answers before the real one", EditResponse(interim_responses)),
+    fault(
+        "interim",
+        "sends nine interim responses (1xx) before the final one",
+        EditResponse(interim_responses),
+    ),
     fault(
         "revoked",
-        "invalid_grant: expired or revoked",
+        "sends invalid_grant: the token is expired or revoked",
         ReplaceResponse(|_| {
             oauth_error(400, "invalid_grant", "Token has been expired or revoked.")
         }),
     ),
     fault(
         TARGET_DENIED,
-        "invalid_target; of iam, PERMISSION_DENIED",
+        "sends invalid_target, or PERMISSION_DENIED on the route iam",
         ReplaceResponse(target_denied),
     ),
     fault(
         "expired-subject",
-        "invalid_grant: the subject token has expired",
+        "sends invalid_grant: the subject token is expired",
         ReplaceResponse(expired_subject_token),
     ),
     fault(
         RAPT_REQUIRED,
-        "invalid_grant: the person must authenticate again",
+        "sends invalid_grant: the user must reauthenticate",
         ReplaceResponse(rapt_required),
     ),
     fault(
         "control",
-        "an error text with control, colour and direction characters",
+        "sends an error text with control, colour and direction characters",
         ReplaceResponse(|_| {
             oauth_error(
                 400,
@@ -200,73 +224,73 @@ pub const FAULTS: &[FaultSpec] = &[
     ),
     fault(
         "reflect",
-        "an error text that repeats every secret that was sent",
+        "sends an error text that repeats each secret of the request",
         ReplaceResponse(reflect_secrets),
     ),
     route_fault(
         REFRESH_ROUTES,
         behaviours::ROTATE_REFRESH_TOKENS,
-        "each refresh gives a new refresh token; one used twice ends the login",
+        "issues a new refresh token at each refresh; a refresh token that is used twice ends the login",
         RouteBehaviour,
     ),
     route_fault(
         REAUTH_ROUTES,
         behaviours::REAUTH_AUTHENTICATED,
-        "no challenge, the proof at once (reauth)",
+        "requires no challenge (reauth)",
         RouteBehaviour,
     ),
     route_fault(
         REAUTH_ROUTES,
         behaviours::REAUTH_TWO_ROUNDS,
-        "the password is wanted twice (reauth)",
+        "requires the password twice (reauth)",
         RouteBehaviour,
     ),
     route_fault(
         REAUTH_ROUTES,
         behaviours::REAUTH_SAML,
-        "the challenge is SAML (reauth)",
+        "requires a SAML challenge (reauth)",
         RouteBehaviour,
     ),
     route_fault(
         REAUTH_ROUTES,
         behaviours::REAUTH_SECURITY_KEY,
-        "the challenge is a security key (reauth)",
+        "requires a security key challenge (reauth)",
         RouteBehaviour,
     ),
     route_fault(
         REAUTH_ROUTES,
         behaviours::REAUTH_UNKNOWN_CHALLENGE,
-        "the challenge is of a kind nobody knows (reauth)",
+        "requires a challenge of an unknown type (reauth)",
         RouteBehaviour,
     ),
     route_fault(
         REAUTH_ROUTES,
         behaviours::REAUTH_NONE_READY,
-        "no challenge can be answered now (reauth)",
+        "offers no challenge that is ready (reauth)",
         RouteBehaviour,
     ),
     route_fault(
         DEVICE_CODE_ROUTES,
         behaviours::DEVICE_SLOW_DOWN,
-        "the first poll is one too early (device-code)",
+        "sends slow_down to the first poll (device-code)",
         RouteBehaviour,
     ),
     route_fault(
         DEVICE_CODE_ROUTES,
         behaviours::DEVICE_BRIEF,
-        "codes are good for two seconds (device-code)",
+        "issues codes that expire after two seconds (device-code)",
         RouteBehaviour,
     ),
     route_fault(
         AUTHORIZE_ROUTES,
         "wrong-state",
-        "the browser comes back with another state (authorize)",
+        "redirects with a wrong state parameter (authorize)",
         EditResponse(|answer| with_redirect_parameter(answer, "state", "forged")),
     ),
     route_fault(
         AUTHORIZE_ROUTES,
         "wrong-issuer",
-        "the browser comes back from another issuer (authorize)",
+        "redirects with a wrong iss parameter (authorize)",
         EditResponse(|answer| with_redirect_parameter(answer, "iss", "https://other.example")),
     ),
 ];
