@@ -198,7 +198,7 @@ struct StorageFlags {
     /// do not make it the active account
     ///
     /// Keeps the active account as it is.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     no_activate: bool,
     /// project charged for the requests
     ///
