@@ -1,4 +1,4 @@
-//! Many processes that need the same token at once make one request, and share one failure.
+//! Concurrent processes that need the same token send one request, and share one failure.
 
 use std::fs::File;
 use std::process::Stdio;
@@ -11,17 +11,17 @@ use super::{
 const PROCESS_COUNT: usize = 200;
 const LATENCY: Duration = Duration::from_millis(300);
 
-/// Starts `count` runs, holds them at the lock of their token until all have arrived there, and lets go.
-fn run_concurrently(stage: &SandboxHome, count: usize, args: &[&str]) -> Vec<ProcessResult> {
-    let lock = stage
+/// Starts `count` processes while holding the lock of their token, and releases it once all of them wait for it.
+fn run_concurrently(test: &SandboxHome, count: usize, args: &[&str]) -> Vec<ProcessResult> {
+    let lock = test
         .config_folder()
         .join("locks")
-        .join(&stage.cache_entry().file_name().unwrap().to_str().unwrap()[..2]);
+        .join(&test.cache_entry().file_name().unwrap().to_str().unwrap()[..2]);
     let gate = File::open(&lock).unwrap();
     gate.lock().unwrap();
     let running: Vec<_> = (0..count)
         .map(|_| {
-            let mut command = stage.gauth_command(CredentialKind::ServiceAccount, args);
+            let mut command = test.gauth_command(CredentialKind::ServiceAccount, args);
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
             (Instant::now(), command.spawn().unwrap())
         })
@@ -43,15 +43,15 @@ fn run_concurrently(stage: &SandboxHome, count: usize, args: &[&str]) -> Vec<Pro
     waiting.into_iter().map(|thread| thread.join().unwrap()).collect()
 }
 
-/// All end in time with this code; gives the different outputs.
+/// Asserts exit code and duration of every process, and returns the different outputs.
 #[track_caller]
-fn distinct_outputs(ended: &[ProcessResult], code: i32, max_seconds: u64) -> Vec<String> {
-    for one in ended {
+fn distinct_outputs(result: &[ProcessResult], code: i32, max_seconds: u64) -> Vec<String> {
+    for one in result {
         assert_eq!(one.exit_code, code, "{one:?}");
         one.assert_output_whole();
         assert!(one.duration <= Duration::from_secs(max_seconds + 1), "{one:?}");
     }
-    let mut outputs: Vec<String> = ended.iter().map(|one| one.stdout.clone()).collect();
+    let mut outputs: Vec<String> = result.iter().map(|one| one.stdout.clone()).collect();
     outputs.sort();
     outputs.dedup();
     outputs
@@ -59,43 +59,43 @@ fn distinct_outputs(ended: &[ProcessResult], code: i32, max_seconds: u64) -> Vec
 
 #[test]
 fn many_processes_with_a_stale_token_make_one_request() {
-    let _alone = lock_machine();
-    let stage = SandboxHome::with_latency(&[], LATENCY);
-    let old = stage.seed_cached_token(100);
-    let ended = run_concurrently(&stage, PROCESS_COUNT, &["token"]);
-    let tokens = distinct_outputs(&ended, 0, 30);
-    assert_eq!((tokens.len(), stage.sandbox.request_count("token")), (1, 2));
+    let _exclusive = lock_machine();
+    let test = SandboxHome::with_latency(&[], LATENCY);
+    let old = test.seed_cached_token(100);
+    let result = run_concurrently(&test, PROCESS_COUNT, &["token"]);
+    let tokens = distinct_outputs(&result, 0, 30);
+    assert_eq!((tokens.len(), test.sandbox.request_count("token")), (1, 2));
     assert_ne!(tokens[0].trim_end(), old);
 }
 
 #[test]
 fn many_processes_with_an_empty_cache_make_one_request() {
-    let _alone = lock_machine();
-    let stage = SandboxHome::with_latency(&[], LATENCY);
-    // Its name is needed for the gate; it has expired.
-    stage.seed_cached_token(-1);
-    let tokens = distinct_outputs(&run_concurrently(&stage, PROCESS_COUNT, &["token"]), 0, 30);
-    assert_eq!((tokens.len(), stage.sandbox.request_count("token")), (1, 2));
+    let _exclusive = lock_machine();
+    let test = SandboxHome::with_latency(&[], LATENCY);
+    // An expired entry gives the name of the lock.
+    test.seed_cached_token(-1);
+    let tokens = distinct_outputs(&run_concurrently(&test, PROCESS_COUNT, &["token"]), 0, 30);
+    assert_eq!((tokens.len(), test.sandbox.request_count("token")), (1, 2));
 }
 
 #[test]
 fn many_processes_that_refresh_get_the_same_new_token() {
-    let _alone = lock_machine();
-    let stage = SandboxHome::with_latency(&[], LATENCY);
-    let old = stage.seed_cached_token(3000);
-    let tokens = distinct_outputs(&run_concurrently(&stage, 50, &["token", "--refresh"]), 0, 30);
-    assert_eq!((tokens.len(), stage.sandbox.request_count("token")), (1, 2));
+    let _exclusive = lock_machine();
+    let test = SandboxHome::with_latency(&[], LATENCY);
+    let old = test.seed_cached_token(3000);
+    let tokens = distinct_outputs(&run_concurrently(&test, 50, &["token", "--refresh"]), 0, 30);
+    assert_eq!((tokens.len(), test.sandbox.request_count("token")), (1, 2));
     assert_ne!(tokens[0].trim_end(), old);
 }
 
-/// The seed is the first request; what comes after it fails.
+/// A sandbox that fails after its first request, which fills the cache.
 fn sandbox_failing_after_seed(fault: &str) -> SandboxHome {
     SandboxHome::new(&["token=string-expiryx1", &format!("token={fault}")])
 }
 
 #[test]
 fn many_processes_share_one_failure() {
-    let _alone = lock_machine();
+    let _exclusive = lock_machine();
     let cells = [
         ("503", 12, 3, PROCESS_COUNT),
         ("hang", 6, 1, PROCESS_COUNT),
@@ -103,18 +103,18 @@ fn many_processes_share_one_failure() {
         ("400", 12, 1, 50),
     ];
     for_each_parallel(&cells, 4, |&(fault, budget, attempts, many)| {
-        let stage = sandbox_failing_after_seed(fault);
-        stage.seed_cached_token(-1);
-        let words = ["token", "--timeout", &format!("{budget}s")];
-        let ended = run_concurrently(&stage, many, &words);
+        let test = sandbox_failing_after_seed(fault);
+        test.seed_cached_token(-1);
+        let args = ["token", "--timeout", &format!("{budget}s")];
+        let result = run_concurrently(&test, many, &args);
         let code = if fault == "400" { 5 } else { 6 };
-        distinct_outputs(&ended, code, budget);
-        let count = stage.sandbox.request_count("token");
+        distinct_outputs(&result, code, budget);
+        let count = test.sandbox.request_count("token");
         assert!(count <= attempts + 1, "{fault}: {count} requests");
-        let mut causes: Vec<&str> = ended.iter().map(|one| one.error_and_hint().0).collect();
+        let mut causes: Vec<&str> = result.iter().map(|one| one.error_and_hint().0).collect();
         causes.sort_unstable();
         causes.dedup();
-        // Those whose own time ends with the holder's say that they have waited.
+        // A process whose time limit ends with that of the lock holder reports that it waited.
         causes.retain(|cause| fault != "hang" || !cause.contains("another gauth"));
         assert_eq!(causes.len(), 1, "{fault}: {causes:?}");
     });
@@ -122,14 +122,14 @@ fn many_processes_share_one_failure() {
 
 #[test]
 fn many_processes_keep_a_valid_token_when_the_server_does_not_answer() {
-    let _alone = lock_machine();
+    let _exclusive = lock_machine();
     let cells = [("503", 100, 50), ("hang", 100, PROCESS_COUNT), ("hang", 30, 50)];
     for_each_parallel(&cells, 3, |&(fault, left, many)| {
-        let stage = sandbox_failing_after_seed(fault);
-        let token = stage.seed_cached_token(left);
-        let ended = run_concurrently(&stage, many, &["token", "--timeout", "5s"]);
-        assert_eq!(distinct_outputs(&ended, 0, 5), [format!("{token}\n")], "{fault}");
-        let count = stage.sandbox.request_count("token");
+        let test = sandbox_failing_after_seed(fault);
+        let token = test.seed_cached_token(left);
+        let result = run_concurrently(&test, many, &["token", "--timeout", "5s"]);
+        assert_eq!(distinct_outputs(&result, 0, 5), [format!("{token}\n")], "{fault}");
+        let count = test.sandbox.request_count("token");
         assert!(count <= 4, "{fault}: {count} requests");
     });
 }

@@ -1,4 +1,4 @@
-//! Files of gauth's that are damaged in every way, and homes that are none.
+//! Damaged files in gauth's folder, and unusable home folders.
 
 use std::fs::{self, File, Permissions};
 use std::io::Write;
@@ -10,16 +10,16 @@ use std::process::Command;
 use super::refresh_token_rotation::{overlay_file, store_own_login};
 use super::{CredentialKind, ProcessResult, SandboxHome, for_each_parallel, run, share_machine};
 
-/// What may befall a file.
+/// The kinds of damage.
 const DAMAGE_KINDS: [&str; 18] = [
     "empty", "half", "zeros", "junk", "flip", "append", "000", "644", "666", "folder", "dangling",
     "link", "loop", "fifo", "zero", "sparse", "gone", "hard",
 ];
 
-/// Nobody: root may read what has mode 000.
+/// The user `nobody`, because root can read files of mode 000.
 const NOBODY_UID: u32 = 65534;
 
-/// Does it.
+/// Damages a file.
 fn damage(file: &Path, kind: &str) {
     let good = fs::read(file).unwrap();
     let mode = |bits| fs::set_permissions(file, Permissions::from_mode(bits)).unwrap();
@@ -36,7 +36,7 @@ fn damage(file: &Path, kind: &str) {
         "junk" => put(&(0..=255).cycle().skip(7).take(300).collect::<Vec<u8>>()),
         "flip" => {
             let mut bytes = good;
-            // A lock file has nothing to flip.
+            // An empty lock file has no byte to change.
             if let Some(byte) = bytes.get_mut(1) {
                 *byte ^= 0x80;
             }
@@ -72,9 +72,9 @@ fn remove_any(path: &Path) {
     drop(fs::remove_dir(path));
 }
 
-/// Runs with little memory, and as nobody if the tests are root's.
-fn run_with_little_memory(stage: &SandboxHome, mut command: Command) -> ProcessResult {
-    chown_to_nobody(stage.home.path());
+/// Runs a command with limited memory, and as the user `nobody` when the tests run as root.
+fn run_with_little_memory(test: &SandboxHome, mut command: Command) -> ProcessResult {
+    chown_to_nobody(test.home.path());
     if is_root() {
         command.uid(NOBODY_UID).gid(NOBODY_UID);
     }
@@ -98,27 +98,27 @@ fn chown_to_nobody(path: &Path) {
     }
 }
 
-/// All that a token needs may be mapped, and little more; 2 GiB may not.
-fn run_gauth(stage: &SandboxHome, kind: CredentialKind, args: &str) -> ProcessResult {
+/// Runs gauth with a memory limit below 2 GiB.
+fn run_gauth(test: &SandboxHome, kind: CredentialKind, args: &str) -> ProcessResult {
     let script = format!("ulimit -v 131072; exec gauth {args}");
-    run_with_little_memory(stage, stage.shell_command(kind, &script))
+    run_with_little_memory(test, test.shell_command(kind, &script))
 }
 
 #[test]
 fn a_damaged_cache_entry_is_a_miss_and_is_replaced() {
-    let _beside = share_machine();
+    let _shared = share_machine();
     for_each_parallel(&DAMAGE_KINDS, 4, |how| {
-        let stage = SandboxHome::new(&[]);
-        let token = run_gauth(&stage, CredentialKind::User, "token").printed_token();
-        let entry = stage.cache_entry();
+        let test = SandboxHome::new(&[]);
+        let token = run_gauth(&test, CredentialKind::User, "token").printed_token();
+        let entry = test.cache_entry();
         damage(&entry, how);
-        let ended = run_gauth(&stage, CredentialKind::User, "token -v");
-        assert_ne!(ended.printed_token(), token, "{how}");
-        assert_eq!(stage.sandbox.request_count("token"), 2, "{how}");
-        assert_eq!(run_gauth(&stage, CredentialKind::User, "cache list").exit_code, 0, "{how}");
-        let again = run_gauth(&stage, CredentialKind::User, "token").printed_token();
-        // Only a folder cannot be replaced.
-        assert_eq!(again == ended.printed_token(), *how != "folder", "{how}");
+        let result = run_gauth(&test, CredentialKind::User, "token -v");
+        assert_ne!(result.printed_token(), token, "{how}");
+        assert_eq!(test.sandbox.request_count("token"), 2, "{how}");
+        assert_eq!(run_gauth(&test, CredentialKind::User, "cache list").exit_code, 0, "{how}");
+        let again = run_gauth(&test, CredentialKind::User, "token").printed_token();
+        // A folder in the place of the entry cannot be replaced.
+        assert_eq!(again == result.printed_token(), *how != "folder", "{how}");
         let about = entry.symlink_metadata().unwrap();
         assert!(about.is_dir() || (about.is_file() && about.permissions().mode() & 0o777 == 0o600));
         let aside = entry.with_file_name("aside");
@@ -128,22 +128,22 @@ fn a_damaged_cache_entry_is_a_miss_and_is_replaced() {
 
 #[test]
 fn a_damaged_failure_note_fails_nothing() {
-    let _beside = share_machine();
+    let _shared = share_machine();
     for_each_parallel(&DAMAGE_KINDS, 4, |how| {
-        let stage = SandboxHome::new(&["token=400x2"]);
-        assert_eq!(run_gauth(&stage, CredentialKind::User, "token").exit_code, 5);
-        let note = super::file_names(&stage.token_cache_folder())
+        let test = SandboxHome::new(&["token=400x2"]);
+        assert_eq!(run_gauth(&test, CredentialKind::User, "token").exit_code, 5);
+        let note = super::file_names(&test.token_cache_folder())
             .into_iter()
             .find(|name| name.ends_with(".fail"));
-        let note = stage.token_cache_folder().join(note.unwrap());
+        let note = test.token_cache_folder().join(note.unwrap());
         damage(&note, how);
-        assert_eq!(run_gauth(&stage, CredentialKind::User, "token").exit_code, 5, "{how}");
+        assert_eq!(run_gauth(&test, CredentialKind::User, "token").exit_code, 5, "{how}");
         restore_damage(&note, how);
-        run_gauth(&stage, CredentialKind::User, "token").printed_token();
+        run_gauth(&test, CredentialKind::User, "token").printed_token();
     });
 }
 
-/// The failure has written a good one in its place.
+/// Restores what a failed run has written over.
 fn restore_damage(file: &Path, kind: &str) {
     remove_any(&file.with_file_name("aside"));
     if file.is_file() {
@@ -153,31 +153,31 @@ fn restore_damage(file: &Path, kind: &str) {
 
 #[test]
 fn a_damaged_lock_file_does_not_prevent_a_token() {
-    let _beside = share_machine();
+    let _shared = share_machine();
     for_each_parallel(&DAMAGE_KINDS, 4, |how| {
-        let stage = SandboxHome::new(&[]);
-        run_gauth(&stage, CredentialKind::ServiceAccount, "token").printed_token();
-        for name in super::file_names(&stage.config_folder().join("locks")) {
-            damage(&stage.config_folder().join("locks").join(name), how);
+        let test = SandboxHome::new(&[]);
+        run_gauth(&test, CredentialKind::ServiceAccount, "token").printed_token();
+        for name in super::file_names(&test.config_folder().join("locks")) {
+            damage(&test.config_folder().join("locks").join(name), how);
         }
-        run_gauth(&stage, CredentialKind::ServiceAccount, "token --refresh").printed_token();
-        run_gauth(&stage, CredentialKind::ServiceAccount, "token").printed_token();
+        run_gauth(&test, CredentialKind::ServiceAccount, "token --refresh").printed_token();
+        run_gauth(&test, CredentialKind::ServiceAccount, "token").printed_token();
         let zero = fs::metadata("/dev/zero").unwrap();
         assert!(!zero.is_file(), "{how}");
     });
 }
 
-/// The status after damage to a file that is no cache, and whether another is allowed too.
+/// The exit statuses allowed after damage to a file outside the cache.
 fn allowed_statuses(file: &str, kind: &str) -> &'static [i32] {
     match (file, kind) {
-        // People write it, links and modes are theirs.
+        // Users write this file, and may use links and modes.
         ("config", "empty" | "644" | "666" | "dangling" | "link" | "gone" | "hard") => &[0],
         ("config", _) => &[8],
         ("state" | "login", "644" | "666" | "hard") => &[9],
         ("state", "gone" | "dangling") => &[3, 8],
         ("login", "gone" | "dangling") => &[3, 8],
         ("shadow", "644" | "666" | "hard") => &[9],
-        // The newest refresh token is lost, and the first one is spent.
+        // The newest refresh token is lost, and the first one was used.
         ("shadow", "empty" | "half" | "zeros" | "junk" | "flip" | "append" | "gone") => &[4],
         ("shadow", "dangling") => &[4, 8],
         _ => &[8],
@@ -186,56 +186,56 @@ fn allowed_statuses(file: &str, kind: &str) -> &'static [i32] {
 
 #[test]
 fn damaged_settings_and_logins_are_reported_and_never_changed() {
-    let _beside = share_machine();
+    let _shared = share_machine();
     let cells: Vec<(&str, &str)> = ["config", "state", "login", "shadow"]
         .iter()
         .flat_map(|file| DAMAGE_KINDS.map(|how| (*file, how)))
         .collect();
     for_each_parallel(&cells, 6, |(file, how)| {
-        let stage = SandboxHome::new(if *file == "shadow" { &["token=rotate"] } else { &[] });
-        let login = store_own_login(&stage);
-        let config = stage.config_folder().join("config.toml");
+        let test = SandboxHome::new(if *file == "shadow" { &["token=rotate"] } else { &[] });
+        let login = store_own_login(&test);
+        let config = test.config_folder().join("config.toml");
         fs::write(&config, "timeout = \"20s\"\nscopes = [\"email\"]\n").unwrap();
         let (path, words): (PathBuf, &str) = match *file {
             "config" => (config, "token --refresh"),
-            "state" => (stage.config_folder().join("state.json"), "token --refresh"),
+            "state" => (test.config_folder().join("state.json"), "token --refresh"),
             "login" => (login, "token --refresh"),
             _ => {
-                run_gauth(&stage, CredentialKind::User, "token").printed_token();
-                (overlay_file(&stage).unwrap(), "token --refresh")
+                run_gauth(&test, CredentialKind::User, "token").printed_token();
+                (overlay_file(&test).unwrap(), "token --refresh")
             }
         };
         let ask = || {
             let script = format!("ulimit -v 131072; exec gauth {words}");
-            let mut command = stage.shell_command(CredentialKind::User, &script);
+            let mut command = test.shell_command(CredentialKind::User, &script);
             if *file != "shadow" {
                 command.env_remove("GOOGLE_APPLICATION_CREDENTIALS");
             }
-            run_with_little_memory(&stage, command)
+            run_with_little_memory(&test, command)
         };
         ask().printed_token();
         let good = fs::read(&path).unwrap();
         damage(&path, how);
         let before = path.symlink_metadata().ok().map(|about| (about.len(), about.permissions()));
-        let ended = ask();
-        let at = format!("{file} {how}: {}", ended.stderr);
+        let result = ask();
+        let at = format!("{file} {how}: {}", result.stderr);
         assert!(
-            allowed_statuses(file, how).contains(&ended.exit_code),
+            allowed_statuses(file, how).contains(&result.exit_code),
             "exit {} {at}",
-            ended.exit_code
+            result.exit_code
         );
-        ended.assert_output_whole();
-        if ended.exit_code != 0 {
-            let (message, _) = ended.error_and_hint();
+        result.assert_output_whole();
+        if result.exit_code != 0 {
+            let (message, _) = result.error_and_hint();
             let name = path.file_name().unwrap().to_str().unwrap();
-            let named = message.contains(name) || matches!(ended.exit_code, 3 | 4);
+            let named = message.contains(name) || matches!(result.exit_code, 3 | 4);
             assert!(named, "the file is not named: {at}");
             let after =
                 path.symlink_metadata().ok().map(|about| (about.len(), about.permissions()));
             assert_eq!(before, after, "changed: {at}");
         }
-        // Mended, all is well; a spent refresh token cannot be mended.
-        if ended.exit_code != 4 {
+        // The restored file works, unless its refresh token was used.
+        if result.exit_code != 4 {
             remove_any(&path);
             remove_any(&path.with_file_name("aside"));
             fs::write(&path, good).unwrap();
@@ -247,46 +247,46 @@ fn damaged_settings_and_logins_are_reported_and_never_changed() {
 
 #[test]
 fn without_a_proper_home_there_is_a_token_and_no_cache() {
-    let _beside = share_machine();
+    let _shared = share_machine();
     let homes =
         ["unset", "empty", "missing", "file", "read-only", "000", "relative", "dangling", "full"];
     let cells = [CredentialKind::ServiceAccount, CredentialKind::Metadata]
         .map(|kind| homes.map(|how| (how, kind)));
     for (how, kind) in cells.into_iter().flatten() {
-        let stage = SandboxHome::new(&[]);
-        let folder = stage.home.path().join("home");
+        let test = SandboxHome::new(&[]);
+        let folder = test.home.path().join("home");
         fs::create_dir(&folder).unwrap();
-        let mut command = stage.shell_command(kind, "gauth token -v && exec gauth token");
+        let mut command = test.shell_command(kind, "gauth token -v && exec gauth token");
         command.env("HOME", &folder);
         match how {
-            // The password database gives nobody no home; it would give others their own.
+            // The password database has no home folder for `nobody`, and one for other users.
             "unset" | "empty" if !is_root() => continue,
             "unset" => drop(command.env_remove("HOME")),
             "empty" => drop(command.env("HOME", "")),
             "missing" => drop(command.env("HOME", "/no/such/home")),
-            "file" => drop(command.env("HOME", stage.sandbox.service_account_file())),
+            "file" => drop(command.env("HOME", test.sandbox.service_account_file())),
             "read-only" => fs::set_permissions(&folder, Permissions::from_mode(0o500)).unwrap(),
             "000" => fs::set_permissions(&folder, Permissions::from_mode(0o000)).unwrap(),
             "relative" => drop(command.env("HOME", "no/such/home")),
             "dangling" => {
-                symlink("/no/such/home", stage.home.path().join("link")).unwrap();
-                command.env("HOME", stage.home.path().join("link"));
+                symlink("/no/such/home", test.home.path().join("link")).unwrap();
+                command.env("HOME", test.home.path().join("link"));
             }
             "full" if !mount_full_filesystem(&folder) => continue,
             _ => {}
         }
-        let ended = run_with_little_memory(&stage, command);
+        let result = run_with_little_memory(&test, command);
         if how == "full" {
             assert!(Command::new("umount").arg(&folder).status().unwrap().success());
         }
-        assert_eq!(ended.exit_code, 0, "{how}: {ended:?}");
-        assert_eq!(ended.stdout.lines().count(), 2, "{how}: {ended:?}");
-        assert!(ended.stderr.contains("the token is not cached"), "{how}: {}", ended.stderr);
-        assert_eq!(stage.sandbox.request_count(kind.fault_route()), 2, "{how}");
+        assert_eq!(result.exit_code, 0, "{how}: {result:?}");
+        assert_eq!(result.stdout.lines().count(), 2, "{how}: {result:?}");
+        assert!(result.stderr.contains("the token is not cached"), "{how}: {}", result.stderr);
+        assert_eq!(test.sandbox.request_count(kind.fault_route()), 2, "{how}");
     }
 }
 
-/// Mounts a file system without room there; only root can.
+/// Mounts a full file system, which only root can do.
 fn mount_full_filesystem(folder: &Path) -> bool {
     let mut mount = Command::new("mount");
     mount.args(["-t", "tmpfs", "-o", "size=64k,mode=777", "none"]).arg(folder);

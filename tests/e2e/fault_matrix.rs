@@ -1,4 +1,4 @@
-//! Every way to misbehave, with every kind of credential.
+//! Every fault of the sandbox with every kind of credential.
 
 use std::time::Duration;
 
@@ -9,22 +9,22 @@ use super::{
     run_within, share_machine,
 };
 
-/// What a run gets for its requests, and how long it may take with all there is around them.
+/// The value of `--timeout`, and the time that the whole run may take.
 const REQUEST_TIMEOUT: &str = "2s";
 const MAX_RUN_TIME: Duration = Duration::from_secs(3);
 
-/// Statuses of their own class each.
+/// One HTTP status of each class.
 const HTTP_STATUSES: &[&str] = &[
     "201", "204", "206", "301", "302", "304", "307", "308", "400", "401", "403", "404", "405",
     "407", "408", "410", "418", "421", "425", "429", "451", "500", "501", "502", "503", "504",
     "505", "599",
 ];
 
-/// The status a run must end with.
+/// The exit status that a run must have.
 fn expected_exit_status(fault: &str, kind: CredentialKind) -> i32 {
     let person =
         matches!(kind, CredentialKind::User | CredentialKind::Gcloud | CredentialKind::Workforce);
-    // What it gives is a proof for somebody else, who looks at its life and form.
+    // This server issues a subject token, whose lifetime and form STS checks.
     let proof = matches!(kind, CredentialKind::ExternalAccountUrl | CredentialKind::Aws);
     match fault {
         "text-expiry" if proof => 0,
@@ -42,7 +42,7 @@ fn expected_exit_status(fault: &str, kind: CredentialKind) -> i32 {
 
 #[test]
 fn every_fault_ends_as_the_table_says() {
-    let _beside = share_machine();
+    let _shared = share_machine();
     let named = FAULTS.iter().flat_map(|known| {
         let kinds =
             CREDENTIAL_KINDS.into_iter().filter(|kind| known.applies_to(kind.fault_route()));
@@ -59,47 +59,47 @@ fn every_fault_ends_as_the_table_says() {
 fn check_fault(fault: &str, kind: CredentialKind) {
     let at = format!("{kind:?} and {fault}");
     let attempt = || {
-        let stage = SandboxHome::new(&[&format!("{}={fault}", kind.fault_route())]);
-        let ended = run(stage.gauth_command(kind, &["token", "-vv", "--timeout", REQUEST_TIMEOUT]));
-        assert_eq!(stage.sandbox.request_count(""), 0, "{at}: a redirect was followed");
-        assert!(stage.sandbox.request_count(kind.fault_route()) > 0, "{at}: nothing was asked");
-        let secrets = stage.secrets();
-        let leak = find_leaked_secret(ended.stderr.as_bytes(), &secrets);
-        assert_eq!(leak, None, "{at}: {}", ended.stderr);
-        let host = stage.sandbox.url().trim_start_matches("http://");
-        if matches!(ended.exit_code, 5 | 6) {
-            let message = ended.error_and_hint().0;
-            // A refusal by IAM names the two accounts instead.
+        let test = SandboxHome::new(&[&format!("{}={fault}", kind.fault_route())]);
+        let result = run(test.gauth_command(kind, &["token", "-vv", "--timeout", REQUEST_TIMEOUT]));
+        assert_eq!(test.sandbox.request_count(""), 0, "{at}: a redirect was followed");
+        assert!(test.sandbox.request_count(kind.fault_route()) > 0, "{at}: nothing was seconds");
+        let secrets = test.secrets();
+        let leak = find_leaked_secret(result.stderr.as_bytes(), &secrets);
+        assert_eq!(leak, None, "{at}: {}", result.stderr);
+        let host = test.sandbox.url().trim_start_matches("http://");
+        if matches!(result.exit_code, 5 | 6) {
+            let message = result.error_and_hint().0;
+            // The error of a refusal by IAM names the two accounts.
             let named = kind == CredentialKind::Impersonated && message.contains("may not act as");
-            let tls = stage.sandbox.tls_url().trim_start_matches("https://");
+            let tls = test.sandbox.tls_url().trim_start_matches("https://");
             let known = [host, tls].iter().any(|host| message.contains(host));
-            assert!(known || named, "{at}: no host in {}", ended.stderr);
+            assert!(known || named, "{at}: no host in {}", result.stderr);
         }
-        ended
+        result
     };
-    let ended = run_within(MAX_RUN_TIME, attempt);
-    assert_eq!(ended.exit_code, expected_exit_status(fault, kind), "{at}: {}", ended.stderr);
-    ended.assert_output_whole();
-    if ended.exit_code != 0 {
-        ended.error_and_hint();
+    let result = run_within(MAX_RUN_TIME, attempt);
+    assert_eq!(result.exit_code, expected_exit_status(fault, kind), "{at}: {}", result.stderr);
+    result.assert_output_whole();
+    if result.exit_code != 0 {
+        result.error_and_hint();
     }
     for secret in ["ya29.", "eyJ", "1//"] {
-        assert!(!ended.stderr.contains(secret), "{at}: {secret} in {}", ended.stderr);
+        assert!(!result.stderr.contains(secret), "{at}: {secret} in {}", result.stderr);
     }
-    let raw = ended.stderr.chars().find(|letter| {
+    let raw = result.stderr.chars().find(|letter| {
         (letter.is_control() && *letter != '\n') || ('\u{202a}'..='\u{202e}').contains(letter)
     });
-    assert_eq!(raw, None, "{at}: {:?}", ended.stderr);
+    assert_eq!(raw, None, "{at}: {:?}", result.stderr);
 }
 
-/// A refresh token that may rotate is sent once only, whatever becomes of it.
+/// Whether requests are retried. A refresh token that can rotate is sent once.
 fn is_retried(kind: CredentialKind) -> bool {
     kind != CredentialKind::Workforce
 }
 
 #[test]
 fn transient_errors_are_retried() {
-    let _beside = share_machine();
+    let _shared = share_machine();
     let passing = ["408x2", "429x2", "500x2", "502x2", "503x2", "504x2", "closex2", "truncatex2"];
     let cells: Vec<(&str, CredentialKind)> = passing
         .iter()
@@ -107,14 +107,14 @@ fn transient_errors_are_retried() {
         .filter(|(_, kind)| is_retried(*kind))
         .collect();
     for_each_parallel(&cells, 32, |(fault, kind)| {
-        let stage = SandboxHome::new(&[&format!("{}={fault}", kind.fault_route())]);
-        let ended = run(stage.gauth_command(*kind, &["token", "--timeout", "20s"]));
-        assert_eq!(ended.exit_code, 0, "{kind:?} and {fault}: {}", ended.stderr);
-        ended.assert_output_whole();
-        // AWS is asked for a session, the zone, the role and its keys.
+        let test = SandboxHome::new(&[&format!("{}={fault}", kind.fault_route())]);
+        let result = run(test.gauth_command(*kind, &["token", "--timeout", "20s"]));
+        assert_eq!(result.exit_code, 0, "{kind:?} and {fault}: {}", result.stderr);
+        result.assert_output_whole();
+        // AWS has requests for a session, the zone, the role and its keys.
         let usual = if *kind == CredentialKind::Aws { 4 } else { 1 };
         assert_eq!(
-            stage.sandbox.request_count(kind.fault_route()),
+            test.sandbox.request_count(kind.fault_route()),
             usual + 2,
             "{kind:?} and {fault}"
         );
@@ -123,24 +123,24 @@ fn transient_errors_are_retried() {
 
 #[test]
 fn retry_after_is_honoured() {
-    let _beside = share_machine();
+    let _shared = share_machine();
     let kinds: Vec<CredentialKind> =
         CREDENTIAL_KINDS.into_iter().filter(|kind| is_retried(*kind)).collect();
     for_each_parallel(&kinds, 4, |kind| {
-        let stage = SandboxHome::new(&[&format!("{}=503+retry-after:3x1", kind.fault_route())]);
-        let ended = run(stage.gauth_command(*kind, &["token", "--timeout", "20s"]));
-        ended.printed_token();
-        assert!(ended.duration >= Duration::from_secs(3), "{ended:?}");
-        for asked in ["7", "31", "86400"] {
-            let stage =
-                SandboxHome::new(&[&format!("{}=503+retry-after:{asked}", kind.fault_route())]);
-            let ended = run_within(Duration::from_secs(1), || {
-                run(stage.gauth_command(*kind, &["token", "--timeout", "5s"]))
+        let test = SandboxHome::new(&[&format!("{}=503+retry-after:3x1", kind.fault_route())]);
+        let result = run(test.gauth_command(*kind, &["token", "--timeout", "20s"]));
+        result.printed_token();
+        assert!(result.duration >= Duration::from_secs(3), "{result:?}");
+        for seconds in ["7", "31", "86400"] {
+            let test =
+                SandboxHome::new(&[&format!("{}=503+retry-after:{seconds}", kind.fault_route())]);
+            let result = run_within(Duration::from_secs(1), || {
+                run(test.gauth_command(*kind, &["token", "--timeout", "5s"]))
             });
-            assert_eq!(ended.exit_code, 6, "{ended:?}");
-            let (message, hint) = ended.error_and_hint();
-            assert!(message.contains(&format!("wait {asked} s")), "{message}");
-            assert!(hint.contains(asked), "{hint}");
+            assert_eq!(result.exit_code, 6, "{result:?}");
+            let (message, hint) = result.error_and_hint();
+            assert!(message.contains(&format!("wait {seconds} s")), "{message}");
+            assert!(hint.contains(seconds), "{hint}");
         }
     });
 }

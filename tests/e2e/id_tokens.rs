@@ -1,4 +1,4 @@
-//! ID tokens from servers that misbehave, and where they leave traces.
+//! ID tokens from faulty servers, and where their text is visible.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{
     run_within, share_machine,
 };
 
-/// Those that give ID tokens, each by a route of its own.
+/// The credential kinds that issue ID tokens, each with another endpoint.
 const ID_TOKEN_KINDS: [CredentialKind; 4] = [
     CredentialKind::ServiceAccount,
     CredentialKind::User,
@@ -16,11 +16,11 @@ const ID_TOKEN_KINDS: [CredentialKind; 4] = [
     CredentialKind::Impersonated,
 ];
 
-fn run_id_token(stage: &SandboxHome, kind: CredentialKind, args: &[&str]) -> ProcessResult {
-    run(stage.gauth_command(kind, &id_token_args(kind, args)))
+fn run_id_token(test: &SandboxHome, kind: CredentialKind, args: &[&str]) -> ProcessResult {
+    run(test.gauth_command(kind, &id_token_args(kind, args)))
 }
 
-/// A user's tokens are for Google's OAuth client, and name nobody.
+/// The arguments for an ID token. Those of a user login have no audience.
 fn id_token_args<'a>(kind: CredentialKind, args: &[&'a str]) -> Vec<&'a str> {
     let audience: &[&str] = match kind {
         CredentialKind::User => &[],
@@ -30,8 +30,8 @@ fn id_token_args<'a>(kind: CredentialKind, args: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
-fn a_server_that_misbehaves_gives_no_id_token() {
-    let _beside = share_machine();
+fn a_faulty_server_causes_an_error_and_no_id_token() {
+    let _shared = share_machine();
     let faults = [
         ("close", 6),
         ("truncate", 6),
@@ -57,60 +57,60 @@ fn a_server_that_misbehaves_gives_no_id_token() {
         faults.iter().flat_map(|fault| ID_TOKEN_KINDS.map(|kind| (*fault, kind))).collect();
     for_each_parallel(&cells, 16, |((fault, code), kind)| {
         let at = format!("{kind:?} and {fault}");
-        let ended = run_within(Duration::from_secs(3), || {
-            let stage = SandboxHome::new(&[&format!("{}={fault}", kind.fault_route())]);
-            let ended = run_id_token(&stage, *kind, &["-vv", "--timeout", "2s"]);
-            assert!(stage.sandbox.request_count(kind.fault_route()) > 0, "{at}: nothing was asked");
-            assert_eq!(find_leaked_secret(ended.stderr.as_bytes(), &stage.secrets()), None, "{at}");
-            ended
+        let result = run_within(Duration::from_secs(3), || {
+            let test = SandboxHome::new(&[&format!("{}={fault}", kind.fault_route())]);
+            let result = run_id_token(&test, *kind, &["-vv", "--timeout", "2s"]);
+            assert!(test.sandbox.request_count(kind.fault_route()) > 0, "{at}: nothing was asked");
+            assert_eq!(find_leaked_secret(result.stderr.as_bytes(), &test.secrets()), None, "{at}");
+            result
         });
-        assert_eq!(ended.exit_code, *code, "{at}: {ended:?}");
-        ended.assert_output_whole();
-        ended.error_and_hint();
+        assert_eq!(result.exit_code, *code, "{at}: {result:?}");
+        result.assert_output_whole();
+        result.error_and_hint();
         assert!(
-            !ended.stderr.contains("eyJ") && !ended.stderr.contains("ya29."),
-            "{at}: {ended:?}"
+            !result.stderr.contains("eyJ") && !result.stderr.contains("ya29."),
+            "{at}: {result:?}"
         );
     });
 }
 
 #[test]
 fn transient_errors_are_retried_for_id_tokens_too() {
-    let _beside = share_machine();
+    let _shared = share_machine();
     let cells: Vec<_> = ["500x2", "503x2", "closex2"]
         .iter()
         .flat_map(|fault| ID_TOKEN_KINDS.map(|kind| (*fault, kind)))
         .collect();
     for_each_parallel(&cells, 16, |(fault, kind)| {
-        let stage = SandboxHome::new(&[&format!("{}={fault}", kind.fault_route())]);
-        let token = run_id_token(&stage, *kind, &["--timeout", "20s"]).printed_token();
+        let test = SandboxHome::new(&[&format!("{}={fault}", kind.fault_route())]);
+        let token = run_id_token(&test, *kind, &["--timeout", "20s"]).printed_token();
         assert!(token.starts_with("eyJ"), "{kind:?} and {fault}");
-        assert_eq!(stage.sandbox.request_count(kind.fault_route()), 3, "{kind:?} and {fault}");
+        assert_eq!(test.sandbox.request_count(kind.fault_route()), 3, "{kind:?} and {fault}");
     });
 }
 
 #[test]
 fn a_cached_id_token_is_requested_once() {
-    let _beside = share_machine();
+    let _shared = share_machine();
     for kind in ID_TOKEN_KINDS {
-        let stage = SandboxHome::new(&[]);
-        let first = run_id_token(&stage, kind, &[]).printed_token();
-        let asked = stage.sandbox.request_count(kind.fault_route());
-        assert_eq!(run_id_token(&stage, kind, &[]).printed_token(), first, "{kind:?}");
-        assert_eq!(stage.sandbox.request_count(kind.fault_route()), asked, "{kind:?}");
+        let test = SandboxHome::new(&[]);
+        let first = run_id_token(&test, kind, &[]).printed_token();
+        let requests = test.sandbox.request_count(kind.fault_route());
+        assert_eq!(run_id_token(&test, kind, &[]).printed_token(), first, "{kind:?}");
+        assert_eq!(test.sandbox.request_count(kind.fault_route()), requests, "{kind:?}");
     }
 }
 
 #[test]
 fn no_id_token_is_in_any_argument_or_environment() {
-    let _beside = share_machine();
+    let _shared = share_machine();
     for kind in ID_TOKEN_KINDS {
-        let stage = SandboxHome::with_latency(&[], Duration::from_millis(100));
-        let (ended, seen) = run_watched(stage.gauth_command(kind, &id_token_args(kind, &["-vv"])));
-        let token = ended.printed_token();
+        let test = SandboxHome::with_latency(&[], Duration::from_millis(100));
+        let (result, seen) = run_watched(test.gauth_command(kind, &id_token_args(kind, &["-vv"])));
+        let token = result.printed_token();
         assert!(seen.windows(8).any(|eight| eight == b"id-token"), "the watch saw nothing");
-        let secrets = [stage.secrets(), vec![token]].concat();
+        let secrets = [test.secrets(), vec![token]].concat();
         assert_eq!(find_leaked_secret(&seen, &secrets), None, "{kind:?}");
-        assert_eq!(find_leaked_secret(ended.stderr.as_bytes(), &secrets), None, "{kind:?}");
+        assert_eq!(find_leaked_secret(result.stderr.as_bytes(), &secrets), None, "{kind:?}");
     }
 }

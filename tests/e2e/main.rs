@@ -1,7 +1,7 @@
-//! The built program, run as users run it, against the sandbox in this process.
+//! End-to-end tests: the built program against a sandbox that runs in the test process.
 //!
-//! Every run has an empty environment, a home of its own and a limit of time. `GAUTH_TEST_FULL=1` asks for the full
-//! counts of a release check.
+//! Every run has an empty environment, its own home folder and a time limit. `GAUTH_TEST_FULL=1` runs the full counts of a
+//! release check.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 #![allow(
@@ -49,16 +49,16 @@ use gauth_sandbox::{RunningSandbox, Sandbox, SandboxOptions};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// No run of these tests takes longer.
+/// The time limit of a run.
 const MAX_RUN_TIME: Duration = Duration::from_secs(60);
 
-/// Whether the full counts are asked for.
+/// Whether `GAUTH_TEST_FULL=1` is set.
 fn runs_full_counts() -> bool {
     std::env::var_os("GAUTH_TEST_FULL").is_some_and(|value| value == "1")
 }
 
-/// Tests that fill the machine run alone, those that measure time run beside their like. A locked file says so to other
-/// processes as well, for cargo-nextest runs each test in a process of its own.
+/// The lock of tests that need the whole machine, shared by the tests that measure time. It is a file, because
+/// cargo-nextest runs each test in its own process.
 fn machine_lock_file() -> File {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("machine.lock");
     File::options().create(true).append(true).open(path).unwrap()
@@ -76,20 +76,20 @@ fn share_machine() -> File {
     machine
 }
 
-/// The ways to a token that the sandbox has.
+/// The kinds of credentials that the sandbox has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CredentialKind {
     ServiceAccount,
     User,
     Gcloud,
     Metadata,
-    /// A subject token in a file, with a misbehaving STS.
+    /// A subject token in a file; the faults are those of STS.
     ExternalAccountFile,
-    /// A subject token from a misbehaving URL.
+    /// A subject token from a URL, which has the faults.
     ExternalAccountUrl,
-    /// A misbehaving metadata server of AWS's.
+    /// An AWS role; the faults are those of the metadata server of AWS.
     Aws,
-    /// A person's login acting as a service account, with a misbehaving IAM.
+    /// A user login that impersonates a service account; the faults are those of IAM.
     Impersonated,
     Workforce,
     Gdch,
@@ -109,7 +109,7 @@ const CREDENTIAL_KINDS: [CredentialKind; 10] = [
 ];
 
 impl CredentialKind {
-    /// The route of the sandbox that misbehaves for it: the one that gives its tokens, or what they are made of.
+    /// The route of the sandbox that has the faults: the one that issues the tokens or the subject tokens.
     fn fault_route(self) -> &'static str {
         match self {
             CredentialKind::ServiceAccount | CredentialKind::User | CredentialKind::Gcloud => {
@@ -125,7 +125,7 @@ impl CredentialKind {
         }
     }
 
-    /// The credential's file in the sandbox's folder.
+    /// The credential file in the sandbox's folder.
     fn credential_file(self) -> Option<&'static str> {
         match self {
             CredentialKind::ServiceAccount => Some("service_account.json"),
@@ -141,7 +141,7 @@ impl CredentialKind {
     }
 }
 
-/// A sandbox and a home.
+/// A sandbox and a home folder.
 struct SandboxHome {
     sandbox: RunningSandbox,
     home: tempfile::TempDir,
@@ -152,7 +152,7 @@ impl SandboxHome {
         SandboxHome::with_latency(faults, Duration::ZERO)
     }
 
-    /// Every answer is late.
+    /// A sandbox that delays every response.
     fn with_latency(faults: &[&str], latency: Duration) -> SandboxHome {
         let file: Value =
             serde_json::from_str(include_str!("../data/credentials/service_account.json")).unwrap();
@@ -168,7 +168,7 @@ impl SandboxHome {
         SandboxHome { sandbox: Sandbox::start(options).unwrap(), home }
     }
 
-    /// The program with nothing in its environment but a home, a path and the way to this kind's tokens.
+    /// `gauth` with only `HOME`, `PATH` and the variables of this credential in its environment.
     fn gauth_command(&self, kind: CredentialKind, args: &[&str]) -> Command {
         let mut command = self.program_command(env!("CARGO_BIN_EXE_gauth"), kind);
         command.args(args);
@@ -178,7 +178,7 @@ impl SandboxHome {
         command
     }
 
-    /// Any program in that environment.
+    /// Any program in the same environment.
     fn program_command(&self, program: impl AsRef<OsStr>, kind: CredentialKind) -> Command {
         children_start_with_default_signals();
         let mut command = Command::new(program);
@@ -206,7 +206,7 @@ impl SandboxHome {
         command
     }
 
-    /// A shell script in which `gauth` is the built program.
+    /// A shell script, with the built `gauth` on its `PATH`.
     fn shell_command(&self, kind: CredentialKind, script: &str) -> Command {
         let mut command = self.program_command("bash", kind);
         let folder = Path::new(env!("CARGO_BIN_EXE_gauth")).parent().unwrap();
@@ -225,20 +225,20 @@ impl SandboxHome {
         self.config_folder().join("tokens")
     }
 
-    /// What nobody may see: keys, client secrets, refresh tokens.
+    /// The secrets that must not be visible: private key, client secret, refresh token.
     fn secrets(&self) -> Vec<String> {
-        let cast = self.sandbox.fixtures();
-        let pem = cast.service_account_pem.expose();
+        let fixtures = self.sandbox.fixtures();
+        let pem = fixtures.service_account_pem.expose();
         let mut secrets = vec![
-            cast.client_secret.expose().to_owned(),
-            cast.refresh_token.expose().to_owned(),
+            fixtures.client_secret.expose().to_owned(),
+            fixtures.refresh_token.expose().to_owned(),
             pem.to_owned(),
         ];
         secrets.extend(pem.lines().filter(|line| line.len() > 40).map(str::to_owned));
         secrets
     }
 
-    /// The only token entry.
+    /// The only entry of the token cache.
     fn cache_entry(&self) -> PathBuf {
         let entries =
             file_names(&self.token_cache_folder()).into_iter().filter(|name| name.len() == 64);
@@ -247,7 +247,7 @@ impl SandboxHome {
         self.token_cache_folder().join(&entries[0])
     }
 
-    /// Mints a token of the service account, and makes its entry an old one with so many seconds left.
+    /// Fetches a token of the service account, and changes its cache entry to have this many seconds left.
     fn seed_cached_token(&self, seconds_left: i64) -> String {
         let token =
             run(self.gauth_command(CredentialKind::ServiceAccount, &["token"])).printed_token();
@@ -291,10 +291,10 @@ fn children_start_with_default_signals() {
     });
 }
 
-/// What is left of a run.
+/// The result of a process.
 #[derive(Debug)]
 struct ProcessResult {
-    /// As a shell has it: 128 and the signal's number after one.
+    /// The exit code, or 128 plus the signal number.
     exit_code: i32,
     stdout: String,
     stderr: String,
@@ -302,17 +302,17 @@ struct ProcessResult {
 }
 
 impl ProcessResult {
-    fn from_output(output: &Output, took: Duration) -> ProcessResult {
+    fn from_output(output: &Output, duration: Duration) -> ProcessResult {
         let status = output.status;
         ProcessResult {
             exit_code: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-            duration: took,
+            duration,
         }
     }
 
-    /// The token that was printed, and nothing else.
+    /// Asserts that the run printed only a token, and returns it.
     #[track_caller]
     fn printed_token(&self) -> String {
         assert_eq!(self.exit_code, 0, "{self:?}");
@@ -320,7 +320,7 @@ impl ProcessResult {
         self.stdout.trim_end().to_owned()
     }
 
-    /// Standard output is one token and its line end after success, and nothing after failure.
+    /// Asserts that standard output is one token and a newline after success, and empty after failure.
     #[track_caller]
     fn assert_output_whole(&self) {
         if self.exit_code != 0 {
@@ -331,21 +331,21 @@ impl ProcessResult {
         assert!(good, "{self:?}");
     }
 
-    /// The message and the hint.
+    /// The message and the hint of an error.
     #[track_caller]
     fn error_and_hint(&self) -> (&str, &str) {
         let lines: Vec<&str> = self.stderr.lines().collect();
-        let [.., message, hint] = lines[..] else { panic!("no two lines: {self:?}") };
+        let [.., message, hint] = lines[..] else { panic!("not a message and a hint: {self:?}") };
         let message = message.strip_prefix("gauth: ");
         let hint = hint.strip_prefix("try: ");
         match (message, hint) {
             (Some(message), Some(hint)) => (message, hint),
-            _ => panic!("no two lines: {self:?}"),
+            _ => panic!("not a message and a hint: {self:?}"),
         }
     }
 }
 
-/// Runs to the end, which must come.
+/// Runs a command within the time limit.
 #[track_caller]
 fn run(mut command: Command) -> ProcessResult {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -371,21 +371,21 @@ fn pid(child: &Child) -> Pid {
     Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap()
 }
 
-/// Runs what must end in time; a busy machine is given two more chances.
+/// Runs what must end within `limit`, up to three times because the machine may be busy.
 #[track_caller]
 fn run_within(limit: Duration, attempt: impl Fn() -> ProcessResult) -> ProcessResult {
-    let mut ended = attempt();
+    let mut result = attempt();
     for _ in 0..2 {
-        if ended.duration <= limit {
-            return ended;
+        if result.duration <= limit {
+            return result;
         }
-        ended = attempt();
+        result = attempt();
     }
-    assert!(ended.duration <= limit, "{limit:?} are not enough: {ended:?}");
-    ended
+    assert!(result.duration <= limit, "{limit:?} are not enough: {result:?}");
+    result
 }
 
-/// Does the same with each item, a few at a time.
+/// Calls `action` with each item, in `workers` threads.
 fn for_each_parallel<T: Sync>(items: &[T], workers: usize, action: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -399,7 +399,7 @@ fn for_each_parallel<T: Sync>(items: &[T], workers: usize, action: impl Fn(&T) +
     });
 }
 
-/// The names in a folder, sorted.
+/// The sorted file names in a folder.
 fn file_names(folder: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut names: Vec<String> =
@@ -408,16 +408,16 @@ fn file_names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Numbers that differ from run to run, for moments: which ones does not matter.
+/// A random number, for random moments.
 fn random_number() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 
-/// The secret that can be read in a text: plain, percent-encoded or in base64.
+/// The first secret that a text contains: plain, percent-encoded or in base64.
 fn find_leaked_secret<'a>(text: &[u8], secrets: &'a [String]) -> Option<&'a str> {
     let text = String::from_utf8_lossy(text);
-    // Line ends are spelled in many ways.
+    // Line ends may be escaped.
     let flat = text.replace("\\n", "").replace("%0A", "").replace('\n', "");
     secrets.iter().map(String::as_str).find(|secret| {
         let percent =

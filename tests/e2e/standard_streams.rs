@@ -1,4 +1,4 @@
-//! Standard streams that are full, closed, or read by nobody; and other poor surroundings.
+//! Standard streams that are full or closed, and other unusual environments.
 
 use std::time::Duration;
 
@@ -6,15 +6,15 @@ use super::{
     CredentialKind, ProcessResult, SandboxHome, file_names, for_each_parallel, run, share_machine,
 };
 
-fn run_shell(stage: &SandboxHome, script: &str) -> ProcessResult {
-    run(stage.shell_command(CredentialKind::ServiceAccount, script))
+fn run_shell(test: &SandboxHome, script: &str) -> ProcessResult {
+    run(test.shell_command(CredentialKind::ServiceAccount, script))
 }
 
 #[test]
 fn a_result_that_cannot_be_written_is_an_error() {
-    let _beside = share_machine();
-    let stage = SandboxHome::new(&[]);
-    for words in [
+    let _shared = share_machine();
+    let test = SandboxHome::new(&[]);
+    for args in [
         "token",
         "token --format json",
         "status",
@@ -24,35 +24,35 @@ fn a_result_that_cannot_be_written_is_an_error() {
         "--version",
         "completions bash",
     ] {
-        let ended = run_shell(&stage, &format!("gauth {words} > /dev/full"));
-        assert_eq!(ended.exit_code, 1, "{words}: {ended:?}");
-        let (message, _) = ended.error_and_hint();
+        let result = run_shell(&test, &format!("gauth {args} > /dev/full"));
+        assert_eq!(result.exit_code, 1, "{args}: {result:?}");
+        let (message, _) = result.error_and_hint();
         assert_eq!(message, "standard output cannot be written, no space left on device");
-        assert_eq!(ended.stderr.lines().count(), 2, "{ended:?}");
+        assert_eq!(result.stderr.lines().count(), 2, "{result:?}");
     }
 }
 
 #[test]
 fn a_closed_pipe_is_not_reported() {
-    let _beside = share_machine();
-    let stage = SandboxHome::new(&[]);
-    for words in ["token", "token --format json", "status", "man", "--help"] {
+    let _shared = share_machine();
+    let test = SandboxHome::new(&[]);
+    for args in ["token", "token --format json", "status", "man", "--help"] {
         for ignoring in ["", "trap '' PIPE;"] {
-            // The reader is gone before the first byte.
+            // The reader closes the pipe before the first byte.
             let script = format!(
-                "{ignoring} mkfifo p; exec 3<>p 4>p 3<&-; gauth {words} >&4; echo $? >&2; rm p"
+                "{ignoring} mkfifo p; exec 3<>p 4>p 3<&-; gauth {args} >&4; echo $? >&2; rm p"
             );
-            let mut command = stage.shell_command(CredentialKind::ServiceAccount, &script);
-            command.current_dir(stage.home.path());
-            let ended = run(command);
-            assert_eq!(ended.stderr, "141\n", "{words} {ignoring}");
+            let mut command = test.shell_command(CredentialKind::ServiceAccount, &script);
+            command.current_dir(test.home.path());
+            let result = run(command);
+            assert_eq!(result.stderr, "141\n", "{args} {ignoring}");
         }
     }
 }
 
 #[test]
 fn an_unwritable_standard_error_changes_nothing() {
-    let _beside = share_machine();
+    let _shared = share_machine();
     let mut cells = Vec::new();
     for (fault, code) in [(None, 0), (Some("token=revoked"), 5), (Some("token=hang"), 6)] {
         for redirect in ["2> /dev/full", "2>&-", "2> /dev/null"] {
@@ -60,63 +60,63 @@ fn an_unwritable_standard_error_changes_nothing() {
         }
     }
     for_each_parallel(&cells, 8, |(fault, code, redirect, verbose)| {
-        let stage = SandboxHome::new(&fault.iter().copied().collect::<Vec<_>>());
-        let ended = run_shell(&stage, &format!("gauth token --timeout 1s {verbose} {redirect}"));
-        assert_eq!(ended.exit_code, *code, "{fault:?} {redirect} {verbose}: {ended:?}");
-        ended.assert_output_whole();
+        let test = SandboxHome::new(&fault.iter().copied().collect::<Vec<_>>());
+        let result = run_shell(&test, &format!("gauth token --timeout 1s {verbose} {redirect}"));
+        assert_eq!(result.exit_code, *code, "{fault:?} {redirect} {verbose}: {result:?}");
+        result.assert_output_whole();
     });
 }
 
 #[test]
-fn all_streams_closed_write_into_no_file() {
-    let _beside = share_machine();
-    let stage = SandboxHome::new(&[]);
-    let ended = run_shell(
-        &stage,
+fn with_all_streams_closed_no_file_is_overwritten() {
+    let _shared = share_machine();
+    let test = SandboxHome::new(&[]);
+    let result = run_shell(
+        &test,
         "gauth token <&- >&- 2>&-; code=$?; cat ~/.config/gauth/tokens/* | head -c 6; exit $code",
     );
-    // What is opened next must not get the numbers 0 to 2. Rust's start puts /dev/null there, where writing succeeds.
-    assert_eq!((ended.exit_code, ended.stdout.as_str()), (0, "gauth1"), "{ended:?}");
-    assert!(run_shell(&stage, "gauth token <&- 2>&-").exit_code == 0);
+    // Files must not be opened as descriptors 0 to 2. Rust's runtime opens /dev/null there, and writing to it succeeds.
+    assert_eq!((result.exit_code, result.stdout.as_str()), (0, "gauth1"), "{result:?}");
+    assert!(run_shell(&test, "gauth token <&- 2>&-").exit_code == 0);
 }
 
 #[test]
 fn few_descriptors_or_no_file_size_give_a_token_or_an_error() {
-    let _beside = share_machine();
+    let _shared = share_machine();
     for count in 3..16 {
-        let stage = SandboxHome::new(&[]);
-        let ended = run_shell(&stage, &format!("ulimit -n {count}; exec gauth token --timeout 2s"));
-        // With fewer the loader itself finds no library.
-        if ended.exit_code == 127 {
-            assert!(count < 5, "{ended:?}");
+        let test = SandboxHome::new(&[]);
+        let result = run_shell(&test, &format!("ulimit -n {count}; exec gauth token --timeout 2s"));
+        // With fewer descriptors the dynamic loader cannot open the libraries.
+        if result.exit_code == 127 {
+            assert!(count < 5, "{result:?}");
             continue;
         }
-        assert!((0..=9).contains(&ended.exit_code), "{count}: {ended:?}");
-        ended.assert_output_whole();
-        assert!(ended.exit_code == 0 || count < 10, "{count}: {ended:?}");
+        assert!((0..=9).contains(&result.exit_code), "{count}: {result:?}");
+        result.assert_output_whole();
+        assert!(result.exit_code == 0 || count < 10, "{count}: {result:?}");
     }
-    let stage = SandboxHome::new(&[]);
-    let ended = run_shell(&stage, "ulimit -f 0; gauth token -v | cat; exit ${PIPESTATUS[0]}");
-    ended.printed_token();
-    assert!(ended.stderr.contains("the token is not cached, file too large"), "{ended:?}");
-    assert_eq!(file_names(&stage.token_cache_folder()), [""; 0]);
+    let test = SandboxHome::new(&[]);
+    let result = run_shell(&test, "ulimit -f 0; gauth token -v | cat; exit ${PIPESTATUS[0]}");
+    result.printed_token();
+    assert!(result.stderr.contains("the token is not cached, file too large"), "{result:?}");
+    assert_eq!(file_names(&test.token_cache_folder()), [""; 0]);
 }
 
 #[test]
-fn a_folder_that_is_gone_is_not_missed() {
-    let _beside = share_machine();
-    let stage = SandboxHome::new(&[]);
+fn a_deleted_working_directory_does_not_matter() {
+    let _shared = share_machine();
+    let test = SandboxHome::new(&[]);
     let script = "mkdir gone; cd gone; rmdir ../gone; exec gauth token";
-    let mut command = stage.shell_command(CredentialKind::ServiceAccount, script);
-    command.current_dir(stage.home.path());
+    let mut command = test.shell_command(CredentialKind::ServiceAccount, script);
+    command.current_dir(test.home.path());
     run(command).printed_token();
 }
 
 #[test]
-fn a_credential_comes_through_any_pipe() {
-    let _beside = share_machine();
-    let stage = SandboxHome::new(&[]);
-    let key = stage.sandbox.service_account_file().display().to_string();
+fn a_credential_is_read_from_any_pipe() {
+    let _shared = share_machine();
+    let test = SandboxHome::new(&[]);
+    let key = test.sandbox.service_account_file().display().to_string();
     for script in [
         "gauth token --no-cache --credentials <(cat KEY)",
         "cat KEY | gauth token --no-cache --credentials -",
@@ -130,7 +130,7 @@ fn a_credential_comes_through_any_pipe() {
         "GAUTH_CREDENTIALS=$(base64 KEY) gauth token --no-cache",
     ] {
         let mut command =
-            stage.shell_command(CredentialKind::ServiceAccount, &script.replace("KEY", &key));
+            test.shell_command(CredentialKind::ServiceAccount, &script.replace("KEY", &key));
         command.env_remove("GOOGLE_APPLICATION_CREDENTIALS");
         run(command).printed_token();
     }
@@ -142,36 +142,33 @@ fn a_credential_comes_through_any_pipe() {
         ("gauth token --credentials <(cat /dev/zero)", 8),
         ("gauth token --credentials /", 8),
     ] {
-        let ended = run_shell(&stage, script);
-        assert_eq!(ended.exit_code, code, "{script}: {ended:?}");
-        ended.assert_output_whole();
-        ended.error_and_hint();
-        assert!(ended.duration < Duration::from_secs(12), "{ended:?}");
+        let result = run_shell(&test, script);
+        assert_eq!(result.exit_code, code, "{script}: {result:?}");
+        result.assert_output_whole();
+        result.error_and_hint();
+        assert!(result.duration < Duration::from_secs(12), "{result:?}");
     }
 }
 
 #[test]
 fn neither_locale_nor_time_zone_changes_anything() {
-    let _beside = share_machine();
-    let stage = SandboxHome::new(&[]);
-    let token = run_shell(&stage, "gauth token").printed_token();
+    let _shared = share_machine();
+    let test = SandboxHome::new(&[]);
+    let token = run_shell(&test, "gauth token").printed_token();
     for surroundings in
         ["LC_ALL=tr_TR.UTF-8", "LC_ALL=C TZ=Pacific/Kiritimati", "LANG=ar_EG TZ=:/nowhere"]
     {
-        assert_eq!(
-            run_shell(&stage, &format!("{surroundings} gauth token")).printed_token(),
-            token
-        );
+        assert_eq!(run_shell(&test, &format!("{surroundings} gauth token")).printed_token(), token);
         let script = format!("{surroundings} gauth token --format json --credentials /nowhere");
-        let plain = run_shell(&stage, "gauth token --format json --credentials /nowhere").stderr;
-        assert_eq!(run_shell(&stage, &script).stderr, plain);
+        let plain = run_shell(&test, "gauth token --format json --credentials /nowhere").stderr;
+        assert_eq!(run_shell(&test, &script).stderr, plain);
     }
 }
 
 #[test]
 fn colour_is_used_on_terminals_or_when_forced() {
-    let _beside = share_machine();
-    let stage = SandboxHome::new(&[]);
+    let _shared = share_machine();
+    let test = SandboxHome::new(&[]);
     for (surroundings, coloured) in [
         ("", false),
         ("CLICOLOR_FORCE=1", true),
@@ -179,13 +176,13 @@ fn colour_is_used_on_terminals_or_when_forced() {
         ("NO_COLOR=1 CLICOLOR_FORCE=1", false),
         ("TERM=dumb CLICOLOR_FORCE=1", false),
     ] {
-        for words in ["token --credentials /nowhere", "status", "--help"] {
-            let ended = run_shell(&stage, &format!("{surroundings} gauth {words}"));
-            let text = ended.stdout + &ended.stderr;
-            assert_eq!(text.contains('\u{1b}'), coloured, "{surroundings} {words}: {text:?}");
+        for args in ["token --credentials /nowhere", "status", "--help"] {
+            let result = run_shell(&test, &format!("{surroundings} gauth {args}"));
+            let text = result.stdout + &result.stderr;
+            assert_eq!(text.contains('\u{1b}'), coloured, "{surroundings} {args}: {text:?}");
         }
         assert!(
-            !run_shell(&stage, &format!("{surroundings} gauth token")).stdout.contains('\u{1b}')
+            !run_shell(&test, &format!("{surroundings} gauth token")).stdout.contains('\u{1b}')
         );
     }
 }

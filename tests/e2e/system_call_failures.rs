@@ -1,4 +1,4 @@
-//! System calls that fail, and deaths between two of them, injected by `strace` where there is one.
+//! System calls that fail, and processes killed at a system call, injected by `strace` where it is installed.
 
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,10 +10,10 @@ use super::{
     runs_full_counts,
 };
 
-/// What may fail.
+/// The system calls that fail.
 const SYSTEM_CALLS: [&str; 8] =
     ["openat", "write", "fsync", "fdatasync", "rename", "flock", "statx", "ftruncate"];
-/// In which way.
+/// The errors that they return.
 const INJECTED_ERRORS: [&str; 6] = ["ENOSPC", "EIO", "EDQUOT", "EINTR", "EROFS", "EACCES"];
 
 /// Whether processes can be traced here.
@@ -22,9 +22,9 @@ fn can_trace() -> bool {
     traced.is_ok_and(|status| status.success())
 }
 
-/// A run of a login whose refresh token rotates, which reads and writes all there is.
-fn run_under_strace(stage: &SandboxHome, inject: &str, args: &[&str]) -> ProcessResult {
-    let mut command = stage.program_command("strace", CredentialKind::User);
+/// Runs `gauth` under `strace` with a login whose refresh token rotates, so that it reads and writes every kind of file.
+fn run_under_strace(test: &SandboxHome, inject: &str, args: &[&str]) -> ProcessResult {
+    let mut command = test.program_command("strace", CredentialKind::User);
     command.env_remove("GOOGLE_APPLICATION_CREDENTIALS");
     command
         .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=all", "-e"])
@@ -33,81 +33,81 @@ fn run_under_strace(stage: &SandboxHome, inject: &str, args: &[&str]) -> Process
     run(command)
 }
 
-fn run_untraced(stage: &SandboxHome) -> ProcessResult {
-    let mut command = stage.gauth_command(CredentialKind::User, &["token", "--timeout", "5s"]);
+fn run_untraced(test: &SandboxHome) -> ProcessResult {
+    let mut command = test.gauth_command(CredentialKind::User, &["token", "--timeout", "5s"]);
     command.env_remove("GOOGLE_APPLICATION_CREDENTIALS");
     run(command)
 }
 
 #[test]
-fn a_system_call_that_fails_costs_no_login_and_no_half_output() {
+fn a_failed_system_call_loses_no_login_and_truncates_no_output() {
     if !can_trace() {
         return;
     }
-    let _alone = lock_machine();
+    let _exclusive = lock_machine();
     let step = if runs_full_counts() { 1 } else { 8 };
     let cells: Vec<(&str, &str, usize)> = SYSTEM_CALLS
         .iter()
         .flat_map(|call| INJECTED_ERRORS.map(|error| (*call, error)))
         .enumerate()
-        // An eighth of the moments, each call and error with others.
+        // Every eighth occurrence of a call, starting at another one for each call and error.
         .flat_map(|(index, (call, error))| {
             (1 + index % step..=20).step_by(step).map(move |when| (call, error, when))
         })
         .collect();
     let good = AtomicUsize::new(0);
     for_each_parallel(&cells, 3, |(call, error, when)| {
-        let stage = SandboxHome::new(&["token=rotate"]);
-        let login = store_own_login(&stage);
-        run_untraced(&stage).printed_token();
+        let test = SandboxHome::new(&["token=rotate"]);
+        let login = store_own_login(&test);
+        run_untraced(&test).printed_token();
         let first = read_refresh_token(&login);
         let inject = format!("{call}:error={error}:when={when}");
-        let ended = run_under_strace(&stage, &inject, &["token", "--refresh", "--timeout", "2s"]);
-        ended.assert_output_whole();
-        // 127 and 1 are the loader's too, before the program has begun.
-        let loader = ended.stderr.contains("error while loading shared libraries");
-        assert!((0..=9).contains(&ended.exit_code) || loader, "{inject}: {ended:?}");
-        assert!(!ended.stderr.contains("panicked"), "{inject}: {ended:?}");
-        if ended.exit_code == 0 {
+        let result = run_under_strace(&test, &inject, &["token", "--refresh", "--timeout", "2s"]);
+        result.assert_output_whole();
+        // The dynamic loader exits with 127 or 1 before the program starts.
+        let loader = result.stderr.contains("error while loading shared libraries");
+        assert!((0..=9).contains(&result.exit_code) || loader, "{inject}: {result:?}");
+        assert!(!result.stderr.contains("panicked"), "{inject}: {result:?}");
+        if result.exit_code == 0 {
             good.fetch_add(1, Ordering::Relaxed);
         } else if !loader {
             assert!(
-                ended.stderr.is_empty() || ended.stderr.contains("gauth: "),
-                "{inject}: {ended:?}"
+                result.stderr.is_empty() || result.stderr.contains("gauth: "),
+                "{inject}: {result:?}"
             );
         }
-        // Whole, and good for another refresh unless its successor could not be written.
+        // The file is complete, and its refresh token valid unless the new one could not be written.
         let now = read_refresh_token(&login);
-        let next = run_refresh(&stage);
-        let lost = now == first && stage.sandbox.request_count("token") >= 3;
+        let next = run_refresh(&test);
+        let lost = now == first && test.sandbox.request_count("token") >= 3;
         assert!(
             next.exit_code == 0 || (next.exit_code == 4 && lost),
-            "{inject}: {ended:?}, then {next:?}"
+            "{inject}: {result:?}, then {next:?}"
         );
-        if next.exit_code == 4 && ended.exit_code == 0 {
+        if next.exit_code == 4 && result.exit_code == 0 {
             assert!(
-                ended.stderr.contains("cannot be stored"),
-                "{inject}: nothing was said: {ended:?}"
+                result.stderr.contains("cannot be stored"),
+                "{inject}: nothing was said: {result:?}"
             );
         }
     });
     assert!(good.into_inner() > cells.len() / 3);
 }
 
-fn run_refresh(stage: &SandboxHome) -> ProcessResult {
+fn run_refresh(test: &SandboxHome) -> ProcessResult {
     let mut command =
-        stage.gauth_command(CredentialKind::User, &["token", "--refresh", "--timeout", "5s"]);
+        test.gauth_command(CredentialKind::User, &["token", "--refresh", "--timeout", "5s"]);
     command.env_remove("GOOGLE_APPLICATION_CREDENTIALS");
     run(command)
 }
 
 #[test]
-fn death_at_any_call_that_touches_files_leaves_them_whole() {
+fn a_process_killed_at_a_file_system_call_leaves_complete_files() {
     if !can_trace() {
         return;
     }
-    let _alone = lock_machine();
-    // Each call is counted by itself: as many moments as there are calls of that name, and a few more.
+    let _exclusive = lock_machine();
+    // Each system call is counted separately: as many runs as it has occurrences, and a few more.
     let moments: Vec<(&str, usize)> = [
         ("openat", 22),
         ("close", 22),
@@ -127,20 +127,20 @@ fn death_at_any_call_that_touches_files_leaves_them_whole() {
     .collect();
     let (killed, lost) = (AtomicUsize::new(0), AtomicUsize::new(0));
     for_each_parallel(&moments, 3, |(call, when)| {
-        let stage = SandboxHome::new(&["token=rotate"]);
-        let login = store_own_login(&stage);
-        run_untraced(&stage).printed_token();
+        let test = SandboxHome::new(&["token=rotate"]);
+        let login = store_own_login(&test);
+        run_untraced(&test).printed_token();
         let old = read_refresh_token(&login);
         let inject = format!("{call}:signal=KILL:when={when}");
-        let ended = run_under_strace(&stage, &inject, &["token", "--refresh"]);
-        killed.fetch_add(usize::from(ended.exit_code == 137), Ordering::Relaxed);
+        let result = run_under_strace(&test, &inject, &["token", "--refresh"]);
+        killed.fetch_add(usize::from(result.exit_code == 137), Ordering::Relaxed);
         let kept = read_refresh_token(&login);
-        let next = run_refresh(&stage);
+        let next = run_refresh(&test);
         if next.exit_code == 4 {
-            // Between the answer and the rename there is no way to keep both halves.
+            // A process killed between the response and the rename loses the new refresh token.
             assert!(
-                kept == old && count_uses_of(&stage, &old) == 2,
-                "{inject}: {ended:?}, then {next:?}"
+                kept == old && count_uses_of(&test, &old) == 2,
+                "{inject}: {result:?}, then {next:?}"
             );
             lost.fetch_add(1, Ordering::Relaxed);
         } else {

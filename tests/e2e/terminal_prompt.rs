@@ -1,4 +1,4 @@
-//! The built program at a terminal of its own, and the whole way from a token to its verdict.
+//! Prompts of the built program at its own terminal, and `gauth inspect --verify` against the sandbox.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -13,7 +13,7 @@ use rustix::termios::{LocalModes, tcgetattr};
 
 use super::{CredentialKind, SandboxHome, pid, run, share_machine};
 
-/// Both ends of a terminal.
+/// Both ends of a pseudoterminal.
 pub(super) struct Terminal {
     pub(super) user_side: File,
     program_side: File,
@@ -38,12 +38,12 @@ impl Terminal {
         modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG)
     }
 
-    /// `gauth inspect`, which has asked and waits.
-    fn spawn_inspect_prompt(&self, stage: &SandboxHome) -> Child {
-        self.spawn_until_prompt(stage.gauth_command(CredentialKind::ServiceAccount, &["inspect"]))
+    /// Starts `gauth inspect` and waits for its prompt.
+    fn spawn_inspect_prompt(&self, test: &SandboxHome) -> Child {
+        self.spawn_until_prompt(test.gauth_command(CredentialKind::ServiceAccount, &["inspect"]))
     }
 
-    /// Another command, which has asked and waits.
+    /// Starts a command and waits for its prompt.
     pub(super) fn spawn_until_prompt(&self, mut command: Command) -> Child {
         command.env("NO_COLOR", "1");
         command.stdin(self.child_stdio()).stderr(self.child_stdio()).stdout(Stdio::piped());
@@ -52,41 +52,41 @@ impl Terminal {
         child
     }
 
-    /// Waits until what is typed is no longer shown.
+    /// Waits until the terminal does not echo.
     #[track_caller]
     pub(super) fn wait_for_hidden_input(&self) {
         let start = Instant::now();
         while self.is_echoing() {
-            assert!(start.elapsed() < Duration::from_secs(30), "nobody asked");
+            assert!(start.elapsed() < Duration::from_secs(30), "no prompt");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
     /// What the terminal showed so far.
     pub(super) fn output_so_far(&mut self) -> String {
-        let (mut shown, start) = (Vec::new(), Instant::now());
+        let (mut output, start) = (Vec::new(), Instant::now());
         let pause = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
         while poll(&mut [PollFd::new(&self.user_side, PollFlags::IN)], Some(&pause)).unwrap() > 0 {
             let mut bytes = [0; 4096];
             let count = self.user_side.read(&mut bytes).unwrap();
-            shown.extend_from_slice(&bytes[..count]);
-            // One that goes on and on is looked at in between.
+            output.extend_from_slice(&bytes[..count]);
+            // A program that does not stop writing must not keep this loop running.
             if start.elapsed() > Duration::from_secs(1) {
                 break;
             }
         }
-        String::from_utf8_lossy(&shown).into_owned()
+        String::from_utf8_lossy(&output).into_owned()
     }
 
-    /// Waits until the terminal has shown this, and gives all it has shown meanwhile.
+    /// Waits until the terminal has shown this text, and returns all that it showed meanwhile.
     #[track_caller]
     pub(super) fn wait_for_output(&mut self, text: &str) -> String {
-        let (start, mut shown) = (Instant::now(), String::new());
-        while !shown.contains(text) {
-            assert!(start.elapsed() < Duration::from_secs(10), "{shown:?}");
-            shown.push_str(&self.output_so_far());
+        let (start, mut output) = (Instant::now(), String::new());
+        while !output.contains(text) {
+            assert!(start.elapsed() < Duration::from_secs(10), "{output:?}");
+            output.push_str(&self.output_so_far());
         }
-        shown
+        output
     }
 }
 
@@ -99,12 +99,12 @@ fn long_token() -> String {
 }
 
 #[test]
-fn what_is_pasted_at_the_prompt_is_not_shown_and_read_whole() {
-    let _beside = share_machine();
-    let stage = SandboxHome::new(&[]);
+fn pasted_text_is_read_whole_and_not_shown() {
+    let _shared = share_machine();
+    let test = SandboxHome::new(&[]);
     let mut terminal = Terminal::new();
     assert!(terminal.is_echoing());
-    let child = terminal.spawn_inspect_prompt(&stage);
+    let child = terminal.spawn_inspect_prompt(&test);
     let token = long_token();
     for piece in token.as_bytes().chunks(1000) {
         terminal.user_side.write_all(piece).unwrap();
@@ -115,25 +115,25 @@ fn what_is_pasted_at_the_prompt_is_not_shown_and_read_whole() {
     assert_eq!(output.status.code(), Some(0));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("subject   the-one\n"), "{text}");
-    assert!(terminal.is_echoing(), "the terminal is as it was");
-    let showed = terminal.output_so_far();
-    assert!(showed.starts_with("token (not shown): "), "{showed:?}");
-    assert!(!token.split('.').any(|piece| showed.contains(piece)), "{showed:?}");
+    assert!(terminal.is_echoing(), "the terminal echoes again");
+    let output = terminal.output_so_far();
+    assert!(output.starts_with("token (not shown): "), "{output:?}");
+    assert!(!token.split('.').any(|piece| output.contains(piece)), "{output:?}");
 }
 
 #[test]
 fn an_aborted_prompt_restores_the_terminal() {
     use std::os::unix::process::ExitStatusExt;
-    let _beside = share_machine();
-    let stage = SandboxHome::new(&[]);
-    for (typed, signal, ended) in [
+    let _shared = share_machine();
+    let test = SandboxHome::new(&[]);
+    for (typed, signal, result) in [
         (Some("eyJ\x03"), None, Some(2)),
         (None, Some(Signal::TERM), Some(15)),
         (None, Some(Signal::HUP), Some(1)),
         (None, Some(Signal::INT), Some(2)),
     ] {
         let mut terminal = Terminal::new();
-        let mut child = terminal.spawn_inspect_prompt(&stage);
+        let mut child = terminal.spawn_inspect_prompt(&test);
         if let Some(typed) = typed {
             terminal.user_side.write_all(typed.as_bytes()).unwrap();
         }
@@ -141,12 +141,12 @@ fn an_aborted_prompt_restores_the_terminal() {
             kill_process(pid(&child), signal).unwrap();
         }
         let status = child.wait().unwrap();
-        assert_eq!(status.signal(), ended, "{status:?}");
+        assert_eq!(status.signal(), result, "{status:?}");
         assert!(terminal.is_echoing(), "{signal:?}");
     }
-    // Nothing at all is an error.
+    // An empty line is an error.
     let mut terminal = Terminal::new();
-    let mut child = terminal.spawn_inspect_prompt(&stage);
+    let mut child = terminal.spawn_inspect_prompt(&test);
     terminal.user_side.write_all(b"\n").unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(2));
     terminal.wait_for_output("gauth: the typed text is empty");
@@ -154,52 +154,53 @@ fn an_aborted_prompt_restores_the_terminal() {
 
 #[test]
 fn no_prompt_in_ci() {
-    let _beside = share_machine();
-    let stage = SandboxHome::new(&[]);
+    let _shared = share_machine();
+    let test = SandboxHome::new(&[]);
     let mut terminal = Terminal::new();
-    let mut command = stage.gauth_command(CredentialKind::ServiceAccount, &["inspect"]);
+    let mut command = test.gauth_command(CredentialKind::ServiceAccount, &["inspect"]);
     command.env("CI", "true").stdin(terminal.child_stdio()).stderr(terminal.child_stdio());
     let status = command.status().unwrap();
     assert_eq!(status.code(), Some(2));
-    let showed = terminal.output_so_far();
+    let output = terminal.output_so_far();
     assert!(
-        showed.contains("there is no terminal to prompt at") && terminal.is_echoing(),
-        "{showed}"
+        output.contains("there is no terminal to prompt at") && terminal.is_echoing(),
+        "{output}"
     );
 }
 
 #[test]
 fn a_token_of_the_sandbox_is_verified_by_its_keys() {
-    let _beside = share_machine();
-    let stage = SandboxHome::new(&[]);
-    let url = stage.sandbox.url().to_owned();
+    let _shared = share_machine();
+    let test = SandboxHome::new(&[]);
+    let url = test.sandbox.url().to_owned();
     let script = |more: &str| {
         let mint = "gauth id-token --audiences https://svc.run.app";
-        run(stage.shell_command(
+        run(test.shell_command(
             CredentialKind::ServiceAccount,
             &format!("{mint} | gauth inspect --verify {more}"),
         ))
     };
     let keys = format!("--jwks {url}/oauth2/v3/certs");
     for _ in 0..2 {
-        let ended = script(&format!("--audience https://svc.run.app {keys}"));
-        assert_eq!(ended.exit_code, 0, "{ended:?}");
-        assert!(ended.stdout.starts_with("valid: signed by a key of 127.0.0.1:"), "{ended:?}");
+        let result = script(&format!("--audience https://svc.run.app {keys}"));
+        assert_eq!(result.exit_code, 0, "{result:?}");
+        assert!(result.stdout.starts_with("valid: signed by a key of 127.0.0.1:"), "{result:?}");
     }
-    assert_eq!(stage.sandbox.request_count("certs"), 1, "the second time they were kept");
-    let ended = script(&format!("--audience https://other.example {keys}"));
-    assert_eq!((ended.exit_code, ended.stderr.as_str()), (10, ""), "{ended:?}");
-    // Where the token endpoint is moved to this machine, keys and tokeninfo are beside it.
-    let inside = format!("export CLOUDSDK_AUTH_TOKEN_HOST={url}/token;");
+    assert_eq!(test.sandbox.request_count("certs"), 1, "the keys are fetched once");
+    let result = script(&format!("--audience https://other.example {keys}"));
+    assert_eq!((result.exit_code, result.stderr.as_str()), (10, ""), "{result:?}");
+    // With an endpoint override for the token endpoint, keys and tokeninfo are at the same host.
+    let override_script = format!("export CLOUDSDK_AUTH_TOKEN_HOST={url}/token;");
     let mint = "gauth id-token --audiences https://svc.run.app";
-    let verify = format!("{inside} {mint} | gauth inspect --verify --audience https://svc.run.app");
-    let ask = format!("{inside} gauth token | gauth inspect");
+    let verify =
+        format!("{override_script} {mint} | gauth inspect --verify --audience https://svc.run.app");
+    let ask = format!("{override_script} gauth token | gauth inspect");
     for (script, first) in
         [(verify, "valid: signed by a key of 127.0.0.1:"), (ask, "valid: an access")]
     {
-        let ended = run(stage.shell_command(CredentialKind::ServiceAccount, &script));
-        assert!(ended.exit_code == 0 && ended.stdout.starts_with(first), "{ended:?}");
+        let result = run(test.shell_command(CredentialKind::ServiceAccount, &script));
+        assert!(result.exit_code == 0 && result.stdout.starts_with(first), "{result:?}");
     }
-    let outside = stage.sandbox.requests();
-    assert!(outside.iter().all(|logged| logged.request.query.is_empty()), "no token in a URL");
+    let requests = test.sandbox.requests();
+    assert!(requests.iter().all(|logged| logged.request.query.is_empty()), "no token in a URL");
 }
