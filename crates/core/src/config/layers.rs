@@ -107,7 +107,7 @@ impl ConfigLayers<'_> {
         };
         Ok(AccessTokenRequest {
             scopes: match self.scopes()? {
-                Some(written) => parse_scopes(&written)?,
+                Some(scope_lists) => parse_scopes(&scope_lists)?,
                 None => Vec::new(),
             },
             subject: text("--subject", &self.flags.subject)?.map(parse_subject).transpose()?,
@@ -116,18 +116,18 @@ impl ConfigLayers<'_> {
         })
     }
 
-    /// The scopes as they are written; `None` when there are none.
+    /// The scopes as they were typed; `None` when there are none.
     fn scopes(&self) -> Result<Option<Sourced<Vec<String>>>> {
         let flag = "--scopes";
         if !self.flags.scopes.is_empty() {
-            let written = self.flags.scopes.iter().map(|value| flag_text(flag, value));
-            return Ok(Some(Sourced::explicit(written.collect::<Result<_>>()?, flag)));
+            let scope_lists = self.flags.scopes.iter().map(|value| flag_text(flag, value));
+            return Ok(Some(Sourced::explicit(scope_lists.collect::<Result<_>>()?, flag)));
         }
         if let Some(value) = self.world.env.text(&env::GAUTH_SCOPES)? {
             return Ok(Some(Sourced::explicit(vec![value], env::GAUTH_SCOPES.name)));
         }
         let from_profile = self.from_profile(&self.profile.profile.scopes);
-        Ok(from_profile.filter(|written| !written.value.is_empty()))
+        Ok(from_profile.filter(|scope_lists| !scope_lists.value.is_empty()))
     }
 
     pub(super) fn workload_identity(&self) -> Result<Option<Sourced<WorkloadIdentity>>> {

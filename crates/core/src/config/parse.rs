@@ -94,13 +94,13 @@ pub(super) fn downscoping(flags: &Overrides) -> Result<Option<Downscoping>> {
     Ok((!rules.is_empty()).then_some(Downscoping::Rules(rules)))
 }
 
-/// Scopes as they were written, separated by commas or spaces and perhaps short, as full URLs.
-pub(super) fn parse_scopes(written: &Sourced<Vec<String>>) -> Result<Vec<String>> {
-    let scopes = expand_scopes(written.value.iter().map(String::as_str));
+/// Scopes as they were typed, separated by commas or spaces and perhaps short, as full URLs.
+pub(super) fn parse_scopes(scope_lists: &Sourced<Vec<String>>) -> Result<Vec<String>> {
+    let scopes = expand_scopes(scope_lists.value.iter().map(String::as_str));
     if scopes.is_empty() || !scopes.iter().all(|scope| is_visible_ascii(scope)) {
         return Err(Error::usage(format!(
             "{} holds no scope that could be requested",
-            written.origin
+            scope_lists.origin
         ))
         .hint("--scopes cloud-platform, or a URL as Google's documentation gives it"));
     }
