@@ -327,7 +327,7 @@ impl TokenFileRefresher<'_> {
     fn renewal_due_millis(&self, token: &Token) -> Option<i64> {
         let now = self.world.clock.unix_millis();
         let left = token.expires_at?.saturating_mul(1000).saturating_sub(now);
-        Some(now.saturating_add(renewal_delay_millis(left, self.credential.refresh_margin())))
+        Some(now.saturating_add(renewal_delay_millis(left, token.refresh_margin)))
     }
 }
 

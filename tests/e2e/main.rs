@@ -258,18 +258,9 @@ impl SandboxHome {
         let now = i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
         entry["expires_at"] = (now + seconds_left).into();
         entry["written"] = ((now + seconds_left - 3599) * 1000).into();
-        let body = entry.to_string();
-        std::fs::write(&path, format!("gauth1 {:016x}\n{body}", entry_checksum(body.as_bytes())))
-            .unwrap();
+        std::fs::write(&path, format!("gauth2\n{entry}")).unwrap();
         token
     }
-}
-
-/// FNV-1a, as the head of an entry has it.
-fn entry_checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
-        (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 /// Makes the children of this process start with the default action for signals, whatever `nohup` or a shell's `&`

@@ -220,7 +220,7 @@ fn what_is_missing_is_named_and_so_is_the_permission() {
         (
             &[("CIRCLECI", "true")],
             "there is no CIRCLE_OIDC_TOKEN_V2 or CIRCLE_OIDC_TOKEN",
-            "a context for the job",
+            "give the job a context",
         ),
         (
             &[("BUILDKITE", "true")],
@@ -489,7 +489,7 @@ fn a_provider_name_is_checked_before_any_request() {
     for (name, says, tries) in [
         (
             PROVIDER_NAME.replace("/1/", "/my-project/"),
-            "has the project my-project, where its number belongs",
+            "has the project ID my-project in place of the project's number",
             "gcloud projects describe my-project --format='value(projectNumber)'".to_owned(),
         ),
         (pool.to_owned(), "names a pool", format!("{pool}/providers/PROVIDER")),

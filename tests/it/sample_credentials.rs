@@ -60,7 +60,7 @@ const SAMPLES: &[(&str, ExpectedOutcome)] = &[
     ("external_account_workforce_file.json", Error(8, "no such file")),
     ("external_account_x509.json", Error(8, "certificate_config.json")),
     ("external_account_x509_explicit_config.json", Error(8, "certificate_config.json")),
-    ("gdch_service_account.json", Error(7, "for no audience")),
+    ("gdch_service_account.json", Error(7, "without an audience")),
     ("impersonated_service_account_external_source.json", Error(8, "no such file")),
     (
         "impersonated_service_account_sa_source_delegates.json",
@@ -68,7 +68,7 @@ const SAMPLES: &[(&str, ExpectedOutcome)] = &[
     ),
     ("impersonated_service_account_user_source.json", Error(5, "may not act as target-sa@")),
     ("impersonated_service_account_workforce_source.json", Error(5, "may not act as target-sa@")),
-    ("openid_login.json", Error(7, "cannot give access tokens of Google's")),
+    ("openid_login.json", Error(7, "cannot give access tokens of Google")),
     ("service_account.json", Token(SERVICE_ACCOUNT, 1)),
     // Signed here: there is no token endpoint for keys of other universes.
     ("service_account_other_universe.json", Token(OTHER_UNIVERSE_ACCOUNT, 0)),

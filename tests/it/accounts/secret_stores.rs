@@ -398,7 +398,7 @@ fn an_account_file_without_its_secrets_is_not_a_credential() {
         .home(&home)
         .env("GOOGLE_APPLICATION_CREDENTIALS", format!("{{home}}/{}", login_file(ADA)))
         .expect_status(8)
-        .expect_error("this is an account of gauth's whose secrets are in another store")
+        .expect_error("this is an account of gauth, and its secrets are in another store")
         .expect_hint("gauth token --account")
         .run();
     let odd =

@@ -35,21 +35,28 @@ const DAMAGES: &[Damage] = &[
     ("zeros", |path| rewrite(path, |bytes| vec![0; bytes.len()])),
     ("junk", |path| rewrite(path, |_| b"GAUTH-TEST-JUNK-SECRET".to_vec())),
     ("no UTF-8", |path| rewrite(path, |bytes| vec![0xff; bytes.len()])),
-    ("a bit flipped", |path| {
+    ("zeros at the end", |path| {
         rewrite(path, |mut bytes| {
             let middle = bytes.len() / 2;
-            bytes[middle] ^= 1;
+            bytes[middle..].fill(0);
             bytes
         })
     }),
-    ("something appended", |path| rewrite(path, |bytes| [bytes, b" ".to_vec()].concat())),
+    ("zeros in the middle", |path| {
+        rewrite(path, |mut bytes| {
+            let middle = bytes.len() / 2;
+            bytes[middle] = 0;
+            bytes
+        })
+    }),
+    ("something appended", |path| rewrite(path, |bytes| [bytes, b"x".to_vec()].concat())),
     ("another version", |path| {
         rewrite(path, |mut bytes| {
-            bytes[5] = b'2';
+            bytes[5] = b'1';
             bytes
         })
     }),
-    ("only the head", |path| rewrite(path, |bytes| bytes[..24].to_vec())),
+    ("only the version", |path| rewrite(path, |bytes| bytes[..7].to_vec())),
     ("for others to read", |path| set_mode(path, 0o644)),
     ("for others to write", |path| set_mode(path, 0o666)),
     ("a link", |path| {

@@ -1,12 +1,15 @@
 //! When a cached token is used, and what tells one token from another.
 
+use std::rc::Rc;
+
 use serde_json::{Value, json};
 
 use super::{output_line, service_account_test, token_with_lifetime, user_test};
 use crate::support::sample_credentials::{
-    self, SECOND_TOKEN, TOKEN, authorized_user, service_account, token_response_body,
+    self, SECOND_TOKEN, TOKEN, authorized_user, service_account, sts_response_body,
+    token_response_body,
 };
-use crate::support::{Home, Test, collect_modes, metadata_response, token_response};
+use crate::support::{Home, Test, collect_modes, metadata_response, sts_response, token_response};
 
 #[test]
 fn a_second_run_sends_no_request() {
@@ -200,15 +203,13 @@ fn a_token_is_cached_for_at_most_twelve_hours() {
         .run();
 }
 
-#[test]
-fn metadata_server_tokens_are_used_until_the_server_renews_them() {
-    let home = Home::new();
-    let path = "instance/service-accounts/default/token";
-    let run =
-        || Test::new("token").home(&home).env("GCE_METADATA_HOST", "metadata.google.internal");
+/// Runs with a token of the metadata server: cached, it is used until the server gives the next one.
+#[track_caller]
+fn assert_metadata_refresh_margin(home: &Rc<Home>, args: &str, account: &str) {
+    let run = || Test::new(args).home(home).env("GCE_METADATA_HOST", "metadata.google.internal");
     let gives = |access: &str, seconds: i64| {
         metadata_response(
-            path,
+            &format!("instance/service-accounts/{account}/token"),
             200,
             json!({"access_token": access, "expires_in": seconds}).to_string(),
         )
@@ -221,6 +222,39 @@ fn metadata_server_tokens_are_used_until_the_server_renews_them() {
     run().expect_request(gives(TOKEN, 225)).expect_stdout(&output_line(TOKEN)).run();
     home.clock.advance(5);
     run().expect_request(gives(SECOND_TOKEN, 3599)).expect_stdout(&output_line(SECOND_TOKEN)).run();
+    run().expect_stdout(&output_line(SECOND_TOKEN)).run();
+}
+
+#[test]
+fn metadata_server_tokens_are_used_until_the_server_renews_them() {
+    assert_metadata_refresh_margin(&Home::new(), "token", "default");
+}
+
+#[cfg(feature = "gcloud-store")]
+#[test]
+fn tokens_of_gclouds_compute_engine_account_are_used_until_the_server_renews_them() {
+    use crate::discovery::{write_gcloud_configuration, write_gcloud_store};
+    const ACCOUNT: &str = "machine@developer.gserviceaccount.com";
+    let home = Home::new();
+    write_gcloud_configuration(&home, "default", &format!("[core]\naccount = {ACCOUNT}\n"));
+    write_gcloud_store(&home, &[(ACCOUNT, json!({"type": "gce"}))]);
+    assert_metadata_refresh_margin(&home, "token --source gcloud", ACCOUNT);
+}
+
+#[test]
+fn downscoped_tokens_of_the_metadata_server_are_used_until_the_server_renews_their_source() {
+    let home = Home::new();
+    let run = || {
+        Test::new("token --downscope objectViewer@b-1")
+            .home(&home)
+            .env("GCE_METADATA_HOST", "metadata.google.internal")
+    };
+    let path = "instance/service-accounts/default/token";
+    run()
+        .expect_request(metadata_response(path, 200, token_response_body(TOKEN)))
+        .expect_request(sts_response(200, sts_response_body(SECOND_TOKEN)))
+        .run();
+    home.clock.advance(3599 - 226);
     run().expect_stdout(&output_line(SECOND_TOKEN)).run();
 }
 

@@ -160,7 +160,7 @@ fn a_held_lock_is_waited_for_until_the_timeout() {
     // Who finds a token needs no lock.
     user_test(&home, "").expect_stdout(&output_line(TOKEN)).run();
     let test = user_test(&home, "--refresh --timeout 10s").expect_status(6);
-    test.expect_error("another gauth has been asking for this token all the time")
+    test.expect_error("another gauth was fetching this token until the time was up")
         .expect_hint("--timeout")
         .run();
     drop(held);

@@ -157,7 +157,7 @@ fn a_metadata_server_without_the_account_is_reported() {
             "",
         ))
         .expect_status(3)
-        .expect_error("bob@example.com is no login of gauth or gcloud")
+        .expect_error("bob@example.com is not a login of gauth or gcloud")
         .expect_error("metadata.google.internal has no such account")
         .run();
 }

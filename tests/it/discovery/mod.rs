@@ -127,13 +127,13 @@ const SOURCES: &[SourceFixture] = &[
 ];
 
 /// One of gcloud's configurations.
-fn write_gcloud_configuration(home: &Home, name: &str, content: &str) {
+pub(crate) fn write_gcloud_configuration(home: &Home, name: &str, content: &str) {
     home.write(&format!(".config/gcloud/configurations/config_{name}"), content);
 }
 
 /// gcloud's accounts.
 #[cfg(feature = "gcloud-store")]
-fn write_gcloud_store(home: &Home, rows: &[(&str, Value)]) {
+pub(crate) fn write_gcloud_store(home: &Home, rows: &[(&str, Value)]) {
     home.write(".config/gcloud/credentials.db", "");
     let path = home.path(".config/gcloud/credentials.db");
     let base = rusqlite::Connection::open(path).expect("a database");

@@ -269,14 +269,14 @@ fn a_static_access_token_cannot_be_changed() {
         Test::new(&format!("token {flag}"))
             .env("GOOGLE_OAUTH_ACCESS_TOKEN", TOKEN)
             .expect_status(7)
-            .expect_error("GOOGLE_OAUTH_ACCESS_TOKEN holds a ready token")
+            .expect_error("GOOGLE_OAUTH_ACCESS_TOKEN holds a static access token")
             .expect_error(flag.split(' ').next().expect("flag"))
             .run();
     }
     for flag in ["--self-signed", "--audience https://pubsub.googleapis.com/"] {
         let test = Test::new(&format!("token {flag}")).env("CLOUDSDK_AUTH_ACCESS_TOKEN", TOKEN);
         test.expect_status(7)
-            .expect_error("is a ready token, which cannot sign a token itself")
+            .expect_error("is a static access token, which cannot sign a token itself")
             .run();
     }
 }

@@ -65,9 +65,9 @@ fn amazons_token_type_and_source_go_together() {
     assert_malformed(&elsewhere, "subject_token_type");
     assert_malformed(&elsewhere, "environment_id");
     for (id, words) in [
-        ("aws2", "environment_id has version 2, this gauth reads version 1"),
+        ("aws2", "environment_id has version 2, this gauth supports version 1"),
         ("aws10", "environment_id has version 10"),
-        ("aws", "environment_id is \"aws\", known is aws1"),
+        ("aws", "environment_id is \"aws\", not aws1"),
         ("aws01x", "environment_id is \"aws01x\""),
         ("aws-1", "environment_id is \"aws-1\""),
         ("aws99999999999999999999", "environment_id is \"aws9999"),
@@ -124,7 +124,7 @@ fn a_certificate_is_named_in_one_way() {
         (json!({"trust_chain_path": "/x"}), "certificate.certificate_config_location is missing"),
         (
             json!({"use_default_certificate_config": true, "certificate_config_location": "/x"}),
-            "exclude each other",
+            "are both set",
         ),
     ] {
         assert_malformed(&of(fields), words);

@@ -103,18 +103,18 @@ fn amazons_metadata_server_is_judged_step_by_step() {
     };
     for session in ["", "two words", "<!DOCTYPE html>", "a\nb", "\u{fc}"] {
         run(0, put_response(IMDS_SESSION_URL, 200, session))
-            .expect_error("is no session token")
+            .expect_error("is not a session token")
             .run();
     }
     for zone in ["", "nowhere at all", "<html>", "../x", "EU-WEST-1A"] {
         run(1, get_response(AVAILABILITY_ZONE_URL, 200, zone))
-            .expect_error("is no zone of AWS")
+            .expect_error("is not a zone of AWS")
             .expect_hint("set AWS_REGION")
             .run();
     }
     for role in ["", "two words", "<html>", "a/../b", "a?x", "a#x", "one\ntwo", "\u{fc}"] {
         let test = run(2, get_response(SECURITY_CREDENTIALS_URL, 200, role))
-            .expect_error("there is no role");
+            .expect_error("this instance has no IAM role");
         test.expect_hint("attach an IAM role").run();
     }
     let keys = |body: Value| {

@@ -177,8 +177,8 @@ fn a_universe_is_a_domain() {
 fn a_type_of_googles_that_is_not_read_says_so() {
     credential_test(&json!({"type": "service_account_p12"}))
         .expect_status(7)
-        .expect_error("HOME/key.json: keys in P12 files are not read")
-        .expect_hint("make a new key of the account, as JSON")
+        .expect_error("HOME/key.json: keys in P12 files are not supported")
+        .expect_hint("create a new key of the account, as JSON")
         .run();
 }
 

@@ -125,7 +125,7 @@ fn a_lifetime_out_of_the_credential_kinds_range_is_refused() {
     with("10m", authorized_user())
         .expect_status(7)
         .expect_error("--lifetime")
-        .expect_hint("leave --lifetime away")
+        .expect_hint("remove --lifetime")
         .run();
     for lifetime in ["1", "3600", "60m", "PT1H", "1h"] {
         let answer = crate::support::token_response(200, token_response_body(TOKEN));

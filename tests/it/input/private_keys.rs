@@ -106,7 +106,7 @@ fn the_size_of_a_key_is_judged() {
         key_test(key)
             .expect_request(token_response(200, token_response_body(TOKEN)))
             .expect_warning(&format!(
-                "HOME/key.json: private_key has only {bits} bits, make a new one"
+                "HOME/key.json: private_key has only {bits} bits, create a new one"
             ))
             .run();
     }

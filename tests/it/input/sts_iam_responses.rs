@@ -252,7 +252,9 @@ fn a_refused_boundary_blames_the_boundary() {
     run(400, &oauth_error_body("invalid_request", "Invalid boundary"))
         .expect_status(5)
         .expect_error("sts.googleapis.com: Google says invalid_request: \"Invalid boundary\"")
-        .expect_hint("check the boundary, and that the token of ada@example.com has the scope")
+        .expect_hint(
+            "check the access boundary, and that the token of ada@example.com has the scope",
+        )
         .run();
 }
 
@@ -428,7 +430,7 @@ fn a_missing_expiry_causes_a_warning_and_no_caching() {
                 .home(&home)
                 .subject_token_file()
                 .expect_request(sts_response(200, body(life.clone())))
-                .expect_warning("sts.googleapis.com does not say how long its token lives")
+                .expect_warning("sts.googleapis.com gives no expiry for its token")
                 .run();
         }
     }

@@ -111,7 +111,7 @@ fn damaged_keys_are_fetched_again() {
     let home = Home::new();
     verify_test("", &valid_jwt()).home(&home).expect_request(google_keys_response()).run();
     let name = format!("{TOKEN_CACHE_FOLDER}/{}", home.names(TOKEN_CACHE_FOLDER)[0]);
-    for damage in ["", "gauth1 ", &home.read(&name).replace("RSA", "RSB")] {
+    for damage in ["", "gauth2\n", &home.read(&name).replace("RSA", "RSB")] {
         home.write(&name, damage);
         verify_test("", &valid_jwt()).home(&home).expect_request(google_keys_response()).run();
     }

@@ -103,7 +103,7 @@ fn a_provider_without_a_pool_gives_a_login_for_its_own_id_tokens() {
     Test::new("token")
         .home(&home)
         .expect_status(7)
-        .expect_error("which cannot give access tokens of Google's")
+        .expect_error("which cannot give access tokens of Google")
         .expect_hint("--workload-identity-provider NAME")
         .run();
     Test::new("id-token --audiences https://x.example")

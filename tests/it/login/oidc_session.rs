@@ -150,7 +150,7 @@ fn a_login_that_is_no_longer_valid_has_a_hint_for_the_next_one() {
             json!({"refresh_token": null, "id_token": id_token_number(1, 60)}),
             None,
             4,
-            "its ID token is over",
+            "its ID token is expired",
         ),
         (json!({}), Some(down), 6, "status 503"),
         (json!({}), Some(odd), 5, "invalid_client"),

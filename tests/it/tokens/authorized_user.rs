@@ -160,7 +160,7 @@ fn what_a_login_cannot_do_is_refused_before_anything_is_sent() {
         (
             "--lifetime 10m",
             "cannot choose how long its tokens live (--lifetime)",
-            "leave --lifetime away",
+            "remove --lifetime",
         ),
         ("--self-signed", "cannot sign a token itself", "service account"),
         ("--audience https://a.example/", "cannot sign a token itself", "service account"),

@@ -251,22 +251,22 @@ fn a_program_without_a_response_is_an_error_that_shows_none() {
         (format!("yes {token}"), "printed more than 1 MiB"),
         ("yes & wait".to_owned(), "printed more than 1 MiB"),
         ("head -c 1048577 /dev/zero".to_owned(), "printed more than 1 MiB"),
-        ("head -c 1048576 /dev/zero".to_owned(), "the answer is not"),
-        (":".to_owned(), "the answer is empty"),
-        ("echo".to_owned(), "the answer is empty"),
-        (format!("echo {token}"), "the answer is not valid JSON"),
-        ("head -c 5000 /dev/urandom".to_owned(), "the answer is"),
+        ("head -c 1048576 /dev/zero".to_owned(), "the response is not"),
+        (":".to_owned(), "the response is empty"),
+        ("echo".to_owned(), "the response is empty"),
+        (format!("echo {token}"), "the response is not valid JSON"),
+        ("head -c 5000 /dev/urandom".to_owned(), "the response is"),
         (format!("echo '[\"{token}\"]'"), "not an object"),
         // Whoever asks gets no answer.
         ("read password && echo \"$password\"".to_owned(), "ended with code 1"),
-        ("cat".to_owned(), "the answer is empty"),
+        ("cat".to_owned(), "the response is empty"),
         (format!("{}\nexit 3", default_script()), "ended with code 3"),
         (format!("echo {token}; exit 255"), "ended with code 255"),
         ("kill -9 $$".to_owned(), "was killed by signal 9"),
         ("kill -SEGV $$".to_owned(), "was killed by signal 11"),
         (
             printing_script(&executable_response(json!({"version": 2}))),
-            "has version 2, this gauth reads version 1",
+            "has version 2, this gauth supports version 1",
         ),
         (printing_script(&executable_response(json!({"version": "1"}))), "version is a string"),
         (printing_script(&executable_response(json!({"version": null}))), "version is missing"),
@@ -307,7 +307,7 @@ fn an_error_response_is_reported_with_the_executables_message() {
     let no = json!({"version": 1, "success": false, "code": "401", "message": "Not you.\u{1b}[2J"});
     default_executable_test(&printing_script(&no))
         .expect_status(5)
-        .expect_error("says no: \"Not you.\\u{1b}[2J\" (code 401)")
+        .expect_error("reports \"Not you.\\u{1b}[2J\" (code 401)")
         .run();
     let bare = json!({"version": 1, "success": false, "code": "401"});
     default_executable_test(&printing_script(&bare))
@@ -340,7 +340,7 @@ fn the_output_file_of_an_earlier_run_is_used_until_it_expires() {
     ] {
         kept(executable_response(fields))
             .expect_status(8)
-            .expect_error("HOME/kept.json (output_file of HOME/key.json): is not understood, ")
+            .expect_error("HOME/kept.json (output_file of HOME/key.json): is malformed, ")
             .expect_hint("remove HOME/kept.json")
             .run();
     }
@@ -411,7 +411,7 @@ fn a_program_may_answer_in_the_file_alone() {
     };
     let ran = written(&script).expect_request(sts_success()).run();
     assert_eq!(ran.requests[0].form_field("subject_token"), EXECUTABLE_SUBJECT_TOKEN);
-    written(":").expect_status(6).expect_error("the answer is empty").run();
+    written(":").expect_status(6).expect_error("the response is empty").run();
     let stale =
         executable_response(json!({"expiration_time": NOW - 5, "id_token": STALE_SUBJECT_TOKEN}));
     written(":")

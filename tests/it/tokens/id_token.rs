@@ -517,9 +517,9 @@ fn an_audience_that_is_none_is_refused_before_anything_is_asked() {
     }
     for credential in [service_account(), impersonated_service_account(authorized_user())] {
         let test = id_token_test(&credential, "").expect_status(2);
-        test.expect_error("nobody is named").expect_hint("--audiences https://").run();
+        test.expect_error("none is named").expect_hint("--audiences https://").run();
     }
-    metadata_test("").expect_status(2).expect_error("nobody is named").run();
+    metadata_test("").expect_status(2).expect_error("none is named").run();
     let bytes = std::os::unix::ffi::OsStrExt::from_bytes(b"a\xffb");
     let bytes: &std::ffi::OsStr = bytes;
     id_token_test(&service_account(), "--audiences")

@@ -84,7 +84,7 @@ fn a_named_universe_must_match_the_metadata_server() {
         test.expect_error(&format!(
             "this machine is in the universe {found}, not universe.example"
         ))
-        .expect_hint("leave --universe-domain away")
+        .expect_hint("remove --universe-domain")
         .run();
     }
 }

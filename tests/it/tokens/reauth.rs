@@ -219,7 +219,7 @@ fn without_a_terminal_the_error_names_the_command_to_run() {
     for subtype in ["invalid_rapt", "rapt_required"] {
         let home = home_with_own_login(&json!({}));
         let expected = "gauth: ada@example.com must sign in again, the organisation asks for the password or key again (reauthentication)\n\
-            try: gauth token --account ada@example.com at a terminal, which asks for it\n";
+            try: gauth token --account ada@example.com at a terminal, which prompts for it\n";
         own_login_test(&home, "")
             .expect_request(reauth_required_with_subtype(subtype))
             .expect_status(4)
@@ -234,7 +234,7 @@ fn without_a_terminal_the_error_names_the_command_to_run() {
         token_test(&authorized_user(), "")
             .expect_request(reauth_required_with_subtype(subtype))
             .expect_status(4)
-            .expect_hint("gcloud auth application-default login, or the same at a terminal")
+            .expect_hint("gcloud auth application-default login, or the same command at a terminal")
             .run();
     }
 }
@@ -257,15 +257,15 @@ fn unsupported_challenges_are_named_with_a_hint() {
         (challenges_body(&[("READY", "SECURITY_KEY")]), key, "a service account"),
         (
             challenges_body(&[("READY", "FAX"), ("READY", "DANCE")]),
-            "asks for \"FAX\" or \"DANCE\", which gauth does not know",
+            "asks for \"FAX\" or \"DANCE\", which gauth does not support",
             "gauth login",
         ),
         (
             challenges_body(&[("PENDING", "PASSWORD")]),
-            "names nothing that could be answered now",
+            "names no challenge that is ready",
             "gauth login",
         ),
-        (challenges_body(&[]), "names nothing that could be answered now", "gauth login"),
+        (challenges_body(&[]), "names no challenge that is ready", "gauth login"),
         (
             r#"{"status":"LOCKED"}"#.to_owned(),
             "the reauthentication ended, Google says LOCKED",
@@ -324,7 +324,7 @@ fn a_wrong_password_is_retried_up_to_five_times() {
     let ran = test.expect_status(4).expect_error("5 answers were not enough").run();
     assert_eq!(ran.requests[3].json()["proposalResponse"]["credential"], json!(" "));
     let again =
-        "ada@example.com: this was not the password\nthe password, for Google (not shown): ";
+        "ada@example.com: that was not the password\nthe password, for Google (not shown): ";
     assert!(ran.prompts[1..].iter().all(|question| question == again), "{ran:?}");
     assert_eq!(read_json(&home, LOGIN_FILE), authorized_user());
     // The fifth may be right.
@@ -373,8 +373,9 @@ fn a_login_without_the_reauth_scope_needs_a_new_login() {
             .expect_request(reauth_required_response())
             .expect_request(refused)
             .expect_status(4);
-        let test =
-            test.expect_error("its login cannot be asked again (accounts.reauth was left out)");
+        let test = test.expect_error(
+            "its login lacks the scope accounts.reauth, which a reauthentication needs",
+        );
         test.expect_hint("gauth login --account ada@example.com").run();
     }
 }
@@ -387,7 +388,7 @@ fn a_rejected_new_rapt_is_not_requested_again() {
         .expect_request(continue_response(200, authenticated_body(NEW_RAPT)));
     test.expect_request(reauth_required_response())
         .expect_status(4)
-        .expect_error("does not take the proof it has just given")
+        .expect_error("does not accept the RAPT it has just given")
         .run();
 }
 
@@ -480,7 +481,7 @@ fn a_password_is_sent_only_to_google_or_a_loopback_server() {
         .expect_request(reauth_required_response().at_url(other))
         .interactive()
         .expect_status(4)
-        .expect_error("tokens.example wants a reauthentication, which only Google has")
+        .expect_error("tokens.example requires a reauthentication, which only Google supports")
         .run();
 }
 
@@ -490,7 +491,7 @@ fn a_rapt_that_cannot_be_stored_causes_a_warning() {
     test.setup(|home| home.write(".config/gauth/accounts", "in the way"))
         .expect_request(continue_response(200, authenticated_body(NEW_RAPT)))
         .expect_request(token_success_response())
-        .expect_warning("the proof of reauthentication of ada@example.com cannot be stored")
+        .expect_warning("the reauthentication of ada@example.com cannot be stored")
         .expect_stdout(&format!("{TOKEN}\n"))
         .run();
 }

@@ -284,15 +284,14 @@ fn refused_refresh_test(meanwhile: impl Fn(&Home) + 'static) -> Test {
 fn a_login_removed_or_reassigned_meanwhile_is_not_used() {
     let remove = |home: &Home| std::fs::remove_file(home.path(LOGIN_FILE)).expect("a file");
     let test = refused_refresh_test(remove).expect_status(4);
-    test.expect_error("ada@example.com must sign in again, another gauth has signed out meanwhile")
+    test.expect_error("ada@example.com must sign in again, another gauth signed it out meanwhile")
         .expect_hint("gauth login --account ada@example.com")
         .run();
     let other = json!({"client_id": "another-client", "refresh_token": ROTATED_REFRESH_TOKEN});
     let other = sample_credentials::with_fields(authorized_user(), &other);
     let test = refused_refresh_test(move |home| home.write(LOGIN_FILE, other.to_string()))
         .expect_status(6);
-    test.expect_error("ada@example.com was signed in anew while its old login was being used")
-        .run();
+    test.expect_error("ada@example.com was signed in again while its old login was used").run();
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn a_token_saved_with_a_workforce_login_is_used_until_it_is_short() {
         .run();
     token_test(&saved(over, Value::Null), "")
         .expect_status(4)
-        .expect_error("HOME/key.json must sign in again, the saved token is over")
+        .expect_error("HOME/key.json must sign in again, the saved token is expired")
         .expect_hint("--login-config FILE")
         .run();
 }

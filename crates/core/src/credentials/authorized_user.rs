@@ -1,7 +1,7 @@
-//! User logins: a refresh token and the OAuth client it was made with (RFC 6749, section 6).
+//! User logins: a refresh token and the OAuth client it was issued to (RFC 6749, section 6).
 //!
-//! Also the `token.json` that Google's quickstarts save, without `type` and with a token that is used until
-//! its `expiry`.
+//! The `token.json` of Google's quickstarts is one too: it has no `type`, and an access token that is used until its
+//! `expiry`.
 
 use crate::accounts::{Origin, RefreshTokenHandle};
 use crate::credentials::login_refresh;
@@ -20,15 +20,14 @@ use crate::oauth::{response, revocation, token as endpoint};
 use crate::text::json::JsonFields;
 use crate::text::scopes;
 use crate::text::secret::Secret;
-use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
-use crate::tokens::credential::{Credential, CredentialInfo, Revocation};
+use crate::tokens::credential::{Credential, CredentialInfo, Revocation, Session};
 use crate::tokens::{AccessTokenRequest, IdTokenRequest, Token, TokenRequest};
 use crate::world::World;
 
 const CREDENTIAL_TYPE: &str = "authorized_user";
 
-/// A person's login.
+/// A user's login at Google, or at a server that speaks the same protocol.
 struct AuthorizedUser {
     info: CredentialInfo,
     client_id: String,
@@ -36,7 +35,7 @@ struct AuthorizedUser {
     refresh_token: Secret,
     token_uri: Url,
     rapt: Option<Secret>,
-    /// What the login was made for, where that is known.
+    /// The scopes the login was granted, where they are known.
     scopes: Vec<String>,
     saved_access_token: Option<SavedAccessToken>,
     origin: Origin,
@@ -46,7 +45,7 @@ struct AuthorizedUser {
 /// Reads the fields of a login.
 ///
 /// # Errors
-/// Malformed or unsafe, naming the field.
+/// `Malformed` or `Unsafe`, naming the field.
 pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box<dyn Credential>> {
     let malformed = |what: String| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
     let client_id = fields.required("client_id").map_err(malformed)?;
@@ -107,22 +106,22 @@ impl Credential for AuthorizedUser {
         SavedAccessToken::hash_cache_key(self.saved_access_token.as_ref(), hasher);
     }
 
-    fn access_token(&self, request: &AccessTokenRequest, broker: &Broker<'_>) -> Result<Token> {
+    fn access_token(&self, request: &AccessTokenRequest, session: &dyn Session) -> Result<Token> {
         self.check_supported(request)?;
         let saved_access_token =
             self.saved_access_token.as_ref().filter(|_| request.scopes.is_empty());
-        if let Some(token) = saved_access_token
-            .and_then(|saved| saved.usable_token(CREDENTIAL_TYPE, self.refresh_margin(), broker))
+        if let Some(token) =
+            saved_access_token.and_then(|saved| saved.usable_token(CREDENTIAL_TYPE, session))
         {
-            broker
-                .world
+            session
+                .world()
                 .terminal
                 .note(|| format!("the token saved in {} is used", self.info.location));
             return Ok(self.info.annotate(token));
         }
-        let now = broker.now();
-        let granted = self.refresh(&request.scopes, broker)?;
-        self.warn_about_missing_scopes(request, &granted, broker);
+        let now = session.now();
+        let granted = self.refresh(&request.scopes, session)?;
+        self.warn_about_missing_scopes(request, &granted, session);
         let mut token = Token::new(granted.access_token, CREDENTIAL_TYPE, granted.expires_at);
         token.scopes = granted.scopes;
         token.cacheable = token.expires_at.is_some_and(|end| end > now);
@@ -133,8 +132,8 @@ impl Credential for AuthorizedUser {
         self.refresh_token_handle().last_rejection(world)
     }
 
-    fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
-        let refresh_token = self.refresh_token_handle().newest_refresh_token(broker.world)?;
+    fn revoke(&self, session: &dyn Session) -> Result<Revocation> {
+        let refresh_token = self.refresh_token_handle().newest_refresh_token(session.world())?;
         let url = match endpoint_policy::is_google_token_endpoint(&self.token_uri) {
             true => Url::parse(revocation::ENDPOINT),
             false => self.token_uri.sibling("revoke"),
@@ -143,14 +142,15 @@ impl Credential for AuthorizedUser {
             Error::malformed(&self.info.location, format!("token_uri {what}"))
                 .hint(BROKEN_CREDENTIAL_HINT)
         })?;
-        let response = broker.send(&revocation::google_revocation_request(&url, &refresh_token))?;
+        let response =
+            session.send(&revocation::google_revocation_request(&url, &refresh_token))?;
         Ok(Revocation::from_newly_revoked(revocation::read_google_revocation(
             &response,
             url.authority(),
         )?))
     }
 
-    fn fetch_info(&self, broker: &Broker<'_>) -> Result<CredentialInfo> {
+    fn fetch_info(&self, session: &dyn Session) -> Result<CredentialInfo> {
         let mut info = self.info.clone();
         if info.account.is_some() {
             return Ok(info);
@@ -161,18 +161,18 @@ impl Credential for AuthorizedUser {
         };
         let Ok(url) = url else { return Ok(info) };
         let token =
-            broker.token(self, &TokenRequest::AccessToken(AccessTokenRequest::default()))?;
-        // It is told to those who may see the address: not being told is no failure.
-        let response = broker.send(&tokeninfo::token_info_request(&url, &token.secret));
+            session.token(self, &TokenRequest::AccessToken(AccessTokenRequest::default()))?;
+        // Only tokens with the scope email show the address: without one the account stays unknown.
+        let response = session.send(&tokeninfo::token_info_request(&url, &token.secret));
         let token_info = response.and_then(|response| {
-            tokeninfo::read_token_info(&response, url.authority(), broker.now())
+            tokeninfo::read_token_info(&response, url.authority(), session.now())
         });
         info.account =
             token_info.ok().and_then(std::result::Result::ok).and_then(|info| info.account);
         Ok(info)
     }
 
-    fn id_token(&self, request: &IdTokenRequest, broker: &Broker<'_>) -> Result<Token> {
+    fn id_token(&self, request: &IdTokenRequest, session: &dyn Session) -> Result<Token> {
         self.info.check_id_token_options(request)?;
         if let Some(audience) =
             request.audience.as_deref().filter(|wanted| *wanted != self.client_id)
@@ -180,16 +180,15 @@ impl Credential for AuthorizedUser {
             let name = self.info.display_name();
             let audience = crate::text::printable::text(audience);
             return Err(Error::unsupported(format!(
-                "{name} is a user login, whose ID tokens Google gives to its OAuth client only, not to {audience}"
+                "{name} is a user login, whose ID tokens are for its OAuth client only, not for {audience}"
             ))
-            .hint("--impersonate-service-account A gives one for any audience; or leave --audiences away"));
+            .hint("--impersonate-service-account A gives one for any audience; or remove --audiences"));
         }
         self.check_supported(&AccessTokenRequest::default())?;
-        let granted = self.refresh(&[], broker)?;
+        let granted = self.refresh(&[], session)?;
         let Some(token) = granted.id_token else {
-            let error = self
-                .info
-                .unsupported_error("give ID tokens: openid was not asked for at its login");
+            let error =
+                self.info.unsupported_error("give ID tokens: its login lacks the scope openid");
             return Err(error.hint(self.sign_in_hint.clone()));
         };
         Ok(self.info.annotate(Token::from_id_token(token, CREDENTIAL_TYPE)))
@@ -204,7 +203,7 @@ impl AuthorizedUser {
         }
         if request.lifetime.is_some() {
             let error = self.info.unsupported_error("choose how long its tokens live (--lifetime)");
-            return Err(error.hint("leave --lifetime away, Google gives an hour"));
+            return Err(error.hint("remove --lifetime, Google's tokens live an hour"));
         }
         match self.info.universe_domain.as_deref() {
             None | Some(DEFAULT_UNIVERSE) => Ok(()),
@@ -224,9 +223,9 @@ impl AuthorizedUser {
         }
     }
 
-    fn refresh(&self, scopes: &[String], broker: &Broker<'_>) -> Result<TokenResponse> {
+    fn refresh(&self, scopes: &[String], session: &dyn Session) -> Result<TokenResponse> {
         let handle = self.refresh_token_handle();
-        // Google's own refresh tokens stay as they are; of somebody else's servers nobody knows.
+        // Google's refresh tokens do not rotate; those of other servers may.
         let rotates = !self.token_uri.is_loopback()
             && !endpoint_policy::is_google_token_endpoint(&self.token_uri);
         let context = LoginContext {
@@ -234,7 +233,7 @@ impl AuthorizedUser {
             sign_in_hint: &self.sign_in_hint,
             rotates_refresh_tokens: rotates,
         };
-        let mut locked_login = LockedLogin::acquire(&handle, context, broker)?;
+        let mut locked_login = LockedLogin::acquire(&handle, context, session)?;
         let reauth_user = ReauthUser {
             name: self.info.display_name(),
             sign_in_hint: &self.sign_in_hint,
@@ -243,14 +242,14 @@ impl AuthorizedUser {
             scopes: if scopes.is_empty() { &self.scopes } else { scopes },
         };
         let send =
-            |refresh_request: &RefreshRequest<'_>| self.send_refresh(refresh_request, broker);
-        reauth_user.refresh_with_reauth(&mut locked_login, scopes, &send, broker)
+            |refresh_request: &RefreshRequest<'_>| self.send_refresh(refresh_request, session);
+        reauth_user.refresh_with_reauth(&mut locked_login, scopes, &send, session)
     }
 
     fn send_refresh(
         &self,
         refresh_request: &RefreshRequest<'_>,
-        broker: &Broker<'_>,
+        session: &dyn Session,
     ) -> Result<ReauthOutcome> {
         let refresh = RefreshTokenGrant {
             client: ClientCredentials::new(
@@ -265,8 +264,8 @@ impl AuthorizedUser {
         let request = endpoint::refresh_request(&self.token_uri, &refresh)
             .header("x-goog-api-client", metrics_header("cred-type/u"))
             .retry_policy(refresh_request.retry_policy);
-        let now = broker.now();
-        let response = broker.send(&request)?;
+        let now = session.now();
+        let response = session.send(&request)?;
         let granted = endpoint::read_bearer_response(&response, self.token_uri.authority(), now);
         match (granted, response::server_error(&response)) {
             (Ok(granted), _) => Ok(ReauthOutcome::Granted(Box::new(granted))),
@@ -304,7 +303,7 @@ impl AuthorizedUser {
         &self,
         request: &AccessTokenRequest,
         granted: &TokenResponse,
-        broker: &Broker<'_>,
+        session: &dyn Session,
     ) {
         let Some(granted_scopes) = &granted.scopes else { return };
         let missing: Vec<&str> = request
@@ -314,7 +313,7 @@ impl AuthorizedUser {
             .filter(|scope| !granted_scopes.iter().any(|given| scopes::is_same_scope(given, scope)))
             .collect();
         if !missing.is_empty() {
-            broker.world.terminal.warn(&format!("not granted: {}", missing.join(", ")));
+            session.world().terminal.warn(&format!("not granted: {}", missing.join(", ")));
         }
     }
 }

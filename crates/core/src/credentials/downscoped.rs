@@ -1,4 +1,4 @@
-//! A token that allows less: an access token exchanged under a credential access boundary.
+//! Downscoped tokens: access tokens exchanged under a credential access boundary.
 
 use std::rc::Rc;
 
@@ -6,17 +6,17 @@ use crate::credentials::EndpointOverrides;
 use crate::credentials::access_boundary::AccessBoundary;
 use crate::credentials::source::SourceCredential;
 use crate::error::{Error, ErrorKind, Result};
+use crate::net::message::ClientCertificate;
 use crate::net::url::Url;
 use crate::oauth::token as oauth;
 use crate::oauth::token_exchange;
 use crate::oauth::token_exchange::{ACCESS_TOKEN_TYPE, TokenExchangeRequest};
-use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
-use crate::tokens::credential::{Credential, CredentialInfo};
-use crate::tokens::{AccessTokenRequest, IdTokenRequest, Token, TokenRequest};
+use crate::tokens::credential::{Credential, CredentialInfo, Revocation, Session};
+use crate::tokens::{AccessTokenRequest, IdTokenRequest, SelfSignedRequest, Token, TokenRequest};
 use crate::world::World;
 
-/// A credential whose tokens are narrowed.
+/// A credential whose access tokens are downscoped.
 pub struct DownscopedCredential {
     source: SourceCredential,
     access_boundary: AccessBoundary,
@@ -25,7 +25,7 @@ pub struct DownscopedCredential {
 }
 
 impl DownscopedCredential {
-    /// `source` within a boundary, its tokens exchanged in the universe the user chose, or its own.
+    /// Downscopes the tokens of `source`, at the STS of the universe the user chose, or of its own.
     pub fn new(
         source: Rc<dyn Credential>,
         access_boundary: AccessBoundary,
@@ -41,46 +41,66 @@ impl DownscopedCredential {
     }
 }
 
+/// About its login it answers as its source does; tokens that no boundary can narrow are refused.
+#[deny(clippy::missing_trait_methods)]
 impl Credential for DownscopedCredential {
     fn info(&self) -> &CredentialInfo {
-        self.source.info()
+        self.source.credential().info()
     }
 
     fn load_info(&self) -> Result<CredentialInfo> {
-        self.source.load_info()
+        self.source.credential().load_info()
     }
 
     fn last_rejection(&self, world: &World) -> Option<String> {
-        self.source.last_rejection(world)
+        self.source.credential().last_rejection(world)
     }
 
-    fn fetch_info(&self, broker: &Broker<'_>) -> Result<CredentialInfo> {
-        self.source.fetch_info(broker)
+    fn fetch_info(&self, session: &dyn Session) -> Result<CredentialInfo> {
+        self.source.credential().fetch_info(session)
+    }
+
+    fn revoke(&self, session: &dyn Session) -> Result<Revocation> {
+        self.source.credential().revoke(session)
+    }
+
+    /// The new token is not bound to the certificate of its source.
+    fn client_certificate(&self, _: &World) -> Result<Option<ClientCertificate>> {
+        Ok(None)
+    }
+
+    /// Also where the source token is not: the exchange gives a new one.
+    fn is_cacheable(&self) -> bool {
+        true
     }
 
     fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
         hasher.add_text("downscoped");
-        self.source.hash_cache_key(hasher);
+        self.source.credential().hash_cache_key(hasher);
         self.access_boundary.hash_cache_key(hasher);
         hasher.add_optional(self.endpoint_overrides.sts.as_ref().map(Url::as_str));
         hasher.add_optional(self.chosen_universe.as_deref());
     }
 
-    fn prepare(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<()> {
+    fn prepare(&self, request: &TokenRequest, session: &dyn Session) -> Result<()> {
         match request {
-            TokenRequest::AccessToken(_) => self.source.prepare(request, broker),
+            TokenRequest::AccessToken(_) => self.source.prepare(request, session),
             TokenRequest::SelfSignedJwt(_) | TokenRequest::IdToken(_) => Ok(()),
         }
     }
 
-    fn id_token(&self, _: &IdTokenRequest, _: &Broker<'_>) -> Result<Token> {
-        let error = Error::usage("an ID token cannot be narrowed: it opens no bucket");
-        Err(error.hint("leave --downscope and --access-boundary away"))
+    fn id_token(&self, _: &IdTokenRequest, _: &dyn Session) -> Result<Token> {
+        let error = Error::usage("an ID token cannot be downscoped: it grants access to no bucket");
+        Err(error.hint("remove --downscope and --access-boundary"))
     }
 
-    fn access_token(&self, request: &AccessTokenRequest, broker: &Broker<'_>) -> Result<Token> {
+    fn self_signed_jwt(&self, _: &SelfSignedRequest, _: &dyn Session) -> Result<Token> {
+        Err(self.info().signing_unsupported_error())
+    }
+
+    fn access_token(&self, request: &AccessTokenRequest, session: &dyn Session) -> Result<Token> {
         let source_token =
-            self.source.token(&TokenRequest::AccessToken(request.clone()), broker)?;
+            self.source.token(&TokenRequest::AccessToken(request.clone()), session)?;
         let exchange_request = TokenExchangeRequest {
             requested_token_type: Some(ACCESS_TOKEN_TYPE),
             subject_token: Some((&source_token.secret, ACCESS_TOKEN_TYPE)),
@@ -89,9 +109,9 @@ impl Credential for DownscopedCredential {
         };
         let universe = self.source.universe_domain(self.chosen_universe.as_deref())?;
         let url = self.endpoint_overrides.token_exchange_url(&universe)?;
-        let now = broker.now();
+        let now = session.now();
         let response =
-            broker.send(&token_exchange::token_exchange_request(&url, &exchange_request))?;
+            session.send(&token_exchange::token_exchange_request(&url, &exchange_request))?;
         let source_name = self.info().display_name();
         let granted = oauth::read_bearer_response(&response, url.authority(), now).map_err(|error| {
             if error.kind() != ErrorKind::Refused {
@@ -99,17 +119,19 @@ impl Credential for DownscopedCredential {
             }
             error.hint_if_none(|| {
                 format!(
-                    "check the boundary, and that the token of {source_name} has the scope cloud-platform"
+                    "check the access boundary, and that the token of {source_name} has the scope cloud-platform"
                 )
             })
         })?;
-        // It never outlives the token it was made of; of a user's token the server does not say more.
+        // It never outlives its source token; for a user's token the STS does not give an expiry.
         let end = match (granted.expires_at, source_token.expires_at) {
             (Some(own_expiry), Some(source_expiry)) => Some(own_expiry.min(source_expiry)),
             (own_expiry, source_expiry) => own_expiry.or(source_expiry),
         };
         let mut token = Token::new(granted.access_token, &source_token.credential_type, end);
         token.scopes.clone_from(&source_token.scopes);
-        Ok(self.source.info().annotate(token))
+        // A new one would be made from the same source token for as long as that is used.
+        token.refresh_margin = source_token.refresh_margin;
+        Ok(self.source.credential().info().annotate(token))
     }
 }

@@ -1,5 +1,5 @@
-//! Workforce logins: people of another identity provider, with a refresh token of Google's STS. Each refresh may
-//! bring the next refresh token.
+//! Workforce logins: users of another identity provider, with a refresh token of Google's STS. Each response may have a
+//! new refresh token.
 
 use crate::accounts::{Origin, RefreshTokenHandle};
 use crate::credentials::login_refresh;
@@ -15,30 +15,29 @@ use crate::oauth::token_exchange;
 use crate::oauth::{response, revocation, token};
 use crate::text::json::JsonFields;
 use crate::text::secret::Secret;
-use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
-use crate::tokens::credential::{Credential, CredentialInfo, Revocation};
+use crate::tokens::credential::{Credential, CredentialInfo, Revocation, Session};
 use crate::tokens::{AccessTokenRequest, Token};
 use crate::world::World;
 
 const CREDENTIAL_TYPE: &str = "external_account_authorized_user";
 
-/// The type of the file that such a login is made with, which is no credential itself.
+/// The `type` of the login configuration file, with which such a login is started; it is not a credential.
 pub const LOGIN_CONFIG_TYPE: &str = "external_account_authorized_user_login_config";
 
-/// A person's workforce login.
+/// A user's workforce login.
 struct WorkforceLogin {
     info: CredentialInfo,
     refresh_grant: Option<WorkforceRefreshGrant>,
     token_info_url: Option<Url>,
-    /// Looked at only where it is used.
+    /// An error in it matters only where the login is revoked.
     revoke_url: Result<Option<Url>>,
     saved_access_token: Option<SavedAccessToken>,
     origin: Origin,
     sign_in_hint: String,
 }
 
-/// What it takes to get another token.
+/// What a refresh needs.
 struct WorkforceRefreshGrant {
     client_id: String,
     client_secret: Secret,
@@ -49,7 +48,7 @@ struct WorkforceRefreshGrant {
 /// Reads the fields of a login.
 ///
 /// # Errors
-/// Malformed or unsafe, naming the field.
+/// `Malformed` or `Unsafe`, naming the field.
 pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box<dyn Credential>> {
     let malformed = |what: String| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
     let own_universe = fields.text("universe_domain").map_err(malformed)?;
@@ -84,7 +83,7 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
             .map(|pool| format!("the workforce pool {pool}")),
         ..CredentialInfo::default()
     };
-    // The hints for people of Google's own are of no use to those of another provider.
+    // The default hint is for users of Google accounts.
     let sign_in_hint =
         match (&parse_options.origin, parse_options.sign_in_hint == DEFAULT_SIGN_IN_HINT) {
             (Origin::Own(_) | Origin::OwnExternalSecret(_), _) => {
@@ -137,7 +136,7 @@ fn parse_refresh_grant(
     })
 }
 
-/// The pool in the name of a provider.
+/// The pool in the resource name of a provider.
 fn workforce_pool_name(audience: &str) -> Option<String> {
     let pool = audience.split_once("/workforcePools/")?.1.split('/').next()?;
     Some(crate::text::printable::text(pool))
@@ -158,30 +157,30 @@ impl Credential for WorkforceLogin {
         SavedAccessToken::hash_cache_key(self.saved_access_token.as_ref(), hasher);
     }
 
-    fn access_token(&self, request: &AccessTokenRequest, broker: &Broker<'_>) -> Result<Token> {
+    fn access_token(&self, request: &AccessTokenRequest, session: &dyn Session) -> Result<Token> {
         self.check_supported(request)?;
         if let Some(token) = self
             .saved_access_token
             .as_ref()
-            .and_then(|saved| saved.usable_token(CREDENTIAL_TYPE, self.refresh_margin(), broker))
+            .and_then(|saved| saved.usable_token(CREDENTIAL_TYPE, session))
         {
-            broker
-                .world
+            session
+                .world()
                 .terminal
                 .note(|| format!("the token saved in {} is used", self.info.location));
             return Ok(self.info.annotate(token));
         }
         let name = self.info.display_name();
         let Some(refresh_grant) = &self.refresh_grant else {
-            let why = "the saved token is over, and there is no refresh token";
+            let why = "the saved token is expired, and there is no refresh token";
             return Err(Error::login_required(name, why, &self.sign_in_hint));
         };
         let handle = self.refresh_token_handle(refresh_grant);
         let context =
             LoginContext { name, sign_in_hint: &self.sign_in_hint, rotates_refresh_tokens: true };
-        let granted = LockedLogin::acquire(&handle, context, broker)?.refresh_and_store(
+        let granted = LockedLogin::acquire(&handle, context, session)?.refresh_and_store(
             |refresh_token, retry_policy| {
-                self.send_refresh(refresh_grant, refresh_token, retry_policy, broker)
+                self.send_refresh(refresh_grant, refresh_token, retry_policy, session)
             },
         )?;
         let mut token = Token::new(granted.access_token, CREDENTIAL_TYPE, granted.expires_at);
@@ -193,10 +192,10 @@ impl Credential for WorkforceLogin {
         self.refresh_token_handle(self.refresh_grant.as_ref()?).last_rejection(world)
     }
 
-    fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
+    fn revoke(&self, session: &dyn Session) -> Result<Revocation> {
         let Some(refresh_grant) = &self.refresh_grant else { return Ok(Revocation::Unsupported) };
         let refresh_token =
-            self.refresh_token_handle(refresh_grant).newest_refresh_token(broker.world)?;
+            self.refresh_token_handle(refresh_grant).newest_refresh_token(session.world())?;
         let url = match self.revoke_url.clone()? {
             Some(url) => url,
             None => refresh_grant.token_url.sibling("revoke").map_err(|what| {
@@ -209,23 +208,23 @@ impl Credential for WorkforceLogin {
             &refresh_grant.client_secret,
         );
         let response =
-            broker.send(&revocation::revocation_request(&url, &refresh_token, client))?;
+            session.send(&revocation::revocation_request(&url, &refresh_token, client))?;
         Ok(Revocation::from_newly_revoked(revocation::read_google_revocation(
             &response,
             url.authority(),
         )?))
     }
 
-    fn fetch_info(&self, broker: &Broker<'_>) -> Result<CredentialInfo> {
+    fn fetch_info(&self, session: &dyn Session) -> Result<CredentialInfo> {
         let mut info = self.info.clone();
         let (Some(url), None) = (&self.token_info_url, &info.account) else { return Ok(info) };
-        let token = broker.source_token(self)?;
+        let token = session.source_token(self)?;
         let client = self.refresh_grant.as_ref();
         let client = client
             .map(|known| ClientCredentials::for_google_sts(&known.client_id, &known.client_secret));
-        // Google tells it to its own clients only: not being told is no failure.
+        // Google answers its own clients only: without an answer the account stays unknown.
         let response =
-            broker.send(&token_exchange::introspection_request(url, &token.secret, client));
+            session.send(&token_exchange::introspection_request(url, &token.secret, client));
         let principal = response.and_then(|response| {
             token_exchange::read_introspected_username(&response, url.authority())
         });
@@ -251,10 +250,11 @@ impl WorkforceLogin {
         for (is_set, action) in [
             (request.subject.is_some(), "act for another user (--subject)"),
             (request.lifetime.is_some(), "choose how long its tokens live (--lifetime)"),
-            (!request.scopes.is_empty(), "choose scopes (--scopes): they were chosen at the login"),
+            (!request.scopes.is_empty(), "choose scopes (--scopes): they were set at login"),
         ] {
             if is_set {
-                let hint = "leave the flag away, or name a service account with --impersonate-service-account";
+                let hint =
+                    "remove the flag, or name a service account with --impersonate-service-account";
                 return Err(self.info.unsupported_error(action).hint(hint));
             }
         }
@@ -266,7 +266,7 @@ impl WorkforceLogin {
         refresh_grant: &WorkforceRefreshGrant,
         refresh_token: &Secret,
         retry_policy: RetryPolicy,
-        broker: &Broker<'_>,
+        session: &dyn Session,
     ) -> Result<TokenResponse> {
         let grant = RefreshTokenGrant {
             client: ClientCredentials::for_google_sts(
@@ -277,8 +277,8 @@ impl WorkforceLogin {
             scopes: &[],
             rapt: None,
         };
-        let now = broker.now();
-        let response = broker.send(
+        let now = session.now();
+        let response = session.send(
             &token::refresh_request(&refresh_grant.token_url, &grant).retry_policy(retry_policy),
         )?;
         token::read_bearer_response(&response, refresh_grant.token_url.authority(), now).map_err(

@@ -1,5 +1,5 @@
-//! An account stored by gcloud. Its database is opened when a token has to be minted, not for a cached one:
-//! the cache key holds the database file's identity instead of its content.
+//! An account in gcloud's database, which is opened only when a new token is needed: the cache key holds the fingerprint
+//! of the database file, not its content.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::text::{json, printable};
 use crate::tokens::cache::CacheKeyHasher;
 use crate::tokens::credential::{Credential, CredentialInfo};
 
-/// How long gcloud may keep its database locked, as gcloud itself waits.
+/// How long to wait for gcloud to unlock its database, as gcloud itself waits.
 const DATABASE_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// An account of gcloud's.
+/// An account in gcloud's database.
 pub struct GcloudAccount {
     info: CredentialInfo,
     folder: PathBuf,
@@ -27,12 +27,12 @@ pub struct GcloudAccount {
     universe: Option<String>,
     database_version: accounts::CredentialsDbFingerprint,
     parse_options: ParseOptions,
-    /// Host of the metadata server, for accounts gcloud found there.
+    /// Host and port of the metadata server, for accounts of the type `gce`.
     metadata_authority: String,
 }
 
 impl GcloudAccount {
-    /// The account of this name; `None` when gcloud has no database.
+    /// The account of this name; `None` where gcloud has no database.
     pub fn new(
         folder: PathBuf,
         name: String,
@@ -122,7 +122,7 @@ impl UnparsedCredential for GcloudAccount {
     }
 }
 
-/// The JSON of an account of gcloud's, with the proof of reauthentication that gcloud keeps in another database.
+/// The JSON of an account of gcloud, with the RAPT that gcloud keeps in another database.
 ///
 /// # Errors
 /// When the database cannot be read, or does not have the account any more.

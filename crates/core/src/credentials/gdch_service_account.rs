@@ -1,5 +1,5 @@
-//! Service identities of Google Distributed Cloud: a signed assertion exchanged at the installation's own endpoint.
-//! Its tokens are for one audience each.
+//! Service accounts of Google Distributed Cloud (GDC): a signed assertion exchanged at the installation's own endpoint.
+//! Each token is for one audience.
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -17,21 +17,20 @@ use crate::oauth::token as oauth;
 use crate::text::json::JsonFields;
 use crate::text::secret::Secret;
 use crate::text::visible_ascii::check_visible_ascii;
-use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
-use crate::tokens::credential::{Credential, CredentialInfo};
+use crate::tokens::credential::{Credential, CredentialInfo, Session};
 use crate::tokens::{AccessTokenRequest, SelfSignedRequest, SelfSignedTarget, Token};
 
-/// The kind.
+/// Its `type`.
 pub const CREDENTIAL_TYPE: &str = "gdch_service_account";
 
-/// A service identity's key file.
+/// The key file of a service account of GDC.
 struct GdchServiceAccount {
     info: CredentialInfo,
     private_key: Secret,
     private_key_id: String,
     token_uri: Url,
-    /// What the endpoint's certificate is measured against.
+    /// The root certificates for the endpoint; `None`: the usual ones.
     ca_cert_path: Option<PathBuf>,
     key: OnceCell<PrivateKey>,
 }
@@ -39,13 +38,13 @@ struct GdchServiceAccount {
 /// Reads the fields of a key file.
 ///
 /// # Errors
-/// Malformed or unsafe, naming the field.
+/// `Malformed` or `Unsafe`, naming the field.
 pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box<dyn Credential>> {
     let malformed = |what: String| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
     let version = fields.required("format_version").map_err(malformed)?;
     if version != "1" {
-        let what = "format_version is not \"1\", which is what this gauth reads";
-        return Err(parse_options.malformed(what).hint("a newer gauth may read it"));
+        let what = "format_version is not \"1\", the only one this gauth supports";
+        return Err(parse_options.malformed(what).hint("a newer gauth may support it"));
     }
     let project = read_name(&mut fields, "project").map_err(malformed)?;
     let name = read_name(&mut fields, "name").map_err(malformed)?;
@@ -81,7 +80,7 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
     }))
 }
 
-/// A name that becomes a part of another one.
+/// A name that becomes a part of the account `system:serviceaccount:PROJECT:NAME`.
 fn read_name(fields: &mut JsonFields, field: &str) -> std::result::Result<String, String> {
     let name = fields.required(field)?;
     check_visible_ascii(&name).map_err(|what| format!("{field} {what}"))?;
@@ -104,36 +103,37 @@ impl Credential for GdchServiceAccount {
         hasher.add_text(self.token_uri.as_str());
     }
 
-    fn access_token(&self, _: &AccessTokenRequest, _: &Broker<'_>) -> Result<Token> {
+    fn access_token(&self, _: &AccessTokenRequest, _: &dyn Session) -> Result<Token> {
         Err(self
             .info
-            .unsupported_error("give a token that is for no audience")
-            .hint("name what the token is for: --audience https://SERVICE"))
+            .unsupported_error("give a token without an audience")
+            .hint("--audience https://SERVICE"))
     }
 
-    /// The audience of such a token is as much its purpose as that of a JWT signed here; here it is exchanged.
-    fn self_signed_jwt(&self, request: &SelfSignedRequest, broker: &Broker<'_>) -> Result<Token> {
+    /// `--audience` asks for such a token, as it asks for a self-signed JWT of other service accounts; here the JWT is
+    /// exchanged at the endpoint.
+    fn self_signed_jwt(&self, request: &SelfSignedRequest, session: &dyn Session) -> Result<Token> {
         let SelfSignedTarget::Audience(audience) = &request.target else {
             let error = self.info.unsupported_error("sign a token with scopes itself");
-            return Err(error.hint("name what the token is for: --audience https://SERVICE"));
+            return Err(error.hint("--audience https://SERVICE"));
         };
         if request.lifetime.is_some() {
             let error = self.info.unsupported_error("choose how long its tokens live (--lifetime)");
-            return Err(error.hint("leave --lifetime away"));
+            return Err(error.hint("remove --lifetime"));
         }
-        let now = broker.now();
+        let now = session.now();
         let assertion = self.assertion(now)?;
         let mut http_request = gdch::token_exchange_request(&self.token_uri, audience, &assertion);
         http_request.ca_file.clone_from(&self.ca_cert_path);
-        let response = broker.send(&http_request)?;
+        let response = session.send(&http_request)?;
         let host = self.token_uri.authority();
         let granted = oauth::read_token_response(&response, host, now).map_err(|error| {
-            oauth::add_assertion_hint(error, &response, broker.now(), &self.info.location)
+            oauth::add_assertion_hint(error, &response, session.now(), &self.info.location)
                 .hint_if_none(|| {
                     format!("check the identity and the key in {}", self.info.location)
                 })
         })?;
-        // One of Google's libraries says STS-Bearer where the others say Bearer.
+        // One of Google's libraries accepts STS-Bearer, the others Bearer.
         if !granted.token_type.to_ascii_lowercase().ends_with("bearer") {
             let what = format!("holds a token of type {}, not Bearer", granted.token_type);
             return Err(response::invalid_response(&response, host, &what));

@@ -1,4 +1,4 @@
-//! A service account that another credential acts as: tokens from IAM Service Account Credentials.
+//! Impersonated service accounts: another credential gets their tokens from the IAM Service Account Credentials API.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -15,54 +15,56 @@ use crate::google::iam::{
 use crate::jose::jwt;
 use crate::jose::jwt::{Claims, IAT_BACKDATE_SECONDS};
 use crate::net::endpoint_policy::{DEFAULT_UNIVERSE, EndpointKind};
+use crate::net::message::{ClientCertificate, HttpResponse};
 use crate::net::url::Url;
 use crate::oauth::token as oauth;
 use crate::text::json::JsonFields;
 use crate::text::printable;
-use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
-use crate::tokens::credential::{Credential, CredentialInfo, Revocation, credential_type_name};
-use crate::tokens::{AccessTokenRequest, IdTokenRequest, Token, TokenRequest};
+use crate::tokens::credential::{
+    Credential, CredentialInfo, Revocation, Session, credential_type_name,
+};
+use crate::tokens::{AccessTokenRequest, IdTokenRequest, SelfSignedRequest, Token, TokenRequest};
 use crate::world::World;
 
-/// The kind, also where it is made of flags.
+/// Its `type`, also where it is made from flags.
 pub const CREDENTIAL_TYPE: &str = "impersonated_service_account";
 
-/// What another credential acts as.
+/// The service account to impersonate, and how.
 pub struct ImpersonationConfig {
-    /// The service account.
+    /// The service account's e-mail address or number.
     pub account: String,
-    /// Where it is.
+    /// The IAM endpoint for it.
     pub iam_endpoint: IamEndpoint,
-    /// Accounts between the source and the target, in order, as [`iam::delegate`] names them.
+    /// The accounts between source and target, in order, as [`iam::delegate`] names them.
     pub delegates: Vec<String>,
-    /// Scopes when nobody asks for others.
+    /// Scopes of requests that name none.
     pub scopes: Vec<String>,
-    /// Life when nobody asks for another one, in seconds.
+    /// Lifetime in seconds of requests that name none.
     pub lifetime: Option<u32>,
-    /// Where a JWT signed by the service account is exchanged, for `--subject`.
+    /// The token endpoint where a JWT signed by the service account is exchanged, for `--subject`.
     pub token_uri: Url,
 }
 
-/// Where IAM is asked for a service account.
+/// The IAM endpoint for a service account.
 pub enum IamEndpoint {
-    /// At the URL a file names.
+    /// The URL that a file names.
     Url(TargetServiceAccount),
-    /// In the universe of the source, or the one the user chose.
+    /// That of the source's universe, or of the universe domain the user chose.
     Universe(EndpointOverrides, Option<String>),
 }
 
-/// An impersonated service account.
+/// A service account whose tokens another credential gets.
 pub struct ImpersonatedServiceAccount {
     source: SourceCredential,
     config: ImpersonationConfig,
     info: OnceCell<CredentialInfo>,
-    /// What the credential's own file says of it; without one only its kind is known.
+    /// What its own file says; without one only its type is known.
     own_info: CredentialInfo,
 }
 
 impl ImpersonatedServiceAccount {
-    /// `source` acting in a role.
+    /// `source` impersonating the service account of flags or settings.
     pub fn new(
         source: Rc<dyn Credential>,
         config: ImpersonationConfig,
@@ -74,7 +76,7 @@ impl ImpersonatedServiceAccount {
         ImpersonatedServiceAccount::from_file(source, config, own_info)
     }
 
-    /// The same as a file has it, with what that says of it.
+    /// `source` impersonating the service account of a file, which says `own_info`.
     pub(crate) fn from_file(
         source: Rc<dyn Credential>,
         config: ImpersonationConfig,
@@ -88,7 +90,7 @@ impl ImpersonatedServiceAccount {
         }
     }
 
-    /// What is known, made of what is known of the source.
+    /// What is known, completed from what is known of the source.
     fn info_with_source(&self, source_info: &CredentialInfo) -> CredentialInfo {
         let own_info = self.own_info.clone();
         let source_type = credential_type_name(&source_info.credential_type);
@@ -120,7 +122,7 @@ impl ImpersonatedServiceAccount {
         }
     }
 
-    /// The service account at its server. A source may have to be opened to know its universe.
+    /// The service account at its endpoint. The source is loaded to know its universe.
     fn iam_target(&self) -> Result<TargetServiceAccount> {
         match &self.config.iam_endpoint {
             IamEndpoint::Url(target) => Ok(target.clone()),
@@ -134,7 +136,7 @@ impl ImpersonatedServiceAccount {
         }
     }
 
-    /// Whom an ID token is for, if it is one that IAM gives.
+    /// The audience of an ID token, where IAM supports the options of the request.
     fn id_token_audience<'a>(&self, request: &'a IdTokenRequest) -> Result<&'a str> {
         let info = self.info();
         info.check_id_token_options(&IdTokenRequest { include_email: None, ..request.clone() })?;
@@ -145,13 +147,13 @@ impl ImpersonatedServiceAccount {
         check_lifetime(request.lifetime.or(self.config.lifetime))
     }
 
-    /// A JWT that the service account signs at IAM, exchanged as one signed with its own key would be.
+    /// An access token by domain-wide delegation: IAM signs the JWT that a key of the account would sign.
     fn access_token_for_subject(
         &self,
         subject: &str,
         scopes: &[String],
         request: &AccessTokenRequest,
-        broker: &Broker<'_>,
+        session: &dyn Session,
     ) -> Result<Token> {
         let account = self.config.account.as_str();
         if let Some(universe) = self.load_info()?.universe_domain.as_deref()
@@ -160,7 +162,7 @@ impl ImpersonatedServiceAccount {
             let error = Error::unsupported(format!(
                 "{account} cannot act for another user in the universe {universe} (--subject)"
             ));
-            return Err(error.hint("leave --subject away"));
+            return Err(error.hint("remove --subject"));
         }
         let lifetime = match request.lifetime {
             None => jwt::MAX_ASSERTION_LIFETIME_SECONDS,
@@ -174,7 +176,7 @@ impl ImpersonatedServiceAccount {
                 .hint("give at most 1h"));
             }
         };
-        let now = broker.now();
+        let now = session.now();
         let iat = now - IAT_BACKDATE_SECONDS;
         let scope = scopes.join(" ");
         let claims = Claims {
@@ -189,58 +191,75 @@ impl ImpersonatedServiceAccount {
         let claims = serde_json::to_string(&claims)
             .map_err(|error| Error::unexpected(format!("the claims cannot be written, {error}")))?;
         let source_token =
-            self.source.token(&TokenRequest::AccessToken(request.clone()), broker)?;
+            self.source.token(&TokenRequest::AccessToken(request.clone()), session)?;
         let mut http_request = iam::sign_jwt_request(
             &self.iam_target()?,
             &source_token,
             &self.config.delegates,
             &claims,
         )?;
-        http_request.client_certificate = self.source.identity(broker.world)?;
-        let response = broker.send(&http_request)?;
+        http_request.client_certificate =
+            self.source.credential().client_certificate(session.world())?;
+        let response = session.send(&http_request)?;
         let assertion = iam::read_signed_jwt(&response, http_request.url.authority())
             .map_err(|error| self.explain_error(error, &response))?;
         let response =
-            broker.send(&oauth::jwt_bearer_request(&self.config.token_uri, &assertion))?;
+            session.send(&oauth::jwt_bearer_request(&self.config.token_uri, &assertion))?;
         let granted =
             oauth::read_bearer_response(&response, self.config.token_uri.authority(), now)
                 .map_err(|error| {
-                    oauth::add_assertion_hint(error, &response, broker.now(), account)
+                    oauth::add_assertion_hint(error, &response, session.now(), account)
                 })?;
         Ok(Token::new(granted.access_token, &self.own_info.credential_type, granted.expires_at))
     }
 
-    fn explain_error(&self, error: Error, response: &crate::net::message::HttpResponse) -> Error {
-        // Whoever stands nearest to the account in the chain is the one who may not.
+    fn explain_error(&self, error: Error, response: &HttpResponse) -> Error {
+        // The last one in the chain is the one that lacks the permission.
         iam::explain_refusal(
             error,
             response,
-            self.source.info().display_name(),
+            self.source.credential().info().display_name(),
             &self.config.account,
         )
     }
 }
 
+/// About its login it answers as its source does; its tokens are IAM's.
+#[deny(clippy::missing_trait_methods)]
 impl Credential for ImpersonatedServiceAccount {
     fn info(&self) -> &CredentialInfo {
-        self.info.get_or_init(|| self.info_with_source(self.source.info()))
+        self.info.get_or_init(|| self.info_with_source(self.source.credential().info()))
     }
 
     fn load_info(&self) -> Result<CredentialInfo> {
-        Ok(self.info_with_source(&self.source.load_info()?))
+        Ok(self.info_with_source(&self.source.credential().load_info()?))
+    }
+
+    fn fetch_info(&self, _: &dyn Session) -> Result<CredentialInfo> {
+        self.load_info()
     }
 
     fn last_rejection(&self, world: &World) -> Option<String> {
-        self.source.last_rejection(world)
+        self.source.credential().last_rejection(world)
     }
 
-    fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
-        self.source.revoke(broker)
+    fn revoke(&self, session: &dyn Session) -> Result<Revocation> {
+        self.source.credential().revoke(session)
+    }
+
+    /// IAM's tokens are not bound to the certificate of the source.
+    fn client_certificate(&self, _: &World) -> Result<Option<ClientCertificate>> {
+        Ok(None)
+    }
+
+    /// Also where the source token is not: IAM gives a new one.
+    fn is_cacheable(&self) -> bool {
+        true
     }
 
     fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
         hasher.add_text(CREDENTIAL_TYPE);
-        self.source.hash_cache_key(hasher);
+        self.source.credential().hash_cache_key(hasher);
         match &self.config.iam_endpoint {
             IamEndpoint::Url(target) => hasher.add_text(target.base_url()),
             IamEndpoint::Universe(services, chosen_universe) => {
@@ -256,24 +275,28 @@ impl Credential for ImpersonatedServiceAccount {
         hasher.add_optional(self.config.lifetime.map(|seconds| seconds.to_string()).as_deref());
     }
 
-    fn prepare(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<()> {
+    fn prepare(&self, request: &TokenRequest, session: &dyn Session) -> Result<()> {
         match request {
             TokenRequest::AccessToken(access) => {
                 self.lifetime(access)?;
-                self.source.prepare(request, broker)
+                self.source.prepare(request, session)
             }
             TokenRequest::IdToken(id_token) => {
                 self.id_token_audience(id_token)?;
-                self.source.prepare(request, broker)
+                self.source.prepare(request, session)
             }
             TokenRequest::SelfSignedJwt(_) => Ok(()),
         }
     }
 
-    fn id_token(&self, request: &IdTokenRequest, broker: &Broker<'_>) -> Result<Token> {
+    fn self_signed_jwt(&self, _: &SelfSignedRequest, _: &dyn Session) -> Result<Token> {
+        Err(self.info().signing_unsupported_error())
+    }
+
+    fn id_token(&self, request: &IdTokenRequest, session: &dyn Session) -> Result<Token> {
         let info = self.info();
         let audience = self.id_token_audience(request)?;
-        let source_token = self.source.token(&TokenRequest::IdToken(request.clone()), broker)?;
+        let source_token = self.source.token(&TokenRequest::IdToken(request.clone()), session)?;
         let include_email = request.include_email.unwrap_or(true);
         let mut http_request = iam::generate_id_token_request(
             &self.iam_target()?,
@@ -282,14 +305,15 @@ impl Credential for ImpersonatedServiceAccount {
             audience,
             include_email,
         )?;
-        http_request.client_certificate = self.source.identity(broker.world)?;
-        let response = broker.send(&http_request)?;
+        http_request.client_certificate =
+            self.source.credential().client_certificate(session.world())?;
+        let response = session.send(&http_request)?;
         let token = iam::read_id_token(&response, http_request.url.authority())
             .map_err(|error| self.explain_error(error, &response))?;
         Ok(info.annotate(Token::from_id_token(token, &self.own_info.credential_type)))
     }
 
-    fn access_token(&self, request: &AccessTokenRequest, broker: &Broker<'_>) -> Result<Token> {
+    fn access_token(&self, request: &AccessTokenRequest, session: &dyn Session) -> Result<Token> {
         let lifetime = self.lifetime(request)?;
         let scopes = match (request.scopes.is_empty(), self.config.scopes.is_empty()) {
             (false, _) => request.scopes.clone(),
@@ -297,11 +321,11 @@ impl Credential for ImpersonatedServiceAccount {
             (true, _) => request.scopes_or_default(),
         };
         let mut token = match &request.subject {
-            Some(subject) => self.access_token_for_subject(subject, &scopes, request, broker)?,
+            Some(subject) => self.access_token_for_subject(subject, &scopes, request, session)?,
             None => {
                 let (config, token_request) =
                     (&self.config, TokenRequest::AccessToken(request.clone()));
-                let source_token = self.source.token(&token_request, broker)?;
+                let source_token = self.source.token(&token_request, session)?;
                 let target = self.iam_target()?;
                 let mut http_request = iam::generate_access_token_request(
                     &target,
@@ -310,8 +334,9 @@ impl Credential for ImpersonatedServiceAccount {
                     &scopes,
                     lifetime,
                 )?;
-                http_request.client_certificate = self.source.identity(broker.world)?;
-                let response = broker.send(&http_request)?;
+                http_request.client_certificate =
+                    self.source.credential().client_certificate(session.world())?;
+                let response = session.send(&http_request)?;
                 let (token, end) = iam::read_access_token(&response, http_request.url.authority())
                     .map_err(|error| self.explain_error(error, &response))?;
                 Token::new(token, &self.own_info.credential_type, end)
@@ -322,10 +347,10 @@ impl Credential for ImpersonatedServiceAccount {
     }
 }
 
-/// How long a token of a service account is to live, in seconds.
+/// The lifetime of a service account's token, in seconds.
 ///
 /// # Errors
-/// Usage, when none lives that long.
+/// `Usage`, when IAM gives none of that lifetime.
 pub fn check_lifetime(lifetime: Option<u32>) -> Result<u32> {
     match lifetime.unwrap_or(DEFAULT_LIFETIME_SECONDS) {
         seconds @ MIN_LIFETIME_SECONDS..=MAX_LIFETIME_SECONDS => Ok(seconds),
@@ -336,7 +361,7 @@ pub fn check_lifetime(lifetime: Option<u32>) -> Result<u32> {
     }
 }
 
-/// The project in the name of a service account.
+/// The project in the e-mail address of a service account.
 fn project_of_account(account: &str) -> Option<String> {
     let domain = account.split_once('@')?.1;
     domain.strip_suffix(".iam.gserviceaccount.com").map(str::to_owned)
@@ -345,7 +370,7 @@ fn project_of_account(account: &str) -> Option<String> {
 /// Reads the fields of an `impersonated_service_account` file.
 ///
 /// # Errors
-/// Malformed or unsafe, naming the field.
+/// `Malformed` or `Unsafe`, naming the field.
 pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box<dyn Credential>> {
     let malformed = |what: String| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
     let universe = fields.text("universe_domain").map_err(malformed)?;
@@ -380,10 +405,10 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
     Ok(Box::new(ImpersonatedServiceAccount::from_file(source, config, own_info)))
 }
 
-/// The account an impersonation URL of a credential stands for.
+/// The service account in an impersonation URL of a credential.
 ///
 /// # Errors
-/// Malformed or unsafe, naming the field.
+/// `Malformed` or `Unsafe`, naming the field.
 pub(crate) fn parse_impersonation_url(
     url: &str,
     field: &str,
@@ -403,13 +428,13 @@ pub(crate) fn parse_impersonation_url(
     })
 }
 
-/// A list of scopes of a file, made whole and sorted as those of a flag are.
+/// The scopes of a file, expanded and sorted like those of a flag.
 pub(crate) fn parse_scopes(fields: &mut JsonFields) -> std::result::Result<Vec<String>, String> {
     let written = fields.string_list("scopes")?.unwrap_or_default();
     let scopes = crate::text::scopes::expand_scopes(written.iter().map(String::as_str));
     match scopes.iter().all(|scope| scope.bytes().all(|byte| (0x21..=0x7e).contains(&byte))) {
         true => Ok(scopes),
-        false => Err("scopes holds a character no scope has".to_owned()),
+        false => Err("scopes holds a character that no scope can have".to_owned()),
     }
 }
 
@@ -424,7 +449,7 @@ fn check_delegate_name(delegate: &str) -> std::result::Result<(), String> {
     }
 }
 
-/// Whether this names a service account: an e-mail address, or the account's number.
+/// Whether this can name a service account: an e-mail address, or the account's number.
 pub fn is_service_account_name(name: &str) -> bool {
     let is_name_character =
         |letter: char| letter.is_ascii_alphanumeric() || "@.-_:".contains(letter);
@@ -436,7 +461,7 @@ pub fn is_service_account_name(name: &str) -> bool {
     name.len() <= 256 && name.chars().all(is_name_character) && (is_number || is_email)
 }
 
-/// The credential inside the credential: any kind but this one, for which there are delegates.
+/// The credential in `source_credentials`: any kind but this one, for which there are delegates.
 fn parse_source_credential(
     fields: &mut JsonFields,
     parse_options: &ParseOptions,
@@ -454,7 +479,7 @@ fn parse_source_credential(
     }
     if map.get("type").is_some_and(|kind| kind == gdch_service_account::CREDENTIAL_TYPE) {
         let what =
-            "source_credentials is of Google Distributed Cloud, whose tokens IAM does not take";
+            "source_credentials is of Google Distributed Cloud, whose tokens IAM does not accept";
         return Err(Error::unsupported(format!("{}: {what}", parse_options.location)).hint(
             "gauth token --audience https://SERVICE with the file of source_credentials alone",
         ));

@@ -1,56 +1,55 @@
-//! Credentials that are opened only when a token has to be minted: a cached one needs no more than a name.
+//! Credentials that are parsed only when they are needed: for a cached token the text of the file is enough.
 
 use std::cell::OnceCell;
 
 use crate::error::Result;
 use crate::net::message::ClientCertificate;
-use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
-use crate::tokens::credential::{Credential, CredentialInfo, Revocation};
+use crate::tokens::credential::{Credential, CredentialInfo, Revocation, Session};
 use crate::tokens::{AccessTokenRequest, IdTokenRequest, SelfSignedRequest, Token, TokenRequest};
 use crate::world::World;
 
-/// A credential that has been found and not been looked into.
+/// A credential that was found and is not parsed yet.
 pub trait UnparsedCredential {
-    /// What is known from outside.
+    /// What is known without parsing it.
     fn info(&self) -> &CredentialInfo;
 
-    /// Adds what decides its tokens, as far as it can be told from outside.
+    /// Adds everything that decides its tokens to a cache key, without parsing it.
     fn hash_cache_key(&self, hasher: &mut CacheKeyHasher);
 
-    /// Looks into it.
+    /// Parses it, and opens the store its secrets are in.
     ///
     /// # Errors
-    /// When it turns out to be unusable.
+    /// `Malformed`, or those of the store.
     fn load(&self) -> Result<Box<dyn Credential>>;
 
-    /// What can be told of it without opening it, where opening it costs a person something.
+    /// What is known without its secrets, where they are in a store that may ask the user to unlock it.
     fn info_without_secrets(&self) -> Option<Result<CredentialInfo>> {
         None
     }
 
-    /// The same of its server's last refusal.
+    /// The reason its server gave when it last refused it, where its secrets are in such a store.
     fn last_rejection(&self, _: &World) -> Option<String> {
         None
     }
 }
 
-/// A closed credential, opened at the first question that needs it, and once.
+/// A credential that is parsed once, by the first method that needs it.
 pub struct LazyCredential<C> {
     unparsed: C,
     loaded: OnceCell<Box<dyn Credential>>,
 }
 
 impl<C: UnparsedCredential> LazyCredential<C> {
-    /// Not opened yet.
+    /// Wraps a credential without parsing it.
     pub fn new(unparsed: C) -> LazyCredential<C> {
         LazyCredential { unparsed, loaded: OnceCell::new() }
     }
 
-    /// What is in it.
+    /// The parsed credential.
     ///
     /// # Errors
-    /// When it turns out to be unusable.
+    /// Those of [`UnparsedCredential::load`].
     pub fn load(&self) -> Result<&dyn Credential> {
         if let Some(loaded) = self.loaded.get() {
             return Ok(&**loaded);
@@ -58,29 +57,34 @@ impl<C: UnparsedCredential> LazyCredential<C> {
         let loaded = self.unparsed.load()?;
         Ok(&**self.loaded.get_or_init(|| loaded))
     }
-}
 
-impl<C: UnparsedCredential> LazyCredential<C> {
-    /// The same for somebody who asks servers: what opening it takes is not taken from their time.
-    fn load_outside_deadline(&self, broker: &Broker<'_>) -> Result<&dyn Credential> {
-        broker.pause_deadline(|| self.load())
+    /// As [`LazyCredential::load`]; the time it takes is not taken from the session's budget for requests.
+    fn load_outside_deadline(&self, session: &dyn Session) -> Result<&dyn Credential> {
+        session.pause_deadline(|| self.load())
     }
 }
 
+/// Every method is that of the parsed credential, but for those that answer without parsing it.
+#[deny(clippy::missing_trait_methods)]
 impl<C: UnparsedCredential> Credential for LazyCredential<C> {
     fn info(&self) -> &CredentialInfo {
-        self.loaded.get().map_or_else(|| self.unparsed.info(), |inner| inner.info())
+        self.loaded.get().map_or_else(|| self.unparsed.info(), |parsed| parsed.info())
     }
 
     fn load_info(&self) -> Result<CredentialInfo> {
         match self.loaded.get().is_none().then(|| self.unparsed.info_without_secrets()).flatten() {
             Some(info) => info,
-            None => self.load().map(|inner| inner.info().clone()),
+            None => self.load().and_then(|parsed| parsed.load_info()),
         }
     }
 
     fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
         self.unparsed.hash_cache_key(hasher);
+    }
+
+    /// A cached token is found before the credential is parsed.
+    fn is_cacheable(&self) -> bool {
+        self.loaded.get().is_none_or(|parsed| parsed.is_cacheable())
     }
 
     fn last_rejection(&self, world: &World) -> Option<String> {
@@ -90,31 +94,31 @@ impl<C: UnparsedCredential> Credential for LazyCredential<C> {
         }
     }
 
-    fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
-        self.load_outside_deadline(broker)?.revoke(broker)
+    fn revoke(&self, session: &dyn Session) -> Result<Revocation> {
+        self.load_outside_deadline(session)?.revoke(session)
     }
 
-    fn access_token(&self, request: &AccessTokenRequest, broker: &Broker<'_>) -> Result<Token> {
-        self.load_outside_deadline(broker)?.access_token(request, broker)
+    fn access_token(&self, request: &AccessTokenRequest, session: &dyn Session) -> Result<Token> {
+        self.load_outside_deadline(session)?.access_token(request, session)
     }
 
-    fn prepare(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<()> {
-        self.load_outside_deadline(broker)?.prepare(request, broker)
+    fn prepare(&self, request: &TokenRequest, session: &dyn Session) -> Result<()> {
+        self.load_outside_deadline(session)?.prepare(request, session)
     }
 
     fn client_certificate(&self, world: &World) -> Result<Option<ClientCertificate>> {
         self.load()?.client_certificate(world)
     }
 
-    fn fetch_info(&self, broker: &Broker<'_>) -> Result<CredentialInfo> {
-        self.load_outside_deadline(broker)?.fetch_info(broker)
+    fn fetch_info(&self, session: &dyn Session) -> Result<CredentialInfo> {
+        self.load_outside_deadline(session)?.fetch_info(session)
     }
 
-    fn id_token(&self, request: &IdTokenRequest, broker: &Broker<'_>) -> Result<Token> {
-        self.load_outside_deadline(broker)?.id_token(request, broker)
+    fn id_token(&self, request: &IdTokenRequest, session: &dyn Session) -> Result<Token> {
+        self.load_outside_deadline(session)?.id_token(request, session)
     }
 
-    fn self_signed_jwt(&self, request: &SelfSignedRequest, broker: &Broker<'_>) -> Result<Token> {
-        self.load_outside_deadline(broker)?.self_signed_jwt(request, broker)
+    fn self_signed_jwt(&self, request: &SelfSignedRequest, session: &dyn Session) -> Result<Token> {
+        self.load_outside_deadline(session)?.self_signed_jwt(request, session)
     }
 }

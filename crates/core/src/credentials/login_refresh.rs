@@ -1,4 +1,4 @@
-//! What both kinds of logins share: a refresh token that may rotate, and an access token saved beside it.
+//! What the kinds of logins share: a refresh token that may rotate, and an access token saved beside it.
 
 use serde_json::Value;
 
@@ -11,10 +11,10 @@ use crate::text::bearer_token;
 use crate::text::json::JsonFields;
 use crate::text::secret::Secret;
 use crate::tokens::Token;
-use crate::tokens::broker::Broker;
 use crate::tokens::cache::{CacheKeyHasher, Lock};
+use crate::tokens::credential::Session;
 
-/// An access token kept beside the login.
+/// An access token saved in the file of a login.
 pub(super) struct SavedAccessToken {
     token: Secret,
     expires_at: i64,
@@ -22,7 +22,7 @@ pub(super) struct SavedAccessToken {
 }
 
 impl SavedAccessToken {
-    /// Reads `token` and `expiry`; `None` where one is missing, or the token could not be sent.
+    /// Reads `token` and `expiry`; `None` where one is missing, or the token is not fit for a header.
     pub(super) fn read(
         fields: &mut JsonFields,
         scopes: Option<Vec<String>>,
@@ -42,16 +42,15 @@ impl SavedAccessToken {
         }))
     }
 
-    /// The token, while it lasts and nobody asked for a longer one.
+    /// The token, while it is fresh enough for the request.
     pub(super) fn usable_token(
         &self,
         credential_type: &str,
-        refresh_margin: i64,
-        broker: &Broker<'_>,
+        session: &dyn Session,
     ) -> Option<Token> {
         let mut token = Token::new(self.token.clone(), credential_type, Some(self.expires_at));
         token.scopes.clone_from(&self.scopes);
-        broker.is_sufficient(&token, refresh_margin).then_some(token)
+        session.is_sufficient(&token, token.refresh_margin).then_some(token)
     }
 
     pub(super) fn hash_cache_key(saved: Option<&SavedAccessToken>, hasher: &mut CacheKeyHasher) {
@@ -62,7 +61,7 @@ impl SavedAccessToken {
     }
 }
 
-/// Where what changes of a login is kept: where it came from, but for one that has another copy.
+/// Where a login's next refresh token is stored: in its file, unless the login is a copy of another one.
 pub(super) fn storage_origin(fields: &mut JsonFields, parse_options: &ParseOptions) -> Origin {
     match fields.value(fields::SHARED) {
         Some(Value::Bool(true)) => Origin::ReadOnly,
@@ -70,18 +69,18 @@ pub(super) fn storage_origin(fields: &mut JsonFields, parse_options: &ParseOptio
     }
 }
 
-/// Adds what tells one login from the next.
+/// Adds the login's identity to a cache key.
 pub(super) fn hash_cache_key(origin: &Origin, refresh_token: &Secret, hasher: &mut CacheKeyHasher) {
     match origin.file() {
-        // Our own file changes when its refresh token rotates, and the token stays good.
+        // Our own file changes with its refresh token, and its cached access tokens stay valid.
         Some(path) => hasher.add_text(&path.to_string_lossy()),
         None => hasher.add_secret(refresh_token),
     }
 }
 
-/// What a server may give along with its answer.
+/// A response that may have a new refresh token.
 pub(super) trait HasRefreshToken {
-    /// The refresh token to use from now on.
+    /// The new refresh token, which replaces the one that was sent.
     fn new_refresh_token(&self) -> Option<&Secret>;
 }
 
@@ -91,65 +90,65 @@ impl HasRefreshToken for TokenResponse {
     }
 }
 
-/// A login that nobody else refreshes meanwhile.
-pub(super) struct LockedLogin<'a, 'w> {
+/// A login under its lock: no other process refreshes it meanwhile.
+pub(super) struct LockedLogin<'a> {
     handle: &'a RefreshTokenHandle<'a>,
     context: LoginContext<'a>,
-    broker: &'a Broker<'w>,
+    session: &'a dyn Session,
     lock: Option<Lock>,
     current: CurrentRefreshToken,
 }
 
-/// Whose login it is, and what is known of its kind.
+/// What messages say of a login, and how its server treats refresh tokens.
 #[derive(Clone, Copy)]
 pub(super) struct LoginContext<'a> {
-    /// Its name, for errors.
+    /// Its account or location, for errors.
     pub(super) name: &'a str,
-    /// What to do when its person has to sign in again.
+    /// The command that signs the user in again.
     pub(super) sign_in_hint: &'a str,
-    /// Whether each answer may bring the next refresh token.
+    /// Whether each response may have a new refresh token.
     pub(super) rotates_refresh_tokens: bool,
 }
 
-impl<'a, 'w> LockedLogin<'a, 'w> {
-    /// Waits for the login's lock, and reads what is stored now.
+impl<'a> LockedLogin<'a> {
+    /// Waits for the login's lock, then reads its stored state.
     ///
     /// # Errors
-    /// `NoAnswer` when the time is up, or when the login was replaced meanwhile; `LoginRequired` when it is gone.
+    /// `NoAnswer` at the deadline, or when the login was replaced meanwhile; `LoginRequired` when it was removed.
     pub(super) fn acquire(
         handle: &'a RefreshTokenHandle<'a>,
         context: LoginContext<'a>,
-        broker: &'a Broker<'w>,
-    ) -> Result<LockedLogin<'a, 'w>> {
-        let lock = handle.lock(broker.world, broker.deadline())?;
-        let current = read_current(handle, context, broker)?;
-        Ok(LockedLogin { handle, context, broker, lock, current })
+        session: &'a dyn Session,
+    ) -> Result<LockedLogin<'a>> {
+        let lock = handle.lock(session.world(), session.deadline())?;
+        let current = read_current(handle, context, session)?;
+        Ok(LockedLogin { handle, context, session, lock, current })
     }
 
-    /// Lets others use the login.
+    /// Releases the lock.
     pub(super) fn release(&mut self) {
         self.lock = None;
     }
 
-    /// Takes it again, as it is now.
+    /// Takes the lock again and reads the stored state again.
     ///
     /// # Errors
-    /// As [`Held::take`].
+    /// As [`LockedLogin::acquire`].
     pub(super) fn reacquire(&mut self) -> Result<()> {
-        self.lock = self.handle.lock(self.broker.world, self.broker.deadline())?;
-        self.current = read_current(self.handle, self.context, self.broker)?;
+        self.lock = self.handle.lock(self.session.world(), self.session.deadline())?;
+        self.current = read_current(self.handle, self.context, self.session)?;
         Ok(())
     }
 
-    /// Waits for the turn to ask the login's person something; the login is to be released first.
+    /// Waits until no other process prompts the user for this login; the login must be released first.
     ///
     /// # Errors
-    /// `NoAnswer` when another process is at it for ten minutes.
+    /// `NoAnswer` when another process prompts for ten minutes.
     pub(super) fn lock_prompt(&self) -> Result<Option<Lock>> {
-        self.broker.pause_deadline(|| self.handle.lock_prompt(self.broker.world))
+        self.session.pause_deadline(|| self.handle.lock_prompt(self.session.world()))
     }
 
-    /// The proofs of reauthentication that there are.
+    /// The stored RAPTs (reauthentication proof tokens).
     pub(super) fn rapts(&self) -> &[Secret] {
         &self.current.rapts
     }
@@ -159,9 +158,9 @@ impl<'a, 'w> LockedLogin<'a, 'w> {
         &self.current.refresh_token
     }
 
-    /// Keeps a proof of reauthentication with the login.
+    /// Stores a RAPT with the login.
     pub(super) fn store_rapt(&self, rapt: &Secret) {
-        let world = self.broker.world;
+        let world = self.session.world();
         let stored = self.handle.pending_update(world).and_then(|update| {
             let stored = update.store_rapt(&self.current.refresh_token, rapt, world);
             stored.map_err(|error| Error::unexpected(io_reason(&error)))
@@ -169,34 +168,34 @@ impl<'a, 'w> LockedLogin<'a, 'w> {
         if let Err(error) = stored {
             let name = self.context.name;
             world.terminal.warn(&format!(
-                "the proof of reauthentication of {name} cannot be stored, {error}: the next run will ask again"
+                "the reauthentication of {name} cannot be stored, {error}: the next run asks again"
             ));
         }
     }
 
-    /// Asks with the newest refresh token, and stores the next one before anything else happens. `ask` must answer
-    /// `LoginRequired` when the token is no longer good.
+    /// Sends the newest refresh token, and stores the new one of the response before anything else. `send_refresh` must
+    /// return `LoginRequired` for a refresh token that is not valid any more.
     ///
     /// # Errors
-    /// Those of `ask`, or that the next refresh token could not be stored.
+    /// Those of `send_refresh`; `Unexpected` where the new refresh token could not be stored, before anything is sent.
     pub(super) fn refresh_and_store<T: HasRefreshToken>(
         &mut self,
         send_refresh: impl Fn(&Secret, RetryPolicy) -> Result<T>,
     ) -> Result<T> {
-        let (handle, name, world) = (self.handle, self.context.name, self.broker.world);
-        // A refresh token that rotates is spent by asking: have the file for its successor ready.
+        let (handle, name, world) = (self.handle, self.context.name, self.session.world());
+        // A rotating refresh token can be sent once: the file for the new one must be ready before.
         let rotates = self.context.rotates_refresh_tokens || self.current.rotates;
         let pending_update = rotates.then(|| handle.pending_update(world));
         if let Some(Err(error)) = &pending_update {
             return Err(Error::unexpected(format!(
                 "the next refresh token of {name} could not be stored, {error}"
             ))
-            .hint("make room, or set GAUTH_CONFIG_DIR to a folder of your own"));
+            .hint("free disk space, or set GAUTH_CONFIG_DIR to a folder of your own"));
         }
         let retry_policy = if rotates { RetryPolicy::OnlyIfUnsent } else { RetryPolicy::Standard };
         let mut result = send_refresh(&self.current.refresh_token, retry_policy);
         if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::LoginRequired) {
-            let newer = read_current(handle, self.context, self.broker)?;
+            let newer = read_current(handle, self.context, self.session)?;
             if !newer.refresh_token.constant_time_eq(&self.current.refresh_token) {
                 self.current = newer;
                 result = send_refresh(&self.current.refresh_token, RetryPolicy::OnlyIfUnsent);
@@ -215,7 +214,7 @@ impl<'a, 'w> LockedLogin<'a, 'w> {
                 stored.map_err(|error| Error::unexpected(io_reason(&error)))
             });
             if let Err(error) = stored {
-                // The token at hand is good; that the login may not be is said now, not next time.
+                // The access token is valid, so this run succeeds; the warning says now that the login may be lost.
                 world.terminal.warn(&format!(
                     "the new refresh token of {name} cannot be stored, {error}: the next run may need a new login",
                 ));
@@ -230,18 +229,18 @@ impl<'a, 'w> LockedLogin<'a, 'w> {
 fn read_current(
     handle: &RefreshTokenHandle<'_>,
     context: LoginContext<'_>,
-    broker: &Broker<'_>,
+    session: &dyn Session,
 ) -> Result<CurrentRefreshToken> {
     let name = context.name;
-    match handle.stored_state(broker.world)? {
+    match handle.stored_state(session.world())? {
         StoredState::Current(current) => Ok(current),
         StoredState::Gone => {
-            let why = "another gauth has signed out meanwhile";
+            let why = "another gauth signed it out meanwhile";
             Err(Error::login_required(name, why, context.sign_in_hint))
         }
         StoredState::Replaced => {
-            let what = format!("{name} was signed in anew while its old login was being used");
-            Err(Error::no_answer(what).hint("the same again, which uses the new login"))
+            let what = format!("{name} was signed in again while its old login was used");
+            Err(Error::no_answer(what).hint("run the command again, it uses the new login"))
         }
     }
 }

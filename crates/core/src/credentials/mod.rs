@@ -1,5 +1,8 @@
-//! Credentials: one file per kind. A kind knows its own fields and which requests answer them. It does not
-//! know files, caches or formats.
+//! Credentials: one file per kind. A kind knows its JSON fields, and the requests that get its tokens; it knows no cache
+//! and no output format.
+//!
+//! The fields are read by [`JsonFields`] and not by derived structs: its errors name the field and the type that was
+//! found, an empty field can count as absent, no content is repeated, and what was read is overwritten in memory.
 
 pub mod access_boundary;
 pub mod authorized_user;
@@ -19,6 +22,8 @@ pub mod service_account;
 pub mod source;
 pub mod static_token;
 pub mod unparsed;
+#[cfg(test)]
+mod wrapper_tests;
 
 use serde_json::{Map, Value};
 
@@ -34,48 +39,48 @@ use crate::text::visible_ascii::check_visible_ascii;
 use crate::tokens::cache::CacheKeyHasher;
 use crate::tokens::credential::Credential;
 
-/// What decides how a credential's JSON is understood, besides the JSON.
+/// How a credential's JSON is parsed, apart from its content.
 #[derive(Debug, Clone)]
 pub struct ParseOptions {
-    /// The file or variable, for errors.
+    /// The file or variable it came from, for errors.
     pub location: String,
-    /// Where it came from, and so where a rotated refresh token goes.
+    /// Whose file it is, which decides where a rotated refresh token is stored.
     pub origin: Origin,
-    /// The token endpoint chosen by variable or property, over the file's own.
+    /// The token endpoint set by a variable or property, used instead of the file's own.
     pub token_endpoint_override: Option<Url>,
-    /// Other services of Google's at another place than usual.
+    /// Endpoint overrides of Google's other services.
     pub endpoint_overrides: EndpointOverrides,
-    /// Hosts that may receive this credential's secrets besides Google's.
+    /// Hosts that may receive this credential's secrets, besides Google's (`--allow-token-host`).
     pub allowed_hosts: Vec<String>,
-    /// The universe chosen by flag or variable, over the file's own.
+    /// The universe domain set by a flag or variable, which the file's own must be.
     pub universe_domain: Option<String>,
-    /// Whether service accounts sign their own access tokens.
+    /// Whether service accounts sign their access tokens themselves (AIP-4111).
     pub use_self_signed_jwt: bool,
-    /// What to do when a person has to sign in again.
+    /// The command that signs the user in again.
     pub sign_in_hint: String,
-    /// The project that pays, where the JSON itself names none.
+    /// The quota project, where the JSON names none.
     pub quota_project: Option<String>,
-    /// The name it is stored under, where the JSON itself has none.
+    /// The account it is stored under, where the JSON names none.
     pub account: Option<String>,
-    /// What of the environment decides whose tokens these are: the keys of AWS's programs.
+    /// `AWS_ACCESS_KEY_ID`, which decides the identity of AWS sources.
     pub aws_access_key_id: Option<String>,
-    /// The way to the secrets that a file of ours leaves to another store.
+    /// The stores that hold the secrets of gauth's own logins, where their files do not.
     pub secret_stores: Option<SecretStores>,
 }
 
-/// Google's services at the places the user moved them to, as gcloud's variables can.
+/// Endpoint overrides: URLs of Google's services that the user set, as gcloud's variables and properties can.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EndpointOverrides {
-    /// In place of `https://sts.googleapis.com/`.
+    /// Replaces `https://sts.googleapis.com/`.
     pub sts: Option<Url>,
-    /// In place of `https://iamcredentials.googleapis.com/`.
+    /// Replaces `https://iamcredentials.googleapis.com/`.
     pub iam_credentials: Option<Url>,
-    /// The whole URL that tells whose a federated token is.
+    /// The token introspection endpoint (RFC 7662), as a whole URL.
     pub introspection_endpoint: Option<Url>,
 }
 
 impl EndpointOverrides {
-    /// The root of IAM Service Account Credentials in a universe.
+    /// The base URL of the IAM Service Account Credentials API in a universe.
     pub fn iam_credentials_url(&self, universe_domain: &str) -> String {
         match &self.iam_credentials {
             Some(endpoint_override) => endpoint_override.as_str().to_owned(),
@@ -83,18 +88,18 @@ impl EndpointOverrides {
         }
     }
 
-    /// The exchange endpoint in a universe.
+    /// The STS's token exchange endpoint in a universe (RFC 8693).
     ///
     /// # Errors
-    /// Usage, when the universe makes no URL.
+    /// `Usage`, when the universe domain does not form a URL.
     pub fn token_exchange_url(&self, universe_domain: &str) -> Result<Url> {
         self.sts_url(universe_domain, "token")
     }
 
-    /// Where refresh tokens of the STS's own are taken in a universe: those of workforce logins.
+    /// The STS's endpoint for the refresh tokens of workforce logins in a universe.
     ///
     /// # Errors
-    /// Usage, when the universe makes no URL.
+    /// `Usage`, when the universe domain does not form a URL.
     pub fn refresh_url(&self, universe_domain: &str) -> Result<Url> {
         self.sts_url(universe_domain, "oauthtoken")
     }
@@ -116,7 +121,7 @@ impl EndpointOverrides {
 }
 
 impl ParseOptions {
-    /// The plainest setting for a credential found at `place`.
+    /// The options for a credential found at `location` of which nothing else is known.
     pub fn new(location: impl Into<String>) -> ParseOptions {
         ParseOptions {
             location: location.into(),
@@ -134,7 +139,7 @@ impl ParseOptions {
         }
     }
 
-    /// The project that pays: the credential's, or that of where it was found. It will stand in a header.
+    /// The quota project: the file's, or that of the options. It must be fit for an HTTP header.
     fn read_quota_project(&self, fields: &mut JsonFields) -> Result<Option<String>> {
         let malformed = |what: String| self.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
         let field = "quota_project_id";
@@ -145,7 +150,7 @@ impl ParseOptions {
         Ok(from_file.or_else(|| self.quota_project.clone()))
     }
 
-    /// Adds what decides a token besides the credential's own content.
+    /// Adds the options that decide a token to its cache key.
     fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
         hasher.add_optional(self.token_endpoint_override.as_ref().map(Url::as_str));
         hasher.add_optional(self.universe_domain.as_deref());
@@ -156,18 +161,18 @@ impl ParseOptions {
             hasher.add_optional(endpoint_override.as_ref().map(Url::as_str));
         }
         hasher.add_optional(self.aws_access_key_id.as_deref());
-        // A host that was allowed once is not allowed for ever.
+        // A host that was allowed for one run is not allowed for the next.
         for host in &self.allowed_hosts {
             hasher.add_text(host);
         }
     }
 
-    /// An error about this credential's content.
+    /// An error of exit code 8 about this credential's content.
     pub fn malformed(&self, what: impl std::fmt::Display) -> Error {
         Error::malformed(&self.location, what)
     }
 
-    /// The token endpoint: chosen, or the credential's, or Google's.
+    /// The token endpoint: the override, the credential's, or Google's.
     fn token_endpoint(&self, token_uri: Option<&str>) -> Result<Url> {
         if let Some(endpoint_override) = &self.token_endpoint_override {
             return Ok(endpoint_override.clone());
@@ -176,8 +181,8 @@ impl ParseOptions {
         self.checked_endpoint(EndpointKind::OAuthToken, "token_uri", text, None)
     }
 
-    /// An endpoint the credential names, checked, and moved to where the user wants that service to be.
-    /// `claimed` is the universe the credential says it is of.
+    /// An endpoint that the credential names: checked, then replaced by the user's override, if there is one.
+    /// `claimed_universe` is the universe domain in the credential's file.
     pub(crate) fn checked_endpoint(
         &self,
         kind: EndpointKind,
@@ -198,7 +203,7 @@ impl ParseOptions {
             _ => &None,
         };
         match endpoint_override {
-            // A loopback address is where somebody put it already.
+            // A loopback address is an override already.
             Some(endpoint_override) if !url.is_loopback() => url
                 .with_base(endpoint_override)
                 .map_err(|what| self.malformed(format!("{field} {what}"))),
@@ -206,7 +211,7 @@ impl ParseOptions {
         }
     }
 
-    /// Where it is said whose a token is: as the user wants it, or as the file has it.
+    /// The token introspection endpoint: the override, or the file's.
     fn introspection_endpoint(
         &self,
         token_info_url: Option<String>,
@@ -224,7 +229,7 @@ impl ParseOptions {
         Ok(self.endpoint_overrides.introspection_endpoint.clone().or(from_file))
     }
 
-    /// The universe: chosen, or the credential's, or the default.
+    /// The universe domain: the user's choice, the credential's, or the default.
     fn resolve_universe_domain(&self, from_file: Option<String>) -> Result<String> {
         if let Some(domain) = &from_file {
             endpoint_policy::check_universe_domain(domain).map_err(|what| {
@@ -236,7 +241,7 @@ impl ParseOptions {
                 "{}: this credential belongs to the universe {domain}, not {chosen}",
                 self.location
             ))
-            .hint("leave --universe-domain and GOOGLE_CLOUD_UNIVERSE_DOMAIN away")),
+            .hint("remove --universe-domain and GOOGLE_CLOUD_UNIVERSE_DOMAIN")),
             (Some(chosen), _) => Ok(chosen.clone()),
             (None, Some(domain)) => Ok(domain),
             (None, None) => Ok(endpoint_policy::DEFAULT_UNIVERSE.to_owned()),
@@ -244,16 +249,16 @@ impl ParseOptions {
     }
 }
 
-/// What makes another login where nobody says more than that there was one.
+/// The hint to sign in again where nothing is known of the login.
 pub const DEFAULT_SIGN_IN_HINT: &str = "gauth login, or gcloud auth application-default login";
 
-/// What to do about most broken credential files.
+/// The hint for most malformed credential files.
 pub const BROKEN_CREDENTIAL_HINT: &str =
-    "download or make the credential again; gauth help sources lists what is read";
+    "download or create the credential again; gauth help sources lists the supported kinds";
 
 type ParseCredential = fn(JsonFields, &ParseOptions) -> Result<Box<dyn Credential>>;
 
-/// The kinds that come as JSON, by their `type`.
+/// The kinds of credential files, by their `type`.
 const PARSERS_BY_TYPE: &[(&str, ParseCredential)] = &[
     ("authorized_user", authorized_user::parse),
     ("service_account", service_account::parse),
@@ -264,17 +269,17 @@ const PARSERS_BY_TYPE: &[(&str, ParseCredential)] = &[
     (oidc_session::CREDENTIAL_TYPE, oidc_login::parse),
 ];
 
-/// Reads a credential from the text of its JSON.
+/// Parses a credential from its JSON text.
 ///
 /// # Errors
-/// Malformed, naming place and field; unsafe, for an endpoint that is not Google's.
+/// `Malformed`, naming location and field; `Unsafe`, for an endpoint that is not Google's.
 pub fn parse(bytes: &[u8], parse_options: &ParseOptions) -> Result<Box<dyn Credential>> {
     let map = json::parse_object(bytes)
         .map_err(|what| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT))?;
     parse_object(map, parse_options)
 }
 
-/// Reads a credential from its JSON object.
+/// Parses a credential from its JSON object.
 ///
 /// # Errors
 /// As [`parse`].
@@ -283,10 +288,8 @@ pub fn parse_object(
     parse_options: &ParseOptions,
 ) -> Result<Box<dyn Credential>> {
     if map.contains_key(fields::STORE) && matches!(parse_options.origin, Origin::ReadOnly) {
-        let what = "this is an account of gauth's whose secrets are in another store";
-        return Err(parse_options
-            .malformed(what)
-            .hint("gauth token --account ACCOUNT, by its name"));
+        let what = "this is an account of gauth, and its secrets are in another store";
+        return Err(parse_options.malformed(what).hint("gauth token --account ACCOUNT"));
     }
     let mut fields = JsonFields::new(map);
     let credential_type = fields
@@ -298,14 +301,14 @@ pub fn parse_object(
     match PARSERS_BY_TYPE.iter().find(|(name, _)| *name == credential_type) {
         Some((_, parse)) => parse(fields, parse_options),
         None if credential_type == "service_account_p12" => Err(Error::unsupported(format!(
-            "{}: keys in P12 files are not read",
+            "{}: keys in P12 files are not supported",
             parse_options.location
         ))
-        .hint("make a new key of the account, as JSON")),
+        .hint("create a new key of the account, as JSON")),
         None if credential_type == external_account_authorized_user::LOGIN_CONFIG_TYPE => {
             let file = crate::text::printable::text(&parse_options.location);
             Err(parse_options
-                .malformed("this is a login configuration, which can start a login but is none")
+                .malformed("this is a login configuration, not a credential")
                 .hint(format!("gauth login --login-config {file}")))
         }
         None => {
@@ -318,7 +321,7 @@ pub fn parse_object(
     }
 }
 
-/// Files without `type`: what Google's quickstarts save, and OAuth clients taken for credentials.
+/// Files without `type`: the `token.json` of Google's quickstarts, and OAuth clients mistaken for credentials.
 fn parse_untyped(
     mut fields: JsonFields,
     parse_options: &ParseOptions,
@@ -327,14 +330,12 @@ fn parse_untyped(
         if matches!(fields.value(kind), Some(Value::Object(_))) {
             let file = crate::text::printable::text(&parse_options.location);
             return Err(parse_options
-                .malformed("this is an OAuth client, which can start a login but is none")
+                .malformed("this is an OAuth client, not a credential")
                 .hint(format!("gauth login --client-id-file {file}")));
         }
     }
     match fields.has("refresh_token") {
         true => authorized_user::parse(fields, parse_options),
-        false => Err(parse_options
-            .malformed("type is missing, this is no credential")
-            .hint(BROKEN_CREDENTIAL_HINT)),
+        false => Err(parse_options.malformed("type is missing").hint(BROKEN_CREDENTIAL_HINT)),
     }
 }

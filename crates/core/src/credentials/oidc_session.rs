@@ -1,4 +1,4 @@
-//! A login at somebody else's OpenID provider: an ID token that was kept, and a refresh token that gets the next one.
+//! A login at another OpenID provider: a saved ID token, and a refresh token that gets the next one.
 
 use crate::accounts::{Origin, RefreshTokenHandle};
 use crate::credentials::login_refresh;
@@ -18,45 +18,44 @@ use crate::text::json::JsonFields;
 use crate::text::printable;
 use crate::text::secret::Secret;
 use crate::tokens::Token;
-use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
-use crate::tokens::credential::Revocation;
+use crate::tokens::credential::{Revocation, Session};
 use crate::world::World;
 
-/// The kind of a login that gives ID tokens only.
+/// The `type` of a login that gives ID tokens only.
 pub const CREDENTIAL_TYPE: &str = "openid_login";
 
-/// A kept ID token with less left, in seconds, is not used: it has a way to go yet.
+/// Seconds a saved ID token must have left to be used: it is sent on after this.
 const MIN_ID_TOKEN_SECONDS: i64 = 60;
 
 /// The methods of client authentication that a stored login may name; the first one where it names none.
 const CLIENT_AUTHENTICATION_METHODS: [ClientAuthentication; 2] =
     [ClientAuthentication::ClientSecretBasic, ClientAuthentication::ClientSecretPost];
 
-/// Such a login.
+/// A login at an OpenID provider other than Google.
 pub struct OidcSession {
-    /// What the provider calls itself.
+    /// The provider's issuer identifier.
     issuer: String,
     token_uri: Url,
-    /// The OAuth client of the login, which its ID tokens are for.
+    /// The OAuth client of the login, the audience of its ID tokens.
     pub client_id: String,
     client_secret: Option<Secret>,
     client_authentication: ClientAuthentication,
-    /// Where it takes its tokens back.
+    /// The revocation endpoint (RFC 7009).
     revoke_url: Option<Url>,
     refresh_token: Option<Secret>,
     id_token: Option<Secret>,
     origin: Origin,
-    /// Whose login it is, for errors.
+    /// The account or provider, for errors.
     display_name: String,
     sign_in_hint: String,
 }
 
 impl OidcSession {
-    /// Reads the fields. `within` is what names them in errors, such as `credential_source.openid`.
+    /// Reads the fields. `within` is their path in errors, such as `credential_source.openid`.
     ///
     /// # Errors
-    /// Malformed or unsafe, naming the field.
+    /// `Malformed` or `Unsafe`, naming the field.
     pub fn parse(
         fields: &mut JsonFields,
         field_prefix: &str,
@@ -70,7 +69,7 @@ impl OidcSession {
             |what: String| parse_options.malformed(full_name(&what)).hint(BROKEN_CREDENTIAL_HINT);
         let issuer = fields.required("issuer").map_err(malformed)?;
         let token_uri = fields.required("token_uri").map_err(malformed)?;
-        // The file's own refresh token goes to the file's own provider, whoever that is.
+        // The refresh token of a file may go to any provider that the same file names.
         let token_uri = parse_options.checked_endpoint(
             EndpointKind::SubjectToken,
             &full_name("token_uri"),
@@ -134,7 +133,7 @@ impl OidcSession {
         })
     }
 
-    /// Names whose login it is, where the file does.
+    /// Sets the account for errors, where the file names one.
     pub fn with_account(self, account: Option<&str>) -> OidcSession {
         OidcSession { display_name: account.map_or(self.display_name, str::to_owned), ..self }
     }
@@ -144,7 +143,7 @@ impl OidcSession {
         format!("the login at {}", printable::text(&self.issuer))
     }
 
-    /// Adds what tells this login from the next.
+    /// Adds the login's identity to a cache key.
     pub fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
         hasher.add_text(&self.issuer);
         hasher.add_text(self.token_uri.as_str());
@@ -155,22 +154,22 @@ impl OidcSession {
         }
     }
 
-    /// An ID token that is good now.
+    /// A valid ID token, saved or new.
     ///
     /// # Errors
-    /// `LoginRequired` when the person has to sign in again.
-    pub fn id_token(&self, broker: &Broker<'_>) -> Result<Secret> {
+    /// `LoginRequired` when the user must sign in again.
+    pub fn id_token(&self, session: &dyn Session) -> Result<Secret> {
         if let Some(stored_token) =
-            self.id_token.as_ref().filter(|token| self.is_usable(token, broker))
+            self.id_token.as_ref().filter(|token| self.is_usable(token, session))
         {
-            broker
-                .world
+            session
+                .world()
                 .terminal
                 .note(|| format!("the ID token kept for {} is used", self.display_name));
             return Ok(stored_token.clone());
         }
         let Some(refresh_token) = &self.refresh_token else {
-            let why = "its ID token is over, and there is no refresh token";
+            let why = "its ID token is expired, and there is no refresh token";
             return Err(Error::login_required(&self.display_name, why, &self.sign_in_hint));
         };
         let handle = self.refresh_token_handle(refresh_token);
@@ -179,8 +178,8 @@ impl OidcSession {
             sign_in_hint: &self.sign_in_hint,
             rotates_refresh_tokens: true,
         };
-        let granted = LockedLogin::acquire(&handle, context, broker)?.refresh_and_store(
-            |token, retry_policy| self.send_refresh(token, retry_policy, broker),
+        let granted = LockedLogin::acquire(&handle, context, session)?.refresh_and_store(
+            |token, retry_policy| self.send_refresh(token, retry_policy, session),
         )?;
         granted.id_token.filter(token::is_well_formed_jwt).ok_or_else(|| {
             let host = self.token_uri.authority();
@@ -189,22 +188,22 @@ impl OidcSession {
         })
     }
 
-    /// In what words the provider refused this very login, as far as that is remembered.
+    /// The reason the provider gave when it last refused this login, where that is remembered.
     pub fn last_rejection(&self, world: &World) -> Option<String> {
         self.refresh_token_handle(self.refresh_token.as_ref()?).last_rejection(world)
     }
 
-    /// Ends the login at the provider.
+    /// Revokes the login at the provider.
     ///
     /// # Errors
-    /// When it does not answer, or refuses.
-    pub fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
+    /// When the provider does not answer, or refuses.
+    pub fn revoke(&self, session: &dyn Session) -> Result<Revocation> {
         let (Some(url), Some(refresh_token)) = (&self.revoke_url, &self.refresh_token) else {
             return Ok(Revocation::Unsupported);
         };
         let refresh_token =
-            self.refresh_token_handle(refresh_token).newest_refresh_token(broker.world)?;
-        let response = broker.send(&revocation::revocation_request(
+            self.refresh_token_handle(refresh_token).newest_refresh_token(session.world())?;
+        let response = session.send(&revocation::revocation_request(
             url,
             &refresh_token,
             self.client_credentials(),
@@ -225,13 +224,13 @@ impl OidcSession {
         }
     }
 
-    /// Whether the ID token that is kept is the one to use. Where it cannot be renewed, it is for as long as it lasts.
-    fn is_usable(&self, id_token: &Secret, broker: &Broker<'_>) -> bool {
+    /// Whether the saved ID token is used: while it is fresh, and where there is no refresh token until it expires.
+    fn is_usable(&self, id_token: &Secret, session: &dyn Session) -> bool {
         let token = Token::from_id_token(id_token.clone(), CREDENTIAL_TYPE);
         let is_valid =
-            token.expires_at.is_some() && token.is_fresh(broker.now(), MIN_ID_TOKEN_SECONDS);
+            token.expires_at.is_some() && token.is_fresh(session.now(), MIN_ID_TOKEN_SECONDS);
         is_valid
-            && (self.refresh_token.is_none() || broker.is_sufficient(&token, MIN_ID_TOKEN_SECONDS))
+            && (self.refresh_token.is_none() || session.is_sufficient(&token, MIN_ID_TOKEN_SECONDS))
     }
 
     fn client_credentials(&self) -> ClientCredentials<'_> {
@@ -243,7 +242,7 @@ impl OidcSession {
         &self,
         refresh_token: &Secret,
         retry_policy: RetryPolicy,
-        broker: &Broker<'_>,
+        session: &dyn Session,
     ) -> Result<TokenResponse> {
         let grant = RefreshTokenGrant {
             client: self.client_credentials(),
@@ -251,9 +250,9 @@ impl OidcSession {
             scopes: &[],
             rapt: None,
         };
-        let now = broker.now();
+        let now = session.now();
         let host = self.token_uri.authority();
-        let response = broker
+        let response = session
             .send(&token::refresh_request(&self.token_uri, &grant).retry_policy(retry_policy))?;
         if response.status == 200 {
             return token::read_bearer_response(&response, host, now);

@@ -1,5 +1,5 @@
-//! A login whose organisation wants its person to prove again who they are: the proofs there are already are tried,
-//! and then, at a terminal, the person is asked. Elsewhere nobody is, and the error says what to run where somebody is.
+//! Reauthentication: an organisation can require its users to prove their identity again. The stored RAPTs (proof
+//! tokens) are tried first; then the user is prompted at a terminal. Elsewhere the error names the command to run at one.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use crate::net::url::Url;
 use crate::oauth::token::TokenResponse;
 use crate::text::printable;
 use crate::text::secret::Secret;
-use crate::tokens::broker::Broker;
+use crate::tokens::credential::Session;
 use crate::world::clock::Deadline;
 use crate::world::prompt;
 
-/// How long a person may take for one answer, as at a login.
+/// How long the user may take for one answer, as at a login.
 const PASSWORD_PROMPT_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// What a refresh is asked with.
+/// The parameters of one refresh.
 pub(super) struct RefreshRequest<'a> {
     pub(super) refresh_token: &'a Secret,
     pub(super) scopes: &'a [String],
@@ -29,10 +29,10 @@ pub(super) struct RefreshRequest<'a> {
     pub(super) retry_policy: RetryPolicy,
 }
 
-/// What came of a refresh, other than an error.
+/// The result of a refresh that is not an error.
 pub(super) enum ReauthOutcome {
     Granted(Box<TokenResponse>),
-    /// The login is good, but a proof is missing or no longer good.
+    /// The login is valid, but a RAPT is missing or expired.
     ReauthRequired,
 }
 
@@ -47,48 +47,48 @@ impl HasRefreshToken for ReauthOutcome {
 
 type SendRefresh<'a> = dyn Fn(&RefreshRequest<'_>) -> Result<ReauthOutcome> + 'a;
 
-/// Whom to ask, and where.
+/// The user who reauthenticates, and for what.
 pub(super) struct ReauthUser<'a> {
     pub(super) name: &'a str,
     pub(super) sign_in_hint: &'a str,
-    /// Whether the login is of our own store.
+    /// Whether the login is one of gauth's own.
     pub(super) is_own_login: bool,
     pub(super) token_endpoint: &'a Url,
-    /// What the token is wanted for: the organisation's rules go by it.
+    /// The scopes of the token: the organisation's rules depend on them.
     pub(super) scopes: &'a [String],
 }
 
 impl ReauthUser<'_> {
-    /// What `ask` is granted, with a proof if that is what it takes.
+    /// Refreshes the login, with a RAPT if the server requires one.
     ///
     /// # Errors
-    /// Those of `ask`; `LoginRequired` where nobody can be asked, or has no answer that is taken.
+    /// Those of `send_refresh`; `LoginRequired` where the user cannot be prompted, or the answer is not accepted.
     pub(super) fn refresh_with_reauth(
         &self,
-        locked_login: &mut LockedLogin<'_, '_>,
+        locked_login: &mut LockedLogin<'_>,
         scopes: &[String],
         send_refresh: &SendRefresh<'_>,
-        broker: &Broker<'_>,
+        session: &dyn Session,
     ) -> Result<TokenResponse> {
         let tried_tokens = (locked_login.refresh_token().clone(), locked_login.rapts().to_vec());
         if let Some(granted) = refresh_with_known_rapts(locked_login, scopes, send_refresh)? {
             return Ok(granted);
         }
-        if !broker.can_prompt() {
+        if !session.can_prompt() {
             return Err(self.reauth_required_error());
         }
         let Some(server) = reauth::server_for_token_endpoint(self.token_endpoint) else {
             let host = self.token_endpoint.authority();
             return Err(self.login_required_error(&format!(
-                "{host} wants a reauthentication, which only Google has"
+                "{host} requires a reauthentication, which only Google supports"
             )));
         };
-        // Whoever waits for the person's answer holds nothing that a new login would have to wait for.
+        // While the user is prompted, the login is not locked: a new login in another process need not wait.
         locked_login.release();
-        let _prompt_marker = broker.mark_prompting();
+        let _prompt_marker = session.mark_prompting();
         let _prompt_lock = locked_login.lock_prompt()?;
         locked_login.reacquire()?;
-        // Somebody else may have asked meanwhile.
+        // Another process may have prompted the user meanwhile.
         if has_new_tokens(locked_login, &tried_tokens)
             && let Some(granted) = refresh_with_known_rapts(locked_login, scopes, send_refresh)?
         {
@@ -96,26 +96,26 @@ impl ReauthUser<'_> {
         }
         let reauth_token = self.reauth_scoped_token(locked_login, send_refresh)?;
         locked_login.release();
-        let rapt = self.answer_challenges(&server, &reauth_token, broker)?;
+        let rapt = self.answer_challenges(&server, &reauth_token, session)?;
         locked_login.reacquire()?;
         locked_login.store_rapt(&rapt);
         match refresh_with_rapt(locked_login, scopes, Some(&rapt), send_refresh)? {
             ReauthOutcome::Granted(granted) => Ok(*granted),
             ReauthOutcome::ReauthRequired => {
-                Err(self.login_required_error("Google does not take the proof it has just given"))
+                Err(self.login_required_error("Google does not accept the RAPT it has just given"))
             }
         }
     }
 
-    /// An access token that is good for nothing but the questions.
+    /// An access token for the reauthentication API only.
     fn reauth_scoped_token(
         &self,
-        locked_login: &mut LockedLogin<'_, '_>,
+        locked_login: &mut LockedLogin<'_>,
         send_refresh: &SendRefresh<'_>,
     ) -> Result<Secret> {
         let scope_missing_error = || {
             let error = self.login_required_error(
-                "its login cannot be asked again (accounts.reauth was left out)",
+                "its login lacks the scope accounts.reauth, which a reauthentication needs",
             );
             match self.is_own_login {
                 true => error
@@ -136,42 +136,43 @@ impl ReauthUser<'_> {
         }
     }
 
-    /// Answers what the server asks, until it gives the proof.
+    /// Answers the server's challenges until it gives a RAPT.
     fn answer_challenges(
         &self,
         server: &Url,
         token: &Secret,
-        broker: &Broker<'_>,
+        session: &dyn Session,
     ) -> Result<Secret> {
-        let mut next =
-            self.send(&reauth::start_session_request(server, token, self.scopes)?, server, broker)?;
+        let mut next = self.send(
+            &reauth::start_session_request(server, token, self.scopes)?,
+            server,
+            session,
+        )?;
         let mut answered_challenge = None;
         for _ in 0..MAX_CHALLENGES {
-            let (session, challenges, pending) = match next {
-                ReauthSessionState::ChallengeRequired {
-                    session_id: session,
-                    challenges,
-                    pending,
-                } => (session, challenges, pending),
+            let (session_id, challenges, pending) = match next {
+                ReauthSessionState::ChallengeRequired { session_id, challenges, pending } => {
+                    (session_id, challenges, pending)
+                }
                 ReauthSessionState::Authenticated(proof) => return Ok(proof),
                 ReauthSessionState::Ended(status) => return Err(self.ended_error(&status)),
             };
             let challenge = self.supported_challenge(&challenges)?;
-            // The same once more: the answer was wrong.
+            // The same challenge again: the answer was wrong.
             let is_retry = answered_challenge
                 .as_ref()
                 .is_some_and(|answered| !pending || *answered == challenge.id);
-            let password = self.prompt_password(is_retry, server, broker)?;
+            let password = self.prompt_password(is_retry, server, session)?;
             let request = reauth::continue_session_request(
                 server,
                 token,
-                &session,
+                &session_id,
                 &challenge.id,
                 &password,
             )?;
             let host = server.authority();
             next = self
-                .send(&request, server, broker)
+                .send(&request, server, session)
                 .map_err(|error| reauth::without_password_echo(error, &password, host))?;
             answered_challenge = Some(challenge.id.clone());
         }
@@ -188,14 +189,14 @@ impl ReauthUser<'_> {
         &self,
         request: &HttpRequest,
         server: &Url,
-        broker: &Broker<'_>,
+        session: &dyn Session,
     ) -> Result<ReauthSessionState> {
-        let response = broker.send(request)?;
+        let response = session.send(request)?;
         reauth::read_session(&response, server.authority())
             .map_err(|error| error.hint_if_none(|| self.sign_in_hint.to_owned()))
     }
 
-    /// The first challenge that can be answered here.
+    /// The first challenge that gauth supports.
     fn supported_challenge<'c>(
         &self,
         challenges: &'c [ReauthChallenge],
@@ -206,7 +207,7 @@ impl ReauthUser<'_> {
             let kinds = challenges.iter().map(|challenge| challenge.challenge_type.description());
             let asks = "the organisation asks for";
             match challenges.first().map(|challenge| &challenge.challenge_type) {
-                None => self.login_required_error("Google names nothing that could be answered now"),
+                None => self.login_required_error("Google names no challenge that is ready"),
                 Some(ChallengeType::SecurityKey) => self
                     .login_required_error(&format!("{asks} a security key, which only a browser can use"))
                     .hint(format!(
@@ -216,29 +217,34 @@ impl ReauthUser<'_> {
                 Some(ChallengeType::Saml) => self.login_required_error(&format!("{asks} {}", ChallengeType::Saml.description())),
                 Some(_) => {
                     let kinds: Vec<String> = kinds.collect();
-                    self.login_required_error(&format!("{asks} {}, which gauth does not know", kinds.join(" or ")))
+                    self.login_required_error(&format!("{asks} {}, which gauth does not support", kinds.join(" or ")))
                 }
             }
         })
     }
 
-    fn prompt_password(&self, is_retry: bool, server: &Url, broker: &Broker<'_>) -> Result<Secret> {
+    fn prompt_password(
+        &self,
+        is_retry: bool,
+        server: &Url,
+        session: &dyn Session,
+    ) -> Result<Secret> {
         let name = printable::text(self.name);
         let server_name = if server.is_loopback() { server.authority() } else { "Google" };
         let why = match is_retry {
             false => format!("the organisation asks {name} for the password again"),
-            true => format!("{name}: this was not the password"),
+            true => format!("{name}: that was not the password"),
         };
         let question = format!("{why}\nthe password, for {server_name} (not shown): ");
-        let world = broker.world;
+        let world = session.world();
         let deadline = Deadline::after(&*world.clock, PASSWORD_PROMPT_TIMEOUT);
         let password =
-            broker.pause_deadline(|| prompt::ask_secret_until(&question, deadline, world));
+            session.pause_deadline(|| prompt::ask_secret_until(&question, deadline, world));
         let password = password.map_err(|error| match error.kind() {
             ErrorKind::NoAnswer => {
                 let minutes = PASSWORD_PROMPT_TIMEOUT.as_secs() / 60;
-                let why = format!("nobody has typed the password for {minutes} minutes");
-                self.login_required_error(&why).hint("the same again")
+                let why = format!("no password was entered within {minutes} minutes");
+                self.login_required_error(&why).hint("run the command again")
             }
             _ => error,
         })?;
@@ -253,23 +259,26 @@ impl ReauthUser<'_> {
         Error::login_required(self.name, why, self.sign_in_hint)
     }
 
-    /// Nobody is there to be asked.
+    /// The error where the user cannot be prompted.
     fn reauth_required_error(&self) -> Error {
         let why = "the organisation asks for the password or key again (reauthentication)";
         let hint = match self.is_own_login {
             true => format!(
-                "gauth token --account {} at a terminal, which asks for it",
+                "gauth token --account {} at a terminal, which prompts for it",
                 printable::text(self.name)
             ),
-            false => format!("{}, or the same at a terminal, which asks for it", self.sign_in_hint),
+            false => format!(
+                "{}, or the same command at a terminal, which prompts for it",
+                self.sign_in_hint
+            ),
         };
         self.login_required_error(why).hint(hint)
     }
 }
 
-/// Tries the proofs there are, or none where there is none.
+/// Refreshes with each stored RAPT in turn, or without one where there is none.
 fn refresh_with_known_rapts(
-    locked_login: &mut LockedLogin<'_, '_>,
+    locked_login: &mut LockedLogin<'_>,
     scopes: &[String],
     send_refresh: &SendRefresh<'_>,
 ) -> Result<Option<TokenResponse>> {
@@ -289,7 +298,7 @@ fn refresh_with_known_rapts(
 }
 
 fn refresh_with_rapt(
-    locked_login: &mut LockedLogin<'_, '_>,
+    locked_login: &mut LockedLogin<'_>,
     scopes: &[String],
     rapt: Option<&Secret>,
     send_refresh: &SendRefresh<'_>,
@@ -299,10 +308,7 @@ fn refresh_with_rapt(
     })
 }
 
-fn has_new_tokens(
-    locked_login: &LockedLogin<'_, '_>,
-    tried_tokens: &(Secret, Vec<Secret>),
-) -> bool {
+fn has_new_tokens(locked_login: &LockedLogin<'_>, tried_tokens: &(Secret, Vec<Secret>)) -> bool {
     let (refresh_token, rapts) = tried_tokens;
     let is_new = |rapt: &Secret| !rapts.iter().any(|known| known.constant_time_eq(rapt));
     !locked_login.refresh_token().constant_time_eq(refresh_token)

@@ -1,4 +1,4 @@
-//! Service accounts with a key: the JWT bearer grant, and JWTs that serve as tokens themselves (AIP-4111, 4112).
+//! Service accounts with a key: the JWT bearer grant (RFC 7523, AIP-4112), and self-signed JWTs (AIP-4111).
 
 use std::cell::OnceCell;
 
@@ -15,9 +15,8 @@ use crate::oauth::{response, token};
 use crate::text::json::JsonFields;
 use crate::text::scopes::{CLOUD_PLATFORM_SCOPE, IAM_SCOPE};
 use crate::text::secret::Secret;
-use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
-use crate::tokens::credential::{Credential, CredentialInfo};
+use crate::tokens::credential::{Credential, CredentialInfo, Session};
 use crate::tokens::{
     AccessTokenRequest, IdTokenRequest, SelfSignedRequest, SelfSignedTarget, Token,
 };
@@ -30,17 +29,17 @@ struct ServiceAccount {
     private_key: Secret,
     private_key_id: Option<String>,
     token_uri: Url,
-    /// Access tokens are signed here instead of asked for.
+    /// Whether access tokens are self-signed JWTs, for which no request is sent.
     use_self_signed_jwt: bool,
     endpoint_overrides: EndpointOverrides,
-    /// Read from its PEM when it is needed: a cached token needs none.
+    /// Parsed from `private_key` by the first signature.
     key: OnceCell<PrivateKey>,
 }
 
 /// Reads the fields of a key file.
 ///
 /// # Errors
-/// Malformed or unsafe, naming the field.
+/// `Malformed` or `Unsafe`, naming the field.
 pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box<dyn Credential>> {
     let malformed = |what: String| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
     let email = fields.required("client_email").map_err(malformed)?;
@@ -72,7 +71,7 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
         private_key_id: private_key_id.filter(|id| !id.is_empty()),
         token_uri: parse_options
             .token_endpoint(token_uri.as_deref().filter(|uri| !uri.is_empty()))?,
-        // Outside the default universe there is no token endpoint for keys.
+        // Other universes have no token endpoint for service account keys.
         use_self_signed_jwt: parse_options.use_self_signed_jwt
             || universe_domain != DEFAULT_UNIVERSE,
         endpoint_overrides: parse_options.endpoint_overrides.clone(),
@@ -96,7 +95,7 @@ impl Credential for ServiceAccount {
         hasher.add_text(if self.use_self_signed_jwt { "signs" } else { "asks" });
     }
 
-    fn access_token(&self, request: &AccessTokenRequest, broker: &Broker<'_>) -> Result<Token> {
+    fn access_token(&self, request: &AccessTokenRequest, session: &dyn Session) -> Result<Token> {
         let scopes = request.scopes_or_default();
         if self.use_self_signed_jwt {
             if request.subject.is_some() {
@@ -104,9 +103,9 @@ impl Credential for ServiceAccount {
             }
             let target = SelfSignedTarget::Scopes(scopes);
             let jwt_request = SelfSignedRequest { target, lifetime: request.lifetime };
-            return self.self_signed_jwt(&jwt_request, broker);
+            return self.self_signed_jwt(&jwt_request, session);
         }
-        let now = broker.now();
+        let now = session.now();
         let (iat, exp) = iat_and_exp(now, request.lifetime)?;
         let scope = scopes.join(" ");
         let claims = Claims {
@@ -118,11 +117,11 @@ impl Credential for ServiceAccount {
             exp,
             ..Claims::default()
         };
-        let assertion = self.sign(&claims, broker)?;
-        let response = broker.send(&token::jwt_bearer_request(&self.token_uri, &assertion))?;
+        let assertion = self.sign(&claims, session)?;
+        let response = session.send(&token::jwt_bearer_request(&self.token_uri, &assertion))?;
         let host = self.token_uri.authority();
         let granted = token::read_bearer_response(&response, host, now).map_err(|error| {
-            token::add_assertion_hint(error, &response, broker.now(), &self.info.location)
+            token::add_assertion_hint(error, &response, session.now(), &self.info.location)
                 .hint_if_none(|| format!("check the account and the key in {}", self.info.location))
         })?;
         let mut token = Token::new(granted.access_token, "service_account", granted.expires_at);
@@ -130,20 +129,20 @@ impl Credential for ServiceAccount {
         Ok(self.info.annotate(token))
     }
 
-    fn id_token(&self, request: &IdTokenRequest, broker: &Broker<'_>) -> Result<Token> {
+    fn id_token(&self, request: &IdTokenRequest, session: &dyn Session) -> Result<Token> {
         self.info.check_id_token_options(request)?;
         let Some(audience) = &request.audience else {
             return Err(self.info.missing_audience_error());
         };
         let id_token = match self.universe_domain == DEFAULT_UNIVERSE {
-            true => self.id_token_by_jwt_grant(audience, broker)?,
-            false => self.id_token_by_iam(audience, broker)?,
+            true => self.id_token_by_jwt_grant(audience, session)?,
+            false => self.id_token_by_iam(audience, session)?,
         };
         Ok(self.info.annotate(Token::from_id_token(id_token, "service_account")))
     }
 
-    fn self_signed_jwt(&self, request: &SelfSignedRequest, broker: &Broker<'_>) -> Result<Token> {
-        let (iat, exp) = iat_and_exp(broker.now(), request.lifetime)?;
+    fn self_signed_jwt(&self, request: &SelfSignedRequest, session: &dyn Session) -> Result<Token> {
+        let (iat, exp) = iat_and_exp(session.now(), request.lifetime)?;
         let scope;
         let mut claims =
             Claims { iss: &self.email, sub: Some(&self.email), iat, exp, ..Claims::default() };
@@ -158,16 +157,16 @@ impl Credential for ServiceAccount {
                 claims.scope = Some(&scope);
             }
         }
-        let mut token = Token::new(self.sign(&claims, broker)?, "service_account", Some(exp));
+        let mut token = Token::new(self.sign(&claims, session)?, "service_account", Some(exp));
         token.scopes = claims.scope.map(|scope| scope.split(' ').map(str::to_owned).collect());
-        broker.world.terminal.note(|| format!("{} signed its own token", self.email));
+        session.world().terminal.note(|| format!("{} signed its own token", self.email));
         Ok(self.info.annotate(token))
     }
 }
 
 impl ServiceAccount {
-    fn id_token_by_jwt_grant(&self, audience: &str, broker: &Broker<'_>) -> Result<Secret> {
-        let now = broker.now();
+    fn id_token_by_jwt_grant(&self, audience: &str, session: &dyn Session) -> Result<Secret> {
+        let now = session.now();
         let (iat, exp) = iat_and_exp(now, None)?;
         let claims = Claims {
             iss: &self.email,
@@ -177,33 +176,33 @@ impl ServiceAccount {
             exp,
             ..Claims::default()
         };
-        let assertion = self.sign(&claims, broker)?;
-        let response = broker.send(&token::id_token_request(&self.token_uri, &assertion))?;
+        let assertion = self.sign(&claims, session)?;
+        let response = session.send(&token::id_token_request(&self.token_uri, &assertion))?;
         let host = self.token_uri.authority();
         let id_token = token::read_id_token(&response, host).map_err(|error| {
-            token::add_assertion_hint(error, &response, broker.now(), &self.info.location)
+            token::add_assertion_hint(error, &response, session.now(), &self.info.location)
                 .hint_if_none(|| format!("check the account and the key in {}", self.info.location))
         })?;
         id_token.ok_or_else(|| response::invalid_response(&response, host, "holds no id_token"))
     }
 
-    /// Other universes have no token endpoint for keys: the account asks IAM for a token of its own.
-    fn id_token_by_iam(&self, audience: &str, broker: &Broker<'_>) -> Result<Secret> {
+    /// Other universes have no token endpoint for service account keys: the account asks IAM for its ID token.
+    fn id_token_by_iam(&self, audience: &str, session: &dyn Session) -> Result<Secret> {
         let target = SelfSignedTarget::Scopes(vec![IAM_SCOPE.to_owned()]);
         let jwt_request = SelfSignedRequest { target, lifetime: None };
-        let access_token = self.self_signed_jwt(&jwt_request, broker)?;
+        let access_token = self.self_signed_jwt(&jwt_request, session)?;
         let target = TargetServiceAccount::new(
             &self.endpoint_overrides.iam_credentials_url(&self.universe_domain),
             &self.email,
         );
         let http_request =
             iam::generate_id_token_request(&target, &access_token, &[], audience, true)?;
-        let response = broker.send(&http_request)?;
+        let response = session.send(&http_request)?;
         iam::read_id_token(&response, http_request.url.authority())
             .map_err(|error| iam::explain_refusal(error, &response, &self.email, &self.email))
     }
 
-    fn sign(&self, claims: &Claims<'_>, broker: &Broker<'_>) -> Result<Secret> {
+    fn sign(&self, claims: &Claims<'_>, session: &dyn Session) -> Result<Secret> {
         let malformed = |what: String| {
             Error::malformed(&self.info.location, format!("private_key {what}"))
                 .hint("download the JSON key of the service account again")
@@ -213,8 +212,8 @@ impl ServiceAccount {
             None => {
                 let key = PrivateKey::rsa_from_secret(&self.private_key).map_err(malformed)?;
                 if key.is_weak() {
-                    broker.world.terminal.warn(&format!(
-                        "{}: private_key has only {} bits, make a new one",
+                    session.world().terminal.warn(&format!(
+                        "{}: private_key has only {} bits, create a new one",
                         self.info.location,
                         key.bits()
                     ));
@@ -229,14 +228,14 @@ impl ServiceAccount {
         let universe = &self.universe_domain;
         self.info
             .unsupported_error(&format!("act for a user (--subject) in the universe {universe}"))
-            .hint("leave --subject away, or use a key of the universe googleapis.com")
+            .hint("remove --subject, or use a key of the universe googleapis.com")
     }
 }
 
-/// `iat` and `exp`, in Unix seconds. Backdated a little, never longer than Google accepts.
+/// `iat` and `exp` in Unix seconds (RFC 7519): backdated against clock skew, at most as long as Google accepts.
 ///
 /// # Errors
-/// Usage, when the wanted life is out of range.
+/// `Usage`, when the lifetime is out of range.
 fn iat_and_exp(now: i64, lifetime: Option<u32>) -> Result<(i64, i64)> {
     let lifetime = lifetime.map_or(MAX_ASSERTION_LIFETIME_SECONDS, i64::from);
     if !(1..=MAX_ASSERTION_LIFETIME_SECONDS).contains(&lifetime) {

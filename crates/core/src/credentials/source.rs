@@ -1,24 +1,20 @@
-//! The credential behind another one: whose token is exchanged for the one that is wanted.
+//! The source of another credential: its token is exchanged for the other one's.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::error::Result;
 use crate::net::endpoint_policy::DEFAULT_UNIVERSE;
-use crate::net::message::ClientCertificate;
-use crate::tokens::broker::Broker;
-use crate::tokens::cache::CacheKeyHasher;
-use crate::tokens::credential::{Credential, CredentialInfo, Revocation};
+use crate::tokens::credential::{Credential, Session};
 use crate::tokens::{Token, TokenRequest};
-use crate::world::World;
 
-/// What a token must have left to be used once more, in seconds.
+/// Seconds the source token must have left to be used again.
 const MIN_SOURCE_TOKEN_SECONDS: i64 = 60;
 
-/// A credential, and its token once there is one.
+/// A credential, and its token once that is fetched.
 pub struct SourceCredential {
     credential: Rc<dyn Credential>,
-    /// `None`: the token is for IAM only. Otherwise it is asked for as the wanted one is.
+    /// Whether the source gets the same request as the credential made from it; otherwise its token is for IAM.
     forwards_request: bool,
     token: RefCell<Option<Rc<Token>>>,
 }
@@ -29,99 +25,59 @@ impl SourceCredential {
         SourceCredential { credential, forwards_request: false, token: RefCell::default() }
     }
 
-    /// A source that is asked for the very token that is wanted.
+    /// A source that gets the same request as the credential made from it.
     pub fn forwarding_requests(credential: Rc<dyn Credential>) -> SourceCredential {
         SourceCredential { credential, forwards_request: true, token: RefCell::default() }
     }
 
-    /// What is known of it.
-    pub fn info(&self) -> &CredentialInfo {
-        self.credential.info()
+    /// The credential itself, for everything but its token.
+    pub fn credential(&self) -> &dyn Credential {
+        &*self.credential
     }
 
-    /// What files tell of it.
+    /// The universe domain the user chose, or the credential's own.
     ///
     /// # Errors
-    /// When it turns out to be unusable.
-    pub fn load_info(&self) -> Result<CredentialInfo> {
-        self.credential.load_info()
-    }
-
-    /// The universe of the user's choice, or its own.
-    ///
-    /// # Errors
-    /// When it turns out to be unusable.
+    /// When its file is malformed.
     pub fn universe_domain(&self, chosen_universe: Option<&str>) -> Result<String> {
         match chosen_universe {
             Some(chosen) => Ok(chosen.to_owned()),
-            None => {
-                Ok(self.load_info()?.universe_domain.unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned()))
-            }
+            None => Ok(self
+                .credential
+                .load_info()?
+                .universe_domain
+                .unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned())),
         }
     }
 
-    /// In what words its server refused it, as far as that is remembered.
-    pub fn last_rejection(&self, world: &World) -> Option<String> {
-        self.credential.last_rejection(world)
-    }
-
-    /// Ends its login at its server.
+    /// Fetches its token, unless the one fetched before is fresh: a run that outlives a token prepares again.
     ///
     /// # Errors
-    /// When the server does not answer, or refuses.
-    pub fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
-        self.credential.revoke(broker)
-    }
-
-    /// What only a server tells of it.
-    ///
-    /// # Errors
-    /// When the server does not answer.
-    pub fn fetch_info(&self, broker: &Broker<'_>) -> Result<CredentialInfo> {
-        self.credential.fetch_info(broker)
-    }
-
-    /// What servers are shown in its name (mutual TLS).
-    ///
-    /// # Errors
-    /// When certificate and key cannot be used.
-    pub fn identity(&self, world: &World) -> Result<Option<ClientCertificate>> {
-        self.credential.client_certificate(world)
-    }
-
-    /// Adds what decides its tokens.
-    pub fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
-        self.credential.hash_cache_key(hasher);
-    }
-
-    /// Gets its token, unless the one at hand lasts: a program that lives longer than a token comes here again.
-    ///
-    /// # Errors
-    /// Why there is none.
-    pub fn prepare(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<()> {
+    /// Those of the credential.
+    pub fn prepare(&self, request: &TokenRequest, session: &dyn Session) -> Result<()> {
         let known_token = self.token.borrow().clone();
         match known_token
-            .is_some_and(|token| token.is_fresh(broker.now(), MIN_SOURCE_TOKEN_SECONDS))
+            .is_some_and(|token| token.is_fresh(session.now(), MIN_SOURCE_TOKEN_SECONDS))
         {
             true => Ok(()),
-            false => self.fetch_token(request, broker).map(drop),
+            false => self.fetch_token(request, session).map(drop),
         }
     }
 
-    /// Its token: the one it was prepared with, however long that lasts, because the lock of another token is held
-    /// by now; or one got for a caller who holds none.
+    /// Its token: the one fetched by `prepare`, however long that lasts, because the lock of another cache entry is
+    /// held now; without one, it is fetched.
     ///
     /// # Errors
-    /// Why there is none.
-    pub fn token(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<Rc<Token>> {
+    /// Those of the credential.
+    pub fn token(&self, request: &TokenRequest, session: &dyn Session) -> Result<Rc<Token>> {
         let known_token = self.token.borrow().clone();
-        known_token.map_or_else(|| self.fetch_token(request, broker), Ok)
+        known_token.map_or_else(|| self.fetch_token(request, session), Ok)
     }
 
-    fn fetch_token(&self, request: &TokenRequest, broker: &Broker<'_>) -> Result<Rc<Token>> {
+    fn fetch_token(&self, request: &TokenRequest, session: &dyn Session) -> Result<Rc<Token>> {
         let token = Rc::new(match self.forwards_request {
-            true => broker.token(&*self.credential, request)?,
-            false => broker.source_token(&*self.credential)?,
+            true => session.token(&*self.credential, request)?,
+            false => session.source_token(&*self.credential)?,
         });
         self.token.replace(Some(Rc::clone(&token)));
         Ok(token)

@@ -1,28 +1,27 @@
-//! A ready access token from a variable or a file: used as it is, its life unknown.
+//! Static access tokens from a variable or a file: used as they are, their expiry unknown.
 
 use crate::error::{Error, Result};
 use crate::text::bearer_token;
 use crate::text::secret::Secret;
-use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
-use crate::tokens::credential::{Credential, CredentialInfo};
+use crate::tokens::credential::{Credential, CredentialInfo, Session};
 use crate::tokens::{AccessTokenRequest, Token};
 
-/// A token somebody else minted.
+/// An access token that gauth did not fetch.
 pub struct StaticToken {
     token: Secret,
     info: CredentialInfo,
 }
 
 impl StaticToken {
-    /// Takes a token found at `place`; white space around it is dropped, as gcloud does.
+    /// The token found at `location`; white space around it is removed, as gcloud does.
     ///
     /// # Errors
-    /// Malformed, when it is empty or cannot be a token.
+    /// `Malformed`, when it is empty or cannot be a token.
     pub fn new(raw: &[u8], location: &str) -> Result<StaticToken> {
         let malformed = |what| {
             Error::malformed(location, what)
-                .hint(format!("put an access token there, or take {location} away"))
+                .hint(format!("put an access token there, or remove {location}"))
         };
         let text = std::str::from_utf8(raw).map_err(|_| malformed("is not UTF-8 text"))?;
         let text = text.trim();
@@ -31,7 +30,7 @@ impl StaticToken {
         }
         let token = Secret::new(text);
         if text.starts_with('{') {
-            return Err(malformed("holds JSON where a bare token belongs"));
+            return Err(malformed("holds JSON, not an access token"));
         }
         if !bearer_token::is_well_formed(text) {
             return Err(malformed("holds no token: it has spaces or is too long"));
@@ -44,7 +43,7 @@ impl StaticToken {
         Ok(StaticToken { token, info })
     }
 
-    /// Takes a token that gauth itself has got.
+    /// A token that gauth fetched itself.
     pub fn from_token(token: Secret, info: CredentialInfo) -> StaticToken {
         StaticToken { token, info }
     }
@@ -64,7 +63,7 @@ impl Credential for StaticToken {
         false
     }
 
-    fn access_token(&self, request: &AccessTokenRequest, _: &Broker<'_>) -> Result<Token> {
+    fn access_token(&self, request: &AccessTokenRequest, _: &dyn Session) -> Result<Token> {
         let unsupported_flags = [
             ("--scopes", !request.scopes.is_empty()),
             ("--lifetime", request.lifetime.is_some()),
@@ -72,10 +71,10 @@ impl Credential for StaticToken {
         ];
         if let Some((flag, _)) = unsupported_flags.iter().find(|(_, is_set)| *is_set) {
             return Err(Error::unsupported(format!(
-                "{} holds a ready token, which {flag} cannot change",
+                "{} holds a static access token, which {flag} cannot change",
                 self.info.location
             ))
-            .hint(format!("leave {flag} away, or unset {}", self.info.location)));
+            .hint(format!("remove {flag}, or unset {}", self.info.location)));
         }
         Ok(self.info.annotate(Token::new(self.token.clone(), "access_token", None)))
     }

@@ -1,12 +1,11 @@
-//! A credential found as text, understood only when that is needed. A cached token needs it not: the text that
-//! decides the cache key has given a token before.
+//! The JSON text of a credential, parsed only when a new token is needed: a cached token is found by a digest of the
+//! text, which was parsed when that token was fetched.
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::Hasher;
 use std::rc::Rc;
 
 use serde_json::{Map, Value};
-use zeroize::Zeroizing;
+use siphasher::sip128::SipHasher24;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::accounts;
 use crate::accounts::secrets::{ExternalSecret, external};
@@ -16,11 +15,12 @@ use crate::credentials::lazy::{LazyCredential, UnparsedCredential};
 use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions};
 use crate::error::Result;
 use crate::text::json;
+use crate::text::json::JsonFields;
 use crate::tokens::cache::CacheKeyHasher;
 use crate::tokens::credential::{Credential, CredentialInfo};
 use crate::world::World;
 
-/// The JSON of a credential.
+/// The JSON text of a credential, and how to parse it.
 pub struct DeferredFile {
     text: Zeroizing<Vec<u8>>,
     parse_options: ParseOptions,
@@ -28,7 +28,7 @@ pub struct DeferredFile {
 }
 
 impl DeferredFile {
-    /// The credential in this text.
+    /// The credential of a text that is not parsed yet.
     pub fn new(
         text: Zeroizing<Vec<u8>>,
         parse_options: ParseOptions,
@@ -44,7 +44,7 @@ impl DeferredFile {
 }
 
 impl DeferredFile {
-    /// The file and the way to its secrets, where it leaves them to another store.
+    /// The parsed file and the access to its secrets, where they are in another store (a keyring, a command).
     fn external_secret(&self) -> Result<Option<(Map<String, Value>, ExternalSecret)>> {
         let (Origin::Own(path), Some(secret_stores)) =
             (&self.parse_options.origin, &self.parse_options.secret_stores)
@@ -52,7 +52,7 @@ impl DeferredFile {
             return Ok(None);
         };
         let marker = fields::STORE.as_bytes();
-        if !self.text.windows(marker.len()).any(|word| word == marker) {
+        if !self.text.windows(marker.len()).any(|window| window == marker) {
             return Ok(None);
         }
         let malformed =
@@ -77,7 +77,7 @@ impl UnparsedCredential for DeferredFile {
                 hasher.add_text("text");
                 &self.text
             }
-            // Our own file changes when its refresh token does, and its access tokens stay good.
+            // Our own file changes with its refresh token, and its cached access tokens stay valid.
             Some(path) => {
                 hasher.add_text("own");
                 hasher.add_text(&path.to_string_lossy());
@@ -85,10 +85,12 @@ impl UnparsedCredential for DeferredFile {
                 &stable_text
             }
         };
+        // SipHash-2-4 of 128 bits: on each run SHA-256 would take ten times as long (docs/performance.md), and a
+        // cached token would be found for another text only if somebody made two texts for that.
+        let digest = SipHasher24::new().hash(text);
         hasher.add_number(text.len() as u64);
-        for hash in hash_content(text) {
-            hasher.add_number(hash);
-        }
+        hasher.add_number(digest.h1);
+        hasher.add_number(digest.h2);
         self.parse_options.hash_cache_key(hasher);
     }
 
@@ -106,79 +108,42 @@ impl UnparsedCredential for DeferredFile {
         accounts::last_rejection_by_key(file.get(fields::REJECTION_KEY)?.as_str()?, world)
     }
 
-    /// A store is opened for a token, not to look at what it is for: the file has all but the secrets.
+    /// The file has everything but the secrets, so the store is opened for a token only.
     fn info_without_secrets(&self) -> Option<Result<CredentialInfo>> {
         match self.external_secret() {
             Ok(None) => None,
             Ok(Some((file, _))) => {
                 let credential = credentials::parse_object(file, &self.parse_options);
-                Some(credential.map(|seen| seen.info().clone()))
+                Some(credential.map(|credential| credential.info().clone()))
             }
             Err(error) => Some(Err(error)),
         }
     }
 }
 
-/// Two SipHashes of a text that holds a secret nobody can aim at: as good a name as a SHA-256 of two kilobytes,
-/// at a tenth of its cost on each run.
-fn hash_content(text: &[u8]) -> [u64; 2] {
-    [1, 2].map(|seed| {
-        let mut hasher = DefaultHasher::new();
-        hasher.write_u8(seed);
-        hasher.write(text);
-        hasher.finish()
-    })
-}
-
-/// Whether this is the name of a field of our own files that a server changes, in its quotes.
-fn is_rotating_field(token: &[u8]) -> bool {
-    let name = token.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
-    name.is_some_and(|name| fields::ROTATING.iter().any(|field| field.as_bytes() == name))
-}
-
-/// What lasts of a login: its JSON without the values that a server changes, and however it is laid out. It need not
-/// be JSON: what is none is told apart as well.
+/// The content of one of our own files without what its server changes, and whatever its layout. A text that is not JSON
+/// stays as it is.
 fn without_rotating_fields(text: &[u8]) -> Zeroizing<Vec<u8>> {
-    let mut stable = Zeroizing::new(Vec::with_capacity(2 * text.len()));
-    let mut rest = text;
-    while let Some((token, remaining)) = next_json_token(rest) {
-        rest = remaining;
-        match (is_rotating_field(token), next_json_token(rest)) {
-            (true, Some((b":", remaining))) => {
-                rest = next_json_token(remaining).map_or(&[], |(_, behind)| behind);
-            }
-            _ => {
-                stable.extend_from_slice(token);
-                stable.push(b' ');
-            }
+    let Ok(mut login) = json::parse_object(text) else {
+        return Zeroizing::new(text.to_vec());
+    };
+    remove_rotating_fields(&mut login);
+    let login = JsonFields::new(login);
+    Zeroizing::new(serde_json::to_vec(login.remaining()).unwrap_or_default())
+}
+
+/// Removes them at every depth: a source of an identity can be a login itself.
+fn remove_rotating_fields(object: &mut Map<String, Value>) {
+    for field in fields::ROTATING {
+        if let Some(Value::String(mut secret)) = object.remove(*field) {
+            secret.zeroize();
         }
     }
-    stable
-}
-
-/// The next text, sign, or run of anything else, and what is behind it. Commas are passed over as white space is: a
-/// field that is left out takes its own along.
-fn next_json_token(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let is_separator = |byte: &u8| byte.is_ascii_whitespace() || *byte == b',';
-    let start = text.iter().position(|byte| !is_separator(byte))?;
-    let text = &text[start..];
-    let length = match text[0] {
-        b'"' => {
-            let mut escaped = false;
-            let closes = |byte: &u8| {
-                let closes = *byte == b'"' && !escaped;
-                escaped = *byte == b'\\' && !escaped;
-                closes
-            };
-            text[1..].iter().position(closes).map_or(text.len(), |end| end + 2)
+    for value in object.values_mut() {
+        if let Value::Object(object) = value {
+            remove_rotating_fields(object);
         }
-        b'{' | b'}' | b'[' | b']' | b':' => 1,
-        _ => {
-            let ends = |byte: &u8| is_separator(byte) || b"\"{}[]:".contains(byte);
-            text.iter().position(ends).unwrap_or(text.len())
-        }
-    };
-    Some(text.split_at(length))
+    }
 }
 
 #[cfg(test)]
@@ -200,6 +165,13 @@ mod tests {
         ] {
             assert!(is_same_login(login, other), "{other}");
         }
+    }
+
+    #[test]
+    fn the_refresh_token_of_a_source_does_not_count_either() {
+        let login = r#"{"type":"external_account","credential_source":{"openid":{"issuer":"i","refresh_token":"a"}}}"#;
+        assert!(is_same_login(login, &login.replace(r#""a""#, r#""b""#)));
+        assert!(!is_same_login(login, &login.replace(r#""i""#, r#""j""#)));
     }
 
     #[test]

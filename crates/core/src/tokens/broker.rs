@@ -1,4 +1,4 @@
-//! The one place where cache and credential meet: look, lock, look again, mint, keep.
+//! Where cache and credential meet: read the cache, lock the entry, read it again, get a new token, store it.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -8,46 +8,46 @@ use crate::http::client::HttpClient;
 use crate::net::message::{HttpRequest, HttpResponse};
 use crate::tokens::cache;
 use crate::tokens::cache::{Cache, CacheEntry, CacheKey, CacheKeyHasher, Lock};
-use crate::tokens::credential::Credential;
+use crate::tokens::credential::{Credential, Session};
 use crate::tokens::{AccessTokenRequest, SelfSignedTarget, Token, TokenRequest};
 use crate::world::World;
 use crate::world::clock::Deadline;
 
-/// A cached token with at least this much left, in seconds, is worth more than a long wait for a new one.
+/// A cached token with at least this many seconds left is used rather than waiting long for a new one.
 const MIN_STALE_TOKEN_SECONDS: i64 = 60;
-/// How long a server gets while such a token is at hand.
+/// How long a server may take to answer while there is such a token.
 const STALE_TOKEN_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long one attempt to renew a token may take: whoever waits for us is not to wait long, and it is tried again.
+/// How long one attempt to renew a token may take: it holds up the program it renews for, and is repeated later.
 const RENEWAL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the flags say about the cache.
+/// How the flags let the cache be used.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CachePolicy {
-    /// Neither read nor write.
+    /// Neither read nor write the cache (`--no-cache`).
     pub no_cache: bool,
-    /// Mint anew, and store.
+    /// Get a new token and store it (`--refresh`).
     pub refresh: bool,
-    /// Least life of a cached token, in seconds, where the user named one.
+    /// Seconds a token must have left (`--min-ttl`), where the user set them.
     pub min_ttl: Option<i64>,
 }
 
-/// Gives tokens: from the cache, or from Google.
+/// Gives tokens: from the cache, or from the credential's server.
 pub struct Broker<'w> {
-    /// The outside.
+    /// The doors to everything outside the process.
     pub world: &'w World,
     cache: Cache<'w>,
     cache_policy: CachePolicy,
     http_client: HttpClient,
     deadline: Cell<Deadline>,
-    /// By how much the deadline was moved for what has a limit of its own.
+    /// How far the deadline has been moved for work with a limit of its own.
     total_pause: Cell<Duration>,
-    /// The lock that is held for the token being minted, by its name.
+    /// The name of the lock held while a new token is fetched.
     held_lock_name: RefCell<Option<String>>,
-    /// An entry written since then, in Unix milliseconds, is as good as a token minted now.
+    /// Unix milliseconds: a cache entry written later counts as a new token.
     started_at_millis: i64,
-    /// Seconds a cached token must last at least, whatever its credential's margin.
+    /// Seconds a cached token must have left at least, whatever its refresh margin.
     min_remaining_seconds: i64,
-    /// Whether a person may be asked, where one is there.
+    /// Whether the user may be prompted at a terminal.
     may_prompt: bool,
 }
 
@@ -74,8 +74,8 @@ impl<'w> Broker<'w> {
         }
     }
 
-    /// Asks for a token in place of one that has `left` seconds, later in the same run: what this run, or another
-    /// process, has stored will do if it lasts longer. Nobody is asked anything: the terminal is somebody else's then.
+    /// For a token that replaces one with `seconds_left`, later in the same run: a cached token is used if it lasts
+    /// longer. The user is not prompted, because a child process has the terminal.
     pub fn for_renewal(mut self, seconds_left: i64) -> Broker<'w> {
         self.started_at_millis = self.world.clock.unix_millis();
         self.min_remaining_seconds = seconds_left;
@@ -89,26 +89,9 @@ impl<'w> Broker<'w> {
     /// A token that answers the request.
     ///
     /// # Errors
-    /// Whatever kept the credential from minting one.
+    /// Those of the credential; `NoAnswer` when the lock of the cache entry is not free in time.
     pub fn token(&self, credential: &dyn Credential, request: &TokenRequest) -> Result<Token> {
         self.token_with_min_ttl(credential, request, self.cache_policy.min_ttl)
-    }
-
-    /// The token with which one credential gets another one's: one with the usual scopes if it is at hand, or one
-    /// that is good for IAM only. `--min-ttl` is about what is printed and does not concern it.
-    ///
-    /// # Errors
-    /// As [`Broker::token`].
-    pub fn source_token(&self, credential: &dyn Credential) -> Result<Token> {
-        let default_request = TokenRequest::AccessToken(AccessTokenRequest::default());
-        if credential.is_cacheable() && !self.cache_policy.no_cache {
-            let entry = self.cache.get(&cache_key(credential, &default_request));
-            if let Some(token) = self.usable_token(entry, credential.refresh_margin(), None) {
-                return Ok(token);
-            }
-        }
-        let iam_request = AccessTokenRequest { for_iam: true, ..AccessTokenRequest::default() };
-        self.token_with_min_ttl(credential, &TokenRequest::AccessToken(iam_request), None)
     }
 
     fn token_with_min_ttl(
@@ -120,15 +103,13 @@ impl<'w> Broker<'w> {
         if !credential.is_cacheable() || self.cache_policy.no_cache {
             credential.prepare(request, self)?;
             return self
-                .mint(credential, request)
+                .fetch(credential, request)
                 .and_then(|token| self.require_min_ttl_of(token, min_ttl));
         }
         let key = cache_key(credential, request);
-        let required_seconds =
-            min_ttl.unwrap_or_else(|| credential.refresh_margin()).max(self.min_remaining_seconds);
         let entry = self.cache.get(&key);
         let stale_token = self.stale_token(entry.as_ref());
-        if let Some(token) = self.usable_token(entry, required_seconds, min_ttl) {
+        if let Some(token) = self.usable_token(entry, min_ttl) {
             return Ok(token);
         }
         let prepared = self.with_short_deadline_if_stale(stale_token.as_ref(), || {
@@ -146,7 +127,7 @@ impl<'w> Broker<'w> {
         }
         let entry = self.cache.get(&key);
         let stale_token = self.stale_token(entry.as_ref());
-        if let Some(token) = self.usable_token(entry, required_seconds, min_ttl) {
+        if let Some(token) = self.usable_token(entry, min_ttl) {
             return Ok(token);
         }
         if lock.is_some()
@@ -156,10 +137,10 @@ impl<'w> Broker<'w> {
         }
         let lock_name = lock.is_some().then(|| Cache::lock_name(&key).to_owned());
         let previous_lock_name = self.held_lock_name.replace(lock_name);
-        let minted = self
-            .with_short_deadline_if_stale(stale_token.as_ref(), || self.mint(credential, request));
+        let fetched = self
+            .with_short_deadline_if_stale(stale_token.as_ref(), || self.fetch(credential, request));
         self.held_lock_name.replace(previous_lock_name);
-        match minted {
+        match fetched {
             Ok(token) => {
                 self.cache.store(&key, &token);
                 self.require_min_ttl_of(token, min_ttl)
@@ -178,7 +159,7 @@ impl<'w> Broker<'w> {
         !self.cache_policy.no_cache
     }
 
-    /// Sends a request within what is left of the budget, as often as its patience allows.
+    /// Sends a request within what is left of the budget, with the retries its policy allows.
     ///
     /// # Errors
     /// `NoAnswer`, naming the host.
@@ -186,7 +167,7 @@ impl<'w> Broker<'w> {
         self.http_client.send(request, self.world, self.deadline.get())
     }
 
-    /// Sends a request that may take no longer than `limit`.
+    /// Sends a request that may take no longer than `timeout`.
     ///
     /// # Errors
     /// `NoAnswer`, naming the host.
@@ -199,42 +180,10 @@ impl<'w> Broker<'w> {
         self.http_client.send(request, self.world, deadline)
     }
 
-    /// Does what has a limit of its own, such as a program: its time is not taken from that of our requests.
+    /// Does what has a limit of its own, such as running a program: its time is not taken from the budget.
     pub fn pause_deadline<T>(&self, work: impl FnOnce() -> T) -> T {
-        let started = self.world.clock.elapsed();
-        let result = work();
-        self.extend_deadline(self.world.clock.elapsed().saturating_sub(started));
-        result
-    }
-
-    /// Whether a person is there who can be asked now.
-    pub fn can_prompt(&self) -> bool {
-        self.may_prompt && self.world.is_interactive()
-    }
-
-    /// Shows those who wait for the same token that a person is being asked, until what this gives is dropped: at a
-    /// terminal they wait as long as that takes.
-    pub fn mark_prompting(&self) -> Option<Lock> {
-        let lock_name = self.held_lock_name.borrow();
-        lock_name.as_deref().and_then(|name| cache::mark_prompting(self.world, name))
-    }
-
-    /// Takes nothing from the budget for time that was somebody else's.
-    fn extend_deadline(&self, elapsed: Duration) {
-        self.deadline.set(self.deadline.get().extended_by(elapsed));
-        self.total_pause.set(self.total_pause.get() + elapsed);
-    }
-
-    /// The moment by which everything must be done.
-    pub fn deadline(&self) -> Deadline {
-        self.deadline.get()
-    }
-
-    /// Whether a token that somebody has already, fresh by the usual `margin`, will do: not when a new one was
-    /// asked for, or one that lasts longer.
-    pub fn is_sufficient(&self, token: &Token, refresh_margin: i64) -> bool {
-        !self.cache_policy.refresh
-            && token.is_fresh(self.now(), self.cache_policy.min_ttl.unwrap_or(refresh_margin))
+        let session: &dyn Session = self;
+        session.pause_deadline(work)
     }
 
     /// Seconds since 1970.
@@ -242,12 +191,12 @@ impl<'w> Broker<'w> {
         self.world.clock.unix_seconds()
     }
 
-    /// Drops the cached token for this request: a server would not have it.
+    /// Removes the cached token for this request, because a server rejected it.
     pub fn remove_cached_token(&self, credential: &dyn Credential, request: &TokenRequest) {
         self.cache.remove(&cache_key(credential, request));
     }
 
-    /// The cached token for this request, fresh or not, for those who only look.
+    /// The cached token for this request, fresh or not, for display.
     pub fn peek_cached_token(
         &self,
         credential: &dyn Credential,
@@ -256,18 +205,15 @@ impl<'w> Broker<'w> {
         credential
             .is_cacheable()
             .then(|| self.cache.get(&cache_key(credential, request)))?
-            .map(|e| e.token)
+            .map(|entry| entry.token)
     }
 
-    /// An entry that may be printed: with more left than the margin, or written since this process began.
-    fn usable_token(
-        &self,
-        entry: Option<CacheEntry>,
-        required_seconds: i64,
-        min_ttl: Option<i64>,
-    ) -> Option<Token> {
+    /// The token of a cache entry that has enough time left, or was written since this process started.
+    fn usable_token(&self, entry: Option<CacheEntry>, min_ttl: Option<i64>) -> Option<Token> {
         let entry = entry?;
         let now = self.now();
+        let required_seconds =
+            min_ttl.unwrap_or(entry.token.refresh_margin).max(self.min_remaining_seconds);
         let is_newer_than_start = entry.written_at_millis > self.started_at_millis;
         let is_usable = match is_newer_than_start {
             true => entry.token.is_fresh(now, min_ttl.unwrap_or(0)),
@@ -284,27 +230,27 @@ impl<'w> Broker<'w> {
         })
     }
 
-    /// A token that is short of the margin but still valid: better than none when nobody answers.
+    /// A token that is within its refresh margin but still valid: used when the server does not answer.
     fn stale_token(&self, entry: Option<&CacheEntry>) -> Option<Token> {
         let token = &entry?.token;
         let needs_other_token = self.cache_policy.refresh || self.cache_policy.min_ttl.is_some();
         (!needs_other_token && token.is_fresh(self.now(), 0)).then(|| token.clone())
     }
 
-    /// The spare in place of an error that means no answer; after a refusal there is none.
+    /// The stale token in place of an error, if the server did not answer; a refusal stays an error.
     fn or_stale(&self, stale_token: Option<Token>, error: Error) -> Result<Token> {
         match stale_token {
-            Some(spare) if error.kind() == ErrorKind::NoAnswer => {
+            Some(token) if error.kind() == ErrorKind::NoAnswer => {
                 self.world
                     .terminal
                     .warn(&format!("{error}; a cached token is used while it lasts"));
-                Ok(spare)
+                Ok(token)
             }
             _ => Err(error),
         }
     }
 
-    /// Does this in a short time where a token is at hand. What is done outside takes nothing from what follows.
+    /// Does the work under a short deadline where there is a stale token, then restores the full one.
     fn with_short_deadline_if_stale<T>(
         &self,
         stale_token: Option<&Token>,
@@ -318,9 +264,9 @@ impl<'w> Broker<'w> {
         result
     }
 
-    /// Leaves a short time only where a token is at hand.
+    /// Shortens the deadline where there is a stale token.
     fn shorten_deadline_if_stale(&self, stale_token: Option<&Token>) {
-        let seconds_left = stale_token.and_then(|spare| spare.seconds_left(self.now()));
+        let seconds_left = stale_token.and_then(|token| token.seconds_left(self.now()));
         if seconds_left.is_some_and(|left| left >= MIN_STALE_TOKEN_SECONDS) {
             let short_deadline =
                 self.deadline.get().capped_at(&*self.world.clock, STALE_TOKEN_TIMEOUT);
@@ -328,7 +274,7 @@ impl<'w> Broker<'w> {
         }
     }
 
-    fn mint(&self, credential: &dyn Credential, request: &TokenRequest) -> Result<Token> {
+    fn fetch(&self, credential: &dyn Credential, request: &TokenRequest) -> Result<Token> {
         match request {
             TokenRequest::AccessToken(access) => credential.access_token(access, self),
             TokenRequest::SelfSignedJwt(signed) => credential.self_signed_jwt(signed, self),
@@ -336,19 +282,19 @@ impl<'w> Broker<'w> {
         }
     }
 
-    /// A token that was made without the cache, if it lasts as long as `--min-ttl` wants.
+    /// The token, if it has the time left that `--min-ttl` asks for.
     ///
     /// # Errors
-    /// Unsupported, when it does not.
+    /// `Unsupported`, when it has not.
     pub fn require_min_ttl(&self, token: Token) -> Result<Token> {
         self.require_min_ttl_of(token, self.cache_policy.min_ttl)
     }
 
-    /// What the user named explicitly must hold for a new token too.
+    /// An explicit `--min-ttl` holds for a new token too.
     fn require_min_ttl_of(&self, token: Token, min_ttl: Option<i64>) -> Result<Token> {
         match (min_ttl, token.seconds_left(self.now())) {
-            (Some(wanted), Some(left)) if left < wanted => Err(Error::unsupported(format!(
-                "a new token lives {left} s, --min-ttl asks for {wanted} s"
+            (Some(required), Some(left)) if left < required => Err(Error::unsupported(format!(
+                "a new token lives {left} s, --min-ttl asks for {required} s"
             ))
             .hint("ask for less with --min-ttl, or for a longer --lifetime")),
             _ => Ok(token),
@@ -356,7 +302,62 @@ impl<'w> Broker<'w> {
     }
 }
 
-/// A failure that others would run into as well. Mistakes in flags or files are each caller's own.
+impl Session for Broker<'_> {
+    fn world(&self) -> &World {
+        self.world
+    }
+
+    fn send(&self, request: &HttpRequest) -> Result<HttpResponse> {
+        Broker::send(self, request)
+    }
+
+    fn send_with_timeout(&self, request: &HttpRequest, timeout: Duration) -> Result<HttpResponse> {
+        Broker::send_with_timeout(self, request, timeout)
+    }
+
+    fn token(&self, credential: &dyn Credential, request: &TokenRequest) -> Result<Token> {
+        Broker::token(self, credential, request)
+    }
+
+    /// One with the usual scopes if it is cached, else one for IAM only. `--min-ttl` is about the token that is
+    /// printed and does not apply.
+    fn source_token(&self, credential: &dyn Credential) -> Result<Token> {
+        let default_request = TokenRequest::AccessToken(AccessTokenRequest::default());
+        if credential.is_cacheable() && !self.cache_policy.no_cache {
+            let entry = self.cache.get(&cache_key(credential, &default_request));
+            if let Some(token) = self.usable_token(entry, None) {
+                return Ok(token);
+            }
+        }
+        let iam_request = AccessTokenRequest { for_iam: true, ..AccessTokenRequest::default() };
+        self.token_with_min_ttl(credential, &TokenRequest::AccessToken(iam_request), None)
+    }
+
+    fn is_sufficient(&self, token: &Token, min_seconds: i64) -> bool {
+        !self.cache_policy.refresh
+            && token.is_fresh(self.now(), self.cache_policy.min_ttl.unwrap_or(min_seconds))
+    }
+
+    fn deadline(&self) -> Deadline {
+        self.deadline.get()
+    }
+
+    fn extend_deadline(&self, elapsed: Duration) {
+        self.deadline.set(self.deadline.get().extended_by(elapsed));
+        self.total_pause.set(self.total_pause.get() + elapsed);
+    }
+
+    fn can_prompt(&self) -> bool {
+        self.may_prompt && self.world.is_interactive()
+    }
+
+    fn mark_prompting(&self) -> Option<Lock> {
+        let lock_name = self.held_lock_name.borrow();
+        lock_name.as_deref().and_then(|name| cache::mark_prompting(self.world, name))
+    }
+}
+
+/// Whether another process with the same request would fail too; mistakes in flags or files concern one caller.
 fn is_shareable_failure(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::NoAnswer | ErrorKind::Refused | ErrorKind::LoginRequired)
 }

@@ -1,5 +1,5 @@
-//! A private file with one token, for a program that reads it again and again. It is written anew before the token
-//! ends, always as a whole, and is gone when nobody needs it.
+//! A private file with one access token, for a program that reads it again and again. It is replaced atomically before
+//! the token expires, and removed at the end.
 
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -15,13 +15,13 @@ use crate::world::private_file;
 use crate::world::private_file::{PrivateFileError, SweepAgeLimits, WriteDurability};
 use crate::world::random;
 
-/// The folder inside gauth's own for files that nobody gave a path.
+/// The folder inside gauth's own for `--token-file auto`.
 const AUTO_FOLDER_NAME: &str = "exec";
 
-/// What a process that was killed left behind goes after this long: no token is worth anything by then.
+/// Files of killed processes are removed after this time: their tokens are expired.
 const ABANDONED_FILE_AGE: Duration = Duration::from_secs(2 * 24 * 3600);
 
-/// The file. It is removed when this is dropped.
+/// A file with an access token. It is removed when this is dropped.
 pub struct TokenFile {
     folder: PathBuf,
     name: OsString,
@@ -29,17 +29,17 @@ pub struct TokenFile {
 }
 
 impl TokenFile {
-    /// At a path that the user named. An older token may be there, and nothing else.
+    /// A file at the path the user named, where an older token may be, and nothing else.
     ///
     /// # Errors
-    /// Usage for what is no path of a file, unsafe where others could put something in its place, or where the file
-    /// is something else.
+    /// `Usage` for a path that is not a file's; `Unsafe` where other users could replace it, or where the file has other
+    /// content.
     pub fn at_path(path: &Path) -> Result<TokenFile> {
-        // The program may go to another folder before it reads the file.
+        // Absolute: the program may change its folder before it reads the file.
         let absolute = std::path::absolute(path).ok();
         let parts = absolute.as_deref().and_then(|path| Some((path.parent()?, path.file_name()?)));
         let (folder, name) = parts.ok_or_else(|| {
-            Error::usage(format!("--token-file {}: names no file", printable::path(path)))
+            Error::usage(format!("--token-file {} does not name a file", printable::path(path)))
                 .hint("--token-file auto")
         })?;
         check_folder_is_safe(folder)?;
@@ -52,10 +52,10 @@ impl TokenFile {
         Ok(file)
     }
 
-    /// In gauth's own folder.
+    /// A new file in gauth's own folder.
     ///
     /// # Errors
-    /// When there is none, or it cannot be written.
+    /// When there is no such folder, or it cannot be written.
     pub fn in_gauth_folder(world: &World) -> Result<TokenFile> {
         let folder =
             private_file::create_subfolder(world.folders.gauth.as_deref(), AUTO_FOLDER_NAME)
@@ -73,15 +73,15 @@ impl TokenFile {
         Ok(TokenFile { folder, name, has_been_written: Cell::new(false) })
     }
 
-    /// Where it is.
+    /// The absolute path of the file.
     pub fn path(&self) -> PathBuf {
         self.folder.join(&self.name)
     }
 
-    /// Puts a token in place of the one before. Readers see the one or the other.
+    /// Replaces the token atomically: readers see the old one or the new one.
     ///
     /// # Errors
-    /// When it cannot be written; the old one is then still there.
+    /// When it cannot be written; the file then still has the old one.
     pub fn replace(&self, token: &Secret, world: &World) -> Result<()> {
         let random = &*world.random;
         let name = self.name.to_string_lossy();
@@ -91,7 +91,7 @@ impl TokenFile {
             WriteDurability::Disposable,
             random,
         );
-        // No line end: not every program cuts it off.
+        // No line end: not every program removes it.
         let published =
             pending_file.and_then(|draft| draft.commit(&self.path(), token.expose().as_bytes()));
         published.map_err(|error| {
@@ -112,7 +112,7 @@ impl Drop for TokenFile {
     }
 }
 
-/// Who may write to the folder may put another token, or another file, in the place of ours.
+/// A user who may write to the folder could replace the file.
 fn check_folder_is_safe(folder: &Path) -> Result<()> {
     let shown = printable::path(folder);
     let metadata = std::fs::metadata(folder).map_err(|error| {
@@ -123,9 +123,8 @@ fn check_folder_is_safe(folder: &Path) -> Result<()> {
         .hint(format!("mkdir -m 700 {shown}, or --token-file auto"))
     })?;
     if !metadata.is_dir() {
-        return Err(
-            Error::usage(format!("--token-file: {shown} is no folder")).hint("--token-file auto")
-        );
+        return Err(Error::usage(format!("--token-file: {shown} is not a folder"))
+            .hint("--token-file auto"));
     }
     #[cfg(unix)]
     {
@@ -147,7 +146,7 @@ fn check_folder_is_safe(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What is there is replaced and removed: it must be what an earlier run left, or what `mktemp` made.
+/// A file that exists is replaced and removed: it must hold an earlier token, or be empty as `mktemp` creates it.
 fn check_existing_file(path: &Path) -> Result<()> {
     let shown = printable::path(path);
     let hint = "--token-file auto, or the path of a file that is not there yet";
@@ -164,14 +163,14 @@ fn check_existing_file(path: &Path) -> Result<()> {
             refused(&format!("cannot be read, {}", io_reason(&error)))
         }
         Err(PrivateFileError::TooLarge(_) | PrivateFileError::TimedOut) => {
-            refused("holds something else than a token")
+            refused("holds something other than a token")
         }
         Ok(bytes) => match std::str::from_utf8(&bytes).map(str::trim_end) {
             Ok("") => Ok(()),
             Ok(text) if bearer_token::is_well_formed(text) && secret::looks_like_secret(text) => {
                 Ok(())
             }
-            _ => refused("holds something else than a token"),
+            _ => refused("holds something other than a token"),
         },
     }
 }
@@ -207,8 +206,8 @@ mod tests {
             }
         }
         refused(Path::new("/no/such/folder/token"), ErrorKind::Usage, "no such file");
-        refused(Path::new("/dev/null/token"), ErrorKind::Usage, "is no folder");
-        refused(Path::new("/"), ErrorKind::Usage, "names no file");
+        refused(Path::new("/dev/null/token"), ErrorKind::Usage, "is not a folder");
+        refused(Path::new("/"), ErrorKind::Usage, "does not name a file");
     }
 
     #[test]
@@ -216,10 +215,10 @@ mod tests {
         let folder = folder(0o700);
         let path = folder.path().join("token");
         for (content, mode, word) in [
-            (&b"export PATH=/bin\n"[..], 0o600, Some("something else")),
-            (b"password", 0o600, Some("something else")),
-            (b"\xff\xfe", 0o600, Some("something else")),
-            (&[b'x'; 20_000], 0o600, Some("something else")),
+            (&b"export PATH=/bin\n"[..], 0o600, Some("something other")),
+            (b"password", 0o600, Some("something other")),
+            (b"\xff\xfe", 0o600, Some("something other")),
+            (&[b'x'; 20_000], 0o600, Some("something other")),
             (b"ya29.old", 0o644, Some("can be used by others")),
             (b"ya29.old", 0o600, None),
             (b"eyJhbGciOiJub25lIn0.e30.\n", 0o600, None),

@@ -1,4 +1,4 @@
-//! Tokens: what is asked for, what can give it, and the one place where cache and credential meet.
+//! Tokens: the request, the credential and session that answer it, the broker that looks in the cache first.
 
 pub mod broker;
 pub mod cache;
@@ -10,4 +10,4 @@ mod token;
 pub use request::{
     AccessTokenRequest, IdTokenRequest, SelfSignedRequest, SelfSignedTarget, TokenRequest,
 };
-pub use token::Token;
+pub use token::{DEFAULT_REFRESH_MARGIN_SECONDS, Token};

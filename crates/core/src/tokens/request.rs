@@ -1,33 +1,33 @@
-//! What is asked of a credential.
+//! Requests for tokens.
 
 use crate::text::scopes::{CLOUD_PLATFORM_SCOPE, IAM_SCOPE};
 
-/// What is wanted of a credential.
+/// A request for a token of one of three kinds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenRequest {
-    /// An OAuth 2.0 access token (RFC 6749).
+    /// For an OAuth 2.0 access token (RFC 6749).
     AccessToken(AccessTokenRequest),
-    /// A JWT signed with the credential's own key, used as a bearer token without asking Google (AIP-4111).
+    /// For a JWT signed with the credential's own key, used as a bearer token without a request to Google (AIP-4111).
     SelfSignedJwt(SelfSignedRequest),
-    /// An OpenID Connect ID token.
+    /// For an ID token (OpenID Connect Core 1.0).
     IdToken(IdTokenRequest),
 }
 
-/// The details of an access token.
+/// A request for an access token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccessTokenRequest {
-    /// Sorted and without repetitions; empty: the credential's own choice.
+    /// Sorted and without repetitions; empty: the credential's own scopes.
     pub scopes: Vec<String>,
     /// The user a service account acts for (domain-wide delegation).
     pub subject: Option<String>,
-    /// Wanted life in seconds.
+    /// The requested lifetime in seconds.
     pub lifetime: Option<u32>,
-    /// The token is for getting another one from IAM: a kind that must name a scope names that one.
+    /// Whether the token is for IAM only: a kind that must name a scope names the scope `iam`.
     pub for_iam: bool,
 }
 
 impl AccessTokenRequest {
-    /// The scopes for a kind that must name some.
+    /// The scopes of the request, or the default one for kinds that must name a scope.
     pub fn scopes_or_default(&self) -> Vec<String> {
         match (self.scopes.is_empty(), self.for_iam) {
             (false, _) => self.scopes.clone(),
@@ -37,29 +37,29 @@ impl AccessTokenRequest {
     }
 }
 
-/// The details of a self-signed JWT: an audience, or scopes, never both.
+/// A request for a self-signed JWT: with an audience or with scopes, never both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SelfSignedRequest {
-    /// What the token is for.
+    /// The claim `aud` or `scope`.
     pub target: SelfSignedTarget,
-    /// Wanted life in seconds.
+    /// The requested lifetime in seconds.
     pub lifetime: Option<u32>,
 }
 
-/// The details of an ID token.
+/// A request for an ID token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IdTokenRequest {
-    /// Whom it is for; `None`: whomever the credential's tokens are for anyway.
+    /// The claim `aud`; `None`: the only audience the credential can have.
     pub audience: Option<String>,
-    /// With claims about the machine (metadata server); `None`: nobody said.
+    /// `--token-format`: with claims about the machine (metadata server); `None` without the flag.
     pub full_format: Option<bool>,
-    /// With the licences of the machine's images (metadata server).
+    /// `--include-license`: with the licences of the machine's images (metadata server).
     pub include_licenses: bool,
-    /// With the account's address (impersonation); `None`: nobody said.
+    /// `--include-email`: with the claim `email` (impersonation); `None` without the flag.
     pub include_email: Option<bool>,
 }
 
-/// The claim that says what a self-signed JWT is for.
+/// The claim of a self-signed JWT that limits its use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SelfSignedTarget {
     /// `aud`: one service, as in `https://pubsub.googleapis.com/`.
@@ -69,7 +69,7 @@ pub enum SelfSignedTarget {
 }
 
 impl TokenRequest {
-    /// The scopes that were asked for by name.
+    /// The scopes the request names.
     pub fn scopes(&self) -> &[String] {
         match self {
             TokenRequest::AccessToken(access) => &access.scopes,

@@ -1,33 +1,38 @@
-//! A token, and what is known about it.
+//! Tokens as issuers give them and as the cache keeps them.
 
 use crate::jose::jwt;
 use crate::text::secret::Secret;
 
+/// Seconds a cached token must have left to be used, as in gcloud, unless its issuer gives a new one only later.
+pub const DEFAULT_REFRESH_MARGIN_SECONDS: i64 = 300;
+
 /// A token and what is known about it.
 #[derive(Debug, Clone)]
 pub struct Token {
-    /// The value that goes behind `Bearer`.
+    /// The value that follows `Bearer` in an `Authorization` header (RFC 6750).
     pub secret: Secret,
-    /// When it ends, in Unix seconds; `None` when nobody said.
+    /// Its expiry in Unix seconds; `None` where the issuer gave none.
     pub expires_at: Option<i64>,
-    /// What it allows, as far as it is known.
+    /// Its scopes, where they are known.
     pub scopes: Option<Vec<String>>,
-    /// Whose it is.
+    /// The e-mail address or principal it belongs to.
     pub account: Option<String>,
-    /// The credential kind that made it.
+    /// The type of the credential it was issued for.
     pub credential_type: String,
-    /// The universe its APIs are in.
+    /// The universe domain of its APIs.
     pub universe_domain: Option<String>,
-    /// The project that pays for requests made with it.
+    /// The project that is billed for requests made with it.
     pub quota_project: Option<String>,
     /// Whether it came from the cache.
     pub from_cache: bool,
-    /// Whether it may be kept (a token of unknown life is not).
+    /// Whether it may be cached; a token of unknown lifetime may not.
     pub cacheable: bool,
+    /// Seconds before its expiry from which a new one is asked for.
+    pub refresh_margin: i64,
 }
 
 impl Token {
-    /// A token fresh from its maker.
+    /// A token as its issuer gave it.
     pub fn new(secret: Secret, credential_type: &str, expires_at: Option<i64>) -> Token {
         Token {
             secret,
@@ -39,21 +44,22 @@ impl Token {
             quota_project: None,
             from_cache: false,
             cacheable: expires_at.is_some(),
+            refresh_margin: DEFAULT_REFRESH_MARGIN_SECONDS,
         }
     }
 
-    /// An ID token, which says itself when it ends.
+    /// An ID token, whose expiry is its claim `exp`.
     pub fn from_id_token(secret: Secret, credential_type: &str) -> Token {
-        let end = jwt::expiry(&secret);
-        Token::new(secret, credential_type, end)
+        let expires_at = jwt::expiry(&secret);
+        Token::new(secret, credential_type, expires_at)
     }
 
-    /// Seconds until it ends, never negative; `None` when nobody said.
+    /// Seconds until its expiry, never negative; `None` where that is not known.
     pub fn seconds_left(&self, now: i64) -> Option<i64> {
-        self.expires_at.map(|end| end.saturating_sub(now).max(0))
+        self.expires_at.map(|expires_at| expires_at.saturating_sub(now).max(0))
     }
 
-    /// Whether more than `margin` seconds are left.
+    /// Whether it has more than `margin` seconds left; a token without expiry always has.
     pub fn is_fresh(&self, now: i64, margin: i64) -> bool {
         self.seconds_left(now).is_none_or(|left| left > margin)
     }

@@ -1,6 +1,5 @@
-//! Credential access boundaries: a token that is good for some buckets, or parts of them, and nothing else. Read from
-//! a file, or built from `--downscope`. What Google would pass over without a word is refused here: the token would
-//! open more than was meant.
+//! Credential access boundaries: they limit a token to some buckets, or parts of them. Parsed from a file, or built from
+//! `--downscope`. What Google would silently ignore is refused here: the token would grant more than was meant.
 
 #[cfg(test)]
 mod tests;
@@ -13,32 +12,32 @@ use crate::text::json;
 use crate::text::printable;
 use crate::tokens::cache::CacheKeyHasher;
 
-/// The most rules that Google's STS takes.
+/// The most rules that Google's STS accepts.
 const MAX_RULES: usize = 10;
 
 /// The longest boundary, and the longest expression in one, in characters.
 const MAX_LENGTH_CHARS: usize = 2048;
 
-/// How the one service with boundaries names its resources.
+/// The prefix of resources of Cloud Storage, the only service that supports boundaries.
 const BUCKET_RESOURCE_PREFIX: &str = "//storage.googleapis.com/projects/_/buckets/";
 
-/// How a permission begins: boundaries know roles only.
+/// The prefix of permissions: boundaries support roles only.
 const ROLE_PERMISSION_PREFIX: &str = "inRole:";
 
-/// The smallest right file.
+/// The smallest valid file, for hints.
 const FILE_EXAMPLE: &str = r#"{"accessBoundary":{"accessBoundaryRules":[{"availablePermissions":["inRole:roles/storage.objectViewer"],"availableResource":"//storage.googleapis.com/projects/_/buckets/BUCKET"}]}}"#;
 
-/// A right flag.
+/// A valid flag, for hints.
 const FLAG_EXAMPLE: &str = "--downscope objectViewer@BUCKET/PREFIX";
 
-/// A boundary that keeps Google's rules.
+/// An access boundary that keeps Google's rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessBoundary {
-    /// Written in one way, so that two files that say the same make the same token.
+    /// JSON in one canonical form, so that files of the same meaning share a cached token.
     options_json: String,
 }
 
-/// The fields in the order in which they are written.
+/// The fields, in the order of the canonical form.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct AccessBoundaryRule {
@@ -58,10 +57,10 @@ struct AvailabilityCondition {
 }
 
 impl AccessBoundary {
-    /// Reads the file of a boundary, `{"accessBoundary":{"accessBoundaryRules":[…]}}`.
+    /// Parses a boundary file, `{"accessBoundary":{"accessBoundaryRules":[…]}}`.
     ///
     /// # Errors
-    /// Malformed, naming `place` and the path of the field.
+    /// `Malformed`, naming `location` and the path of the field.
     pub fn parse(bytes: &[u8], location: &str) -> Result<AccessBoundary> {
         parse_rules(bytes)
             .and_then(|rules| AccessBoundary::from_rules(&rules))
@@ -72,7 +71,7 @@ impl AccessBoundary {
     /// them allows.
     ///
     /// # Errors
-    /// Usage, naming the flag.
+    /// `Usage`, naming the flag.
     pub fn from_flags(flags: &[String]) -> Result<AccessBoundary> {
         let usage = |what: String| Error::usage(format!("--downscope{what}")).hint(FLAG_EXAMPLE);
         let parse = |flag: &String| {
@@ -83,7 +82,7 @@ impl AccessBoundary {
         AccessBoundary::from_rules(&rules).map_err(|what| usage(format!(": {what}")))
     }
 
-    /// What holds for the whole.
+    /// Checks what the rules must keep together.
     fn from_rules(rules: &[AccessBoundaryRule]) -> std::result::Result<AccessBoundary, String> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
@@ -120,21 +119,21 @@ impl AccessBoundary {
         &self.options_json
     }
 
-    /// Adds what sets its tokens apart from those of another boundary.
+    /// Adds the boundary to a cache key.
     pub fn hash_cache_key(&self, hasher: &mut CacheKeyHasher) {
         hasher.add_text("access boundary");
         hasher.add_text(&self.options_json);
     }
 }
 
-/// An object of the file and where it is.
+/// An object of the file and its path.
 struct JsonObject {
     path: String,
     fields: Map<String, Value>,
 }
 
 impl JsonObject {
-    /// Takes `value` for an object with these fields and no others.
+    /// An object that may have these fields and no others.
     fn new(
         path: String,
         value: Value,
@@ -177,7 +176,7 @@ impl JsonObject {
         expect_string(&self.field_path(name), value)
     }
 
-    /// `null` is no text: a template that was not filled in must not widen a token.
+    /// `null` is an error: a template that was not filled in must not widen a token.
     fn optional_text(&mut self, name: &str) -> std::result::Result<Option<String>, String> {
         self.fields
             .remove(name)
@@ -299,8 +298,8 @@ fn prefix_condition(
     prefix: &str,
 ) -> std::result::Result<AvailabilityCondition, String> {
     if prefix.is_empty() {
-        // Perhaps a variable that was not set: the whole bucket must be asked for in so many words.
-        return Err("has nothing behind its /, leave that away for the whole bucket".to_owned());
+        // It may come from a variable that is not set: without the slash the whole bucket is meant.
+        return Err("has nothing after its /, remove it for the whole bucket".to_owned());
     }
     if prefix.contains(char::is_control) {
         return Err("has a control character in its prefix".to_owned());
@@ -317,8 +316,8 @@ fn prefix_condition(
     })
 }
 
-/// A string literal of the Common Expression Language. Control characters have been refused, all others but these two
-/// stand for themselves.
+/// A string literal of the Common Expression Language. Control characters are refused before; of all others only these
+/// two need an escape.
 fn cel_string_literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
@@ -346,7 +345,7 @@ fn invalid_role_message(role: &str) -> String {
     format!("\"{shown}\" is not a role like roles/storage.objectViewer or projects/P/roles/R")
 }
 
-/// Cloud Storage's rules for names, but for the words it gives to nobody: Google has such buckets itself.
+/// Checks Cloud Storage's rules for bucket names, without its reserved words: Google itself has such buckets.
 fn check_bucket_name(name: &str) -> std::result::Result<(), String> {
     let what = match name {
         "" => return Err("the bucket is missing".to_owned()),

@@ -392,7 +392,7 @@ fn bad_flags_are_refused_and_repeated() {
         ("objectViewer@.abc", "does not begin and end with"),
         ("objectViewer@a..b", "between dots"),
         ("objectViewer@192.168.5.4", "is an IP address"),
-        ("objectViewer@example-bucket/", "has nothing behind its /"),
+        ("objectViewer@example-bucket/", "has nothing after its /"),
         ("objectViewer@example-bucket/a\nb", "control character"),
         ("objectViewer@example-bucket/a\u{0}b", "control character"),
         ("objectViewer@example-bucket/a\u{85}b", "control character"),

@@ -1,4 +1,4 @@
-//! Subject tokens of AWS: a signed request that Google's STS sends to AWS in our place (AIP-4117).
+//! Subject tokens of AWS: a signed request, which Google's STS sends to AWS (AIP-4117).
 
 use std::time::Duration;
 
@@ -16,32 +16,32 @@ use crate::text::json;
 use crate::text::json::JsonFields;
 use crate::text::printable;
 use crate::text::secret::Secret;
-use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::credential::Session;
 use crate::world::env;
 
-/// The subject token type that goes with this source, and with no other.
+/// The subject token type of this source, and of no other.
 pub(super) const SUBJECT_TOKEN_TYPE: &str = "urn:ietf:params:aws:token-type:aws4_request";
 
-/// What stands for the region in the URL of AWS's STS.
+/// The placeholder for the region in the URL of AWS's STS.
 const REGION_PLACEHOLDER: &str = "{region}";
 
-/// AWS's STS, where the credential does not say.
+/// AWS's STS, where the credential names none.
 const DEFAULT_STS_URL: &str =
     "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15";
 
-/// How long a session at the metadata server is to last, in seconds: a few requests.
+/// Lifetime of a session at the metadata server, in seconds: enough for a few requests.
 const SESSION_TTL_SECONDS: &str = "300";
 
-/// What the metadata server of AWS has to answer: it is next door or nowhere.
+/// How long the metadata server of AWS may take to answer: it is on the same host, or absent.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A machine or program of AWS's.
+/// The AWS identity of this machine or process.
 struct AwsSource {
     region_url: Option<Url>,
     credentials_url: Option<Url>,
     session_url: Option<Url>,
-    /// With [`REGION`] in it.
+    /// A URL with the placeholder for the region.
     sts_url: String,
     source_json: zeroize::Zeroizing<String>,
 }
@@ -49,7 +49,7 @@ struct AwsSource {
 /// Reads the fields of the source.
 ///
 /// # Errors
-/// Malformed or unsafe, naming the field.
+/// `Malformed` or `Unsafe`, naming the field.
 pub(super) fn parse(
     mut source: JsonFields,
     request: &SubjectTokenRequest,
@@ -63,18 +63,18 @@ pub(super) fn parse(
     match environment.strip_prefix("aws").and_then(|version| version.parse::<u32>().ok()) {
         Some(1) => {}
         Some(version) => {
-            let what = format!("environment_id has version {version}, this gauth reads version 1");
-            return Err(malformed(what).hint("a newer gauth may read it"));
+            let what =
+                format!("environment_id has version {version}, this gauth supports version 1");
+            return Err(malformed(what).hint("a newer gauth may support it"));
         }
         None => {
             let shown = printable::redacted(&environment);
-            return Err(malformed(format!("environment_id is \"{shown}\", known is aws1")));
+            return Err(malformed(format!("environment_id is \"{shown}\", not aws1")));
         }
     }
     if request.subject_token_type != SUBJECT_TOKEN_TYPE {
-        let what = format!(
-            "subject_token_type is not {SUBJECT_TOKEN_TYPE}, which credential_source asks for"
-        );
+        let what =
+            format!("subject_token_type is not {SUBJECT_TOKEN_TYPE}, which environment_id needs");
         return Err(parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT));
     }
     let mut read_url = |name: &str| -> Result<Option<Url>> {
@@ -115,18 +115,22 @@ impl SubjectTokenSource for AwsSource {
         hasher.add_text(&self.source_json);
     }
 
-    fn subject_token(&self, request: &SubjectTokenRequest, broker: &Broker<'_>) -> Result<Secret> {
+    fn subject_token(
+        &self,
+        request: &SubjectTokenRequest,
+        session: &dyn Session,
+    ) -> Result<Secret> {
         let mut metadata = AwsMetadataClient {
             source: self,
             subject_token_request: request,
-            broker,
+            session,
             session_token: None,
         };
-        let region = match region_from_environment(broker)? {
+        let region = match region_from_environment(session)? {
             Some(region) => region,
             None => metadata.fetch_region()?,
         };
-        let from_environment = credentials_from_environment(broker)?;
+        let from_environment = credentials_from_environment(session)?;
         let from_metadata = from_environment.is_none();
         let credentials = match from_environment {
             Some(keys) => keys,
@@ -140,7 +144,7 @@ impl SubjectTokenSource for AwsSource {
                 ))
                 .hint("check AWS_REGION, as in AWS_REGION=eu-west-1")
             })?;
-        aws_sigv4::subject_token(&url, &region, &credentials, &request.audience, broker.now())
+        aws_sigv4::subject_token(&url, &region, &credentials, &request.audience, session.now())
             .map_err(|what| match &self.credentials_url {
                 Some(url) if from_metadata => {
                     Error::no_answer(format!("{}: {what}", url.authority()))
@@ -151,9 +155,9 @@ impl SubjectTokenSource for AwsSource {
     }
 }
 
-fn region_from_environment(broker: &Broker<'_>) -> Result<Option<String>> {
+fn region_from_environment(session: &dyn Session) -> Result<Option<String>> {
     for variable in [&env::AWS_REGION, &env::AWS_DEFAULT_REGION] {
-        let Some(region) = broker.world.env.text(variable)? else { continue };
+        let Some(region) = session.world().env.text(variable)? else { continue };
         if !aws_sigv4::is_region(&region) {
             let what =
                 format!("{} \"{}\" is not a region", variable.name, printable::redacted(&region));
@@ -164,9 +168,9 @@ fn region_from_environment(broker: &Broker<'_>) -> Result<Option<String>> {
     Ok(None)
 }
 
-/// Both halves of a key, or none at all.
-fn credentials_from_environment(broker: &Broker<'_>) -> Result<Option<AwsCredentials>> {
-    let env = &broker.world.env;
+/// Both parts of an access key, or none.
+fn credentials_from_environment(session: &dyn Session) -> Result<Option<AwsCredentials>> {
+    let env = &session.world().env;
     let secret = |variable| Ok::<_, Error>(env.text(variable)?.map(Secret::new));
     let access_key_id = env.text(&env::AWS_ACCESS_KEY_ID)?;
     let secret_access_key = secret(&env::AWS_SECRET_ACCESS_KEY)?;
@@ -177,11 +181,11 @@ fn credentials_from_environment(broker: &Broker<'_>) -> Result<Option<AwsCredent
     Ok(Some(AwsCredentials { access_key_id, secret_access_key, session_token }))
 }
 
-/// A visit to the metadata server, with one session for all of it.
+/// A conversation with the metadata server, with one session token for all requests.
 struct AwsMetadataClient<'a> {
     source: &'a AwsSource,
     subject_token_request: &'a SubjectTokenRequest,
-    broker: &'a Broker<'a>,
+    session: &'a dyn Session,
     session_token: Option<Secret>,
 }
 
@@ -193,7 +197,7 @@ impl AwsMetadataClient<'_> {
         let zone = self.get_text(url)?;
         aws_sigv4::region_of_zone(&zone).ok_or_else(|| {
             let zone = printable::redacted(&zone);
-            Error::no_answer(format!("{}: \"{zone}\" is no zone of AWS", url.authority()))
+            Error::no_answer(format!("{}: \"{zone}\" is not a zone of AWS", url.authority()))
                 .hint("set AWS_REGION")
         })
     }
@@ -207,8 +211,11 @@ impl AwsMetadataClient<'_> {
         let is_role_character =
             |letter: char| letter.is_ascii_alphanumeric() || "+=,.@-_".contains(letter);
         if role.is_empty() || role.len() > 128 || !role.chars().all(is_role_character) {
-            return Err(Error::no_answer(format!("{}: there is no role", url.authority()))
-                .hint("attach an IAM role to this instance"));
+            return Err(Error::no_answer(format!(
+                "{}: this instance has no IAM role",
+                url.authority()
+            ))
+            .hint("attach an IAM role to this instance"));
         }
         let url = Url::parse(&format!("{}/{role}", url.as_str().trim_end_matches('/')))
             .map_err(|what| Error::no_answer(format!("{}: the role {what}", url.authority())))?;
@@ -216,7 +223,7 @@ impl AwsMetadataClient<'_> {
         let host = url.authority();
         let unusable = |what: String| response::invalid_response(&response, host, &what);
         let mut fields = JsonFields::new(json::parse_object(&response.body).map_err(unusable)?);
-        let malformed_response = |what: String| unusable(format!("is not understood, {what}"));
+        let malformed_response = |what: String| unusable(format!("is malformed, {what}"));
         Ok(AwsCredentials {
             access_key_id: fields.required("AccessKeyId").map_err(malformed_response)?,
             secret_access_key: fields
@@ -245,7 +252,7 @@ impl AwsMetadataClient<'_> {
                 let response = self.send(&session_request)?;
                 let session_token = String::from_utf8_lossy(&response.body).trim().to_owned();
                 if !bearer_token::is_well_formed(&session_token) {
-                    let what = "is no session token";
+                    let what = "is not a session token";
                     return Err(response::invalid_response(
                         &response,
                         session_url.authority(),
@@ -262,7 +269,7 @@ impl AwsMetadataClient<'_> {
     }
 
     fn send(&self, request: &HttpRequest) -> Result<HttpResponse> {
-        let response = self.broker.send_with_timeout(request, METADATA_TIMEOUT)?;
+        let response = self.session.send_with_timeout(request, METADATA_TIMEOUT)?;
         match response.status {
             200 => Ok(response),
             _ => Err(response::google_status_error(&response, request.url.authority())
@@ -275,13 +282,13 @@ impl AwsMetadataClient<'_> {
     fn missing_error(&self, what: &str, field: &str, variables: &str) -> Error {
         Error::malformed(
             &self.subject_token_request.location,
-            format!("there is no {what} of AWS, credential_source has no {field}"),
+            format!("there is no {what} of AWS, and credential_source has no {field}"),
         )
         .hint(format!("set {variables}"))
     }
 }
 
-/// To the machine itself: through no proxy.
+/// A request to the machine's own metadata server, without a proxy.
 fn metadata_request(url: &Url) -> HttpRequest {
     let mut request = HttpRequest::get(url.clone()).retry_policy(RetryPolicy::MetadataServer);
     request.allow_proxy = false;

@@ -1,4 +1,4 @@
-//! Subject tokens that are certificates: the STS sees the same one in the TLS handshake (AIP-4118).
+//! Client certificates as subject tokens: the STS sees the same certificate in the TLS handshake (AIP-4118).
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,25 +16,25 @@ use crate::text::json;
 use crate::text::json::JsonFields;
 use crate::text::printable;
 use crate::text::secret::Secret;
-use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::credential::Session;
 use crate::world::World;
 use crate::world::env;
 use crate::world::private_file;
 
-/// Largest file of certificates or key, in bytes.
+/// Largest file of certificates or of a key, in bytes.
 const MAX_FILE_BYTES: usize = 64 * 1024;
 
-/// A rotation replaces two files, one after the other: a pair that does not fit is read again this often.
+/// How often files that do not match are read again: a rotation replaces them one after the other.
 const MAX_KEY_PAIR_ATTEMPTS: u32 = 4;
-/// And after this long.
+/// The pause before they are read again.
 const KEY_PAIR_RETRY_PAUSE: Duration = Duration::from_millis(250);
 
 /// A certificate and its key, by the file that names both.
 struct CertificateSource {
-    /// `None`: where Google's libraries look for it.
+    /// `None`: the path where Google's libraries look.
     config_path: Option<PathBuf>,
-    /// The issuers of the certificate, in PEM.
+    /// The PEM file with the certificate's issuers.
     trust_chain_path: Option<PathBuf>,
     location: String,
 }
@@ -42,7 +42,7 @@ struct CertificateSource {
 /// Reads the fields of the source.
 ///
 /// # Errors
-/// Malformed, naming the field.
+/// `Malformed`, naming the field.
 pub(super) fn parse(
     mut source: JsonFields,
     request: &SubjectTokenRequest,
@@ -59,7 +59,7 @@ pub(super) fn parse(
     let trust_chain_path = fields.path("trust_chain_path").map_err(malformed)?;
     match (use_default_config == Some(true), config_path) {
         (true, Some(_)) => Err(malformed(
-            "certificate_config_location and use_default_certificate_config exclude each other".to_owned(),
+            "certificate_config_location and use_default_certificate_config are both set".to_owned(),
         )),
         (false, None) => Err(malformed(
             "certificate_config_location is missing, and use_default_certificate_config is not true".to_owned(),
@@ -88,8 +88,8 @@ impl SubjectTokenSource for CertificateSource {
         }
     }
 
-    fn subject_token(&self, _: &SubjectTokenRequest, broker: &Broker<'_>) -> Result<Secret> {
-        let key_pair = self.read_config(broker.world)?;
+    fn subject_token(&self, _: &SubjectTokenRequest, session: &dyn Session) -> Result<Secret> {
+        let key_pair = self.read_config(session.world())?;
         let leaf = read_file(&key_pair.certificate_path, &key_pair.origin)?;
         let trust_chain = match &self.trust_chain_path {
             None => None,
@@ -112,7 +112,7 @@ impl SubjectTokenSource for CertificateSource {
             })
     }
 
-    /// Identities of Google's agents are bound to their certificate (RFC 8705), unless the user objects.
+    /// Tokens of Google's agent identities are bound to their certificate (RFC 8705), unless the user forbids it.
     fn bound_certificate_fingerprint(&self, world: &World) -> Result<Option<String>> {
         let is_disabled = |variable| {
             world.env.os(variable).is_some_and(|value| value.eq_ignore_ascii_case("false"))
@@ -149,7 +149,7 @@ impl SubjectTokenSource for CertificateSource {
 }
 
 impl CertificateSource {
-    /// The files of certificate and key.
+    /// The paths of certificate and key.
     fn read_config(&self, world: &World) -> Result<ClientCertificate> {
         let path = self.find_config_path(world)?;
         let config_location =

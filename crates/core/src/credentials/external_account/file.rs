@@ -1,4 +1,4 @@
-//! Subject tokens in files, as Kubernetes projects them and CI systems leave them.
+//! Subject tokens in files, as Kubernetes and CI systems write them.
 
 use std::path::PathBuf;
 
@@ -9,26 +9,26 @@ use crate::error::{Error, Result};
 use crate::text::json::JsonFields;
 use crate::text::printable;
 use crate::text::secret::Secret;
-use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::credential::Session;
 use crate::world::private_file;
 
-/// A file, read anew for every exchange: its token rotates.
+/// A file that is read for every exchange, because its token rotates.
 pub(super) struct FileSource {
     path: PathBuf,
     format: SubjectTokenFormat,
 }
 
 impl FileSource {
-    /// A file that holds nothing but the token.
+    /// A file with the token and nothing else.
     pub(super) fn plain_text(path: PathBuf) -> FileSource {
         FileSource { path, format: SubjectTokenFormat::Text }
     }
 
-    /// The token that is there now, for the credential at `asker`.
+    /// The token that is in it now, for the credential at `credential_location`.
     ///
     /// # Errors
-    /// When there is none.
+    /// When the file cannot be read, or has no token.
     pub(super) fn read_token(&self, credential_location: &str) -> Result<Secret> {
         let location = format!("{} (subject token of {credential_location})", self.location());
         let hint = || {
@@ -46,7 +46,7 @@ impl FileSource {
 /// Reads the fields of the source.
 ///
 /// # Errors
-/// Malformed, naming the field.
+/// `Malformed`, naming the field.
 pub(super) fn parse(
     mut source: JsonFields,
     _: &SubjectTokenRequest,
@@ -78,7 +78,7 @@ impl SubjectTokenSource for FileSource {
         });
     }
 
-    fn subject_token(&self, request: &SubjectTokenRequest, _: &Broker<'_>) -> Result<Secret> {
+    fn subject_token(&self, request: &SubjectTokenRequest, _: &dyn Session) -> Result<Secret> {
         self.read_token(&request.location)
     }
 }

@@ -1,29 +1,29 @@
-//! A subject token in what a file or URL holds: the whole text, or a field of a JSON object.
+//! Subject tokens in the content of a file or a response: the whole text, or a field of a JSON object.
 
 use crate::text::json;
 use crate::text::json::JsonFields;
 use crate::text::secret::Secret;
 
-/// The longest subject token, in bytes; also of a file or answer that holds one.
+/// Longest subject token, in bytes; also the longest file or response with one.
 pub const MAX_SUBJECT_TOKEN_BYTES: usize = 64 * 1024;
 
-/// The longest name of a field that holds one, in bytes.
+/// Longest name of the field with the token, in bytes.
 const MAX_FIELD_NAME_BYTES: usize = 256;
 
-/// How a subject token is written.
+/// The format of the content (`format.type`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SubjectTokenFormat {
-    /// The whole of it.
+    /// The content is the token.
     Text,
-    /// This field of a JSON object.
+    /// The content is a JSON object, and this field of it the token.
     Json(String),
 }
 
 impl SubjectTokenFormat {
-    /// Reads `format` of a source.
+    /// Parses `format` of a source.
     ///
     /// # Errors
-    /// What is wrong with it, naming the field.
+    /// What is malformed, naming the field.
     pub fn parse(source: &mut JsonFields) -> Result<SubjectTokenFormat, String> {
         let Some(mut format) = source.object("format")? else {
             return Ok(SubjectTokenFormat::Text);
@@ -45,11 +45,10 @@ impl SubjectTokenFormat {
         }
     }
 
-    /// The token in `bytes`. White space around it is dropped: no token ends in it, and an STS refuses one that
-    /// does.
+    /// The token in `bytes`. White space around it is removed: no token ends in it, and an STS refuses it.
     ///
     /// # Errors
-    /// What is wrong, as the end of a sentence that begins with the file's or server's name.
+    /// What is malformed, as the end of a sentence that begins with the file's or server's name.
     pub fn extract_token(&self, bytes: &[u8]) -> Result<Secret, String> {
         let token = match self {
             SubjectTokenFormat::Text => {

@@ -1,4 +1,4 @@
-//! Subject tokens that a job is given in a file or variable. The token itself decides whose tokens are found in the cache.
+//! Subject tokens that a job gets in a file or variable. The token itself is part of the cache key.
 
 use std::path::PathBuf;
 
@@ -6,19 +6,19 @@ use crate::credentials::external_account::file::FileSource;
 use crate::credentials::external_account::{SubjectTokenRequest, SubjectTokenSource};
 use crate::error::{Error, Result};
 use crate::text::secret::Secret;
-use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::credential::Session;
 use crate::world::World;
 
-/// A token in a file that the user named. Its content decides whose tokens are found in the cache: the next job
-/// on the same machine may have another one at the same path.
+/// A token in a file that the user named. Its content is part of the cache key: the next job on the same machine may
+/// have another one at the same path.
 pub(super) struct HashedFileSource {
     file: FileSource,
     token: Secret,
 }
 
 impl HashedFileSource {
-    /// The token in this file; `place` is what named it.
+    /// The token in this file; `location` is the flag or variable that named it.
     ///
     /// # Errors
     /// When there is none.
@@ -43,19 +43,23 @@ impl SubjectTokenSource for HashedFileSource {
         hasher.add_secret(&self.token);
     }
 
-    fn subject_token(&self, request: &SubjectTokenRequest, broker: &Broker<'_>) -> Result<Secret> {
-        self.file.subject_token(request, broker)
+    fn subject_token(
+        &self,
+        request: &SubjectTokenRequest,
+        session: &dyn Session,
+    ) -> Result<Secret> {
+        self.file.subject_token(request, session)
     }
 }
 
-/// A token in a variable. It is the credential, and so decides whose tokens are found in the cache.
+/// A token in a variable. Its content is part of the cache key.
 pub(super) struct VariableSource {
     name: String,
     token: Secret,
 }
 
 impl VariableSource {
-    /// This token, from the variable of this name.
+    /// This token of the variable of this name.
     pub(super) fn new(name: &str, token: Secret) -> VariableSource {
         VariableSource { name: name.to_owned(), token }
     }
@@ -63,7 +67,7 @@ impl VariableSource {
     /// The token in the variable of this name.
     ///
     /// # Errors
-    /// Usage, when there is none or it is empty.
+    /// `Usage`, when the variable is not set or empty.
     pub(super) fn from_environment(name: &str, world: &World) -> Result<VariableSource> {
         match world.env.secret(name)? {
             Some(token) => Ok(VariableSource::new(name, token)),
@@ -90,7 +94,7 @@ impl SubjectTokenSource for VariableSource {
         hasher.add_secret(&self.token);
     }
 
-    fn subject_token(&self, _: &SubjectTokenRequest, _: &Broker<'_>) -> Result<Secret> {
+    fn subject_token(&self, _: &SubjectTokenRequest, _: &dyn Session) -> Result<Secret> {
         Ok(self.token.clone())
     }
 }

@@ -1,7 +1,6 @@
-//! Federated identities: another provider's proof of who we are, exchanged at Google's STS (RFC 8693).
+//! Federated identities: a subject token of another identity provider, exchanged at Google's STS (RFC 8693).
 //!
-//! The proof, the subject token, is fetched anew for every exchange and never kept. One file per place it may come
-//! from.
+//! The subject token is fetched for every exchange and never stored. One file per source it can come from.
 
 mod aws;
 mod certificate;
@@ -41,46 +40,46 @@ use crate::oauth::token_exchange::{ACCESS_TOKEN_TYPE, TokenExchangeRequest};
 use crate::text::json::JsonFields;
 use crate::text::secret::Secret;
 use crate::text::visible_ascii::check_visible_ascii;
-use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
-use crate::tokens::credential::{Credential, CredentialInfo, Revocation};
+use crate::tokens::credential::{Credential, CredentialInfo, Revocation, Session};
 use crate::tokens::{AccessTokenRequest, Token};
 use crate::world::World;
 
-/// The kind, also where it is made of flags.
+/// Its `type`, also where it is made from flags.
 pub const CREDENTIAL_TYPE: &str = "external_account";
 
-/// Where a subject token comes from.
+/// A source of subject tokens.
 pub trait SubjectTokenSource {
-    /// As Google's metrics name it: `file`, `url`, `aws`, `executable`, `x509`, `programmatic`.
+    /// Its name in Google's metrics: `file`, `url`, `aws`, `executable`, `x509`, `programmatic`.
     fn metrics_name(&self) -> &'static str;
 
-    /// In words, for errors: "the file /run/token".
+    /// Its name in errors: "the file /run/token".
     fn location(&self) -> String;
 
-    /// Adds everything that decides whose tokens these are.
+    /// Adds everything that decides the identity of its tokens to a cache key.
     fn hash_cache_key(&self, hasher: &mut CacheKeyHasher);
 
-    /// The subject token, fetched now.
+    /// Fetches a subject token.
     ///
     /// # Errors
-    /// Why there is none.
-    fn subject_token(&self, request: &SubjectTokenRequest, broker: &Broker<'_>) -> Result<Secret>;
+    /// When the source cannot be read, or has no token.
+    fn subject_token(&self, request: &SubjectTokenRequest, session: &dyn Session)
+    -> Result<Secret>;
 
-    /// In what words its server refused it for good, as far as that is remembered.
+    /// The reason its server gave when it last refused the login of this source, where that is remembered.
     fn last_rejection(&self, _: &World) -> Option<String> {
         None
     }
 
-    /// Ends at its server what it gets its proofs with.
+    /// Revokes the login of this source at its server.
     ///
     /// # Errors
     /// When the server does not answer, or refuses.
-    fn revoke(&self, _: &Broker<'_>) -> Result<Revocation> {
+    fn revoke(&self, _: &dyn Session) -> Result<Revocation> {
         Ok(Revocation::Unsupported)
     }
 
-    /// What the STS is shown (mutual TLS).
+    /// The client certificate for the STS (mutual TLS, RFC 8705).
     ///
     /// # Errors
     /// When certificate and key cannot be used.
@@ -88,7 +87,7 @@ pub trait SubjectTokenSource {
         Ok(None)
     }
 
-    /// What binds the token to that certificate, where Google wants it bound: the certificate's fingerprint.
+    /// The SHA-256 fingerprint of that certificate, where Google requires tokens bound to it.
     ///
     /// # Errors
     /// When the certificate cannot be read.
@@ -97,38 +96,38 @@ pub trait SubjectTokenSource {
     }
 }
 
-/// What a subject token is for.
+/// What a source of subject tokens may need to know of the exchange.
 #[derive(Debug, Clone)]
 pub struct SubjectTokenRequest {
     /// The file or variable the credential came from, for errors.
     pub location: String,
-    /// The provider, as Google names it.
+    /// The identity provider's resource name, the audience of the exchange.
     pub audience: String,
-    /// What kind of token proves who we are.
+    /// The type of the subject token (RFC 8693, section 3).
     pub subject_token_type: String,
-    /// The service account that will be impersonated.
+    /// The service account that is impersonated with the exchanged token.
     pub impersonated_email: Option<String>,
 }
 
-/// The parts of a federated identity.
+/// What a federated identity is configured with.
 pub struct ExternalAccountConfig {
-    /// What its tokens are exchanged for.
+    /// What the source needs to know of the exchange.
     pub subject_token_request: SubjectTokenRequest,
-    /// Where its proof comes from.
+    /// The source of its subject tokens.
     pub subject_token_source: Box<dyn SubjectTokenSource>,
-    /// Google's STS.
+    /// The STS's token exchange endpoint.
     pub token_url: Url,
-    /// Tells whose a token is.
+    /// The token introspection endpoint (RFC 7662).
     pub token_info_url: Option<Url>,
     /// An OAuth client and its secret.
     pub oauth_client: Option<(String, Secret)>,
-    /// The project that pays for the exchange (workforce pools).
+    /// The project that is billed for the exchange (workforce pools).
     pub workforce_pool_user_project: Option<String>,
-    /// Scopes when nobody asks for others.
+    /// Scopes of requests that name none.
     pub scopes: Vec<String>,
-    /// Whether the file asks for another life than usual, for Google's metrics.
+    /// The lifetime of the impersonated tokens in the file, in seconds, for Google's metrics.
     pub lifetime: Option<u32>,
-    /// What of the environment decides whose tokens these are.
+    /// `AWS_ACCESS_KEY_ID`, which decides the identity of AWS sources.
     pub aws_access_key_id: Option<String>,
 }
 
@@ -140,7 +139,7 @@ pub struct ExternalAccount {
 }
 
 impl ExternalAccount {
-    /// One made of its parts.
+    /// The identity of this configuration.
     pub fn new(info: CredentialInfo, config: ExternalAccountConfig) -> ExternalAccount {
         let provider =
             config.subject_token_request.audience.trim_start_matches("//iam.googleapis.com/");
@@ -155,7 +154,7 @@ impl ExternalAccount {
         client.map(|(id, secret)| ClientCredentials::for_google_sts(id, secret))
     }
 
-    /// A subject token by where it came from and what it says of itself, to compare with the provider.
+    /// The source, issuer and audience of a subject token, to compare with the provider's settings.
     fn describe_subject_token(&self, subject_token: &Secret) -> String {
         let location = self.config.subject_token_source.location();
         match jwt::issuer_and_audiences(subject_token) {
@@ -165,12 +164,12 @@ impl ExternalAccount {
     }
 }
 
-/// A provider refuses what is over; say so before it does. `place` is where the subject token came from.
-pub fn warn_if_expired(subject_token: &Secret, location: &str, broker: &Broker<'_>) {
+/// Warns that the STS will refuse a subject token because it is expired. `location` is its source.
+pub fn warn_if_expired(subject_token: &Secret, location: &str, session: &dyn Session) {
     let Some(expires_at) = jwt::expiry(subject_token) else { return };
-    let expired_seconds = broker.now() - expires_at;
+    let expired_seconds = session.now() - expires_at;
     if expired_seconds > 0 {
-        broker.world.terminal.warn(&format!(
+        session.world().terminal.warn(&format!(
             "the subject token from {location} expired {expired_seconds} s ago, by this clock"
         ));
     }
@@ -198,11 +197,11 @@ impl Credential for ExternalAccount {
         self.config.subject_token_source.last_rejection(world)
     }
 
-    fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
-        self.config.subject_token_source.revoke(broker)
+    fn revoke(&self, session: &dyn Session) -> Result<Revocation> {
+        self.config.subject_token_source.revoke(session)
     }
 
-    fn access_token(&self, request: &AccessTokenRequest, broker: &Broker<'_>) -> Result<Token> {
+    fn access_token(&self, request: &AccessTokenRequest, session: &dyn Session) -> Result<Token> {
         self.check_supported(request)?;
         let config = &self.config;
         let scopes =
@@ -210,12 +209,12 @@ impl Credential for ExternalAccount {
                 true => config.scopes.clone(),
                 false => request.scopes_or_default(),
             };
-        let client_certificate = config.subject_token_source.client_certificate(broker.world)?;
+        let client_certificate = config.subject_token_source.client_certificate(session.world())?;
         let subject_token =
-            config.subject_token_source.subject_token(&config.subject_token_request, broker)?;
-        broker.world.mask_in_ci_log(&subject_token);
-        warn_if_expired(&subject_token, &config.subject_token_source.location(), broker);
-        let options = self.exchange_options(broker.world)?;
+            config.subject_token_source.subject_token(&config.subject_token_request, session)?;
+        session.world().mask_in_ci_log(&subject_token);
+        warn_if_expired(&subject_token, &config.subject_token_source.location(), session);
+        let options = self.exchange_options(session.world())?;
         let exchange_request = TokenExchangeRequest {
             audiences: std::slice::from_ref(&config.subject_token_request.audience),
             scopes: &scopes,
@@ -235,8 +234,8 @@ impl Credential for ExternalAccount {
             token_exchange::token_exchange_request(&config.token_url, &exchange_request)
                 .header("x-goog-api-client", metrics_header(&metrics_suffix));
         http_request.client_certificate = client_certificate;
-        let now = broker.now();
-        let response = broker.send(&http_request)?;
+        let now = session.now();
+        let response = session.send(&http_request)?;
         let granted = token::read_bearer_response(&response, config.token_url.authority(), now)
             .map_err(|error| {
                 token_exchange::add_token_exchange_hint(
@@ -247,9 +246,10 @@ impl Credential for ExternalAccount {
             })?;
         if granted.expires_at.is_none() {
             let host = config.token_url.authority();
-            broker.world.terminal.warn(&format!(
-                "{host} does not say how long its token lives, so that is not kept"
-            ));
+            session
+                .world()
+                .terminal
+                .warn(&format!("{host} gives no expiry for its token, so it is not cached"));
         }
         let mut token = Token::new(granted.access_token, CREDENTIAL_TYPE, granted.expires_at);
         token.scopes = Some(granted.scopes.unwrap_or(scopes));
@@ -261,18 +261,18 @@ impl Credential for ExternalAccount {
         self.config.subject_token_source.client_certificate(world)
     }
 
-    fn fetch_info(&self, broker: &Broker<'_>) -> Result<CredentialInfo> {
+    fn fetch_info(&self, session: &dyn Session) -> Result<CredentialInfo> {
         let mut info = self.info.clone();
         let Some(url) = &self.config.token_info_url else { return Ok(info) };
         if self.principal.get().is_none() {
-            let token = broker.source_token(self)?;
+            let token = session.source_token(self)?;
             let http_request = token_exchange::introspection_request(
                 url,
                 &token.secret,
                 self.client_credentials(),
             );
-            // Google tells it to its own clients only: not being told is no failure.
-            let principal = broker.send(&http_request).and_then(|response| {
+            // Google answers its own clients only: without an answer the account stays unknown.
+            let principal = session.send(&http_request).and_then(|response| {
                 token_exchange::read_introspected_username(&response, url.authority())
             });
             if let Ok(Some(name)) = principal {
@@ -285,11 +285,11 @@ impl Credential for ExternalAccount {
 }
 
 impl ExternalAccount {
-    /// Google's additions to the exchange, as JSON.
+    /// The JSON of the field `options`, Google's extension of the exchange.
     fn exchange_options(&self, world: &World) -> Result<Option<String>> {
         let config = &self.config;
         let mut options = Map::new();
-        // A client of its own says which project pays.
+        // An OAuth client has a project of its own, which is billed.
         if let Some(project) =
             config.workforce_pool_user_project.as_ref().filter(|_| config.oauth_client.is_none())
         {
@@ -321,7 +321,7 @@ impl ExternalAccount {
 /// Reads the fields of an `external_account` file.
 ///
 /// # Errors
-/// Malformed or unsafe, naming the field.
+/// `Malformed` or `Unsafe`, naming the field.
 pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box<dyn Credential>> {
     let malformed = |what: String| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
     let audience = fields.required("audience").map_err(malformed)?;
@@ -387,7 +387,7 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
         aws_access_key_id,
     };
     let Some(target) = target else { return Ok(Box::new(ExternalAccount::new(info, config))) };
-    // The identity itself pays for nothing: what the file says of projects is said of the service account.
+    // The quota project of the file is that of the service account.
     let identity_info = CredentialInfo { account: None, quota_project: None, ..info.clone() };
     let external_account = ExternalAccount::new(identity_info, config);
     let impersonation = ImpersonationConfig {
@@ -405,7 +405,7 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
     )))
 }
 
-/// An OAuth client; without a secret it has an empty one.
+/// The OAuth client; one without a secret has an empty one.
 fn parse_oauth_client(
     fields: &mut JsonFields,
 ) -> std::result::Result<Option<(String, Secret)>, String> {
@@ -415,7 +415,7 @@ fn parse_oauth_client(
     Ok(id.map(|id| (id, Secret::new(secret))))
 }
 
-/// The service account that is impersonated, and for how long in seconds.
+/// The service account that is impersonated, and the lifetime of its tokens in seconds.
 fn parse_impersonation(
     fields: &mut JsonFields,
     parse_options: &ParseOptions,
@@ -442,7 +442,7 @@ fn parse_impersonation(
 type ParseSubjectTokenSource =
     fn(JsonFields, &SubjectTokenRequest, &ParseOptions) -> Result<Box<dyn SubjectTokenSource>>;
 
-/// The sources, by the field that is there for each of them alone.
+/// The sources, each by the field that only it has.
 const SOURCE_PARSERS: &[(&str, ParseSubjectTokenSource)] = &[
     ("environment_id", aws::parse),
     ("file", file::parse),
@@ -461,7 +461,7 @@ fn parse_source(
     let source = fields.object("credential_source").map_err(malformed)?;
     let source = source.ok_or_else(|| malformed("credential_source is missing".to_owned()))?;
     let mut found: Vec<_> = SOURCE_PARSERS.iter().filter(|(field, _)| source.has(field)).collect();
-    // AWS has a URL of its own beside what tells it apart.
+    // AWS has a url as well.
     if found.first().is_some_and(|(field, _)| *field == "environment_id") {
         found.retain(|(field, _)| *field != "url");
     }
@@ -485,7 +485,7 @@ fn parse_source(
     }
 }
 
-/// A source's content as text, for what it alone decides.
+/// The content of a source as JSON text, for its cache key.
 fn source_json(source: &JsonFields) -> zeroize::Zeroizing<String> {
     zeroize::Zeroizing::new(Value::Object(source.remaining().clone()).to_string())
 }

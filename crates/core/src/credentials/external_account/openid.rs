@@ -1,5 +1,5 @@
-//! Subject tokens from a person's login at an OpenID provider, as `gauth login --issuer` stores it: no other program
-//! knows this source.
+//! Subject tokens from a user's login at an OpenID provider, as `gauth login --issuer` stores it: only gauth knows this
+//! source.
 
 use crate::credentials::external_account::{SubjectTokenRequest, SubjectTokenSource};
 use crate::credentials::oidc_session::OidcSession;
@@ -7,18 +7,17 @@ use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions};
 use crate::error::Result;
 use crate::text::json::JsonFields;
 use crate::text::secret::Secret;
-use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
-use crate::tokens::credential::Revocation;
+use crate::tokens::credential::{Revocation, Session};
 use crate::world::World;
 
-/// A login.
+/// A login at an OpenID provider, whose ID tokens are the subject tokens.
 struct OidcLoginSource(OidcSession);
 
 /// Reads the fields of the source.
 ///
 /// # Errors
-/// Malformed or unsafe, naming the field.
+/// `Malformed` or `Unsafe`, naming the field.
 pub(super) fn parse(
     mut source: JsonFields,
     _: &SubjectTokenRequest,
@@ -53,11 +52,11 @@ impl SubjectTokenSource for OidcLoginSource {
         self.0.last_rejection(world)
     }
 
-    fn revoke(&self, broker: &Broker<'_>) -> Result<Revocation> {
-        self.0.revoke(broker)
+    fn revoke(&self, session: &dyn Session) -> Result<Revocation> {
+        self.0.revoke(session)
     }
 
-    fn subject_token(&self, _: &SubjectTokenRequest, broker: &Broker<'_>) -> Result<Secret> {
-        self.0.id_token(broker)
+    fn subject_token(&self, _: &SubjectTokenRequest, session: &dyn Session) -> Result<Secret> {
+        self.0.id_token(session)
     }
 }

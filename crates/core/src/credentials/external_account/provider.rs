@@ -3,29 +3,29 @@
 use crate::text::printable;
 use crate::text::visible_ascii::check_visible_ascii;
 
-/// What an audience names.
+/// The kind of identity provider that an audience names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AudienceKind {
     /// A provider of a workload identity pool.
     Workload,
     /// A provider of a workforce identity pool.
     Workforce,
-    /// Something that only its STS understands.
+    /// A name that only its STS knows.
     Other,
 }
 
-/// What audiences begin with.
+/// The prefix of audiences that are resource names.
 const AUDIENCE_PREFIX: &str = "//iam.googleapis.com/";
 
-/// How a workload identity provider is named, for hints.
+/// The form of a workload identity provider's name, for hints.
 pub const PROVIDER_NAME_FORMAT: &str =
     "projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER";
 
 impl AudienceKind {
-    /// What this audience names.
+    /// Parses the audience of a credential file.
     ///
     /// # Errors
-    /// What is wrong with it, as the end of a sentence.
+    /// What is malformed, as the end of a sentence.
     pub fn parse(audience: &str) -> Result<AudienceKind, String> {
         check_visible_ascii(audience)?;
         let Some(name) = audience.strip_prefix(AUDIENCE_PREFIX) else {
@@ -40,11 +40,10 @@ impl AudienceKind {
     }
 }
 
-/// The audience of a provider named as people do: as the console shows it, with or without what audiences begin
-/// with.
+/// The audience of a provider that the user named, as the console shows it: with or without the prefix of audiences.
 ///
 /// # Errors
-/// What is wrong with it, as the end of a sentence, and what to do about it.
+/// What is malformed, as the end of a sentence, and the hint.
 pub fn audience_of_provider(name: &str) -> Result<String, (String, String)> {
     let format_hint = || PROVIDER_NAME_FORMAT.to_owned();
     check_visible_ascii(name).map_err(|what| (what, format_hint()))?;
@@ -69,7 +68,7 @@ pub fn audience_of_provider(name: &str) -> Result<String, (String, String)> {
                 true => Ok(format!("{AUDIENCE_PREFIX}{bare}")),
                 false => Err((
                     format!(
-                        "has the project {}, where its number belongs",
+                        "has the project ID {} in place of the project's number",
                         printable::text(project)
                     ),
                     format!(
@@ -80,7 +79,7 @@ pub fn audience_of_provider(name: &str) -> Result<String, (String, String)> {
             }
         }
         ["projects", _, "locations", _, "workloadIdentityPools", _] => Err((
-            "names a pool, where one of its providers belongs".to_owned(),
+            "names a pool, not one of its providers".to_owned(),
             format!("{}/providers/PROVIDER", printable::text(bare)),
         )),
         ["locations", _, "workforcePools", pool, "providers", provider]
@@ -89,7 +88,7 @@ pub fn audience_of_provider(name: &str) -> Result<String, (String, String)> {
             Ok(format!("{AUDIENCE_PREFIX}{bare}"))
         }
         ["locations", _, "workforcePools", _] => Err((
-            "names a pool, where one of its providers belongs".to_owned(),
+            "names a pool, not one of its providers".to_owned(),
             format!("{}/providers/PROVIDER", printable::text(bare)),
         )),
         _ => Err(("is not the name of a workload identity provider".to_owned(), format_hint())),
@@ -123,7 +122,7 @@ mod tests {
         for name in
             [full, &full[2..], &full["//iam.googleapis.com/".len()..], &format!("https:{full}")]
         {
-            // Without the slashes it is a host's name, which nobody writes.
+            // Without the slashes.
             if name.starts_with("iam.") {
                 continue;
             }
@@ -132,7 +131,7 @@ mod tests {
         for (name, what) in [
             (
                 "projects/my-project/locations/global/workloadIdentityPools/p/providers/q",
-                "its number belongs",
+                "in place of the project's number",
             ),
             ("projects/1/locations/global/workloadIdentityPools/p", "names a pool"),
             ("locations/global/workforcePools/p", "names a pool"),

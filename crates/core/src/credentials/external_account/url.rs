@@ -1,4 +1,4 @@
-//! Subject tokens from a URL: Azure's metadata server, GitHub Actions, anybody's token service.
+//! Subject tokens from a URL: Azure's metadata server, GitHub Actions, or any token service.
 
 use std::time::Duration;
 
@@ -13,30 +13,30 @@ use crate::net::url::Url;
 use crate::oauth::response;
 use crate::text::json::JsonFields;
 use crate::text::secret::Secret;
-use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::credential::Session;
 
-/// What such a server has to answer.
+/// How long such a server may take to answer.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A URL, asked with these headers.
+/// A URL, and the request to it.
 pub(super) struct UrlSource {
-    /// Where.
+    /// The URL of the token service.
     pub(super) url: Url,
-    /// GET, or POST with nothing in it.
+    /// GET, or POST with an empty body.
     pub(super) method: HttpMethod,
-    /// What is sent along.
+    /// Headers of the request.
     pub(super) headers: Vec<(String, HttpHeaderValue)>,
-    /// What comes back.
+    /// The format of the response.
     pub(super) format: SubjectTokenFormat,
-    /// What to do when it does not.
+    /// The hint for a response without a token.
     pub(super) failure_hint: String,
 }
 
 /// Reads the fields of the source.
 ///
 /// # Errors
-/// Malformed or unsafe, naming the field.
+/// `Malformed` or `Unsafe`, naming the field.
 pub(super) fn parse(
     mut source: JsonFields,
     _: &SubjectTokenRequest,
@@ -59,7 +59,7 @@ pub(super) fn parse(
     Ok(Box::new(UrlSource { url, method: HttpMethod::Get, headers, format, failure_hint }))
 }
 
-/// The longest value of a header, in bytes: few servers take more.
+/// Longest value of a header, in bytes: few servers accept more.
 const MAX_HEADER_BYTES: usize = 8192;
 
 fn parse_headers(
@@ -108,14 +108,14 @@ impl SubjectTokenSource for UrlSource {
         });
     }
 
-    fn subject_token(&self, _: &SubjectTokenRequest, broker: &Broker<'_>) -> Result<Secret> {
+    fn subject_token(&self, _: &SubjectTokenRequest, session: &dyn Session) -> Result<Secret> {
         let mut request = HttpRequest::get(self.url.clone());
         request.method = self.method;
         request.allow_proxy = !self.url.allows_plain_http();
         let headers = self.headers.iter().cloned();
         request.headers.extend(headers.map(|(name, value)| (name.into(), value)));
         let host = self.url.authority();
-        let response = broker.send_with_timeout(&request, SERVER_TIMEOUT)?;
+        let response = session.send_with_timeout(&request, SERVER_TIMEOUT)?;
         if response.status != 200 {
             return Err(response::google_status_error(&response, host)
                 .hint_if_none(|| self.failure_hint.clone()));

@@ -1,4 +1,4 @@
-//! Federation without a credential file: a provider named by a flag, and the token a CI system has for its job.
+//! Federation without a credential file: the identity provider of a flag, and the token a CI system gives its job.
 
 use std::path::PathBuf;
 
@@ -16,37 +16,36 @@ use crate::net::message::HttpMethod;
 use crate::net::url::Url;
 use crate::oauth::token_exchange;
 use crate::text::secret::Secret;
-use crate::tokens::broker::Broker;
-use crate::tokens::credential::CredentialInfo;
+use crate::tokens::credential::{CredentialInfo, Session};
 use crate::world::World;
 
-/// Federation without a credential file.
+/// The identity provider and the source of the subject token, from flags or variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkloadIdentity {
-    /// The provider, as an STS takes it.
+    /// The provider, as the audience of the exchange.
     pub audience: String,
-    /// Where the token for it comes from.
+    /// The source of the subject token.
     pub subject_token: SubjectTokenLocation,
 }
 
-/// Where a token for a provider comes from.
+/// The source of a subject token that flags and variables can name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum SubjectTokenLocation {
-    /// From the CI system this runs in.
+    /// The CI system this process runs in.
     #[default]
     CiSystem,
-    /// From a file.
+    /// The file of `--subject-token-file`.
     File(PathBuf),
-    /// From a variable.
+    /// The variable of `--subject-token-env`.
     Variable(String),
-    /// From a URL.
+    /// The URL of `--subject-token-url`.
     Url(String),
 }
 
-/// The federated identity of this job. `impersonated`: the service account that will be acted as.
+/// The federated identity of this job. `impersonated_email`: the service account that it impersonates.
 ///
 /// # Errors
-/// When the token is nowhere to be found, or is named wrongly.
+/// When the subject token is not found.
 pub fn external_account(
     workload: &WorkloadIdentity,
     impersonated_email: Option<String>,
@@ -84,7 +83,7 @@ pub fn external_account(
     Ok(ExternalAccount::new(info, config))
 }
 
-/// Where the token for a provider comes from.
+/// The source that `token_origin` names.
 fn subject_token_source(
     token_origin: &SubjectTokenLocation,
     audience: &str,
@@ -111,27 +110,28 @@ fn subject_token_source(
     }
 }
 
-/// A URL that gives the token to whoever asks.
+/// A source of a URL that needs no headers.
 fn url_source(url: Url) -> UrlSource {
     UrlSource {
         url,
         method: HttpMethod::Get,
         headers: Vec::new(),
         format: SubjectTokenFormat::Text,
-        failure_hint: "check --subject-token-url: it has to answer with the token alone".to_owned(),
+        failure_hint: "check --subject-token-url: its response must be the token and nothing else"
+            .to_owned(),
     }
 }
 
-/// The token that a URL of the user's choice gives, for an exchange.
+/// Fetches a subject token from a URL the user named, for `gauth exchange`.
 ///
 /// # Errors
-/// When it gives none.
-pub fn fetch_subject_token(url: &Url, broker: &Broker<'_>) -> Result<Secret> {
+/// When there is no answer, or no token in it.
+pub fn fetch_subject_token(url: &Url, session: &dyn Session) -> Result<Secret> {
     let request = SubjectTokenRequest {
         location: "--subject-token-url".to_owned(),
         audience: String::new(),
         subject_token_type: String::new(),
         impersonated_email: None,
     };
-    url_source(url.clone()).subject_token(&request, broker)
+    url_source(url.clone()).subject_token(&request, session)
 }

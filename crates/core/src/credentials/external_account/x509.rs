@@ -1,5 +1,5 @@
-//! Certificates as subject tokens: what X.509 federation tells Google's STS besides showing the certificate in the
-//! TLS handshake (AIP-4118).
+//! Certificates as subject tokens: what X.509 federation sends to Google's STS, besides the certificate in the TLS
+//! handshake (AIP-4118).
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -28,13 +28,13 @@ pub fn subject_token(leaf_pem: &[u8], trust_chain_pem: Option<&[u8]>) -> Result<
         }
         certificates.extend_from_slice(issuers);
     }
-    // Written as Google's own libraries do. The alphabet needs no escapes.
+    // Spaces as in Google's own libraries. The base64 alphabet needs no escapes.
     let json_strings: Vec<String> =
         certificates.iter().map(|one| format!("\"{}\"", STANDARD.encode(one))).collect();
     Ok(format!("[{}]", json_strings.join(", ")))
 }
 
-/// The first certificate of a file, which is the caller's own.
+/// The first certificate of a file, the leaf.
 ///
 /// # Errors
 /// What is wrong with the file, as a sentence that begins with "the certificate".
@@ -49,7 +49,7 @@ pub fn parse_leaf(pem: &[u8]) -> Result<CertificateDer<'static>, String> {
 
 /// All certificates in a PEM text, at least one.
 fn parse_certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    // What is sent to others must not come from a file with a key in it, however well the two are told apart.
+    // The certificates are sent to a server, so they must not come from a file that also has a private key.
     if contains(pem, b"PRIVATE KEY-----") {
         return Err("has a private key in its file".to_owned());
     }
@@ -75,18 +75,18 @@ fn pem_error_message(error: &Error) -> &'static str {
     }
 }
 
-/// The SHA-256 of a certificate in base64 without padding, 43 characters: to it a token can be bound.
+/// The SHA-256 fingerprint of a certificate in base64 without padding, 43 characters, to which a token can be bound.
 pub fn sha256_fingerprint(certificate: &CertificateDer<'_>) -> String {
     STANDARD_NO_PAD.encode(Sha256::digest(certificate))
 }
 
-/// Whether the certificate is an agent's: Google binds the tokens of agents to their certificate.
+/// Whether the certificate is one of Google's agent identities, whose tokens are bound to their certificate.
 pub fn is_agent_identity(certificate: &CertificateDer<'_>) -> bool {
     let Ok(certificate) = webpki::EndEntityCert::try_from(certificate) else { return false };
     certificate.valid_uri_names().any(is_agent_spiffe_id)
 }
 
-/// Whether a name is `spiffe://TRUST_DOMAIN/…` in a trust domain of agents.
+/// Whether a URI is `spiffe://TRUST_DOMAIN/…` in a trust domain of agent identities.
 fn is_agent_spiffe_id(uri: &str) -> bool {
     let trust_domain = uri.strip_prefix("spiffe://").and_then(|rest| rest.split_once('/'));
     let Some((trust_domain, _)) = trust_domain else { return false };

@@ -1,8 +1,8 @@
-//! The lock files in `locks/`: one process asks a server, the others wait for what comes of it.
+//! The lock files in `locks/`: one process sends a request, the others wait for its result.
 //!
-//! Beside a lock there may be a sign that its holder is waiting for a person, and it is a lock too: it ends with its
-//! holder, however that ends, and no file ever holds anything. Who waits at a terminal waits as long as the person
-//! takes; who waits where nobody is cannot do better than to say so in time.
+//! A second lock beside a lock marks that its holder prompts the user. It ends with its holder, however that ends, and
+//! the files stay empty. A process at a terminal waits as long as the prompt takes; one without a terminal waits until
+//! its deadline, and its error says what it waited for.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -13,44 +13,44 @@ use crate::world::World;
 use crate::world::clock::Deadline;
 use crate::world::private_file;
 
-/// The longest that anybody waits for a person whom another process is asking.
+/// How long a process waits at most for a prompt of another process.
 const MAX_PROMPT_WAIT: Duration = Duration::from_secs(600);
 
-/// How long it may take to put up a sign: those who look for one hold it for a moment.
+/// How long marking a prompt may take: processes that look for the mark hold it for a moment.
 const PROMPT_MARKER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Holds one of the lock files until dropped. The kernel frees it at any death.
+/// One of the lock files, locked until this is dropped; the kernel unlocks it when the process ends in any way.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
-    /// How much of the wait for it was for a person: that is not taken from anybody's budget.
+    /// How much of the wait was for a prompt: that is not taken from the time budget.
     pub prompt_wait: Duration,
 }
 
-/// Takes one of the lock files in `locks/`. `None`: this system or folder has no locks.
+/// Locks one of the files in `locks/`. `None` where this system or folder has no locks.
 ///
 /// # Errors
-/// `NoAnswer` when the time is up; `LoginRequired` where its holder is asking a person all the while.
+/// `NoAnswer` at the deadline; `LoginRequired` where its holder is still prompting the user then.
 pub fn lock(world: &World, name: &str, deadline: Deadline) -> Result<Option<Lock>> {
     acquire(world, name, deadline, |folder| is_prompting(folder, name))
 }
 
-/// Shows those who wait for this lock, which the caller holds, that a person is being asked, until dropped.
+/// Marks, until dropped, that the holder of this lock, the caller, prompts the user.
 pub fn mark_prompting(world: &World, name: &str) -> Option<Lock> {
     let deadline = Deadline::after(&*world.clock, PROMPT_MARKER_TIMEOUT);
     acquire(world, &prompt_lock_name(name), deadline, |_| false).ok().flatten()
 }
 
-/// Waits until nobody else is asking a person about this, and keeps others from it until dropped.
+/// Waits until no other process prompts the user for this, and keeps others from it until dropped.
 ///
 /// # Errors
-/// `NoAnswer` when somebody is asked for longer than ten minutes.
+/// `NoAnswer` when another prompt takes longer than ten minutes.
 pub fn lock_prompt(world: &World, name: &str) -> Result<Option<Lock>> {
     let deadline = Deadline::after(&*world.clock, MAX_PROMPT_WAIT);
     acquire(world, &prompt_lock_name(name), deadline, |_| false)
 }
 
-/// The file of the sign beside a lock.
+/// The file of the mark beside a lock.
 fn prompt_lock_name(name: &str) -> String {
     format!("{name}-asks")
 }
@@ -95,7 +95,7 @@ fn acquire(
         world.clock.sleep(pauses.next().unwrap_or(Duration::from_millis(50)).min(remaining));
         if prompting && world.is_interactive() && prompt_wait < MAX_PROMPT_WAIT {
             if prompt_wait.is_zero() {
-                world.terminal.note(|| "waiting: another gauth is asking a person".to_owned());
+                world.terminal.note(|| "waiting: another gauth prompts the user".to_owned());
             }
             let elapsed = world.clock.elapsed().saturating_sub(started);
             deadline = deadline.extended_by(elapsed);
@@ -108,10 +108,10 @@ fn timeout_error(prompting: bool) -> Error {
     match prompting {
         true => Error::new(
             ErrorKind::LoginRequired,
-            "another gauth is asking a person for this token, and nobody has answered",
+            "another gauth prompts for this token, and its prompt is not answered",
         )
-        .hint("answer at that terminal, or end that gauth"),
-        false => Error::no_answer("another gauth has been asking for this token all the time")
+        .hint("answer it at that terminal, or end that gauth"),
+        false => Error::no_answer("another gauth was fetching this token until the time was up")
             .hint("try again, or give more time with --timeout"),
     }
 }

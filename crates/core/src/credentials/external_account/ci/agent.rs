@@ -1,5 +1,5 @@
-//! Buildkite's agent: a program of the job's own that prints a token. What it asks is no interface for others, so
-//! it is run, this one program, without the leave that programs in credential files need.
+//! Buildkite's agent: a program of the job that prints a token. It is run without the permission that programs in
+//! credential files need, because no file chooses it.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -9,19 +9,19 @@ use crate::credentials::external_account::format::SubjectTokenFormat;
 use crate::credentials::external_account::{SubjectTokenRequest, SubjectTokenSource};
 use crate::error::{Error, ErrorKind, Result};
 use crate::text::secret::Secret;
-use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::credential::Session;
 use crate::world::env;
 use crate::world::exec;
 use crate::world::exec::{CaptureCommand, CommandFailure};
 
-/// How long it may take; it asks Buildkite over the network.
+/// How long it may take; it sends a request to Buildkite.
 const AGENT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What it is called.
+/// The name of the program.
 const AGENT_PROGRAM: &str = "buildkite-agent";
 
-/// The agent, in one job.
+/// The agent of one job.
 struct BuildkiteAgentSource {
     job_id: String,
     audience: String,
@@ -53,10 +53,10 @@ impl SubjectTokenSource for BuildkiteAgentSource {
         hasher.add_text(&self.audience);
     }
 
-    fn subject_token(&self, _: &SubjectTokenRequest, broker: &Broker<'_>) -> Result<Secret> {
+    fn subject_token(&self, _: &SubjectTokenRequest, session: &dyn Session) -> Result<Secret> {
         let args = [AGENT_PROGRAM, "oidc", "request-token", "--audience", &self.audience];
         let args = args.map(OsString::from);
-        let path = broker.world.env.os(&env::PATH).map(|path| ("PATH", Some(path)));
+        let path = session.world().env.os(&env::PATH).map(|path| ("PATH", Some(path)));
         let changes: Vec<_> = path.into_iter().collect();
         let run = CaptureCommand {
             argv: &args,
@@ -64,8 +64,8 @@ impl SubjectTokenSource for BuildkiteAgentSource {
             timeout: AGENT_TIMEOUT,
             interactive: false,
         };
-        let printed = broker
-            .pause_deadline(|| exec::capture_output(&run, &*broker.world.clock))
+        let printed = session
+            .pause_deadline(|| exec::capture_output(&run, &*session.world().clock))
             .map_err(|failure| self.run_error(&failure))?;
         let unusable = |what| Error::no_answer(format!("{AGENT_PROGRAM}: what it printed {what}"));
         SubjectTokenFormat::Text
@@ -80,13 +80,13 @@ impl BuildkiteAgentSource {
             CommandFailure::NotStarted(why) => (ErrorKind::NoCredential, why.clone()),
             CommandFailure::Exit(code) => (ErrorKind::NoCredential, format!("ended with {code}")),
             CommandFailure::Signal(signal) => {
-                (ErrorKind::NoCredential, format!("died of signal {signal}"))
+                (ErrorKind::NoCredential, format!("was killed by signal {signal}"))
             }
             CommandFailure::TimedOut => {
                 (ErrorKind::NoAnswer, format!("did not end within {} s", AGENT_TIMEOUT.as_secs()))
             }
             CommandFailure::OutputTooLarge => {
-                (ErrorKind::NoAnswer, "printed more than any token is".to_owned())
+                (ErrorKind::NoAnswer, "printed more than a token can be".to_owned())
             }
             CommandFailure::Io(error) => {
                 (ErrorKind::NoAnswer, format!("lost, {}", crate::error::io_reason(error)))

@@ -10,37 +10,37 @@ use crate::credentials::external_account::{SubjectTokenRequest, SubjectTokenSour
 use crate::error::{Error, ErrorKind, Result};
 use crate::jose::jwt;
 use crate::text::secret::Secret;
-use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::credential::Session;
 use crate::world::World;
 use crate::world::env;
 use crate::world::env::Variable;
 
-/// Something that gives tokens to what runs in it.
+/// A CI system or cluster that gives tokens to the jobs it runs.
 pub struct CiSystem {
-    /// What it is called.
+    /// Its name, for messages.
     pub name: &'static str,
-    /// The variables that tell it; one of them is enough.
+    /// The variables it is recognised by; one of them is enough.
     pub detection_variables: &'static [Variable],
-    /// How it gives tokens.
+    /// Where it puts its tokens.
     delivery: TokenDelivery,
-    /// How it is made to. `{audience}` stands for the provider's.
+    /// The hint that makes it give one. `{audience}` stands for the provider's audience.
     setup_hint: &'static str,
 }
 
-/// How a token is given.
+/// Where a system puts the token of a job.
 enum TokenDelivery {
-    /// In one of these variables.
+    /// One of these variables.
     Variables(&'static [Variable]),
-    /// By a server that these variables lead to.
+    /// A server, whose URL is in these variables.
     Server(&'static [Variable], fn(&CiJob<'_>) -> Result<UrlSource>),
-    /// By Buildkite's own program.
+    /// Buildkite's agent, a program.
     BuildkiteAgent,
-    /// In one of these files, below the root.
+    /// One of these files, relative to the root folder.
     Files(&'static [&'static str]),
 }
 
-/// The systems, in the order in which they are believed. A runner may itself be a pod, so Kubernetes is the last.
+/// The systems, in the order they are recognised. A runner may itself be a pod, so Kubernetes is the last.
 pub const CI_SYSTEMS: &[CiSystem] = &[
     CiSystem {
         name: "GitHub Actions",
@@ -49,12 +49,12 @@ pub const CI_SYSTEMS: &[CiSystem] = &[
             &[env::ACTIONS_ID_TOKEN_REQUEST_URL, env::ACTIONS_ID_TOKEN_REQUEST_TOKEN],
             server::github_actions,
         ),
-        setup_hint: "\"permissions: id-token: write\" in the workflow; pull requests from forks are given none",
+        setup_hint: "\"permissions: id-token: write\" in the workflow; pull requests from forks get no token",
     },
     CiSystem {
         name: "GitLab CI",
         detection_variables: &[env::GITLAB_CI],
-        // The user chooses the name. These are what GitLab's own pages call it, and what it was before that.
+        // The user chooses the name. These are the ones in GitLab's documentation, today and before.
         delivery: TokenDelivery::Variables(&[
             env::GITLAB_OIDC_TOKEN,
             env::GCP_ID_TOKEN,
@@ -68,7 +68,7 @@ pub const CI_SYSTEMS: &[CiSystem] = &[
         name: "CircleCI",
         detection_variables: &[env::CIRCLECI],
         delivery: TokenDelivery::Variables(&[env::CIRCLE_OIDC_TOKEN_V2, env::CIRCLE_OIDC_TOKEN]),
-        setup_hint: "a context for the job, which older servers want, or --subject-token-env NAME",
+        setup_hint: "give the job a context, which older servers need, or use --subject-token-env NAME",
     },
     CiSystem {
         name: "Buildkite",
@@ -102,8 +102,7 @@ pub const CI_SYSTEMS: &[CiSystem] = &[
     CiSystem {
         name: "Kubernetes",
         detection_variables: &[env::KUBERNETES_SERVICE_HOST],
-        // No path is the rule. These are Google's for other clusters and for fleets, that of the webhook that
-        // completes pods, and OpenShift's.
+        // There is no standard path. These are Google's for clusters and fleets, that of its webhook, and OpenShift's.
         delivery: TokenDelivery::Files(&[
             "var/run/service-account/token",
             "var/run/secrets/tokens/gcp-ksa/token",
@@ -115,7 +114,7 @@ pub const CI_SYSTEMS: &[CiSystem] = &[
     },
 ];
 
-/// What asks for a token.
+/// What a job's token is for.
 struct CiJob<'a> {
     audience: &'a str,
     parse_options: &'a ParseOptions,
@@ -123,17 +122,16 @@ struct CiJob<'a> {
 }
 
 impl CiJob<'_> {
-    /// The audience as systems are asked for it: a provider that lists none of its own accepts this one, as it
-    /// does the name alone.
+    /// The audience that the system is asked for: a provider without allowed audiences of its own accepts it.
     fn requested_audience(&self) -> String {
         format!("https:{}", self.audience)
     }
 }
 
-/// The token of the system this runs in, for the provider with this audience. Nobody is asked for it yet.
+/// The token source of the system this process runs in, for the provider with this audience. No request is sent yet.
 ///
 /// # Errors
-/// `NoCredential`, when this is no known system or it gives this job none.
+/// `NoCredential`, when no known system is recognised, or it gives this job no token.
 pub(super) fn find_token_source(
     audience: &str,
     parse_options: &ParseOptions,
@@ -157,7 +155,7 @@ pub(super) fn find_token_source(
     system.token_source(&CiJob { audience, parse_options, world })
 }
 
-/// The CI system this runs in, for advice. A pod may have better than federation.
+/// The CI system this process runs in, for hints; not Kubernetes, where a pod may have the metadata server.
 pub fn detect_ci_system(world: &World) -> Option<&'static CiSystem> {
     let is_ci = |system: &&CiSystem| !matches!(system.delivery, TokenDelivery::Files(_));
     CI_SYSTEMS.iter().filter(is_ci).find(|system| system.is_active(world))
@@ -170,7 +168,7 @@ impl CiSystem {
         })
     }
 
-    /// The token that this job is given.
+    /// The source of this job's token.
     fn token_source(&self, job: &CiJob<'_>) -> Result<Box<dyn SubjectTokenSource>> {
         let with_system_name = |location: String,
                                 source: Box<dyn SubjectTokenSource>|
@@ -218,8 +216,8 @@ impl CiSystem {
         }
     }
 
-    /// The first of these variables with a token that names the provider, else the first with a token: a job may
-    /// have one for somebody else, and a provider may ask for another audience than its name.
+    /// The first of these variables with a token for the provider's audience, else the first with any token: a job may
+    /// have tokens for other services, and a provider may allow other audiences.
     fn variable_source(&self, names: &[Variable], job: &CiJob<'_>) -> Result<VariableSource> {
         let mut set_variables = Vec::new();
         let mut tokens = Vec::new();
@@ -281,7 +279,7 @@ fn list_names(variables: &[Variable]) -> String {
     }
 }
 
-/// A source under the name of the system it belongs to.
+/// A source that errors name after its system.
 struct NamedSubjectTokenSource {
     location: String,
     source: Box<dyn SubjectTokenSource>,
@@ -300,7 +298,11 @@ impl SubjectTokenSource for NamedSubjectTokenSource {
         self.source.hash_cache_key(hasher);
     }
 
-    fn subject_token(&self, request: &SubjectTokenRequest, broker: &Broker<'_>) -> Result<Secret> {
-        self.source.subject_token(request, broker)
+    fn subject_token(
+        &self,
+        request: &SubjectTokenRequest,
+        session: &dyn Session,
+    ) -> Result<Secret> {
+        self.source.subject_token(request, session)
     }
 }

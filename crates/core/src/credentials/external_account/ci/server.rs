@@ -1,4 +1,4 @@
-//! CI systems that give a token when asked over HTTP: GitHub Actions and Azure DevOps.
+//! CI systems that give tokens over HTTP: GitHub Actions and Azure DevOps.
 
 use crate::credentials::external_account::ci::CiJob;
 use crate::credentials::external_account::format::SubjectTokenFormat;
@@ -12,7 +12,7 @@ use crate::text::secret::Secret;
 use crate::world::env;
 use crate::world::env::Variable;
 
-/// GitHub's runner gives a URL and a token for it, and adds the audience it is asked for to what it signs.
+/// GitHub's runner sets a URL and a bearer token for it; the audience is a parameter of the request.
 pub(super) fn github_actions(job: &CiJob<'_>) -> Result<UrlSource> {
     let url = request_url(
         job,
@@ -28,8 +28,8 @@ pub(super) fn github_actions(job: &CiJob<'_>) -> Result<UrlSource> {
     })
 }
 
-/// Azure's signs for an audience of its own; the provider has to allow that. Of which service connection the job
-/// is, the tasks that are given one say.
+/// Azure DevOps signs for an audience of its own, which the provider must allow. Tasks with a service connection get
+/// its ID in a variable.
 pub(super) fn azure_devops(job: &CiJob<'_>) -> Result<UrlSource> {
     let connection = job.world.env.text(&env::AZURESUBSCRIPTION_SERVICE_CONNECTION_ID)?;
     let mut query = vec![("api-version", "7.1")];
@@ -38,14 +38,14 @@ pub(super) fn azure_devops(job: &CiJob<'_>) -> Result<UrlSource> {
     let headers = vec![
         bearer_header(job, &env::SYSTEM_ACCESSTOKEN)?,
         ("content-type".to_owned(), HttpHeaderValue::Plain("application/json".to_owned())),
-        // Without this, a page to sign in on answers in place of an error.
+        // Without this header, errors are answered with a sign-in page.
         ("x-tfs-fedauthredirect".to_owned(), HttpHeaderValue::Plain("Suppress".to_owned())),
     ];
     let format = SubjectTokenFormat::Json("oidcToken".to_owned());
     Ok(UrlSource { url, method: HttpMethod::Post, headers, format, failure_hint: String::new() })
 }
 
-/// The URL in a variable, with more in its query.
+/// The URL of a variable, with parameters added to its query.
 fn request_url(job: &CiJob<'_>, variable: &Variable, query: &[(&str, &str)]) -> Result<Url> {
     let base_url = job.world.env.text(variable)?.unwrap_or_default();
     let added_query = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();

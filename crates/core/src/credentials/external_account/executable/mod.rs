@@ -19,29 +19,29 @@ use crate::oauth::token_exchange::expand_token_type;
 use crate::text::json::JsonFields;
 use crate::text::printable;
 use crate::text::secret::{Secret, looks_like_file_content};
-use crate::tokens::broker::Broker;
 use crate::tokens::cache::CacheKeyHasher;
+use crate::tokens::credential::Session;
 use crate::world::World;
 use crate::world::env;
 use crate::world::exec;
 use crate::world::exec::{CommandFailure, EnvChange};
 use crate::world::private_file;
 
-/// How long a program may take when nothing is said, or 0.
+/// How long a program may take where the file names no time, or 0.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-/// The least and the most that may be said, in milliseconds.
+/// The range of `timeout_millis`.
 const TIMEOUT_MILLIS_RANGE: std::ops::RangeInclusive<u32> = 5_000..=120_000;
-/// The same where a person answers.
+/// The range of `interactive_timeout_millis`, for programs that prompt the user.
 const INTERACTIVE_TIMEOUT_MILLIS_RANGE: std::ops::RangeInclusive<u32> = 30_000..=1_800_000;
 
-/// A program, and the file it may leave its answer in.
+/// A program, and the file it may write its response to.
 struct ExecutableSource {
-    /// As it is written, for the cache key.
+    /// The command line as it is in the file, for the cache key.
     command: String,
     /// The program and its arguments; never empty.
     args: Vec<OsString>,
     timeout: Duration,
-    /// How long it may take where a person answers; `None`: nobody is asked.
+    /// How long it may take where it may prompt the user; `None`: it may not.
     interactive_timeout: Option<Duration>,
     output_file: Option<PathBuf>,
 }
@@ -49,7 +49,7 @@ struct ExecutableSource {
 /// Reads the fields of the source.
 ///
 /// # Errors
-/// Malformed, naming the field.
+/// `Malformed`, naming the field.
 pub(super) fn parse(
     mut source: JsonFields,
     _: &SubjectTokenRequest,
@@ -77,7 +77,7 @@ pub(super) fn parse(
         command,
         args,
         timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
-        // Its answer can only be in the file.
+        // A program that prompts has the terminal, so its response can only be in the file.
         interactive_timeout: interactive_timeout.filter(|_| output_file.is_some()),
         output_file: output_file.map(PathBuf::from),
     }))
@@ -94,7 +94,7 @@ fn parse_command(command: &str) -> std::result::Result<Vec<OsString>, String> {
     }
 }
 
-/// A time within bounds, in milliseconds; 0 is as good as nothing.
+/// A time in a range, in milliseconds; 0 counts as absent.
 fn read_timeout(
     fields: &mut JsonFields,
     name: &str,
@@ -122,18 +122,22 @@ impl SubjectTokenSource for ExecutableSource {
         hasher.add_optional(self.output_file.as_ref().and_then(|path| path.to_str()));
     }
 
-    fn subject_token(&self, request: &SubjectTokenRequest, broker: &Broker<'_>) -> Result<Secret> {
-        self.check_executables_allowed(request, broker.world)?;
-        if let Some(cached_response) = self.cached_response(request, broker)? {
+    fn subject_token(
+        &self,
+        request: &SubjectTokenRequest,
+        session: &dyn Session,
+    ) -> Result<Secret> {
+        self.check_executables_allowed(request, session.world())?;
+        if let Some(cached_response) = self.cached_response(request, session)? {
             return Ok(cached_response.token);
         }
-        let printed = broker.pause_deadline(|| self.run(request, broker))?;
+        let printed = session.pause_deadline(|| self.run(request, session))?;
         let response_bytes = match printed.trim_ascii().is_empty() {
             true => self.read_output_file().unwrap_or(printed),
             false => printed,
         };
         let response =
-            response::parse_response(&response_bytes, broker.now(), self.output_file.is_some())
+            response::parse_response(&response_bytes, session.now(), self.output_file.is_some())
                 .map_err(|unusable| self.response_error(request, &unusable))?;
         match matches_token_type(&response, request) {
             true => Ok(response.token),
@@ -152,7 +156,7 @@ impl ExecutableSource {
         format!("{} (subject token of {})", self.location(), request.location)
     }
 
-    /// The file is not read either: whoever may not have the program run may not choose that file.
+    /// Unless programs are allowed, the output file is not read either: the credential file chooses that path too.
     fn check_executables_allowed(
         &self,
         request: &SubjectTokenRequest,
@@ -170,39 +174,39 @@ impl ExecutableSource {
         .hint(format!("export {name}=1, if you trust the program and whoever wrote {location}")))
     }
 
-    /// What an earlier run left in the file, while it lasts.
+    /// The response of an earlier run in the output file, while it is valid.
     fn cached_response(
         &self,
         request: &SubjectTokenRequest,
-        broker: &Broker<'_>,
+        session: &dyn Session,
     ) -> Result<Option<ExecutableResponse>> {
         let (Some(path), Some(bytes)) = (&self.output_file, self.read_output_file()) else {
             return Ok(None);
         };
         let shown_path = printable::path(path);
-        match response::parse_response(&bytes, broker.now(), true) {
+        match response::parse_response(&bytes, session.now(), true) {
             Ok(response) if matches_token_type(&response, request) => {
-                broker.world.terminal.note(|| format!("the answer in {shown_path} is used"));
+                session.world().terminal.note(|| format!("the response in {shown_path} is used"));
                 Ok(Some(response))
             }
             Ok(_) => Ok(None),
             Err(ResponseError { kind: ResponseErrorKind::Malformed, message: what }) => {
                 let location = format!("{shown_path} (output_file of {})", request.location);
                 Err(Error::malformed(&location, what).hint(format!(
-                    "remove {}, which {} writes anew",
+                    "remove {}, which {} creates again",
                     printable::path(path),
                     self.location()
                 )))
             }
             Err(unusable) => {
                 let what = unusable.message;
-                broker.world.terminal.note(|| format!("the answer in {shown_path} {what}"));
+                session.world().terminal.note(|| format!("the response in {shown_path} {what}"));
                 Ok(None)
             }
         }
     }
 
-    /// What is in the file, if it is one. A pipe is the program's to write to, and not ours to wait for.
+    /// The content of the output file, if it is a regular file; reading a pipe would wait for the program.
     fn read_output_file(&self) -> Option<zeroize::Zeroizing<Vec<u8>>> {
         let path: &Path = self.output_file.as_deref()?;
         match std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
@@ -214,9 +218,9 @@ impl ExecutableSource {
     fn run(
         &self,
         request: &SubjectTokenRequest,
-        broker: &Broker<'_>,
+        session: &dyn Session,
     ) -> Result<zeroize::Zeroizing<Vec<u8>>> {
-        let world = broker.world;
+        let world = session.world();
         if !Path::new(self.program()).is_absolute() {
             world.terminal.warn(&format!(
                 "{}: the program {} has no absolute path, so another one may be run in its place",
@@ -225,10 +229,10 @@ impl ExecutableSource {
             ));
         }
         let interactive_timeout =
-            self.interactive_timeout.filter(|_| can_prompt_user(request, broker));
+            self.interactive_timeout.filter(|_| can_prompt_user(request, session));
         let timeout = interactive_timeout.unwrap_or(self.timeout);
         let interactive = interactive_timeout.is_some();
-        let _prompt_marker = interactive.then(|| broker.mark_prompting());
+        let _prompt_marker = interactive.then(|| session.mark_prompting());
         world.terminal.note(|| format!("{} is run, for at most {timeout:?}", self.location()));
         let env_changes = self.environment_changes(request, interactive, world);
         let run = exec::CaptureCommand {
@@ -241,7 +245,7 @@ impl ExecutableSource {
             .map_err(|failure| self.run_error(request, &failure, timeout, interactive))
     }
 
-    /// The variables that tell the program what is wanted. A credential of ours is not for it.
+    /// The program's environment: the request in variables, and none of gauth's own credentials.
     fn environment_changes(
         &self,
         request: &SubjectTokenRequest,
@@ -256,7 +260,7 @@ impl ExecutableSource {
             ("GOOGLE_EXTERNAL_ACCOUNT_INTERACTIVE", flag(interactive)),
             ("GOOGLE_EXTERNAL_ACCOUNT_REVOKE", flag(false)),
             ("GOOGLE_EXTERNAL_ACCOUNT_ID", Some(email.unwrap_or_default().into())),
-            // Not those of a program that runs us, where there is none.
+            // Where there is none, a value inherited from a calling program would be wrong.
             ("GOOGLE_EXTERNAL_ACCOUNT_IMPERSONATED_EMAIL", email.map(OsString::from)),
             (
                 "GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE",
@@ -282,7 +286,7 @@ impl ExecutableSource {
         interactive: bool,
     ) -> Error {
         let (context, program) = (self.error_context(request), self.location());
-        let run_by_hand = || format!("run {program} by hand, and see what it says");
+        let run_by_hand = || format!("run {program} by hand, and read its output");
         let no_answer = |what: String| Error::no_answer(format!("{context}: {what}"));
         match failure {
             CommandFailure::NotStarted(why) => Error::malformed(
@@ -321,9 +325,9 @@ impl ExecutableSource {
         match error.kind {
             ResponseErrorKind::ProgramError => {
                 Error::refused(format!("{context}: the program {what}"))
-                    .hint(format!("run {program} by hand; perhaps somebody must sign in there"))
+                    .hint(format!("run {program} by hand; it may need a new sign-in"))
             }
-            _ => Error::no_answer(format!("{context}: the answer {what}")).hint(format!(
+            _ => Error::no_answer(format!("{context}: the response {what}")).hint(format!(
                 "run {program} by hand; it must print a response of AIP-4117, and nothing else"
             )),
         }
@@ -339,13 +343,12 @@ impl ExecutableSource {
     }
 }
 
-/// Whether somebody who signs in with a browser or a password is there to answer the program: people have workforce
-/// pools, machines have others.
-fn can_prompt_user(request: &SubjectTokenRequest, broker: &Broker<'_>) -> bool {
-    AudienceKind::parse(&request.audience) == Ok(AudienceKind::Workforce) && broker.can_prompt()
+/// Whether the identity is a user's, who can answer the program's prompts: users are in workforce pools.
+fn can_prompt_user(request: &SubjectTokenRequest, session: &dyn Session) -> bool {
+    AudienceKind::parse(&request.audience) == Ok(AudienceKind::Workforce) && session.can_prompt()
 }
 
-/// Whether the STS would take this token for what the credential says it is. Types we do not know are left to it.
+/// Whether the token can be of the credential's `subject_token_type`. The STS decides on types unknown to gauth.
 fn matches_token_type(response: &ExecutableResponse, request: &SubjectTokenRequest) -> bool {
     let expected_type = request.subject_token_type.as_str();
     match response.is_saml {

@@ -1,4 +1,4 @@
-//! What a program says of a subject token: JSON of version 1 (AIP-4117).
+//! The response of a program: JSON of version 1 with a subject token (AIP-4117).
 
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -10,46 +10,46 @@ use crate::text::json::{JsonFields, wrong_type};
 use crate::text::printable;
 use crate::text::secret::Secret;
 
-/// The version that is read.
+/// The supported version.
 const RESPONSE_VERSION: f64 = 1.0;
 
-/// A subject token.
+/// The subject token of a response.
 #[derive(Debug)]
 pub struct ExecutableResponse {
-    /// The token.
+    /// The token itself.
     pub token: Secret,
-    /// Whether it is a SAML response, and no JWT.
+    /// Whether it is a SAML response, not a JWT.
     pub is_saml: bool,
-    /// When it ends, in Unix seconds.
+    /// Its expiry, in Unix seconds.
     pub expires_at: Option<i64>,
 }
 
-/// Why a response gives no token.
+/// Why a response has no usable token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResponseErrorKind {
-    /// It is no JSON.
+    /// It is not JSON.
     NotJson,
-    /// It is JSON that is no response.
+    /// It is JSON, but not a response of AIP-4117.
     Malformed,
-    /// It is a response that does not serve: over, of another version, of an unknown type.
+    /// It is expired, of another version or of an unknown type.
     Unusable,
-    /// The program says no.
+    /// The program reports an error.
     ProgramError,
 }
 
-/// A response without a token, and what is wrong, as the end of a sentence.
+/// A response without a usable token, and why.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ResponseError {
-    /// In what way it is unusable.
+    /// The kind of failure.
     pub kind: ResponseErrorKind,
-    /// In words; of the response itself they repeat nothing but version, code and message.
+    /// The end of a sentence; of the response it repeats nothing but version, code and message.
     pub message: String,
 }
 
-/// Reads a response. `needs_expiry`: one that does not say when it ends could not be told from one that is over.
+/// Parses a response. `needs_expiry`: a response without expiry is refused, because it may be expired.
 ///
 /// # Errors
-/// When there is no token in it that can be used `now`, in Unix seconds.
+/// When there is no token in it that is valid at `now`, in Unix seconds.
 pub fn parse_response(
     bytes: &[u8],
     now: i64,
@@ -100,33 +100,33 @@ pub fn parse_response(
     }
 }
 
-/// Before anything else: another version may have other fields.
+/// Checked first: another version may have other fields.
 fn check_version(fields: &mut JsonFields) -> Result<(), ResponseError> {
     match fields.value("version") {
         None => Err(malformed("version is missing".to_owned())),
         Some(Value::Number(version)) if version.as_f64() == Some(RESPONSE_VERSION) => Ok(()),
         Some(Value::Number(version)) => Err(unusable(format!(
-            "has version {version}, this gauth reads version {RESPONSE_VERSION}"
+            "has version {version}, this gauth supports version {RESPONSE_VERSION}"
         ))),
         Some(other) => Err(malformed(wrong_type("version", &other, "a number"))),
     }
 }
 
-/// The program's own words for a failure.
+/// The error that the program reports.
 fn program_error(fields: &mut JsonFields) -> Result<ResponseError, ResponseError> {
     let code = fields.required("code").map_err(malformed)?;
     let message = fields.required("message").map_err(malformed)?;
     let (code, message) = (printable::redacted(&code), printable::redacted(&message));
     Ok(ResponseError {
         kind: ResponseErrorKind::ProgramError,
-        message: format!("says no: \"{message}\" (code {code})"),
+        message: format!("reports \"{message}\" (code {code})"),
     })
 }
 
 fn expiration_time(fields: &mut JsonFields) -> Result<Option<i64>, ResponseError> {
     match fields.value("expiration_time") {
         None => Ok(None),
-        // Some programs divide milliseconds by 1000. What is out of range is at the end of time.
+        // Some programs divide milliseconds by 1000, so there are fractions.
         #[expect(clippy::cast_possible_truncation, reason = "seconds are enough")]
         Some(Value::Number(end)) => Ok(end.as_i64().or_else(|| end.as_f64().map(|end| end as i64))),
         Some(other) => Err(malformed(wrong_type("expiration_time", &other, "a number"))),
@@ -134,10 +134,7 @@ fn expiration_time(fields: &mut JsonFields) -> Result<Option<i64>, ResponseError
 }
 
 fn malformed(what: String) -> ResponseError {
-    ResponseError {
-        kind: ResponseErrorKind::Malformed,
-        message: format!("is not understood, {what}"),
-    }
+    ResponseError { kind: ResponseErrorKind::Malformed, message: format!("is malformed, {what}") }
 }
 
 fn unusable(what: String) -> ResponseError {
@@ -234,7 +231,7 @@ mod tests {
             (r#"{"version":"1",S,J:,"id_token":"hunter2"}"#, Malformed, "version is a string"),
             (r#"{"version":[1],S,J:,"id_token":"hunter2"}"#, Malformed, "version is a list"),
             (r#"{"version":2,S,J:,"id_token":"hunter2"}"#, Unusable, "has version 2"),
-            (r#"{"version":2}"#, Unusable, "reads version 1"),
+            (r#"{"version":2}"#, Unusable, "supports version 1"),
             (r#"{"version":0,S,J:,"id_token":"hunter2"}"#, Unusable, "has version 0"),
             (r#"{"version":-1,S}"#, Unusable, "has version -1"),
             (r#"{"version":1.5,S}"#, Unusable, "has version 1.5"),
@@ -245,7 +242,7 @@ mod tests {
             (
                 r#"{V,"success":false,"code":"401","message":"Caller not authorized."}"#,
                 ProgramError,
-                "says no: \"Caller not authorized.\" (code 401)",
+                "reports \"Caller not authorized.\" (code 401)",
             ),
             (
                 r#"{V,"success":false,"code":"4\u001b1","message":"a\nb"}"#,

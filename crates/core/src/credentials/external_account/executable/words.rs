@@ -1,16 +1,16 @@
-//! A command line as a list of words, as a POSIX shell quotes them (XCU 2.2); nothing is replaced or looked up. The
-//! crate `shlex` takes what follows a `#` for a comment, which Google's libraries do not.
+//! Splits a command line into arguments, with the quotes of a POSIX shell (XCU 2.2) and without its expansions. The
+//! crate `shlex` reads `#` as the start of a comment, which Google's libraries do not.
 
 use std::str::Chars;
 
-/// The words of a command.
+/// The arguments of a command line, the program first.
 ///
 /// # Errors
-/// What is wrong with it, as the end of a sentence.
+/// What is malformed, as the end of a sentence.
 pub(super) fn split_args(command: &str) -> Result<Vec<String>, String> {
     let mut letters = command.chars();
     let mut args = Vec::new();
-    // `None` between words: "" is a word, nothing is none.
+    // `None` between arguments; "" in quotes is an empty argument.
     let mut arg: Option<String> = None;
     while let Some(letter) = letters.next() {
         match letter {
@@ -29,7 +29,7 @@ pub(super) fn split_args(command: &str) -> Result<Vec<String>, String> {
     Ok(args)
 }
 
-/// Up to the next single quote everything is as it is.
+/// Reads up to the next single quote, every character as it is.
 fn read_single_quoted(letters: &mut Chars<'_>, arg: &mut String) -> Result<(), String> {
     for letter in letters {
         match letter {
@@ -37,10 +37,10 @@ fn read_single_quoted(letters: &mut Chars<'_>, arg: &mut String) -> Result<(), S
             letter => arg.push(letter),
         }
     }
-    Err("has a single quote without its other half".to_owned())
+    Err("has a single quote that is not closed".to_owned())
 }
 
-/// Up to the next double quote a backslash takes the meaning from what would have one to a shell.
+/// Reads up to the next double quote; a backslash escapes what is special to a shell there.
 fn read_double_quoted(letters: &mut Chars<'_>, arg: &mut String) -> Result<(), String> {
     while let Some(letter) = letters.next() {
         match letter {
@@ -54,7 +54,7 @@ fn read_double_quoted(letters: &mut Chars<'_>, arg: &mut String) -> Result<(), S
             letter => arg.push(letter),
         }
     }
-    Err("has a double quote without its other half".to_owned())
+    Err("has a double quote that is not closed".to_owned())
 }
 
 #[cfg(test)]
