@@ -85,8 +85,9 @@ pub struct CredentialFlags {
     pub quota_project: Option<OsString>,
     /// universe other than googleapis.com
     ///
-    /// Uses Google's endpoints in this universe domain. Default: googleapis.com. gauth trusts a credential file
-    /// of another universe only with this flag, except s3nsapis.fr and apis-berlin-build0.goog. GAUTH_UNIVERSE_DOMAIN sets the same.
+    /// Uses Google's endpoints in this universe domain. Default: googleapis.com. gauth trusts a credential file of
+    /// another universe only with this flag, except s3nsapis.fr and apis-berlin-build0.goog. GAUTH_UNIVERSE_DOMAIN
+    /// sets the same.
     #[arg(long, value_name = "DOMAIN")]
     pub universe_domain: Option<OsString>,
     /// send the token to this host too
@@ -117,8 +118,8 @@ pub struct TokenFlags {
     pub subject: Option<OsString>,
     /// lifetime of the token, such as 10m
     ///
-    /// Requests a token with this lifetime: `3600`, `600s`, `10m` or `1h30m`. Only service account keys and
-    /// impersonated service accounts support it. Default: 1h.
+    /// Requests a token with this lifetime: `3600`, `600s`, `10m` or `1h30m`. User logins and the metadata server do
+    /// not support it. Default: 1h.
     #[arg(long, value_name = "DURATION")]
     pub lifetime: Option<OsString>,
     /// restrict to ROLE@BUCKET[/PREFIX]

@@ -65,7 +65,7 @@ pub(super) struct ExecFlags {
     /// audience of the ID token
     ///
     /// Requests the ID token for this audience: the URL of a service or an OAuth client ID.
-    #[arg(long, value_name = "A", visible_alias = "audience")]
+    #[arg(long, value_name = "AUDIENCE", visible_alias = "audience")]
     audiences: Option<OsString>,
     /// variable to set instead of the default ones
     ///

@@ -58,7 +58,7 @@ pub(super) struct PrintIdentityTokenFlags {
     ///
     /// Requests a token for this audience: the URL of a service or an OAuth client ID. Separate several with commas.
     /// User logins need none.
-    #[arg(long, value_name = "A,…", visible_alias = "audience", value_delimiter = ',')]
+    #[arg(long, value_name = "AUDIENCE,…", visible_alias = "audience", value_delimiter = ',')]
     audiences: Vec<OsString>,
     /// metadata server only: standard or full
     ///

@@ -199,7 +199,7 @@ fn the_readmes_ci_steps_run() {
 #[test]
 fn the_readme_names_the_two_commands_for_a_fresh_machine() {
     let commands: Vec<String> = code_blocks("console").into_iter().map(|(_, text)| text).collect();
-    let fresh = "cargo run --release -- sandbox -- gauth token\ncargo test\n";
+    let fresh = "cargo run --release -- sandbox -- gauth token\ntests/run\n";
     assert!(commands.iter().any(|text| text == fresh), "{commands:?}");
 }
 

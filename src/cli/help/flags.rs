@@ -87,7 +87,8 @@ fn flag_entry(arg: &Arg) -> FlagEntry {
     let aliases = arg.get_visible_aliases().unwrap_or_default();
     let aliases: Vec<String> = aliases.iter().map(|name| format!("`--{name}`")).collect();
     if !aliases.is_empty() {
-        long.push_str(&format!(" Aliases: {}.", aliases.join(", ")));
+        let label = if aliases.len() == 1 { "Alias" } else { "Aliases" };
+        long.push_str(&format!(" {label}: {}.", aliases.join(", ")));
     }
     if matches!(arg.get_action(), ArgAction::Append) && !arg.is_positional() {
         long.push_str(" May be repeated.");

@@ -76,7 +76,7 @@ pub(super) struct CurlFlags {
     /// send an ID token for this audience
     ///
     /// Sends an ID token for this audience instead of an access token.
-    #[arg(long, value_name = "A")]
+    #[arg(long, value_name = "AUDIENCE")]
     audience: Option<OsString>,
     /// send an ID token for the host of the URL
     ///
@@ -97,7 +97,8 @@ pub(super) struct CurlFlags {
 /// Adds the flags without their short forms: those are curl's.
 fn add_flags(command: Command) -> Command {
     let command = CurlFlags::augment_args(command)
-        .mut_arg("allow_host", |arg| arg.hide(false).help_heading(None));
+        .mut_arg("allow_host", |arg| arg.hide(false).help_heading(None))
+        .mut_arg("help", |arg| arg.long_help("show this help\n\nShows this page."));
     ["help", "quiet", "verbose"]
         .into_iter()
         .fold(command, |command, flag| command.mut_arg(flag, |arg| arg.short(None)))

@@ -30,7 +30,7 @@ pub(super) struct ExchangeParameterFlags {
     /// token to exchange: -, @FILE or env:NAME
     ///
     /// Exchanges this token (subject_token). The value is `-` for standard input, `@FILE` or `env:NAME`.
-    #[arg(long, value_name = "WHERE", allow_hyphen_values = true)]
+    #[arg(long, value_name = "LOCATION", allow_hyphen_values = true)]
     pub subject_token: Option<OsString>,
     /// its type, such as jwt or access_token
     ///
@@ -72,7 +72,7 @@ pub(super) struct ExchangeParameterFlags {
     ///
     /// States the party that acts for the subject, by its token (actor_token). The value is `-` for standard input,
     /// `@FILE` or `env:NAME`.
-    #[arg(long, hide_short_help = true, value_name = "WHERE", allow_hyphen_values = true)]
+    #[arg(long, hide_short_help = true, value_name = "LOCATION", allow_hyphen_values = true)]
     pub actor_token: Option<OsString>,
     /// type of the actor token
     ///
@@ -89,7 +89,7 @@ pub(super) struct ExchangeParameterFlags {
     ///
     /// Sends a refresh request with this refresh token instead of a token exchange. The value is `-` for standard
     /// input, `@FILE` or `env:NAME`.
-    #[arg(long, value_name = "WHERE", allow_hyphen_values = true)]
+    #[arg(long, value_name = "LOCATION", allow_hyphen_values = true)]
     pub refresh_token: Option<OsString>,
     /// grant type of the request
     ///
@@ -129,14 +129,14 @@ pub(super) struct ClientFlags {
     /// client secret: -, @FILE or env:NAME
     ///
     /// Authenticates the client with this secret. The value is `-` for standard input, `@FILE` or `env:NAME`.
-    #[arg(long, value_name = "WHERE", allow_hyphen_values = true)]
+    #[arg(long, value_name = "LOCATION", allow_hyphen_values = true)]
     pub client_secret: Option<OsString>,
     /// client authentication method
     ///
     /// Authenticates the client with this method: `none` (send the client ID only), `basic` (HTTP Basic), `body`
     /// (secret in the form) or `certificate` (mutual TLS, RFC 8705). Default: `basic` with `--client-secret`,
     /// `certificate` with `--client-certificate`, otherwise `none`.
-    #[arg(long, hide_short_help = true, value_name = "HOW", value_parser = client_auth_parser(), hide_possible_values = true)]
+    #[arg(long, hide_short_help = true, value_name = "METHOD", value_parser = client_auth_parser(), hide_possible_values = true)]
     pub client_auth: Option<ClientAuthentication>,
     /// client certificate, PEM
     ///

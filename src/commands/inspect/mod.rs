@@ -81,14 +81,14 @@ pub(super) struct InspectFlags {
     /// accepted audience
     ///
     /// Accepts a token for this audience, or for one of several that are separated by commas. Default: any audience.
-    #[arg(long, value_name = "A,…", value_delimiter = ',')]
+    #[arg(long, value_name = "AUDIENCE,…", value_delimiter = ',')]
     audience: Vec<OsString>,
     /// accepted issuer, if not Google
     ///
     /// Accepts a token of this issuer only, or of one of several that are separated by commas. A service account is
     /// named by its e-mail address; the keys of other issuers come from `--jwks`. Default: Google and Identity-Aware
     /// Proxy.
-    #[arg(long, value_name = "I,…", value_delimiter = ',')]
+    #[arg(long, value_name = "ISSUER,…", value_delimiter = ',')]
     issuer: Vec<OsString>,
     /// issuer's public keys: a URL or a file
     ///

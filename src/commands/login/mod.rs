@@ -58,8 +58,8 @@ signs in at any other OpenID provider, with a client that is registered there; `
 provider's ID token, and with `--workload-identity-provider` gauth exchanges it for Google access tokens.\n\n\
 gauth prints a warning that names the scopes that were not granted. Other logins are kept: see `gauth accounts`. \
 Several logins for the same account at one time open only one browser.\n\n\
-Exit codes: 4 if the user does not sign in in time, denies the request or signs in with another account, 5 if the \
-server refuses, 8 if the client file is malformed.",
+Exit codes: 2 if there is no OAuth client, 4 if another account signs in, 5 if the user or the server refuses, 6 if the \
+user does not sign in in time, 8 if the client file is malformed.",
     group: CommandGroup::SignIn,
     flags: LoginFlags::augment_args,
     run,
