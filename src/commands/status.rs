@@ -261,8 +261,8 @@ fn write_summary(
 fn token_state(token: Option<&Token>, now: i64, kind: &str) -> String {
     let Some(token) = token else {
         return match kind {
-            "access_token" => "ready, its end is not known".to_owned(),
-            _ => "not cached, the next call asks for one".to_owned(),
+            "access_token" => "its expiry is not known".to_owned(),
+            _ => "not cached, the next command requests one".to_owned(),
         };
     };
     let cached = if token.from_cache { "cached" } else { "new" };
@@ -275,7 +275,7 @@ fn token_state(token: Option<&Token>, now: i64, kind: &str) -> String {
                 duration::rfc3339(end)
             )
         }
-        _ => "ready, its end is not known".to_owned(),
+        _ => "its expiry is not known".to_owned(),
     };
     match &token.scopes {
         Some(scopes) => {

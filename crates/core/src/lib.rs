@@ -1,3 +1,4 @@
+//! Tokens from every Google credential, blocking, with a cache that processes share.
 #![doc = include_str!("../README.md")]
 //!
 //! ## How it works

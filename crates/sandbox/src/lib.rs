@@ -55,3 +55,8 @@ pub use crate::request_log::LoggedRequest;
 pub use crate::routes::{ROUTES, Route};
 pub use crate::server::{RunningSandbox, Sandbox};
 pub use crate::shell::shell_quoted;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -128,7 +128,7 @@ fn a_rejected_login_is_listed_as_such() {
     assert_eq!(row["state"], "must_sign_in_again");
     assert!(row["detail"].as_str().expect("words").contains("expired or revoked"), "{row}");
     let status = gauth_in(&home, "status").env("COLUMNS", "200").run().stdout;
-    let line = "token    not cached, the next call asks for one, and must sign in again: the server has refused this login\n";
+    let line = "token    not cached, the next command requests one, and must sign in again: the server has refused this login\n";
     assert!(status.contains(line), "{status}");
     assert!(
         status.contains("ada@example.com, authorized_user, must sign in again   ← used\n"),
@@ -281,8 +281,16 @@ fn invalid_arguments_are_refused() {
         ("accounts --export x", "--export goes with gauth accounts show", "--help"),
         ("accounts show x --strip token", "--export is missing", "gauth accounts"),
         ("accounts delete x", "there is no such action", "list, use, show"),
-        ("accounts show nobody@example.com", "nobody@example.com is no login", "gauth login"),
-        ("accounts use nobody@example.com", "nobody@example.com is no login", "gauth login"),
+        (
+            "accounts show nobody@example.com",
+            "neither gauth nor gcloud has a login for nobody@example.com",
+            "gauth login",
+        ),
+        (
+            "accounts use nobody@example.com",
+            "neither gauth nor gcloud has a login for nobody@example.com",
+            "gauth login",
+        ),
     ] {
         let status = if words.contains("nobody") { 3 } else { 2 };
         Test::new(words).expect_status(status).expect_error(says).expect_hint(tries).run();

@@ -234,7 +234,7 @@ fn a_broken_login_is_removed_only_on_request() {
     gauth_in(&home, "logout")
         .env("NO_GCE_CHECK", "1")
         .expect_status(3)
-        .expect_error("ada@example.com is no login")
+        .expect_error("neither gauth nor gcloud has a login for ada@example.com")
         .run();
 }
 
@@ -264,7 +264,7 @@ fn gclouds_logins_are_not_revoked() {
     gauth_in(&home, "logout --all").expect_stdout("no logins, nothing to do\n").run();
     gauth_in(&home, "logout eve@example.com")
         .expect_status(3)
-        .expect_error("eve@example.com is no login")
+        .expect_error("neither gauth nor gcloud has a login for eve@example.com")
         .run();
 }
 

@@ -83,9 +83,12 @@ fn the_core_does_not_know_the_parser_of_the_command_line() {
 }
 
 #[test]
-fn only_main_builds_the_real_world() {
+fn only_main_and_the_token_provider_build_the_real_world() {
     assert_occurs_only_in(&["World::real("], &["core/http/mod.rs"]);
-    assert_occurs_only_in(&["real_world("], &["core/http/mod.rs", "src/main.rs"]);
+    assert_occurs_only_in(
+        &["real_world("],
+        &["core/discovery/token_provider.rs", "core/http/mod.rs", "src/main.rs"],
+    );
 }
 
 #[test]

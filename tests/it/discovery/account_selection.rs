@@ -1,4 +1,4 @@
-//! An account that is named: where it is looked for.
+//! Where an account that is named is searched.
 
 use serde_json::json;
 
@@ -72,7 +72,7 @@ fn own_logins_precede_files_and_files_precede_the_metadata_server() {
 
 #[test]
 fn account_flag_precedes_every_source() {
-    let test = SOURCES.iter().fold(account_test(ADA), |test, place| (place.setup)(test));
+    let test = SOURCES.iter().fold(account_test(ADA), |test, source| (source.setup)(test));
     assert_uses(with_own_login(test).expect_request(token_endpoint_success()), "login", Some(ADA));
 }
 
@@ -108,18 +108,18 @@ fn an_account_can_be_named_by_flag_variable_or_profile() {
 #[test]
 fn an_account_and_a_file_must_agree() {
     let file = |account: &str| account_test(account).arg("--credentials").arg("{home}/key.json");
-    let robot = |account: &str| file(account).json("key.json", &service_account());
+    let key = |account: &str| file(account).json("key.json", &service_account());
     assert_uses(
-        robot(SERVICE_ACCOUNT_EMAIL).expect_request(token_endpoint_success()),
+        key(SERVICE_ACCOUNT_EMAIL).expect_request(token_endpoint_success()),
         "file",
         Some(SERVICE_ACCOUNT_EMAIL),
     );
     assert_uses(
-        robot(&SERVICE_ACCOUNT_EMAIL.to_uppercase()).expect_request(token_endpoint_success()),
+        key(&SERVICE_ACCOUNT_EMAIL.to_uppercase()).expect_request(token_endpoint_success()),
         "file",
         Some(SERVICE_ACCOUNT_EMAIL),
     );
-    robot(ADA)
+    key(ADA)
         .expect_status(2)
         .expect_error("is a credential of example-sa@example-project")
         .expect_error("--account asks for ada@example.com")
@@ -128,23 +128,26 @@ fn an_account_and_a_file_must_agree() {
 
 #[test]
 fn an_unknown_account_is_reported_with_the_known_ones() {
-    let nobody = account_test("bob@example.com").env("NO_GCE_CHECK", "true").expect_status(3);
-    nobody
-        .expect_error("bob@example.com is no login of gauth or gcloud")
+    let unknown = account_test("bob@example.com").env("NO_GCE_CHECK", "true").expect_status(3);
+    unknown
+        .expect_error("neither gauth nor gcloud has a login for bob@example.com")
         .expect_hint("gauth login --account bob@example.com")
         .run();
     let others = with_own_login(account_test("bob@example.com"))
         .env("NO_GCE_CHECK", "true")
         .expect_status(3);
     others
-        .expect_error("bob@example.com is no login")
+        .expect_error("neither gauth nor gcloud has a login for bob@example.com")
         .expect_hint("gauth login --account bob@example.com, or use one of ada@example.com")
         .run();
     let other_file = with_adc_file(with_credentials_variable(account_test("bob@example.com")))
         .env("NO_GCE_CHECK", "true");
-    other_file.expect_status(3).expect_error("bob@example.com is no login").run();
+    other_file
+        .expect_status(3)
+        .expect_error("neither gauth nor gcloud has a login for bob@example.com")
+        .run();
     let odd = account_test("../../etc/passwd").env("NO_GCE_CHECK", "true").expect_status(3);
-    odd.expect_error("../../etc/passwd is no login").run();
+    odd.expect_error("neither gauth nor gcloud has a login for ../../etc/passwd").run();
 }
 
 #[test]
@@ -157,7 +160,7 @@ fn a_metadata_server_without_the_account_is_reported() {
             "",
         ))
         .expect_status(3)
-        .expect_error("bob@example.com is not a login of gauth or gcloud")
+        .expect_error("neither gauth nor gcloud has a login for bob@example.com")
         .expect_error("metadata.google.internal has no such account")
         .run();
 }
@@ -167,7 +170,7 @@ fn a_source_narrows_where_an_account_is_looked_for() {
     let adc = with_own_login(with_adc_file(account_test(ADA))).arg("--source").arg("adc");
     assert_uses(adc.expect_request(token_endpoint_success()), "adc", Some(ADA));
     let none = with_own_login(account_test(ADA)).arg("--source").arg("adc").expect_status(3);
-    none.expect_error("ada@example.com is no login").run();
+    none.expect_error("neither gauth nor gcloud has a login for ada@example.com").run();
 }
 
 #[test]
@@ -176,7 +179,7 @@ fn the_active_account_is_the_one_in_the_state() {
     let test =
         with_own_login(Test::new("token --format json")).json(".config/gauth/state.json", &state);
     assert_uses(test.expect_request(token_endpoint_success()), "login", Some(ADA));
-    // A login that nobody made active is no reason to use it.
+    // A login that is not active is not used.
     let test = with_own_login(Test::new("token --format json"))
         .env("GCE_METADATA_HOST", "metadata.google.internal");
     assert_uses(test.expect_request(metadata_server_success()), "metadata", None);

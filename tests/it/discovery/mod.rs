@@ -1,4 +1,4 @@
-//! Which credential is used: the six places, what goes before what, and what is said of each.
+//! Which credential is used: the sources, their order, and the reports about them.
 
 mod account_selection;
 #[cfg(feature = "gcloud-store")]
@@ -15,17 +15,17 @@ use crate::support::sample_credentials::{
 };
 use crate::support::{ADC_FILE, Home, MockExchange, Test, metadata_response, token_response};
 
-/// A login of this account.
+/// The JSON of a user login of this account.
 fn login_json(account: &str) -> Value {
     with_fields(authorized_user(), &json!({"account": account}))
 }
 
-/// The token endpoint gives a token.
+/// A successful response of the token endpoint.
 fn token_endpoint_success() -> MockExchange {
     token_response(200, token_response_body(TOKEN))
 }
 
-/// The metadata server gives one.
+/// A successful response of the metadata server.
 fn metadata_server_success() -> MockExchange {
     metadata_response("instance/service-accounts/default/token", 200, token_response_body(TOKEN))
 }
@@ -37,18 +37,18 @@ fn assert_uses(test: Test, source: &str, account: Option<&str>) {
     assert_eq!((&json["source"], &json["account"]), (&json!(source), &json!(account)), "{json}");
 }
 
-/// A place where a credential may be, as it is made.
+/// A source of credentials, and how a test sets it up.
 struct SourceFixture {
-    /// As `--source` calls it.
+    /// The name that `--source` takes.
     source: &'static str,
-    /// Whose it is.
+    /// The account of its credential.
     account: Option<&'static str>,
     setup: fn(Test) -> Test,
-    /// What is asked when it is used.
+    /// The request that is sent when it is used.
     request: Option<fn() -> MockExchange>,
 }
 
-/// All places, in the documented order.
+/// All sources, in the documented order.
 const SOURCES: &[SourceFixture] = &[
     SourceFixture {
         source: "env",

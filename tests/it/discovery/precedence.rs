@@ -1,4 +1,4 @@
-//! The order of the places, and that a broken one is never passed over.
+//! The order of the sources, and that a broken one is an error.
 
 use super::{SOURCES, assert_uses};
 use crate::support::{ADC_FILE, Home, Test};
@@ -11,7 +11,7 @@ fn order_test() -> Test {
 fn an_earlier_source_takes_precedence_over_all_later_ones() {
     for first in 0..SOURCES.len() {
         let mut test =
-            SOURCES[first..].iter().fold(order_test(), |test, place| (place.setup)(test));
+            SOURCES[first..].iter().fold(order_test(), |test, source| (source.setup)(test));
         let used = &SOURCES[first];
         if let Some(asked) = used.request {
             test = test.expect_request(asked());
@@ -23,13 +23,13 @@ fn an_earlier_source_takes_precedence_over_all_later_ones() {
 #[test]
 fn a_source_that_is_named_is_the_only_one() {
     for source in ["login", "adc", "gcloud", "metadata"] {
-        let Some(used) = SOURCES.iter().find(|place| place.source == source) else { continue };
+        let Some(used) = SOURCES.iter().find(|fixture| fixture.source == source) else { continue };
         for named in
             [order_test().arg("--source").arg(source), order_test().env("GAUTH_SOURCE", source)]
         {
-            // The variable of a token file is a property of gcloud's as well.
+            // The variable of a token file is a property of gcloud too.
             let others = SOURCES.iter().enumerate().filter(|(index, _)| *index != 1);
-            let test = others.fold(named, |test, (_, place)| (place.setup)(test));
+            let test = others.fold(named, |test, (_, source)| (source.setup)(test));
             assert_uses(test.expect_request(used.request.expect("asked")()), source, used.account);
         }
     }
@@ -56,7 +56,7 @@ fn an_empty_named_source_says_why() {
     }
 }
 
-/// How a place is broken, with the exit code and words of the error.
+/// How a source is broken, and the exit code and a part of the error.
 type BrokenSource = (fn(Test) -> Test, u8, &'static str);
 
 const BROKEN_SOURCES: &[BrokenSource] = &[
@@ -103,7 +103,7 @@ fn dangling_link(home: &Home) {
 #[test]
 fn a_broken_source_is_an_error() {
     for (breaks, status, words) in BROKEN_SOURCES {
-        // The metadata server would do.
+        // The metadata server has a credential, which is not used.
         let test = order_test().env("GCE_METADATA_HOST", "metadata.google.internal");
         breaks(test).expect_status(*status).expect_error(words).run();
     }

@@ -1,4 +1,4 @@
-//! `config.toml`: defaults come after Google's variables, a profile that was named before them.
+//! `config.toml`: its defaults come after Google's variables, a profile that is chosen for the run before them.
 
 use super::{assert_uses, login_json, token_endpoint_success};
 use crate::support::{ADC_FILE, Home, Test};

@@ -1,4 +1,4 @@
-//! What `gauth status` says: the truth, without asking anybody.
+//! The report of `gauth status`, which sends no request without `--check`.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::{SOURCES, login_json, metadata_server_success, token_endpoint_success
 use crate::support::sample_credentials::{SERVICE_ACCOUNT_EMAIL, service_account, with_fields};
 use crate::support::{ADC_FILE, Home, Test, metadata_ping, metadata_response};
 
-/// On a terminal where nothing has to be wrapped.
+/// On a terminal so wide that nothing is wrapped.
 fn status_on_wide_terminal(args: &str) -> Test {
     Test::new(args).env("COLUMNS", "200")
 }
@@ -14,19 +14,19 @@ fn status_on_wide_terminal(args: &str) -> Test {
 #[test]
 fn every_source_is_marked_as_used_when_it_is() {
     for (first, used) in SOURCES.iter().enumerate() {
-        let made = |words| {
+        let test = |args| {
             SOURCES[first..]
                 .iter()
-                .fold(status_on_wide_terminal(words), |test, place| (place.setup)(test))
+                .fold(status_on_wide_terminal(args), |test, source| (source.setup)(test))
         };
-        let text = made("status").run().stdout;
+        let text = test("status").run().stdout;
         let marked: Vec<&str> = text.lines().filter(|line| line.contains("← used")).collect();
         assert_eq!(marked.len(), 1, "{text}");
         if let Some(account) = used.account {
             assert!(text.starts_with(&format!("using    {account}, user login, from ")), "{text}");
             assert!(marked[0].contains(account), "{text}");
         }
-        let json = made("status --format json").run().json();
+        let json = test("status --format json").run().json();
         assert_eq!(json["using"]["source"], used.source);
         assert_eq!(json["using"]["account"], json!(used.account));
         let rows = json["looked_at"].as_array().expect("rows");
@@ -103,9 +103,9 @@ try      gauth login, or set GOOGLE_APPLICATION_CREDENTIALS to a credential file
 }
 
 #[test]
-fn something_broken_is_shown_and_not_passed_over() {
-    let test = |words| {
-        status_on_wide_terminal(words)
+fn a_broken_source_is_shown_and_ends_the_search() {
+    let test = |args| {
+        status_on_wide_terminal(args)
             .env("GOOGLE_APPLICATION_CREDENTIALS", "{home}/nosuch.json")
             .json(ADC_FILE, &login_json("ada@example.com"))
     };
@@ -127,8 +127,8 @@ fn something_broken_is_shown_and_not_passed_over() {
 #[cfg(feature = "gcloud-store")]
 #[test]
 fn different_accounts_of_two_sources_are_pointed_out() {
-    let test = |words| {
-        Test::new(words).json(ADC_FILE, &login_json("ada@example.com")).setup(|home| {
+    let test = |args| {
+        Test::new(args).json(ADC_FILE, &login_json("ada@example.com")).setup(|home| {
             super::write_gcloud_configuration(
                 home,
                 "default",
@@ -163,7 +163,7 @@ fn a_named_credential_is_used_whatever_else_exists() {
     Test::new("status --account x@y")
         .env("NO_GCE_CHECK", "1")
         .expect_status(3)
-        .expect_error("x@y is no login")
+        .expect_error("neither gauth nor gcloud has a login for x@y")
         .run();
 }
 
@@ -202,12 +202,12 @@ fn the_default_of_config_toml_is_a_row_in_its_place() {
 
 #[test]
 fn another_universe_is_reported() {
-    let robot = with_fields(
+    let key = with_fields(
         service_account(),
         &json!({"universe_domain": "universe.example", "token_uri": null}),
     );
     let text =
-        Test::new("status --credentials {home}/key.json").json("key.json", &robot).run().stdout;
+        Test::new("status --credentials {home}/key.json").json("key.json", &key).run().stdout;
     assert!(text.contains("\nuniverse universe.example\n"), "{text}");
 }
 
@@ -235,7 +235,7 @@ fn check_contacts_the_servers() {
     assert!(text.starts_with(first), "{text}");
     assert!(text.contains("project  p (in the credential)\n"), "{text}");
     assert!(text.contains("  metadata   ← used\n"), "{text}");
-    // Whose a login without a name is, Google tells.
+    // Google's tokeninfo endpoint names the account of a login without one.
     let text = Test::new("status --check")
         .json(ADC_FILE, &with_fields(login_json(""), &json!({"account": null})))
         .expect_requests(2, &token_endpoint_success())
@@ -257,7 +257,7 @@ fn check_contacts_the_servers() {
 }
 
 #[test]
-fn odd_names_are_made_printable() {
+fn control_characters_in_names_are_escaped() {
     let odd = login_json("a\u{1b}[31m\u{202e}b@example.com");
     let text = Test::new("status").json(ADC_FILE, &odd).run().stdout;
     assert!(text.contains("a\\u{1b}[31m\\u{202e}b@example.com"), "{text}");

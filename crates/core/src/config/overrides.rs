@@ -1,11 +1,10 @@
-//! What the command line says of this run, as plain data: the highest layer of the configuration.
+//! The values of the command line, as plain data: the layer of the configuration that takes precedence over all others.
 
 use std::ffi::OsString;
 
 use crate::config::Source;
 
-/// The values of the flags that commands share, as they were written. A flag that a command does not have is at its
-/// default here.
+/// The values of the flags that commands share, not parsed yet. A flag that a command does not have is at its default.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     /// `--credentials`: a credential file, or `-` for standard input.

@@ -146,7 +146,7 @@ impl MetadataServerCredential {
             (Some(404), Some(account)) => Error::new(
                 ErrorKind::NoCredential,
                 format!(
-                    "{} is not a login of gauth or gcloud, and {} has no such account",
+                    "neither gauth nor gcloud has a login for {}, and {} has no such account",
                     crate::text::printable::text(account),
                     self.info.location
                 ),

@@ -1,4 +1,4 @@
-//! Every login there is: gauth's and gcloud's, for lists, for looking at one, and for ending it.
+//! The stored logins of gauth and gcloud, for the commands that list, show, export and end them.
 
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -19,20 +19,20 @@ use crate::tokens::credential::{Credential, CredentialInfo};
 use crate::tokens::{AccessTokenRequest, TokenRequest};
 use crate::world::World;
 
-/// How long gcloud may keep its database locked before a list goes without it.
+/// How long gcloud may keep its database locked before its logins are left out.
 const DATABASE_LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Whose store a login is in.
+/// The program that stores a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoginStore {
-    /// gauth's own folder.
+    /// gauth, in its accounts folder.
     Gauth,
-    /// gcloud's database.
+    /// gcloud, in its database.
     Gcloud,
 }
 
 impl LoginStore {
-    /// As lists name it.
+    /// The name in lists and the JSON output.
     pub fn name(self) -> &'static str {
         match self {
             LoginStore::Gauth => "gauth",
@@ -43,35 +43,35 @@ impl LoginStore {
 
 /// A stored login.
 pub struct StoredLogin {
-    /// Whose it is.
+    /// The name of the account, usually an e-mail address.
     pub account: String,
-    /// Who keeps it.
+    /// The program that stores it.
     pub store: LoginStore,
-    /// The file it is in.
+    /// The account's file, or gcloud's database.
     pub file: PathBuf,
-    /// The universe that gcloud has it for.
+    /// The universe domain under which gcloud stores it; `None` for gauth's logins.
     pub universe_domain: Option<String>,
-    /// What can mint its tokens; it has not been looked into.
+    /// Mints its tokens; not parsed yet. `None` when the file cannot be read.
     pub credential: Option<Rc<dyn Credential>>,
-    /// Its own JSON, or why that cannot be read.
+    /// The stored JSON without the secrets that are in another store, or why it cannot be read.
     pub json: Result<Map<String, Value>>,
 }
 
 impl StoredLogin {
-    /// Its `type`, even where the rest cannot be understood.
+    /// The credential's `type`, even when the rest of the JSON is not valid.
     pub fn kind(&self) -> Option<&str> {
         let map = self.json.as_ref().ok()?;
         let kind = map.get("type").and_then(Value::as_str);
-        // What Google's quickstarts save has none.
+        // The token.json of Google's quickstarts has no type.
         kind.or_else(|| {
             accounts::refresh_token_location::is_outermost(map).then_some("authorized_user")
         })
     }
 
-    /// Its whole JSON, secrets included.
+    /// The whole JSON, secrets included.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the file or the store of its secrets cannot be read.
     pub fn json_with_secrets(&self, search: &Discovery<'_>) -> Result<Map<String, Value>> {
         let json = self.json.clone()?;
         match self.store {
@@ -88,10 +88,10 @@ impl StoredLogin {
         }
     }
 
-    /// What is known of it without asking anybody.
+    /// Account, type and projects of the credential, without a request.
     ///
     /// # Errors
-    /// When it turns out to be unusable.
+    /// When the JSON is not a valid credential.
     pub fn load_info(&self) -> Result<CredentialInfo> {
         match &self.credential {
             Some(credential) => credential.load_info(),
@@ -103,28 +103,30 @@ impl StoredLogin {
     }
 }
 
-/// How a login is, as far as that is known.
+/// Whether a login can be used.
 #[derive(Debug)]
 pub enum LoginState {
-    /// Nothing is known against it.
+    /// It is valid, and its server has not refused it.
     Usable,
-    /// Its server has refused it, in these words.
+    /// Its server has refused it, with this message.
     LoginRequired(String),
-    /// It cannot be understood: why, as the end of a sentence that begins with its file.
+    /// The JSON is not a valid credential: why, as the end of a sentence that begins with the file.
     Unreadable(String),
-    /// It could not be told, or something else stands against it.
+    /// No token could be had, for another reason.
     CheckFailed(Error),
 }
 
 impl StoredLogin {
-    /// How it is, without asking anybody.
+    /// Whether it can be used, without a request.
     pub fn local_state(&self, world: &World) -> LoginState {
         let error = match (&self.json, self.load_info()) {
             (Err(error), _) => error.message().to_owned(),
             (_, Err(error)) => error.message().to_owned(),
             (Ok(_), Ok(_)) => {
-                let refusal =
-                    self.credential.as_ref().and_then(|known| known.last_rejection(world));
+                let refusal = self
+                    .credential
+                    .as_ref()
+                    .and_then(|credential| credential.last_rejection(world));
                 return refusal.map_or(LoginState::Usable, LoginState::LoginRequired);
             }
         };
@@ -132,13 +134,13 @@ impl StoredLogin {
         LoginState::Unreadable(error.strip_prefix(&file).unwrap_or(&error).to_owned())
     }
 
-    /// How it is, by its server's word: a new token is asked for.
+    /// Whether it can be used, by requesting a token.
     pub fn check_with_server(&self, broker: &Broker<'_>) -> LoginState {
-        let known = self.local_state(broker.world);
+        let state = self.local_state(broker.world);
         let (LoginState::Usable | LoginState::LoginRequired(_), Some(credential)) =
-            (&known, &self.credential)
+            (&state, &self.credential)
         else {
-            return known;
+            return state;
         };
         let request = TokenRequest::AccessToken(AccessTokenRequest::default());
         match broker.token(&**credential, &request) {
@@ -151,15 +153,15 @@ impl StoredLogin {
     }
 }
 
-/// What could not be listed, and the logins that could.
+/// The logins that can be listed.
 pub struct Logins {
-    /// gauth's first, each keeper's in the order of its store.
+    /// gauth's, then gcloud's, each in the order of its store.
     pub all: Vec<StoredLogin>,
-    /// Why gcloud's are missing, if they are.
+    /// Why gcloud's are missing; `None` when they are not.
     pub gcloud_error: Option<Error>,
 }
 
-/// All of them.
+/// The logins of gauth and gcloud.
 pub fn all(search: &Discovery<'_>) -> Logins {
     let mut all = gauth_logins(search);
     let gcloud_error = match gcloud_logins(search) {
@@ -172,7 +174,7 @@ pub fn all(search: &Discovery<'_>) -> Logins {
     Logins { all, gcloud_error }
 }
 
-/// gauth's own.
+/// The logins of gauth.
 pub fn gauth_logins(search: &Discovery<'_>) -> Vec<StoredLogin> {
     let files = accounts::list_files(search.world()).into_iter();
     files.map(|(account, file)| read_gauth_login(search, account, file)).collect()
@@ -190,10 +192,10 @@ fn read_gauth_login(search: &Discovery<'_>, account: String, file: PathBuf) -> S
     StoredLogin { account, store: LoginStore::Gauth, file, universe_domain: None, credential, json }
 }
 
-/// gcloud's.
+/// The logins of gcloud.
 ///
 /// # Errors
-/// When its database is there and cannot be read.
+/// When its database exists and cannot be read.
 fn gcloud_logins(search: &Discovery<'_>) -> Result<Vec<StoredLogin>> {
     let Some(folder) = &search.world().folders.gcloud else { return Ok(Vec::new()) };
     let mut logins = Vec::new();
@@ -217,18 +219,18 @@ fn gcloud_logins(search: &Discovery<'_>) -> Result<Vec<StoredLogin>> {
     Ok(logins)
 }
 
-/// The account that is used of all these where no other credential is named or set: of this run, gauth's active one,
-/// or else gcloud's.
+/// The account that is used where no other credential is named or set: that of `--account`, gauth's active account, or
+/// gcloud's.
 ///
 /// # Errors
-/// When what is chosen cannot be read.
+/// When gauth's `state.json` cannot be read.
 pub fn active_account(search: &Discovery<'_>) -> Result<Option<(String, LoginStore)>> {
     let world = search.world();
-    let own = match &search.config.account {
+    let account = match &search.config.account {
         Some(chosen) => Some(chosen.value.clone()),
         None => accounts::active_account(world)?,
     };
-    if let Some(name) = own {
+    if let Some(name) = account {
         let store = match has_gauth_login(&name, world) {
             true => LoginStore::Gauth,
             false => LoginStore::Gcloud,
@@ -236,12 +238,12 @@ pub fn active_account(search: &Discovery<'_>) -> Result<Option<(String, LoginSto
         return Ok(Some((name, store)));
     }
     let properties = GcloudProperties::open(world.folders.gcloud.as_deref(), &world.env);
-    // A broken configuration of gcloud's is said where it is used.
+    // A broken configuration of gcloud is reported where it is used.
     let account = crate::gcloud::active_account(&properties).ok().flatten();
     Ok(account.map(|account| (account.value, LoginStore::Gcloud)))
 }
 
-/// Whether gauth has a login of this account.
+/// Whether gauth has a login for this account.
 pub fn has_gauth_login(name: &str, world: &World) -> bool {
     accounts::path(name, world).is_some_and(|path| path.symlink_metadata().is_ok())
 }

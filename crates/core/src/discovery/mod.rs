@@ -235,8 +235,10 @@ fn no_credential_error(world: &World, reason: Option<String>) -> Error {
 pub fn no_login_error(name: &str, world: &World) -> Error {
     let known = account_names(world);
     let name = printable::text(name);
-    let error =
-        Error::new(ErrorKind::NoCredential, format!("{name} is no login of gauth or gcloud"));
+    let error = Error::new(
+        ErrorKind::NoCredential,
+        format!("neither gauth nor gcloud has a login for {name}"),
+    );
     match known.is_empty() {
         true => error.hint(format!("gauth login --account {name}")),
         false => {

@@ -26,13 +26,16 @@ pub struct Token {
     /// Whether it came from the cache.
     pub from_cache: bool,
     /// Whether it may be cached; a token of unknown lifetime may not.
+    #[doc(hidden)]
     pub cacheable: bool,
     /// Seconds before its expiry from which a new one is asked for.
+    #[doc(hidden)]
     pub refresh_margin: i64,
 }
 
 impl Token {
     /// A token as its issuer gave it.
+    #[doc(hidden)]
     pub fn new(secret: Secret, credential_type: &str, expires_at: Option<i64>) -> Token {
         Token {
             secret,
@@ -49,6 +52,7 @@ impl Token {
     }
 
     /// An ID token, whose expiry is its claim `exp`.
+    #[doc(hidden)]
     pub fn from_id_token(secret: Secret, credential_type: &str) -> Token {
         let expires_at = jwt::expiry(&secret);
         Token::new(secret, credential_type, expires_at)
