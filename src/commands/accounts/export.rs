@@ -85,7 +85,7 @@ fn resolve_path(target: &ExportTarget<'_>) -> Result<(std::path::PathBuf, String
             Err(Error::usage(format!("--export {shown}: is a folder")).hint("name a file in it"))
         }
         Ok(_) if !target.replace => {
-            Err(Error::not_safe(format!("--export {shown}: is there already"))
+            Err(Error::not_safe(format!("--export {shown} exists already"))
                 .hint("--force replaces it"))
         }
         _ => Ok((folder.to_owned(), name.to_string_lossy().into_owned())),

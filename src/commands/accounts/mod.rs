@@ -143,18 +143,20 @@ impl AccountsFlags {
     fn account(&self) -> Result<Option<String>> {
         let account =
             self.account.as_deref().map(|account| flag_text("ACCOUNT", account)).transpose()?;
-        let goes_with = |what: &str, action: &str| {
-            Err(Error::usage(format!("{what} goes with gauth accounts {action}"))
+        let wrong_action = |flag: &str, action: &str| {
+            Err(Error::usage(format!("{flag} is a flag of gauth accounts {action} only"))
                 .hint("gauth accounts --help"))
         };
         match (self.action, account) {
-            (AccountsAction::List, Some(_)) => Err(Error::usage("there is a word too many")
-                .hint("gauth accounts show ACCOUNT, or gauth accounts alone")),
+            (AccountsAction::List, Some(_)) => {
+                Err(Error::usage("gauth accounts list takes no ACCOUNT")
+                    .hint("gauth accounts show ACCOUNT, or gauth accounts alone"))
+            }
             (AccountsAction::Use | AccountsAction::Show, _) if self.check => {
-                goes_with("--check", "list")
+                wrong_action("--check", "list")
             }
             (AccountsAction::List | AccountsAction::Use, _) if self.export.is_some() => {
-                goes_with("--export", "show")
+                wrong_action("--export", "show")
             }
             (AccountsAction::List, None) => Ok(None),
             (_, Some(account)) => Ok(Some(account)),

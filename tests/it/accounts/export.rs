@@ -71,11 +71,11 @@ fn an_existing_file_is_not_overwritten_silently() {
     home.write("out.json", "mine");
     show("{home}/out.json")
         .expect_status(9)
-        .expect_error("is there already")
+        .expect_error("exists already")
         .expect_hint("--force")
         .run();
     std::os::unix::fs::symlink("/nowhere/x", home.path("link")).expect("a link");
-    show("{home}/link").expect_status(9).expect_error("is there already").run();
+    show("{home}/link").expect_status(9).expect_error("exists already").run();
     show("-").expect_status(9).expect_error("would put a login on standard output").run();
     show("{home}").expect_status(2).expect_error("is a folder").run();
     show("{home}/none/out.json").expect_status(1).expect_error("cannot be written").run();

@@ -274,11 +274,15 @@ fn gclouds_logins_are_listed_too() {
 #[test]
 fn invalid_arguments_are_refused() {
     for (words, says, tries) in [
-        ("accounts list ada@example.com", "a word too many", "gauth accounts show ACCOUNT"),
+        (
+            "accounts list ada@example.com",
+            "gauth accounts list takes no ACCOUNT",
+            "gauth accounts show ACCOUNT",
+        ),
         ("accounts use", "no account is named", "gauth accounts use ada@example.com"),
         ("accounts show", "no account is named", "gauth accounts show ada@example.com"),
-        ("accounts show x --check", "--check goes with gauth accounts list", "--help"),
-        ("accounts --export x", "--export goes with gauth accounts show", "--help"),
+        ("accounts show x --check", "--check is a flag of gauth accounts list only", "--help"),
+        ("accounts --export x", "--export is a flag of gauth accounts show only", "--help"),
         ("accounts show x --strip token", "--export is missing", "gauth accounts"),
         ("accounts delete x", "there is no such action", "list, use, show"),
         (

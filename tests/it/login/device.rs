@@ -241,7 +241,7 @@ fn a_refused_device_authorization_names_the_needed_client_type() {
         (
             device_authorization_response(&json!({"user_code": "a\u{1b}[2J"})),
             6,
-            "nobody can type",
+            "user_code that is too long",
             "",
         ),
         (

@@ -140,16 +140,16 @@ mod tests {
     /// gcloud does not start with these either.
     #[test]
     fn broken_text_is_refused_without_quoting_it() {
-        for (text, said) in [
+        for (text, message) in [
             ("account = hush\n", "has a line before its first [section]"),
             ("\u{feff}[core]\naccount = hush\n", "has a line before its first [section]"),
             ("[core]\nhush\n", "has a line without = or :"),
             ("[core]\naccount = hush\nAccount = hush\n", "has a key twice, in different case"),
             ("[core]\n= hush\n", "line 2:0: Key cannot be empty"),
         ] {
-            assert_eq!(Ini::parse(text).err().as_deref(), Some(said), "{text}");
+            assert_eq!(Ini::parse(text).err().as_deref(), Some(message), "{text}");
         }
-        assert!(Ini::parse("[hush\n").is_err_and(|said| !said.contains("hush")));
+        assert!(Ini::parse("[hush\n").is_err_and(|message| !message.contains("hush")));
     }
 
     #[test]
@@ -158,11 +158,11 @@ mod tests {
             Ini::parse("[core]\naccount = a\n[proxy]\npassword = a%b\nusername = %(password)s")
                 .expect("sections");
         assert_eq!(ini.get("core", "account").expect("plain").as_deref(), Some("a"));
-        for (name, said) in [
+        for (name, message) in [
             ("password", "proxy/password has a % that is not doubled"),
             ("username", "proxy/username refers to another key with %(…)s"),
         ] {
-            assert_eq!(ini.get("proxy", name).unwrap_err(), said);
+            assert_eq!(ini.get("proxy", name).unwrap_err(), message);
         }
     }
 

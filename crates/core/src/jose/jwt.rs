@@ -246,10 +246,10 @@ mod tests {
             ..Claims::default()
         };
         let signed = sign(&key, Some(&kid), &claims).expect("jwt");
-        let ours = super::decode(signed.expose()).expect("parts");
+        let signed_jwt = super::decode(signed.expose()).expect("parts");
         // All but the signature, which is another one: the published one was made with a random nonce.
-        assert_eq!(ours.signing_input, decoded.signing_input);
-        assert!(key.public_key().verifies(ours.signing_input, &ours.signature));
+        assert_eq!(signed_jwt.signing_input, decoded.signing_input);
+        assert!(key.public_key().verifies(signed_jwt.signing_input, &signed_jwt.signature));
     }
 
     #[test]

@@ -116,7 +116,7 @@ mod tests {
         }
     }
 
-    /// What is said to the head of a request.
+    /// Checks a request with this head.
     fn check_head(head: &str, sends_issuer: bool) -> Result<CallbackResult, &'static str> {
         let bytes = format!("{head}\r\n\r\n");
         let (request, _) = connection::parse_request_head(bytes.as_bytes()).expect("a request");

@@ -129,7 +129,7 @@ fn poll_until_granted(
                 if failures == MAX_POLL_FAILURES {
                     return Err(error.hint("gauth login --device, when the network works"));
                 }
-                broker.world.terminal.note(|| format!("{error}; asking again"));
+                broker.world.terminal.note(|| format!("{error}; polling again"));
                 interval += Duration::from_secs(1);
             }
             Err(error) => {

@@ -71,7 +71,9 @@ pub fn read_device_authorization(
     // The code is printed for the user in a line of its own.
     let plain = |letter: char| letter.is_alphanumeric() || " -_.".contains(letter);
     if user_code.chars().count() > MAX_USER_CODE_CHARS || !user_code.chars().all(plain) {
-        return Err(invalid("has a user_code that nobody can type".to_owned()));
+        return Err(invalid(
+            "has a user_code that is too long or has special characters".to_owned(),
+        ));
     }
     let verification_uri = match fields.text("verification_uri").map_err(invalid_field)? {
         Some(page) => page,
@@ -256,14 +258,14 @@ mod tests {
             (format!(r#"{{"device_code":"D",{VERIFICATION_URI}}}"#), "user_code"),
             (
                 format!(r#"{{"device_code":"D","user_code":"a\u001b[31m",{VERIFICATION_URI}}}"#),
-                "nobody can type",
+                "user_code that is too long",
             ),
             (
                 format!(
                     r#"{{"device_code":"D","user_code":"{}",{VERIFICATION_URI}}}"#,
                     "x".repeat(65)
                 ),
-                "nobody can type",
+                "user_code that is too long",
             ),
             (r#"{"device_code":"D","user_code":"X"}"#.to_owned(), "verification_uri is missing"),
             (

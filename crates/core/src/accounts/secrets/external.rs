@@ -38,7 +38,7 @@ pub fn named_store(file: &Map<String, Value>) -> std::result::Result<Option<Secr
             Ok(SecretStore::File) => Ok(None),
             Ok(store) => Ok(Some(store)),
             Err(_) => Err(format!(
-                "{} is \"{}\", known are keyring, command",
+                "{} is \"{}\", not keyring or command",
                 fields::STORE,
                 printable::text(name)
             )),
