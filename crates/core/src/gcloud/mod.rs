@@ -17,6 +17,10 @@ use crate::error::{Error, Result};
 use crate::gcloud::properties::{GcloudProperties, GcloudProperty};
 use crate::text::printable;
 
+/// Runs one SQL query with at most one parameter. The result is the first column of every row that has text or bytes
+/// there.
+type Query = dyn Fn(&str, Option<&str>) -> Result<Vec<String>>;
+
 /// The maximum size of a text file, in bytes. gcloud's own files are below 1 KiB.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 

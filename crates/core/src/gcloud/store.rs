@@ -14,6 +14,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use crate::error;
 use crate::error::{Error, Result};
 use crate::gcloud;
+use crate::gcloud::Query;
 use crate::text::printable;
 
 /// The maximum wait for a locked database, which is also gcloud's.
@@ -29,15 +30,11 @@ const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 /// (<https://www.sqlite.org/fileformat2.html>, 1.3.3).
 const WAL_VERSION_BYTE: (usize, u8) = (19, 2);
 
-/// Opens a database for reading, and returns a function that runs one SQL query with at most one parameter in it. The
-/// result is the first column of every row that has text or bytes there. `None`: there is no database.
+/// Opens a database for reading; `None` where there is no database.
 ///
 /// # Errors
 /// Exit 8, where the file cannot be read as a database.
-pub(super) fn open(
-    path: &Path,
-    lock_timeout: Duration,
-) -> Result<Option<impl Fn(&str, Option<&str>) -> Result<Vec<String>> + use<>>> {
+pub(super) fn open(path: &Path, lock_timeout: Duration) -> Result<Option<Box<Query>>> {
     if !gcloud::is_file(path)? {
         return Ok(None);
     }
@@ -51,11 +48,11 @@ pub(super) fn open(
     let connection = Connection::open_with_flags(uri(&path, options), flags)
         .and_then(|connection| connection.busy_timeout(lock_timeout).map(|()| connection))
         .map_err(|error| sqlite_error(&path, lock_timeout, &error))?;
-    Ok(Some(move |sql: &str, parameter: Option<&str>| {
+    Ok(Some(Box::new(move |sql, parameter| {
         query_strings(&connection, sql, parameter)
             .map_err(|error| sqlite_error(&path, lock_timeout, &error))?
             .map_err(|what| unusable_database_error(&path, what))
-    }))
+    })))
 }
 
 fn query_strings(

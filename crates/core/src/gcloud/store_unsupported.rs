@@ -6,16 +6,14 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::gcloud;
+use crate::gcloud::Query;
 use crate::text::printable;
 
-/// Fails where there is a database. The function in the result is never returned.
+/// Opens no database: `None` where there is none.
 ///
 /// # Errors
 /// Exit 7, where there is a database.
-pub(super) fn open(
-    path: &Path,
-    _: Duration,
-) -> Result<Option<fn(&str, Option<&str>) -> Result<Vec<String>>>> {
+pub(super) fn open(path: &Path, _: Duration) -> Result<Option<Box<Query>>> {
     if !gcloud::is_file(path)? {
         return Ok(None);
     }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::gcloud::store;
+use crate::gcloud::{Query, store};
 use crate::text::printable;
 use crate::text::secret::Secret;
 
@@ -145,10 +145,7 @@ fn matching_keys(keys: Vec<String>, name: &str) -> Vec<String> {
 }
 
 /// The JSON under a key. Only that of the requested account is made a [`Secret`].
-fn credential_json(
-    query: impl Fn(&str, Option<&str>) -> Result<Vec<String>>,
-    key: &str,
-) -> Result<Option<Zeroizing<String>>> {
+fn credential_json(query: &Query, key: &str) -> Result<Option<Zeroizing<String>>> {
     let values = query("SELECT value FROM credentials WHERE account_id = ?1", Some(key))?;
     Ok(values.into_iter().next().map(Zeroizing::new))
 }
