@@ -5,12 +5,12 @@ use zeroize::Zeroizing;
 
 use crate::commands::inspect::input::parse_token;
 use gauth_core::credentials;
+use gauth_core::credentials::ParseOptions;
 use gauth_core::credentials::access_boundary::AccessBoundary;
 use gauth_core::credentials::external_account::executable::response;
 use gauth_core::credentials::external_account::format::SubjectTokenFormat;
 use gauth_core::credentials::external_account::provider;
 use gauth_core::credentials::external_account::x509;
-use gauth_core::credentials::{EndpointOverrides, ParseOptions};
 use gauth_core::error::Error;
 use gauth_core::gcloud::ini::Ini;
 use gauth_core::google::reauth;
@@ -222,13 +222,7 @@ fn discovery(bytes: &[u8]) {
 
 /// The configuration of a workforce login, which leads to Google or to this machine.
 fn login_config(bytes: &[u8]) {
-    let services = EndpointOverrides::default();
-    let options = workforce::EndpointOptions {
-        universe_domain: None,
-        allowed_token_hosts: &[],
-        services: &services,
-    };
-    match workforce::WorkforceLoginConfig::parse(bytes, "login.json", options) {
+    match workforce::WorkforceLoginConfig::parse(bytes, &ParseOptions::new("login.json")) {
         Ok(config) => {
             let provider = config.login_provider();
             let page = &provider.authorization_endpoint;

@@ -86,8 +86,7 @@ impl ProviderFlags {
                 .map(|(file, origin)| (OsString::from(file), origin)),
         };
         if let Some((file, origin)) = config {
-            let options = workforce::EndpointOptions::from_config(settings);
-            let config = WorkforceLoginConfig::read(&PathBuf::from(file), &origin, options)?;
+            let config = WorkforceLoginConfig::read(&PathBuf::from(file), &origin, settings)?;
             return workforce_login(config, client, &properties, settings);
         }
         let previous = previous_login(settings, world)?;

@@ -212,7 +212,7 @@ impl ParseOptions {
     }
 
     /// The token introspection endpoint: the override, or the file's.
-    fn introspection_endpoint(
+    pub(crate) fn introspection_endpoint(
         &self,
         token_info_url: Option<String>,
         claimed_universe: Option<&str>,
@@ -230,7 +230,7 @@ impl ParseOptions {
     }
 
     /// The universe domain: the user's choice, the credential's, or the default.
-    fn resolve_universe_domain(&self, from_file: Option<String>) -> Result<String> {
+    pub(crate) fn resolve_universe_domain(&self, from_file: Option<String>) -> Result<String> {
         if let Some(domain) = &from_file {
             endpoint_policy::check_universe_domain(domain).map_err(|what| {
                 self.malformed(format!("universe_domain {what}")).hint(BROKEN_CREDENTIAL_HINT)

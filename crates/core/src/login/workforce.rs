@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::config::Config;
-use crate::credentials::EndpointOverrides;
+use crate::credentials::ParseOptions;
 use crate::credentials::external_account::provider;
 use crate::credentials::external_account::provider::AudienceKind as Named;
 use crate::credentials::external_account_authorized_user::LOGIN_CONFIG_TYPE;
@@ -15,7 +15,7 @@ use crate::gcloud::properties::GcloudProperties;
 use crate::login::client::OAuthClient;
 use crate::login::provider::LoginProvider;
 use crate::login::{LoginRequest, NewLogin, json_object};
-use crate::net::endpoint_policy::{DEFAULT_UNIVERSE, EndpointKind, EndpointPolicy};
+use crate::net::endpoint_policy::EndpointKind;
 use crate::net::url::{Scheme, Url};
 use crate::oauth::client_authentication::{ClientAuthentication, check_client_credentials};
 use crate::oauth::token::TokenResponse;
@@ -34,28 +34,6 @@ const MAX_FILE_BYTES: usize = 64 * 1024;
 const CREATE_CONFIG_HINT: &str =
     "gcloud iam workforce-pools create-login-config PROVIDER --output-file FILE";
 
-/// The options that decide which servers are trusted.
-#[derive(Debug, Clone, Copy)]
-pub struct EndpointOptions<'a> {
-    /// The universe domain that the user chose.
-    pub universe_domain: Option<&'a str>,
-    /// The trusted hosts besides Google's (`--allow-token-host`).
-    pub allowed_token_hosts: &'a [String],
-    /// The endpoint overrides from variables.
-    pub services: &'a EndpointOverrides,
-}
-
-impl<'a> EndpointOptions<'a> {
-    /// The options of the configuration of this run.
-    pub fn from_config(settings: &'a Config) -> EndpointOptions<'a> {
-        EndpointOptions {
-            universe_domain: settings.universe_domain.as_deref(),
-            allowed_token_hosts: &settings.allowed_token_hosts,
-            services: &settings.services,
-        }
-    }
-}
-
 /// A login configuration whose endpoints are checked.
 #[derive(Debug, Clone)]
 pub struct WorkforceLoginConfig {
@@ -67,15 +45,12 @@ pub struct WorkforceLoginConfig {
 }
 
 impl WorkforceLoginConfig {
-    /// Reads a login configuration. `origin` is the flag, the variable or the file of gcloud's that names it.
+    /// Reads a login configuration. `origin` is the flag, the variable or the file of gcloud's that names it. `config`
+    /// decides which servers are trusted.
     ///
     /// # Errors
     /// Malformed or unsafe, naming file and field.
-    pub fn read(
-        path: &Path,
-        origin: &str,
-        options: EndpointOptions<'_>,
-    ) -> Result<WorkforceLoginConfig> {
+    pub fn read(path: &Path, origin: &str, config: &Config) -> Result<WorkforceLoginConfig> {
         let shown = printable::path(path);
         let location = match origin.starts_with("--") {
             true => shown,
@@ -83,25 +58,30 @@ impl WorkforceLoginConfig {
         };
         let bytes = private_file::read_user_file(path, MAX_FILE_BYTES)
             .map_err(|error| error.to_error(path, &location))?;
-        WorkforceLoginConfig::parse(&bytes, &location, options)
+        let options = ParseOptions {
+            universe_domain: config.universe_domain.clone(),
+            allowed_hosts: config.allowed_token_hosts.clone(),
+            endpoint_overrides: config.services.clone(),
+            ..ParseOptions::new(location)
+        };
+        WorkforceLoginConfig::parse(&bytes, &options)
     }
 
     /// Reads the text of a configuration.
     ///
     /// # Errors
     /// As [`WorkforceLoginConfig::read`].
-    pub fn parse(
-        bytes: &[u8],
-        location: &str,
-        options: EndpointOptions<'_>,
-    ) -> Result<WorkforceLoginConfig> {
-        let malformed = |what: String| Error::malformed(location, what).hint(CREATE_CONFIG_HINT);
+    pub fn parse(bytes: &[u8], options: &ParseOptions) -> Result<WorkforceLoginConfig> {
+        let malformed = |what: String| options.malformed(what).hint(CREATE_CONFIG_HINT);
         let mut fields = JsonFields::new(json::parse_object(bytes).map_err(malformed)?);
         match fields.text("type").map_err(malformed)?.as_deref() {
             Some(LOGIN_CONFIG_TYPE) => {}
             Some("external_account_authorized_user") => {
                 return Err(malformed("this is a login, not a login configuration".to_owned())
-                    .hint(format!("gauth login --credentials {}", printable::text(location))));
+                    .hint(format!(
+                        "gauth login --credentials {}",
+                        printable::text(&options.location)
+                    )));
             }
             Some(other) => {
                 let other = printable::text(other);
@@ -119,48 +99,28 @@ impl WorkforceLoginConfig {
             |name: &str| fields.text(name).map(|text| text.filter(|text| !text.is_empty()));
         let claimed_universe = text("universe_domain").map_err(malformed)?;
         let web_domain = text("universe_cloud_web_domain").map_err(malformed)?;
-        let universe = claimed_universe.clone().unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned());
-        if let Some(requested) = options.universe_domain.filter(|requested| *requested != universe)
-        {
-            return Err(Error::unsupported(format!(
-                "{location}: this login is of the universe {}, not {requested}",
-                printable::text(&universe)
-            ))
-            .hint("leave --universe-domain and GOOGLE_CLOUD_UNIVERSE_DOMAIN away"));
-        }
+        let universe_domain = options.resolve_universe_domain(claimed_universe.clone())?;
+        let claimed_universe = claimed_universe.as_deref();
         let web_domain = web_domain
             .filter(|_| options.universe_domain.is_some())
             .unwrap_or_else(|| DEFAULT_WEB_DOMAIN.to_owned());
-        let authorization = fields.required("auth_url").map_err(malformed)?;
-        let authorization =
-            check_auth_url(&authorization, &web_domain, location, options.allowed_token_hosts)?;
-        let policy = EndpointPolicy {
-            location,
-            allowed_hosts: options.allowed_token_hosts,
-            trusted_universe: options.universe_domain,
-            claimed_universe: claimed_universe.as_deref(),
-        };
-        let mut endpoint = |field: &str| {
-            let text = fields.required(field).map_err(malformed)?;
-            let url = policy.check_endpoint(EndpointKind::Sts, field, &text)?;
-            match &options.services.sts {
-                // A loopback address is an override already.
-                Some(endpoint_override) if !url.is_loopback() => url
-                    .with_base(endpoint_override)
-                    .map_err(|what| malformed(format!("{field} {what}"))),
-                _ => Ok(url),
-            }
-        };
-        let token = endpoint("token_url")?;
-        let own_introspection_endpoint = endpoint("token_info_url")?;
-        let introspection =
-            options.services.introspection_endpoint.clone().unwrap_or(own_introspection_endpoint);
+        let auth_url = fields.required("auth_url").map_err(malformed)?;
+        let token_url = fields.required("token_url").map_err(malformed)?;
+        let token_info_url = fields.required("token_info_url").map_err(malformed)?;
+        let introspection_endpoint =
+            options.introspection_endpoint(Some(token_info_url), claimed_universe)?;
         Ok(WorkforceLoginConfig {
             audience,
-            authorization_endpoint: authorization,
-            token_endpoint: token,
-            introspection_endpoint: introspection,
-            universe_domain: universe,
+            authorization_endpoint: check_auth_url(&auth_url, &web_domain, options)?,
+            token_endpoint: options.checked_endpoint(
+                EndpointKind::Sts,
+                "token_url",
+                &token_url,
+                claimed_universe,
+            )?,
+            introspection_endpoint: introspection_endpoint
+                .ok_or_else(|| malformed("token_info_url is empty".to_owned()))?,
+            universe_domain,
         })
     }
 
@@ -251,14 +211,15 @@ fn provider_name(audience: &str) -> Option<&str> {
 }
 
 /// Checks the sign-in page: it is Google's in the chosen universe, an allowed host, or on a loopback address.
-fn check_auth_url(text: &str, web_domain: &str, location: &str, allowed: &[String]) -> Result<Url> {
+fn check_auth_url(text: &str, web_domain: &str, options: &ParseOptions) -> Result<Url> {
+    let ParseOptions { location, allowed_hosts, .. } = options;
     let url = Url::parse(text).map_err(|what| {
         Error::malformed(location, format!("auth_url {what}")).hint(CREATE_CONFIG_HINT)
     })?;
     let is_default_port = url.scheme == Scheme::Https && url.port == 443;
     let is_google = is_default_port && url.host.strip_prefix("auth.") == Some(web_domain);
     let is_allowed = url.scheme == Scheme::Https
-        && allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(&url.host));
+        && allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(&url.host));
     if url.is_loopback() || is_google || is_allowed {
         return Ok(url);
     }
@@ -347,13 +308,11 @@ mod tests {
             "token_info_url": "https://sts.googleapis.com/v1/introspect",
         });
         change(&mut value);
-        let services = EndpointOverrides::default();
-        let options = EndpointOptions {
-            universe_domain: universe,
-            allowed_token_hosts: &[],
-            services: &services,
+        let options = ParseOptions {
+            universe_domain: universe.map(str::to_owned),
+            ..ParseOptions::new("login.json")
         };
-        WorkforceLoginConfig::parse(value.to_string().as_bytes(), "login.json", options)
+        WorkforceLoginConfig::parse(value.to_string().as_bytes(), &options)
             .map_err(|error| (error.kind().exit_code(), error.message().to_owned()))
     }
 
