@@ -10,7 +10,7 @@ use crate::cli;
 use gauth_core::error::{Error, Result};
 use gauth_core::oauth::token_exchange;
 use gauth_core::world::World;
-use gauth_core::world::env;
+use gauth_core::world::{env, files};
 use gauth_core::{config, discovery};
 
 /// The shells there are scripts for, and the names of the files in `completions/`.
@@ -69,7 +69,7 @@ pub fn write_candidates(shell: &str, args: &[OsString], world: &World) -> Result
     let args: Vec<OsString> = args.iter().skip_while(|arg| *arg != "--").skip(1).cloned().collect();
     // Nobody who has typed nothing yet looks for a flag.
     let with_flags = args.iter().any(|arg| arg.to_string_lossy().starts_with('-'));
-    let folder = std::env::current_dir().ok();
+    let folder = files::current_folder().ok();
     let mut candidates = Vec::new();
     completer
         .write_complete(

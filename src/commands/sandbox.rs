@@ -17,6 +17,7 @@ use gauth_core::world::World;
 use gauth_core::world::env;
 use gauth_core::world::exec;
 use gauth_core::world::exec::{EnvChange, TerminationSignals};
+use gauth_core::world::files;
 use gauth_sandbox::admitted::AdmittedCredential;
 use gauth_sandbox::environment::{DefaultCredential, HostEnvironment};
 use gauth_sandbox::faults::{FAULTS, Fault};
@@ -140,8 +141,8 @@ fn options(flags: &SandboxFlags, world: &World) -> Result<SandboxOptions> {
             .map(|file| AdmittedCredential::read(file))
             .collect::<Result<_>>()?,
         default_credential: flags.default_credential,
-        parent_folder: parent.unwrap_or_else(std::env::temp_dir),
-        gauth_program: std::env::current_exe().ok(),
+        parent_folder: parent.unwrap_or_else(files::temporary_folder),
+        gauth_program: exec::own_program(),
         ..SandboxOptions::default()
     })
 }
@@ -183,7 +184,7 @@ fn shell_exports(changes: &[EnvChange<'_>]) -> String {
     }
     let removed: Vec<&str> =
         changes.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| *name).collect();
-    text.push_str(&format!("export GAUTH_SANDBOX_PID={}\n", std::process::id()));
+    text.push_str(&format!("export GAUTH_SANDBOX_PID={}\n", exec::own_process_id()));
     text.push_str(&format!("unset {}\n", removed.join(" ")));
     text
 }

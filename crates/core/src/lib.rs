@@ -11,6 +11,7 @@
 //!
 //! Secrets go to Google's hosts over https, to the metadata server, and to loopback addresses, and nowhere else; a
 //! credential file cannot change that. They never occur in errors.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests write the files they read"))]
 
 // The modules, from top to bottom: each uses only those below it.
 

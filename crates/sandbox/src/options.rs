@@ -9,6 +9,7 @@ use crate::environment::DefaultCredential;
 use crate::faults::Fault;
 use gauth_core::text::secret::Secret;
 use gauth_core::world::clock::{Clock, SystemClock};
+use gauth_core::world::files;
 
 /// The options of a sandbox.
 pub struct SandboxOptions {
@@ -43,7 +44,7 @@ impl Default for SandboxOptions {
             port: 0,
             admitted: Vec::new(),
             default_credential: DefaultCredential::ServiceAccount,
-            parent_folder: std::env::temp_dir(),
+            parent_folder: files::temporary_folder(),
             gauth_program: None,
         }
     }

@@ -10,6 +10,7 @@ use gauth_core::discovery::Discovery;
 use gauth_core::discovery::logins::{LoginStore, StoredLogin};
 use gauth_core::error::{Error, Result, io_reason};
 use gauth_core::text::printable;
+use gauth_core::world::files;
 use gauth_core::world::private_file;
 use gauth_core::world::private_file::WriteDurability;
 
@@ -80,7 +81,7 @@ fn resolve_path(target: &ExportTarget<'_>) -> Result<(std::path::PathBuf, String
         return Err(Error::usage(format!("--export {shown}: names no file"))
             .hint("--export ada.json, or any other path"));
     };
-    match target.path.symlink_metadata() {
+    match files::symlink_metadata(target.path) {
         Ok(about) if about.is_dir() => {
             Err(Error::usage(format!("--export {shown}: is a folder")).hint("name a file in it"))
         }

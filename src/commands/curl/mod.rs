@@ -32,7 +32,7 @@ use gauth_core::tokens::credential::Credential;
 use gauth_core::tokens::{IdTokenRequest, Token, TokenRequest};
 use gauth_core::world::exec;
 use gauth_core::world::exec::{EnvChange, InheritedPipe};
-use gauth_core::world::{World, env};
+use gauth_core::world::{World, env, files};
 
 /// The command.
 pub const SPEC: CommandSpec = CommandSpec {
@@ -312,7 +312,7 @@ fn environment_changes(invocation: &CurlInvocation) -> Vec<EnvChange<'static>> {
 fn note_curlrc(world: &World) {
     world.terminal.note(|| {
         let home = world.folders.home.as_ref().map(|home| home.join(".curlrc"));
-        match home.is_some_and(|file| file.exists()) {
+        match home.is_some_and(|file| files::exists(&file)) {
             true => "curl does not read ~/.curlrc, which could send the token to another host"
                 .to_owned(),
             false => "curl runs with -q, without .curlrc".to_owned(),

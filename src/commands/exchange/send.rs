@@ -241,7 +241,7 @@ fn credential_access_token(
     config: &Config,
     broker: &Broker<'_>,
 ) -> Result<InputToken> {
-    let found = discovery::credential(&Discovery { config: config, broker, allow_network: true })?;
+    let found = discovery::credential(&Discovery { config, broker, allow_network: true })?;
     let token = broker
         .token(&*found.credential, &TokenRequest::AccessToken(AccessTokenRequest::default()))?;
     Ok(InputToken {

@@ -15,7 +15,7 @@ use gauth_core::discovery::Discovery;
 use gauth_core::error::{Error, Result};
 use gauth_core::text::{json, printable};
 use gauth_core::tokens::credential::Credential;
-use gauth_core::world::private_file;
+use gauth_core::world::{files, private_file};
 
 /// How long to wait for standard input.
 const STDIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -53,7 +53,7 @@ pub(super) fn import_file(
     // The file stays where it is, and every program that reads it refreshes the same login.
     refresh_token_location::mark_shared(&mut json);
     json.retain(|_, value| !value.is_null());
-    if let Ok(folder) = std::env::current_dir() {
+    if let Ok(folder) = files::current_folder() {
         make_paths_absolute(&mut json, &folder);
     }
     let name = resolve_account_name(&*credential, file, &location, account, discovery)?;

@@ -92,7 +92,7 @@ fn files_are_written_by_few() {
         &[
             // Pages in the folder that the user named.
             "src/cli/man.rs",
-            "core/world/private_file.rs",
+            "core/world/private_file/mod.rs",
             // A folder of throw-away credentials, gone at the end.
             "sandbox/folder/files.rs",
             // Opens /dev/null.
@@ -101,7 +101,7 @@ fn files_are_written_by_few() {
     );
     assert_occurs_only_in(
         &["remove_file", "remove_dir"],
-        &["core/tokens/cache/mod.rs", "core/world/private_file.rs", "sandbox/folder/mod.rs"],
+        &["core/world/private_file/mod.rs", "sandbox/folder/files.rs"],
     );
 }
 

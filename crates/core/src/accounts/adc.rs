@@ -14,6 +14,7 @@ use crate::net::endpoint_policy::DEFAULT_UNIVERSE;
 use crate::oauth::token;
 use crate::text::{json, printable};
 use crate::world::World;
+use crate::world::files;
 use crate::world::private_file;
 use crate::world::private_file::{PrivateFileError, WriteDurability};
 
@@ -91,10 +92,10 @@ pub fn check_adc_type(name: &str, login: &Map<String, Value>) -> Result<()> {
 /// The previous file. Links are not replaced.
 fn read_existing(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
     let shown = printable::path(path);
-    if path.symlink_metadata().is_err() {
+    if files::symlink_metadata(path).is_err() {
         return Ok(None);
     }
-    if path.read_link().is_ok() {
+    if files::is_symlink(path) {
         return Err(Error::not_safe(format!("{shown} is a link, which gauth does not replace"))
             .hint(format!("rm {shown}, if the link is not needed")));
     }

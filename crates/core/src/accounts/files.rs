@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::text::json;
 use crate::text::printable;
 use crate::world::World;
+use crate::world::files;
 use crate::world::private_file;
 use crate::world::private_file::{PrivateFileError, SweepAgeLimits};
 
@@ -59,10 +60,7 @@ pub fn list(world: &World) -> Vec<String> {
 /// The accounts with their files, sorted by file name.
 pub fn list_files(world: &World) -> Vec<(String, PathBuf)> {
     let Some(folder) = accounts_folder(world) else { return Vec::new() };
-    let Ok(entries) = std::fs::read_dir(&folder) else { return Vec::new() };
-    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let mut names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
-    names.sort();
+    let names = files::file_names(&folder).into_iter().filter(|name| !name.starts_with('.'));
     let account = |name: String| {
         let path = folder.join(&name);
         let plain = name.strip_suffix(".json")?;
@@ -74,7 +72,7 @@ pub fn list_files(world: &World) -> Vec<(String, PathBuf)> {
             login.as_ref().and_then(account_name).filter(|owner| file_name(owner) == name);
         Some((spelled.map_or(plain, str::to_owned), path))
     };
-    names.into_iter().filter_map(account).collect()
+    names.filter_map(account).collect()
 }
 
 /// The account that a login names in its own JSON.
@@ -131,7 +129,7 @@ pub(super) fn read_file(path: &Path, world: &World) -> Result<Option<Zeroizing<V
 fn is_owned_by_root(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     !rustix::process::geteuid().is_root()
-        && path.metadata().is_ok_and(|about| about.uid() == 0 && about.mode() & 0o022 == 0)
+        && files::metadata(path).is_ok_and(|about| about.uid() == 0 && about.mode() & 0o022 == 0)
 }
 
 #[cfg(not(unix))]

@@ -22,6 +22,7 @@ use crate::tokens::cache;
 use crate::tokens::cache::{CacheKey, Lock};
 use crate::world::World;
 use crate::world::clock::Deadline;
+use crate::world::files;
 use crate::world::private_file;
 use crate::world::private_file::{PendingFile, WriteDurability};
 
@@ -82,7 +83,7 @@ impl FileVersion {
         let number = std::os::unix::fs::MetadataExt::ino;
         #[cfg(not(unix))]
         let number = |_: &std::fs::Metadata| 0;
-        let about = path.symlink_metadata().ok();
+        let about = files::symlink_metadata(path).ok();
         FileVersion(about.map(|about| (number(&about), about.len(), about.modified().ok())))
     }
 }

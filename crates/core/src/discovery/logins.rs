@@ -18,6 +18,7 @@ use crate::tokens::broker::Broker;
 use crate::tokens::credential::{Credential, CredentialInfo};
 use crate::tokens::{AccessTokenRequest, TokenRequest};
 use crate::world::World;
+use crate::world::files;
 
 /// How long gcloud may keep its database locked before its logins are left out.
 const DATABASE_LOCK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -245,5 +246,5 @@ pub fn active_account(search: &Discovery<'_>) -> Result<Option<(String, LoginSto
 
 /// Whether gauth has a login for this account.
 pub fn has_gauth_login(name: &str, world: &World) -> bool {
-    accounts::path(name, world).is_some_and(|path| path.symlink_metadata().is_ok())
+    accounts::path(name, world).is_some_and(|path| files::symlink_metadata(&path).is_ok())
 }

@@ -16,6 +16,7 @@ use crate::error;
 use crate::error::{Error, Result};
 use crate::gcloud::properties::{GcloudProperties, GcloudProperty};
 use crate::text::printable;
+use crate::world::files;
 
 /// Runs one SQL query with at most one parameter. The result is the first column of every row that has text or bytes
 /// there.
@@ -84,7 +85,7 @@ fn read_file(path: &Path) -> Result<Option<Vec<u8>>> {
     if !is_file(path)? {
         return Ok(None);
     }
-    let file = std::fs::File::open(path).map_err(|error| error::io("read", path, &error))?;
+    let file = files::open(path).map_err(|error| error::io("read", path, &error))?;
     let mut bytes = Vec::new();
     file.take(MAX_FILE_BYTES + 1)
         .read_to_end(&mut bytes)
@@ -98,7 +99,7 @@ fn read_file(path: &Path) -> Result<Option<Vec<u8>>> {
 /// Whether the file exists. Anything but a regular file is an error.
 fn is_file(path: &Path) -> Result<bool> {
     use std::io::ErrorKind::{NotADirectory, NotFound};
-    match std::fs::metadata(path) {
+    match files::metadata(path) {
         Ok(metadata) if metadata.is_file() => Ok(true),
         Ok(_) => Err(Error::malformed(&printable::path(path), "is not a regular file")),
         Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(false),

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::gcloud;
 use crate::gcloud::Query;
 use crate::text::printable;
+use crate::world::files;
 
 /// The maximum wait for a locked database, which is also gcloud's.
 const MAX_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,7 +40,7 @@ pub(super) fn open(path: &Path, lock_timeout: Duration) -> Result<Option<Box<Que
         return Ok(None);
     }
     // SQLite follows links, and looks for the log beside the file they lead to.
-    let path = path.canonicalize().map_err(|error| error::io("read", path, &error))?;
+    let path = files::canonicalize(path).map_err(|error| error::io("read", path, &error))?;
     let options = read_only_options(&path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
@@ -79,7 +80,7 @@ fn query_strings(
 /// The URI parameters with which this database can be read without creating files beside it.
 fn read_only_options(path: &Path) -> Result<&'static str> {
     let mut header = Vec::new();
-    std::fs::File::open(path)
+    files::open(path)
         .and_then(|file| file.take(100).read_to_end(&mut header))
         .map_err(|error| error::io("read", path, &error))?;
     // For SQLite an empty file is a database without tables.
@@ -93,7 +94,7 @@ fn read_only_options(path: &Path) -> Result<&'static str> {
     let sibling_file_len = |ending: &str| {
         let mut name = path.as_os_str().to_owned();
         name.push(ending);
-        std::fs::metadata(name).map_or(0, |metadata| metadata.len())
+        files::metadata(Path::new(&name)).map_or(0, |metadata| metadata.len())
     };
     match (sibling_file_len("-wal"), sibling_file_len("-shm")) {
         // The log is empty, and the database can be read as one that does not change.

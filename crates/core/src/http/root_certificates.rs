@@ -16,6 +16,7 @@ use crate::error;
 use crate::error::{Error, Result};
 use crate::net::transport::RootCertificates;
 use crate::text::printable;
+use crate::world::files;
 
 /// The largest file of certificates that is read: the largest bundle of any system is a quarter of it.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
@@ -118,12 +119,12 @@ fn load_system(bundles: &[&str]) -> RootCertStore {
 /// The whole of a regular file, `None` where it is none or too large.
 fn read_regular_file(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
     // Asked before opening: opening a named pipe would wait for its writer.
-    let metadata = std::fs::metadata(path)?;
+    let metadata = files::metadata(path)?;
     if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
         return Ok(None);
     }
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default() + 1);
-    std::fs::File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    files::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= MAX_FILE_BYTES))
 }
 

@@ -9,6 +9,7 @@ use crate::tokens::cache;
 use crate::tokens::cache::Lock;
 use crate::world::World;
 use crate::world::clock::Deadline;
+use crate::world::files;
 
 /// The result of waiting for the lock.
 pub enum SignInLock {
@@ -51,7 +52,7 @@ pub fn acquire(account: Option<&str>, deadline: Deadline, world: &World) -> Resu
 /// Whether the login of the account was stored since this process started.
 fn was_stored_since_start(account: &str, world: &World) -> bool {
     let stored = accounts::load(account, world).ok().flatten();
-    let modified = stored.and_then(|(path, _)| path.metadata().ok()?.modified().ok());
+    let modified = stored.and_then(|(path, _)| files::metadata(&path).ok()?.modified().ok());
     let since = modified.and_then(|moment| moment.duration_since(UNIX_EPOCH).ok());
     since.is_some_and(|since| {
         i64::try_from(since.as_millis()).is_ok_and(|at| at >= world.started_at_millis)

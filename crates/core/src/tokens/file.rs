@@ -11,6 +11,7 @@ use crate::text::bearer_token;
 use crate::text::secret::Secret;
 use crate::text::{printable, secret};
 use crate::world::World;
+use crate::world::files;
 use crate::world::private_file;
 use crate::world::private_file::{PrivateFileError, SweepAgeLimits, WriteDurability};
 use crate::world::random;
@@ -115,7 +116,7 @@ impl Drop for TokenFile {
 /// A user who may write to the folder could replace the file.
 fn check_folder_is_safe(folder: &Path) -> Result<()> {
     let shown = printable::path(folder);
-    let metadata = std::fs::metadata(folder).map_err(|error| {
+    let metadata = files::metadata(folder).map_err(|error| {
         Error::usage(format!(
             "--token-file: the folder {shown} cannot be used, {}",
             io_reason(&error)
@@ -152,7 +153,7 @@ fn check_existing_file(path: &Path) -> Result<()> {
     let hint = "--token-file auto, or the path of a file that is not there yet";
     let refused =
         |what: &str| Err(Error::not_safe(format!("--token-file {shown}: {what}")).hint(hint));
-    if std::fs::read_link(path).is_ok() {
+    if files::is_symlink(path) {
         return refused("is a link");
     }
     match private_file::read_private(path, bearer_token::MAX_TOKEN_CHARS + 1) {
@@ -176,7 +177,6 @@ fn check_existing_file(path: &Path) -> Result<()> {
 }
 
 #[cfg(all(test, unix))]
-#[allow(clippy::disallowed_methods)] // What others left lying about has to be made.
 mod tests {
     use super::*;
     use crate::error::ErrorKind;

@@ -1,4 +1,5 @@
 //! Time: the wall clock judges tokens, the monotonic clock measures waits.
+#![expect(clippy::disallowed_methods, reason = "this is the door")]
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -24,7 +25,6 @@ pub struct SystemClock {
     start: Instant,
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the door")]
 impl SystemClock {
     /// Starts counting.
     pub fn new() -> SystemClock {
@@ -38,7 +38,6 @@ impl Default for SystemClock {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the door")]
 impl Clock for SystemClock {
     fn unix_millis(&self) -> i64 {
         match SystemTime::now().duration_since(UNIX_EPOCH) {

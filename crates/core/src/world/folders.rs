@@ -1,4 +1,5 @@
 //! Where things are kept: gauth's folder, gcloud's folder, the home folder.
+#![expect(clippy::disallowed_methods, reason = "this is the door")]
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
 //! Listening: on loopback addresses only, so that nobody outside this machine can ask.
+#![expect(clippy::disallowed_methods, reason = "this is the door")]
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -9,7 +10,6 @@ use crate::error::{Error, Result, io_reason};
 ///
 /// # Errors
 /// When the address is not loopback (exit 9), or the system does not allow it.
-#[expect(clippy::disallowed_methods, reason = "this is the door")]
 pub fn bind_loopback(address: IpAddr, port: u16) -> Result<TcpListener> {
     if !address.is_loopback() {
         return Err(Error::not_safe(format!("{address} is not a loopback address"))
@@ -25,7 +25,6 @@ pub fn bind_loopback(address: IpAddr, port: u16) -> Result<TcpListener> {
 }
 
 /// Whether this machine has the address `::1` at all.
-#[expect(clippy::disallowed_methods, reason = "this is the door")]
 pub fn has_ipv6_loopback() -> bool {
     TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
 }

@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod env;
 pub mod exec;
+pub mod files;
 pub mod folders;
 pub mod interrupt;
 pub mod listen;
@@ -15,6 +16,7 @@ pub mod prompt;
 pub mod random;
 pub mod streams;
 pub mod terminal;
+pub mod threads;
 
 use std::sync::Arc;
 

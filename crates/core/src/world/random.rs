@@ -1,4 +1,5 @@
 //! Unpredictable bytes from the operating system.
+#![expect(clippy::disallowed_methods, reason = "this is the door")]
 
 use crate::error::{Error, Result};
 

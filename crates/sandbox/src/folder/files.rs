@@ -1,4 +1,5 @@
 //! Writing files and folders that only their owner may read.
+#![expect(clippy::disallowed_methods, reason = "this is the door to the sandbox's own folder")]
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
@@ -15,6 +16,11 @@ pub(crate) fn create_private_folder(path: &Path) -> Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path).map_err(|error| io("made", path, &error))
+}
+
+/// Removes a folder and all that is in it.
+pub(crate) fn remove_folder(path: &Path) -> std::io::Result<()> {
+    std::fs::remove_dir_all(path)
 }
 
 pub(crate) fn create_private_file(path: &Path) -> std::io::Result<File> {

@@ -6,7 +6,7 @@ use crate::environment::DefaultCredential;
 use crate::file_names::{
     AUTHORIZED_USER_FILE, GAUTH_FOLDER, GCLOUD_FOLDER, PROGRAMS_FOLDER, SERVICE_ACCOUNT_FILE,
 };
-use crate::folder::files::{create_private_folder, install_program, write_json};
+use crate::folder::files::{create_private_folder, install_program, remove_folder, write_json};
 use crate::folder::gcloud::write_gcloud_folder;
 use crate::folder::google_accounts::{authorized_user_json, service_account_json};
 use crate::random_id::random_base64url;
@@ -74,6 +74,6 @@ impl SandboxFolder {
 impl Drop for SandboxFolder {
     fn drop(&mut self) {
         // An error cannot be reported here.
-        drop(std::fs::remove_dir_all(&self.0));
+        drop(remove_folder(&self.0));
     }
 }

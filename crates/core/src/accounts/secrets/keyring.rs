@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::accounts::secrets::entry;
 use crate::error::{Error, ErrorKind, Result};
 use crate::text::printable;
+use crate::world::threads;
 
 /// The service name of gauth's entries.
 const SERVICE_NAME: &str = "gauth";
@@ -75,10 +76,12 @@ fn run_with_timeout<T: Send + 'static>(
 ) -> Result<T> {
     let (sender, receiver) = channel();
     let name = entry(account);
-    std::thread::spawn(move || {
+    let started = threads::spawn("keyring", move || {
         // The receiver is closed after the timeout.
         drop(sender.send(with_entry(&name, is_interactive, operation)));
     });
+    // Without a thread the sender is dropped, and the wait below ends at once.
+    drop(started);
     let shown = printable::text(account);
     let failed = |what: String, hint: &str| {
         let message = format!("the keyring, which has the login of {shown}, {what}");

@@ -18,6 +18,7 @@ use crate::net::endpoint_policy;
 use crate::text::printable;
 use crate::tokens::credential::Credential;
 use crate::world::World;
+use crate::world::files;
 
 /// What `gauth status` calls the file of Application Default Credentials.
 pub(super) fn adc_label(world: &World) -> String {
@@ -36,7 +37,7 @@ pub(super) fn adc_file(search: &Discovery<'_>) -> Result<Lookup> {
         return Ok(Lookup::NotSet("there is no home folder".to_owned()));
     };
     let path = gcloud::adc_path(folder);
-    match std::fs::symlink_metadata(&path) {
+    match files::symlink_metadata(&path) {
         Err(error) if is_absent(&error) => Ok(Lookup::NotSet("not there".to_owned())),
         _ => Ok(Lookup::found(Source::Adc, credential_file(search, &path, None)?)),
     }

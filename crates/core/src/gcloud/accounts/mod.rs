@@ -15,6 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::gcloud::{Query, store};
 use crate::text::printable;
 use crate::text::secret::Secret;
+use crate::world::files;
 
 /// The universe of keys that name none.
 const DEFAULT_UNIVERSE: &str = "googleapis.com";
@@ -179,7 +180,7 @@ fn split_key(key: &str) -> (&str, Option<&str>) {
 
 /// Identifies the state of a file.
 fn file_fingerprint(path: &Path) -> Option<String> {
-    let metadata = std::fs::metadata(path).ok()?;
+    let metadata = files::metadata(path).ok()?;
     let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     #[cfg(unix)]
     let file_id = {

@@ -18,6 +18,7 @@ use crate::error::{Error, Result, io_reason};
 use crate::http::server::http::{ServerRequest, ServerResponse};
 use crate::http::server::tls::ServerTls;
 use crate::world::listen;
+use crate::world::threads;
 
 /// How visitors are treated.
 #[derive(Debug, Clone, Copy)]
@@ -73,19 +74,17 @@ impl LoopbackServer {
         let connections = Arc::new(OpenConnections::default());
         let (shared_stop_signal, shared_connections) =
             (Arc::clone(&stop_signal), Arc::clone(&connections));
-        let accept_thread = std::thread::Builder::new()
-            .name("accept".to_owned())
-            .spawn(move || {
-                accept_loop(
-                    &listener,
-                    tls.as_ref(),
-                    policy,
-                    &shared_stop_signal,
-                    &shared_connections,
-                    &handler,
-                )
-            })
-            .map_err(failed)?;
+        let accept_thread = threads::spawn("accept", move || {
+            accept_loop(
+                &listener,
+                tls.as_ref(),
+                policy,
+                &shared_stop_signal,
+                &shared_connections,
+                &handler,
+            )
+        })
+        .map_err(failed)?;
         Ok(LoopbackServer { address, stop_signal, connections, accept_thread: Some(accept_thread) })
     }
 
@@ -134,7 +133,7 @@ fn accept_loop(
         let Some(number) = connections.register(&stream, policy) else { continue };
         let (stop, handler, tls) = (Arc::clone(stop_signal), Arc::clone(handler), tls.cloned());
         let shared_connections = Arc::clone(connections);
-        let started = std::thread::Builder::new().name("connection".to_owned()).spawn(move || {
+        let started = threads::spawn("connection", move || {
             let _guard = UnregisterOnDrop(&shared_connections, number);
             connection::serve(&stream, tls.as_ref(), policy.keep_alive, &stop, &*handler);
         });

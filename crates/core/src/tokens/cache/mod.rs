@@ -19,6 +19,7 @@ use crate::text::secret::Secret;
 use crate::tokens::{DEFAULT_REFRESH_MARGIN_SECONDS, Token};
 use crate::world::World;
 use crate::world::clock::Deadline;
+use crate::world::files;
 use crate::world::private_file;
 use crate::world::private_file::{PrivateFileError, SweepAgeLimits, WriteDurability};
 
@@ -218,7 +219,7 @@ impl<'w> Cache<'w> {
     /// Removes an entry, if it exists and can be removed.
     pub fn remove(&self, key: &CacheKey) {
         if let Some(path) = self.path(key, "") {
-            _ = std::fs::remove_file(path);
+            private_file::remove(&path);
         }
     }
 
@@ -344,11 +345,8 @@ impl<'w> Cache<'w> {
         else {
             return Vec::new();
         };
-        let Ok(files) = std::fs::read_dir(folder) else { return Vec::new() };
-        let names = files.flatten().filter_map(|file| file.file_name().into_string().ok());
-        let mut names: Vec<String> = names.filter(|name| is_key_name(name)).collect();
-        names.sort();
-        let entries = names.into_iter().filter_map(|name| {
+        let names = files::file_names(&folder).into_iter().filter(|name| is_key_name(name));
+        let entries = names.filter_map(|name| {
             let entry = self.get(&CacheKey(name.clone()))?;
             Some((name, entry))
         });
@@ -364,16 +362,12 @@ impl<'w> Cache<'w> {
         else {
             return Ok(0);
         };
-        let Ok(files) = std::fs::read_dir(&folder) else { return Ok(0) };
         let mut count = 0;
-        for file in files.flatten() {
-            let path = file.path();
-            match std::fs::remove_file(&path) {
-                Ok(()) if is_key_name(&file.file_name().to_string_lossy()) => count += 1,
-                Ok(()) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(crate::error::io("removed", &path, &error)),
-            }
+        for name in files::file_names(&folder) {
+            let path = folder.join(&name);
+            let removed = private_file::try_remove(&path)
+                .map_err(|error| crate::error::io("removed", &path, &error))?;
+            count += usize::from(removed && is_key_name(&name));
         }
         Ok(count)
     }

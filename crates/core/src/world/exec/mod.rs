@@ -1,4 +1,5 @@
 //! Starting programs: argument vectors, never a shell.
+#![expect(clippy::disallowed_methods, reason = "this is the door")]
 
 mod browser;
 mod capture;
@@ -6,7 +7,7 @@ mod fd_passing;
 
 use std::ffi::OsString;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
@@ -20,6 +21,16 @@ pub use crate::world::exec::capture::{
     CaptureCommand, CommandFailure, MAX_OUTPUT_BYTES, PipedCommand, capture_output, run_piped,
 };
 pub use crate::world::exec::fd_passing::InheritedPipe;
+
+/// The path of this program, where the system knows it.
+pub fn own_program() -> Option<PathBuf> {
+    std::env::current_exe().ok()
+}
+
+/// The process id of this program.
+pub fn own_process_id() -> u32 {
+    std::process::id()
+}
 
 /// A variable of the child: set, or removed.
 pub type EnvChange<'n> = (&'n str, Option<OsString>);
@@ -222,7 +233,6 @@ fn wait_error(program_name: &str, error: &std::io::Error) -> SpawnError {
     SpawnError { status: 126, error }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the door")]
 fn build_command(
     program: &OsString,
     arguments: &[OsString],
@@ -399,7 +409,6 @@ mod not_unix {
 }
 
 #[cfg(all(test, unix))]
-#[allow(clippy::disallowed_methods)] // A script to run has to be written.
 mod tests {
     use super::*;
 

@@ -15,6 +15,7 @@ use crate::tokens::credential::Session;
 use crate::world::World;
 use crate::world::env;
 use crate::world::env::Variable;
+use crate::world::files;
 
 /// A CI system or cluster that gives tokens to the jobs it runs.
 pub struct CiSystem {
@@ -202,7 +203,8 @@ impl CiSystem {
             },
             TokenDelivery::Files(paths) => {
                 let root = &job.world.folders.system_root;
-                let existing = paths.iter().map(|path| root.join(path)).find(|path| path.exists());
+                let existing =
+                    paths.iter().map(|path| root.join(path)).find(|path| files::exists(path));
                 let Some(path) = existing else {
                     let paths = paths.join(", /");
                     return Err(self.no_token_error(&format!("there is none of /{paths}"), job));

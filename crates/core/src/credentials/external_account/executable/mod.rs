@@ -25,6 +25,7 @@ use crate::world::World;
 use crate::world::env;
 use crate::world::exec;
 use crate::world::exec::{CommandFailure, EnvChange};
+use crate::world::files;
 use crate::world::private_file;
 
 /// How long a program may take where the file names no time, or 0.
@@ -209,7 +210,7 @@ impl ExecutableSource {
     /// The content of the output file, if it is a regular file; reading a pipe would wait for the program.
     fn read_output_file(&self) -> Option<zeroize::Zeroizing<Vec<u8>>> {
         let path: &Path = self.output_file.as_deref()?;
-        match std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
+        match files::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
             true => private_file::read_user_file(path, exec::MAX_OUTPUT_BYTES).ok(),
             false => None,
         }
