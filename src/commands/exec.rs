@@ -312,7 +312,7 @@ impl TokenFileRefresher<'_> {
 
     /// Fetches a token and writes it to the file if it expires later than the old one.
     fn renew(&self, old: &Token, file: &TokenFile) -> Result<Token> {
-        let broker: Broker<'_> = discovery::broker(&self.config, self.world);
+        let broker: Broker<'_> = discovery::broker(self.config, self.world);
         let left = old.seconds_left(self.world.clock.unix_seconds()).unwrap_or(0);
         let token = broker.for_renewal(left).token(self.credential, &self.request)?;
         if token.expires_at > old.expires_at {
