@@ -8,38 +8,38 @@ pub const REFRESH_TOKEN: &str = "refresh_token";
 pub const CLIENT_ID: &str = "client_id";
 
 /// The reauthentication proof token, as Google's libraries name it.
-pub const RAPT_TOKEN: &str = "rapt_token";
+pub(crate) const RAPT_TOKEN: &str = "rapt_token";
 
 /// The time at which a login was stored, in RFC 3339 with milliseconds. It differs for every login of an account, so that
 /// cached tokens of the previous login are not used for the next one.
 pub const SIGNED_IN_AT: &str = "signed_in_at";
 
 /// True for a login whose server has rotated the refresh token before.
-pub const ROTATES: &str = "refresh_token_rotates";
+pub(crate) const ROTATES: &str = "refresh_token_rotates";
 
 /// True for a stored login of which there is a copy outside of the account store, in the object that has the refresh
 /// token. Both copies then store rotated refresh tokens in one overlay file under one lock, because each would otherwise
 /// invalidate the refresh token of the other.
-pub const SHARED: &str = "refresh_token_shared";
+pub(crate) const SHARED: &str = "refresh_token_shared";
 
 /// The store that has the secrets, in a file without secrets.
 pub const STORE: &str = "gauth_store";
 
 /// The digest of the login in that store.
-pub const SECRETS_DIGEST: &str = "gauth_secrets";
+pub(crate) const SECRETS_DIGEST: &str = "gauth_secrets";
 
 /// The name of the cache entry that records the rejection of the refresh token.
-pub const REJECTION_KEY: &str = "gauth_mark";
+pub(crate) const REJECTION_KEY: &str = "gauth_mark";
 
 /// Replaces a secret in a file without secrets, so that the file can be parsed.
 pub const SECRET_PLACEHOLDER: &str = "(in the store)";
 
 /// The fields of gauth's own, which other programs do not know.
-pub const GAUTH_OWN: &[&str] =
+pub(crate) const GAUTH_OWN: &[&str] =
     &[STORE, SECRETS_DIGEST, REJECTION_KEY, SIGNED_IN_AT, ROTATES, SHARED];
 
 /// The fields that change while a login stays the same: its cached access tokens remain valid.
-pub const ROTATING: &[&str] =
+pub(crate) const ROTATING: &[&str] =
     &[REFRESH_TOKEN, ROTATES, SHARED, SECRETS_DIGEST, REJECTION_KEY, RAPT_TOKEN, "id_token"];
 
 /// The fields whose values are not secret. All others are hidden.

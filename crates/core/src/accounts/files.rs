@@ -58,7 +58,7 @@ pub fn list(world: &World) -> Vec<String> {
 }
 
 /// The accounts with their files, sorted by file name.
-pub fn list_files(world: &World) -> Vec<(String, PathBuf)> {
+pub(crate) fn list_files(world: &World) -> Vec<(String, PathBuf)> {
     let Some(folder) = accounts_folder(world) else { return Vec::new() };
     let names = files::file_names(&folder).into_iter().filter(|name| !name.starts_with('.'));
     let account = |name: String| {
@@ -90,7 +90,7 @@ pub fn path(account: &str, world: &World) -> Option<PathBuf> {
 ///
 /// # Errors
 /// When the file cannot be used or does not exist.
-pub fn read_stored(path: &Path, world: &World) -> Result<Zeroizing<Vec<u8>>> {
+pub(crate) fn read_stored(path: &Path, world: &World) -> Result<Zeroizing<Vec<u8>>> {
     let gone = || PrivateFileError::NotFound.to_error(path, &printable::path(path));
     read_file(path, world)?.ok_or_else(gone)
 }

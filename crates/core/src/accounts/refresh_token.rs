@@ -94,7 +94,7 @@ impl PendingUpdate {
     ///
     /// # Errors
     /// When it cannot be stored: the next call may need a new login.
-    pub fn store_refresh_token(
+    pub(crate) fn store_refresh_token(
         self,
         sent: &Secret,
         next: &Secret,
@@ -111,7 +111,7 @@ impl PendingUpdate {
     ///
     /// # Errors
     /// When it cannot be stored: the next call asks the user again.
-    pub fn store_rapt(self, sent: &Secret, rapt: &Secret, world: &World) -> io::Result<()> {
+    pub(crate) fn store_rapt(self, sent: &Secret, rapt: &Secret, world: &World) -> io::Result<()> {
         self.commit(sent, world, |content| {
             content.insert(fields::RAPT_TOKEN.to_owned(), rapt.to_json());
         })
@@ -218,7 +218,7 @@ impl RefreshTokenHandle<'_> {
     ///
     /// # Errors
     /// `NoAnswer` when another process has the lock for ten minutes.
-    pub fn lock_prompt(&self, world: &World) -> Result<Option<Lock>> {
+    pub(crate) fn lock_prompt(&self, world: &World) -> Result<Option<Lock>> {
         cache::lock_prompt(world, &self.lock_name())
     }
 
@@ -230,7 +230,7 @@ impl RefreshTokenHandle<'_> {
     ///
     /// # Errors
     /// When the account store or the store of the secrets cannot be used.
-    pub fn stored_state(&self, world: &World) -> Result<StoredState> {
+    pub(crate) fn stored_state(&self, world: &World) -> Result<StoredState> {
         let bytes = match self.path(world) {
             Some(path) => read_file(&path, world)?,
             None => None,
@@ -273,7 +273,7 @@ impl RefreshTokenHandle<'_> {
     ///
     /// # Errors
     /// When the account store or the store of the secrets cannot be used.
-    pub fn newest_refresh_token(&self, world: &World) -> Result<Secret> {
+    pub(crate) fn newest_refresh_token(&self, world: &World) -> Result<Secret> {
         Ok(match self.stored_state(world)? {
             StoredState::Current(current) => current.refresh_token,
             StoredState::Gone | StoredState::Replaced => self.refresh_token.clone(),
@@ -281,7 +281,7 @@ impl RefreshTokenHandle<'_> {
     }
 
     /// Records whether the server accepted or rejected a refresh token.
-    pub fn record_outcome(&self, sent: &Secret, error: Option<&Error>, world: &World) {
+    pub(crate) fn record_outcome(&self, sent: &Secret, error: Option<&Error>, world: &World) {
         rejections::record_outcome(&self.rejection_key(sent), error, world);
     }
 
@@ -299,7 +299,7 @@ impl RefreshTokenHandle<'_> {
     ///
     /// # Errors
     /// When there is no folder or no disk space, or the stored login cannot be read.
-    pub fn pending_update(&self, world: &World) -> Result<PendingUpdate> {
+    pub(crate) fn pending_update(&self, world: &World) -> Result<PendingUpdate> {
         let failed = |error: io::Error| Error::unexpected(io_reason(&error));
         let path = self.path(world).ok_or_else(|| Error::unexpected("there is no home folder"))?;
         let version = FileVersion::of(&path);

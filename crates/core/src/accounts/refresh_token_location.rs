@@ -54,7 +54,7 @@ pub fn object(login: &Map<String, Value>) -> &Map<String, Value> {
 }
 
 /// The same object as a mutable reference.
-pub fn object_mut(login: &mut Map<String, Value>) -> &mut Map<String, Value> {
+pub(crate) fn object_mut(login: &mut Map<String, Value>) -> &mut Map<String, Value> {
     let mut object = login;
     while let Some(path) = CONTAINERS.iter().find(|path| descend(object, path).is_some()) {
         for name in *path {

@@ -32,6 +32,6 @@ pub(super) fn last_rejection(key: &CacheKey, world: &World) -> Option<String> {
 }
 
 /// The recorded rejection by the text of its key, for a login whose secrets are in another store that is not opened.
-pub fn last_rejection_by_key(key_name: &str, world: &World) -> Option<String> {
+pub(crate) fn last_rejection_by_key(key_name: &str, world: &World) -> Option<String> {
     last_rejection(&CacheKey::from_name(key_name)?, world)
 }

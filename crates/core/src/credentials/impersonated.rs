@@ -36,7 +36,7 @@ pub struct ImpersonationConfig {
     pub account: String,
     /// The IAM endpoint for it.
     pub iam_endpoint: IamEndpoint,
-    /// The accounts between source and target, in order, as [`iam::delegate`] names them.
+    /// The accounts between source and target, in order, as `iam::delegate_resource_name` names them.
     pub delegates: Vec<String>,
     /// Scopes of requests that name none.
     pub scopes: Vec<String>,

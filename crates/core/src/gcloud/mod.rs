@@ -26,12 +26,12 @@ type Query = dyn Fn(&str, Option<&str>) -> Result<Vec<String>>;
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// The file with the application default credentials of gcloud and of Google's libraries.
-pub fn adc_path(folder: &Path) -> PathBuf {
+pub(crate) fn adc_path(folder: &Path) -> PathBuf {
     folder.join("application_default_credentials.json")
 }
 
 /// The file with the location of the client certificate of a workload.
-pub fn certificate_config_path(folder: &Path) -> PathBuf {
+pub(crate) fn certificate_config_path(folder: &Path) -> PathBuf {
     folder.join("certificate_config.json")
 }
 

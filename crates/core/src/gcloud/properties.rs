@@ -106,7 +106,7 @@ impl GcloudProperties {
     ///
     /// # Errors
     /// As [`GcloudProperties::get`].
-    pub fn get_bool(&self, section: &str, name: &str) -> Result<Option<bool>> {
+    pub(crate) fn get_bool(&self, section: &str, name: &str) -> Result<Option<bool>> {
         let property = self.get(section, name)?;
         let property_set = property.filter(|property| !property.value.eq_ignore_ascii_case("none"));
         Ok(property_set.map(|property| env::is_true_text(&property.value)))

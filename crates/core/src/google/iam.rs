@@ -18,11 +18,11 @@ use crate::tokens::Token;
 pub const HOST: &str = "iamcredentials.googleapis.com";
 
 /// The minimum token lifetime that gauth requests, in seconds.
-pub const MIN_LIFETIME_SECONDS: u32 = 600;
+pub(crate) const MIN_LIFETIME_SECONDS: u32 = 600;
 /// The maximum token lifetime, in seconds. More than an hour requires an organisation policy that allows it.
 pub const MAX_LIFETIME_SECONDS: u32 = 43_200;
 /// The token lifetime that gauth requests by default, in seconds.
-pub const DEFAULT_LIFETIME_SECONDS: u32 = 3600;
+pub(crate) const DEFAULT_LIFETIME_SECONDS: u32 = 3600;
 
 /// A method of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub struct TargetServiceAccount {
 
 impl TargetServiceAccount {
     /// The account in a `service_account_impersonation_url`: between the last `/` and `:generateAccessToken`.
-    pub fn from_url(url: &Url) -> Option<TargetServiceAccount> {
+    pub(crate) fn from_url(url: &Url) -> Option<TargetServiceAccount> {
         let (base, method) = url.as_str().rsplit_once(':')?;
         let account = base.rsplit('/').next().filter(|account| !account.is_empty())?;
         // Google's libraries write `generateAccessToken`; the one for Node.js accepts both.
@@ -87,7 +87,7 @@ impl TargetServiceAccount {
     }
 
     /// The URL without a method, which identifies the account and the server.
-    pub fn base_url(&self) -> &str {
+    pub(crate) fn base_url(&self) -> &str {
         &self.base_url
     }
 }
@@ -117,7 +117,7 @@ struct SignJwtBody<'a> {
 ///
 /// # Errors
 /// As [`TargetServiceAccount::url`].
-pub fn generate_access_token_request(
+pub(crate) fn generate_access_token_request(
     target: &TargetServiceAccount,
     source: &Token,
     delegates: &[String],
@@ -140,7 +140,7 @@ pub fn generate_access_token_request(
 ///
 /// # Errors
 /// As [`TargetServiceAccount::url`].
-pub fn generate_id_token_request(
+pub(crate) fn generate_id_token_request(
     target: &TargetServiceAccount,
     source: &Token,
     delegates: &[String],
@@ -156,7 +156,7 @@ pub fn generate_id_token_request(
 ///
 /// # Errors
 /// As [`TargetServiceAccount::url`].
-pub fn sign_jwt_request(
+pub(crate) fn sign_jwt_request(
     target: &TargetServiceAccount,
     source: &Token,
     delegates: &[String],
@@ -188,7 +188,7 @@ fn with_source_token(request: HttpRequest, source: &Token, request_type: &str) -
 }
 
 /// The resource name of an account in a delegation chain.
-pub fn delegate_resource_name(account: &str) -> String {
+pub(crate) fn delegate_resource_name(account: &str) -> String {
     format!("projects/-/serviceAccounts/{account}")
 }
 
@@ -219,7 +219,7 @@ pub fn read_access_token(response: &HttpResponse, host: &str) -> Result<(Secret,
 ///
 /// # Errors
 /// `Refused` with the server's error, or `NoAnswer` naming the invalid field.
-pub fn read_id_token(response: &HttpResponse, host: &str) -> Result<Secret> {
+pub(crate) fn read_id_token(response: &HttpResponse, host: &str) -> Result<Secret> {
     let token = read_jwt(response, host, "token")?;
     match token::is_well_formed_jwt(&token) {
         true => Ok(token),

@@ -10,10 +10,10 @@ use crate::text::secret::Secret;
 /// The host of the metadata server where no variable overrides it.
 pub const HOST: &str = "metadata.google.internal";
 /// The IP address of the metadata server. The ping uses it to avoid a DNS lookup.
-pub const IP_ADDRESS: &str = "169.254.169.254";
+pub(crate) const IP_ADDRESS: &str = "169.254.169.254";
 
 /// Builds the request that detects a metadata server.
-pub fn ping_request(url: &Url) -> HttpRequest {
+pub(crate) fn ping_request(url: &Url) -> HttpRequest {
     let request =
         metadata_request(url).header("x-goog-api-client", metrics_header("auth-request-type/mds"));
     request.retry_policy(RetryPolicy::SingleAttempt)
@@ -67,7 +67,7 @@ pub fn id_token_request(
 ///
 /// # Errors
 /// `Refused` with the server's error, or `NoAnswer`.
-pub fn read_id_token(response: &HttpResponse, host: &str) -> Result<Secret> {
+pub(crate) fn read_id_token(response: &HttpResponse, host: &str) -> Result<Secret> {
     check_metadata_flavor(response, host)?;
     if response.status != 200 {
         return Err(response::google_status_error(response, host).hint_if_none(|| {
@@ -86,12 +86,12 @@ pub fn read_id_token(response: &HttpResponse, host: &str) -> Result<Secret> {
 ///
 /// # Errors
 /// Usage, when the host is not valid in a URL.
-pub fn value_request(host: &str, path: &str) -> Result<HttpRequest> {
+pub(crate) fn value_request(host: &str, path: &str) -> Result<HttpRequest> {
     Ok(metadata_request(&metadata_url(host, path)?))
 }
 
 /// The path of an account's e-mail address.
-pub fn email_path(account: &str) -> String {
+pub(crate) fn email_path(account: &str) -> String {
     format!("instance/service-accounts/{}/email", encode_path_segment(account))
 }
 
@@ -99,7 +99,7 @@ pub fn email_path(account: &str) -> String {
 ///
 /// # Errors
 /// Usage, when the host from the variable is not valid in a URL.
-pub fn metadata_url(host: &str, path: &str) -> Result<Url> {
+pub(crate) fn metadata_url(host: &str, path: &str) -> Result<Url> {
     Url::parse(&format!("http://{host}/computeMetadata/v1/{path}")).map_err(|what| {
         let host = crate::text::printable::text(host);
         Error::usage(format!("the metadata server's address {host} {what}"))
@@ -142,7 +142,7 @@ pub fn read_value(response: &HttpResponse, host: &str) -> Result<Option<String>>
 }
 
 /// Whether a response is from a metadata server, which sends `Metadata-Flavor: Google`.
-pub fn has_metadata_flavor(response: &HttpResponse) -> bool {
+pub(crate) fn has_metadata_flavor(response: &HttpResponse) -> bool {
     response.header("metadata-flavor").is_some_and(|flavor| flavor == "Google")
 }
 

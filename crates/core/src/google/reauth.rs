@@ -27,7 +27,7 @@ pub const DEFAULT_SERVER: &str = "https://reauth.googleapis.com";
 pub const REAUTH_SCOPE: &str = "https://www.googleapis.com/auth/accounts.reauth";
 
 /// The maximum number of challenges that gauth responds to in one session.
-pub const MAX_CHALLENGES: usize = 5;
+pub(crate) const MAX_CHALLENGES: usize = 5;
 
 /// The challenge types that gauth reports as supported. For the last two it tells the user what else to do.
 const SUPPORTED_CHALLENGE_TYPES: [&str; 3] = ["PASSWORD", "SECURITY_KEY", "SAML"];
@@ -41,7 +41,7 @@ const PATH_SEGMENT_ENCODE_SET: &percent_encoding::AsciiSet =
 
 /// The reauthentication server for logins at `token_endpoint`: Google's, or a test server on a loopback address. `None`:
 /// the token endpoint is not Google's, and no password may be sent there.
-pub fn server_for_token_endpoint(token_endpoint: &Url) -> Option<Url> {
+pub(crate) fn server_for_token_endpoint(token_endpoint: &Url) -> Option<Url> {
     match token_endpoint.is_loopback() {
         true => Url::parse(token_endpoint.origin()).ok(),
         false if endpoint_policy::is_google_token_endpoint(token_endpoint) => {
@@ -131,7 +131,7 @@ struct ProposalResponseBody<'a> {
 ///
 /// # Errors
 /// When the URL of the session is invalid.
-pub fn start_session_request(
+pub(crate) fn start_session_request(
     server: &Url,
     token: &Secret,
     scopes: &[String],
@@ -149,7 +149,7 @@ pub fn start_session_request(
 /// server requires.
 ///
 /// # Errors
-/// As [`start_session_request`].
+/// As `start_session_request`.
 pub fn continue_session_request(
     server: &Url,
     token: &Secret,

@@ -8,7 +8,7 @@ use crate::jose::key::PublicKey;
 use crate::text::json;
 
 /// The maximum time for which a key set is cached, in seconds.
-pub const MAX_PUBLIC_KEYS_SECONDS: i64 = 24 * 3600;
+pub(crate) const MAX_PUBLIC_KEYS_SECONDS: i64 = 24 * 3600;
 
 /// The minimum length of the modulus of an RSA key, in bytes (RFC 7518, 3.3).
 const MIN_MODULUS_BYTES: usize = 256;

@@ -14,7 +14,7 @@ use crate::text::secret::Secret;
 pub const MAX_ASSERTION_LIFETIME_SECONDS: i64 = 3600;
 
 /// The number of seconds by which `iat` is set back, so that the server accepts assertions of a clock that is ahead.
-pub const IAT_BACKDATE_SECONDS: i64 = 10;
+pub(crate) const IAT_BACKDATE_SECONDS: i64 = 10;
 
 /// The JOSE header (RFC 7515, 4), in the order in which the fields are written.
 #[derive(Debug, Serialize)]
@@ -163,7 +163,7 @@ impl std::fmt::Display for IssuerAndAudiences {
 }
 
 /// The issuer and the audiences of a JWT whose signature is not verified; `None` where the token is not a JWT.
-pub fn issuer_and_audiences(token: &Secret) -> Option<IssuerAndAudiences> {
+pub(crate) fn issuer_and_audiences(token: &Secret) -> Option<IssuerAndAudiences> {
     let claims = decode_secret(token).ok()?.claims;
     let text = |value: &serde_json::Value| value.as_str().map(printable::text);
     let audiences = match claims.get("aud") {

@@ -145,7 +145,7 @@ impl PrivateKey {
     }
 
     /// Whether the key is an RSA key of less than 2048 bits, which should be replaced.
-    pub fn is_weak(&self) -> bool {
+    pub(crate) fn is_weak(&self) -> bool {
         matches!(self.0, PrivateKeyInner::Rsa { bits, .. } if bits < RECOMMENDED_RSA_BITS)
     }
 
@@ -227,7 +227,7 @@ impl PublicKey {
     }
 
     /// An EC key on P-256 from the coordinates x and y of its point, 32 bytes each, as in a JWK (RFC 7518 section 6.2.1).
-    pub fn from_ec_point(x: &[u8], y: &[u8]) -> Option<PublicKey> {
+    pub(crate) fn from_ec_point(x: &[u8], y: &[u8]) -> Option<PublicKey> {
         let (x, y) = (<[u8; 32]>::try_from(x).ok()?, <[u8; 32]>::try_from(y).ok()?);
         // The first byte marks an uncompressed point, which has both coordinates.
         let point = [&[4], &x[..], &y[..]].concat();

@@ -58,7 +58,7 @@ impl ExpectedCallback {
     ///
     /// # Errors
     /// Why the parameters are not the expected ones, in a short phrase.
-    pub fn parse_parameters(
+    pub(crate) fn parse_parameters(
         &self,
         parameters: &[(String, String)],
     ) -> Result<CallbackResult, &'static str> {
@@ -97,7 +97,7 @@ impl ExpectedCallback {
 }
 
 /// Whether a text can be an authorization code: visible ASCII characters (RFC 6749, appendix A.11), 4096 at most.
-pub fn is_authorization_code(text: &str) -> bool {
+pub(crate) fn is_authorization_code(text: &str) -> bool {
     (1..=4096).contains(&text.len()) && text.bytes().all(|byte| (0x21..=0x7e).contains(&byte))
 }
 

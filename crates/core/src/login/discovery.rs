@@ -217,7 +217,7 @@ impl ProviderMetadata {
     }
 
     /// Whether the provider issues refresh tokens for the scope `offline_access` (OpenID Connect Core, 11).
-    pub fn supports_offline_access(&self) -> bool {
+    pub(crate) fn supports_offline_access(&self) -> bool {
         self.scopes_supported.iter().any(|scope| scope == "offline_access")
     }
 }

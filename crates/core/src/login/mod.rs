@@ -157,7 +157,7 @@ impl LoginRequest {
     }
 
     /// The client with its authentication method at the provider.
-    pub fn client_credentials(&self) -> ClientCredentials<'_> {
+    pub(crate) fn client_credentials(&self) -> ClientCredentials<'_> {
         let OAuthClient { id, secret, .. } = &self.client;
         ClientCredentials::new(id, secret.as_ref(), self.provider.client_authentication)
     }

@@ -10,7 +10,7 @@ use crate::oauth::client_authentication::ClientAuthentication;
 use crate::world::{World, env};
 
 /// The URL of Google's authorization endpoint.
-pub const AUTHORIZATION_ENDPOINT: &str = "https://accounts.google.com/o/oauth2/v2/auth";
+pub(crate) const AUTHORIZATION_ENDPOINT: &str = "https://accounts.google.com/o/oauth2/v2/auth";
 /// The issuer identifier of Google's ID tokens.
 pub const GOOGLE_ISSUER: &str = "https://accounts.google.com";
 /// The name of Google in messages.

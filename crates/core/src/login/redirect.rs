@@ -89,12 +89,12 @@ impl RedirectTarget {
     }
 
     /// Whether gauth has to listen on IPv4 and IPv6, because the name `localhost` may resolve to either.
-    pub fn is_localhost(&self) -> bool {
+    pub(crate) fn is_localhost(&self) -> bool {
         self.host == "localhost"
     }
 
     /// Whether the redirect URI has the address `::1`.
-    pub fn is_v6(&self) -> bool {
+    pub(crate) fn is_v6(&self) -> bool {
         self.host == "[::1]"
     }
 

@@ -33,7 +33,7 @@ pub struct SignedInUser {
 /// # Errors
 /// `NoAnswer` for an ID token of another login, or without an identity; `LoginRequired` when another user signed in than
 /// the requested one.
-pub fn identify_user(
+pub(crate) fn identify_user(
     login_request: &LoginRequest,
     granted: &TokenResponse,
     session: &AuthorizationSession,
@@ -93,7 +93,7 @@ impl SignedInUser {
 }
 
 /// The error when another user signed in than the requested one.
-pub fn wrong_user_error(account: &str, requested: &str) -> Error {
+pub(crate) fn wrong_user_error(account: &str, requested: &str) -> Error {
     let (shown, requested) = (printable::text(account), printable::text(requested));
     Error::new(
         ErrorKind::LoginRequired,

@@ -10,7 +10,7 @@ use crate::world::interrupt;
 use crate::world::interrupt::InterruptGuard;
 
 /// The time between two updates of the status line.
-pub const TICK_INTERVAL: Duration = Duration::from_millis(100);
+pub(crate) const TICK_INTERVAL: Duration = Duration::from_millis(100);
 
 const SPINNER_FRAMES: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 
@@ -46,7 +46,7 @@ impl<'w> Countdown<'w> {
     ///
     /// # Errors
     /// `NoAnswer` when the time is up. A signal ends the process, after the status line is removed.
-    pub fn tick(&self) -> Result<()> {
+    pub(crate) fn tick(&self) -> Result<()> {
         let subject = self.subject;
         if let Some(signal) = self.interrupts.caught_signal() {
             self.world.terminal.clear_status_line();

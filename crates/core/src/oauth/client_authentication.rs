@@ -128,7 +128,7 @@ fn basic_authorization(id: &str, secret: &Secret) -> Secret {
 ///
 /// # Errors
 /// The end of a sentence, which names the field.
-pub fn check_client_credentials(id: &str, secret: &str) -> std::result::Result<(), String> {
+pub(crate) fn check_client_credentials(id: &str, secret: &str) -> std::result::Result<(), String> {
     if id.contains(':') {
         return Err("client_id has a colon".to_owned());
     }

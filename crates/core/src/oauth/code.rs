@@ -20,7 +20,10 @@ pub struct AuthorizationCodeGrant<'a> {
 
 /// Builds the request that exchanges an authorization code. It is not sent again once a part of it may have reached
 /// the server.
-pub fn authorization_code_request(url: &Url, grant: &AuthorizationCodeGrant<'_>) -> HttpRequest {
+pub(crate) fn authorization_code_request(
+    url: &Url,
+    grant: &AuthorizationCodeGrant<'_>,
+) -> HttpRequest {
     let mut fields: Vec<(&str, FormValue<'_>)> = vec![
         ("grant_type", "authorization_code".into()),
         ("code", grant.code.into()),

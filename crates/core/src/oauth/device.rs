@@ -13,7 +13,7 @@ use crate::text::printable;
 use crate::text::secret::Secret;
 
 /// The grant type of the device access token request (RFC 8628, 3.4).
-pub const DEVICE_CODE_GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+pub(crate) const DEVICE_CODE_GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// The polling interval in seconds where the response has none (RFC 8628, 3.2).
 const DEFAULT_POLL_INTERVAL_SECONDS: i64 = 5;
 /// The lifetime of the codes in seconds where the response has none. The RFC requires the field.
@@ -22,7 +22,7 @@ const DEFAULT_CODE_LIFETIME_SECONDS: i64 = 900;
 const MAX_USER_CODE_CHARS: usize = 64;
 
 /// Builds the device authorization request (RFC 8628, 3.1). It may be repeated: a code that nobody enters has no effect.
-pub fn device_authorization_request(
+pub(crate) fn device_authorization_request(
     url: &Url,
     client: ClientCredentials<'_>,
     scopes: &[String],
@@ -51,7 +51,7 @@ pub struct DeviceAuthorizationResponse {
     pub interval: i64,
 }
 
-/// Reads the response to [`device_authorization_request`].
+/// Reads the response to `device_authorization_request`.
 ///
 /// # Errors
 /// `Refused` with the server's error, or `NoAnswer` naming the invalid field.
@@ -119,7 +119,7 @@ fn check_verification_uri(text: &str) -> std::result::Result<String, &'static st
 
 /// Builds the device access token request (RFC 8628, 3.4), which polls for the user's decision. It is not sent again
 /// once a part of it may have reached the server, because the response with the tokens is given once.
-pub fn device_token_request(
+pub(crate) fn device_token_request(
     url: &Url,
     client: ClientCredentials<'_>,
     device_code: &Secret,
@@ -149,7 +149,7 @@ pub enum PollOutcome {
     InvalidGrant(Error),
 }
 
-/// Reads the response to [`device_token_request`] by its error code: Google's statuses differ from those of the RFC.
+/// Reads the response to `device_token_request` by its error code: Google's statuses differ from those of the RFC.
 ///
 /// # Errors
 /// Any other error, which ends the login.
@@ -194,7 +194,7 @@ const YOUTUBE_SCOPE_PREFIX: &str = "https://www.googleapis.com/auth/youtube";
 ///
 /// # Errors
 /// `Unsupported`, naming the first such scope.
-pub fn check_device_scopes(scopes: &[String]) -> Result<()> {
+pub(crate) fn check_device_scopes(scopes: &[String]) -> Result<()> {
     let is_allowed = |scope: &&String| {
         DEVICE_SCOPES.contains(&scope.as_str()) || scope.starts_with(YOUTUBE_SCOPE_PREFIX)
     };

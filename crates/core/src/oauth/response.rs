@@ -23,7 +23,7 @@ pub struct ServerError {
 
 impl ServerError {
     /// Whether the server requires the user to reauthenticate before it accepts the refresh token.
-    pub fn is_reauth_required(&self) -> bool {
+    pub(crate) fn is_reauth_required(&self) -> bool {
         let subtype = self.subtype.as_deref();
         self.code == "invalid_grant" && matches!(subtype, Some("invalid_rapt" | "rapt_required"))
     }
@@ -51,7 +51,7 @@ impl std::fmt::Display for ServerError {
 ///
 /// # Errors
 /// `Refused` for a client error (4xx); `NoAnswer` for any other status, or for a body that is no JSON object.
-pub fn json_object(response: &HttpResponse, host: &str) -> Result<Map<String, Value>> {
+pub(crate) fn json_object(response: &HttpResponse, host: &str) -> Result<Map<String, Value>> {
     if response.status != 200 {
         return Err(google_status_error(response, host));
     }
@@ -71,7 +71,7 @@ const CAPTIVE_PORTAL_HINT: &str =
     "open any web page: a captive portal or a proxy answers in place of Google";
 
 /// The error for a response of Google's whose status is not 200: `Refused` for 4xx, or else `NoAnswer`.
-pub fn google_status_error(response: &HttpResponse, host: &str) -> Error {
+pub(crate) fn google_status_error(response: &HttpResponse, host: &str) -> Error {
     status_error("Google", response, host)
 }
 

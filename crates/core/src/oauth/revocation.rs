@@ -11,12 +11,12 @@ use crate::text::secret::Secret;
 pub const ENDPOINT: &str = "https://oauth2.googleapis.com/revoke";
 
 /// Builds the request that revokes a refresh token at Google, where the client does not authenticate.
-pub fn google_revocation_request(url: &Url, refresh_token: &Secret) -> HttpRequest {
+pub(crate) fn google_revocation_request(url: &Url, refresh_token: &Secret) -> HttpRequest {
     HttpRequest::form(url.clone(), &[("token", refresh_token)])
 }
 
 /// Builds the request that revokes a refresh token at the STS or at any other server, where the client authenticates.
-pub fn revocation_request(
+pub(crate) fn revocation_request(
     url: &Url,
     refresh_token: &Secret,
     client: ClientCredentials<'_>,
@@ -32,7 +32,7 @@ pub fn revocation_request(
 ///
 /// # Errors
 /// `Refused` with the server's error, or `NoAnswer`.
-pub fn read_google_revocation(response: &HttpResponse, host: &str) -> Result<bool> {
+pub(crate) fn read_google_revocation(response: &HttpResponse, host: &str) -> Result<bool> {
     read_revocation("Google", response, host)
 }
 
@@ -40,7 +40,11 @@ pub fn read_google_revocation(response: &HttpResponse, host: &str) -> Result<boo
 ///
 /// # Errors
 /// As [`read_google_revocation`].
-pub fn read_revocation(server_name: &str, response: &HttpResponse, host: &str) -> Result<bool> {
+pub(crate) fn read_revocation(
+    server_name: &str,
+    response: &HttpResponse,
+    host: &str,
+) -> Result<bool> {
     let server_error = response::server_error(response);
     match response.status {
         // A web page comes from a proxy or a captive portal, whatever its status.

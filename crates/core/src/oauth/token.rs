@@ -18,7 +18,7 @@ use crate::text::secret::Secret;
 pub const ENDPOINT: &str = "https://oauth2.googleapis.com/token";
 
 /// Builds the request for an access token with a signed assertion (RFC 7523, 2.1).
-pub fn jwt_bearer_request(url: &Url, assertion: &Secret) -> HttpRequest {
+pub(crate) fn jwt_bearer_request(url: &Url, assertion: &Secret) -> HttpRequest {
     assertion_request(url, assertion)
         .header("x-goog-api-client", metrics_header("auth-request-type/at cred-type/sa"))
 }
@@ -42,7 +42,7 @@ fn assertion_request(url: &Url, assertion: &Secret) -> HttpRequest {
 ///
 /// # Errors
 /// As [`read_bearer_response`].
-pub fn read_id_token(response: &HttpResponse, host: &str) -> Result<Option<Secret>> {
+pub(crate) fn read_id_token(response: &HttpResponse, host: &str) -> Result<Option<Secret>> {
     let mut fields = JsonFields::new(response::json_object(response, host)?);
     let invalid_field = |what: String| {
         response::invalid_response(response, host, &format!("is not understood, {what}"))
@@ -70,7 +70,7 @@ pub struct RefreshTokenGrant<'a> {
 }
 
 /// Builds the request for an access token with a refresh token.
-pub fn refresh_request(url: &Url, grant: &RefreshTokenGrant<'_>) -> HttpRequest {
+pub(crate) fn refresh_request(url: &Url, grant: &RefreshTokenGrant<'_>) -> HttpRequest {
     let scopes = grant.scopes.join(" ");
     let mut fields: Vec<(&str, FormValue<'_>)> = vec![("grant_type", "refresh_token".into())];
     fields.extend(grant.client.form_fields());
@@ -157,7 +157,7 @@ pub fn read_token_response(response: &HttpResponse, host: &str, now: i64) -> Res
 }
 
 /// Whether a token is a JWT that can be sent in a header, as every ID token is.
-pub fn is_well_formed_jwt(token: &Secret) -> bool {
+pub(crate) fn is_well_formed_jwt(token: &Secret) -> bool {
     bearer_token::is_well_formed_secret(token) && jwt::decode_secret(token).is_ok()
 }
 
@@ -186,7 +186,7 @@ fn is_decimal(text: &str) -> bool {
 }
 
 /// Adds a hint about the usual reason why a server refuses an assertion. `local_time` is in Unix seconds.
-pub fn add_assertion_hint(
+pub(crate) fn add_assertion_hint(
     error: Error,
     response: &HttpResponse,
     local_time: i64,

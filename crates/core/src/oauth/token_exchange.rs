@@ -87,7 +87,7 @@ pub fn token_exchange_request(url: &Url, request: &TokenExchangeRequest<'_>) -> 
 }
 
 /// Builds the request for information about an access token (RFC 7662, 2.1).
-pub fn introspection_request(
+pub(crate) fn introspection_request(
     url: &Url,
     token: &Secret,
     client: Option<ClientCredentials<'_>>,
@@ -104,7 +104,7 @@ pub fn introspection_request(
 /// Reads the `username` of an active token from an introspection response (RFC 7662, 2.2).
 ///
 /// # Errors
-/// As [`response::json_object`].
+/// As `response::json_object`.
 pub fn read_introspected_username(
     response: &HttpResponse,
     host: &str,

@@ -31,7 +31,9 @@ pub struct ExternalSecret {
 ///
 /// # Errors
 /// The end of a sentence that begins with the file.
-pub fn named_store(file: &Map<String, Value>) -> std::result::Result<Option<SecretStore>, String> {
+pub(crate) fn named_store(
+    file: &Map<String, Value>,
+) -> std::result::Result<Option<SecretStore>, String> {
     match file.get(fields::STORE) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(name)) => match SecretStore::parse(name, fields::STORE) {
@@ -48,7 +50,10 @@ pub fn named_store(file: &Map<String, Value>) -> std::result::Result<Option<Secr
 }
 
 /// The content of the file of a login whose secrets are in `store`.
-pub fn without_secrets(login: &Map<String, Value>, store: SecretStore) -> Map<String, Value> {
+pub(crate) fn without_secrets(
+    login: &Map<String, Value>,
+    store: SecretStore,
+) -> Map<String, Value> {
     let mut file = public_fields(login);
     file.insert(fields::STORE.to_owned(), Value::from(store.name()));
     file.insert(
