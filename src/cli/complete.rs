@@ -1,4 +1,4 @@
-//! Completion in shells: the scripts call the program back, so that accounts and profiles complete too.
+//! Completion in shells: the scripts run the program for candidates, so that accounts and profiles complete too.
 
 use std::ffi::OsString;
 
@@ -13,7 +13,7 @@ use gauth_core::world::World;
 use gauth_core::world::{env, files};
 use gauth_core::{config, discovery};
 
-/// The shells there are scripts for, and the names of the files in `completions/`.
+/// The supported shells, and the names of their scripts in `completions/`.
 pub const SHELL_SCRIPTS: &[(&str, &str)] = &[
     ("bash", "gauth.bash"),
     ("zsh", "_gauth"),
@@ -22,7 +22,7 @@ pub const SHELL_SCRIPTS: &[(&str, &str)] = &[
     ("elvish", "gauth.elv"),
 ];
 
-/// Attaches what completes their values to the arguments of the whole tree.
+/// Adds the candidates for their values to the arguments of all commands.
 fn with_completers(command: Command, world: &World) -> Command {
     let accounts = discovery::account_names(world);
     let profiles = config::profile_names(world);
@@ -47,10 +47,10 @@ fn candidates(names: Vec<String>) -> ArgValueCandidates {
     ArgValueCandidates::new(move || names.iter().map(CompletionCandidate::new).collect())
 }
 
-/// The script that makes a shell ask this program.
+/// The script that makes a shell run this program for candidates.
 ///
 /// # Errors
-/// Usage, for a shell there is no script for.
+/// Usage, for a shell that is not supported.
 pub fn registration_script(shell: &str) -> Result<Vec<u8>> {
     let completer = completer(shell)?;
     let mut script = Vec::new();
@@ -60,14 +60,14 @@ pub fn registration_script(shell: &str) -> Result<Vec<u8>> {
     Ok(script)
 }
 
-/// Answers a script: candidates for the words behind `--`.
+/// Prints the candidates for the command line that follows `--`, which a script of [`registration_script`] asks for.
 ///
 /// # Errors
-/// Usage, for a shell there is no script for.
+/// Usage, for a shell that is not supported.
 pub fn write_candidates(shell: &str, args: &[OsString], world: &World) -> Result<()> {
     let completer = completer(shell)?;
     let args: Vec<OsString> = args.iter().skip_while(|arg| *arg != "--").skip(1).cloned().collect();
-    // Nobody who has typed nothing yet looks for a flag.
+    // The global flags are candidates only once a flag is begun.
     let with_flags = args.iter().any(|arg| arg.to_string_lossy().starts_with('-'));
     let folder = files::current_folder().ok();
     let mut candidates = Vec::new();

@@ -42,7 +42,7 @@ impl ConfigLayers<'_> {
                 return Ok(Some(Sourced::explicit(value, variable.name)));
             }
         }
-        Ok(self.from_profile(profile_value))
+        Ok(self.in_profile(profile_value))
     }
 
     /// A path, which need not be text.
@@ -57,11 +57,11 @@ impl ConfigLayers<'_> {
         let from_variable = || Some(Sourced::explicit(self.world.env.os(variable)?, variable.name));
         match from_flag.or_else(from_variable) {
             Some(chosen) => Some(chosen.map(PathBuf::from)),
-            None => self.from_profile(profile_value).map(|chosen| chosen.map(PathBuf::from)),
+            None => self.in_profile(profile_value).map(|chosen| chosen.map(PathBuf::from)),
         }
     }
 
-    fn from_profile<T: Clone>(&self, value: &Option<T>) -> Option<Sourced<T>> {
+    fn in_profile<T: Clone>(&self, value: &Option<T>) -> Option<Sourced<T>> {
         let value = value.clone()?;
         let (origin, explicit) = (self.profile.location.clone(), self.profile.explicit);
         Some(Sourced { value, origin, explicit })
@@ -72,7 +72,7 @@ impl ConfigLayers<'_> {
         match self.flags.credentials.clone() {
             Some(value) => Some(Sourced::explicit(value, "--credentials")),
             None => {
-                let chosen = self.from_profile(&self.profile.profile.credentials)?;
+                let chosen = self.in_profile(&self.profile.profile.credentials)?;
                 Some(chosen.map(OsString::from))
             }
         }
@@ -126,8 +126,8 @@ impl ConfigLayers<'_> {
         if let Some(value) = self.world.env.text(&env::GAUTH_SCOPES)? {
             return Ok(Some(Sourced::explicit(vec![value], env::GAUTH_SCOPES.name)));
         }
-        let from_profile = self.from_profile(&self.profile.profile.scopes);
-        Ok(from_profile.filter(|scope_lists| !scope_lists.value.is_empty()))
+        let in_profile = self.in_profile(&self.profile.profile.scopes);
+        Ok(in_profile.filter(|scope_lists| !scope_lists.value.is_empty()))
     }
 
     pub(super) fn workload_identity(&self) -> Result<Option<Sourced<WorkloadIdentity>>> {
