@@ -17,6 +17,7 @@ use gauth_core::google::reauth;
 use gauth_core::google::reauth::{ReauthChallenge, ReauthSessionState};
 use gauth_core::google::{iam, metadata};
 use gauth_core::http::server::connection;
+use gauth_core::http::transport::to_uri;
 use gauth_core::jose::jwks::Jwks;
 use gauth_core::jose::key::PrivateKey;
 use gauth_core::jose::verify;
@@ -464,6 +465,7 @@ fn url(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(url) = Url::parse(&text) {
         assert_eq!(Url::parse(url.as_str()).as_ref(), Ok(&url));
+        assert!(to_uri(&url).is_some(), "{url} leads elsewhere for the HTTP client");
         assert_eq!(format!("{}{}", url.authority(), url.path_and_query()), without_scheme(&url));
     }
     let policy = EndpointPolicy {

@@ -3,6 +3,7 @@
 use gauth_core::credentials;
 use gauth_core::credentials::ParseOptions;
 use gauth_core::google::metadata;
+use gauth_core::http::transport::to_uri;
 use gauth_core::jose::jwt;
 use gauth_core::jose::key::PrivateKey;
 use gauth_core::net::message::HttpResponse;
@@ -168,6 +169,7 @@ proptest! {
     fn any_text_is_a_url_or_an_error(text: String) {
         if let Ok(url) = Url::parse(&text) {
             let again = Url::parse(url.as_str()).expect("what was read once is read again");
+            prop_assert!(to_uri(&url).is_some(), "{} leads elsewhere for the HTTP client", url);
             prop_assert_eq!(&again, &url);
         }
     }
@@ -177,6 +179,7 @@ proptest! {
         if let Ok(url) = Url::parse(&format!("https://{host}{rest}")) {
             prop_assert!(url.as_str().starts_with("https://"));
             prop_assert!(!url.authority().contains('@') && url.port != 0);
+            prop_assert!(to_uri(&url).is_some(), "{} leads elsewhere for the HTTP client", url);
             prop_assert_eq!(Url::parse(url.as_str()).expect("again"), url);
         }
     }

@@ -58,7 +58,7 @@ impl RedirectTarget {
 
     /// Reads a redirect URI.
     fn parse(text: &str) -> std::result::Result<RedirectTarget, String> {
-        let url = Url::parse(text)?;
+        let (url, port) = Url::parse_with_port(text)?;
         let is_local = url.is_loopback() || url.host == "localhost";
         if !is_local || url.scheme != Scheme::Http {
             let (host, rest) = (url.host.clone(), String::new());
@@ -71,16 +71,9 @@ impl RedirectTarget {
         }
         let rest = text.split_once("://").map_or("", |(_, rest)| rest);
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, rest) = rest.split_at(end);
-        let has_port = authority.rsplit(']').next().is_some_and(|after| after.contains(':'));
         let host =
             if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.clone() };
-        Ok(RedirectTarget {
-            host,
-            port: has_port.then_some(url.port),
-            path_and_query: rest.to_owned(),
-            remote_uri: None,
-        })
+        Ok(RedirectTarget { host, port, path_and_query: rest[end..].to_owned(), remote_uri: None })
     }
 
     /// Whether the redirect URI leads to this machine.

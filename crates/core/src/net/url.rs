@@ -33,6 +33,14 @@ impl Url {
     /// # Errors
     /// What is wrong with it, as the end of a sentence that begins with the URL's origin: "has a user name".
     pub fn parse(text: &str) -> Result<Url, &'static str> {
+        Url::parse_with_port(text).map(|(url, _)| url)
+    }
+
+    /// Reads a URL, and the port where the text names one: also one that is the scheme's own.
+    ///
+    /// # Errors
+    /// As [`Url::parse`].
+    pub fn parse_with_port(text: &str) -> Result<(Url, Option<u16>), &'static str> {
         if text.len() > MAX_URL_BYTES {
             return Err("is longer than 2048 characters");
         }
@@ -56,16 +64,16 @@ impl Url {
         if authority.contains('@') {
             return Err("has a user name");
         }
-        let (host, port) = split_port(authority)?;
+        let (host, named_port) = split_port(authority)?;
         let host = parse_host(host)?;
         let default_port = if scheme == Scheme::Https { 443 } else { 80 };
-        let port = port.unwrap_or(default_port);
+        let port = named_port.unwrap_or(default_port);
         let shown = if host.contains(':') { format!("[{host}]") } else { host.clone() };
         let port_shown = if port == default_port { String::new() } else { format!(":{port}") };
         let name = if scheme == Scheme::Https { "https" } else { "http" };
         let slash = if path.starts_with('/') { "" } else { "/" };
         let text = format!("{name}://{shown}{port_shown}{slash}{path}");
-        Ok(Url { text, scheme, host, port })
+        Ok((Url { text, scheme, host, port }, named_port))
     }
 
     /// The whole URL, normalised.

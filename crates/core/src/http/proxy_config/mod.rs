@@ -146,12 +146,11 @@ fn parse_proxy_url(variable: &str, text: &str) -> Result<Proxy> {
     if host_port.contains(['/', '?', '#']) {
         return Err(usage_error("has a path, which proxies do not have"));
     }
-    let url = Url::parse(&format!("http://{host_port}/")).map_err(usage_error)?;
-    let has_port = host_port.rsplit(']').next().is_some_and(|end| end.contains(':'));
+    let (url, port) = Url::parse_with_port(&format!("http://{host_port}/")).map_err(usage_error)?;
     Ok(Proxy {
         scheme,
         host: url.host,
-        port: if has_port { url.port } else { default_port },
+        port: port.unwrap_or(default_port),
         user_info: user_info
             .map(|user_info| {
                 parse_user_info(user_info)

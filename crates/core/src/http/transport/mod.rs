@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 use ureq::config::AutoHeaderValue;
-use ureq::http::{HeaderName, HeaderValue, Request, Response};
+use ureq::http::{HeaderName, HeaderValue, Request, Response, Uri};
 use ureq::{Agent, Body, ProxyProtocol};
 use zeroize::Zeroizing;
 
@@ -29,7 +29,7 @@ use crate::net::message::{
 };
 use crate::net::proxy::{Proxy, ProxyScheme};
 use crate::net::transport::{Http, RootCertificates, TransportOptions};
-use crate::net::url::Scheme;
+use crate::net::url::{Scheme, Url};
 
 /// Getting a connection, looking up the name included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -139,7 +139,7 @@ fn to_ureq_request(request: &HttpRequest) -> Result<Request<&[u8]>> {
         HttpMethod::Post => ureq::http::Method::POST,
         HttpMethod::Put => ureq::http::Method::PUT,
     };
-    *ureq_request.uri_mut() = request.url.as_str().parse().map_err(|_| {
+    *ureq_request.uri_mut() = to_uri(&request.url).ok_or_else(|| {
         Error::not_safe(format!("{}: the URL cannot be sent as it is", request.url.authority()))
     })?;
     for (name, value) in &request.headers {
@@ -161,6 +161,21 @@ fn to_ureq_request(request: &HttpRequest) -> Result<Request<&[u8]>> {
         ureq_request.headers_mut().append(name, value);
     }
     Ok(ureq_request)
+}
+
+/// The URL as ureq reads it, if ureq finds the same scheme, host and port in it: those that were checked are dialled.
+pub fn to_uri(url: &Url) -> Option<Uri> {
+    let uri: Uri = url.as_str().parse().ok()?;
+    let (scheme, default_port) = match url.scheme {
+        Scheme::Https => ("https", 443),
+        Scheme::Http => ("http", 80),
+    };
+    let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
+    let is_same = uri.scheme_str() == Some(scheme)
+        && host == url.host
+        && uri.port_u16().unwrap_or(default_port) == url.port
+        && uri.path_and_query().is_some_and(|path| path.as_str() == url.path_and_query());
+    is_same.then_some(uri)
 }
 
 /// ureq with every limit set, and nothing taken from the environment.
@@ -265,7 +280,6 @@ fn append_zeroizing(bytes: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
-    use crate::net::url::Url;
     use crate::text::secret::Secret;
 
     #[test]
