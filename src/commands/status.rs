@@ -21,7 +21,7 @@ use gauth_core::world::World;
 use gauth_core::world::env;
 use gauth_core::world::terminal::TextStyle;
 
-/// The command.
+/// The specification of `gauth status`.
 pub const SPEC: CommandSpec = CommandSpec {
     name: "status",
     aliases: &["whoami"],
@@ -56,7 +56,7 @@ pub(super) struct StatusFlags {
     common: CommonFlags,
 }
 
-/// What is printed.
+/// What the command prints.
 struct StatusReport {
     selected: Option<SelectedCredential>,
     /// Every step of the search for a credential, in its order.
@@ -161,7 +161,7 @@ fn project(
     Ok(Some(Sourced::explicit(property.value, origin)))
 }
 
-/// A note for users whose ADC file is of another account than gcloud itself uses.
+/// A note for users whose ADC file belongs to another account than the one gcloud uses.
 fn gcloud_account_note(reports: &[SourceReport]) -> Option<String> {
     let account = |source| {
         let report = reports.iter().find(|report| report.source.source == Some(source))?;

@@ -33,7 +33,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// A value and where it was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sourced<T> {
-    /// The value.
+    /// The value, parsed or as it was written.
     pub value: T,
     /// The flag, variable, property or file that set it, as errors name it.
     pub origin: String,

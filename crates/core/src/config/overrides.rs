@@ -9,51 +9,51 @@ use crate::config::Source;
 pub struct Overrides {
     /// `--credentials`: a credential file, or `-` for standard input.
     pub credentials: Option<OsString>,
-    /// `--account`.
+    /// `--account`: the name of a login.
     pub account: Option<OsString>,
-    /// `--source`.
+    /// `--source`: the only source that is searched.
     pub source: Option<Source>,
-    /// `--workload-identity-provider`.
+    /// `--workload-identity-provider`: the resource name of a provider.
     pub workload_identity_provider: Option<OsString>,
-    /// `--subject-token-file`.
+    /// `--subject-token-file`: a file with the subject token for the provider.
     pub subject_token_file: Option<OsString>,
-    /// `--subject-token-env`.
+    /// `--subject-token-env`: the name of a variable with the subject token.
     pub subject_token_env: Option<OsString>,
-    /// `--subject-token-url`.
+    /// `--subject-token-url`: a URL that responds with the subject token.
     pub subject_token_url: Option<OsString>,
-    /// `--impersonate-service-account`.
+    /// `--impersonate-service-account`: delegates and target, separated by commas.
     pub impersonate_service_account: Option<OsString>,
-    /// `--quota-project`.
+    /// `--quota-project`: the ID of the project that is billed for requests.
     pub quota_project: Option<OsString>,
-    /// `--universe-domain`.
+    /// `--universe-domain`: the domain of Google's APIs.
     pub universe_domain: Option<OsString>,
-    /// `--allow-token-host`.
+    /// `--allow-token-host`: hosts that may receive the credential's secrets.
     pub allow_token_host: Vec<OsString>,
-    /// `--allow-host`.
+    /// `--allow-host`: hosts that may receive a token.
     pub allow_host: Vec<OsString>,
-    /// `--scopes`.
+    /// `--scopes`: lists of scopes, full or short.
     pub scopes: Vec<OsString>,
-    /// `--subject`.
+    /// `--subject`: the user that a service account acts for.
     pub subject: Option<OsString>,
-    /// `--lifetime`.
+    /// `--lifetime`: the duration for which a token is valid.
     pub lifetime: Option<OsString>,
-    /// `--downscope`.
+    /// `--downscope`: rules of the form `ROLE@BUCKET[/PREFIX]`.
     pub downscope: Vec<OsString>,
-    /// `--access-boundary`.
+    /// `--access-boundary`: a file with a Credential Access Boundary.
     pub access_boundary: Option<OsString>,
-    /// `--min-ttl`.
+    /// `--min-ttl`: the duration that a cached token must still be valid.
     pub min_ttl: Option<OsString>,
-    /// `--no-cache`.
+    /// `--no-cache`: the token cache is neither read nor written.
     pub no_cache: bool,
-    /// `--refresh`.
+    /// `--refresh`: a new token is requested and stored.
     pub refresh: bool,
-    /// `--timeout`.
+    /// `--timeout`: the time limit for all requests together.
     pub timeout: Option<OsString>,
-    /// `--ca-file`.
+    /// `--ca-file`: root certificates in PEM.
     pub ca_file: Option<OsString>,
-    /// `--profile`.
+    /// `--profile`: the name of a profile of `config.toml`.
     pub profile: Option<OsString>,
-    /// `--quiet`.
+    /// `--quiet`: only errors are printed on standard error.
     pub quiet: bool,
     /// How many times `--verbose` was given.
     pub verbose: u8,

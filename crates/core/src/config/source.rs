@@ -5,13 +5,13 @@
 pub enum Source {
     /// An environment variable that holds a token, or holds or names a credential.
     Env,
-    /// gauth's active account.
+    /// gauth's active account, which `gauth login` stores.
     Login,
     /// The file of Application Default Credentials in gcloud's folder.
     Adc,
-    /// gcloud's active account.
+    /// gcloud's active account, or what its properties put in place of it.
     Gcloud,
-    /// The metadata server.
+    /// The metadata server of Google's machines.
     Metadata,
     /// The file of `--credentials`, or of `credentials` in `config.toml`.
     File,

@@ -42,7 +42,7 @@ impl LoginStore {
     }
 }
 
-/// A stored login.
+/// A login that gauth or gcloud stores.
 pub struct StoredLogin {
     /// The name of the account, usually an e-mail address.
     pub account: String,

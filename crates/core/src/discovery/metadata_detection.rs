@@ -28,9 +28,9 @@ const GOOGLE_RUNTIME_VARIABLES: &[Variable] = &[
 /// What is known of the server without a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum MetadataPresence {
-    /// There is one.
+    /// There is a server.
     Present,
-    /// There is none, and why that is known.
+    /// There is no server, and why that is known.
     Absent(String),
     /// Only a ping can tell.
     Unknown,

@@ -28,7 +28,7 @@ pub use crate::discovery::token_provider::TokenProvider;
 /// A credential and where it was found.
 #[derive(Clone)]
 pub struct FoundCredential {
-    /// Mints the tokens.
+    /// What tokens are requested with.
     pub credential: Rc<dyn Credential>,
     /// Where it was found.
     pub source: Source,
@@ -44,9 +44,9 @@ impl FoundCredential {
 
 /// What a step of the search found.
 pub enum Lookup {
-    /// A credential.
+    /// A credential, perhaps not parsed yet.
     Found(FoundCredential),
-    /// Nothing, and why.
+    /// No credential, and why, as the end of a sentence.
     NotSet(String),
     /// A credential that is set and unusable: an error, never a reason to search on.
     Broken(Error),
@@ -97,9 +97,9 @@ impl Discovery<'_> {
 
 /// A step of the search and what it found.
 pub struct SourceReport {
-    /// The step.
+    /// The step, a row of [`SOURCES`].
     pub source: &'static CredentialSource,
-    /// What it found.
+    /// What the step found.
     pub lookup: Lookup,
 }
 

@@ -37,7 +37,7 @@ type FindAccount = fn(&Discovery<'_>, &str) -> Result<Option<Rc<dyn Credential>>
 
 /// How an account is looked up in a source by its name.
 enum AccountLookup {
-    /// Not at all.
+    /// It has no accounts of its own.
     Never,
     /// In a store that has a login for each name.
     Store(FindAccount),
