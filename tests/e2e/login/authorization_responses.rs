@@ -113,7 +113,7 @@ fn without_a_refresh_token_there_is_no_login() {
 }
 
 #[test]
-fn a_server_that_misbehaves_stores_nothing() {
+fn invalid_token_responses_store_no_login() {
     let _beside = share_machine();
     for (fault, code, words) in [
         ("token=html", 6, "captive portal"),

@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn file_names_are_safe_and_tell_accounts_apart() {
+    fn file_names_are_safe_and_differ_for_different_accounts() {
         assert_eq!(file_name("Ada@Example.com"), "ada@example.com.json");
         assert_eq!(file_name("../../etc/passwd"), "%2E.%2F..%2Fetc%2Fpasswd.json");
         assert_eq!(file_name("a/b"), "a%2Fb.json");

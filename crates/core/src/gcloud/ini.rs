@@ -139,7 +139,7 @@ mod tests {
 
     /// gcloud does not start with these either.
     #[test]
-    fn broken_text_is_refused_without_quoting_it() {
+    fn malformed_text_is_refused_without_quoting_it() {
         for (text, message) in [
             ("account = hush\n", "has a line before its first [section]"),
             ("\u{feff}[core]\naccount = hush\n", "has a line before its first [section]"),
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_percent_sign_invalidates_only_its_own_value() {
+    fn a_single_percent_sign_invalidates_only_its_own_value() {
         let ini =
             Ini::parse("[core]\naccount = a\n[proxy]\npassword = a%b\nusername = %(password)s")
                 .expect("sections");

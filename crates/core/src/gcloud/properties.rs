@@ -304,7 +304,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn no_bytes_panic(active: Vec<u8>, content: Vec<u8>) {
+        fn arbitrary_bytes_cause_no_panic(active: Vec<u8>, content: Vec<u8>) {
             let folder = folder(Some(&active), &[("default", &content)]);
             drop(open(&folder, &[]).get("core", "account"));
         }

@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_request_is_that_of_googles_libraries() {
+    fn the_request_is_the_same_as_that_of_googles_libraries() {
         let url = Url::parse("https://service-identity.example.com/authenticate").expect("url");
         let request = token_exchange_request(&url, "https://api.example.com", &Secret::new("JWT"));
         let body: serde_json::Value =

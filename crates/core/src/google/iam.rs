@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_those_of_googles_libraries() {
+    fn requests_are_the_same_as_those_of_googles_libraries() {
         let target = TargetServiceAccount::new("https://iamcredentials.googleapis.com", "T");
         let mut source = Token::new(Secret::new("ACCESS"), "authorized_user", None);
         source.quota_project = Some("qp".to_owned());

@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_started_with_the_scopes_that_are_wanted() {
+    fn a_session_is_started_with_the_needed_scopes() {
         let token = Secret::new("ya29.for-this-alone");
         let server = url("https://reauth.googleapis.com/");
         let request =
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_goes_to_its_challenge_and_an_empty_one_as_a_space() {
+    fn a_password_is_sent_to_its_challenge_and_an_empty_one_as_a_space() {
         let token = Secret::new("ya29.for-this-alone");
         let server = url("http://127.0.0.1:80/");
         for (session, path) in [("abc-1", "abc-1"), ("a/b?c", "a%2Fb%3Fc"), ("..", "..")] {
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_repeats_the_password_is_not_repeated() {
+    fn an_error_does_not_repeat_the_password() {
         let refused = |password: &str, message: &str| {
             let error = Error::refused(message).with_status(400);
             without_password_echo(error, &Secret::new(password), "host").message().to_owned()

@@ -187,7 +187,7 @@ mod tests {
     use serde_json::Value;
 
     #[test]
-    fn the_published_rs256_vectors_come_out_byte_for_byte() {
+    fn rs256_tokens_are_those_of_the_published_vectors() {
         let vectors: Value =
             serde_json::from_str(include_str!("../../../../tests/data/vectors.json"))
                 .expect("vectors");

@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn signs_and_verifies() {
+    fn an_rsa_key_signs_and_verifies() {
         let key = PrivateKey::rsa_from_pem(&sample()).expect("key");
         let signature = key.sign(b"message").expect("signature");
         assert!(key.public_key().verifies(b"message", &signature));
@@ -409,7 +409,7 @@ mod tests {
 
     /// RFC 6979, appendix A.2.5: curve P-256, SHA-256, message "sample".
     #[test]
-    fn the_signature_of_rfc_6979_comes_out() {
+    fn an_es256_signature_is_that_of_rfc_6979() {
         let bytes = |hex: &str| -> Vec<u8> {
             let pairs = hex.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair));
             pairs.map(|pair| u8::from_str_radix(&pair, 16).expect("hex")).collect()

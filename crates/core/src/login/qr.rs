@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_is_a_square_with_a_border() {
+    fn a_qr_code_is_a_square_with_a_border() {
         let plain = render("https://www.google.com/device", TextStyle(false)).expect("a code");
         let columns = width(&plain);
         assert!((20..60).contains(&columns), "{columns}");

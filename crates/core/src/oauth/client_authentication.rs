@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn every_method_adds_its_part() {
+    fn every_method_adds_its_fields_and_header() {
         let secret = Secret::new("a+b c%:");
         let basic = |pair: &str| Some(format!("Basic {}", STANDARD.encode(pair)));
         let id = ("client_id", FormValue::from("c:d"));

@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_shown_or_used_is_named() {
+    fn invalid_device_authorization_responses_are_refused() {
         for (body, what) in [
             (format!(r#"{{"user_code":"X",{VERIFICATION_URI}}}"#), "device_code"),
             (format!(r#"{{"device_code":"D",{VERIFICATION_URI}}}"#), "user_code"),
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn the_code_of_an_error_counts_and_not_its_status() {
+    fn the_error_code_decides_the_outcome_of_a_poll() {
         let poll_error = |status, code: &str| {
             let body = format!(r#"{{"error":"{code}"}}"#);
             read_poll_response(&response(status, &body), "host", "Google", 0)
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn scopes_that_no_device_gets_are_refused_by_name() {
+    fn scopes_that_devices_do_not_get_are_refused_by_name() {
         let scopes = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
         let tube = format!("{YOUTUBE_SCOPE_PREFIX}.readonly");
         assert!(

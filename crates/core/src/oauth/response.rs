@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn both_shapes_of_errors_are_understood() {
+    fn both_formats_of_errors_are_read() {
         let oauth = response(
             400,
             r#"{"error":"invalid_grant","error_description":"Bad\nRequest","error_subtype":"invalid_rapt"}"#,
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_decides_between_refusal_and_no_answer() {
+    fn the_status_decides_between_refused_and_no_answer() {
         for (status, body, kind) in [
             (400, "", ErrorKind::Refused),
             (404, "not found", ErrorKind::Refused),
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_web_page_in_place_of_an_answer_points_at_the_portal() {
+    fn a_web_page_in_place_of_a_response_hints_at_a_captive_portal() {
         let error = json_object(&response(200, "<html>log in</html>"), "host").expect_err("html");
         assert!(error.hint_text().expect("hint").contains("captive portal"));
     }

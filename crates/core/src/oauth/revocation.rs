@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_is_in_the_form_and_nowhere_else() {
+    fn the_token_is_sent_in_the_form_only() {
         let (url, token) = (Url::parse(ENDPOINT).expect("url"), Secret::new("1//0a+b"));
         let request = google_revocation_request(&url, &token);
         assert_eq!((request.url.as_str(), body(&request)), (ENDPOINT, "token=1%2F%2F0a%2Bb"));

@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_of_expires_in_is_judged() {
+    fn every_format_of_expires_in_is_read_or_refused() {
         for (written, expected) in [
             ("3599", Some(Some(4599))),
             ("\"3599\"", Some(Some(4599))),
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_without_a_usable_token_are_no_answers() {
+    fn responses_without_a_valid_token_are_refused() {
         let long = format!("{{\"access_token\":\"{}\"}}", "x".repeat(20_000));
         for body in [
             "{}",

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn stores_are_known_by_their_names() {
+    fn stores_are_found_by_their_names() {
         for store in SecretStore::ALL {
             assert_eq!(SecretStore::parse(store.name(), "--store").ok(), Some(store));
         }

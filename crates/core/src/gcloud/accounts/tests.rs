@@ -240,7 +240,7 @@ fn a_database_with_a_log_is_read_without_making_files() {
 }
 
 #[test]
-fn a_half_written_database_is_left_to_gcloud() {
+fn a_database_with_an_incomplete_transaction_is_refused() {
     let folder = create_database(&[("ada@example.com", USER)]);
     let gcloud = open_writer(&folder);
     gcloud.pragma_update(None, "cache_size", 1).expect("no cache");
@@ -288,7 +288,7 @@ fn a_rapt_is_found_by_account() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
     #[test]
-    fn no_damage_panics(offset in 0usize..8192, bytes: [u8; 16], length in 0usize..9000) {
+    fn damaged_databases_cause_no_panic(offset in 0usize..8192, bytes: [u8; 16], length in 0usize..9000) {
         let folder = create_database(&[("ada@example.com", USER)]);
         let path = folder.path().join("credentials.db");
         let mut content = std::fs::read(&path).expect("a database");

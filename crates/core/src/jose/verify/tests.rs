@@ -92,7 +92,7 @@ fn verify_with_claim(name: &str, value: &Value) -> Result<(), String> {
 }
 
 #[test]
-fn valid_tokens_pass() {
+fn valid_tokens_are_accepted() {
     let token = sign_token(&valid_header(), &valid_claims());
     assert_eq!(verify_token(token.expose(), &published_keys(), &[AUDIENCE]), Ok(()));
     assert_eq!(verify_token(token.expose(), &published_keys(), &["x", AUDIENCE]), Ok(()));
@@ -111,7 +111,7 @@ fn valid_tokens_pass() {
 }
 
 #[test]
-fn one_invalid_claim_is_an_error() {
+fn every_invalid_claim_makes_a_token_invalid() {
     for (name, value, message) in [
         ("exp", Value::Null, "its expiry (exp) is missing"),
         ("exp", json!("1767326645"), "its expiry (exp) is not a time"),
@@ -161,7 +161,7 @@ fn one_invalid_claim_is_an_error() {
 }
 
 #[test]
-fn the_key_decides_the_algorithm_and_not_the_token() {
+fn the_key_and_not_the_token_decides_the_algorithm() {
     for (name, value, message) in [
         ("alg", Value::Null, "its algorithm (alg) is missing"),
         ("alg", json!("none"), "its algorithm is none"),
@@ -194,7 +194,7 @@ fn the_key_decides_the_algorithm_and_not_the_token() {
 }
 
 #[test]
-fn one_changed_character_anywhere_is_noticed() {
+fn a_token_with_one_changed_character_is_invalid() {
     let token = sign_token(&valid_header(), &valid_claims());
     let token = token.expose();
     for at in (0..token.len()).step_by(7) {
