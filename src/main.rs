@@ -1,4 +1,4 @@
-//! The real world, the words of the command line, the exit code; nothing else.
+//! The program: it builds the real `World`, passes the command line on and returns the exit code.
 
 use std::process::ExitCode;
 

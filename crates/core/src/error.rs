@@ -121,12 +121,12 @@ impl Error {
         }
     }
 
-    /// Exit 1.
+    /// An internal error or a failure of the system: exit 1.
     pub fn unexpected(message: impl Into<String>) -> Error {
         Error::new(ErrorKind::Unexpected, message)
     }
 
-    /// Exit 2.
+    /// An error in the command line or in a setting: exit 2.
     pub fn usage(message: impl Into<String>) -> Error {
         Error::new(ErrorKind::Usage, message)
     }
@@ -141,7 +141,7 @@ impl Error {
         Error::new(ErrorKind::NoAnswer, message)
     }
 
-    /// Exit 7.
+    /// The credential cannot do what the command needs: exit 7.
     pub fn unsupported(message: impl Into<String>) -> Error {
         Error::new(ErrorKind::Unsupported, message)
     }
@@ -151,7 +151,7 @@ impl Error {
         Error::new(ErrorKind::Malformed, format!("{location}: {problem}"))
     }
 
-    /// Exit 9.
+    /// gauth refuses because a secret would be at risk: exit 9.
     pub fn not_safe(message: impl Into<String>) -> Error {
         Error::new(ErrorKind::Unsafe, message)
     }
@@ -199,7 +199,7 @@ impl Error {
         self.kind
     }
 
-    /// What happened.
+    /// The first line: what happened, without the hint.
     pub fn message(&self) -> &str {
         &self.message
     }

@@ -38,9 +38,9 @@ pub const TARGET_RESOURCE_HEADER: &str = "x-goog-cloud-target-resource";
 
 /// What AWS gave to the caller.
 pub struct AwsCredentials {
-    /// Its public name.
+    /// The access key id, which is public.
     pub access_key_id: String,
-    /// What signs.
+    /// The secret access key, which signs requests.
     pub secret_access_key: Secret,
     /// With temporary keys only.
     pub session_token: Option<Secret>,
@@ -273,7 +273,7 @@ pub fn region_of_zone(zone: &str) -> Option<String> {
 /// What a signed request says of itself.
 #[derive(Debug, PartialEq, Eq)]
 pub struct AwsAuthorization<'a> {
-    /// Whose key signed.
+    /// The access key id of the signature.
     pub access_key_id: &'a str,
     /// When, in Unix seconds.
     pub signed_at: i64,

@@ -9,7 +9,7 @@ use crate::text::printable;
 pub enum EndpointKind {
     /// Gets assertions and refresh tokens.
     OAuthToken,
-    /// Gets subject tokens.
+    /// The Security Token Service, which receives subject tokens.
     Sts,
     /// Gets access tokens, to make others of them (IAM Service Account Credentials).
     IamCredentials,

@@ -1,4 +1,4 @@
-//! HTTP requests and answers as plain values: built and read by pure functions, sent by `world::http`.
+//! HTTP requests and answers as plain values: built and read by pure functions, sent by `http::transport`.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -13,9 +13,9 @@ use crate::text::secret::Secret;
 /// The methods gauth uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HttpMethod {
-    /// Reads.
+    /// Reads a resource, without a body.
     Get,
-    /// Sends a body.
+    /// Sends a form or JSON in the body.
     Post,
     /// Sends a body (AWS session tokens).
     Put,
@@ -65,10 +65,10 @@ pub fn check_custom_header(name: &str) -> Result<(), String> {
     }
 }
 
-/// A header's value.
+/// The value of a header, and whether traces may show it.
 #[derive(Debug, Clone)]
 pub enum HttpHeaderValue {
-    /// May be shown.
+    /// A value that traces and errors may show.
     Plain(String),
     /// `Bearer` and a token, or anything else that may not be shown.
     Secret(Secret),
@@ -107,7 +107,7 @@ impl<'a> From<&'a Secret> for FormValue<'a> {
 /// One request, complete but for what is the same for all (user agent, time limits, proxy, certificates).
 #[derive(Debug, Clone)]
 pub struct HttpRequest {
-    /// GET, POST, PUT.
+    /// The method, which decides whether there is a body.
     pub method: HttpMethod,
     /// Where to; its host has been checked.
     pub url: Url,
@@ -132,12 +132,12 @@ pub struct ClientCertificate {
     pub origin: String,
     /// The certificate, its issuers behind it.
     pub certificate_path: PathBuf,
-    /// Its private key.
+    /// The private key of the certificate, in PEM.
     pub key_path: PathBuf,
 }
 
 impl HttpRequest {
-    /// A GET.
+    /// A GET request without headers.
     pub fn get(url: Url) -> HttpRequest {
         HttpRequest {
             method: HttpMethod::Get,
@@ -203,7 +203,7 @@ impl HttpRequest {
 /// An answer, complete: status, headers in lower case, body.
 #[derive(Debug, Clone, Default)]
 pub struct HttpResponse {
-    /// 100 to 999.
+    /// The status code, 100 to 999.
     pub status: u16,
     /// Names in lower case, values as text.
     pub headers: Vec<(String, String)>,

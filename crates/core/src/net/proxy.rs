@@ -7,7 +7,7 @@ use crate::text::secret::Secret;
 /// How a proxy is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProxyScheme {
-    /// HTTP with `CONNECT`.
+    /// An HTTP proxy that opens tunnels with `CONNECT`.
     Http,
     /// The same inside TLS.
     Https,
@@ -21,14 +21,14 @@ pub enum ProxyScheme {
     Socks5h,
 }
 
-/// A proxy, complete.
+/// A proxy that carries requests, from a variable or gcloud's properties.
 #[derive(Debug, Clone)]
 pub struct Proxy {
     /// How it is spoken to.
     pub scheme: ProxyScheme,
     /// Name or address; an IPv6 address without its brackets.
     pub host: String,
-    /// Named or usual.
+    /// The port that was named, else the usual one of the scheme.
     pub port: u16,
     /// User name and password.
     pub user_info: Option<(String, Secret)>,

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// The two schemes gauth speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
-    /// With TLS.
+    /// `https`: with TLS.
     Https,
     /// In the clear: loopback and metadata addresses only.
     Http,
@@ -16,7 +16,7 @@ pub enum Scheme {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Url {
     text: String,
-    /// `https` or `http`.
+    /// The scheme, which decides whether TLS is used.
     pub scheme: Scheme,
     /// Lower case; an IPv6 address without its brackets.
     pub host: String,

@@ -288,7 +288,7 @@ impl JsonFields {
         }
     }
 
-    /// Takes any value.
+    /// Takes a field of any type out of the object.
     pub fn value(&mut self, name: &str) -> Option<Value> {
         self.0.remove(name).filter(|value| !value.is_null())
     }

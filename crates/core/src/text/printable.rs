@@ -45,7 +45,7 @@ pub fn os(raw: &OsStr) -> String {
     text(&raw.to_string_lossy())
 }
 
-/// A path.
+/// A path, safe for a terminal.
 pub fn path(raw: &Path) -> String {
     os(raw.as_os_str())
 }

@@ -11,7 +11,7 @@ pub trait Clock: Send + Sync {
     /// Time since some fixed moment, never going back.
     fn elapsed(&self) -> Duration;
 
-    /// Waits.
+    /// Waits for this long.
     fn sleep(&self, pause: Duration);
 
     /// Seconds since 1970 (UTC).
@@ -20,13 +20,13 @@ pub trait Clock: Send + Sync {
     }
 }
 
-/// The machine's clocks.
+/// The wall clock and the monotonic clock of the machine.
 pub struct SystemClock {
     start: Instant,
 }
 
 impl SystemClock {
-    /// Starts counting.
+    /// A clock whose monotonic time starts at zero now.
     pub fn new() -> SystemClock {
         SystemClock { start: Instant::now() }
     }
@@ -60,7 +60,7 @@ impl Clock for SystemClock {
 pub struct Deadline(Duration);
 
 impl Deadline {
-    /// `budget` from now.
+    /// The deadline that is `budget` from now.
     pub fn after(clock: &dyn Clock, budget: Duration) -> Deadline {
         Deadline(clock.elapsed().saturating_add(budget))
     }
@@ -70,7 +70,7 @@ impl Deadline {
         self.0.saturating_sub(clock.elapsed())
     }
 
-    /// This much later.
+    /// The deadline that is later by this much.
     pub fn extended_by(self, by: Duration) -> Deadline {
         Deadline(self.0.saturating_add(by))
     }

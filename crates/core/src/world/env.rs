@@ -154,7 +154,7 @@ variables! {
 pub enum Env {
     /// Looked up when asked for.
     Process,
-    /// Exactly these.
+    /// Exactly these variables, for tests.
     Fixed(BTreeMap<String, OsString>),
 }
 

@@ -14,7 +14,7 @@ pub struct Folders {
     pub gauth: Option<PathBuf>,
     /// gcloud's: `CLOUDSDK_CONFIG`, else the place gcloud uses on this system.
     pub gcloud: Option<PathBuf>,
-    /// The home folder.
+    /// The user's home folder.
     pub home: Option<PathBuf>,
     /// Where the kernel tells about the machine: `/`, or elsewhere in tests.
     pub system_root: PathBuf,

@@ -96,7 +96,7 @@ impl InterruptGuard {
         Ok(InterruptGuard {})
     }
 
-    /// Never any.
+    /// No signal is ever caught on this system.
     pub fn caught_signal(&self) -> Option<i32> {
         None
     }

@@ -31,13 +31,13 @@ use crate::world::terminal::Terminal;
 
 /// The outside, as one value.
 pub struct World {
-    /// Environment variables.
+    /// The environment variables of the process.
     pub env: Env,
-    /// Time, and waiting.
+    /// The clock, which also waits.
     pub clock: Arc<dyn Clock>,
-    /// Unpredictable bytes.
+    /// The system's source of unpredictable bytes.
     pub random: Box<dyn Random>,
-    /// The network.
+    /// The network, one HTTP request at a time.
     pub http: Box<dyn Http>,
     /// What is said to people on standard error.
     pub terminal: Terminal,

@@ -22,7 +22,7 @@ pub struct Streams {
 }
 
 impl Streams {
-    /// The process's own.
+    /// Standard input and standard output of the process.
     pub fn standard() -> Streams {
         Streams {
             input: InputSource::Standard,
@@ -32,7 +32,7 @@ impl Streams {
         }
     }
 
-    /// Others, for tests.
+    /// Other streams, which tests give.
     pub fn from_parts(input: Box<dyn Read>, output: Box<dyn Write>) -> Streams {
         Streams {
             input: InputSource::Other(RefCell::new(input)),

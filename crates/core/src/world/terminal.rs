@@ -16,9 +16,9 @@ use crate::world::env::Env;
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
-    /// `-q`: errors only.
+    /// `-q`: errors only, no warnings.
     Quiet,
-    /// Errors and warnings.
+    /// The default: errors and warnings.
     Normal,
     /// `-v`: what was decided and why.
     Verbose,
@@ -235,22 +235,22 @@ impl TextStyle {
         self.styled(AnsiColor::Green.on_default(), text)
     }
 
-    /// Worth a look.
+    /// The text in the colour of a warning.
     pub fn warning(self, text: &str) -> String {
         self.styled(AnsiColor::Yellow.on_default(), text)
     }
 
-    /// Wrong.
+    /// The text in the colour of a failure.
     pub fn failure(self, text: &str) -> String {
         self.styled(AnsiColor::Red.on_default(), text)
     }
 
-    /// Skipped.
+    /// The text in the colour of what was skipped.
     pub fn dim(self, text: &str) -> String {
         self.styled(Style::new().dimmed(), text)
     }
 
-    /// A heading.
+    /// The text as a heading.
     pub fn heading(self, text: &str) -> String {
         self.styled(Style::new().bold(), text)
     }

@@ -22,15 +22,15 @@ use crate::world::env::{Env, Variable};
 /// gcloud's proxy properties, as they stand.
 #[derive(Debug, Clone, Default)]
 pub struct GcloudProxyProperties {
-    /// `proxy/type`.
+    /// `proxy/type`: `http`, `http_no_tunnel`, `socks4` or `socks5`.
     pub kind: Option<String>,
-    /// `proxy/address`.
+    /// `proxy/address`: a host name or an IP address.
     pub address: Option<String>,
-    /// `proxy/port`.
+    /// `proxy/port`: a number, as text.
     pub port: Option<String>,
-    /// `proxy/username`.
+    /// `proxy/username`, for a proxy with authentication.
     pub username: Option<String>,
-    /// `proxy/password`.
+    /// `proxy/password`, for a proxy with authentication.
     pub password: Option<Secret>,
     /// `proxy/rdns`: false looks names up here.
     pub rdns: Option<String>,

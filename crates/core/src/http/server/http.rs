@@ -18,7 +18,7 @@ pub struct ServerRequest {
     pub headers: Vec<(String, String)>,
     /// At most 1 MiB.
     pub body: Vec<u8>,
-    /// Who asks.
+    /// The address of the client.
     pub peer: Option<SocketAddr>,
     /// The certificate who asks has shown over TLS, as DER.
     pub client_certificate: Option<Vec<u8>>,
@@ -49,7 +49,7 @@ impl ServerRequest {
     }
 }
 
-/// Decodes `a=b&c=d`.
+/// Decodes `a=b&c=d` (`application/x-www-form-urlencoded`).
 pub fn parse_form(encoded: &[u8]) -> Vec<(String, String)> {
     form_urlencoded::parse(encoded).into_owned().collect()
 }
@@ -71,14 +71,14 @@ pub enum ResponseDelivery {
     RawBytes(Vec<u8>),
 }
 
-/// An answer.
+/// A response of the little server.
 #[derive(Debug, Clone)]
 pub struct ServerResponse {
-    /// 200 to 599.
+    /// The status code, 200 to 599.
     pub status: u16,
     /// Without `Content-Length` and `Connection`, which the server adds.
     pub headers: Vec<(&'static str, Cow<'static, str>)>,
-    /// What it says.
+    /// The body; its media type is among the headers.
     pub body: Vec<u8>,
     /// How it is sent.
     pub delivery: ResponseDelivery,
@@ -95,7 +95,7 @@ impl ServerResponse {
         }
     }
 
-    /// Plain text.
+    /// A response with a body of plain text.
     pub fn text(status: u16, text: impl Into<String>) -> ServerResponse {
         let mut answer =
             ServerResponse::empty(status).header("Content-Type", "text/plain; charset=utf-8");
@@ -103,7 +103,7 @@ impl ServerResponse {
         answer
     }
 
-    /// JSON.
+    /// A response with a body of JSON.
     pub fn json(status: u16, value: &Value) -> ServerResponse {
         let answer =
             ServerResponse::empty(status).header("Content-Type", "application/json; charset=utf-8");

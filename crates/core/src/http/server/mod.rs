@@ -88,7 +88,7 @@ impl LoopbackServer {
         Ok(LoopbackServer { address, stop_signal, connections, accept_thread: Some(accept_thread) })
     }
 
-    /// Where it listens.
+    /// The address and port on which the server listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -201,7 +201,7 @@ pub struct StopSignal {
 }
 
 impl StopSignal {
-    /// Wishes it.
+    /// Tells the server to stop.
     pub fn set(&self) {
         *lock_ignoring_poison(&self.stopped) = true;
         self.condvar.notify_all();

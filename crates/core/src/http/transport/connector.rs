@@ -69,7 +69,7 @@ impl TlsConnector {
 
 impl fmt::Debug for TlsConnector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Line")
+        f.write_str("TlsConnector")
     }
 }
 
@@ -172,7 +172,7 @@ pub(super) struct HttpConnection {
 
 impl fmt::Debug for HttpConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Wired")
+        f.write_str("HttpConnection")
     }
 }
 

@@ -1,7 +1,7 @@
 //! The HTTP door: one request out, one whole answer in, every limit set.
 //!
-//! ureq speaks HTTP; what it leaves to others is in the rooms behind this door: `line` carries the bytes (TLS, wall
-//! clock), `buffers` are wiped, `framing` refuses what is ambiguous, `failure` puts errors into words. An attempt
+//! ureq speaks HTTP; the files beside this one do what it leaves to others: `connector` carries the bytes (TLS, wall
+//! clock), `buffers` are wiped, `framing` refuses ambiguous responses, `failure` words the errors. An attempt
 //! is an agent of its own: it costs microseconds, and nothing of one attempt can leak into the next.
 
 mod buffers;
@@ -43,7 +43,7 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Where buffers begin; a token's answer fits.
 const BUFFER_BYTES: usize = 8 * 1024;
 
-/// The real network.
+/// HTTP over the real network.
 #[derive(Default)]
 pub struct HttpTransport {
     /// Certificates are read once a run, not once a request.

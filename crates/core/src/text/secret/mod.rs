@@ -78,7 +78,7 @@ impl Secret {
             .unwrap_or_default()
     }
 
-    /// Length in bytes.
+    /// The length of the value in bytes.
     pub fn len(&self) -> usize {
         self.0.len()
     }

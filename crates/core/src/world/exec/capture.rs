@@ -353,7 +353,7 @@ mod system {
         Ok(bytes)
     }
 
-    /// Ends a child.
+    /// Ends a child process at once.
     pub(super) fn terminate(child: &mut Child, _: bool) {
         let _ = child.kill();
         let _ = child.wait();

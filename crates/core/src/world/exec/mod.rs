@@ -386,7 +386,7 @@ mod not_unix {
             Ok(TerminationSignals)
         }
 
-        /// Waits for ever.
+        /// Waits for ever: there are no signals to wait for.
         pub fn wait(&self) -> u8 {
             loop {
                 std::thread::park();
@@ -398,7 +398,7 @@ mod not_unix {
         }
     }
 
-    /// Nothing to stop.
+    /// A child whose signals are not forwarded.
     pub(super) struct SignalForwarding;
 
     impl SignalForwarding {

@@ -25,7 +25,7 @@ const PIPE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Why a file was not read.
 #[derive(Debug)]
 pub enum PrivateFileError {
-    /// There is none.
+    /// There is no such file.
     NotFound,
     /// The operating system says no.
     Io(io::Error),
