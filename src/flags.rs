@@ -356,7 +356,7 @@ pub fn one_account(
     match (positional, flag) {
         (Some(one), Some(other)) if one != other => {
             Err(Error::usage("ACCOUNT and --account name different accounts")
-                .hint("leave one of the two away"))
+                .hint("omit one of the two"))
         }
         (one, other) => Ok(one.or(other).cloned()),
     }

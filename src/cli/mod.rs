@@ -203,7 +203,7 @@ fn refuse_secrets(args: &[OsString]) -> Result<()> {
         };
         if secret::looks_like_secret(value) || arg.starts_with("-----BEGIN") {
             return Err(Error::not_safe(
-                "a word of the command line looks like a secret; others can read it there (ps)",
+                "an argument looks like a secret; other users can read it with ps",
             )
             .hint("give it by a file, by a variable such as GAUTH_CREDENTIALS, or by - for standard input"));
         }
@@ -215,7 +215,7 @@ fn unknown_command_error(typed: &OsStr) -> Error {
     let shown = printable::os(typed);
     let typed = typed.to_string_lossy();
     if typed.is_empty() {
-        return Error::usage("an empty word stands where a command belongs")
+        return Error::usage("the name of the command is empty")
             .hint("look at the variable it came from; gauth --help lists the commands");
     }
     if let Some((_, instead)) = COMMAND_ALTERNATIVES.iter().find(|(name, _)| *name == typed) {
@@ -288,7 +288,7 @@ fn usage_error(
             );
         }
         ClapKind::UnknownArgument => {
-            ("there is a word too many".to_owned(), extra_argument_hint(spec, &help))
+            ("there is an argument too many".to_owned(), extra_argument_hint(spec, &help))
         }
         ClapKind::InvalidValue if context_text(ContextKind::InvalidValue).is_empty() => {
             let usage = arg.replace(['<', '>'], "").replace("...", "");
@@ -299,19 +299,19 @@ fn usage_error(
             (format!("{arg_name} needs a value"), hint)
         }
         ClapKind::InvalidValue if arg_name.starts_with('-') => {
-            (format!("{arg_name} does not know that value"), format!("name one of {values}"))
+            (format!("{arg_name} has an unknown value"), format!("name one of {values}"))
         }
         ClapKind::InvalidValue => {
             let what = arg_name.to_lowercase();
             (format!("there is no such {what}"), format!("name one of {values}"))
         }
-        ClapKind::ValueValidation => (format!("{arg_name} has a value that makes no sense"), help),
+        ClapKind::ValueValidation => (format!("{arg_name} has an invalid value"), help),
         ClapKind::ArgumentConflict => {
             let other = argument_name(&context_text(ContextKind::PriorArg));
-            let hint = "leave one of the two away".to_owned();
+            let hint = "omit one of the two".to_owned();
             match other == arg_name {
-                true => (format!("{arg_name} is given twice"), "leave one of them away".to_owned()),
-                false => (format!("{arg_name} and {other} do not go together"), hint),
+                true => (format!("{arg_name} is given twice"), "omit one of them".to_owned()),
+                false => (format!("{arg_name} and {other} exclude each other"), hint),
             }
         }
         ClapKind::MissingRequiredArgument => {
@@ -323,9 +323,9 @@ fn usage_error(
             (format!("{arg_name} is missing"), hint)
         }
         ClapKind::TooManyValues | ClapKind::WrongNumberOfValues => {
-            (format!("{arg_name} is given a value too many"), help)
+            (format!("{arg_name} takes no such value"), help)
         }
-        ClapKind::InvalidUtf8 => ("a word of the command line is not valid UTF-8".to_owned(), help),
+        ClapKind::InvalidUtf8 => ("an argument is not valid UTF-8".to_owned(), help),
         _ => ("the command line is not understood".to_owned(), help),
     };
     Error::usage(message).hint(hint)
@@ -418,7 +418,7 @@ mod tests {
             ),
             (
                 "token --format xml",
-                "--format does not know that value",
+                "--format has an unknown value",
                 "name one of text, json, header, env, curl-config",
             ),
             ("token --scopes", "--scopes needs a value", "--scopes SCOPE,…, or gauth token --help"),
@@ -427,18 +427,14 @@ mod tests {
                 "--format needs a value",
                 "name one of text, json, header, env, curl-config",
             ),
-            ("token one two", "there is a word too many", "gauth token --help"),
-            (
-                "token --quiet -v",
-                "--quiet and --verbose do not go together",
-                "leave one of the two away",
-            ),
-            ("token --account a --account b", "--account is given twice", "leave one of them away"),
+            ("token one two", "there is an argument too many", "gauth token --help"),
+            ("token --quiet -v", "--quiet and --verbose exclude each other", "omit one of the two"),
+            ("token --account a --account b", "--account is given twice", "omit one of them"),
             ("cache lst", "there is no such action", "name one of list, clear"),
-            ("sandbox --port x", "--port has a value that makes no sense", "gauth sandbox --help"),
+            ("sandbox --port x", "--port has an invalid value", "gauth sandbox --help"),
             (
                 "sandbox make test",
-                "there is a word too many",
+                "there is an argument too many",
                 "put -- before the command, as in gauth sandbox -- gauth token",
             ),
         ] {

@@ -91,7 +91,7 @@ fn invalid_arguments_are_refused_before_anything_is_requested_or_run() {
         ("", 2, "no command"),
         ("--", 2, "no command"),
         ("-- ''", 2, "an empty word"),
-        ("true", 2, "a word too many"),
+        ("true", 2, "an argument too many"),
         ("--audiences x -- TOUCH", 2, "--audiences applies to ID tokens"),
         ("--id-token --audiences '' -- TOUCH", 2, "--audiences is empty"),
         ("--id-token --audiences 'a b' -- TOUCH", 2, "contains a space"),

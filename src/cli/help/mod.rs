@@ -50,12 +50,12 @@ pub fn overview(world: &World) -> String {
     let mut page = new_page(world);
     page.line("gauth: Google tokens for scripts");
     page.examples(EXAMPLES);
-    page.gap();
-    for (group, heading) in GROUP_HEADINGS {
+    let groups = GROUP_HEADINGS.iter().map(|(group, heading)| {
         let names = COMMANDS.iter().filter(|spec| spec.group == *group);
-        let names: Vec<&str> = names.map(CommandSpec::short_name).collect();
-        page.table(&[(&format!("{heading:8}"), &names.join(" "))]);
-    }
+        (*heading, names.map(CommandSpec::short_name).collect::<Vec<_>>().join(" "))
+    });
+    let groups: Vec<(&str, String)> = groups.collect();
+    page.table(&groups.iter().map(|(group, names)| (*group, &**names)).collect::<Vec<_>>());
     page.paragraphs("gauth COMMAND -h shows examples and flags, --help explains them");
     page.paragraphs(&topic_hint());
     page.finish()

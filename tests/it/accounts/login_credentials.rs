@@ -175,7 +175,7 @@ fn contradicting_and_malformed_credentials_are_not_stored() {
     .run();
     login_with_credential_file(&home, &login_json(ADA), "--no-browser")
         .expect_status(2)
-        .expect_error("do not go together")
+        .expect_error("exclude each other")
         .run();
     assert!(home.names(".config/gauth/accounts").is_empty());
 }

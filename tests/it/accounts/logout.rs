@@ -216,7 +216,7 @@ fn logout_all_continues_after_a_failure() {
         .expect_stdout("signed out of ada@example.com\nsigned out of eve\n")
         .run();
     gauth_in(&home, "logout --all").expect_stdout("no logins, nothing to do\n").run();
-    gauth_in(&home, "logout --all x").expect_status(2).expect_error("do not go together").run();
+    gauth_in(&home, "logout --all x").expect_status(2).expect_error("exclude each other").run();
 }
 
 #[test]

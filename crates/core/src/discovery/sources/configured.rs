@@ -67,8 +67,8 @@ fn provider_is_used(
     match origins.into_iter().flatten().find(is_flag) {
         None => Ok(true),
         Some(flag) if is_flag(&&*provider.origin) => {
-            Err(Error::usage(format!("{} and {flag} do not go together", provider.origin))
-                .hint("leave one of the two away"))
+            Err(Error::usage(format!("{} and {flag} exclude each other", provider.origin))
+                .hint("omit one of the two"))
         }
         Some(_) => Ok(false),
     }
@@ -124,7 +124,7 @@ fn check_account_matches(credential: &dyn Credential, account: &str, origin: &st
             printable::text(&owner),
             printable::text(account)
         ))
-        .hint("leave one of the two away")),
+        .hint("omit one of the two")),
         _ => Ok(()),
     }
 }
