@@ -1,6 +1,6 @@
-//! The gate on speed: how many instructions a cached token costs more than a program that prints one line.
+//! The gate on speed: the instructions that a cached token takes more than a program that prints one line.
 //!
-//! Counted by valgrind, user instructions of the whole process, so that neither the machine nor its load matters.
+//! valgrind counts the user instructions of the whole process, which depend neither on the machine nor on its load.
 //! `cargo run --release --example instructions` prints the numbers and fails above the limit.
 #![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "a program about programs")]
 
@@ -9,10 +9,10 @@ mod programs;
 use std::ffi::OsStr;
 use std::process::{Command, ExitCode, Output};
 
-/// A program with gauth's crates linked that does nothing takes 180,000: relocations, most of them.
+/// An empty program that links gauth's crates takes 180,000, most of them for relocations.
 const MAX_EXTRA_INSTRUCTIONS: u64 = 300_000;
 
-/// Set for the run of this program that the sandbox starts.
+/// Set when the sandbox has started this program.
 const HELLO_VARIABLE: &str = "GAUTH_BENCH_HELLO";
 
 fn main() -> ExitCode {
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs this program again where there is a credential.
+/// Runs this program again in a sandbox, where there is a credential.
 fn run_in_sandbox() -> ExitCode {
     let (gauth, hello) = programs::build_programs();
     let status = Command::new(&gauth)
@@ -47,7 +47,7 @@ fn compare(gauth: &OsStr, hello: &OsStr) -> ExitCode {
     if extra <= MAX_EXTRA_INSTRUCTIONS { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// User instructions of a whole process, and what it prints.
+/// The user instructions of a whole process, and its output.
 fn count_instructions(program: &OsStr, args: &[&str]) -> (u64, Vec<u8>) {
     let valgrind = ["--tool=callgrind", "--callgrind-out-file=/dev/null"].map(OsStr::new);
     let args = args.iter().map(OsStr::new);
@@ -61,8 +61,8 @@ fn count_instructions(program: &OsStr, args: &[&str]) -> (u64, Vec<u8>) {
     (total.expect("callgrind reports a total"), output.stdout)
 }
 
-/// Runs a program that must succeed. Only what gauth reads is in its environment: each variable costs the dynamic
-/// linker and the program a few instructions.
+/// Runs a program, which must succeed, with only the variables that gauth reads. Each variable takes the dynamic linker and
+/// the program some instructions.
 fn run_with_minimal_env(
     program: &OsStr,
     args: impl IntoIterator<Item = impl AsRef<OsStr>>,

@@ -1,7 +1,7 @@
-//! Whole processes against the clock: hello, gauth, hello, gauth, …, inside a sandbox that this program serves.
+//! Measures the run time of whole processes: hello and gauth in turns, in a sandbox that this program serves.
 //!
-//! `cargo bench` prints the table of docs/performance.md; `cargo bench -- --runs 2000` takes more care. Nothing
-//! fails here for being slow: times belong to a machine and its load. The gate is `instructions.rs`.
+//! `cargo bench` prints the table of docs/performance.md; `cargo bench -- --runs 2000` measures more precisely. Slow runs
+//! are no failure, because times depend on the machine and its load. `instructions.rs` is the gate.
 #![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "a program about programs")]
 
 mod programs;
@@ -16,24 +16,24 @@ use gauth_core::world::exec::EnvChange;
 use gauth_sandbox::environment::{DefaultCredential, HostEnvironment};
 use gauth_sandbox::{RunningSandbox, Sandbox, SandboxOptions, fixtures};
 
-/// The targets were set on a machine where hello takes this many milliseconds; here they are as many times hello.
+/// The time of hello on the machine on which the targets were set, in milliseconds. Targets are compared as multiples of it.
 const REFERENCE_HELLO_MS: f64 = 0.26;
-/// Most memory of a run that finds its token in the cache, in MiB.
+/// The memory limit of a run with a cached token, in MiB.
 const MAX_MEMORY_MIB: f64 = 5.0;
-/// Largest program, in MiB.
+/// The size limit of the program, in MiB.
 const MAX_PROGRAM_MIB: f64 = 7.0;
-/// Pairs of runs, unless `--runs` says otherwise.
+/// The default of `--runs`, in pairs of runs.
 const DEFAULT_RUNS: usize = 300;
-/// Others take seconds, not milliseconds.
+/// Runs of other programs, which take seconds.
 const PEER_RUNS: usize = 3;
 
 struct Case {
     name: &'static str,
     credential: DefaultCredential,
     args: &'static [&'static str],
-    /// Requests of one run.
+    /// The expected number of requests in one run.
     requests: usize,
-    /// Milliseconds on the reference machine.
+    /// The target on the reference machine, in milliseconds.
     target_ms: f64,
 }
 
@@ -62,7 +62,7 @@ const CASES: &[Case] = &[
     Case {
         name: "new, user login",
         credential: DefaultCredential::User,
-        // With openid among the scopes the sandbox would sign an ID token as well, which takes longer than all the rest.
+        // With the scope openid the sandbox signs an ID token too, which takes longer than everything else.
         args: &["token", "--refresh", "--scopes", "cloud-platform"],
         requests: 1,
         target_ms: 0.7,
@@ -104,7 +104,7 @@ const CASES: &[Case] = &[
     },
 ];
 
-/// Other programs that print an access token, where they are installed.
+/// Other programs that print an access token. They are measured where they are installed.
 const PEER_PROGRAMS: &[(&str, DefaultCredential, &[&str])] = &[
     ("gcloud, as it comes", DefaultCredential::Gcloud, &["gcloud", "auth", "print-access-token"]),
     (
@@ -169,7 +169,7 @@ fn measure(case: &Case, runs: usize, gauth: &Path, hello: &Path, key: &Secret) -
     let sandbox = sandbox(case.credential, key);
     let mut hello = sandbox_command(&sandbox, hello.as_os_str(), &[]);
     let mut gauth_command = sandbox_command(&sandbox, gauth.as_os_str(), case.args);
-    // The first run fills the cache and warms the files.
+    // The first run fills the cache, and the kernel caches the files.
     for _ in 0..3 {
         time(&mut gauth_command);
     }
@@ -192,7 +192,7 @@ fn measure(case: &Case, runs: usize, gauth: &Path, hello: &Path, key: &Secret) -
     ])
 }
 
-/// `None` where the program is not installed or does not give a token.
+/// Measures another program; `None` where it is not installed or prints no token.
 fn measure_peer(
     name: &str,
     credential: DefaultCredential,
@@ -226,13 +226,13 @@ fn sandbox(credential: DefaultCredential, key: &Secret) -> RunningSandbox {
     .expect("a sandbox")
 }
 
-/// All requests so far, whatever they are for.
+/// The number of requests so far, to all endpoints.
 fn requests(sandbox: &RunningSandbox) -> usize {
     gauth_sandbox::ROUTES.iter().map(|route| sandbox.request_count(route.name)).sum::<usize>()
         + sandbox.request_count("")
 }
 
-/// A program with the sandbox's variables and no others.
+/// A program with only the sandbox's variables in its environment.
 fn sandbox_command(sandbox: &RunningSandbox, program: &std::ffi::OsStr, args: &[&str]) -> Command {
     let caller = HostEnvironment { path: std::env::var_os("PATH"), no_proxy: None };
     let changes: Vec<EnvChange> = sandbox.environment(&caller).expect("an environment");
@@ -243,16 +243,16 @@ fn sandbox_command(sandbox: &RunningSandbox, program: &std::ffi::OsStr, args: &[
     command
 }
 
-/// From the wish to the end of the process.
+/// The time from starting the process to its end.
 fn time(command: &mut Command) -> Duration {
     let start = Instant::now();
     let status = command.stdout(Stdio::null()).status().expect("it starts");
-    let took = start.elapsed();
+    let duration = start.elapsed();
     assert!(status.success(), "{command:?} fails");
-    took
+    duration
 }
 
-/// Times of hello and of another program, taken in turns so that both meet the same weather.
+/// Times of hello and of another program in milliseconds, measured in turns so that the load is the same for both.
 struct TimingPairs(Vec<(f64, f64)>);
 
 impl TimingPairs {
@@ -292,8 +292,8 @@ fn median(numbers: impl Iterator<Item = f64>) -> f64 {
     numbers.get(numbers.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Peak resident memory in MiB, as the kernel has it while the program waits to write its result into a full pipe.
-/// What the kernel reports at the end counts the parent's memory too, from before the exec.
+/// Peak resident memory in MiB, read while the program waits to write its result into a full pipe. The value that the kernel
+/// reports at the end includes the parent's memory before the exec.
 #[cfg(target_os = "linux")]
 fn peak_memory(command: &mut Command) -> Option<f64> {
     use std::io::{Read, Write};
@@ -303,7 +303,7 @@ fn peak_memory(command: &mut Command) -> Option<f64> {
     let mut child = command.stdout(writer).spawn().ok()?;
     std::thread::sleep(Duration::from_millis(100));
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()));
-    // The command keeps its end of the pipe until it gets another.
+    // `command` holds its end of the pipe until it gets another standard output.
     command.stdout(Stdio::null());
     reader.read_to_end(&mut Vec::new()).ok()?;
     child.wait().ok()?;

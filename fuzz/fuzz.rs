@@ -1,4 +1,4 @@
-//! Hands what libFuzzer makes up to one of `gauth::fuzzing::TARGETS`, named by `GAUTH_FUZZ_TARGET`.
+//! Passes the inputs of libFuzzer to one of `gauth::fuzzing::TARGETS`, which `GAUTH_FUZZ_TARGET` names.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -7,20 +7,20 @@ use std::time::{Duration, Instant};
 use gauth::fuzzing::TARGETS;
 use libfuzzer_sys::fuzz_target;
 
-/// Nobody sends us anything that is worth more time. Said, not judged: the machine may be busy.
+/// Slower inputs are reported. They are no failure, because the machine may be busy.
 const SLOW_INPUT: Duration = Duration::from_millis(100);
 
 static TARGET: LazyLock<fn(&[u8])> = LazyLock::new(|| {
-    let wanted = std::env::var("GAUTH_FUZZ_TARGET").unwrap_or_default();
-    let known = TARGETS.iter().find(|(name, _)| *name == wanted);
-    known.expect("GAUTH_FUZZ_TARGET names a target").1
+    let requested = std::env::var("GAUTH_FUZZ_TARGET").unwrap_or_default();
+    let target = TARGETS.iter().find(|(name, _)| *name == requested);
+    target.expect("GAUTH_FUZZ_TARGET names a target").1
 });
 
 fuzz_target!(|bytes: &[u8]| {
     let start = Instant::now();
     TARGET(bytes);
-    let took = start.elapsed();
-    if took > SLOW_INPUT {
-        eprintln!("slow: {} ms for {} bytes", took.as_millis(), bytes.len());
+    let duration = start.elapsed();
+    if duration > SLOW_INPUT {
+        eprintln!("slow: {} ms for {} bytes", duration.as_millis(), bytes.len());
     }
 });

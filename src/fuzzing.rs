@@ -1,5 +1,5 @@
-//! Every parser that reads what others wrote, one line each: for the fuzzer, and for the test that runs these over
-//! the fuzzer's corpus. A target panics when what it is given breaks a promise.
+//! The fuzz targets: every parser of input from files, servers and users. `fuzz/run` feeds them, and a test runs them over
+//! the corpus in fuzz/corpus. A target panics when a property of its parser does not hold.
 
 use zeroize::Zeroizing;
 
@@ -36,10 +36,10 @@ use gauth_core::text::duration;
 use gauth_core::text::secret::Secret;
 use gauth_core::tokens::cache;
 
-/// A name, and what is done with bytes.
+/// The name of a target, and the function that takes the input.
 pub type FuzzTarget = (&'static str, fn(&[u8]));
 
-/// All of them.
+/// All fuzz targets; `fuzz/run` reads their names from here.
 pub const TARGETS: &[FuzzTarget] = &[
     ("boundary", boundary),
     ("cache_entry", cache_entry),
@@ -67,10 +67,10 @@ pub const TARGETS: &[FuzzTarget] = &[
     ("url", url),
 ];
 
-/// Any moment.
+/// The current time of all targets, in Unix seconds.
 const NOW: i64 = 1_767_323_045;
 
-/// A file, and flags, one a line. What is made of either is a file that is read as the same.
+/// A Credential Access Boundary as a file and as `--downscope` flags, one per line. Its JSON parses to the same boundary.
 fn boundary(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let flags: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -82,26 +82,29 @@ fn boundary(bytes: &[u8]) {
                 let again =
                     AccessBoundary::parse(parsed.options_json().as_bytes(), "boundary.json");
                 assert_eq!(again.ok().as_ref(), Some(&parsed));
-                assert!(parsed.options_json().chars().count() <= 2048, "longer than Google takes");
+                assert!(
+                    parsed.options_json().chars().count() <= 2048,
+                    "longer than Google accepts"
+                );
             }
             Err(error) => assert_printable(&error),
         }
     }
 }
 
-/// As it is, and behind the version line that every entry has.
+/// A cache entry, as it is and after the version line that every entry has.
 fn cache_entry(bytes: &[u8]) {
     cache::decode_entry(bytes);
     let versioned = [cache::FORMAT_VERSION.as_bytes(), b"\n", bytes].concat();
     if let Some(entry) = cache::decode_entry(&versioned) {
         assert!(
             gauth_core::text::bearer_token::is_well_formed_secret(&entry.token.secret),
-            "no header can carry it"
+            "not valid in a header"
         );
     }
 }
 
-/// A request at the port of a login, and what somebody pastes. Only who knows the state is heard.
+/// A request to the redirect URI, and a pasted redirect URL. Only one with the `state` is accepted.
 fn callback(bytes: &[u8]) {
     let expected = ExpectedCallback {
         path: "/".to_owned(),
@@ -112,7 +115,10 @@ fn callback(bytes: &[u8]) {
     };
     let check_outcome = |outcome: CallbackResult| match outcome {
         CallbackResult::Code(code) => {
-            assert!(gauth_core::text::bearer_token::is_well_formed_secret(&code), "no form has it")
+            assert!(
+                gauth_core::text::bearer_token::is_well_formed_secret(&code),
+                "not a valid code"
+            )
         }
         CallbackResult::Error { code, .. } => assert!(!code.is_empty(), "an error without a name"),
     };
@@ -126,17 +132,17 @@ fn callback(bytes: &[u8]) {
     }
     match paste::parse_pasted(&String::from_utf8_lossy(bytes), &expected) {
         Ok(outcome) => check_outcome(outcome),
-        Err(what) => assert!(!what.contains(char::is_control), "{what:?}"),
+        Err(reason) => assert!(!reason.contains(char::is_control), "{reason:?}"),
     }
 }
 
-/// The file of an OAuth client, and where a browser comes back to it.
+/// A client secret file and its redirect URIs.
 fn oauth_client(bytes: &[u8]) {
     match OAuthClient::parse(bytes, "client.json") {
         Ok(client) => {
             for exact in [false, true] {
                 match redirect::RedirectTarget::choose(&client, None, None, exact) {
-                    Ok(target) => assert!(target.is_local(), "it leads elsewhere"),
+                    Ok(target) => assert!(target.is_local(), "not a loopback address"),
                     Err(error) => assert_printable(&error),
                 }
             }
@@ -145,13 +151,13 @@ fn oauth_client(bytes: &[u8]) {
     }
 }
 
-/// The file of the leaf, and behind a zero that of its chain.
+/// A certificate file, and after a zero byte the file of its chain.
 fn certificate(bytes: &[u8]) {
     let mut files = bytes.splitn(2, |byte| *byte == 0);
     let leaf = files.next().unwrap_or_default();
     match x509::subject_token(leaf, files.next()) {
         Ok(token) => assert!(serde_json::from_str::<Vec<String>>(&token).is_ok(), "{token}"),
-        Err(what) => assert!(!what.contains(char::is_control), "{what:?}"),
+        Err(reason) => assert!(!reason.contains(char::is_control), "{reason:?}"),
     }
     if let Ok(leaf) = x509::parse_leaf(leaf) {
         x509::is_agent_identity(&leaf);
@@ -169,7 +175,7 @@ fn credential(bytes: &[u8]) {
     }
 }
 
-/// What a device is told: a code that can be shown and a page that is safe to visit; and then whether it goes on.
+/// A device authorization response, whose code is printable and whose URLs are safe to visit, and a polling response.
 fn device_answer(bytes: &[u8]) {
     let response = response(bytes);
     match device::read_device_authorization(&response, "host", "the provider") {
@@ -178,7 +184,7 @@ fn device_answer(bytes: &[u8]) {
                 .verification_uri_complete
                 .iter()
                 .chain([&authorization.verification_uri]);
-            for url in pages.map(|page| Url::parse(page).expect("a page that can be visited")) {
+            for url in pages.map(|page| Url::parse(page).expect("a valid URL")) {
                 assert!(url.scheme == Scheme::Https || url.is_loopback(), "{url}");
             }
             assert!(!authorization.user_code.contains(char::is_control), "{authorization:?}");
@@ -199,7 +205,7 @@ fn device_answer(bytes: &[u8]) {
     }
 }
 
-/// The description of a provider, which speaks for itself and sends nobody anywhere in the clear.
+/// The metadata of an OpenID provider, with the right issuer and only https endpoints.
 fn discovery(bytes: &[u8]) {
     let issuer = "https://idp.example";
     let own = Url::parse(issuer).expect("a URL");
@@ -221,7 +227,7 @@ fn discovery(bytes: &[u8]) {
     }
 }
 
-/// The configuration of a workforce login, which leads to Google or to this machine.
+/// A login configuration file, whose authorization endpoint is Google's or a loopback address.
 fn login_config(bytes: &[u8]) {
     match workforce::WorkforceLoginConfig::parse(bytes, &ParseOptions::new("login.json")) {
         Ok(config) => {
@@ -235,13 +241,13 @@ fn login_config(bytes: &[u8]) {
     }
 }
 
-/// What must say when it ends is no easier to read than what need not.
+/// The output of an executable. A response that must have `expiration_time` is accepted only if it has one.
 fn executable_response(bytes: &[u8]) {
     let strict = response::parse_response(bytes, NOW, true);
     match response::parse_response(bytes, NOW, false) {
         Ok(read) => {
             assert!(!read.token.is_empty(), "an empty token");
-            assert!(read.expires_at.is_none_or(|end| end > NOW), "over");
+            assert!(read.expires_at.is_none_or(|end| end > NOW), "expired");
             assert_eq!(strict.is_ok(), read.expires_at.is_some());
         }
         Err(unusable) => {
@@ -258,7 +264,7 @@ fn http_request(bytes: &[u8]) {
     request.bearer_token();
 }
 
-/// A token in the first line, keys behind it. What is good is so for the one it is for, now, and for nobody else.
+/// An ID token in the first line, keys after it. A valid token is valid only for its audience and at its time.
 fn id_token(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let (token, keys) = text.split_once('\n').unwrap_or((&text, ""));
@@ -277,7 +283,7 @@ fn id_token(bytes: &[u8]) {
             let in_two_days = Validation { now: NOW + 2 * 86_400, ..validation };
             assert!(
                 verify::check_claims(&parts, &in_two_days).is_err(),
-                "good for more than a day"
+                "valid for more than a day"
             );
         }
         Err(error) => assert!(!error.message().contains(char::is_control), "{error:?}"),
@@ -288,7 +294,7 @@ fn id_token(bytes: &[u8]) {
                 let kid = verify::algorithm_and_key_id(&parts).map(|(_, kid)| kid.to_owned());
                 assert!(
                     kid.is_ok_and(|kid| !keys.keys_with_id(&kid).is_empty()),
-                    "signed by no key"
+                    "no key has the key ID"
                 );
             }
             Err(error) => assert!(!error.message().contains(char::is_control), "{error:?}"),
@@ -296,17 +302,17 @@ fn id_token(bytes: &[u8]) {
     }
 }
 
-/// What is in a set can be found in it, and is of a kind that is known.
+/// A JSON Web Key Set. Each key is found by its ID and has a supported algorithm.
 fn jwks(bytes: &[u8]) {
     match Jwks::parse(bytes) {
         Ok(set) => {
             assert!(set.key_ids().count() > 0, "an empty set");
             for key in set.key_ids().flat_map(|name| set.keys_with_id(name)) {
                 assert!(matches!(key.algorithm(), "RS256" | "ES256"));
-                assert!(!key.verifies(b"", &[]), "no signature is none");
+                assert!(!key.verifies(b"", &[]), "an empty signature is valid");
             }
         }
-        Err(what) => assert!(!what.contains(char::is_control), "{what:?}"),
+        Err(reason) => assert!(!reason.contains(char::is_control), "{reason:?}"),
     }
     let life = jwks::cache_seconds(Some(&String::from_utf8_lossy(bytes)));
     assert!((60..=86_400).contains(&life), "{life}");
@@ -321,7 +327,7 @@ fn ini(bytes: &[u8]) {
 
 fn jwt(bytes: &[u8]) {
     if let Ok(parts) = jwt::decode(&String::from_utf8_lossy(bytes)) {
-        assert!(parts.signing_input.contains(&b'.'), "a signature over two segments");
+        assert!(parts.signing_input.contains(&b'.'), "the signing input has two segments");
     }
 }
 
@@ -341,18 +347,21 @@ fn pem(bytes: &[u8]) {
     let any = PrivateKey::any_from_pem(&text);
     let signs_rs256 = any.as_ref().is_ok_and(|key| key.algorithm() == "RS256");
     assert_eq!(rsa.is_ok(), signs_rs256, "an RSA key is one wherever it is read");
-    for what in [rsa.err(), any.err()].into_iter().flatten() {
-        assert!(!what.contains(char::is_control), "{what:?}");
+    for reason in [rsa.err(), any.err()].into_iter().flatten() {
+        assert!(!reason.contains(char::is_control), "{reason:?}");
     }
 }
 
-/// A session can be answered at its URL, a proof can be sent, and no answer repeats a password.
+/// A reauthentication response: a valid RAPT or a session with a valid URL. No error contains the password.
 fn reauth_answer(bytes: &[u8]) {
     let response = response(bytes);
     let password = Secret::new("hunter2");
     match reauth::read_session(&response, "host") {
         Ok(ReauthSessionState::Authenticated(proof)) => {
-            assert!(gauth_core::text::bearer_token::is_well_formed_secret(&proof), "no form");
+            assert!(
+                gauth_core::text::bearer_token::is_well_formed_secret(&proof),
+                "not a valid RAPT"
+            );
         }
         Ok(ReauthSessionState::Ended(status)) => {
             assert!(!status.contains(char::is_control), "{status:?}")
@@ -364,7 +373,7 @@ fn reauth_answer(bytes: &[u8]) {
                 let sent =
                     reauth::continue_session_request(&server, &password, &session, &id, &password);
                 let Ok(sent) = sent else {
-                    assert!(session.len() > 600, "{session:?} makes no URL");
+                    assert!(session.len() > 600, "{session:?} has no URL");
                     continue;
                 };
                 assert_eq!(sent.url.host, server.host);
@@ -398,9 +407,9 @@ fn token_answer(bytes: &[u8]) {
         Ok(granted) => {
             assert!(
                 gauth_core::text::bearer_token::is_well_formed_secret(&granted.access_token),
-                "no header"
+                "not valid in a header"
             );
-            assert!(granted.expires_at.is_none_or(|end| end > NOW), "given, and over");
+            assert!(granted.expires_at.is_none_or(|end| end > NOW), "already expired");
         }
         Err(error) => assert_printable(&error),
     }
@@ -410,7 +419,10 @@ fn iam_answer(bytes: &[u8]) {
     let response = response(bytes);
     match iam::read_access_token(&response, "host") {
         Ok((token, _)) => {
-            assert!(gauth_core::text::bearer_token::is_well_formed_secret(&token), "no header")
+            assert!(
+                gauth_core::text::bearer_token::is_well_formed_secret(&token),
+                "not valid in a header"
+            )
         }
         Err(error) => {
             assert_printable(&error);
@@ -430,12 +442,12 @@ fn iam_answer(bytes: &[u8]) {
     }
 }
 
-/// What files and URLs of an external account hold, and names of providers.
+/// Subject tokens in text and JSON, and names of workload identity providers.
 fn subject(bytes: &[u8]) {
     for format in [SubjectTokenFormat::Text, SubjectTokenFormat::Json("value".to_owned())] {
         match format.extract_token(bytes) {
-            Ok(token) => assert!(!token.is_empty(), "nothing is no token"),
-            Err(what) => assert!(!what.contains(char::is_control), "{what:?}"),
+            Ok(token) => assert!(!token.is_empty(), "an empty token"),
+            Err(reason) => assert!(!reason.contains(char::is_control), "{reason:?}"),
         }
     }
     let text = String::from_utf8_lossy(bytes);
@@ -443,24 +455,24 @@ fn subject(bytes: &[u8]) {
         Ok(audience) => {
             assert_eq!(provider::audience_of_provider(&audience).as_ref(), Ok(&audience))
         }
-        Err((what, hint)) => {
-            assert!(!format!("{what}{hint}").contains(char::is_control), "{what:?}")
+        Err((reason, hint)) => {
+            assert!(!format!("{reason}{hint}").contains(char::is_control), "{reason:?}")
         }
     }
 }
 
-/// The token of a header, a variable or an object is the token alone.
+/// The input of `gauth inspect`. The result is one non-empty line.
 fn token_input(bytes: &[u8]) {
     match parse_token(&String::from_utf8_lossy(bytes)) {
         Ok(token) => {
-            assert!(!token.is_empty() && token.is_one_line(), "no token");
+            assert!(!token.is_empty() && token.is_one_line(), "not one line");
             jwt::looks_like_jwt(&token);
         }
-        Err(what) => assert!(!what.contains(char::is_control), "{what:?}"),
+        Err(reason) => assert!(!reason.contains(char::is_control), "{reason:?}"),
     }
 }
 
-/// What is read is written so that it is read as the same.
+/// A URL, which is printed so that it parses to the same URL, and its use as an endpoint.
 fn url(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(url) = Url::parse(&text) {
@@ -491,7 +503,7 @@ fn without_scheme(url: &Url) -> &str {
     url.as_str().split_once("://").map_or("", |(_, rest)| rest)
 }
 
-/// An answer from `STATUS`, lines of `name: value`, an empty line, and the body.
+/// Reads a response: the status, lines of `name: value`, an empty line, and the body.
 fn response(bytes: &[u8]) -> HttpResponse {
     let end = bytes.windows(2).position(|pair| pair == b"\n\n").unwrap_or(bytes.len());
     let head = String::from_utf8_lossy(&bytes[..end]);
@@ -503,7 +515,7 @@ fn response(bytes: &[u8]) -> HttpResponse {
     HttpResponse { status, headers: headers.collect(), body: Zeroizing::new(body) }
 }
 
-/// Errors go to terminals.
+/// Asserts that an error has no control characters, because it is printed to terminals.
 fn assert_printable(error: &Error) {
     assert!(!error.message().contains(char::is_control), "{:?}", error.message());
     assert!(!error.hint_text().unwrap_or_default().contains(char::is_control), "{error:?}");
