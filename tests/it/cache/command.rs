@@ -1,4 +1,4 @@
-//! `gauth cache`: what is kept is told, the tokens are not.
+//! `gauth cache`: entries are listed and cleared, the tokens are never shown.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Everything that can be wrong with the cache's files and folders: never a failure, never a wrong token.
+//! Damaged or unsafe files and folders of the cache: a run never fails because of them.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -131,7 +131,7 @@ fn damage_is_reported_with_v() {
     assert!(ran.stderr.contains("a cache entry is damaged; ignored"), "{}", ran.stderr);
 }
 
-/// What is in the way of gauth's folder.
+/// Something that prevents the use of gauth's folder.
 type Obstacle = (&'static str, fn(&Home), fn(Test) -> Test);
 
 const OBSTACLES: &[Obstacle] = &[

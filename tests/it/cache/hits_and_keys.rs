@@ -1,4 +1,4 @@
-//! When a cached token is used, and what tells one token from another.
+//! When a cached token is used, and what is in its cache key.
 
 use std::rc::Rc;
 
@@ -22,7 +22,7 @@ fn a_second_run_sends_no_request() {
     home.clock.advance(3298);
     let ran = service_account_test(&home, "--format json").run();
     assert_eq!((&ran.json()["cached"], &ran.json()["expires_in"]), (&json!(true), &json!(301)));
-    // Five minutes are kept in reserve, as gcloud does.
+    // The refresh margin is five minutes, as in gcloud.
     home.clock.advance(1);
     service_account_test(&home, "")
         .expect_request(token_with_lifetime(SECOND_TOKEN, 3599))
@@ -53,7 +53,7 @@ fn a_cached_token_prints_the_same_details_as_a_new_one() {
 }
 
 #[test]
-fn tokens_signed_here_are_kept_too() {
+fn self_signed_jwts_are_cached_too() {
     let home = Home::new();
     let first = service_account_test(&home, "--self-signed").run().stdout;
     home.clock.advance(60);
@@ -61,7 +61,7 @@ fn tokens_signed_here_are_kept_too() {
     assert_ne!(service_account_test(&home, "--self-signed --refresh").run().stdout, first);
 }
 
-/// After a first run, a run that differs in this asks again.
+/// Checks that a run with this difference does not find the cached token of the first one.
 #[track_caller]
 fn assert_separate_entry(args: &str, credential: &Value, variables: &[(&str, &str)], url: &str) {
     let home = Home::new();
@@ -203,7 +203,7 @@ fn a_token_is_cached_for_at_most_twelve_hours() {
         .run();
 }
 
-/// Runs with a token of the metadata server: cached, it is used until the server gives the next one.
+/// Checks that a cached token of the metadata server is used until the server gives the next one.
 #[track_caller]
 fn assert_metadata_refresh_margin(home: &Rc<Home>, args: &str, account: &str) {
     let run = || Test::new(args).home(home).env("GCE_METADATA_HOST", "metadata.google.internal");
@@ -218,7 +218,7 @@ fn assert_metadata_refresh_margin(home: &Rc<Home>, args: &str, account: &str) {
     home.clock.advance(3599 - 226);
     run().expect_stdout(&output_line(TOKEN)).run();
     home.clock.advance(1);
-    // The server still has the same one: it is used, and asked for once.
+    // The server still has the same token: it is requested once, and used.
     run().expect_request(gives(TOKEN, 225)).expect_stdout(&output_line(TOKEN)).run();
     home.clock.advance(5);
     run().expect_request(gives(SECOND_TOKEN, 3599)).expect_stdout(&output_line(SECOND_TOKEN)).run();
@@ -281,7 +281,7 @@ fn a_process_started_before_a_token_was_cached_accepts_a_shorter_remaining_lifet
     let home = Home::new();
     let before = home.clock.millis();
     service_account_test(&home, "").expect_request(token_with_lifetime(TOKEN, 100)).run();
-    // Alone it would be too short by now.
+    // For a process that starts now, it has too little time left.
     service_account_test(&home, "").started(before).expect_stdout(&output_line(TOKEN)).run();
     service_account_test(&home, "--refresh")
         .started(before)

@@ -1,4 +1,4 @@
-//! The cache: one request for many runs, never in the way, never telling.
+//! The cache: one request for many runs. It never makes a run fail, and never shows a token.
 
 mod command;
 mod damaged_files;
@@ -24,7 +24,7 @@ fn service_account_test(home: &Rc<Home>, args: &str) -> Test {
     test.home(home).json("robot.json", &service_account())
 }
 
-/// A token of this life.
+/// A response with a token of this lifetime.
 fn token_with_lifetime(access: &str, seconds: i64) -> MockExchange {
     token_response(200, json!({"access_token": access, "expires_in": seconds}).to_string())
 }

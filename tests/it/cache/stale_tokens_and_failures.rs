@@ -1,4 +1,4 @@
-//! The server is down, slow, or says no: what the cache still gives, and who shares a failure.
+//! A server that is down, slow or refuses: when a stale token is used, and which processes share a failure.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn a_token_about_to_expire_is_used_when_the_server_is_down() {
     for left in [1, 59, 60, 299] {
         let home = home_with_token_expiring_in(left);
         let down = without_response(token_response(200, ""));
-        // With a minute at hand the server gets two seconds, and the second attempt is due after one.
+        // With a minute left on the token the server gets two seconds; the second attempt is due after one.
         let attempts = if left >= 60 { 2 } else { 3 };
         user_test(&home, "")
             .expect_requests(attempts, &down)
@@ -97,7 +97,7 @@ fn a_failure_is_shared_with_waiting_processes() {
             user_test(&home, "").expect_requests(attempts, &answer).expect_status(status).run();
         let shared = user_test(&home, "").started(before).expect_status(status).run();
         assert_eq!(shared.stderr, first.stderr);
-        // Who starts now finds out for himself.
+        // A process that starts now sends its own request.
         user_test(&home, "")
             .expect_request(token_with_lifetime(TOKEN, 3599))
             .expect_stdout(&output_line(TOKEN))
@@ -124,7 +124,7 @@ fn usage_errors_are_not_shared_between_processes() {
 }
 
 #[test]
-fn a_damaged_failure_note_is_ignored() {
+fn a_damaged_failure_file_is_ignored() {
     let home = Home::new();
     let before = home.clock.millis();
     user_test(&home, "").expect_request(token_response(403, "")).expect_status(5).run();
@@ -157,7 +157,7 @@ fn a_held_lock_is_waited_for_until_the_timeout() {
         })
         .collect();
     assert!(!held.is_empty());
-    // Who finds a token needs no lock.
+    // A cached token needs no lock.
     user_test(&home, "").expect_stdout(&output_line(TOKEN)).run();
     let test = user_test(&home, "--refresh --timeout 10s").expect_status(6);
     test.expect_error("another gauth was fetching this token until the time was up")

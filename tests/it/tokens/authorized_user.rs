@@ -14,7 +14,7 @@ fn token_response_with_scope(scope: &str) -> String {
         .to_string()
 }
 
-/// What the command line makes of the fields that every refresh has.
+/// Checks the form of the refresh request for these arguments; `more` are its fields beside the usual ones.
 #[track_caller]
 fn assert_refresh(credential: &Value, args: &str, more: &[(&str, &str)]) {
     let ran = token_test(credential, args)
@@ -42,7 +42,7 @@ fn a_refresh_sends_what_the_file_has() {
     assert_refresh(&user, "", &[]);
     let odd = json!({"revoke_uri": "https://x/", "id_token": {"a": 1}, "invalid": false, "user_agent": null});
     assert_refresh(&sample_credentials::with_fields(user.clone(), &odd), "", &[]);
-    // Scopes of the file say what was granted, not what is wanted.
+    // The scopes in the file are those that were granted; they are not requested.
     assert_refresh(
         &sample_credentials::with_fields(user.clone(), &json!({"scopes": ["openid"]})),
         "",
@@ -76,7 +76,7 @@ fn scopes_that_were_not_granted_are_reported() {
     run("--scopes openid", "openid email").run();
     run("--scopes email,profile", "https://www.googleapis.com/auth/userinfo.email https://www.googleapis.com/auth/userinfo.profile").run();
     run("", "openid").run();
-    // A server that does not say what it granted is not accused.
+    // A response without scopes causes no warning.
     token_test(&authorized_user(), "--scopes openid")
         .expect_request(token_response(200, token_response_body(TOKEN)))
         .run();
@@ -85,7 +85,7 @@ fn scopes_that_were_not_granted_are_reported() {
 }
 
 #[test]
-fn an_ended_login_says_how_to_log_in_again() {
+fn the_error_of_a_revoked_login_says_how_to_log_in_again() {
     let ended =
         r#"{"error":"invalid_grant","error_description":"Token has been expired or revoked."}"#;
     token_test(&authorized_user(), "")
@@ -112,7 +112,7 @@ fn an_ended_login_says_how_to_log_in_again() {
 }
 
 #[test]
-fn reauthentication_is_distinguished_from_an_ended_login() {
+fn reauthentication_is_distinguished_from_a_revoked_login() {
     for subtype in ["invalid_rapt", "rapt_required"] {
         let body = json!({"error": "invalid_grant", "error_description": "reauth", "error_subtype": subtype});
         token_test(&authorized_user(), "")
@@ -124,7 +124,7 @@ fn reauthentication_is_distinguished_from_an_ended_login() {
 }
 
 #[test]
-fn refusals_say_whom_to_ask() {
+fn hints_of_refusals_say_whom_to_ask() {
     for (status, body, tries) in [
         (
             401,
@@ -154,7 +154,7 @@ fn refusals_say_whom_to_ask() {
 }
 
 #[test]
-fn what_a_login_cannot_do_is_refused_before_anything_is_sent() {
+fn options_that_a_user_login_does_not_support_are_refused_before_anything_is_sent() {
     for (words, says, tries) in [
         ("--subject bob@example.com", "cannot act for another user (--subject)", "service account"),
         (
@@ -181,7 +181,7 @@ fn saved_token_json(expiry: &str) -> Value {
 }
 
 #[test]
-fn a_saved_token_is_used_until_it_is_short() {
+fn a_saved_token_is_used_until_its_refresh_margin() {
     for (expiry, used) in [
         ("2026-01-02T04:04:04.123456Z", true),
         ("2026-01-02T04:04:04", true),
@@ -203,7 +203,7 @@ fn a_saved_token_is_used_until_it_is_short() {
 }
 
 #[test]
-fn a_saved_token_does_not_answer_for_other_scopes_or_damage() {
+fn a_saved_token_is_not_used_for_other_scopes_or_when_malformed() {
     let fresh = "2026-01-02T04:04:04Z";
     let test = token_test(&saved_token_json(fresh), "--scopes email")
         .expect_request(token_response(200, token_response_body(TOKEN)));
@@ -217,7 +217,7 @@ fn a_saved_token_does_not_answer_for_other_scopes_or_damage() {
 }
 
 #[test]
-fn a_saved_token_that_runs_out_is_replaced() {
+fn an_expired_saved_token_is_replaced() {
     let home = Home::new();
     let run =
         |words: &str| token_test(&saved_token_json("2026-01-02T04:04:04Z"), words).home(&home);

@@ -1,4 +1,4 @@
-//! Subject tokens that a program prints: real scripts, well-behaved and not, run by a shell that the command names.
+//! Subject tokens that a program prints: correct and faulty scripts, run by the shell that the command names.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -28,7 +28,7 @@ fn home_path(home: &Home) -> String {
     home.path("x").parent().expect("a folder").to_string_lossy().into_owned()
 }
 
-/// The credential, whose program is the script in the home folder. `executable` and `credential` change it; `{home}`
+/// Writes a credential whose program is the script in the home folder. `executable` and `credential` change it; `{home}`
 /// is the home folder.
 fn write_executable_credential(home: &Home, executable: &Value, credential: &Value) -> String {
     let usual = json!({"command": "/bin/sh {home}/program"});
@@ -59,7 +59,7 @@ fn default_executable_test(script: &str) -> Test {
     executable_test(script, json!({}), json!({}))
 }
 
-/// A good response, with some fields changed.
+/// A valid response, with some fields changed.
 fn executable_response(fields: Value) -> Value {
     let good = json!({
         "version": 1,
@@ -109,7 +109,7 @@ fn what_the_program_prints_is_exchanged() {
             .expect_request(sts_success())
             .run();
     assert_eq!(ran.requests[0].form_field("subject_token"), SAML_RESPONSE);
-    // One kind of JWT is as good as the other, and the end need not be said.
+    // Both types of JWT are accepted, and the expiry may be absent.
     let id_token = "urn:ietf:params:oauth:token-type:id_token";
     let answer = executable_response(json!({"token_type": id_token, "expiration_time": null}));
     default_executable_test(&printing_script(&answer)).expect_request(sts_success()).run();
@@ -135,7 +135,7 @@ fn without_permission_nothing_is_run_and_no_file_is_read() {
 }
 
 #[test]
-fn a_token_of_the_cache_runs_nothing() {
+fn a_cached_token_is_used_without_running_the_program() {
     let home = Home::new();
     let script = format!("echo run >> {}\n{}", home.path("trace").display(), default_script());
     default_executable_test(&script).home(&home).expect_request(sts_success()).run();
@@ -200,7 +200,7 @@ fn the_command_arguments_are_passed_unchanged() {
     assert_eq!(home.read("words"), "<--a=b><two  words><><c d><$HOME><`id`><*><#e><;><f>");
 }
 
-/// Runs a script to its failure, on a clock on which five seconds are soon over.
+/// Runs a script that fails, on a clock where five seconds pass quickly.
 #[track_caller]
 fn assert_fails_in_time(script: &str, message: &str) {
     let began = Instant::now();
@@ -210,7 +210,7 @@ fn assert_fails_in_time(script: &str, message: &str) {
         .expect_error("/bin/sh (subject token of HOME/key.json): ")
         .expect_error(message)
         .run();
-    // Twice a quarter of a second, and half a second for one that does not want to end.
+    // Two timeouts of a quarter of a second, and half a second for a program that ignores the first signal.
     assert!(began.elapsed() < Duration::from_secs(20), "{script}: {:?}", began.elapsed());
 }
 
@@ -257,7 +257,7 @@ fn a_program_without_a_response_is_an_error_that_shows_none() {
         (format!("echo {token}"), "the response is not valid JSON"),
         ("head -c 5000 /dev/urandom".to_owned(), "the response is"),
         (format!("echo '[\"{token}\"]'"), "not an object"),
-        // Whoever asks gets no answer.
+        // A program that reads standard input gets nothing.
         ("read password && echo \"$password\"".to_owned(), "ended with code 1"),
         ("cat".to_owned(), "the response is empty"),
         (format!("{}\nexit 3", default_script()), "ended with code 3"),
@@ -389,7 +389,7 @@ fn the_executable_runs_when_the_output_file_is_unusable() {
         let test = executable_test(&default_script(), json!({"output_file": file}), json!({}));
         test.setup(pipe).expect_request(sts_success()).run();
     }
-    // Nobody writes into that pipe, which would be waited for elsewhere.
+    // Nothing writes into the pipe: reading it would block.
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
@@ -403,7 +403,7 @@ fn a_response_with_an_output_file_needs_an_expiration() {
 }
 
 #[test]
-fn a_program_may_answer_in_the_file_alone() {
+fn a_program_may_write_its_response_to_the_output_file_only() {
     let answer = executable_response(json!({}));
     let script = format!("cat > \"$GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE\" <<'END'\n{answer}\nEND");
     let written = |script: &str| {
@@ -421,7 +421,7 @@ fn a_program_may_answer_in_the_file_alone() {
         .run();
 }
 
-/// A program that writes down whether it may ask, and answers in the file.
+/// A program that records whether it may prompt, and writes its response to the output file.
 fn interactive_script(home: &Home) -> String {
     let answer = executable_response(json!({}));
     let told = home.path("told");
@@ -447,10 +447,10 @@ fn interactive_mode_is_used_at_a_terminal() {
     let home = Home::new();
     let test =
         ask(&home, interactive(), WORKFORCE_AUDIENCE).interactive().expect_request(sts_success());
-    // What the program prints is for the person.
+    // The program's standard output is for the user.
     test.expect_stdout(&format!("{TOKEN}\n")).run();
     assert_eq!(home.read("told"), "1\n");
-    // In no other case, and then a question on standard output is no answer.
+    // In every other case the program may not prompt, and its standard output must be a response.
     let without_file = json!({"interactive_timeout_millis": 30000});
     let without_time = json!({"output_file": "{home}/kept.json"});
     for (executable, audience, attended) in [
@@ -481,7 +481,7 @@ fn interactive_mode_has_its_own_timeout() {
 
 #[test]
 fn the_executables_run_time_does_not_count_against_the_request_timeout() {
-    // 25 of 30 seconds would be gone.
+    // The program takes 25 of the 30 seconds.
     let ran = executable_test(
         &format!("sleep 1\n{}", default_script()),
         json!({"timeout_millis": 120_000}),
@@ -595,7 +595,7 @@ fn run_built_program(home: &Home, script: &str, variables: &[(&str, &str)]) -> (
 }
 
 #[test]
-fn what_the_program_says_is_passed_on_and_nothing_of_it_is_repeated() {
+fn the_programs_standard_error_is_passed_on_and_not_repeated() {
     let home = Home::new();
     let json = write_executable_credential(&home, &json!({}), &json!({}));
     let script = format!(
@@ -634,7 +634,7 @@ fn the_executable_inherits_the_environment_without_the_credential() {
 }
 
 #[test]
-fn nothing_is_left_of_a_program_that_was_ended() {
+fn no_process_is_left_of_a_program_that_was_killed() {
     let home = Home::new();
     let pids = home.path("pids");
     let script = format!("sleep 600 & echo $$ $! > {}; sleep 600", pids.display());
@@ -647,7 +647,7 @@ fn nothing_is_left_of_a_program_that_was_ended() {
     for pid in home.read("pids").split_whitespace() {
         let status = PathBuf::from("/proc").join(pid).join("status");
         let state = || std::fs::read_to_string(&status).unwrap_or_default();
-        // A signal takes a moment to arrive, and whoever inherits the dead another to bury them.
+        // The signal and the reaping of orphaned processes take a moment.
         let gone = |text: &str| text.is_empty() || text.contains("State:\tZ");
         let start = std::time::Instant::now();
         while !gone(&state()) {

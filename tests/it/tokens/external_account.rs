@@ -1,4 +1,4 @@
-//! Federated identities: the exchange that is sent, in order and in full, and what goes around it.
+//! Federated identities: the requests of the token exchange, complete and in order.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ const JWT_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
 const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 const IAM_SCOPE: &str = "https://www.googleapis.com/auth/iam";
 
-/// An exchange as google-auth sends it, with these scopes and more fields.
+/// Checks that an exchange has the form of google-auth's, with these scopes and more fields.
 #[track_caller]
 fn assert_token_exchange(
     sent: &SentRequest,
@@ -52,7 +52,7 @@ fn assert_metrics_header(sent: &SentRequest, source: &str, impersonation: bool, 
     assert!(measured.starts_with("gl-rust/") && measured.ends_with(&suffix), "{measured}");
 }
 
-/// The URL at which [`TARGET`] is acted as.
+/// The credential with the URL that impersonates [`TARGET_SERVICE_ACCOUNT`].
 fn with_impersonation_url(credential: Value) -> Value {
     let url = format!("{IAM_SERVICE_ACCOUNTS_URL}/{TARGET_SERVICE_ACCOUNT}:generateAccessToken");
     sample_credentials::with_fields(
@@ -88,7 +88,7 @@ fn a_token_in_a_file_is_exchanged() {
         [SUBJECT_TOKEN, JWT_TOKEN_TYPE],
         &[],
     );
-    // Scopes of the file are those of nobody else's choice.
+    // The scopes of the file are used where the user names none.
     let own =
         sample_credentials::with_fields(file_external_account(), &json!({"scopes": ["b", "a"]}));
     let [a, b] = ["a", "b"].map(|word| format!("https://www.googleapis.com/auth/{word}"));
@@ -107,7 +107,7 @@ fn a_token_in_a_file_is_exchanged() {
         [SUBJECT_TOKEN, JWT_TOKEN_TYPE],
         &[],
     );
-    // So is the place of the STS, where the file names none.
+    // The STS's URL follows the universe too, where the file names none.
     run(&sample_credentials::with_fields(file_external_account(), &json!({"token_url": null})), "");
 }
 
@@ -172,7 +172,7 @@ fn a_token_behind_a_url_is_fetched_with_the_headers_of_the_file() {
     assert_metrics_header(&ran.requests[1], "url", false, false);
 }
 
-/// The keys of a machine at AWS.
+/// The security credentials of an AWS instance.
 fn aws_security_credentials() -> String {
     json!({
         "Code": "Success", "AccessKeyId": "AKIDEXAMPLE",
@@ -265,7 +265,7 @@ fn amazons_metadata_server_is_asked_in_one_session() {
         assert!(!visit.is_proxied);
     }
     assert_eq!(signed_aws_request(exchange, "us-east-1")["session"], "planted-session-of-amazon");
-    // The older one knows no sessions.
+    // Version 1 of the metadata service has no session tokens.
     let mut first = aws_external_account();
     first["credential_source"]["imdsv2_session_token_url"] = Value::Null;
     let ran = token_test(&first, "")
@@ -284,7 +284,7 @@ fn amazons_metadata_server_is_asked_in_one_session() {
         .run();
     assert!(ran.requests.iter().all(|sent| sent.header("x-aws-ec2-metadata-token").is_none()));
     signed_aws_request(&ran.requests[3], "eu-central-1");
-    // What variables say is not asked for.
+    // What is in variables is not requested.
     let ran = token_test(&aws_external_account(), "")
         .env("AWS_REGION", "eu-west-1")
         .expect_request(put_response(
@@ -301,7 +301,7 @@ fn amazons_metadata_server_is_asked_in_one_session() {
         .expect_request(sts_response(200, sts_response_body(TOKEN)))
         .run();
     signed_aws_request(&ran.requests[3], "eu-west-1");
-    // Half a key is none.
+    // A key ID without its secret is ignored.
     token_test(&aws_external_account(), "")
         .env("AWS_REGION", "eu-west-1")
         .env("AWS_ACCESS_KEY_ID", "AKIDOTHER")
@@ -366,7 +366,7 @@ fn a_workforce_pool_needs_a_user_project_or_a_client() {
         &options,
     );
     assert!(paid.body.ends_with("&options=%7B%22userProject%22%3A%22payer%22%7D"), "{}", paid.body);
-    // A client says who pays, and is told in a header alone.
+    // An OAuth client has a project of its own; it is sent in the Authorization header only.
     let client = json!({"client_id": "CID", "client_secret": "CS"});
     let known = run(&sample_credentials::with_fields(
         sample_credentials::with_fields(workforce_external_account(), &pays),
@@ -454,7 +454,7 @@ fn a_service_account_is_impersonated_with_the_exchanged_token() {
         assert_eq!(asked.json(), json!({"delegates": null, "scope": scope, "lifetime": life}));
         assert_eq!(asked.header("authorization"), Some(&*format!("Bearer {TOKEN}")));
         assert_eq!(asked.header("content-type"), Some("application/json"));
-        // The project pays for what is done with the token, not for getting it.
+        // The quota project is for requests made with the token, not for the exchange.
         assert_eq!(asked.header("x-goog-user-project"), None);
         let told = ran.json();
         assert_eq!(
@@ -475,7 +475,7 @@ fn a_service_account_is_impersonated_with_the_exchanged_token() {
 }
 
 #[test]
-fn the_subject_token_is_read_anew_and_never_cached() {
+fn the_subject_token_is_read_for_every_exchange_and_never_cached() {
     let home = Home::new();
     let run = |words: &str| {
         token_test(&file_external_account(), words)
@@ -490,13 +490,13 @@ fn the_subject_token_is_read_anew_and_never_cached() {
     let entry = std::fs::read(home.cache_entry()).expect("the entry");
     let text = String::from_utf8_lossy(&entry);
     assert!(!text.contains("planted") && text.contains(TOKEN), "{text}");
-    // A token that is at hand needs no subject token.
+    // A cached token needs no subject token.
     std::fs::remove_file(home.path("subject")).expect("removed");
     token_test(&file_external_account(), "").home(&home).run();
 }
 
 #[test]
-fn what_a_federated_identity_cannot_do_is_refused_before_anything_is_sent() {
+fn options_that_a_federated_identity_does_not_support_are_refused_before_anything_is_sent() {
     for (words, says) in [
         ("--subject ada@example.com", "cannot act for another user (--subject)"),
         ("--lifetime 10m", "cannot choose how long its tokens live (--lifetime)"),
@@ -529,7 +529,7 @@ fn an_external_account_can_be_the_source_of_an_impersonated_account() {
         [SUBJECT_TOKEN, JWT_TOKEN_TYPE],
         &[],
     );
-    // An account that acts as an account: the first by the file of the source, the second by the file around it.
+    // A chain: the first account is named in the source's file, the second in the file around it.
     let other = "other@example-project.iam.gserviceaccount.com";
     let url = format!("{IAM_SERVICE_ACCOUNTS_URL}/{other}:generateAccessToken");
     let twice = sample_credentials::with_fields(

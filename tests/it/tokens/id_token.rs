@@ -1,4 +1,4 @@
-//! ID tokens: what is asked of whom, what is refused, and how they are kept and printed.
+//! ID tokens: which requests are sent, what is refused, how they are cached and printed.
 
 use std::rc::Rc;
 
@@ -21,7 +21,7 @@ use crate::support::{
 
 const AUDIENCE_URL: &str = "https://svc.example";
 
-/// An ID token as good as any: nobody looks at its signature here.
+/// An ID token with a signature that is not checked here.
 fn id_token_until(audience: &str, exp: i64) -> String {
     let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let header = part(json!({"alg": "RS256", "typ": "JWT", "kid": "k"}));
@@ -33,12 +33,12 @@ fn id_token(audience: &str) -> String {
     id_token_until(audience, NOW + 3600)
 }
 
-/// The token endpoint's answer, which has an ID token.
+/// A response of the token endpoint with an ID token.
 fn token_endpoint_body(token: &str) -> String {
     json!({ "id_token": token }).to_string()
 }
 
-/// IAM's.
+/// A response of IAM with an ID token.
 fn iam_body(token: &str) -> String {
     json!({ "token": token }).to_string()
 }
@@ -82,7 +82,7 @@ fn a_service_account_key_requests_an_id_token_with_target_audience() {
     assert_eq!(Value::from(parts.claims), expected);
 }
 
-/// What IAM was asked for, by whom.
+/// Checks a request to IAM: its access token and its body.
 #[track_caller]
 fn assert_iam_request(sent: &SentRequest, access_token: &str, body: &Value) {
     assert_eq!(sent.header("authorization"), Some(format!("Bearer {access_token}").as_str()));
@@ -244,7 +244,7 @@ fn a_user_gets_the_token_of_the_refresh() {
     test.expect_error("openid").run();
 }
 
-/// How each kind answers: exit code and a word of the message; what needs requests has its answers ready.
+/// Compares the exit code of each kind, and a word of its message, with `capabilities.txt`.
 #[test]
 fn every_credential_kind_reports_its_capabilities() {
     let url = format!(
@@ -288,7 +288,7 @@ fn every_credential_kind_reports_its_capabilities() {
     assert_eq!(table, include_str!("capabilities.txt"), "\n{table}");
 }
 
-/// The exit code of a run in a home where Google grants everything that is asked, and what the message turns on.
+/// The exit code of a run where Google grants every request, and the deciding word of the message.
 fn exit_code_and_reason(kind: &str, credential: Option<&Value>, args: &str) -> (u8, String) {
     let jwt = id_token(AUDIENCE_URL);
     let identity = args.starts_with("id-token");
@@ -361,7 +361,7 @@ fn exit_code_and_reason(kind: &str, credential: Option<&Value>, args: &str) -> (
         }
         _ => vec![],
     };
-    // What is refused is refused without a request: the script says so, since all of it must be used.
+    // Refusals send no request: the double fails where one is sent, and where an expected one is not.
     let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| plain().run()));
     let ran =
         refused.unwrap_or_else(|_| answers.into_iter().fold(plain(), Test::expect_request).run());
@@ -393,7 +393,7 @@ fn an_id_token_is_cached_until_its_exp_and_per_audience() {
         .run()
         .json();
     assert_eq!(json["token"], json!(other));
-    // An access token of the same account is another thing.
+    // An access token of the same account is cached separately.
     let access = Test::new("token --credentials {home}/key.json").home(&home);
     access
         .json("key.json", &service_account())
@@ -421,7 +421,7 @@ fn an_id_token_is_cached_until_its_exp_and_per_audience() {
 }
 
 #[test]
-fn a_token_of_another_shape_is_another_token() {
+fn tokens_with_other_options_are_cached_separately() {
     let home: Rc<Home> = Home::new();
     for more in ["", "&format=full", "&format=full&licenses=TRUE"] {
         let words = match more {
@@ -459,7 +459,7 @@ fn several_audiences_give_a_line_or_an_item_each() {
     assert_eq!(list[0]["token"], json!(id_token(AUDIENCE_URL)));
     assert_eq!(list[1]["token"], json!(id_token(other)));
     assert_eq!(list.as_array().map(Vec::len), Some(2));
-    // One failure, and nothing is printed.
+    // If one of them fails, nothing is printed.
     let test = id_token_test(&service_account(), &format!("--audiences {AUDIENCE_URL},{other}"))
         .expect_status(6);
     test.expect_request(token_response(200, token_endpoint_body(&id_token(AUDIENCE_URL))))
@@ -491,7 +491,7 @@ fn one_token_has_every_format() {
 }
 
 #[test]
-fn an_audience_that_is_none_is_refused_before_anything_is_asked() {
+fn a_missing_or_invalid_audience_is_refused_before_anything_is_sent() {
     let long = "a".repeat(2049);
     for (audience, what) in [
         ("", "--audiences is empty"),

@@ -1,5 +1,5 @@
-//! Tokens that are made of other tokens: service accounts that somebody acts as, chains of them, narrowed tokens; and
-//! how few requests they take.
+//! Tokens made from other tokens: impersonated service accounts, chains of them, downscoped tokens; and the number of
+//! requests they take.
 
 use std::rc::Rc;
 
@@ -47,7 +47,7 @@ fn a_user_impersonates_a_service_account_with_the_users_quota_project() {
         .expect_request(source_token_response())
         .expect_request(iam_success())
         .run();
-    // The source's own scopes will do.
+    // The source's own scopes are enough.
     assert_eq!(ran.requests[0].form_field("scope"), "");
     let asked = &ran.requests[1];
     assert_eq!(
@@ -58,7 +58,7 @@ fn a_user_impersonates_a_service_account_with_the_users_quota_project() {
         )
     );
     assert_eq!(asked.header("authorization"), Some(&*format!("Bearer {TOKEN}")));
-    // The source's project pays for this request, the file's own for those made with the token.
+    // The source's quota project is for this request, the file's own for requests made with the token.
     assert_eq!(asked.header("x-goog-user-project"), Some("payer"));
     let measured = asked.header("x-goog-api-client").expect("the header of Google's metrics");
     assert!(measured.ends_with(" auth-request-type/at cred-type/imp"), "{measured}");
@@ -100,7 +100,7 @@ fn an_older_url_with_another_method_names_the_account_as_well() {
         .run();
 }
 
-/// `gauth token` of a login, acting as these accounts.
+/// `gauth token` of a login that impersonates these accounts.
 fn impersonation_test(chain: &str) -> Test {
     token_test(&authorized_user(), "--format json --impersonate-service-account").arg(chain)
 }
@@ -155,7 +155,7 @@ fn invalid_account_names_are_refused() {
             .expect_error("--impersonate-service-account")
             .run();
     }
-    // A number is one.
+    // The number of an account is valid too.
     let number = "100000000000000000001";
     let answer = iam_response(number, "generateAccessToken", 200, iam_response_body(SECOND_TOKEN));
     impersonation_test(number).expect_request(source_token_response()).expect_request(answer).run();
@@ -190,13 +190,13 @@ fn token_test_in(home: &Rc<Home>, args: &str) -> Test {
 fn each_token_of_a_chain_is_cached() {
     let home = Home::new();
     let target = format!("--impersonate-service-account {TARGET_SERVICE_ACCOUNT}");
-    // The source was asked for before: one request.
+    // The source token is cached: one request.
     token_test_in(&home, "").expect_request(source_token_response()).run();
     token_test_in(&home, &target).expect_request(iam_success()).run();
-    // Both are at hand: none.
+    // Both are cached: no request.
     token_test_in(&home, &target).expect_stdout(&format!("{SECOND_TOKEN}\n")).run();
     token_test_in(&home, "").expect_stdout(&format!("{TOKEN}\n")).run();
-    // Another account, another life, other scopes, another way to it: the source is still at hand.
+    // Another account, lifetime, scopes or delegate: the source token is still cached.
     let other = "other@example-project.iam.gserviceaccount.com";
     let answer =
         || iam_response(other, "generateAccessToken", 200, iam_response_body(SECOND_TOKEN));
@@ -211,12 +211,12 @@ fn each_token_of_a_chain_is_cached() {
     )
     .expect_request(iam_success())
     .run();
-    // A new token where the old one is refused: that may be the source's.
+    // --refresh gets new tokens of the whole chain: the source's may be the invalid one.
     token_test_in(&home, &format!("{target} --refresh"))
         .expect_request(source_token_response())
         .expect_request(iam_success())
         .run();
-    // When the account's is over, so is the source's.
+    // When the account's token is expired, so is the source's.
     home.clock.advance(3500);
     token_test_in(&home, &target)
         .expect_request(source_token_response())
@@ -267,7 +267,7 @@ fn an_iam_scoped_source_token_is_never_printed() {
     let target = format!("--impersonate-service-account {TARGET_SERVICE_ACCOUNT}");
     let key = |words: &str| token_test(&service_account(), words).home(&home);
     key(&target).expect_request(source_token_response()).expect_request(iam_success()).run();
-    // What was good for IAM only is not what the account itself is asked for.
+    // A source token for IAM only is not printed as the account's own.
     let own = "ya29.token-for-everything";
     key("")
         .expect_request(token_response(200, token_response_body(own)))

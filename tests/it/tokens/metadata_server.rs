@@ -1,4 +1,4 @@
-//! The metadata server: what is asked for, for which account, and when its answer is believed.
+//! The metadata server: the requests for each account, and which responses are accepted.
 
 use serde_json::json;
 
@@ -90,7 +90,7 @@ fn a_named_universe_must_match_the_metadata_server() {
 }
 
 #[test]
-fn what_the_metadata_server_cannot_do_is_refused_before_anything_is_sent() {
+fn options_that_the_metadata_server_does_not_support_are_refused_before_anything_is_sent() {
     for (words, says) in [
         ("--subject ada@example.com", "cannot act for a user (--subject)"),
         ("--lifetime 10m", "cannot choose how long its tokens live (--lifetime)"),

@@ -1,4 +1,4 @@
-//! What is asked of Google for each kind of credential, and what is made of the answer.
+//! Each kind of credential: the requests that get its tokens, and the output.
 
 mod authorized_user;
 mod executable;
@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::support::Test;
 
-/// `gauth token` with this credential in a file, and more words.
+/// `gauth token` with this credential in a file, and more arguments.
 fn token_test(credential: &Value, args: &str) -> Test {
     Test::new(&format!("token --credentials {{home}}/key.json {args}")).json("key.json", credential)
 }

@@ -1,4 +1,4 @@
-//! What a run says about its network: proxies, certificates, time.
+//! What a run reports about its network: proxies, certificates, time.
 
 use super::token_test;
 use crate::support::sample_credentials::{TOKEN, authorized_user, token_response_body};
@@ -26,7 +26,7 @@ fn certificates_are_verified_even_if_gcloud_disables_it() {
     file.expect_request(token_response(200, token_response_body(TOKEN)))
         .expect_warning(warning)
         .run();
-    // Said once, however often a server is asked.
+    // The warning is given once, however many requests there are.
     let again = token_test(&authorized_user(), "")
         .env(variable, "true")
         .expect_request(token_response(503, ""));
@@ -68,7 +68,7 @@ fn a_proxy_is_used_for_external_requests_only() {
 #[test]
 fn the_timeout_covers_all_attempts_together() {
     let slow = || token_response(503, "").with_latency(std::time::Duration::from_secs(3));
-    // Three seconds, a pause of one, and then four and a half are left of which the server takes three.
+    // Three seconds and a pause of one; of the four and a half that are left the server takes three.
     let test = token_test(&authorized_user(), "--timeout 8s")
         .expect_request(slow())
         .expect_request(slow())

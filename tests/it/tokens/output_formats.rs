@@ -1,4 +1,4 @@
-//! How a token is printed, who pays, and how long it must last.
+//! Output formats, the quota project, and the flags of the cache.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
-//! Reauthentication: who is asked for what and where, what becomes of the proof, and what is said where nobody can be
-//! asked.
+//! Reauthentication: the prompts and requests, where the RAPT is stored, and the errors where the user cannot be
+//! prompted.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ const PASSWORD: &str = "planted-password";
 const NEW_RAPT: &str = "proof-of-the-first-conversation";
 const REAUTH_ACCESS_TOKEN: &str = "ya29.token-for-the-questions-alone";
 
-/// The login is good, but its person has to prove something first.
+/// A refusal that requires a reauthentication.
 fn reauth_required_response() -> MockExchange {
     reauth_required_with_subtype("invalid_rapt")
 }
@@ -36,7 +36,7 @@ fn token_success_response() -> MockExchange {
     token_response(200, token_response_body(TOKEN))
 }
 
-/// The token for the questions.
+/// The access token for the reauthentication API.
 fn reauth_token_response() -> MockExchange {
     let scope =
         json!({"access_token": REAUTH_ACCESS_TOKEN, "expires_in": 3599, "scope": REAUTH_SCOPE});
@@ -91,7 +91,7 @@ fn overlay_json(home: &Home) -> Value {
     read_json(home, &format!("{OVERLAY_FOLDER}/{}", names[0]))
 }
 
-/// From the refusal to the question.
+/// The requests from the refusal to the first prompt.
 fn up_to_password_prompt(test: Test) -> Test {
     test.expect_request(reauth_required_response())
         .expect_request(reauth_token_response())
@@ -134,7 +134,7 @@ fn the_password_yields_a_rapt_that_is_stored_with_the_login() {
     let login = read_json(&home, LOGIN_FILE);
     assert_eq!((&login["rapt_token"], &login["later"]), (&json!(NEW_RAPT), &json!(1)));
     assert_eq!(login["refresh_token"], json!(REFRESH_TOKEN));
-    // The next run has it.
+    // The next run uses it.
     let ran = own_login_test(&home, "--refresh")
         .expect_request(token_response(200, token_response_body(SECOND_TOKEN)))
         .run();
@@ -161,7 +161,7 @@ fn a_read_only_logins_rapt_is_stored_in_the_overlay() {
         (home.read("key.json"), overlay_json(&home)),
         (before, json!({"rapt_token": NEW_RAPT}))
     );
-    // A refresh token that rotates later on goes beside it.
+    // A refresh token that rotates later is stored beside it.
     let rotating = json!({"access_token": SECOND_TOKEN, "expires_in": 3599, "refresh_token": ROTATED_REFRESH_TOKEN});
     let ran = run("--refresh").expect_request(token_response(200, rotating.to_string())).run();
     assert_eq!(ran.requests[0].form_field("rapt"), NEW_RAPT);
@@ -190,7 +190,7 @@ fn a_refused_rapt_is_replaced_and_the_files_rapt_is_tried_first() {
     for (first, second) in [(None, NEW_RAPT), (Some(NEW_RAPT), "proof-of-the-second-conversation")]
     {
         let test = run().expect_request(reauth_required_response());
-        // The one in the shadow is tried as well.
+        // The one in the overlay file is tried as well.
         let test =
             if first.is_some() { test.expect_request(reauth_required_response()) } else { test };
         let test = test
@@ -225,7 +225,7 @@ fn without_a_terminal_the_error_names_the_command_to_run() {
             .expect_status(4)
             .expect_stderr(expected)
             .run();
-        // In CI nobody is there, whatever it looks like.
+        // In CI there is no user, even at a terminal.
         home.clock.advance(10);
         let test = own_login_test(&home, "")
             .expect_request(reauth_required_with_subtype(subtype))
@@ -283,7 +283,7 @@ fn unsupported_challenges_are_named_with_a_hint() {
             .expect_hint(tries)
             .run();
     }
-    // A password is taken where there is one, whatever stands before it.
+    // The password challenge is used wherever it is in the list.
     let either = challenges_body(&[("READY", "SECURITY_KEY"), ("READY", "PASSWORD")]);
     let home = home_with_own_login(&json!({}));
     let test = own_login_test(&home, "")
@@ -327,7 +327,7 @@ fn a_wrong_password_is_retried_up_to_five_times() {
         "ada@example.com: that was not the password\nthe password, for Google (not shown): ";
     assert!(ran.prompts[1..].iter().all(|question| question == again), "{ran:?}");
     assert_eq!(read_json(&home, LOGIN_FILE), authorized_user());
-    // The fifth may be right.
+    // The fifth answer can be the right one.
     home.clock.advance(10);
     let mut test = up_to_password_prompt(own_login_test(&home, ""));
     for _ in 0..4 {
@@ -424,7 +424,7 @@ fn invalid_reauth_responses_are_reported() {
         test.expect_status(code).expect_error(says).run();
         assert_eq!(read_json(&home, LOGIN_FILE), authorized_user());
     }
-    // A password that may have been heard is not sent twice.
+    // A password that the server may have received is not sent twice.
     let home = home_with_own_login(&json!({}));
     let slow = continue_response(200, "").with_latency(Duration::from_secs(60));
     up_to_password_prompt(own_login_test(&home, ""))
@@ -525,7 +525,7 @@ fn a_login_made_during_the_prompt_is_used_and_kept() {
     assert_eq!(read_json(&home, LOGIN_FILE)["refresh_token"], json!(ROTATED_REFRESH_TOKEN));
 }
 
-/// Whether a lock file is held by somebody.
+/// Whether a lock file is locked by a process.
 fn is_locked(home: &Home, name: &str) -> bool {
     let file = std::fs::File::open(home.path(".config/gauth/locks").join(name)).expect("a lock");
     file.try_lock().is_err()

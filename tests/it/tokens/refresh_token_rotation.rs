@@ -1,4 +1,4 @@
-//! Refresh tokens that change: stored before anything is printed, used by the next run, never lost.
+//! Rotating refresh tokens: stored before anything is printed, used by the next run, never lost.
 
 use std::os::unix::fs::PermissionsExt;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use crate::support::{Home, MockExchange, Test, token_response, without_response}
 const LOGIN_FILE: &str = ".config/gauth/accounts/ada@example.com.json";
 const OVERLAY_FOLDER: &str = ".config/gauth/accounts/shadow";
 
-/// An answer with the next refresh token.
+/// A response with a new refresh token.
 fn rotating_response(access: &str, next_refresh_token: &str) -> MockExchange {
     let body =
         json!({"access_token": access, "expires_in": 3599, "refresh_token": next_refresh_token});
@@ -30,7 +30,7 @@ fn read_json(home: &Home, path: &str) -> Value {
     serde_json::from_str(&home.read(path)).expect("JSON")
 }
 
-/// The only file in the shadow folder.
+/// The only overlay file.
 fn overlay_file(home: &Home) -> String {
     let names = home.names(OVERLAY_FOLDER);
     assert_eq!(names.len(), 1, "{names:?}");
@@ -54,7 +54,7 @@ fn gauths_own_login_stores_the_new_refresh_token() {
     let mode = std::fs::metadata(home.path(LOGIN_FILE)).expect("file").permissions().mode() & 0o777;
     assert_eq!(mode, 0o600);
     assert_eq!(home.names(".config/gauth/accounts"), ["ada@example.com.json"]);
-    // The token is still good, whatever its login looks like now.
+    // The cached access token is still used after the file has changed.
     own_login_test(&home, "").run();
     let ran = own_login_test(&home, "--refresh")
         .expect_request(token_response(200, token_response_body(SECOND_TOKEN)))
@@ -136,7 +136,7 @@ fn a_rotating_refresh_token_is_not_used_when_it_cannot_be_stored() {
         .home(&home)
         .expect_request(rotating_response(TOKEN, ROTATED_REFRESH_TOKEN))
         .run();
-    // The folder is there and holds the newer token, but nothing can be made in it.
+    // The folder has the newer token, but no file can be created in it.
     let mode = |mode| {
         std::fs::set_permissions(home.path(OVERLAY_FOLDER), PermissionsExt::from_mode(mode))
             .expect("mode")
@@ -272,7 +272,7 @@ fn a_login_damaged_during_a_refresh_is_not_rewritten() {
     }
 }
 
-/// A refresh token that is refused, and what has become of the login by then.
+/// A run whose refresh token is refused, after `meanwhile` has changed the login.
 fn refused_refresh_test(meanwhile: impl Fn(&Home) + 'static) -> Test {
     let home = Home::new();
     home.write(LOGIN_FILE, authorized_user().to_string());

@@ -1,4 +1,4 @@
-//! Service accounts: the assertion that is sent, and tokens signed without asking anybody.
+//! Service accounts: the assertion that is sent, and self-signed JWTs, for which nothing is sent.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -26,7 +26,7 @@ fn decode_verified_jwt(token: &str) -> (Map<String, Value>, Map<String, Value>) 
     (parts.header, parts.claims)
 }
 
-/// What the command line makes of the claims that every assertion has.
+/// Checks the claims of the assertion for these arguments; `changes` are those that differ from the usual ones.
 #[track_caller]
 fn assert_assertion(args: &str, changes: &Value) {
     let ran = token_test(&service_account(), args)
@@ -80,7 +80,7 @@ fn scopes_are_expanded_sorted_and_deduplicated() {
 }
 
 #[test]
-fn the_audience_is_where_the_assertion_goes() {
+fn the_audience_is_the_token_endpoint() {
     let uri = "https://accounts.google.com/o/oauth2/token";
     let robot = sample_credentials::with_fields(
         service_account(),
@@ -113,7 +113,7 @@ fn the_whole_token_response_is_printed() {
     assert_eq!(ran.json()["scopes"], json!([CLOUD_PLATFORM]));
 }
 
-/// What the command line makes of a token signed here.
+/// Checks the claims of the self-signed JWT for these arguments.
 #[track_caller]
 fn assert_self_signed(credential: &Value, args: &str, expected: &Value) {
     let ran = token_test(credential, args).run();
@@ -175,7 +175,7 @@ fn a_key_of_another_universe_signs_its_own_tokens() {
 }
 
 #[test]
-fn a_refused_delegation_says_where_it_is_granted() {
+fn the_error_of_a_refused_delegation_says_where_it_is_granted() {
     token_test(&service_account(), "--subject ada@example.com")
         .expect_request(token_response(401, r#"{"error":"unauthorized_client","error_description":"Client is unauthorized to retrieve access tokens using this method"}"#))
         .expect_status(5)

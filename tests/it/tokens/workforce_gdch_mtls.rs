@@ -1,4 +1,4 @@
-//! Workforce logins, whose refresh tokens rotate; service identities of Google Distributed Cloud; client certificates.
+//! Workforce logins, whose refresh tokens rotate; service accounts of Google Distributed Cloud; client certificates.
 
 use std::path::PathBuf;
 
@@ -71,7 +71,7 @@ fn the_next_refresh_token_of_a_workforce_login_is_stored_before_anything_is_prin
     own("").home(&home).expect_stdout(&format!("{TOKEN}\n")).run();
     let ran = own("--refresh").home(&home).expect_request(refresh_response(SECOND_TOKEN)).run();
     assert_eq!(ran.requests[0].form_field("refresh_token"), ROTATED_REFRESH_TOKEN);
-    // A file that is not ours is left as it is.
+    // A file that is not gauth's own is not changed.
     let home = Home::new();
     let file = |words: &str| token_test(&workforce_login(), words).home(&home);
     file("").expect_request(rotating_response(TOKEN, ROTATED_REFRESH_TOKEN)).run();
@@ -86,7 +86,7 @@ fn the_next_refresh_token_of_a_workforce_login_is_stored_before_anything_is_prin
 }
 
 #[test]
-fn a_workforce_login_is_not_spent_twice() {
+fn a_workforce_refresh_token_is_not_sent_twice() {
     let slow = refresh_response("").with_latency(std::time::Duration::from_secs(60));
     token_test(&workforce_login(), "").expect_request(slow).expect_status(6).run();
     token_test(&workforce_login(), "")
@@ -100,7 +100,7 @@ fn a_workforce_login_is_not_spent_twice() {
 }
 
 #[test]
-fn a_token_saved_with_a_workforce_login_is_used_until_it_is_short() {
+fn a_token_saved_with_a_workforce_login_is_used_until_its_refresh_margin() {
     let saved = |expiry: &str, refresh: Value| {
         let fields = json!({"token": SECOND_TOKEN, "expiry": expiry, "refresh_token": refresh});
         sample_credentials::with_fields(workforce_login(), &fields)
@@ -122,7 +122,7 @@ fn a_token_saved_with_a_workforce_login_is_used_until_it_is_short() {
 }
 
 #[test]
-fn what_a_workforce_login_cannot_do_is_refused_before_anything_is_sent() {
+fn options_that_a_workforce_login_does_not_support_are_refused_before_anything_is_sent() {
     for (words, says) in [
         ("--scopes email", "cannot choose scopes (--scopes)"),
         ("--lifetime 10m", "cannot choose how long its tokens live (--lifetime)"),
@@ -195,7 +195,7 @@ fn make_client_certificate() -> (String, String) {
     (certificate.pem(), key.serialize_pem())
 }
 
-/// `gauth token` of somebody with this certificate and key.
+/// `gauth token` with this client certificate and key.
 fn client_certificate_test(pair: (&str, &str), args: &str) -> Test {
     let source = json!({"certificate": {"certificate_config_location": "{home}/config.json"}});
     let mtls = json!({
@@ -210,7 +210,7 @@ fn client_certificate_test(pair: (&str, &str), args: &str) -> Test {
 }
 
 #[test]
-fn a_certificate_is_shown_and_sent() {
+fn the_certificate_is_used_for_tls_and_sent_as_the_subject_token() {
     let (certificate, key) = make_client_certificate();
     let url = "https://sts.mtls.googleapis.com/v1/token";
     let ran = client_certificate_test((&certificate, &key), "")
@@ -230,7 +230,7 @@ fn a_certificate_is_shown_and_sent() {
 }
 
 #[test]
-fn a_certificate_is_shown_to_iam_for_an_account_named_by_flag() {
+fn the_certificate_is_used_for_iam_with_an_account_named_by_flag() {
     let (certificate, key) = make_client_certificate();
     let url = "https://sts.mtls.googleapis.com/v1/token";
     let ran = client_certificate_test((&certificate, &key), "--impersonate-service-account")
@@ -251,7 +251,7 @@ fn a_certificate_is_shown_to_iam_for_an_account_named_by_flag() {
 }
 
 #[test]
-fn a_certificate_with_the_key_of_another_is_not_shown() {
+fn a_certificate_with_the_key_of_another_is_not_used() {
     let (one, other) = (make_client_certificate(), make_client_certificate());
     client_certificate_test((&one.0, &other.1), "")
         .expect_status(8)

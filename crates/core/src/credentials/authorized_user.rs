@@ -175,7 +175,7 @@ impl Credential for AuthorizedUser {
     fn id_token(&self, request: &IdTokenRequest, session: &dyn Session) -> Result<Token> {
         self.info.check_id_token_options(request)?;
         if let Some(audience) =
-            request.audience.as_deref().filter(|wanted| *wanted != self.client_id)
+            request.audience.as_deref().filter(|audience| *audience != self.client_id)
         {
             let name = self.info.display_name();
             let audience = crate::text::printable::text(audience);

@@ -67,7 +67,8 @@ impl Credential for OidcLogin {
     fn id_token(&self, request: &IdTokenRequest, session: &dyn Session) -> Result<Token> {
         self.info.check_id_token_options(request)?;
         let client_id = &self.oidc_session.client_id;
-        if let Some(audience) = request.audience.as_deref().filter(|wanted| wanted != client_id) {
+        if let Some(audience) = request.audience.as_deref().filter(|audience| audience != client_id)
+        {
             let (name, audience) = (self.info.display_name(), printable::text(audience));
             return Err(Error::unsupported(format!(
                 "{name} is a login at another provider, whose ID tokens are for its client {} only, not for {audience}",

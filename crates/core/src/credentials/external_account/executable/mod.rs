@@ -1,8 +1,8 @@
 //! Subject tokens printed by a program (AIP-4117). A credential file that names one is as powerful as the program:
 //! it is run only where a variable allows it, without a shell, and what it prints is never shown.
 
+mod command_line;
 pub mod response;
-mod words;
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -85,7 +85,7 @@ pub(super) fn parse(
 }
 
 fn parse_command(command: &str) -> std::result::Result<Vec<OsString>, String> {
-    let args = words::split_args(command)?;
+    let args = command_line::split_args(command)?;
     if command.contains('\0') {
         return Err("has a zero byte".to_owned());
     }
@@ -172,7 +172,7 @@ impl ExecutableSource {
             "{location}: credential_source.executable names the program {}, and {name} is not 1",
             self.location()
         ))
-        .hint(format!("export {name}=1, if you trust the program and whoever wrote {location}")))
+        .hint(format!("export {name}=1, if you trust the program and the author of {location}")))
     }
 
     /// The response of an earlier run in the output file, while it is valid.
