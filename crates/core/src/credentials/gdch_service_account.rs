@@ -22,7 +22,7 @@ use crate::tokens::credential::{Credential, CredentialInfo, Session};
 use crate::tokens::{AccessTokenRequest, SelfSignedRequest, SelfSignedTarget, Token};
 
 /// Its `type`.
-pub const CREDENTIAL_TYPE: &str = "gdch_service_account";
+pub(super) const CREDENTIAL_TYPE: &str = "gdch_service_account";
 
 /// The key file of a service account of GDC.
 struct GdchServiceAccount {
@@ -39,7 +39,10 @@ struct GdchServiceAccount {
 ///
 /// # Errors
 /// `Malformed` or `Unsafe`, naming the field.
-pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box<dyn Credential>> {
+pub(super) fn parse(
+    mut fields: JsonFields,
+    parse_options: &ParseOptions,
+) -> Result<Box<dyn Credential>> {
     let malformed = |what: String| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
     let version = fields.required("format_version").map_err(malformed)?;
     if version != "1" {

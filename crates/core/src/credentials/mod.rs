@@ -10,7 +10,7 @@ pub mod downscoped;
 pub mod external_account;
 pub mod external_account_authorized_user;
 pub mod gcloud_account;
-pub mod gdch_service_account;
+mod gdch_service_account;
 pub mod impersonated;
 pub mod lazy;
 mod login_refresh;
