@@ -1,4 +1,4 @@
-//! From words to a command: only the one that argv names is built. Prints errors and hints.
+//! Finds the command that the arguments name, builds only that one, runs it, and prints its error.
 
 pub mod complete;
 pub mod completions;
@@ -41,7 +41,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     man::SPEC,
 ];
 
-/// Runs the command the words name, and says what went wrong. The first word is the program's own name.
+/// Runs the command that the arguments name and prints its error. The first argument is the name of the program.
 pub fn run(args: &[OsString], world: &World) -> ExitStatus {
     match dispatch(args, world) {
         Ok(status) => status,
@@ -61,7 +61,7 @@ fn dispatch(args: &[OsString], world: &World) -> anyhow::Result<ExitStatus> {
         return Ok(ExitStatus::SUCCESS);
     }
     let args = args.get(1..).unwrap_or_default();
-    // What stands behind the name of this command may be somebody else's; see run_spec.
+    // The arguments of gauth curl are checked in run_command, without those that curl gets.
     refuse_secrets(args.split(|arg| arg == "curl").next().unwrap_or_default())?;
     let Some(first) = args.first() else { return print_text(&help::overview(world), world) };
     if let Some(spec) = find_command(first) {
@@ -92,7 +92,7 @@ pub fn find_command(name: &OsStr) -> Option<&'static CommandSpec> {
         .find(|spec| name == spec.name || spec.aliases.iter().any(|alias| name == *alias))
 }
 
-/// `words` begins with the command's name.
+/// Parses `args`, which begin with the name of the command, and runs it.
 fn run_command(
     spec: &'static CommandSpec,
     args: &[OsString],
@@ -192,8 +192,8 @@ pub fn command_tree(with_flags: bool) -> Command {
     )
 }
 
-/// A secret given as a word of gauth's own would stand in the process list; say so before anything else is
-/// said about it. What stands behind `--` belongs to somebody else.
+/// Refuses a secret among gauth's own arguments, because other users can read it in the list of processes. This
+/// comes before any other error about the arguments. Those after `--` belong to another program.
 fn refuse_secrets(args: &[OsString]) -> Result<()> {
     for arg in args.iter().take_while(|arg| *arg != "--") {
         let arg = arg.to_string_lossy();
@@ -369,7 +369,7 @@ fn unknown_flag_error(flag: &str, suggestion: &str, args: &[OsString], help: &st
     }
 }
 
-/// Where a command of somebody else's is expected, it stands behind two dashes.
+/// Commands that run another program expect it after two dashes.
 fn extra_argument_hint(spec: Option<&'static CommandSpec>, help: &str) -> String {
     let example = spec.and_then(|spec| spec.examples.iter().find(|line| line.0.contains(" -- ")));
     match example {
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_told_in_two_helpful_lines() {
+    fn a_usage_error_names_the_argument_and_its_correction() {
         for (line, message, hint) in [
             ("tokn", "there is no command tokn", "gauth token, or gauth --help for all commands"),
             ("TOKEN", "there is no command TOKEN", "gauth token, or gauth --help for all commands"),

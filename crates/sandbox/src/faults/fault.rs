@@ -37,7 +37,7 @@ impl Fault {
             |what: &str, hint: String| Error::usage(format!("--fault {shown}: {what}")).hint(hint);
         let Some((route, rest)) = text.split_once('=') else {
             return Err(usage_error(
-                "must have the form ROUTE=WHAT",
+                "must have the form ROUTE=FAULT",
                 "--fault token=503x2".to_owned(),
             ));
         };

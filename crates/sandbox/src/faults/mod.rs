@@ -1,4 +1,4 @@
-//! Faults on request: `--fault ROUTE=WHAT` for every request, or `ROUTE=WHATxN` for the first N.
+//! Faults on request: `--fault ROUTE=FAULT` for every request, or `ROUTE=FAULTxN` for the first N.
 
 mod fault;
 mod responses;
