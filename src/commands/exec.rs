@@ -120,7 +120,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     let result = match file {
         None => {
             let changes = environment_changes(&names, &token_value(&token.secret), &world.env);
-            exec::replace_process(&flags.command, &changes)
+            exec::replace_process(&flags.command, &changes, Vec::new())
         }
         Some(file) => {
             let changes = environment_changes(&names, file.path().as_os_str(), &world.env);

@@ -149,7 +149,7 @@ fn options(flags: &SandboxFlags, world: &World) -> Result<SandboxOptions> {
 
 /// Runs the command in the sandbox, and returns its status.
 fn run_inside(command: &[OsString], changes: &[EnvChange<'_>], world: &World) -> ExitStatus {
-    exec::run(command, changes)
+    exec::run(command, changes, Vec::new(), None)
         .map_or_else(|failure| report_not_started(&failure, world), ExitStatus)
 }
 

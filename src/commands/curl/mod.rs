@@ -259,15 +259,10 @@ fn run_curl(
     let status = match !header_files.is_empty()
         && (invocation.verbose || invocation.fails_on_http_error)
     {
-        true => exec::run_with_pipes(
-            &args,
-            &environment_changes(invocation),
-            header_files,
-            Some(&mut listener),
-        ),
-        false => {
-            exec::replace_process_with_pipes(&args, &environment_changes(invocation), header_files)
+        true => {
+            exec::run(&args, &environment_changes(invocation), header_files, Some(&mut listener))
         }
+        false => exec::replace_process(&args, &environment_changes(invocation), header_files),
     };
     let status = status.map(ExitStatus).unwrap_or_else(|mut failure| {
         if failure.status == 127 {

@@ -85,7 +85,7 @@ mod tests {
     use std::ffi::OsString;
 
     use super::*;
-    use crate::world::exec::run_with_pipes;
+    use crate::world::exec::run;
 
     #[test]
     fn a_child_reads_it_once_and_to_its_end() {
@@ -98,8 +98,7 @@ mod tests {
         let words = ["sh", "-c", &script].map(OsString::from);
         let mut said = Vec::new();
         let mut listener = |piece: &[u8]| said.extend_from_slice(piece);
-        let status =
-            run_with_pipes(&words, &[], vec![handed], Some(&mut listener)).expect("started");
+        let status = run(&words, &[], vec![handed], Some(&mut listener)).expect("started");
         assert_eq!((status, String::from_utf8_lossy(&said).trim()), (0, "200000"));
     }
 
@@ -107,9 +106,6 @@ mod tests {
     fn a_child_that_does_not_read_ends_all_the_same() {
         let handed = InheritedPipe::new(Zeroizing::new(vec![b'x'; 200_000])).expect("a pipe");
         let words = ["sh", "-c", "exit 3"].map(OsString::from);
-        assert_eq!(
-            run_with_pipes(&words, &[], vec![handed], None).map_err(|not| not.status),
-            Ok(3)
-        );
+        assert_eq!(run(&words, &[], vec![handed], None).map_err(|not| not.status), Ok(3));
     }
 }

@@ -44,26 +44,15 @@ pub struct SpawnError {
     pub error: Error,
 }
 
-/// Runs a program with this process's standard streams, hands signals on to it, and waits for its end.
-/// Death by signal n gives 128+n, as in a shell.
+/// What is done with a piece of what a child writes to standard error; an empty piece is its end.
+pub type StderrListener<'a> = &'a mut dyn FnMut(&[u8]);
+
+/// Runs a program with this process's standard streams, forwards signals to it, and waits for its end. The child reads
+/// `pipes`; `listener` gets what it writes to standard error. Death by signal n gives 128+n, as in a shell.
 ///
 /// # Errors
 /// When the program could not be started.
 pub fn run(
-    argv: &[OsString],
-    env_changes: &[EnvChange<'_>],
-) -> std::result::Result<u8, SpawnError> {
-    run_with_pipes(argv, env_changes, Vec::new(), None)
-}
-
-/// What is done with a piece of what a child says on standard error; an empty piece is its end.
-pub type StderrListener<'a> = &'a mut dyn FnMut(&[u8]);
-
-/// The same, with values handed over through pipes, and somebody who listens to the child's standard error.
-///
-/// # Errors
-/// When the program could not be started.
-pub fn run_with_pipes(
     argv: &[OsString],
     env_changes: &[EnvChange<'_>],
     pipes: Vec<InheritedPipe>,
@@ -85,8 +74,8 @@ pub fn run_with_pipes(
     forwarding.wait(&mut child).map(exit_code).map_err(|error| wait_error(&program_name, &error))
 }
 
-/// The same, and does a chore now and then until the child has ended: the chore says after how long it wants to
-/// be called next. A chore that is being done is finished first.
+/// Runs a program as [`run`] does, and calls `task` until the child has ended: `task` returns the pause before its next
+/// call. A call that has begun is finished first.
 ///
 /// # Errors
 /// When the program could not be started.
@@ -122,56 +111,40 @@ pub fn run_with_periodic_task(
     }
 }
 
-/// Becomes the program: the same process, with its streams, its parent and its signals. Where a process cannot do
-/// that, runs it and gives its status.
+/// Becomes the program: the same process, with its streams, its parent and its signals, and with `pipes` to read. Where
+/// a process cannot do that, or a value is too long to be left in its pipe, runs it and gives its status.
 ///
 /// # Errors
 /// When the program could not be started. Success does not come back.
-#[cfg(unix)]
 pub fn replace_process(
-    argv: &[OsString],
-    env_changes: &[EnvChange<'_>],
-) -> std::result::Result<u8, SpawnError> {
-    use std::os::unix::process::CommandExt;
-
-    let (program, arguments) = split_program(argv)?;
-    let mut command = build_command(program, arguments, env_changes);
-    // A new program can be looked into again: that is the system's doing.
-    let error = process_hardening::with_inherited_core_limit(|| command.exec());
-    Err(spawn_error(program, &error))
-}
-
-/// Becomes the program, as far as this system can: runs it and gives its status.
-///
-/// # Errors
-/// When the program could not be started.
-#[cfg(not(unix))]
-pub fn replace_process(
-    argv: &[OsString],
-    env_changes: &[EnvChange<'_>],
-) -> std::result::Result<u8, SpawnError> {
-    run(argv, env_changes)
-}
-
-/// The same, with values handed over through pipes. Where one is too long to be left in its pipe, the program is
-/// run and gives its status.
-///
-/// # Errors
-/// When the program could not be started.
-pub fn replace_process_with_pipes(
     argv: &[OsString],
     env_changes: &[EnvChange<'_>],
     pipes: Vec<InheritedPipe>,
 ) -> std::result::Result<u8, SpawnError> {
-    if !pipes.iter().all(InheritedPipe::fits_in_pipe) {
-        return run_with_pipes(argv, env_changes, pipes, None);
+    if cfg!(not(unix)) || !pipes.iter().all(InheritedPipe::fits_in_pipe) {
+        return run(argv, env_changes, pipes, None);
     }
     let filled = pipes.into_iter().map(InheritedPipe::fill).collect::<std::io::Result<Vec<_>>>();
     let _filled = filled.map_err(|error| {
         let error = Error::unexpected(format!("no pipe, {}", io_reason(&error)));
         SpawnError { status: 126, error }
     })?;
-    replace_process(argv, env_changes)
+    let (program, arguments) = split_program(argv)?;
+    let mut command = build_command(program, arguments, env_changes);
+    // A new program can be looked into again: that is the system's doing.
+    let error = process_hardening::with_inherited_core_limit(|| replace_with(&mut command));
+    Err(spawn_error(program, &error))
+}
+
+#[cfg(unix)]
+fn replace_with(command: &mut Command) -> std::io::Error {
+    std::os::unix::process::CommandExt::exec(command)
+}
+
+/// Never reached: other systems run the program instead.
+#[cfg(not(unix))]
+fn replace_with(_: &mut Command) -> std::io::Error {
+    std::io::ErrorKind::Unsupported.into()
 }
 
 /// The program and its arguments.
@@ -415,7 +388,7 @@ mod tests {
     fn run_args(argv: &[&str]) -> std::result::Result<u8, u8> {
         let words: Vec<OsString> = argv.iter().map(OsString::from).collect();
         let changes = [("GAUTH_TEST_VALUE", Some(OsString::from("x y"))), ("HOME", None)];
-        run(&words, &changes).map_err(|not| not.status)
+        run(&words, &changes, Vec::new(), None).map_err(|not| not.status)
     }
 
     #[test]
@@ -451,7 +424,7 @@ mod tests {
         std::fs::write(&script, "#!/no/such/interpreter\n").expect("script");
         std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o700))
             .expect("mode");
-        let not = run(&[script.into()], &[]).expect_err("not started");
+        let not = run(&[script.into()], &[], Vec::new(), None).expect_err("not started");
         assert_eq!(not.status, 126);
         assert!(not.error.message().ends_with("its interpreter is missing"), "{}", not.error);
     }
