@@ -104,9 +104,9 @@ fn invalid_arguments_are_refused_before_anything_is_requested_or_run() {
         ("--env ld_preload -- TOUCH", 2, "has a meaning for the system"),
         ("--env $'A\\xff' -- TOUCH", 2, "not valid UTF-8"),
         ("--token-file /tmp/token -- TOUCH", 9, "everybody may write"),
-        ("--token-file / -- TOUCH", 2, "names no file"),
+        ("--token-file / -- TOUCH", 2, "does not name a file"),
         ("--token-file ~/no/token -- TOUCH", 2, "the folder"),
-        ("--token-file ~/mine -- TOUCH", 9, "something else than a token"),
+        ("--token-file ~/mine -- TOUCH", 9, "something other than a token"),
         ("--token-file ~ -- TOUCH", 9, "everybody may write"),
         ("--env ya29.abcdefgh -- TOUCH", 9, "looks like a secret"),
     ] {
