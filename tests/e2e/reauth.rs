@@ -60,7 +60,7 @@ fn a_user_who_types_the_password_is_not_prompted_again() {
     result.printed_token();
     assert!(terminal.is_echoing(), "the terminal is as it was");
     assert!(output.contains("the organisation asks ada@example.com for the password again"));
-    assert!(output.contains("ada@example.com: this was not the password"), "{output}");
+    assert!(output.contains("ada@example.com: that was not the password"), "{output}");
     let stored = std::fs::read_to_string(&login).unwrap();
     let stored: serde_json::Value = serde_json::from_str(&stored).unwrap();
     let proof = stored["rapt_token"].as_str().unwrap();
@@ -99,7 +99,7 @@ fn ten_processes_at_one_terminal_prompt_once_and_wait_for_the_user() {
     let unattended = wait_for_end(unattended);
     assert_eq!(unattended.exit_code, 4, "{unattended:?}");
     let (message, _) = unattended.error_and_hint();
-    assert!(message.contains("another gauth is asking a person"), "{unattended:?}");
+    assert!(message.contains("another gauth prompts for this token"), "{unattended:?}");
     type_line(&mut terminal, &user_password(&test));
     let token = wait_for_end(first).printed_token();
     let tokens: Vec<String> =
@@ -133,7 +133,7 @@ fn no_prompt_without_an_interactive_terminal() {
         let result = wait_for_end(spawn(command));
         let output = terminal.output_so_far();
         assert_eq!(result.exit_code, 4, "{output}");
-        let hint = "gauth token --account ada@example.com at a terminal, which asks for it";
+        let hint = "gauth token --account ada@example.com at a terminal, which prompts for it";
         assert!(output.contains(hint) && terminal.is_echoing(), "{output}");
         assert_eq!(test.sandbox.request_count("token"), 1, "nothing more was asked for");
     }
