@@ -76,7 +76,7 @@ fn with_all_streams_closed_no_file_is_overwritten() {
         "gauth token <&- >&- 2>&-; code=$?; cat ~/.config/gauth/tokens/* | head -c 6; exit $code",
     );
     // Files must not be opened as descriptors 0 to 2. Rust's runtime opens /dev/null there, and writing to it succeeds.
-    assert_eq!((result.exit_code, result.stdout.as_str()), (0, "gauth1"), "{result:?}");
+    assert_eq!((result.exit_code, result.stdout.as_str()), (0, "gauth2"), "{result:?}");
     assert!(run_shell(&test, "gauth token <&- 2>&-").exit_code == 0);
 }
 
