@@ -196,7 +196,7 @@ fn files_open_with_their_purpose_and_are_not_long() {
         let purpose = ["//! ", "#![doc = "].iter().any(|start| source.text.starts_with(start));
         assert!(purpose, "{} does not open with //!", source.path);
     }
-    for folder in ["src", "crates", "benches"] {
+    for folder in ["src", "crates", "tests", "benches"] {
         for file in rust_files(&repository().join(folder)) {
             let (path, text) = (file.display(), std::fs::read_to_string(&file).expect("text"));
             let lines = text.lines().count();

@@ -1,11 +1,13 @@
 //! The offline Google: as strict as the real one, and as badly behaved as it is asked to be.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod assertions;
 mod credential_files;
 mod external_identities;
 mod iam;
 mod oidc_provider;
 mod reauth;
+mod refresh_tokens;
 mod sign_in;
 mod sts;
 mod tls_mtls_gdch;
@@ -18,14 +20,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gauth_core::jose::jwt;
-use gauth_core::jose::key::{PrivateKey, PublicKey};
+use gauth_core::jose::key::PrivateKey;
 use gauth_core::text::scopes::CLOUD_PLATFORM_SCOPE;
 use gauth_core::text::secret::Secret;
 use gauth_core::world::clock::Clock;
 use gauth_sandbox::faults::{FAULTS, Fault};
-use gauth_sandbox::fixtures::{CLIENT_ID, EMAIL_SCOPE, SERVICE_ACCOUNT, USER};
+use gauth_sandbox::fixtures::{CLIENT_ID, SERVICE_ACCOUNT};
 use gauth_sandbox::{ROUTES, RunningSandbox, Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 
@@ -182,179 +183,6 @@ fn text_field<'a>(value: &'a Value, name: &str) -> &'a str {
 }
 
 #[test]
-fn a_good_assertion_gets_a_token_that_tokeninfo_knows() {
-    let (sandbox, clock) = start_sandbox(&[]);
-    let header = assertion_header(&sandbox);
-    let own = format!("{}/token", sandbox.url());
-    for audience in ["https://oauth2.googleapis.com/token", &own] {
-        let mut claims = assertion_claims();
-        claims["aud"] = audience.into();
-        claims["scope"] = format!("{CLOUD_PLATFORM_SCOPE} {EMAIL_SCOPE}").into();
-        let reply = sign_and_grant(&sandbox, &header, &claims);
-        assert_eq!(reply.status, 200, "{}", reply.head);
-        let granted = reply.json();
-        assert!(text_field(&granted, "access_token").starts_with("ya29.c."), "{granted}");
-        assert_eq!(
-            (granted["expires_in"].as_i64(), text_field(&granted, "token_type")),
-            (Some(3599), "Bearer")
-        );
-        let told = post_form(
-            &sandbox,
-            "/tokeninfo",
-            &[("access_token", text_field(&granted, "access_token"))],
-        );
-        assert_eq!(text_field(&told.json(), "email"), SERVICE_ACCOUNT);
-        assert_eq!(text_field(&told.json(), "expires_in"), "3599");
-        clock.0.fetch_add(3600, Ordering::Relaxed);
-        let told = post_form(
-            &sandbox,
-            "/tokeninfo",
-            &[("access_token", text_field(&granted, "access_token"))],
-        );
-        assert_eq!((told.status, text_field(&told.json(), "error")), (400, "invalid_token"));
-        clock.0.store(NOW, Ordering::Relaxed);
-    }
-    assert_eq!((sandbox.request_count("token"), sandbox.request_count("tokeninfo")), (2, 4));
-    assert!(sandbox.requests()[0].request.form().is_some_and(|form| form[0].0 == "assertion"));
-}
-
-#[test]
-fn delegation_gives_the_users_token() {
-    let (sandbox, _) = start_sandbox(&[]);
-    let mut claims = assertion_claims();
-    claims["sub"] = USER.into();
-    claims["scope"] = "email".into();
-    let granted = sign_and_grant(&sandbox, &assertion_header(&sandbox), &claims).json();
-    let bearer = format!("Authorization: Bearer {}\r\n", text_field(&granted, "access_token"));
-    let told = send_to_sandbox(&sandbox, "GET", "/v1/userinfo", &bearer, "").json();
-    assert_eq!((text_field(&told, "email"), told["email_verified"].as_bool()), (USER, Some(true)));
-}
-
-#[test]
-fn each_invalid_claim_is_refused_with_googles_message() {
-    let (sandbox, _) = start_sandbox(&[]);
-    let good = assertion_header(&sandbox);
-    for (name, value, code, words) in [
-        ("iss", json!("who@example.com"), "invalid_grant", "account not found"),
-        ("iss", Value::Null, "invalid_grant", "account not found"),
-        ("aud", json!("https://example.com/token"), "invalid_grant", "audience check"),
-        ("aud", json!(["https://oauth2.googleapis.com/token"]), "invalid_grant", "audience check"),
-        ("iat", json!(NOW + 301), "invalid_grant", "reasonable timeframe"),
-        ("iat", Value::Null, "invalid_grant", "reasonable timeframe"),
-        ("exp", json!(NOW), "invalid_grant", "reasonable timeframe"),
-        ("exp", json!(NOW + 3601), "invalid_grant", "short-lived"),
-        ("exp", json!("soon"), "invalid_grant", "reasonable timeframe"),
-        ("scope", json!(""), "invalid_scope", "Invalid OAuth scope"),
-        ("scope", json!("cloud-platform"), "invalid_scope", "Invalid OAuth scope"),
-        ("scope", Value::Null, "invalid_scope", "Invalid OAuth scope"),
-        ("target_audience", json!("https://x.example"), "invalid_scope", "audience"),
-        ("sub", json!("nobody"), "invalid_grant", "Invalid email"),
-    ] {
-        let mut claims = assertion_claims();
-        claims[name] = value;
-        let reply = sign_and_grant(&sandbox, &good, &claims);
-        let answer = reply.json();
-        assert_eq!((reply.status, text_field(&answer, "error")), (400, code), "{claims}");
-        assert!(text_field(&answer, "error_description").contains(words), "{answer}");
-    }
-    for (name, value) in [("alg", json!("none")), ("alg", json!("HS256")), ("kid", json!("other"))]
-    {
-        let mut header = good.clone();
-        header[name] = value;
-        assert_eq!(
-            text_field(&sign_and_grant(&sandbox, &header, &assertion_claims()).json(), "error"),
-            "invalid_grant"
-        );
-    }
-    let mut nameless = good.clone();
-    nameless.as_object_mut().unwrap().remove("kid");
-    assert_eq!(sign_and_grant(&sandbox, &nameless, &assertion_claims()).status, 200);
-    for assertion in ["", "x", "a.b.c"] {
-        assert_eq!(jwt_bearer_grant(&sandbox, assertion).status, 400);
-    }
-}
-
-#[test]
-fn a_signature_of_another_message_is_refused() {
-    let (sandbox, _) = start_sandbox(&[]);
-    let key = PrivateKey::rsa_from_pem(sandbox.fixtures().service_account_pem.expose()).unwrap();
-    let signed =
-        jwt::sign_with_header(&key, &assertion_header(&sandbox), &assertion_claims()).unwrap();
-    let signature = signed.expose().rsplit('.').next().unwrap();
-    let mut claims = assertion_claims();
-    claims["scope"] = "https://www.googleapis.com/auth/drive".into();
-    let message = [assertion_header(&sandbox), claims]
-        .map(|part| URL_SAFE_NO_PAD.encode(part.to_string()))
-        .join(".");
-    let reply = jwt_bearer_grant(&sandbox, &format!("{message}.{signature}"));
-    assert_eq!(text_field(&reply.json(), "error_description"), "Invalid JWT Signature.");
-}
-
-#[test]
-fn an_id_token_verifies_with_the_published_keys() {
-    let (sandbox, _) = start_sandbox(&[]);
-    let mut claims = assertion_claims();
-    claims.as_object_mut().unwrap().remove("scope");
-    claims["target_audience"] = "https://svc.example".into();
-    let granted = sign_and_grant(&sandbox, &assertion_header(&sandbox), &claims).json();
-    let path = "/computeMetadata/v1/instance/service-accounts/default/identity";
-    let machine = get_path(&sandbox, &format!("{path}?audience=https://svc.example&format=full"));
-    let users = default_refresh_grant(&sandbox, &[]).json();
-    let keys = get_path(&sandbox, "/oauth2/v3/certs");
-    assert!(keys.head.contains("Cache-Control: public, max-age="), "{}", keys.head);
-    let key = keys.json()["keys"][0].clone();
-    let part = |name| URL_SAFE_NO_PAD.decode(text_field(&key, name)).unwrap();
-    let public = PublicKey::from_rsa_parameters(&part("n"), &part("e")).unwrap();
-    let machine = String::from_utf8(machine.body).unwrap();
-    for (token, audience) in [
-        (text_field(&granted, "id_token"), "https://svc.example"),
-        (&machine, "https://svc.example"),
-        (text_field(&users, "id_token"), CLIENT_ID),
-    ] {
-        let parts = jwt::decode(token).unwrap();
-        assert_eq!(parts.header["kid"], key["kid"]);
-        assert!(public.verifies(parts.signing_input, &parts.signature));
-        assert_eq!(
-            (&parts.claims["aud"], &parts.claims["exp"]),
-            (&json!(audience), &json!(NOW + 3600))
-        );
-        assert_eq!(parts.claims["iss"], "https://accounts.google.com");
-        let told = post_form(&sandbox, "/tokeninfo", &[("id_token", token)]).json();
-        assert_eq!(
-            (text_field(&told, "aud"), text_field(&told, "email_verified")),
-            (audience, "true")
-        );
-        let forged = format!("{}x", &token[..token.len() - 1]);
-        let flipped = format!("{}{}", &token[..token.len() - 4], "AAAA");
-        for bad in [forged, flipped] {
-            let reply = post_form(&sandbox, "/tokeninfo", &[("id_token", &bad)]);
-            assert!(reply.status == 400 || bad == token, "{bad}");
-        }
-    }
-    assert!(jwt::decode(&machine).unwrap().claims["google"]["compute_engine"]["zone"].is_string());
-}
-
-#[test]
-fn a_refresh_may_narrow_but_not_widen() {
-    let (sandbox, _) = start_sandbox(&[]);
-    let whole = default_refresh_grant(&sandbox, &[]).json();
-    assert!(
-        text_field(&whole, "scope").contains(CLOUD_PLATFORM_SCOPE) && whole["id_token"].is_string()
-    );
-    assert!(whole.get("refresh_token").is_none());
-    let narrow = default_refresh_grant(&sandbox, &[("scope", CLOUD_PLATFORM_SCOPE)]).json();
-    assert_eq!(
-        (text_field(&narrow, "scope"), narrow.get("id_token")),
-        (CLOUD_PLATFORM_SCOPE, None)
-    );
-    let both = default_refresh_grant(&sandbox, &[("scope", "openid email")]);
-    assert_eq!(both.status, 200);
-    let wide =
-        default_refresh_grant(&sandbox, &[("scope", "https://www.googleapis.com/auth/drive")]);
-    assert_eq!((wide.status, text_field(&wide.json(), "error")), (400, "invalid_scope"));
-}
-
-#[test]
 fn clients_grants_and_forms_are_checked() {
     let (sandbox, _) = start_sandbox(&[]);
     let secret = sandbox.fixtures().client_secret.expose();
@@ -397,41 +225,6 @@ fn clients_grants_and_forms_are_checked() {
     let headers = format!("{FORM_HEADER}Authorization: Basic {basic}\r\n");
     let body = format!("grant_type=refresh_token&refresh_token={token}");
     assert_eq!(send_to_sandbox(&sandbox, "POST", "/token", &headers, &body).status, 200);
-}
-
-#[test]
-fn a_refresh_token_used_twice_ends_the_login_when_tokens_rotate() {
-    let (sandbox, _) = start_sandbox(&["token=rotate"]);
-    let first = default_refresh_grant(&sandbox, &[]).json();
-    let next = text_field(&first, "refresh_token");
-    assert!(next.starts_with("1//"), "{first}");
-    let second = refresh_token_grant(&sandbox, next, &[]).json();
-    let newest = text_field(&second, "refresh_token");
-    let bearer = format!("Authorization: Bearer {}\r\n", text_field(&second, "access_token"));
-    assert_eq!(send_to_sandbox(&sandbox, "GET", "/v1/userinfo", &bearer, "").status, 200);
-    let reuse = refresh_token_grant(&sandbox, next, &[]);
-    assert_eq!((reuse.status, text_field(&reuse.json(), "error")), (400, "invalid_grant"));
-    assert_eq!(refresh_token_grant(&sandbox, newest, &[]).status, 400);
-    assert_eq!(send_to_sandbox(&sandbox, "GET", "/v1/userinfo", &bearer, "").status, 401);
-}
-
-#[test]
-fn a_revoked_login_is_invalid() {
-    let (sandbox, _) = start_sandbox(&[]);
-    let access = default_refresh_grant(&sandbox, &[]).json();
-    assert_eq!(
-        post_form(&sandbox, "/revoke", &[("token", sandbox.fixtures().refresh_token.expose())])
-            .status,
-        200
-    );
-    let after = default_refresh_grant(&sandbox, &[]).json();
-    assert_eq!(text_field(&after, "error_description"), "Token has been expired or revoked.");
-    let told = get_path(
-        &sandbox,
-        &format!("/tokeninfo?access_token={}", text_field(&access, "access_token")),
-    );
-    assert_eq!(told.status, 400);
-    assert_eq!(post_form(&sandbox, "/revoke", &[("token", "1//other")]).status, 400);
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! Subject tokens that a program prints: correct and faulty scripts, run by the shell that the command names.
 
-use std::path::PathBuf;
-use std::process::Command;
-use std::rc::Rc;
-use std::time::{Duration, Instant};
+mod output_file;
+mod processes;
+mod timeouts;
 
 use serde_json::{Value, json};
 
@@ -11,15 +10,22 @@ use crate::support::sample_credentials::{SECOND_TOKEN, TOKEN, token_response_bod
 use crate::support::{Home, MockExchange, NOW, Test, token_response};
 
 const ALLOW_VARIABLE: &str = "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES";
+
 const EXECUTABLE_SUBJECT_TOKEN: &str = "eyJhbGciOiJub25lIn0.planted-subject.token";
+
 const SAML_RESPONSE: &str = "PHBsYW50ZWQtc2FtbC1yZXNwb25zZT4=";
+
 const STALE_SUBJECT_TOKEN: &str = "eyJhbGciOiJub25lIn0.planted-stale.token";
 const JWT_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
+
 const WORKLOAD_AUDIENCE: &str =
     "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/idp";
+
 const WORKFORCE_AUDIENCE: &str =
     "//iam.googleapis.com/locations/global/workforcePools/pool/providers/idp";
+
 const TARGET_EMAIL: &str = "target-sa@example-project.iam.gserviceaccount.com";
+
 const IAM_URL: &str = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/\
                    target-sa@example-project.iam.gserviceaccount.com:generateAccessToken";
 
@@ -200,49 +206,6 @@ fn the_command_arguments_are_passed_unchanged() {
     assert_eq!(home.read("words"), "<--a=b><two  words><><c d><$HOME><`id`><*><#e><;><f>");
 }
 
-/// Runs a script that fails, on a clock where five seconds pass quickly.
-#[track_caller]
-fn assert_fails_in_time(script: &str, message: &str) {
-    let began = Instant::now();
-    executable_test(script, json!({"timeout_millis": 5000}), json!({}))
-        .setup(|home| home.clock.run_at_speed(20))
-        .expect_status(6)
-        .expect_error("/bin/sh (subject token of HOME/key.json): ")
-        .expect_error(message)
-        .run();
-    // Two timeouts of a quarter of a second, and half a second for a program that ignores the first signal.
-    assert!(began.elapsed() < Duration::from_secs(20), "{script}: {:?}", began.elapsed());
-}
-
-#[test]
-fn a_hanging_executable_is_killed() {
-    for script in [
-        "sleep 600".to_owned(),
-        "exec sleep 600".to_owned(),
-        format!("{}\nsleep 600", default_script()),
-        "trap '' TERM; sleep 600; sleep 600".to_owned(),
-        "sleep 600 & sleep 600 & wait".to_owned(),
-        "while :; do echo drip; sleep 0.05; done".to_owned(),
-        "exec >&- 2>&-; sleep 600".to_owned(),
-        "kill -STOP $$".to_owned(),
-    ] {
-        assert_fails_in_time(&script, "did not end within 5s (timeout_millis)");
-    }
-}
-
-#[test]
-fn a_grandchild_holding_stdout_open_does_not_block() {
-    let began = Instant::now();
-    default_executable_test(&format!("sleep 15 &\n{}", default_script()))
-        .expect_request(sts_success())
-        .run();
-    default_executable_test("sleep 15 & (sleep 15; echo late) & exit 3")
-        .expect_status(6)
-        .expect_error("code 3")
-        .run();
-    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
-}
-
 #[test]
 fn a_program_without_a_response_is_an_error_that_shows_none() {
     let token = EXECUTABLE_SUBJECT_TOKEN;
@@ -314,186 +277,6 @@ fn an_error_response_is_reported_with_the_executables_message() {
         .expect_status(6)
         .expect_error("message is missing")
         .run();
-}
-
-#[test]
-fn the_output_file_of_an_earlier_run_is_used_until_it_expires() {
-    let kept = |file: Value| {
-        executable_test(
-            "exit 3",
-            json!({"output_file": "{home}/kept.json", "command": "/no/such/program"}),
-            json!({}),
-        )
-        .file("kept.json", file.to_string())
-    };
-    let ran = kept(executable_response(json!({}))).expect_request(sts_success()).run();
-    assert_eq!(ran.requests[0].form_field("subject_token"), EXECUTABLE_SUBJECT_TOKEN);
-    for fields in [
-        json!({"version": "1"}),
-        json!({"version": null}),
-        json!({"success": null}),
-        json!({"success": false}),
-        json!({"token_type": null}),
-        json!({"id_token": null}),
-        json!({"id_token": 5}),
-        json!({"expiration_time": "soon"}),
-    ] {
-        kept(executable_response(fields))
-            .expect_status(8)
-            .expect_error("HOME/kept.json (output_file of HOME/key.json): is malformed, ")
-            .expect_hint("remove HOME/kept.json")
-            .run();
-    }
-}
-
-#[test]
-fn the_executable_runs_when_the_output_file_is_unusable() {
-    let no = json!({"success": false, "code": "401", "message": "not you"});
-    for left in [
-        executable_response(json!({"expiration_time": NOW, "id_token": STALE_SUBJECT_TOKEN}))
-            .to_string(),
-        executable_response(
-            json!({"expiration_time": NOW - 3600, "id_token": STALE_SUBJECT_TOKEN}),
-        )
-        .to_string(),
-        executable_response(json!({"expiration_time": null, "id_token": STALE_SUBJECT_TOKEN}))
-            .to_string(),
-        executable_response(json!({"version": 2, "id_token": STALE_SUBJECT_TOKEN})).to_string(),
-        executable_response(json!({"token_type": "access_token", "id_token": STALE_SUBJECT_TOKEN}))
-            .to_string(),
-        executable_response(json!({
-            "token_type": "urn:ietf:params:oauth:token-type:saml2",
-            "saml_response": STALE_SUBJECT_TOKEN,
-        }))
-        .to_string(),
-        executable_response(no).to_string(),
-        String::new(),
-        STALE_SUBJECT_TOKEN.to_owned(),
-        "{\"version\":1,".to_owned(),
-    ] {
-        let ran = executable_test(
-            &default_script(),
-            json!({"output_file": "{home}/kept.json"}),
-            json!({}),
-        )
-        .file("kept.json", &left)
-        .expect_request(sts_success())
-        .run();
-        assert_eq!(ran.requests[0].form_field("subject_token"), EXECUTABLE_SUBJECT_TOKEN, "{left}");
-    }
-    let began = Instant::now();
-    for file in ["{home}/no/such/file", "{home}", "{home}/pipe", "/dev/zero", "/proc/self/mem"] {
-        let pipe = |home: &Home| {
-            Command::new("mkfifo").arg(home.path("pipe")).status().expect("mkfifo");
-        };
-        let test = executable_test(&default_script(), json!({"output_file": file}), json!({}));
-        test.setup(pipe).expect_request(sts_success()).run();
-    }
-    // Nothing writes into the pipe: reading it would block.
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-}
-
-#[test]
-fn a_response_with_an_output_file_needs_an_expiration() {
-    let answer = printing_script(&executable_response(json!({"expiration_time": null})));
-    executable_test(&answer, json!({"output_file": "{home}/kept.json"}), json!({}))
-        .expect_status(6)
-        .expect_error("has no expiration_time, which output_file asks for")
-        .run();
-}
-
-#[test]
-fn a_program_may_write_its_response_to_the_output_file_only() {
-    let answer = executable_response(json!({}));
-    let script = format!("cat > \"$GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE\" <<'END'\n{answer}\nEND");
-    let written = |script: &str| {
-        executable_test(script, json!({"output_file": "{home}/kept.json"}), json!({}))
-    };
-    let ran = written(&script).expect_request(sts_success()).run();
-    assert_eq!(ran.requests[0].form_field("subject_token"), EXECUTABLE_SUBJECT_TOKEN);
-    written(":").expect_status(6).expect_error("the response is empty").run();
-    let stale =
-        executable_response(json!({"expiration_time": NOW - 5, "id_token": STALE_SUBJECT_TOKEN}));
-    written(":")
-        .file("kept.json", stale.to_string())
-        .expect_status(6)
-        .expect_error("expired 5 s ago")
-        .run();
-}
-
-/// A program that records whether it may prompt, and writes its response to the output file.
-fn interactive_script(home: &Home) -> String {
-    let answer = executable_response(json!({}));
-    let told = home.path("told");
-    format!(
-        "echo $GOOGLE_EXTERNAL_ACCOUNT_INTERACTIVE > {}\necho 'a question' \n\
-         cat > \"$GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE\" <<'END'\n{answer}\nEND\n",
-        told.display()
-    )
-}
-
-#[test]
-fn interactive_mode_is_used_at_a_terminal() {
-    let interactive = || {
-        json!({
-            "output_file": "{home}/kept.json",
-            "interactive_timeout_millis": 30000,
-        })
-    };
-    let ask = |home: &Rc<Home>, executable: Value, audience: &str| {
-        executable_test(&interactive_script(home), executable, json!({"audience": audience}))
-            .home(home)
-    };
-    let home = Home::new();
-    let test =
-        ask(&home, interactive(), WORKFORCE_AUDIENCE).interactive().expect_request(sts_success());
-    // The program's standard output is for the user.
-    test.expect_stdout(&format!("{TOKEN}\n")).run();
-    assert_eq!(home.read("told"), "1\n");
-    // In every other case the program may not prompt, and its standard output must be a response.
-    let without_file = json!({"interactive_timeout_millis": 30000});
-    let without_time = json!({"output_file": "{home}/kept.json"});
-    for (executable, audience, attended) in [
-        (interactive(), WORKFORCE_AUDIENCE, false),
-        (interactive(), WORKLOAD_AUDIENCE, true),
-        (without_time, WORKFORCE_AUDIENCE, true),
-        (without_file, WORKFORCE_AUDIENCE, true),
-    ] {
-        let home = Home::new();
-        let test = ask(&home, executable, audience).expect_status(6);
-        let test = if attended { test.interactive() } else { test };
-        test.run();
-        assert_eq!(home.read("told"), "0\n");
-    }
-}
-
-#[test]
-fn interactive_mode_has_its_own_timeout() {
-    let executable = json!({"output_file": "{home}/kept", "interactive_timeout_millis": 30000});
-    executable_test("exec sleep 600", executable, json!({"audience": WORKFORCE_AUDIENCE}))
-        .setup(|home| home.clock.run_at_speed(100))
-        .interactive()
-        .expect_status(6)
-        .expect_error("did not end within 30s (interactive_timeout_millis)")
-        .expect_hint("at most 1800000")
-        .run();
-}
-
-#[test]
-fn the_executables_run_time_does_not_count_against_the_request_timeout() {
-    // The program takes 25 of the 30 seconds.
-    let ran = executable_test(
-        &format!("sleep 1\n{}", default_script()),
-        json!({"timeout_millis": 120_000}),
-        json!({"service_account_impersonation_url": IAM_URL}),
-    )
-    .setup(|home| home.clock.run_at_speed(25))
-    .expect_request(sts_success())
-    .expect_request(iam_success())
-    .run();
-    for sent in &ran.requests {
-        assert!(sent.timeout > Duration::from_secs(6), "{:?}", sent.timeout);
-    }
 }
 
 #[test]
@@ -579,80 +362,5 @@ fn malformed_fields_are_named() {
         json!({"timeout_millis": null, "unknown": [5]}),
     ] {
         executable_test(&default_script(), fields, json!({})).expect_request(sts_success()).run();
-    }
-}
-
-/// The built program, whose children have its real environment, standard error and limits.
-fn run_built_program(home: &Home, script: &str, variables: &[(&str, &str)]) -> (i32, String) {
-    home.write("program", script);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gauth"));
-    command.args(["token", "-vv"]).env_clear().env("HOME", home.path("")).env(ALLOW_VARIABLE, "1");
-    command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).envs(variables.to_vec());
-    let output = command.output().expect("gauth");
-    assert!(output.stdout.is_empty(), "{output:?}");
-    let stderr = String::from_utf8(output.stderr).expect("text");
-    (output.status.code().unwrap_or(-1), stderr)
-}
-
-#[test]
-fn the_programs_standard_error_is_passed_on_and_not_repeated() {
-    let home = Home::new();
-    let json = write_executable_credential(&home, &json!({}), &json!({}));
-    let script = format!(
-        "echo 'said {EXECUTABLE_SUBJECT_TOKEN}' >&2; echo {EXECUTABLE_SUBJECT_TOKEN}; exit 3"
-    );
-    let (status, stderr) = run_built_program(&home, &script, &[("GAUTH_CREDENTIALS", &json)]);
-    assert_eq!(status, 6, "{stderr}");
-    let (said, ours): (Vec<&str>, Vec<&str>) =
-        stderr.lines().partition(|line| line.starts_with("said "));
-    assert_eq!(said, [format!("said {EXECUTABLE_SUBJECT_TOKEN}")]);
-    assert!(!ours.concat().contains("planted"), "{stderr}");
-    assert!(ours.concat().contains("ended with code 3"), "{stderr}");
-}
-
-#[test]
-fn the_executable_inherits_the_environment_without_the_credential() {
-    let limit = Command::new("sh").args(["-c", "ulimit -Sc"]).output().expect("sh").stdout;
-    let limit = String::from_utf8(limit).expect("text");
-    let home = Home::new();
-    let told = home.path("told");
-    let script = format!("(ulimit -Sc; env) > {}; exit 3", told.display());
-    let json = write_executable_credential(&home, &json!({}), &json!({}));
-    let others = [("LANG", "C"), ("GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE", "/of/another/program")];
-    let path = home.path("key.json").to_string_lossy().into_owned();
-    home.write("key.json", &json);
-    for (own, kept) in [(&json, false), (&path, true)] {
-        let variables = [others[0], others[1], ("GAUTH_CREDENTIALS", own.as_str())];
-        let (status, stderr) = run_built_program(&home, &script, &variables);
-        assert_eq!(status, 6, "{stderr}");
-        let told = home.read("told");
-        assert!(told.starts_with(&limit), "{told}");
-        assert!(told.contains("\nLANG=C\n") && told.contains("ALLOW_EXECUTABLES=1\n"), "{told}");
-        assert_eq!(told.contains("\nGAUTH_CREDENTIALS="), kept, "{told}");
-        assert!(!told.contains("/of/another/program"), "{told}");
-    }
-}
-
-#[test]
-fn no_process_is_left_of_a_program_that_was_killed() {
-    let home = Home::new();
-    let pids = home.path("pids");
-    let script = format!("sleep 600 & echo $$ $! > {}; sleep 600", pids.display());
-    executable_test(&script, json!({"timeout_millis": 5000}), json!({}))
-        .home(&home)
-        .setup(|home| home.clock.run_at_speed(20))
-        .expect_status(6)
-        .expect_error("timeout_millis")
-        .run();
-    for pid in home.read("pids").split_whitespace() {
-        let status = PathBuf::from("/proc").join(pid).join("status");
-        let state = || std::fs::read_to_string(&status).unwrap_or_default();
-        // The signal and the reaping of orphaned processes take a moment.
-        let gone = |text: &str| text.is_empty() || text.contains("State:\tZ");
-        let start = std::time::Instant::now();
-        while !gone(&state()) {
-            assert!(start.elapsed().as_secs() < 10, "{}", state());
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
     }
 }

@@ -1,8 +1,10 @@
 //! Reauthentication: the prompts and requests, where the RAPT is stored, and the errors where the user cannot be
 //! prompted.
 
+mod concurrent_logins;
+mod errors;
+
 use std::rc::Rc;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -11,15 +13,18 @@ use crate::support::sample_credentials::{
     self, RAPT, REFRESH_TOKEN, ROTATED_REFRESH_TOKEN, SECOND_TOKEN, TARGET_SERVICE_ACCOUNT, TOKEN,
     authorized_user, iam_response_body, token_response_body,
 };
-use crate::support::{
-    Home, MockExchange, Test, iam_response, post_response, token_response, without_response,
-};
+use crate::support::{Home, MockExchange, Test, iam_response, post_response, token_response};
 
 const LOGIN_FILE: &str = ".config/gauth/accounts/ada@example.com.json";
+
 const OVERLAY_FOLDER: &str = ".config/gauth/accounts/shadow";
+
 const REAUTH_SCOPE: &str = "https://www.googleapis.com/auth/accounts.reauth";
+
 const PASSWORD: &str = "planted-password";
+
 const NEW_RAPT: &str = "proof-of-the-first-conversation";
+
 const REAUTH_ACCESS_TOKEN: &str = "ya29.token-for-the-questions-alone";
 
 /// A refusal that requires a reauthentication.
@@ -215,90 +220,6 @@ fn a_refused_rapt_is_replaced_and_the_files_rapt_is_tried_first() {
 }
 
 #[test]
-fn without_a_terminal_the_error_names_the_command_to_run() {
-    for subtype in ["invalid_rapt", "rapt_required"] {
-        let home = home_with_own_login(&json!({}));
-        let expected = "gauth: ada@example.com must sign in again, the organisation asks for the password or key again (reauthentication)\n\
-            try: gauth token --account ada@example.com at a terminal, which prompts for it\n";
-        own_login_test(&home, "")
-            .expect_request(reauth_required_with_subtype(subtype))
-            .expect_status(4)
-            .expect_stderr(expected)
-            .run();
-        // In CI there is no user, even at a terminal.
-        home.clock.advance(10);
-        let test = own_login_test(&home, "")
-            .expect_request(reauth_required_with_subtype(subtype))
-            .ci_terminal();
-        test.expect_status(4).expect_stderr(expected).run();
-        token_test(&authorized_user(), "")
-            .expect_request(reauth_required_with_subtype(subtype))
-            .expect_status(4)
-            .expect_hint("gcloud auth application-default login, or the same command at a terminal")
-            .run();
-    }
-}
-
-#[test]
-fn unsupported_challenges_are_named_with_a_hint() {
-    let key = "the organisation asks for a security key, which only a browser can use";
-    let saml = "the organisation asks for a sign-in in the browser (SAML)";
-    for (body, says, tries) in [
-        (challenges_body(&[("READY", "SAML")]), saml, "gauth login --account ada@example.com"),
-        (
-            challenges_body(&[
-                ("PENDING", "PASSWORD"),
-                ("READY", "SAML"),
-                ("READY", "SECURITY_KEY"),
-            ]),
-            saml,
-            "gauth login",
-        ),
-        (challenges_body(&[("READY", "SECURITY_KEY")]), key, "a service account"),
-        (
-            challenges_body(&[("READY", "FAX"), ("READY", "DANCE")]),
-            "asks for \"FAX\" or \"DANCE\", which gauth does not support",
-            "gauth login",
-        ),
-        (
-            challenges_body(&[("PENDING", "PASSWORD")]),
-            "names no challenge that is ready",
-            "gauth login",
-        ),
-        (challenges_body(&[]), "names no challenge that is ready", "gauth login"),
-        (
-            r#"{"status":"LOCKED"}"#.to_owned(),
-            "the reauthentication ended, Google says LOCKED",
-            "gauth login",
-        ),
-    ] {
-        let home = home_with_own_login(&json!({}));
-        let test = own_login_test(&home, "")
-            .interactive()
-            .expect_request(reauth_required_response())
-            .expect_request(reauth_token_response());
-        let test = test.expect_request(start_response(200, body)).expect_status(4);
-        test.expect_error("ada@example.com must sign in again, ")
-            .expect_error(says)
-            .expect_hint(tries)
-            .run();
-    }
-    // The password challenge is used wherever it is in the list.
-    let either = challenges_body(&[("READY", "SECURITY_KEY"), ("READY", "PASSWORD")]);
-    let home = home_with_own_login(&json!({}));
-    let test = own_login_test(&home, "")
-        .expect_request(reauth_required_response())
-        .expect_request(reauth_token_response())
-        .expect_request(start_response(200, either));
-    let ran = test
-        .type_line(PASSWORD)
-        .expect_request(continue_response(200, authenticated_body(NEW_RAPT)))
-        .expect_request(token_success_response())
-        .run();
-    assert_eq!(ran.requests[3].json()["challengeId"], json!(2));
-}
-
-#[test]
 fn no_prompt_while_the_rapt_is_valid() {
     let home = home_with_own_login(&json!({}));
     let test = own_login_test(&home, "")
@@ -355,95 +276,6 @@ fn a_second_password_challenge_prompts_again() {
         .run();
     assert_eq!(ran.prompts[0], ran.prompts[1]);
     assert_eq!(ran.requests[4].json()["challengeId"], json!("b"));
-}
-
-#[test]
-fn a_login_without_the_reauth_scope_needs_a_new_login() {
-    let narrow =
-        json!({"access_token": REAUTH_ACCESS_TOKEN, "expires_in": 3599, "scope": "openid"});
-    for refused in [
-        token_response(400, r#"{"error":"invalid_scope"}"#),
-        token_response(401, r#"{"error":"unauthorized_client"}"#),
-        token_response(200, narrow.to_string()),
-        reauth_required_response(),
-    ] {
-        let home = home_with_own_login(&json!({}));
-        let test = own_login_test(&home, "")
-            .interactive()
-            .expect_request(reauth_required_response())
-            .expect_request(refused)
-            .expect_status(4);
-        let test = test.expect_error(
-            "its login lacks the scope accounts.reauth, which a reauthentication needs",
-        );
-        test.expect_hint("gauth login --account ada@example.com").run();
-    }
-}
-
-#[test]
-fn a_rejected_new_rapt_is_not_requested_again() {
-    let home = home_with_own_login(&json!({}));
-    let test = up_to_password_prompt(own_login_test(&home, ""))
-        .type_line(PASSWORD)
-        .expect_request(continue_response(200, authenticated_body(NEW_RAPT)));
-    test.expect_request(reauth_required_response())
-        .expect_status(4)
-        .expect_error("does not accept the RAPT it has just given")
-        .run();
-}
-
-#[test]
-fn invalid_reauth_responses_are_reported() {
-    let html = "<!DOCTYPE html><p>welcome";
-    let session = r#"{"status":"CHALLENGE_REQUIRED"}"#;
-    for (status, body, code, says) in [
-        (200, html, 6, "reauth.googleapis.com: the answer "),
-        (200, "{}", 6, "status is missing"),
-        (200, "[]", 6, "is JSON, but not an object"),
-        (200, session, 6, "sessionId is missing"),
-        (200, r#"{"status":"AUTHENTICATED"}"#, 6, "encodedProofOfReauthToken is missing"),
-        (204, "", 6, "the answer has status 204"),
-        (302, "", 6, "redirects to nowhere"),
-        (400, r#"{"error":{"status":"INVALID_ARGUMENT","message":"no"}}"#, 5, "INVALID_ARGUMENT"),
-        (401, r#"{"error":{"status":"UNAUTHENTICATED","message":"no"}}"#, 5, "UNAUTHENTICATED"),
-        (403, html, 5, "status 403 and a web page"),
-    ] {
-        let home = home_with_own_login(&json!({}));
-        let test = own_login_test(&home, "")
-            .interactive()
-            .expect_request(reauth_required_response())
-            .expect_request(reauth_token_response());
-        test.expect_request(start_response(status, body))
-            .expect_status(code)
-            .expect_error(says)
-            .run();
-        home.clock.advance(10);
-        let test = up_to_password_prompt(own_login_test(&home, ""))
-            .type_line(PASSWORD)
-            .expect_request(continue_response(status, body));
-        test.expect_status(code).expect_error(says).run();
-        assert_eq!(read_json(&home, LOGIN_FILE), authorized_user());
-    }
-    // A password that the server may have received is not sent twice.
-    let home = home_with_own_login(&json!({}));
-    let slow = continue_response(200, "").with_latency(Duration::from_secs(60));
-    up_to_password_prompt(own_login_test(&home, ""))
-        .type_line(PASSWORD)
-        .expect_request(slow)
-        .expect_status(6)
-        .run();
-    home.clock.advance(10);
-    let test = up_to_password_prompt(own_login_test(&home, ""))
-        .type_line(PASSWORD)
-        .expect_request(continue_response(503, ""));
-    test.expect_status(6).run();
-    home.clock.advance(10);
-    let test = up_to_password_prompt(own_login_test(&home, ""))
-        .type_line(PASSWORD)
-        .expect_request(without_response(continue_response(200, "")));
-    test.expect_request(continue_response(200, authenticated_body(NEW_RAPT)))
-        .expect_request(token_success_response())
-        .run();
 }
 
 #[test]
@@ -505,77 +337,6 @@ fn the_users_time_does_not_count_against_the_request_timeout() {
     test.expect_request(continue_response(200, authenticated_body(NEW_RAPT)))
         .expect_request(token_success_response())
         .run();
-}
-
-#[test]
-fn a_login_made_during_the_prompt_is_used_and_kept() {
-    let home = home_with_own_login(&json!({}));
-    let anew = sample_credentials::with_fields(
-        authorized_user(),
-        &json!({"refresh_token": ROTATED_REFRESH_TOKEN}),
-    );
-    let meanwhile = move |home: &Home| home.write(LOGIN_FILE, anew.to_string());
-    let test =
-        up_to_password_prompt(own_login_test(&home, "")).type_line_after(PASSWORD, meanwhile);
-    let ran = test
-        .expect_request(continue_response(200, authenticated_body(NEW_RAPT)))
-        .expect_request(token_success_response())
-        .run();
-    assert_eq!(ran.requests[4].form_field("refresh_token"), ROTATED_REFRESH_TOKEN);
-    assert_eq!(read_json(&home, LOGIN_FILE)["refresh_token"], json!(ROTATED_REFRESH_TOKEN));
-}
-
-/// Whether a lock file is locked by a process.
-fn is_locked(home: &Home, name: &str) -> bool {
-    let file = std::fs::File::open(home.path(".config/gauth/locks").join(name)).expect("a lock");
-    file.try_lock().is_err()
-}
-
-#[test]
-fn during_the_prompt_logins_can_be_stored_and_waiting_processes_say_so() {
-    let home = home_with_own_login(&json!({}));
-    let look = |home: &Home| {
-        let names = home.names(".config/gauth/locks");
-        let held: Vec<(&str, bool)> =
-            names.iter().map(|name| (name.as_str(), is_locked(home, name))).collect();
-        let of = |ending: &str, login: bool| {
-            let is_it = |name: &str| {
-                name.starts_with("login-") == login && name.ends_with("-asks") != ending.is_empty()
-            };
-            let found: Vec<bool> =
-                held.iter().filter(|(name, _)| is_it(name)).map(|(_, held)| *held).collect();
-            assert_eq!(found.len(), 1, "{held:?}");
-            found[0]
-        };
-        assert_eq!((of("", true), of("-asks", true)), (false, true), "{held:?}");
-        assert_eq!((of("", false), of("-asks", false)), (true, true), "{held:?}");
-    };
-    let test = up_to_password_prompt(own_login_test(&home, "")).type_line_after(PASSWORD, look);
-    test.expect_request(continue_response(200, authenticated_body(NEW_RAPT)))
-        .expect_request(token_success_response())
-        .run();
-}
-
-#[test]
-fn reauthentication_rotates_a_rotating_refresh_token() {
-    let home = home_with_own_login(&json!({"refresh_token_rotates": true}));
-    let next = |access: &str, refresh: &str| {
-        let body = json!({"access_token": access, "expires_in": 3599, "refresh_token": refresh});
-        token_response(200, body.to_string())
-    };
-    let third = "1//0third-refresh-token";
-    let ran = own_login_test(&home, "")
-        .expect_request(reauth_required_response())
-        .expect_request(next(REAUTH_ACCESS_TOKEN, ROTATED_REFRESH_TOKEN))
-        .expect_request(start_response(200, password_challenge_body()))
-        .type_line(PASSWORD)
-        .expect_request(continue_response(200, authenticated_body(NEW_RAPT)))
-        .expect_request(next(TOKEN, third))
-        .run();
-    assert_eq!(ran.requests[1].form_field("refresh_token"), REFRESH_TOKEN);
-    assert_eq!(ran.requests[4].form_field("refresh_token"), ROTATED_REFRESH_TOKEN);
-    let login = read_json(&home, LOGIN_FILE);
-    assert_eq!((&login["refresh_token"], &login["rapt_token"]), (&json!(third), &json!(NEW_RAPT)));
 }
 
 #[test]
