@@ -28,7 +28,7 @@ pub fn check_key_pair(client_certificate: &ClientCertificate) -> Result<()> {
 /// Has a client show this certificate to servers that ask for one.
 ///
 /// # Errors
-/// As [`check`].
+/// As [`check_key_pair`].
 pub fn with_client_certificate(
     mut tls_config: ClientConfig,
     client_certificate: &ClientCertificate,

@@ -284,7 +284,7 @@ pub struct AwsAuthorization<'a> {
     signature: &'a str,
 }
 
-/// Reads the claim in a request's headers, `None` where there is none. It is proved by [`verify`] only.
+/// Reads the claim in a request's headers, `None` where there is none. It is proved by [`verify_signature`] only.
 pub fn parse_authorization(headers: &[(String, String)]) -> Option<AwsAuthorization<'_>> {
     let authorization = single_header(headers, "authorization")?.strip_prefix(ALGORITHM)?;
     let mut fields = authorization.split(',').map(str::trim);

@@ -30,7 +30,7 @@ pub fn ask_secret(question: &str, world: &World) -> Result<Zeroizing<String>> {
 /// The same, for those who do not wait for ever.
 ///
 /// # Errors
-/// As [`hidden`], and `NoAnswer` when the time is up.
+/// As [`ask_secret`], and `NoAnswer` when the time is up.
 pub fn ask_secret_until(
     question: &str,
     deadline: Deadline,

@@ -1,7 +1,7 @@
 //! A little HTTP/1.1 server on loopback: a thread per connection, every limit set.
 //!
-//! What it serves is a [`Handler`]: a function from request to answer. The metadata protocol is in [`metadata`],
-//! the whole offline Google in [`sandbox`].
+//! It serves the callback of a login and, in the crate `gauth-sandbox`, a whole offline Google. What answers a request is
+//! a [`RequestHandler`]: a function from request to response.
 
 pub mod connection;
 pub mod html;

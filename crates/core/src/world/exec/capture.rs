@@ -47,7 +47,7 @@ pub enum CommandFailure {
     Signal(i32),
     /// It took longer than it may.
     TimedOut,
-    /// It printed more than [`LARGEST`].
+    /// It printed more than [`MAX_OUTPUT_BYTES`].
     OutputTooLarge,
     /// The system lost it.
     Io(io::Error),
@@ -64,7 +64,7 @@ impl From<io::Error> for CommandFailure {
 /// One that takes too long or prints too much is ended with all it started, an interactive one alone.
 ///
 /// # Errors
-/// [`Failure`].
+/// [`CommandFailure`].
 pub fn capture_output(
     request: &CaptureCommand<'_>,
     clock: &dyn Clock,
