@@ -1,8 +1,5 @@
-//! gauth: Google tokens for scripts.
-//!
-//! The map: a [`commands`] entry turns flags into a [`tokens::TokenRequest`] and finds a credential
-//! (`discover`), the broker looks into the cache or asks Google, `output` prints one line. Everything
-//! outside the process is behind a door of [`world::World`].
+//! The program: a command of [`commands`] turns flags into a request, `gauth-core` finds a credential and gives the token,
+//! and [`output`] prints it. The library exists for the tests; the one for others is `gauth-core`.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests write the files they read"))]
 
 pub mod cli;
