@@ -16,7 +16,7 @@ use gauth_core::config::{Config, Overrides};
 use gauth_core::discovery;
 use gauth_core::discovery::Discovery;
 use gauth_core::error::{Error, Result};
-use gauth_core::text::secret::{Secret, looks_like_file_content};
+use gauth_core::text::secret::looks_like_file_content;
 use gauth_core::tokens::broker::Broker;
 use gauth_core::tokens::credential::Credential;
 use gauth_core::tokens::file::TokenFile;
@@ -119,7 +119,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     world.mask_in_ci_log(&token.secret);
     let result = match file {
         None => {
-            let changes = environment_changes(&names, &token_value(&token.secret), &world.env);
+            let changes = environment_changes(&names, &token.secret.to_os_string(), &world.env);
             exec::replace_process(&flags.command, &changes, Vec::new())
         }
         Some(file) => {
@@ -242,11 +242,6 @@ fn variable_name(name: &OsStr) -> Result<String> {
         .hint(hint)),
         false => Ok(text),
     }
-}
-
-/// The token as the value of an environment variable.
-fn token_value(token: &Secret) -> OsString {
-    OsString::from(token.expose())
 }
 
 /// The variables to set and to remove in the child's environment.

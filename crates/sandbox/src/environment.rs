@@ -12,6 +12,7 @@ use crate::file_names::{
 };
 use crate::fixtures::{CLIENT_ID, PROJECT};
 use gauth_core::error::{Error, Result};
+use gauth_core::text::secret::Secret;
 use gauth_core::world::env;
 use gauth_core::world::env::Env;
 use gauth_core::world::exec::EnvChange;
@@ -215,7 +216,7 @@ pub(crate) struct SandboxLocation<'a> {
     pub(crate) url: &'a str,
     pub(crate) folder: &'a Path,
     /// The secret of the OAuth client for installed applications, which is not confidential (RFC 8252, 8.5).
-    pub(crate) client_secret: &'a str,
+    pub(crate) client_secret: &'a Secret,
 }
 
 /// The changes to the environment, in the order in which they are printed.
@@ -254,10 +255,10 @@ pub(crate) fn environment_changes(
         ("CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK", "1"),
         // `gcloud auth activate-refresh-token` needs these two.
         ("CLOUDSDK_AUTH_CLIENT_ID", CLIENT_ID),
-        ("CLOUDSDK_AUTH_CLIENT_SECRET", client_secret),
     ] {
         set.push((name, value.into()));
     }
+    set.push(("CLOUDSDK_AUTH_CLIENT_SECRET", client_secret.to_os_string()));
     for (name, path) in [
         ("CLOUDSDK_AUTH_TOKEN_HOST", "/token"),
         ("CLOUDSDK_AUTH_MTLS_TOKEN_HOST", "/token"),
@@ -303,8 +304,13 @@ fn search_path(programs_folder: &Path, host: &HostEnvironment) -> Result<OsStrin
 mod tests {
     use super::*;
 
-    fn location() -> SandboxLocation<'static> {
-        SandboxLocation { url: "http://127.0.0.1:1", folder: Path::new("/s"), client_secret: "s" }
+    fn changes(
+        default_credential: DefaultCredential,
+        host: &HostEnvironment,
+    ) -> Vec<EnvChange<'static>> {
+        let (url, folder) = ("http://127.0.0.1:1", Path::new("/s"));
+        let location = SandboxLocation { url, folder, client_secret: &Secret::new("s") };
+        environment_changes(&location, default_credential, host).expect("an environment")
     }
 
     fn value(changes: &[EnvChange<'_>], name: &str) -> Option<Option<String>> {
@@ -315,9 +321,7 @@ mod tests {
     #[test]
     fn no_variable_is_changed_twice() {
         for default_credential in &DefaultCredential::ALL {
-            let changes =
-                environment_changes(&location(), *default_credential, &HostEnvironment::default())
-                    .expect("changes");
+            let changes = changes(*default_credential, &HostEnvironment::default());
             let mut names: Vec<_> = changes.iter().map(|(name, _)| *name).collect();
             names.sort_unstable();
             names.dedup();
@@ -332,7 +336,7 @@ mod tests {
             path: Some("/usr/bin:/bin".into()),
             no_proxy: Some("corp.example".to_owned()),
         };
-        let changes = |first| environment_changes(&location(), first, &host).expect("changes");
+        let changes = |first| changes(first, &host);
         let file = |first| value(&changes(first), "GOOGLE_APPLICATION_CREDENTIALS");
         assert_eq!(
             file(DefaultCredential::ServiceAccount),

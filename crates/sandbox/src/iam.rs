@@ -240,7 +240,7 @@ fn generate_id_token(
         }
     }
     let token = state.issue_id_token(target, audience, extra_claims)?;
-    Ok(ServerResponse::json(200, &json!({ "token": token })))
+    Ok(ServerResponse::json(200, &json!({ "token": token.to_json() })))
 }
 
 fn sign_jwt(
@@ -261,5 +261,5 @@ fn sign_jwt(
     }
     let (_, id) = state.google_signing_key.public_key()?;
     let signed_jwt = state.google_signing_key.sign(&Value::Object(claims))?;
-    Ok(ServerResponse::json(200, &json!({ "keyId": id, "signedJwt": signed_jwt })))
+    Ok(ServerResponse::json(200, &json!({ "keyId": id, "signedJwt": signed_jwt.to_json() })))
 }

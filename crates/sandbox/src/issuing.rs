@@ -12,6 +12,7 @@ use gauth_core::http::server::http::ServerResponse;
 use gauth_core::http::server::lock_ignoring_poison;
 use gauth_core::jose::jwt;
 use gauth_core::jose::jwt::UnverifiedJwt;
+use gauth_core::text::secret::Secret;
 
 /// The lifetime of access tokens, which is an hour less one second, as at Google.
 pub(crate) const ACCESS_TOKEN_LIFETIME_SECONDS: i64 = 3599;
@@ -42,7 +43,7 @@ impl SandboxState {
         account: &str,
         audience: &str,
         extra_claims: Value,
-    ) -> Result<String, ServerResponse> {
+    ) -> Result<Secret, ServerResponse> {
         let now = self.now();
         let mut claims = id_token_claims(
             fixtures::GOOGLE_ISSUER,

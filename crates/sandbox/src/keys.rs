@@ -48,12 +48,10 @@ impl GoogleSigningKey {
     pub(crate) fn sign(
         &self,
         claims: &serde_json::Value,
-    ) -> std::result::Result<String, ServerResponse> {
-        self.with_key(|key| jwt::sign(key, Some(&key_id(&key.public_key())), claims))?
-            .map(|token| token.expose().to_owned())
-            .map_err(|what| {
-                ServerResponse::text(500, format!("the key for Google's ID tokens {what}\n"))
-            })
+    ) -> std::result::Result<Secret, ServerResponse> {
+        self.with_key(|key| jwt::sign(key, Some(&key_id(&key.public_key())), claims))?.map_err(
+            |what| ServerResponse::text(500, format!("the key for Google's ID tokens {what}\n")),
+        )
     }
 
     /// The public key and its id.

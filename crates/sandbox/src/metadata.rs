@@ -11,6 +11,7 @@ use crate::token_store::AccessTokenRecord;
 use crate::{fixtures, metadata_protocol};
 use gauth_core::http::server::http::{ServerRequest, ServerResponse};
 use gauth_core::http::server::lock_ignoring_poison;
+use gauth_core::text::secret::Secret;
 
 /// As on Compute Engine, the same token is returned until it has about this many seconds left.
 const RENEWAL_THRESHOLD_SECONDS: i64 = 300;
@@ -65,7 +66,7 @@ impl MetadataBackend for SandboxState {
         &self,
         account: &AttachedServiceAccount,
         request: &IdTokenOptions,
-    ) -> Result<String, ServerResponse> {
+    ) -> Result<Secret, ServerResponse> {
         let mut extra_claims = json!({ "azp": fixtures::subject_id(&account.email) });
         if request.full_format {
             let info = self.instance();

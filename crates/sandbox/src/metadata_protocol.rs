@@ -7,6 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use gauth_core::http::server::http::{ServerRequest, ServerResponse};
+use gauth_core::text::secret::Secret;
 
 /// The path prefix of the API.
 const ROOT_PATH: &str = "/computeMetadata/v1";
@@ -79,7 +80,7 @@ pub(crate) trait MetadataBackend {
         &self,
         account: &AttachedServiceAccount,
         options: &IdTokenOptions,
-    ) -> Result<String, ServerResponse>;
+    ) -> Result<Secret, ServerResponse>;
 }
 
 /// Responds to a request for `/` or below `/computeMetadata`; `port` is the port that received it.
@@ -164,9 +165,13 @@ fn route_path(backend: &dyn MetadataBackend, request: &ServerRequest) -> ServerR
     }
 }
 
-/// Plain text with the media type that Compute Engine uses; clients only test for JSON.
 fn text(text: &str) -> ServerResponse {
-    ServerResponse::text(200, text).header("Content-Type", "application/text")
+    as_metadata(ServerResponse::text(200, text))
+}
+
+/// The response with the media type that Compute Engine uses; clients only test for JSON.
+fn as_metadata(response: ServerResponse) -> ServerResponse {
+    response.header("Content-Type", "application/text")
 }
 
 fn not_found() -> ServerResponse {
@@ -223,7 +228,7 @@ fn id_token_response(
         licenses: full && has_query_value("licenses", "true"),
     };
     match backend.id_token(account, &options) {
-        Ok(token) => text(&token),
+        Ok(token) => as_metadata(ServerResponse::secret(200, &token)),
         Err(answer) => answer,
     }
 }
@@ -319,11 +324,9 @@ mod tests {
             &self,
             account: &AttachedServiceAccount,
             options: &IdTokenOptions,
-        ) -> Result<String, ServerResponse> {
-            Ok(format!(
-                "{} {} {} {}",
-                account.email, options.audience, options.full_format, options.licenses
-            ))
+        ) -> Result<Secret, ServerResponse> {
+            let IdTokenOptions { audience, full_format, licenses } = options;
+            Ok(Secret::new(format!("{} {audience} {full_format} {licenses}", account.email)))
         }
     }
 

@@ -15,6 +15,7 @@ use crate::token_store::{Issuer, RefreshTokenRecord, includes_scope};
 use crate::{fixtures, grant_types};
 use gauth_core::http::server::http::{ServerRequest, ServerResponse};
 use gauth_core::http::server::lock_ignoring_poison;
+use gauth_core::text::secret::Secret;
 
 /// The path of the discovery document (OpenID Connect Discovery, 4).
 pub(crate) const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
@@ -136,7 +137,7 @@ fn token_response(
         "token_type": "Bearer",
     });
     if includes_scope(&scopes, "openid") {
-        value["id_token"] = issue_id_token(state, &record, &scopes, nonce)?.into();
+        value["id_token"] = issue_id_token(state, &record, &scopes, nonce)?.to_json();
     }
     if let Some(token) = refresh_token {
         value["refresh_token"] = token.into();
@@ -154,7 +155,7 @@ fn issue_id_token(
     record: &RefreshTokenRecord,
     scopes: &[String],
     nonce: Option<String>,
-) -> Result<String, ServerResponse> {
+) -> Result<Secret, ServerResponse> {
     let external = &state.fixtures.external;
     let now = state.now();
     let mut claims = id_token_claims(
@@ -174,7 +175,7 @@ fn issue_id_token(
     let id_token = external.sign_claims(&claims);
     let signing_error =
         |what: String| ServerResponse::text(500, format!("the key of the OIDC provider {what}\n"));
-    id_token.map(|token| token.expose().to_owned()).map_err(signing_error)
+    id_token.map_err(signing_error)
 }
 
 /// Serves `POST /oidc/revoke` (RFC 7009) for tokens of the client's own; unknown tokens are ignored.

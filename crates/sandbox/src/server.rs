@@ -142,7 +142,7 @@ impl RunningSandbox {
         let location = environment::SandboxLocation {
             url: self.url(),
             folder: self.folder.path(),
-            client_secret: self.dispatcher.state.fixtures.client_secret.expose(),
+            client_secret: &self.dispatcher.state.fixtures.client_secret,
         };
         environment::environment_changes(&location, self.default_credential, host)
     }

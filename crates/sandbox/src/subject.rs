@@ -28,7 +28,7 @@ pub(crate) fn handle(state: &SandboxState, request: &ServerRequest) -> ServerRes
             let token = token.to_json();
             ServerResponse::json(200, &json!({ "value": token, "access_token": token, "count": 1 }))
         }
-        Ok(token) => ServerResponse::text(200, token.expose()),
+        Ok(token) => ServerResponse::secret(200, &token),
         Err(what) => ServerResponse::text(500, format!("the key of the OIDC provider {what}\n")),
     }
 }

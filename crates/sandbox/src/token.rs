@@ -114,7 +114,7 @@ fn jwt_bearer_grant(
     match (claim("target_audience"), claim("scope")) {
         (Some(audience), None | Some("")) if !audience.is_empty() => {
             let token = state.issue_id_token(account, audience, json!({ "azp": account }))?;
-            Ok(ServerResponse::json(200, &json!({ "id_token": token })))
+            Ok(ServerResponse::json(200, &json!({ "id_token": token.to_json() })))
         }
         (None | Some(""), Some(scopes)) => {
             let scopes = parse_scopes(scopes)?;
@@ -217,7 +217,7 @@ fn token_response(
     });
     if let Some(claims) = id_token_claims {
         value["id_token"] =
-            state.issue_id_token(&record.account, &record.client_id, claims)?.into();
+            state.issue_id_token(&record.account, &record.client_id, claims)?.to_json();
     }
     if let Some(token) = refresh_token {
         value["refresh_token"] = token.into();

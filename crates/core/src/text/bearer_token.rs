@@ -13,7 +13,7 @@ pub fn is_well_formed(value: &str) -> bool {
 
 /// Whether a secret can be a bearer token.
 pub fn is_well_formed_secret(token: &Secret) -> bool {
-    is_well_formed(token.expose())
+    (1..=MAX_TOKEN_CHARS).contains(&token.len()) && token.is_visible_ascii()
 }
 
 /// The value of an `Authorization` header that carries this token (RFC 6750, 2.1).

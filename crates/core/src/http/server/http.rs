@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
+use crate::text::secret::Secret;
+
 /// A request, read whole.
 #[derive(Debug, Clone)]
 pub struct ServerRequest {
@@ -101,6 +103,11 @@ impl ServerResponse {
             ServerResponse::empty(status).header("Content-Type", "text/plain; charset=utf-8");
         answer.body = text.into().into_bytes();
         answer
+    }
+
+    /// A response with a secret as its text.
+    pub fn secret(status: u16, secret: &Secret) -> ServerResponse {
+        ServerResponse::text(status, secret.expose())
     }
 
     /// A response with a body of JSON.

@@ -6,6 +6,7 @@
 mod filter;
 
 use std::borrow::{Borrow, Cow};
+use std::ffi::OsString;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -23,7 +24,7 @@ impl Secret {
         Secret(value)
     }
 
-    /// The raw value, for the few files that send, sign with or print it: `tests/it/architecture.rs` lists them. All
+    /// The raw value, for the few files that send, sign with or print it: `tests/it/architecture/authorities.rs` lists them. All
     /// others use the methods below.
     pub fn expose(&self) -> &str {
         &self.0
@@ -37,6 +38,11 @@ impl Secret {
     /// A JSON string, for a file or a response that holds the secret itself.
     pub fn to_json(&self) -> Value {
         Value::from(self.0.as_str())
+    }
+
+    /// The value of an environment variable, for a program that gets the secret itself.
+    pub fn to_os_string(&self) -> OsString {
+        OsString::from(self.0.as_str())
     }
 
     /// The SHA-256 of the value.
