@@ -248,7 +248,7 @@ impl RefreshTokenHandle<'_> {
         if self.is_own() && client_id.is_some_and(|client_id| client_id != self.client_id) {
             return Ok(StoredState::Replaced);
         }
-        let mut secret = |name| stored.secret(name).ok().flatten().filter(|text| !text.is_empty());
+        let mut secret = |name| stored.secret(name).ok().flatten();
         let (stored_token, rapt) = (secret(fields::REFRESH_TOKEN), secret(fields::RAPT_TOKEN));
         // The RAPT of a read-only login goes first, because it may be newer than that in the overlay file.
         let read_only_rapt = self.rapt.filter(|_| !self.is_own()).cloned();

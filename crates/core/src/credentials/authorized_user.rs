@@ -51,7 +51,7 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
     let client_id = fields.required("client_id").map_err(malformed)?;
     let client_secret = fields.required_secret("client_secret").map_err(malformed)?;
     let refresh_token = fields.required_secret("refresh_token").map_err(malformed)?;
-    let rapt = fields.secret("rapt_token").map_err(malformed)?.filter(|rapt| !rapt.is_empty());
+    let rapt = fields.secret("rapt_token").map_err(malformed)?;
     let one_line = [
         ("client_id", !client_id.chars().any(char::is_control)),
         ("client_secret", client_secret.is_one_line()),
@@ -61,18 +61,17 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
     if let Some((name, _)) = one_line.iter().find(|(_, is_one_line)| !is_one_line) {
         return Err(malformed(format!("{name} has a control character")));
     }
-    let token_uri = fields.text("token_uri").map_err(malformed)?;
-    let universe = fields.text("universe_domain").map_err(malformed)?;
-    let universe =
-        parse_options.resolve_universe_domain(universe.filter(|domain| !domain.is_empty()))?;
-    let account = fields.text("account").map_err(malformed)?;
+    let token_uri = fields.non_empty_text("token_uri").map_err(malformed)?;
+    let universe = fields.non_empty_text("universe_domain").map_err(malformed)?;
+    let universe = parse_options.resolve_universe_domain(universe)?;
+    let account = fields.non_empty_text("account").map_err(malformed)?;
     let scopes = fields.string_list("scopes").map_err(malformed)?;
     let saved_access_token =
         SavedAccessToken::read(&mut fields, scopes.clone()).map_err(malformed)?;
     let info = CredentialInfo {
         credential_type: CREDENTIAL_TYPE.to_owned(),
         location: parse_options.location.clone(),
-        account: account.filter(|name| !name.is_empty()).or_else(|| parse_options.account.clone()),
+        account: account.or_else(|| parse_options.account.clone()),
         project: None,
         quota_project: parse_options.read_quota_project(&mut fields)?,
         universe_domain: Some(universe),
@@ -83,8 +82,7 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
         client_id,
         client_secret,
         refresh_token,
-        token_uri: parse_options
-            .token_endpoint(token_uri.as_deref().filter(|uri| !uri.is_empty()))?,
+        token_uri: parse_options.token_endpoint(token_uri.as_deref())?,
         rapt,
         scopes: scopes.unwrap_or_default(),
         saved_access_token,
@@ -111,13 +109,9 @@ impl Credential for AuthorizedUser {
         let saved_access_token =
             self.saved_access_token.as_ref().filter(|_| request.scopes.is_empty());
         if let Some(token) =
-            saved_access_token.and_then(|saved| saved.usable_token(CREDENTIAL_TYPE, session))
+            saved_access_token.and_then(|saved| saved.usable_token(&self.info, session))
         {
-            session
-                .world()
-                .terminal
-                .note(|| format!("the token saved in {} is used", self.info.location));
-            return Ok(self.info.annotate(token));
+            return Ok(token);
         }
         let now = session.now();
         let granted = self.refresh(&request.scopes, session)?;
@@ -134,20 +128,13 @@ impl Credential for AuthorizedUser {
 
     fn revoke(&self, session: &dyn Session) -> Result<Revocation> {
         let refresh_token = self.refresh_token_handle().newest_refresh_token(session.world())?;
-        let url = match endpoint_policy::is_google_token_endpoint(&self.token_uri) {
-            true => Url::parse(revocation::ENDPOINT),
-            false => self.token_uri.sibling("revoke"),
-        };
-        let url = url.map_err(|what| {
-            Error::malformed(&self.info.location, format!("token_uri {what}"))
-                .hint(BROKEN_CREDENTIAL_HINT)
-        })?;
-        let response =
-            session.send(&revocation::google_revocation_request(&url, &refresh_token))?;
-        Ok(Revocation::from_newly_revoked(revocation::read_google_revocation(
-            &response,
-            url.authority(),
-        )?))
+        let url =
+            self.endpoint_beside_token_uri(revocation::ENDPOINT, "revoke").map_err(|what| {
+                Error::malformed(&self.info.location, format!("token_uri {what}"))
+                    .hint(BROKEN_CREDENTIAL_HINT)
+            })?;
+        let request = revocation::google_revocation_request(&url, &refresh_token);
+        login_refresh::revoke("Google", &request, session)
     }
 
     fn fetch_info(&self, session: &dyn Session) -> Result<CredentialInfo> {
@@ -155,10 +142,7 @@ impl Credential for AuthorizedUser {
         if info.account.is_some() {
             return Ok(info);
         }
-        let url = match endpoint_policy::is_google_token_endpoint(&self.token_uri) {
-            true => Url::parse(tokeninfo::ENDPOINT),
-            false => self.token_uri.sibling("tokeninfo"),
-        };
+        let url = self.endpoint_beside_token_uri(tokeninfo::ENDPOINT, "tokeninfo");
         let Ok(url) = url else { return Ok(info) };
         let token =
             session.token(self, &TokenRequest::AccessToken(AccessTokenRequest::default()))?;
@@ -211,6 +195,18 @@ impl AuthorizedUser {
                 .info
                 .unsupported_error(&format!("be refreshed in the universe {other}"))
                 .hint("use the key of a service account of that universe")),
+        }
+    }
+
+    /// Google's endpoint, or for another server the one beside its token endpoint.
+    fn endpoint_beside_token_uri(
+        &self,
+        google_endpoint: &str,
+        name: &str,
+    ) -> std::result::Result<Url, &'static str> {
+        match endpoint_policy::is_google_token_endpoint(&self.token_uri) {
+            true => Url::parse(google_endpoint),
+            false => self.token_uri.sibling(name),
         }
     }
 

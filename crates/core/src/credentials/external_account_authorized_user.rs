@@ -51,8 +51,7 @@ struct WorkforceRefreshGrant {
 /// `Malformed` or `Unsafe`, naming the field.
 pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box<dyn Credential>> {
     let malformed = |what: String| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
-    let own_universe = fields.text("universe_domain").map_err(malformed)?;
-    let own_universe = own_universe.filter(|domain| !domain.is_empty());
+    let own_universe = fields.non_empty_text("universe_domain").map_err(malformed)?;
     let universe = parse_options.resolve_universe_domain(own_universe.clone())?;
     let claimed_universe = own_universe.as_deref();
     let scopes = fields.string_list("scopes").map_err(malformed)?;
@@ -61,16 +60,16 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
         true => Some(parse_refresh_grant(&mut fields, &universe, parse_options, claimed_universe)?),
         false => None,
     };
-    let token_info_url = fields.text("token_info_url").map_err(malformed)?;
+    let token_info_url = fields.non_empty_text("token_info_url").map_err(malformed)?;
     let token_info_url = parse_options.introspection_endpoint(token_info_url, claimed_universe)?;
-    let revoke_url = fields.text("revoke_url").map_err(malformed)?.filter(|url| !url.is_empty());
+    let revoke_url = fields.non_empty_text("revoke_url").map_err(malformed)?;
     let revoke_url = revoke_url
         .map(|url| {
             parse_options.checked_endpoint(EndpointKind::Sts, "revoke_url", &url, claimed_universe)
         })
         .transpose();
     let audience = fields.text("audience").map_err(malformed)?;
-    let account = fields.text("account").map_err(malformed)?.filter(|name| !name.is_empty());
+    let account = fields.non_empty_text("account").map_err(malformed)?;
     let info = CredentialInfo {
         credential_type: CREDENTIAL_TYPE.to_owned(),
         location: parse_options.location.clone(),
@@ -120,7 +119,7 @@ fn parse_refresh_grant(
     if refresh_token.chars().any(char::is_control) {
         return Err(malformed("refresh_token has a control character".to_owned()));
     }
-    let token_url = fields.text("token_url").map_err(malformed)?.filter(|url| !url.is_empty());
+    let token_url = fields.non_empty_text("token_url").map_err(malformed)?;
     let token_url =
         token_url.unwrap_or_else(|| format!("https://sts.{universe_domain}/v1/oauthtoken"));
     Ok(WorkforceRefreshGrant {
@@ -159,16 +158,11 @@ impl Credential for WorkforceLogin {
 
     fn access_token(&self, request: &AccessTokenRequest, session: &dyn Session) -> Result<Token> {
         self.check_supported(request)?;
-        if let Some(token) = self
-            .saved_access_token
-            .as_ref()
-            .and_then(|saved| saved.usable_token(CREDENTIAL_TYPE, session))
+        let saved_access_token = self.saved_access_token.as_ref();
+        if let Some(token) =
+            saved_access_token.and_then(|saved| saved.usable_token(&self.info, session))
         {
-            session
-                .world()
-                .terminal
-                .note(|| format!("the token saved in {} is used", self.info.location));
-            return Ok(self.info.annotate(token));
+            return Ok(token);
         }
         let name = self.info.display_name();
         let Some(refresh_grant) = &self.refresh_grant else {
@@ -207,12 +201,8 @@ impl Credential for WorkforceLogin {
             &refresh_grant.client_id,
             &refresh_grant.client_secret,
         );
-        let response =
-            session.send(&revocation::revocation_request(&url, &refresh_token, client))?;
-        Ok(Revocation::from_newly_revoked(revocation::read_google_revocation(
-            &response,
-            url.authority(),
-        )?))
+        let request = revocation::revocation_request(&url, &refresh_token, client);
+        login_refresh::revoke("Google", &request, session)
     }
 
     fn fetch_info(&self, session: &dyn Session) -> Result<CredentialInfo> {

@@ -373,8 +373,7 @@ fn project_of_account(account: &str) -> Option<String> {
 /// `Malformed` or `Unsafe`, naming the field.
 pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box<dyn Credential>> {
     let malformed = |what: String| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
-    let universe = fields.text("universe_domain").map_err(malformed)?;
-    let universe = universe.filter(|domain| !domain.is_empty());
+    let universe = fields.non_empty_text("universe_domain").map_err(malformed)?;
     let field = "service_account_impersonation_url";
     let url = fields.required(field).map_err(malformed)?;
     let target = parse_impersonation_url(&url, field, parse_options, universe.as_deref())?;

@@ -5,14 +5,15 @@ use serde_json::Value;
 use crate::accounts::{CurrentRefreshToken, Origin, RefreshTokenHandle, StoredState, fields};
 use crate::credentials::ParseOptions;
 use crate::error::{Error, ErrorKind, Result, io_reason};
-use crate::net::message::RetryPolicy;
+use crate::net::message::{HttpRequest, RetryPolicy};
+use crate::oauth::revocation;
 use crate::oauth::token::TokenResponse;
 use crate::text::bearer_token;
 use crate::text::json::JsonFields;
 use crate::text::secret::Secret;
 use crate::tokens::Token;
 use crate::tokens::cache::{CacheKeyHasher, Lock};
-use crate::tokens::credential::Session;
+use crate::tokens::credential::{CredentialInfo, Revocation, Session};
 
 /// An access token saved in the file of a login.
 pub(super) struct SavedAccessToken {
@@ -27,7 +28,7 @@ impl SavedAccessToken {
         fields: &mut JsonFields,
         scopes: Option<Vec<String>>,
     ) -> std::result::Result<Option<SavedAccessToken>, String> {
-        let token = fields.secret("token")?.filter(|token| !token.is_empty());
+        let token = fields.secret("token")?;
         let expires_at = match fields.text("expiry")? {
             None => None,
             Some(text) => {
@@ -45,12 +46,17 @@ impl SavedAccessToken {
     /// The token, while it is fresh enough for the request.
     pub(super) fn usable_token(
         &self,
-        credential_type: &str,
+        info: &CredentialInfo,
         session: &dyn Session,
     ) -> Option<Token> {
-        let mut token = Token::new(self.token.clone(), credential_type, Some(self.expires_at));
+        let mut token =
+            Token::new(self.token.clone(), &info.credential_type, Some(self.expires_at));
         token.scopes.clone_from(&self.scopes);
-        session.is_sufficient(&token, token.refresh_margin).then_some(token)
+        if !session.is_sufficient(&token, token.refresh_margin) {
+            return None;
+        }
+        session.world().terminal.note(|| format!("the token saved in {} is used", info.location));
+        Some(info.annotate(token))
     }
 
     pub(super) fn hash_cache_key(saved: Option<&SavedAccessToken>, hasher: &mut CacheKeyHasher) {
@@ -75,6 +81,22 @@ pub(super) fn hash_cache_key(origin: &Origin, refresh_token: &Secret, hasher: &m
         // Our own file changes with its refresh token, and its cached access tokens stay valid.
         Some(path) => hasher.add_text(&path.to_string_lossy()),
         None => hasher.add_secret(refresh_token),
+    }
+}
+
+/// Sends a revocation request (RFC 7009) to `server_name`.
+///
+/// # Errors
+/// When the server does not answer, or refuses.
+pub(super) fn revoke(
+    server_name: &str,
+    request: &HttpRequest,
+    session: &dyn Session,
+) -> Result<Revocation> {
+    let response = session.send(request)?;
+    match revocation::read_revocation(server_name, &response, request.url.authority())? {
+        true => Ok(Revocation::Revoked),
+        false => Ok(Revocation::AlreadyRevoked),
     }
 }
 

@@ -143,7 +143,7 @@ impl ParseOptions {
     fn read_quota_project(&self, fields: &mut JsonFields) -> Result<Option<String>> {
         let malformed = |what: String| self.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
         let field = "quota_project_id";
-        let from_file = fields.text(field).map_err(malformed)?.filter(|own| !own.is_empty());
+        let from_file = fields.non_empty_text(field).map_err(malformed)?;
         if let Some(from_file) = &from_file {
             check_visible_ascii(from_file).map_err(|what| malformed(format!("{field} {what}")))?;
         }
@@ -170,6 +170,12 @@ impl ParseOptions {
     /// An error of exit code 8 about this credential's content.
     pub fn malformed(&self, what: impl std::fmt::Display) -> Error {
         Error::malformed(&self.location, what)
+    }
+
+    /// Makes the errors about the fields of an object in the credential; the prefix is its path, such as
+    /// `credential_source.`.
+    fn field_error<'a>(&'a self, field_prefix: &'a str) -> impl Fn(String) -> Error + Copy + 'a {
+        move |what| self.malformed(format!("{field_prefix}{what}")).hint(BROKEN_CREDENTIAL_HINT)
     }
 
     /// The token endpoint: the override, the credential's, or Google's.
@@ -217,7 +223,7 @@ impl ParseOptions {
         token_info_url: Option<String>,
         claimed_universe: Option<&str>,
     ) -> Result<Option<Url>> {
-        let from_file = match token_info_url.filter(|url| !url.is_empty()) {
+        let from_file = match token_info_url {
             Some(url) => Some(self.checked_endpoint(
                 EndpointKind::Sts,
                 "token_info_url",

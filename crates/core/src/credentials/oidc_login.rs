@@ -25,7 +25,7 @@ pub(super) fn parse(
     parse_options: &ParseOptions,
 ) -> Result<Box<dyn Credential>> {
     let malformed = |what: String| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
-    let account = fields.text("account").map_err(malformed)?.filter(|name| !name.is_empty());
+    let account = fields.non_empty_text("account").map_err(malformed)?;
     let account = account.or_else(|| parse_options.account.clone());
     let oidc_session =
         OidcSession::parse(&mut fields, "", parse_options)?.with_account(account.as_deref());

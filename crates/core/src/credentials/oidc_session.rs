@@ -76,9 +76,8 @@ impl OidcSession {
             &token_uri,
             None,
         )?;
-        let revoke_url = fields.text("revoke_url").map_err(malformed)?;
+        let revoke_url = fields.non_empty_text("revoke_url").map_err(malformed)?;
         let revoke_url = revoke_url
-            .filter(|url| !url.is_empty())
             .map(|url| {
                 parse_options.checked_endpoint(
                     EndpointKind::SubjectToken,
@@ -89,10 +88,9 @@ impl OidcSession {
             })
             .transpose()?;
         let client_id = fields.required("client_id").map_err(malformed)?;
-        let is_not_empty = |token: &Secret| !token.is_empty();
-        let client_secret = fields.secret("client_secret").map_err(malformed)?.filter(is_not_empty);
-        let method_name = fields.text("client_auth").map_err(malformed)?;
-        let client_authentication = match method_name.as_deref().filter(|name| !name.is_empty()) {
+        let client_secret = fields.secret("client_secret").map_err(malformed)?;
+        let method_name = fields.non_empty_text("client_auth").map_err(malformed)?;
+        let client_authentication = match method_name.as_deref() {
             None => CLIENT_AUTHENTICATION_METHODS[0],
             Some(name) => CLIENT_AUTHENTICATION_METHODS
                 .into_iter()
@@ -102,8 +100,8 @@ impl OidcSession {
                     malformed(format!("client_auth is none of {}", names.join(", ")))
                 })?,
         };
-        let refresh_token = fields.secret("refresh_token").map_err(malformed)?.filter(is_not_empty);
-        let id_token = fields.secret("id_token").map_err(malformed)?.filter(is_not_empty);
+        let refresh_token = fields.secret("refresh_token").map_err(malformed)?;
+        let id_token = fields.secret("id_token").map_err(malformed)?;
         check_client_credentials(&client_id, "").map_err(malformed)?;
         for (name, value) in [("client_secret", &client_secret), ("refresh_token", &refresh_token)]
         {
@@ -203,16 +201,9 @@ impl OidcSession {
         };
         let refresh_token =
             self.refresh_token_handle(refresh_token).newest_refresh_token(session.world())?;
-        let response = session.send(&revocation::revocation_request(
-            url,
-            &refresh_token,
-            self.client_credentials(),
-        ))?;
-        Ok(Revocation::from_newly_revoked(revocation::read_revocation(
-            "the provider",
-            &response,
-            url.authority(),
-        )?))
+        let client = self.client_credentials();
+        let request = revocation::revocation_request(url, &refresh_token, client);
+        login_refresh::revoke("the provider", &request, session)
     }
 
     fn refresh_token_handle<'a>(&'a self, refresh_token: &'a Secret) -> RefreshTokenHandle<'a> {

@@ -50,11 +50,10 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
     if private_key.len() > 64 * 1024 {
         return Err(malformed("private_key is longer than 64 KiB".to_owned()));
     }
-    let private_key_id = fields.text("private_key_id").map_err(malformed)?;
-    let token_uri = fields.text("token_uri").map_err(malformed)?;
-    let file_universe = fields.text("universe_domain").map_err(malformed)?;
-    let universe_domain =
-        parse_options.resolve_universe_domain(file_universe.filter(|domain| !domain.is_empty()))?;
+    let private_key_id = fields.non_empty_text("private_key_id").map_err(malformed)?;
+    let token_uri = fields.non_empty_text("token_uri").map_err(malformed)?;
+    let file_universe = fields.non_empty_text("universe_domain").map_err(malformed)?;
+    let universe_domain = parse_options.resolve_universe_domain(file_universe)?;
     let info = CredentialInfo {
         credential_type: "service_account".to_owned(),
         location: parse_options.location.clone(),
@@ -68,9 +67,8 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
         info,
         email,
         private_key,
-        private_key_id: private_key_id.filter(|id| !id.is_empty()),
-        token_uri: parse_options
-            .token_endpoint(token_uri.as_deref().filter(|uri| !uri.is_empty()))?,
+        private_key_id,
+        token_uri: parse_options.token_endpoint(token_uri.as_deref())?,
         // Other universes have no token endpoint for service account keys.
         use_self_signed_jwt: parse_options.use_self_signed_jwt
             || universe_domain != DEFAULT_UNIVERSE,

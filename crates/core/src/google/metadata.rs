@@ -70,7 +70,7 @@ pub fn id_token_request(
 pub(crate) fn read_id_token(response: &HttpResponse, host: &str) -> Result<Secret> {
     check_metadata_flavor(response, host)?;
     if response.status != 200 {
-        return Err(response::google_status_error(response, host).hint_if_none(|| {
+        return Err(response::status_error("Google", response, host).hint_if_none(|| {
             "attach a service account to this machine, or choose one it has with --account"
                 .to_owned()
         }));
@@ -137,7 +137,7 @@ pub fn read_value(response: &HttpResponse, host: &str) -> Result<Option<String>>
             let text = String::from_utf8_lossy(&response.body);
             Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
         }
-        _ => Err(crate::oauth::response::google_status_error(response, host)),
+        _ => Err(crate::oauth::response::status_error("Google", response, host)),
     }
 }
 

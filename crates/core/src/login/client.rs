@@ -84,7 +84,6 @@ impl OAuthClient {
         let malformed_field = |what: String| malformed(format!("{kind}.{what}"));
         let id = inner.required("client_id").map_err(malformed_field)?;
         let secret = inner.secret("client_secret").map_err(malformed_field)?;
-        let secret = secret.filter(|secret| !secret.is_empty());
         if id.chars().any(|letter| letter.is_control() || letter.is_whitespace()) {
             return Err(malformed_field("client_id has a space or a control character".to_owned()));
         }
@@ -95,8 +94,8 @@ impl OAuthClient {
             id,
             secret,
             is_web: kind == "web",
-            auth_uri: optional_uri(&mut inner, "auth_uri").map_err(malformed_field)?,
-            token_uri: optional_uri(&mut inner, "token_uri").map_err(malformed_field)?,
+            auth_uri: inner.non_empty_text("auth_uri").map_err(malformed_field)?,
+            token_uri: inner.non_empty_text("token_uri").map_err(malformed_field)?,
             redirect_uris: string_list(inner.value("redirect_uris")).map_err(malformed_field)?,
             location: location.to_owned(),
         })
@@ -130,8 +129,7 @@ impl PreviousLogin {
     pub fn parse(login: &[u8], location: &str) -> PreviousLogin {
         let Ok(login) = json::parse_object(login) else { return PreviousLogin::default() };
         let mut fields = JsonFields::new(login);
-        let mut text =
-            |name: &str| fields.text(name).ok().flatten().filter(|text| !text.is_empty());
+        let mut text = |name: &str| fields.non_empty_text(name).ok().flatten();
         if text("type").as_deref() != Some("authorized_user") {
             return PreviousLogin::default();
         }
@@ -150,13 +148,6 @@ impl PreviousLogin {
             scopes: fields.string_list("scopes").ok().flatten().unwrap_or_default(),
         }
     }
-}
-
-fn optional_uri(
-    fields: &mut JsonFields,
-    name: &str,
-) -> std::result::Result<Option<String>, String> {
-    Ok(fields.text(name)?.filter(|uri| !uri.is_empty()))
 }
 
 fn string_list(value: Option<Value>) -> std::result::Result<Vec<String>, String> {

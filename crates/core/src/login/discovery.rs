@@ -112,7 +112,7 @@ pub fn parse(response: &HttpResponse, issuer: &str, issuer_url: &Url) -> Result<
         });
     }
     let mut endpoint = |name: &str| -> Result<Option<Url>> {
-        let Some(text) = fields.text(name).map_err(invalid)?.filter(|text| !text.is_empty()) else {
+        let Some(text) = fields.non_empty_text(name).map_err(invalid)? else {
             return Ok(None);
         };
         let url = Url::parse(&text).map_err(|what| invalid(format!("{name} {what}")))?;

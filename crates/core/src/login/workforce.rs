@@ -95,8 +95,7 @@ impl WorkforceLoginConfig {
         if named != Named::Workforce || provider_name(&audience).is_none() {
             return Err(malformed("audience is not a provider of a workforce pool".to_owned()));
         }
-        let mut text =
-            |name: &str| fields.text(name).map(|text| text.filter(|text| !text.is_empty()));
+        let mut text = |name: &str| fields.non_empty_text(name);
         let claimed_universe = text("universe_domain").map_err(malformed)?;
         let web_domain = text("universe_cloud_web_domain").map_err(malformed)?;
         let universe_domain = options.resolve_universe_domain(claimed_universe.clone())?;

@@ -53,7 +53,7 @@ impl std::fmt::Display for ServerError {
 /// `Refused` for a client error (4xx); `NoAnswer` for any other status, or for a body that is no JSON object.
 pub(crate) fn json_object(response: &HttpResponse, host: &str) -> Result<Map<String, Value>> {
     if response.status != 200 {
-        return Err(google_status_error(response, host));
+        return Err(status_error("Google", response, host));
     }
     json::parse_object(&response.body).map_err(|what| invalid_response(response, host, &what))
 }
@@ -69,11 +69,6 @@ pub fn invalid_response(response: &HttpResponse, host: &str, what: &str) -> Erro
 
 const CAPTIVE_PORTAL_HINT: &str =
     "open any web page: a captive portal or a proxy answers in place of Google";
-
-/// The error for a response of Google's whose status is not 200: `Refused` for 4xx, or else `NoAnswer`.
-pub(crate) fn google_status_error(response: &HttpResponse, host: &str) -> Error {
-    status_error("Google", response, host)
-}
 
 /// The error for a response of `server_name` whose status is not 200: `Refused` for 4xx, or else `NoAnswer`.
 pub fn status_error(server_name: &str, response: &HttpResponse, host: &str) -> Error {

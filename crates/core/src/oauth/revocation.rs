@@ -27,19 +27,11 @@ pub(crate) fn revocation_request(
     client.add_header(HttpRequest::form(url.clone(), &fields))
 }
 
-/// Reads Google's response: whether the token was revoked now. `false`: the server did not know the token any more. The
-/// body of a response with status 200 has no meaning (RFC 7009, 2.2).
+/// Reads the response of `server_name`: whether the token was revoked now. `false`: the server did not know the token
+/// any more. The body of a response with status 200 has no meaning (RFC 7009, 2.2).
 ///
 /// # Errors
 /// `Refused` with the server's error, or `NoAnswer`.
-pub(crate) fn read_google_revocation(response: &HttpResponse, host: &str) -> Result<bool> {
-    read_revocation("Google", response, host)
-}
-
-/// Reads the response of `server_name`, as [`read_google_revocation`] does.
-///
-/// # Errors
-/// As [`read_google_revocation`].
 pub(crate) fn read_revocation(
     server_name: &str,
     response: &HttpResponse,
@@ -65,7 +57,7 @@ mod tests {
 
     fn read_response(status: u16, body: &str) -> Result<bool> {
         let body = Zeroizing::new(body.as_bytes().to_vec());
-        read_google_revocation(&HttpResponse { status, headers: Vec::new(), body }, "host")
+        read_revocation("Google", &HttpResponse { status, headers: Vec::new(), body }, "host")
     }
 
     fn body(request: &HttpRequest) -> &str {

@@ -47,7 +47,7 @@ pub(crate) fn read_id_token(response: &HttpResponse, host: &str) -> Result<Optio
     let invalid_field = |what: String| {
         response::invalid_response(response, host, &format!("is not understood, {what}"))
     };
-    let token = fields.secret("id_token").map_err(invalid_field)?.filter(|token| !token.is_empty());
+    let token = fields.secret("id_token").map_err(invalid_field)?;
     match &token {
         Some(token) if !is_well_formed_jwt(token) => {
             Err(invalid_field("id_token is not a JWT".to_owned()))
@@ -148,7 +148,7 @@ pub fn read_token_response(response: &HttpResponse, host: &str, now: i64) -> Res
         access_token,
         expires_at: lifetime.map(|life| now.saturating_add(life)),
         scopes: scopes.filter(|scopes| !scopes.is_empty()),
-        refresh_token: refresh_token.filter(|token| !token.is_empty()),
+        refresh_token,
         token_type: token_type
             .map_or_else(|| "Bearer".to_owned(), |kind| printable::redacted(&kind)),
         issued_token_type: issued_token_type.map(|kind| printable::redacted(&kind)),

@@ -175,6 +175,14 @@ impl JsonFields {
         }
     }
 
+    /// Takes a text; `null`, absent and empty are `None`.
+    ///
+    /// # Errors
+    /// As [`JsonFields::text`].
+    pub fn non_empty_text(&mut self, name: &str) -> Result<Option<String>, String> {
+        Ok(self.text(name)?.filter(|text| !text.is_empty()))
+    }
+
     /// Takes a text that must be there and not be empty.
     ///
     /// # Errors
@@ -187,12 +195,12 @@ impl JsonFields {
         }
     }
 
-    /// Takes a text into custody.
+    /// Takes a secret; `null`, absent and empty are `None`.
     ///
     /// # Errors
     /// When it is of another type.
     pub fn secret(&mut self, name: &str) -> Result<Option<Secret>, String> {
-        Ok(self.text(name)?.map(Secret::new))
+        Ok(self.non_empty_text(name)?.map(Secret::new))
     }
 
     /// Takes a text that must be there into custody.
@@ -208,7 +216,7 @@ impl JsonFields {
     /// # Errors
     /// When it is of another type, or could not be opened wherever it leads.
     pub fn path(&mut self, name: &str) -> Result<Option<PathBuf>, String> {
-        let path = self.text(name)?.filter(|path| !path.is_empty());
+        let path = self.non_empty_text(name)?;
         path.map(|path| check_path(name, path)).transpose()
     }
 

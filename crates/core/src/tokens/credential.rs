@@ -172,13 +172,6 @@ pub enum Revocation {
     Unsupported,
 }
 
-impl Revocation {
-    /// From whether the server revoked the login now.
-    pub fn from_newly_revoked(newly_revoked: bool) -> Revocation {
-        if newly_revoked { Revocation::Revoked } else { Revocation::AlreadyRevoked }
-    }
-}
-
 /// What is known of a credential: for errors, `status` and the details of its tokens.
 #[derive(Debug, Clone, Default)]
 pub struct CredentialInfo {

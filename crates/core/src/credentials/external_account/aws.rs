@@ -55,9 +55,7 @@ pub(super) fn parse(
     request: &SubjectTokenRequest,
     parse_options: &ParseOptions,
 ) -> Result<Box<dyn SubjectTokenSource>> {
-    let malformed = |what: String| {
-        parse_options.malformed(format!("credential_source.{what}")).hint(BROKEN_CREDENTIAL_HINT)
-    };
+    let malformed = parse_options.field_error("credential_source.");
     let source_json = source_json(&source);
     let environment = source.required("environment_id").map_err(malformed)?;
     match environment.strip_prefix("aws").and_then(|version| version.parse::<u32>().ok()) {
@@ -78,7 +76,7 @@ pub(super) fn parse(
         return Err(parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT));
     }
     let mut read_url = |name: &str| -> Result<Option<Url>> {
-        let text = source.text(name).map_err(malformed)?.filter(|url| !url.is_empty());
+        let text = source.non_empty_text(name).map_err(malformed)?;
         let field = format!("credential_source.{name}");
         text.map(|url| {
             parse_options.checked_endpoint(EndpointKind::AwsMetadata, &field, &url, None)
@@ -89,7 +87,7 @@ pub(super) fn parse(
     let credentials_url = read_url("url")?;
     let session_url = read_url("imdsv2_session_token_url")?;
     let field = "regional_cred_verification_url";
-    let sts_url = source.text(field).map_err(malformed)?.filter(|url| !url.is_empty());
+    let sts_url = source.non_empty_text(field).map_err(malformed)?;
     let sts_url = sts_url.unwrap_or_else(|| DEFAULT_STS_URL.to_owned());
     let example = sts_url.replace(REGION_PLACEHOLDER, "us-east-1");
     parse_options.checked_endpoint(
@@ -229,10 +227,7 @@ impl AwsMetadataClient<'_> {
             secret_access_key: fields
                 .required_secret("SecretAccessKey")
                 .map_err(malformed_response)?,
-            session_token: fields
-                .secret("Token")
-                .map_err(malformed_response)?
-                .filter(|t| !t.is_empty()),
+            session_token: fields.secret("Token").map_err(malformed_response)?,
         })
     }
 
@@ -272,7 +267,7 @@ impl AwsMetadataClient<'_> {
         let response = self.session.send_with_timeout(request, METADATA_TIMEOUT)?;
         match response.status {
             200 => Ok(response),
-            _ => Err(response::google_status_error(&response, request.url.authority())
+            _ => Err(response::status_error("Google", &response, request.url.authority())
                 .hint_if_none(|| {
                     "check that this instance has an IAM role, and its metadata options".to_owned()
                 })),

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::credentials::ParseOptions;
 use crate::credentials::external_account::x509;
 use crate::credentials::external_account::{SubjectTokenRequest, SubjectTokenSource};
-use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions};
 use crate::error::{Error, Result};
 use crate::gcloud;
 use crate::http::client_certificate;
@@ -48,12 +48,10 @@ pub(super) fn parse(
     request: &SubjectTokenRequest,
     parse_options: &ParseOptions,
 ) -> Result<Box<dyn SubjectTokenSource>> {
-    let malformed = |what: String| {
-        parse_options.malformed(format!("credential_source.{what}")).hint(BROKEN_CREDENTIAL_HINT)
-    };
+    let malformed = parse_options.field_error("credential_source.");
     let fields = source.object("certificate").map_err(malformed)?;
     let mut fields = fields.ok_or_else(|| malformed("certificate is missing".to_owned()))?;
-    let malformed = |what: String| malformed(format!("certificate.{what}"));
+    let malformed = parse_options.field_error("credential_source.certificate.");
     let use_default_config = fields.boolean("use_default_certificate_config").map_err(malformed)?;
     let config_path = fields.path("certificate_config_location").map_err(malformed)?;
     let trust_chain_path = fields.path("trust_chain_path").map_err(malformed)?;

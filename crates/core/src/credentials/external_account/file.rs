@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::credentials::ParseOptions;
 use crate::credentials::external_account::format::{MAX_SUBJECT_TOKEN_BYTES, SubjectTokenFormat};
 use crate::credentials::external_account::{SubjectTokenRequest, SubjectTokenSource};
-use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions};
 use crate::error::{Error, Result};
 use crate::text::json::JsonFields;
 use crate::text::printable;
@@ -52,9 +52,7 @@ pub(super) fn parse(
     _: &SubjectTokenRequest,
     parse_options: &ParseOptions,
 ) -> Result<Box<dyn SubjectTokenSource>> {
-    let malformed = |what: String| {
-        parse_options.malformed(format!("credential_source.{what}")).hint(BROKEN_CREDENTIAL_HINT)
-    };
+    let malformed = parse_options.field_error("credential_source.");
     let path = source.required_path("file").map_err(malformed)?;
     let format = SubjectTokenFormat::parse(&mut source).map_err(malformed)?;
     Ok(Box::new(FileSource { path, format }))

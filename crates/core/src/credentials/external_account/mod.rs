@@ -330,11 +330,10 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
     let subject_token_type = fields.required("subject_token_type").map_err(malformed)?;
     check_visible_ascii(&subject_token_type)
         .map_err(|what| malformed(format!("subject_token_type {what}")))?;
-    let own_universe = fields.text("universe_domain").map_err(malformed)?;
-    let own_universe = own_universe.filter(|domain| !domain.is_empty());
+    let own_universe = fields.non_empty_text("universe_domain").map_err(malformed)?;
     let universe = parse_options.resolve_universe_domain(own_universe.clone())?;
     let claimed_universe = own_universe.as_deref();
-    let token_url = fields.text("token_url").map_err(malformed)?.filter(|url| !url.is_empty());
+    let token_url = fields.non_empty_text("token_url").map_err(malformed)?;
     let token_url = token_url.unwrap_or_else(|| format!("https://sts.{universe}/v1/token"));
     let token_url = parse_options.checked_endpoint(
         EndpointKind::Sts,
@@ -342,12 +341,10 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
         &token_url,
         claimed_universe,
     )?;
-    let token_info_url = fields.text("token_info_url").map_err(malformed)?;
+    let token_info_url = fields.non_empty_text("token_info_url").map_err(malformed)?;
     let token_info_url = parse_options.introspection_endpoint(token_info_url, claimed_universe)?;
     let workforce_pool_user_project =
-        fields.text("workforce_pool_user_project").map_err(malformed)?;
-    let workforce_pool_user_project =
-        workforce_pool_user_project.filter(|project| !project.is_empty());
+        fields.non_empty_text("workforce_pool_user_project").map_err(malformed)?;
     if workforce_pool_user_project.is_some() && audience_kind != AudienceKind::Workforce {
         let what = "workforce_pool_user_project is set, but audience names no workforce pool";
         return Err(malformed(what.to_owned()));
@@ -409,7 +406,7 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
 fn parse_oauth_client(
     fields: &mut JsonFields,
 ) -> std::result::Result<Option<(String, Secret)>, String> {
-    let id = fields.text("client_id")?.filter(|id| !id.is_empty());
+    let id = fields.non_empty_text("client_id")?;
     let secret = fields.text("client_secret")?.unwrap_or_default();
     check_client_credentials(id.as_deref().unwrap_or_default(), &secret)?;
     Ok(id.map(|id| (id, Secret::new(secret))))
@@ -423,7 +420,7 @@ fn parse_impersonation(
 ) -> Result<(Option<TargetServiceAccount>, Option<u32>)> {
     let malformed = |what: String| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
     let field = "service_account_impersonation_url";
-    let url = fields.text(field).map_err(malformed)?.filter(|url| !url.is_empty());
+    let url = fields.non_empty_text(field).map_err(malformed)?;
     let options = fields.object("service_account_impersonation").map_err(malformed)?;
     let lifetime = match options {
         None => None,

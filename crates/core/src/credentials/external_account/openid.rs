@@ -1,9 +1,9 @@
 //! Subject tokens from a user's login at an OpenID provider, as `gauth login --issuer` stores it: only gauth knows this
 //! source.
 
+use crate::credentials::ParseOptions;
 use crate::credentials::external_account::{SubjectTokenRequest, SubjectTokenSource};
 use crate::credentials::oidc_session::OidcSession;
-use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions};
 use crate::error::Result;
 use crate::text::json::JsonFields;
 use crate::text::secret::Secret;
@@ -23,15 +23,11 @@ pub(super) fn parse(
     _: &SubjectTokenRequest,
     parse_options: &ParseOptions,
 ) -> Result<Box<dyn SubjectTokenSource>> {
-    const FIELD_PREFIX: &str = "credential_source.openid";
-    let malformed = |what: String| {
-        parse_options.malformed(format!("credential_source.{what}")).hint(BROKEN_CREDENTIAL_HINT)
-    };
+    let malformed = parse_options.field_error("credential_source.");
     let fields = source.object("openid").map_err(malformed)?;
-    let mut fields = fields.ok_or_else(|| {
-        parse_options.malformed(format!("{FIELD_PREFIX} is missing")).hint(BROKEN_CREDENTIAL_HINT)
-    })?;
-    Ok(Box::new(OidcLoginSource(OidcSession::parse(&mut fields, FIELD_PREFIX, parse_options)?)))
+    let mut fields = fields.ok_or_else(|| malformed("openid is missing".to_owned()))?;
+    let session = OidcSession::parse(&mut fields, "credential_source.openid", parse_options)?;
+    Ok(Box::new(OidcLoginSource(session)))
 }
 
 impl SubjectTokenSource for OidcLoginSource {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::credentials::ParseOptions;
 use crate::credentials::external_account::format::{MAX_SUBJECT_TOKEN_BYTES, SubjectTokenFormat};
 use crate::credentials::external_account::{SubjectTokenRequest, SubjectTokenSource};
-use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions};
 use crate::error::{Error, Result};
 use crate::net::endpoint_policy::EndpointKind;
 use crate::net::message;
@@ -42,9 +42,7 @@ pub(super) fn parse(
     _: &SubjectTokenRequest,
     parse_options: &ParseOptions,
 ) -> Result<Box<dyn SubjectTokenSource>> {
-    let malformed = |what: String| {
-        parse_options.malformed(format!("credential_source.{what}")).hint(BROKEN_CREDENTIAL_HINT)
-    };
+    let malformed = parse_options.field_error("credential_source.");
     let url = source.required("url").map_err(malformed)?;
     let url = parse_options.checked_endpoint(
         EndpointKind::SubjectToken,
@@ -117,7 +115,7 @@ impl SubjectTokenSource for UrlSource {
         let host = self.url.authority();
         let response = session.send_with_timeout(&request, SERVER_TIMEOUT)?;
         if response.status != 200 {
-            return Err(response::google_status_error(&response, host)
+            return Err(response::status_error("Google", &response, host)
                 .hint_if_none(|| self.failure_hint.clone()));
         }
         if response.body.len() > MAX_SUBJECT_TOKEN_BYTES {

@@ -8,12 +8,12 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::credentials::ParseOptions;
 use crate::credentials::external_account::executable::response::{
     ExecutableResponse, ResponseError, ResponseErrorKind,
 };
 use crate::credentials::external_account::provider::AudienceKind;
 use crate::credentials::external_account::{SubjectTokenRequest, SubjectTokenSource};
-use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions};
 use crate::error::{Error, Result, io_reason};
 use crate::oauth::token_exchange::expand_token_type;
 use crate::text::json::JsonFields;
@@ -56,12 +56,10 @@ pub(super) fn parse(
     _: &SubjectTokenRequest,
     parse_options: &ParseOptions,
 ) -> Result<Box<dyn SubjectTokenSource>> {
-    let malformed = |what: String| {
-        parse_options.malformed(format!("credential_source.{what}")).hint(BROKEN_CREDENTIAL_HINT)
-    };
+    let malformed = parse_options.field_error("credential_source.");
     let fields = source.object("executable").map_err(malformed)?;
     let mut fields = fields.ok_or_else(|| malformed("executable is missing".to_owned()))?;
-    let malformed = |what: String| malformed(format!("executable.{what}"));
+    let malformed = parse_options.field_error("credential_source.executable.");
     let command = fields.required("command").map_err(malformed)?;
     let args = parse_command(&command).map_err(|what| malformed(format!("command {what}")))?;
     let timeout =
@@ -69,8 +67,7 @@ pub(super) fn parse(
     let interactive_timeout =
         read_timeout(&mut fields, "interactive_timeout_millis", INTERACTIVE_TIMEOUT_MILLIS_RANGE)
             .map_err(malformed)?;
-    let output_file = fields.text("output_file").map_err(malformed)?;
-    let output_file = output_file.filter(|path| !path.is_empty());
+    let output_file = fields.non_empty_text("output_file").map_err(malformed)?;
     if output_file.as_ref().is_some_and(|path| path.contains('\0')) {
         return Err(malformed("output_file has a zero byte".to_owned()));
     }
