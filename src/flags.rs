@@ -85,9 +85,9 @@ pub struct CredentialFlags {
     pub quota_project: Option<OsString>,
     /// universe other than googleapis.com
     ///
-    /// Uses Google's endpoints in this universe domain. Default: googleapis.com. gauth trusts a credential file of
-    /// another universe only with this flag, except s3nsapis.fr and apis-berlin-build0.goog. GAUTH_UNIVERSE_DOMAIN
-    /// sets the same.
+    /// Uses Google's endpoints in this universe domain. Default: the credential's universe, which is googleapis.com
+    /// unless it names another. gauth accepts endpoints of another universe in a credential file only if this flag,
+    /// GAUTH_UNIVERSE_DOMAIN, GOOGLE_CLOUD_UNIVERSE_DOMAIN or `universe_domain` in config.toml names that universe.
     #[arg(long, value_name = "DOMAIN")]
     pub universe_domain: Option<OsString>,
     /// send the token to this host too

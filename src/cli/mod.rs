@@ -20,6 +20,7 @@ use crate::flags::GENERAL_HEADING;
 use crate::output::error::print_error;
 use crate::output::status::ExitStatus;
 use gauth_core::error::{Error, ErrorKind, Result};
+use gauth_core::text::printable::quoted_argument;
 use gauth_core::text::{printable, secret};
 use gauth_core::world::World;
 
@@ -212,7 +213,6 @@ fn refuse_secrets(args: &[OsString]) -> Result<()> {
 }
 
 fn unknown_command_error(typed: &OsStr) -> Error {
-    let shown = printable::os(typed);
     let typed = typed.to_string_lossy();
     if typed.is_empty() {
         return Error::usage("the name of the command is empty")
@@ -221,6 +221,7 @@ fn unknown_command_error(typed: &OsStr) -> Error {
     if let Some((_, instead)) = COMMAND_ALTERNATIVES.iter().find(|(name, _)| *name == typed) {
         return Error::usage(format!("{typed} is not in this version")).hint(*instead);
     }
+    let shown = quoted_argument(&typed, "of that name");
     let error = Error::usage(format!("there is no command {shown}"));
     match closest_name(&typed, COMMANDS.iter().flat_map(CommandSpec::names)) {
         Some(near) => error.hint(format!("gauth {near}, or gauth --help for all commands")),
@@ -237,17 +238,14 @@ const COMMAND_ALTERNATIVES: &[(&str, &str)] = &[
 ];
 
 /// The one of these that was probably meant.
-pub fn closest_name(
-    typed: &str,
-    mut names: impl Iterator<Item = &'static str>,
-) -> Option<&'static str> {
+pub fn closest_name<'a>(typed: &str, mut names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_lowercase();
     names.find(|name| {
         name.starts_with(&*typed) || typed.starts_with(name) || differs_by_one_typo(name, &typed)
     })
 }
 
-/// Whether two words differ by one letter changed, left out, added, or by two neighbours swapped.
+/// Whether two names differ by one letter changed, left out, added, or by two neighbours swapped.
 fn differs_by_one_typo(a: &str, b: &str) -> bool {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let start = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
@@ -260,7 +258,7 @@ fn differs_by_one_typo(a: &str, b: &str) -> bool {
     }
 }
 
-/// clap's reason in gauth's form. Values are not repeated: one may be a secret in the wrong place.
+/// clap's reason in gauth's form. A value that may be a secret in the wrong place is not repeated.
 fn usage_error(
     error: &clap::Error,
     spec: Option<&'static CommandSpec>,
@@ -274,6 +272,11 @@ fn usage_error(
     let arg = context_text(ContextKind::InvalidArg);
     let arg_name = argument_name(&arg);
     let values = context_text(ContextKind::ValidValue);
+    let value = match error.get(ContextKind::InvalidValue) {
+        Some(ContextValue::String(value)) => value.as_str(),
+        _ => "",
+    };
+    let quoted = quoted_argument(value, "the value");
     let help = match spec {
         None => "gauth --help".to_owned(),
         Some(spec) => format!("gauth {} --help", spec.short_name()),
@@ -288,9 +291,10 @@ fn usage_error(
             );
         }
         ClapKind::UnknownArgument => {
-            ("there is an argument too many".to_owned(), extra_argument_hint(spec, &help))
+            let quoted = quoted_argument(&arg, "there");
+            (format!("{quoted} is an argument too many"), extra_argument_hint(spec, &help))
         }
-        ClapKind::InvalidValue if context_text(ContextKind::InvalidValue).is_empty() => {
+        ClapKind::InvalidValue if value.is_empty() => {
             let usage = arg.replace(['<', '>'], "").replace("...", "");
             let hint = match values.is_empty() {
                 true => format!("{usage}, or {help}"),
@@ -299,13 +303,16 @@ fn usage_error(
             (format!("{arg_name} needs a value"), hint)
         }
         ClapKind::InvalidValue if arg_name.starts_with('-') => {
-            (format!("{arg_name} has an unknown value"), format!("name one of {values}"))
+            let near = closest_name(value, values.split(", "));
+            let example = near.or(values.split(", ").next()).unwrap_or_default();
+            let message = format!("{arg_name}: {quoted} is not one of {values}");
+            (message, format!("{arg_name} {example}, or {help}"))
         }
         ClapKind::InvalidValue => {
-            let what = arg_name.to_lowercase();
-            (format!("there is no such {what}"), format!("name one of {values}"))
+            let (what, quoted) = (arg_name.to_lowercase(), quoted_argument(value, "of that name"));
+            (format!("there is no {what} {quoted}"), format!("name one of {values}"))
         }
-        ClapKind::ValueValidation => (format!("{arg_name} has an invalid value"), help),
+        ClapKind::ValueValidation => (format!("{arg_name}: {quoted} is not valid"), help),
         ClapKind::ArgumentConflict => {
             let other = argument_name(&context_text(ContextKind::PriorArg));
             let hint = "omit one of the two".to_owned();
@@ -323,7 +330,7 @@ fn usage_error(
             (format!("{arg_name} is missing"), hint)
         }
         ClapKind::TooManyValues | ClapKind::WrongNumberOfValues => {
-            (format!("{arg_name} takes no such value"), help)
+            (format!("{arg_name}: {quoted} is given, and the flag takes no value"), help)
         }
         ClapKind::InvalidUtf8 => ("an argument is not valid UTF-8".to_owned(), help),
         _ => ("the command line is not understood".to_owned(), help),
@@ -350,7 +357,8 @@ const FLAG_ALTERNATIVES: &[(&str, &str)] = &[
 ];
 
 fn unknown_flag_error(flag: &str, suggestion: &str, args: &[OsString], help: &str) -> Error {
-    let error = Error::usage(format!("there is no flag {flag}"));
+    let quoted = quoted_argument(flag, "of that name");
+    let error = Error::usage(format!("there is no flag {quoted}"));
     if let Some((_, meant)) = FLAG_ALTERNATIVES.iter().find(|(typed, _)| *typed == flag) {
         return error.hint(*meant);
     }
@@ -404,22 +412,30 @@ mod tests {
     #[test]
     fn a_usage_error_names_the_argument_and_its_correction() {
         for (line, message, hint) in [
-            ("tokn", "there is no command tokn", "gauth token, or gauth --help for all commands"),
-            ("TOKEN", "there is no command TOKEN", "gauth token, or gauth --help for all commands"),
-            ("frobnicate", "there is no command frobnicate", "gauth --help lists the commands"),
+            (
+                "tokn",
+                "there is no command \"tokn\"",
+                "gauth token, or gauth --help for all commands",
+            ),
+            (
+                "TOKEN",
+                "there is no command \"TOKEN\"",
+                "gauth token, or gauth --help for all commands",
+            ),
+            ("frobnicate", "there is no command \"frobnicate\"", "gauth --help lists the commands"),
             ("auth print-access-token", "auth is not in this version", COMMAND_ALTERNATIVES[0].1),
-            ("token --sourc x", "there is no flag --sourc", "--source, or gauth token --help"),
-            ("token --json", "there is no flag --json", "--format json"),
-            ("token -x", "there is no flag -x", "gauth token --help"),
+            ("token --sourc x", "there is no flag \"--sourc\"", "--source, or gauth token --help"),
+            ("token --json", "there is no flag \"--json\"", "--format json"),
+            ("token -x", "there is no flag \"-x\"", "gauth token --help"),
             (
                 "token -format json",
-                "there is no flag -f",
+                "there is no flag \"-f\"",
                 "--format, with two dashes, or gauth token --help",
             ),
             (
                 "token --format xml",
-                "--format has an unknown value",
-                "name one of text, json, header, env, curl-config",
+                "--format: \"xml\" is not one of text, json, header, env, curl-config",
+                "--format text, or gauth token --help",
             ),
             ("token --scopes", "--scopes needs a value", "--scopes SCOPE,…, or gauth token --help"),
             (
@@ -427,14 +443,24 @@ mod tests {
                 "--format needs a value",
                 "name one of text, json, header, env, curl-config",
             ),
-            ("token one two", "there is an argument too many", "gauth token --help"),
+            ("token one two", "\"two\" is an argument too many", "gauth token --help"),
+            (
+                "token one AKIAIOSFODNN7EXAMPLE",
+                "there is an argument too many",
+                "gauth token --help",
+            ),
+            (
+                "status --format AKIAIOSFODNN7EXAMPLE",
+                "--format: the value is not one of text, json",
+                "--format text, or gauth status --help",
+            ),
             ("token --quiet -v", "--quiet and --verbose exclude each other", "omit one of the two"),
             ("token --account a --account b", "--account is given twice", "omit one of them"),
-            ("cache lst", "there is no such action", "name one of list, clear"),
-            ("sandbox --port x", "--port has an invalid value", "gauth sandbox --help"),
+            ("cache lst", "there is no action \"lst\"", "name one of list, clear"),
+            ("sandbox --port x", "--port: \"x\" is not valid", "gauth sandbox --help"),
             (
                 "sandbox make test",
-                "there is an argument too many",
+                "\"make\" is an argument too many",
                 "put -- before the command, as in gauth sandbox -- gauth token",
             ),
         ] {

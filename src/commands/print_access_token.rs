@@ -13,6 +13,7 @@ use gauth_core::config::{Config, Overrides};
 use gauth_core::discovery;
 use gauth_core::discovery::Discovery;
 use gauth_core::error::{Error, Result};
+use gauth_core::text::printable::quoted_argument;
 use gauth_core::tokens::{SelfSignedRequest, SelfSignedTarget, TokenRequest};
 use gauth_core::world::World;
 
@@ -107,8 +108,10 @@ impl PrintAccessTokenFlags {
             (Some(audience), _)
                 if audience.chars().any(|c| c.is_whitespace() || c.is_control()) =>
             {
-                return Err(Error::usage("--audience contains a space or a control character")
-                    .hint("--audience https://pubsub.googleapis.com/"));
+                let shown = quoted_argument(&audience, "the value");
+                let message =
+                    format!("--audience: {shown} contains a space or a control character");
+                return Err(Error::usage(message).hint("--audience https://pubsub.googleapis.com/"));
             }
             (Some(audience), _) => SelfSignedTarget::Audience(audience),
             (None, true) => SelfSignedTarget::Scopes(access_token_request.scopes.clone()),

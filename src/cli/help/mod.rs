@@ -11,7 +11,7 @@ use crate::commands::{CommandGroup, CommandSpec, sandbox};
 use crate::output::format;
 use crate::output::page::{HelpPage, Page, Topic};
 use gauth_core::error::{Error, Result};
-use gauth_core::text::printable;
+use gauth_core::text::printable::quoted_argument;
 use gauth_core::world::World;
 use gauth_core::world::env;
 
@@ -81,7 +81,8 @@ pub fn help_for(topic: Option<&str>, world: &World) -> Result<String> {
         Some(near) => format!("gauth help {near}"),
         None => format!("gauth lists the commands; the topics are {}", topic_names()),
     };
-    Err(Error::usage(format!("there is no help for {}", printable::text(topic))).hint(hint))
+    Err(Error::usage(format!("there is no help for {}", quoted_argument(topic, "that topic")))
+        .hint(hint))
 }
 
 /// The page of `-h`: examples and the command's own flags, one line each.

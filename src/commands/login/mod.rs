@@ -278,7 +278,8 @@ impl LoginFlags {
 fn parse_wait(value: &std::ffi::OsStr) -> Result<Duration> {
     let text = config::flag_text("--wait", value)?;
     let invalid = |what: &str| {
-        Error::usage(format!("--wait {} {what}", printable::text(&text))).hint("--wait 15m")
+        let shown = printable::quoted_argument(&text, "the value");
+        Error::usage(format!("--wait: {shown} {what}")).hint("--wait 15m")
     };
     match duration::parse(&text) {
         Ok(time) if time.is_zero() => Err(invalid("is not longer than zero")),

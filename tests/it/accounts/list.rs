@@ -284,7 +284,7 @@ fn invalid_arguments_are_refused() {
         ("accounts show x --check", "--check is a flag of gauth accounts list only", "--help"),
         ("accounts --export x", "--export is a flag of gauth accounts show only", "--help"),
         ("accounts show x --strip token", "--export is missing", "gauth accounts"),
-        ("accounts delete x", "there is no such action", "list, use, show"),
+        ("accounts delete x", "there is no action \"delete\"", "list, use, show"),
         (
             "accounts show nobody@example.com",
             "neither gauth nor gcloud has a login for nobody@example.com",

@@ -51,7 +51,7 @@ fn a_non_utf8_argument_names_its_flag() {
         Test::new("token").arg(flag).arg(&odd).expect_status(2).run();
     }
     Test::new("token").arg(&odd).expect_status(2).expect_error("not valid UTF-8").run();
-    Test::new("").arg(&odd).expect_status(2).expect_error("there is no command x\u{fffd}").run();
+    Test::new("").arg(&odd).expect_status(2).expect_error("there is no command \"x\u{fffd}\"").run();
     let flag = OsString::from_vec(b"--\xff\xfe".to_vec());
     Test::new("token").arg(&flag).expect_status(2).run();
     Test::new("").arg(&flag).expect_status(2).run();
@@ -95,7 +95,7 @@ fn a_secret_on_the_command_line_is_refused_and_never_repeated() {
 }
 
 #[test]
-fn a_value_that_is_refused_is_not_repeated() {
+fn a_refused_value_that_may_be_a_secret_is_not_repeated() {
     for words in [
         "token --source GAUTH-TEST-JUNK-SECRET",
         "token --format GAUTH-TEST-JUNK-SECRET",

@@ -162,8 +162,9 @@ fn read_profile(
         known.sort();
         known.dedup();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        let name = printable::text(name);
-        return Err(Error::usage(format!("there is no profile {name} in {location}")).hint(format!(
+        let quoted = printable::quoted_argument(name, "of that name");
+        let name = printable::quoted_argument(name, "NAME").replace('"', "");
+        return Err(Error::usage(format!("there is no profile {quoted} in {location}")).hint(format!(
             "add [profiles.{name}] there, gauth login --profile {name}, or name another: {known}"
         )));
     }

@@ -11,8 +11,9 @@ use crate::credentials::impersonated;
 use crate::error::{Error, Result};
 use crate::net::endpoint_policy;
 use crate::net::url::Url;
+use crate::text::duration;
+use crate::text::printable::quoted_argument;
 use crate::text::scopes::expand_scopes;
-use crate::text::{duration, printable};
 use crate::world::World;
 use crate::world::env;
 use crate::world::env::Variable;
@@ -41,8 +42,8 @@ pub fn flag_text(flag: &str, value: &OsStr) -> Result<String> {
 pub fn parse_impersonation_chain(chosen: &Sourced<String>) -> Result<Sourced<Vec<String>>> {
     let chain: Vec<String> = chosen.value.split(',').map(|name| name.trim().to_owned()).collect();
     if let Some(invalid) = chain.iter().find(|name| !impersonated::is_service_account_name(name)) {
-        let (origin, invalid) = (&chosen.origin, printable::redacted(invalid));
-        return Err(Error::usage(format!("{origin}: \"{invalid}\" is no service account"))
+        let (origin, invalid) = (&chosen.origin, quoted_argument(invalid, "the value"));
+        return Err(Error::usage(format!("{origin}: {invalid} is not a service account"))
             .hint("name it by its e-mail address, as in ci@my-project.iam.gserviceaccount.com"));
     }
     Ok(chosen.clone().map(|_| chain))
@@ -98,11 +99,10 @@ pub(super) fn downscoping(flags: &Overrides) -> Result<Option<Downscoping>> {
 pub(super) fn parse_scopes(scope_lists: &Sourced<Vec<String>>) -> Result<Vec<String>> {
     let scopes = expand_scopes(scope_lists.value.iter().map(String::as_str));
     if scopes.is_empty() || !scopes.iter().all(|scope| is_visible_ascii(scope)) {
-        return Err(Error::usage(format!(
-            "{} holds no scope that could be requested",
-            scope_lists.origin
-        ))
-        .hint("--scopes cloud-platform, or a URL as Google's documentation gives it"));
+        let written = scope_lists.value.join(" ");
+        let (origin, written) = (&scope_lists.origin, quoted_argument(&written, "the value"));
+        return Err(Error::usage(format!("{origin}: {written} is not a list of scopes"))
+            .hint("--scopes cloud-platform, or a URL as Google's documentation gives it"));
     }
     Ok(scopes)
 }
@@ -111,8 +111,8 @@ pub(super) fn parse_scopes(scope_lists: &Sourced<Vec<String>>) -> Result<Vec<Str
 pub(super) fn parse_subject(subject: String) -> Result<String> {
     let is_blank = |c: char| c.is_whitespace() || c.is_control();
     if !subject.contains('@') || subject.chars().any(is_blank) {
-        let subject = printable::text(&subject);
-        return Err(Error::usage(format!("--subject {subject} is not an e-mail address"))
+        let subject = quoted_argument(&subject, "the value");
+        return Err(Error::usage(format!("--subject: {subject} is not an e-mail address"))
             .hint("--subject ada@example.com"));
     }
     Ok(subject)
@@ -131,7 +131,7 @@ pub(super) fn parse_source(chosen: Sourced<String>) -> Result<Sourced<Source>> {
     match Source::parse(&chosen.value) {
         Some(source) => Ok(chosen.map(|_| source)),
         None => {
-            let (origin, name) = (&chosen.origin, printable::text(&chosen.value));
+            let (origin, name) = (&chosen.origin, quoted_argument(&chosen.value, "of that name"));
             Err(Error::usage(format!("{origin}: there is no source {name}"))
                 .hint("name one of env, login, adc, gcloud, metadata"))
         }
@@ -142,8 +142,13 @@ pub(super) fn parse_universe_domain(chosen: Sourced<String>) -> Result<String> {
     let Sourced { value, origin, .. } = chosen;
     match endpoint_policy::check_universe_domain(&value) {
         Ok(()) => Ok(value),
-        Err(what) => Err(Error::usage(format!("{origin} {what}"))
-            .hint(format!("give {origin} a domain such as {}", endpoint_policy::DEFAULT_UNIVERSE))),
+        Err(what) => {
+            Err(Error::usage(format!("{origin}: {} {what}", quoted_argument(&value, "the value")))
+                .hint(format!(
+                    "give {origin} a domain such as {}",
+                    endpoint_policy::DEFAULT_UNIVERSE
+                )))
+        }
     }
 }
 
@@ -151,8 +156,11 @@ pub(super) fn parse_universe_domain(chosen: Sourced<String>) -> Result<String> {
 pub(super) fn parse_quota_project(chosen: Sourced<String>) -> Result<String> {
     match is_visible_ascii(&chosen.value) {
         true => Ok(chosen.value),
-        false => Err(Error::usage(format!("{} has characters no header can carry", chosen.origin))
-            .hint("give the ID of a project, as in my-project-123")),
+        false => {
+            let (origin, value) = (&chosen.origin, quoted_argument(&chosen.value, "the value"));
+            Err(Error::usage(format!("{origin}: {value} has characters that no header can carry"))
+                .hint("give the ID of a project, as in my-project-123"))
+        }
     }
 }
 
@@ -177,7 +185,7 @@ pub(super) fn parse_timeout(chosen: &Sourced<String>) -> Result<Duration> {
 
 fn parse_duration(chosen: &Sourced<String>) -> Result<Duration> {
     duration::parse(&chosen.value).map_err(|what| {
-        let (origin, value) = (&chosen.origin, printable::text(&chosen.value));
-        Error::usage(format!("{origin} {value} {what}")).hint(format!("{origin} 10m"))
+        let (origin, value) = (&chosen.origin, quoted_argument(&chosen.value, "the value"));
+        Error::usage(format!("{origin}: {value} {what}")).hint(format!("{origin} 10m"))
     })
 }

@@ -45,6 +45,34 @@ pub fn os(raw: &OsStr) -> String {
     text(&raw.to_string_lossy())
 }
 
+/// The argument at fault in quotes, for an error. One that may be a secret in the wrong place is replaced by
+/// `otherwise`: a long one, one with characters that do not print, and what resembles a token, a key or JSON.
+pub fn quoted_argument(raw: &str, otherwise: &str) -> String {
+    match is_harmless(raw) {
+        true => format!("\"{raw}\""),
+        false => otherwise.to_owned(),
+    }
+}
+
+fn is_harmless(raw: &str) -> bool {
+    const MAX_ARGUMENT_CHARS: usize = 40;
+    const MIN_RANDOM_BYTES: usize = 20;
+    let is_base64 = |letter: char| letter.is_ascii_alphanumeric() || "+/_-".contains(letter);
+    let is_word_byte = |byte: u8| byte.is_ascii_lowercase() || byte == b'-';
+    // Only words joined by hyphens, such as the name of a flag, are that long and not random.
+    let is_random = |run: &str| {
+        run.len() >= MIN_RANDOM_BYTES
+            && (!run.bytes().all(is_word_byte)
+                || run.split('-').any(|word| word.len() >= MIN_RANDOM_BYTES))
+    };
+    raw.chars().count() <= MAX_ARGUMENT_CHARS
+        && !raw.chars().any(is_invisible)
+        && !raw.contains("GOCSPX-")
+        && !raw.trim_start().starts_with('{')
+        && !crate::text::secret::looks_like_secret(raw)
+        && !raw.split(|letter| !is_base64(letter)).any(is_random)
+}
+
 /// A path, safe for a terminal.
 pub fn path(raw: &Path) -> String {
     os(raw.as_os_str())
@@ -116,6 +144,31 @@ mod tests {
             "a\\u{1b}[31mb\\u{202e}c\\nd\\u{200b}"
         );
         assert_eq!(text("\u{9b}2J"), "\\u{9b}2J");
+    }
+
+    #[test]
+    fn an_argument_that_may_be_a_secret_is_not_quoted() {
+        for harmless in ["xml", "x y", "ümlaut", "ada@example.com", "--impersonate-service-acount"]
+        {
+            assert_eq!(quoted_argument(harmless, "the value"), format!("\"{harmless}\""));
+        }
+        for suspicious in [
+            "ya29.c",
+            "1//0g",
+            "eyJhbGciOiJ",
+            "GOCSPX-abc",
+            "client:GOCSPX-abc",
+            "-----BEGIN KEY",
+            "{\"type\": \"x\"}",
+            "0123456789abcdef0123",
+            "wJalrXUtnFEMI/K7MDENG",
+            "abcdefghijklmnopqrst",
+            "two\nlines",
+            "a\u{202e}b",
+            &"a b ".repeat(11),
+        ] {
+            assert_eq!(quoted_argument(suspicious, "the value"), "the value", "{suspicious}");
+        }
     }
 
     #[test]
