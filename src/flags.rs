@@ -258,7 +258,7 @@ impl ValueEnum for OutputFormat {
 pub struct ReportFlags {
     /// text or json
     ///
-    /// Prints the result as `text` for people or as `json` for programs. Default: `text`.
+    /// Prints the result as `text` for the terminal or as `json` for programs. Default: `text`.
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     pub format: Option<ReportFormat>,
 }
@@ -266,10 +266,10 @@ pub struct ReportFlags {
 /// The formats of a report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum ReportFormat {
-    /// for people
+    /// for the terminal, in lines and columns
     #[default]
     Text,
-    /// for programs
+    /// for programs, as one JSON object
     Json,
 }
 

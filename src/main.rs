@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use gauth::cli;
 
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the command line")]
+#[expect(clippy::disallowed_methods, reason = "only main reads the command line")]
 fn main() -> ExitCode {
     gauth_core::world::process_hardening::protect_memory();
     let args: Vec<_> = std::env::args_os().collect();

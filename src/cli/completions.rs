@@ -9,8 +9,7 @@ use crate::output::status::ExitStatus;
 use gauth_core::error::Error;
 use gauth_core::world::World;
 
-/// The command.
-pub const SPEC: CommandSpec = CommandSpec {
+pub(crate) const SPEC: CommandSpec = CommandSpec {
     name: "completions",
     aliases: &[],
     about: "print the completion script of a shell",

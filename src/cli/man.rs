@@ -15,8 +15,7 @@ use crate::output::status::ExitStatus;
 use gauth_core::error;
 use gauth_core::world::World;
 
-/// The command.
-pub const SPEC: CommandSpec = CommandSpec {
+pub(crate) const SPEC: CommandSpec = CommandSpec {
     name: "man",
     aliases: &[],
     about: "print the manual as man pages",

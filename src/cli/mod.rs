@@ -176,8 +176,7 @@ pub fn clap_command(spec: &'static CommandSpec) -> Command {
     (spec.flags)(base_command(spec.name)).about(spec.about)
 }
 
-/// All commands under the names people type, for completion; with the flags that may stand before them or
-/// without.
+/// All commands under their short names, for completion; with or without the flags that may stand before them.
 pub fn command_tree(with_flags: bool) -> Command {
     let commands = COMMANDS.iter().map(|spec| {
         let others = spec.names().filter(|name| *name != spec.short_name());
@@ -229,7 +228,7 @@ fn unknown_command_error(typed: &OsStr) -> Error {
     }
 }
 
-/// Commands that people who know gcloud look for, and what does their work until they are here.
+/// Commands that users of gcloud expect, and what to use instead.
 const COMMAND_ALTERNATIVES: &[(&str, &str)] = &[
     ("auth", "gauth token, which is gcloud auth print-access-token"),
     ("config", "gauth help files shows config.toml, gauth help environment the variables"),
@@ -344,7 +343,7 @@ fn argument_name(arg: &str) -> String {
     first.trim_end_matches("...").trim_matches(['<', '>', '[', ']']).to_owned()
 }
 
-/// What people who know other programs type, and what it is here.
+/// Flags of other programs, and what gauth has instead.
 const FLAG_ALTERNATIVES: &[(&str, &str)] = &[
     ("--json", "--format json"),
     ("--output", "--format json"),

@@ -11,8 +11,7 @@ use gauth_core::text::{duration, printable};
 use gauth_core::tokens::cache::{Cache, CacheEntry};
 use gauth_core::world::World;
 
-/// The command.
-pub const SPEC: CommandSpec = CommandSpec {
+pub(crate) const SPEC: CommandSpec = CommandSpec {
     name: "cache",
     aliases: &[],
     about: "list or delete cached tokens",

@@ -27,8 +27,7 @@ use gauth_core::world::env::Env;
 use gauth_core::world::exec;
 use gauth_core::world::exec::{EnvChange, TerminationSignals};
 
-/// The command.
-pub const SPEC: CommandSpec = CommandSpec {
+pub(crate) const SPEC: CommandSpec = CommandSpec {
     name: "exec",
     aliases: &[],
     about: "run a program with a token in its environment",
@@ -263,7 +262,7 @@ fn environment_changes<'n>(names: &'n [String], value: &OsStr, env: &Env) -> Vec
         changes.extend(
             [token, file].into_iter().filter(|name| !is_set(name)).map(|name| (name, None)),
         );
-        // The token is already impersonated and scoped. gcloud impersonates nobody when its variable is empty; without the
+        // The token is already impersonated and scoped. gcloud does not impersonate when its variable is empty; without the
         // variable it follows its configuration.
         changes.push((env::CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT.name, Some(OsString::new())));
         changes.push((env::GAUTH_IMPERSONATE_SERVICE_ACCOUNT.name, None));

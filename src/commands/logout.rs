@@ -20,8 +20,7 @@ use gauth_core::text::printable;
 use gauth_core::tokens::credential::{Revocation, credential_type_name};
 use gauth_core::world::World;
 
-/// The command.
-pub const SPEC: CommandSpec = CommandSpec {
+pub(crate) const SPEC: CommandSpec = CommandSpec {
     name: "logout",
     aliases: &[],
     about: "revoke a login at the server and delete it",

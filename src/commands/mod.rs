@@ -21,9 +21,9 @@ use gauth_core::world::World;
 
 /// A command: its names, its help texts, its flags, and the function that runs it.
 pub struct CommandSpec {
-    /// The full name.
+    /// The full name, by which the manual lists it.
     pub name: &'static str,
-    /// Alternative names.
+    /// Other names that the command line accepts; the first may be the short name.
     pub aliases: &'static [&'static str],
     /// The summary: one line, lower case, no full stop.
     pub about: &'static str,
@@ -35,7 +35,7 @@ pub struct CommandSpec {
     pub group: CommandGroup,
     /// Adds the flags to a clap command.
     pub flags: fn(Command) -> Command,
-    /// Runs the command.
+    /// Runs the command and returns its exit status.
     pub run: fn(ParsedArgs, &World) -> anyhow::Result<ExitStatus>,
 }
 
@@ -82,7 +82,7 @@ pub enum CommandGroup {
     SignIn,
     /// Commands that report the state.
     Look,
-    /// Other commands.
+    /// Commands for caches, shells and tests.
     More,
 }
 

@@ -17,8 +17,7 @@ use gauth_core::text::printable::quoted_argument;
 use gauth_core::tokens::{SelfSignedRequest, SelfSignedTarget, TokenRequest};
 use gauth_core::world::World;
 
-/// The command.
-pub const SPEC: CommandSpec = CommandSpec {
+pub(crate) const SPEC: CommandSpec = CommandSpec {
     name: "print-access-token",
     aliases: &["token"],
     about: "print an access token",

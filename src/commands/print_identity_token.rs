@@ -18,8 +18,7 @@ use gauth_core::tokens::credential::Credential;
 use gauth_core::tokens::{IdTokenRequest, Token, TokenRequest};
 use gauth_core::world::World;
 
-/// The command.
-pub const SPEC: CommandSpec = CommandSpec {
+pub(crate) const SPEC: CommandSpec = CommandSpec {
     name: "print-identity-token",
     aliases: &["id-token"],
     about: "print an OpenID Connect ID token",

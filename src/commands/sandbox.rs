@@ -23,8 +23,7 @@ use gauth_sandbox::environment::{DefaultCredential, HostEnvironment};
 use gauth_sandbox::faults::{FAULTS, Fault};
 use gauth_sandbox::{ROUTES, RunningSandbox, Sandbox, SandboxOptions, shell_quoted};
 
-/// The command.
-pub const SPEC: CommandSpec = CommandSpec {
+pub(crate) const SPEC: CommandSpec = CommandSpec {
     name: "sandbox",
     aliases: &[],
     about: "an offline fake of Google with throw-away credentials",
@@ -47,8 +46,8 @@ claims, clients, certificates and refresh tokens as Google does. /api accepts an
 shows its account and quota project; /service accepts ID tokens for the sandbox's URL.\n\n\
 A temporary folder that only you can read holds credentials of every kind, OAuth client files (client_*.json), a \
 workforce login configuration (login_config.json) and the password for reauthentication (password.txt). The users \
-are ada@example.com and bob@example.com. In the project sandbox-project, everybody may impersonate the service \
-account deployer@; behind@ requires middle@ as a delegate; nobody may impersonate forbidden@.",
+are ada@example.com and bob@example.com. In the project sandbox-project, every account may impersonate the service \
+account deployer@; behind@ requires middle@ as a delegate; no account may impersonate forbidden@.",
     group: CommandGroup::More,
     flags: SandboxFlags::augment_args,
     run,

@@ -9,7 +9,7 @@ const MIN_TWO_COLUMN_WIDTH: usize = 60;
 
 /// A document that help and manual both print: sections, paragraphs and entries.
 pub trait Page {
-    /// Begins a section.
+    /// Begins a section with this heading.
     fn section(&mut self, title: &str);
     /// Running text; an empty line separates paragraphs.
     fn paragraphs(&mut self, text: &str);

@@ -7,7 +7,7 @@ use gauth_core::error::ErrorKind;
 pub struct ExitStatus(pub u8);
 
 impl ExitStatus {
-    /// Exit status 0.
+    /// Exit status 0: the command did what it was run for.
     pub const SUCCESS: ExitStatus = ExitStatus(0);
 
     /// The exit code of this error kind, for a command whose printed result is negative, such as an invalid token.

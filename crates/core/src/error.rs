@@ -11,17 +11,17 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// One row of the table of exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// Something nobody foresaw (1).
+    /// An unexpected error (1).
     Unexpected,
     /// The command line is wrong (2).
     Usage,
-    /// No credential in any place (3).
+    /// No source has a credential (3).
     NoCredential,
-    /// A person has to sign in first (4).
+    /// The user has to sign in first (4).
     LoginRequired,
-    /// The server said no (5).
+    /// The server refused the request (5).
     Refused,
-    /// No usable answer: unreachable, TLS, time-out, malformed (6).
+    /// No usable response: unreachable, TLS, time-out, malformed (6).
     NoAnswer,
     /// This credential cannot do that (7).
     Unsupported,
@@ -31,7 +31,7 @@ pub enum ErrorKind {
     Unsafe,
     /// The inspected token is not valid (10).
     NotValid,
-    /// The reader of standard output went away (141, without a word).
+    /// The reader of standard output went away (141, without a message).
     BrokenPipe,
 }
 
@@ -89,7 +89,7 @@ impl ErrorKind {
 /// Whether the same request may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retryable {
-    /// The answer will not change.
+    /// Another attempt would not help.
     Never,
     /// Nothing reached the server: even a single-use request may be repeated.
     NothingSent,
@@ -97,7 +97,7 @@ pub enum Retryable {
     IfIdempotent,
 }
 
-/// An error for a person: what happened, and the command that mends it.
+/// An error for the user: what happened, and the command that mends it.
 #[derive(Debug, Clone)]
 pub struct Error {
     kind: ErrorKind,
@@ -131,7 +131,7 @@ impl Error {
         Error::new(ErrorKind::Usage, message)
     }
 
-    /// Exit 5: the server said no.
+    /// Exit 5: the server refused the request.
     pub fn refused(message: impl Into<String>) -> Error {
         Error::new(ErrorKind::Refused, message)
     }
@@ -146,7 +146,7 @@ impl Error {
         Error::new(ErrorKind::Unsupported, message)
     }
 
-    /// Exit 8: `place` is the file or variable at fault.
+    /// Exit 8: `location` is the file or variable at fault.
     pub fn malformed(location: &str, problem: impl fmt::Display) -> Error {
         Error::new(ErrorKind::Malformed, format!("{location}: {problem}"))
     }
@@ -156,7 +156,7 @@ impl Error {
         Error::new(ErrorKind::Unsafe, message)
     }
 
-    /// Exit 4: `account` has to sign in again; `why` is the server's word.
+    /// Exit 4: `account` has to sign in again; `reason` is the end of the sentence.
     pub fn login_required(account: &str, reason: &str, command: &str) -> Error {
         Error::new(ErrorKind::LoginRequired, format!("{account} must sign in again, {reason}"))
             .hint(command)
@@ -219,7 +219,7 @@ impl Error {
         self.retry_after
     }
 
-    /// The HTTP status behind the error, if an answer came.
+    /// The HTTP status behind the error, if there was a response.
     pub fn http_status(&self) -> Option<u16> {
         self.status
     }

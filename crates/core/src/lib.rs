@@ -3,7 +3,7 @@
 //!
 //! ## How it works
 //!
-//! A [`TokenProvider`] finds a credential and asks a *broker* for each token. The broker looks into the cache, takes
+//! A [`TokenProvider`] finds a credential and requests each token from a *broker*. The broker reads the cache, takes
 //! the lock of the token, looks again, and only then lets the credential request a new one; so that of many processes
 //! one sends the request. A credential is one kind of Google's JSON and knows its own protocol only; impersonation and
 //! Credential Access Boundaries wrap another credential. Everything outside the process (variables, clock, network,

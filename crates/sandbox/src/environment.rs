@@ -23,11 +23,11 @@ pub enum DefaultCredential {
     /// A key file, by GOOGLE_APPLICATION_CREDENTIALS
     #[default]
     ServiceAccount,
-    /// A person's login, by GOOGLE_APPLICATION_CREDENTIALS
+    /// A user's login, by GOOGLE_APPLICATION_CREDENTIALS
     User,
-    /// A person's login, as gcloud's ADC file
+    /// A user's login, as gcloud's ADC file
     Adc,
-    /// A person's login, as gcloud's account
+    /// A user's login, as gcloud's account
     Gcloud,
     /// The machine's account, by the metadata server
     Metadata,
@@ -37,13 +37,13 @@ pub enum DefaultCredential {
     Aws,
     /// A program that prints an OIDC token
     Executable,
-    /// A client certificate
+    /// A machine with a client certificate
     X509,
-    /// A person with an OIDC token for a workforce pool
+    /// A user with an OIDC token for a workforce pool
     Workforce,
-    /// A person's login by way of a workforce pool
+    /// A user's login by way of a workforce pool
     WorkforceLogin,
-    /// A person who acts as a service account
+    /// A user who impersonates a service account
     Impersonated,
     /// A service account of a distributed cloud
     Gdch,

@@ -48,9 +48,9 @@ pub const SERVICE_ACCOUNT: &str = "robot@sandbox-project.iam.gserviceaccount.com
 pub const MACHINE_ACCOUNT: &str = "machine@sandbox-project.iam.gserviceaccount.com";
 /// The second service account of the virtual machine.
 pub const OTHER_MACHINE_ACCOUNT: &str = "second@sandbox-project.iam.gserviceaccount.com";
-/// The project id.
+/// The ID of the sandbox's only project.
 pub const PROJECT: &str = "sandbox-project";
-/// The project number.
+/// The number of the same project.
 pub const PROJECT_NUMBER: &str = "123456789012";
 /// The OAuth client for installed applications, with which the user's login was made.
 pub const CLIENT_ID: &str = "123456789012-sandbox.apps.googleusercontent.com";
@@ -71,7 +71,7 @@ pub const DEPLOYER_ACCOUNT: &str = "deployer@sandbox-project.iam.gserviceaccount
 pub const DELEGATE_ACCOUNT: &str = "middle@sandbox-project.iam.gserviceaccount.com";
 /// The service account that only [`DELEGATE_ACCOUNT`] may impersonate.
 pub const DELEGATION_TARGET_ACCOUNT: &str = "behind@sandbox-project.iam.gserviceaccount.com";
-/// The service account that nobody may impersonate.
+/// The service account that no account may impersonate.
 pub const FORBIDDEN_ACCOUNT: &str = "forbidden@sandbox-project.iam.gserviceaccount.com";
 /// The resource name of the workload identity pool provider.
 pub const WORKLOAD_PROVIDER: &str = "//iam.googleapis.com/projects/123456789012/locations/global/\

@@ -15,7 +15,7 @@ use gauth_core::text::secret::Secret;
 enum AllowedRedirects {
     /// Any port and path on loopback (RFC 8252, 7.3).
     AnyLoopback,
-    /// Exactly this URI.
+    /// Only exactly this URI.
     Exact(&'static str),
     /// None, because the client has no browser.
     Unsupported,

@@ -23,8 +23,7 @@ use gauth_core::error::{Error, Result};
 use gauth_core::text::printable;
 use gauth_core::world::World;
 
-/// The command.
-pub const SPEC: CommandSpec = CommandSpec {
+pub(crate) const SPEC: CommandSpec = CommandSpec {
     name: "accounts",
     aliases: &[],
     about: "list, select, show and export logins",

@@ -34,8 +34,7 @@ use gauth_core::world::exec;
 use gauth_core::world::exec::{EnvChange, InheritedPipe};
 use gauth_core::world::{World, env, files};
 
-/// The command.
-pub const SPEC: CommandSpec = CommandSpec {
+pub(crate) const SPEC: CommandSpec = CommandSpec {
     name: "curl",
     aliases: &[],
     about: "run curl with a token for the URL",

@@ -1,7 +1,7 @@
 //! curl's options: which take a value, and which decide where the token goes or who sees it.
 //!
 //! The options are in `options.txt`; `cargo run --example curl_options` adds those of the installed curl. An option that
-//! is not in the file, or that nobody has classified yet, is refused.
+//! is not in the file, or is not classified yet, is refused.
 
 const OPTIONS: &str = include_str!("options.txt");
 
@@ -22,11 +22,11 @@ pub(super) enum OptionEffect {
     Body,
     /// Its value is the method.
     Method,
-    /// It sends HEAD.
+    /// It makes curl send HEAD.
     Head,
     /// It sends GET, with the body as the query.
     Get,
-    /// It sends PUT.
+    /// It makes curl send PUT.
     Upload,
     /// Its value replaces path and query in the request.
     RequestTarget,

@@ -33,8 +33,7 @@ use crate::commands::exchange::send::ExchangeResult;
 /// The value of `kind` and `source` in the output.
 const EXCHANGE_KIND: &str = "exchange";
 
-/// The command.
-pub const SPEC: CommandSpec = CommandSpec {
+pub(crate) const SPEC: CommandSpec = CommandSpec {
     name: "exchange",
     aliases: &[],
     about: "exchange a token (RFC 8693), or refresh one",

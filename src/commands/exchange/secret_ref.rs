@@ -21,9 +21,9 @@ const STDIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// The location of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SecretLocation {
-    /// Standard input, `-`.
+    /// Standard input, written as `-`.
     Stdin,
-    /// A file, `@FILE`.
+    /// A file, written as `@FILE`.
     File(PathBuf),
     /// An environment variable, `env:NAME`.
     Variable(String),

@@ -44,9 +44,9 @@ pub(super) fn default_issuers() -> Vec<String> {
 /// The location of a JSON Web Key Set (RFC 7517).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum JwksLocation {
-    /// A URL.
+    /// An https URL, or http on a loopback address.
     Url(Url),
-    /// A file.
+    /// A file with a JWK set or PEM certificates.
     File(PathBuf),
 }
 

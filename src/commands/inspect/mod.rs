@@ -33,8 +33,7 @@ const DEFAULT_SKEW_SECONDS: i64 = 10;
 /// The largest `--skew`, in seconds.
 const MAX_SKEW_SECONDS: i64 = 3600;
 
-/// The command.
-pub const SPEC: CommandSpec = CommandSpec {
+pub(crate) const SPEC: CommandSpec = CommandSpec {
     name: "inspect",
     aliases: &[],
     about: "show what a token contains, and verify it",
@@ -255,7 +254,7 @@ fn verify_jwt(
     }))
 }
 
-/// Asks Google's tokeninfo about an access token.
+/// Reads the properties of an access token from Google's tokeninfo endpoint.
 fn inspect_access_token(
     token: &Secret,
     verify_options: &VerifyOptions,

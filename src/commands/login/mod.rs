@@ -31,8 +31,7 @@ use gauth_core::world::clock::Deadline;
 use crate::commands::login::provider::{ProviderChoice, ProviderFlags};
 use crate::commands::login::store::LoginResult;
 
-/// The command.
-pub const SPEC: CommandSpec = CommandSpec {
+pub(crate) const SPEC: CommandSpec = CommandSpec {
     name: "login",
     aliases: &[],
     about: "sign in with a browser, here or on another device",

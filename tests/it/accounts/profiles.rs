@@ -18,7 +18,7 @@ fn choosing_an_account_for_a_new_profile_creates_it() {
     };
     gauth_in(&home, "token --profile work")
         .expect_status(2)
-        .expect_error("there is no profile work in")
+        .expect_error("there is no profile \"work\" in")
         .expect_hint("gauth login --profile work")
         .run();
     gauth_in(&home, "accounts use bob@example.com --profile work")

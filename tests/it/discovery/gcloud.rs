@@ -160,7 +160,7 @@ fn an_empty_impersonation_target_is_refused() {
             .file(&format!("{GCLOUD_FOLDER}/configurations/config_default"), content)
             .expect_status(2)
             .expect_error("config_default")
-            .expect_error("is no service account")
+            .expect_error("is not a service account")
             .run();
     }
 }

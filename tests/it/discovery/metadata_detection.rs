@@ -162,5 +162,5 @@ fn the_ping_never_uses_a_proxy() {
 #[test]
 fn status_does_not_ping() {
     let ran = Test::new("status").run();
-    assert!(ran.stdout.contains("not asked (gauth status --check asks)"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("not checked (gauth status --check does)"), "{}", ran.stdout);
 }

@@ -86,7 +86,7 @@ const BROKEN_SOURCES: &[BrokenSource] = &[
     (
         |test| test.env("CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT", "a@b"),
         2,
-        "\"a@b\" is no service account",
+        "\"a@b\" is not a service account",
     ),
     (
         |test| test.file(".config/gcloud/configurations/config_default", "[core"),

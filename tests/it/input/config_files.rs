@@ -50,15 +50,15 @@ fn a_broken_config_is_named_with_its_line() {
 #[test]
 fn nonsense_in_a_config_names_the_file() {
     for (content, words) in [
-        ("source = \"nowhere\"", "there is no source nowhere"),
-        ("min_ttl = \"soon\"", "soon is not a duration"),
+        ("source = \"nowhere\"", "there is no source \"nowhere\""),
+        ("min_ttl = \"soon\"", "\"soon\" is not a duration"),
         ("timeout = \"0\"", "leaves no time at all"),
-        ("scopes = [\" \"]", "holds no scope"),
+        ("scopes = [\" \"]", "is not a list of scopes"),
         ("scopes = []", ""),
         ("quota_project = \"a b\"", "no header can carry"),
         ("universe_domain = \"com\"", "is not a domain name"),
         ("allowed_token_hosts = [\"https://a\"]", "is not a host"),
-        ("profile = \"nosuch\"", "there is no profile nosuch"),
+        ("profile = \"nosuch\"", "there is no profile \"nosuch\""),
     ] {
         let test = Test::new("token").file(CONFIG_FILE, content).env("NO_GCE_CHECK", "1");
         match words {
@@ -176,18 +176,26 @@ fn symlink(home: &Home, to: &str) {
 #[test]
 fn nonsense_in_a_variable_names_the_variable() {
     for (name, value, words) in [
-        ("GAUTH_SOURCE", "nowhere", "GAUTH_SOURCE: there is no source nowhere"),
-        ("GAUTH_PROFILE", "nosuch", "there is no profile nosuch"),
-        ("GAUTH_SCOPES", " , ", "GAUTH_SCOPES holds no scope"),
-        ("GAUTH_QUOTA_PROJECT", "a b", "GAUTH_QUOTA_PROJECT has characters"),
-        ("GOOGLE_CLOUD_QUOTA_PROJECT", "a\nb", "GOOGLE_CLOUD_QUOTA_PROJECT has characters"),
-        ("GAUTH_UNIVERSE_DOMAIN", "com", "GAUTH_UNIVERSE_DOMAIN is not a domain"),
-        ("GOOGLE_CLOUD_UNIVERSE_DOMAIN", "com", "GOOGLE_CLOUD_UNIVERSE_DOMAIN is not a domain"),
-        ("GAUTH_MIN_TTL", "soon", "GAUTH_MIN_TTL soon is not a duration"),
+        ("GAUTH_SOURCE", "nowhere", "GAUTH_SOURCE: there is no source \"nowhere\""),
+        ("GAUTH_PROFILE", "nosuch", "there is no profile \"nosuch\""),
+        ("GAUTH_SCOPES", " , ", "GAUTH_SCOPES: \" , \" is not a list of scopes"),
+        ("GAUTH_QUOTA_PROJECT", "a b", "GAUTH_QUOTA_PROJECT: \"a b\" has characters"),
+        (
+            "GOOGLE_CLOUD_QUOTA_PROJECT",
+            "a\nb",
+            "GOOGLE_CLOUD_QUOTA_PROJECT: the value has characters",
+        ),
+        ("GAUTH_UNIVERSE_DOMAIN", "com", "GAUTH_UNIVERSE_DOMAIN: \"com\" is not a domain"),
+        (
+            "GOOGLE_CLOUD_UNIVERSE_DOMAIN",
+            "com",
+            "GOOGLE_CLOUD_UNIVERSE_DOMAIN: \"com\" is not a domain",
+        ),
+        ("GAUTH_MIN_TTL", "soon", "GAUTH_MIN_TTL: \"soon\" is not a duration"),
         ("GAUTH_TIMEOUT", "0", "GAUTH_TIMEOUT leaves no time"),
-        ("GAUTH_TIMEOUT", "x", "GAUTH_TIMEOUT x is not a duration"),
-        ("GAUTH_ALLOW_HOST", "https://a", "GAUTH_ALLOW_HOST: https://a is not a host"),
-        ("GAUTH_ALLOW_TOKEN_HOST", "a:1", "GAUTH_ALLOW_TOKEN_HOST: a:1 is not a host"),
+        ("GAUTH_TIMEOUT", "x", "GAUTH_TIMEOUT: \"x\" is not a duration"),
+        ("GAUTH_ALLOW_HOST", "https://a", "GAUTH_ALLOW_HOST: \"https://a\" is not a host"),
+        ("GAUTH_ALLOW_TOKEN_HOST", "a:1", "GAUTH_ALLOW_TOKEN_HOST: \"a:1\" is not a host"),
         ("GAUTH_CONFIG_DIR", "relative", "GAUTH_CONFIG_DIR is a relative path"),
     ] {
         Test::new("token").env(name, value).expect_status(2).expect_error(words).run();

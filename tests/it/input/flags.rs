@@ -13,12 +13,16 @@ use crate::support::sample_credentials::{
 fn arguments_with_spaces_and_line_ends_are_refused() {
     for (flag, value, words) in [
         ("--subject", "ada @example.com", "is not an e-mail address"),
-        ("--subject", "ada@example.com\nx", "ada@example.com\\nx is not an e-mail address"),
+        ("--subject", "ada@example.com\nx", "--subject: the value is not an e-mail address"),
         ("--quota-project", "p\r\nX: y", "no header can carry"),
-        ("--audience", "https://a.example /", "--audience contains a space"),
-        ("--scopes", " ", "--scopes holds no scope"),
-        ("--scopes", "a\u{0}b", "--scopes holds no scope"),
-        ("--lifetime", "\u{1b}[31m", "--lifetime \\u{1b}[31m is not a duration"),
+        (
+            "--audience",
+            "https://a.example /",
+            "--audience: \"https://a.example /\" contains a space",
+        ),
+        ("--scopes", " ", "--scopes: \" \" is not a list of scopes"),
+        ("--scopes", "a\u{0}b", "--scopes: the value is not a list of scopes"),
+        ("--lifetime", "\u{1b}[31m", "--lifetime: the value is not a duration"),
         ("--universe-domain", "a b.example", "is not a domain name"),
     ] {
         Test::new("token").arg(flag).arg(value).expect_status(2).expect_error(words).run();
@@ -51,7 +55,11 @@ fn a_non_utf8_argument_names_its_flag() {
         Test::new("token").arg(flag).arg(&odd).expect_status(2).run();
     }
     Test::new("token").arg(&odd).expect_status(2).expect_error("not valid UTF-8").run();
-    Test::new("").arg(&odd).expect_status(2).expect_error("there is no command \"x\u{fffd}\"").run();
+    Test::new("")
+        .arg(&odd)
+        .expect_status(2)
+        .expect_error("there is no command \"x\u{fffd}\"")
+        .run();
     let flag = OsString::from_vec(b"--\xff\xfe".to_vec());
     Test::new("token").arg(&flag).expect_status(2).run();
     Test::new("").arg(&flag).expect_status(2).run();

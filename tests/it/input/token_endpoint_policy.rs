@@ -208,7 +208,7 @@ fn a_chosen_universe_and_the_files_must_agree() {
     }
     for junk in ["com", "https://x.example", "X.example", "x.example:1", "a b.example"] {
         let test = credential_test(&service_account()).env("GAUTH_UNIVERSE_DOMAIN", junk);
-        test.expect_status(2).expect_error("GAUTH_UNIVERSE_DOMAIN is not a domain name").run();
+        test.expect_status(2).expect_error("is not a domain name in lower case").run();
     }
 }
 

@@ -118,7 +118,7 @@ pub(super) fn parse_subject(subject: String) -> Result<String> {
     Ok(subject)
 }
 
-/// `--lifetime`, in seconds.
+/// The value of `--lifetime`, in seconds.
 pub(super) fn parse_lifetime(written: String) -> Result<u32> {
     let seconds = parse_seconds(&Sourced::explicit(written, "--lifetime"))?;
     u32::try_from(seconds).ok().filter(|seconds| *seconds > 0).ok_or_else(|| {
@@ -186,6 +186,7 @@ pub(super) fn parse_timeout(chosen: &Sourced<String>) -> Result<Duration> {
 fn parse_duration(chosen: &Sourced<String>) -> Result<Duration> {
     duration::parse(&chosen.value).map_err(|what| {
         let (origin, value) = (&chosen.origin, quoted_argument(&chosen.value, "the value"));
-        Error::usage(format!("{origin}: {value} {what}")).hint(format!("{origin} 10m"))
+        Error::usage(format!("{origin}: {value} {what}"))
+            .hint(format!("give {origin} a duration such as 10m"))
     })
 }

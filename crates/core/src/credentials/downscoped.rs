@@ -41,7 +41,7 @@ impl DownscopedCredential {
     }
 }
 
-/// About its login it answers as its source does; tokens that no boundary can narrow are refused.
+/// The methods about its login are those of its source; tokens that cannot be downscoped are refused.
 #[deny(clippy::missing_trait_methods)]
 impl Credential for DownscopedCredential {
     fn info(&self) -> &CredentialInfo {

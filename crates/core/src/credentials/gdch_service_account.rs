@@ -21,7 +21,7 @@ use crate::tokens::cache::CacheKeyHasher;
 use crate::tokens::credential::{Credential, CredentialInfo, Session};
 use crate::tokens::{AccessTokenRequest, SelfSignedRequest, SelfSignedTarget, Token};
 
-/// Its `type`.
+/// The `type` of such a credential file.
 pub(super) const CREDENTIAL_TYPE: &str = "gdch_service_account";
 
 /// The key file of a service account of GDC.

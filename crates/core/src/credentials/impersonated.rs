@@ -224,7 +224,7 @@ impl ImpersonatedServiceAccount {
     }
 }
 
-/// About its login it answers as its source does; its tokens are IAM's.
+/// The methods about its login are those of its source; its tokens are IAM's.
 #[deny(clippy::missing_trait_methods)]
 impl Credential for ImpersonatedServiceAccount {
     fn info(&self) -> &CredentialInfo {

@@ -147,7 +147,7 @@ impl<'a> LockedLogin<'a> {
         Ok(LockedLogin { handle, context, session, lock, current })
     }
 
-    /// Releases the lock.
+    /// Releases the lock before this value is dropped.
     pub(super) fn release(&mut self) {
         self.lock = None;
     }

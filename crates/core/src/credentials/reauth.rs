@@ -18,7 +18,7 @@ use crate::tokens::credential::Session;
 use crate::world::clock::Deadline;
 use crate::world::prompt;
 
-/// How long the user may take for one answer, as at a login.
+/// How long the user may take for one response, as at a login.
 const PASSWORD_PROMPT_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The parameters of one refresh.
@@ -136,7 +136,7 @@ impl ReauthUser<'_> {
         }
     }
 
-    /// Answers the server's challenges until it gives a RAPT.
+    /// Responds to the server's challenges until it issues a RAPT.
     fn answer_challenges(
         &self,
         server: &Url,
@@ -158,7 +158,7 @@ impl ReauthUser<'_> {
                 ReauthSessionState::Ended(status) => return Err(self.ended_error(&status)),
             };
             let challenge = self.supported_challenge(&challenges)?;
-            // The same challenge again: the answer was wrong.
+            // The same challenge again: the response was wrong.
             let is_retry = answered_challenge
                 .as_ref()
                 .is_some_and(|answered| !pending || *answered == challenge.id);

@@ -86,7 +86,7 @@ impl UnparsedCredential for DeferredFile {
             }
         };
         // SipHash-2-4 of 128 bits: on each run SHA-256 would take ten times as long (docs/performance.md), and a
-        // cached token would be found for another text only if somebody made two texts for that.
+        // cached token would be found for another text only if two texts were made to collide.
         let digest = SipHasher24::new().hash(text);
         hasher.add_number(text.len() as u64);
         hasher.add_number(digest.h1);

@@ -71,7 +71,7 @@ pub struct Discovery<'a> {
     pub config: &'a Config,
     /// Sends the requests that the search needs, and knows the world.
     pub broker: &'a Broker<'a>,
-    /// Whether the metadata server may be asked; `gauth status` asks no server by itself.
+    /// Whether requests to the metadata server are allowed; `gauth status` sends none without `--check`.
     pub allow_network: bool,
 }
 

@@ -92,7 +92,7 @@ pub enum ChallengeType {
 }
 
 impl ChallengeType {
-    /// The words for messages to the user.
+    /// The name in messages to the user.
     pub fn description(&self) -> String {
         match self {
             ChallengeType::Password => "the password".to_owned(),

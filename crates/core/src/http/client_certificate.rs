@@ -25,7 +25,7 @@ pub fn check_key_pair(client_certificate: &ClientCertificate) -> Result<()> {
     load_certified_key(client_certificate).map(drop)
 }
 
-/// Has a client show this certificate to servers that ask for one.
+/// Configures a client to present this certificate to servers that request one (mutual TLS).
 ///
 /// # Errors
 /// As [`check_key_pair`].

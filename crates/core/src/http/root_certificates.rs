@@ -1,8 +1,8 @@
-//! Which certificates a server is measured against, and reading them.
+//! The root certificates that servers are verified with, and how they are read.
 //!
-//! The first that is named wins: `--ca-file`, gcloud's `core/custom_ca_certs_file`, `SSL_CERT_FILE`. Nobody names
-//! any in most runs: then the system's own, and where a slim container has none, those compiled in. What is named
-//! must be usable: falling back from it would trust what the user did not choose.
+//! The first that is named wins: `--ca-file`, gcloud's `core/custom_ca_certs_file`, `SSL_CERT_FILE`. Without
+//! one of these, as in most runs, the system's certificates are used, and where a slim container has none, those compiled
+//! in. A file that is named must be usable: a fallback would trust certificates that the user did not choose.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ const SYSTEM_BUNDLES: &[&str] = &[
     "/opt/etc/ssl/certs/ca-certificates.crt", // Entware
 ];
 
-/// The first place that names a file. Later places are not asked.
+/// The first source that names a file; later ones are not read.
 pub fn select(
     flag: Option<(&str, &Path)>,
     gcloud: impl FnOnce() -> Option<PathBuf>,
@@ -85,7 +85,7 @@ impl RootCertificates {
     }
 }
 
-/// The certificates of a file somebody named.
+/// The certificates of the file that `origin` names.
 fn load_file(origin: &str, path: &Path) -> Result<RootCertStore> {
     let hint = || format!("{origin}: a PEM file with the certificate of the issuer");
     let unusable = |what: &str| {
@@ -128,7 +128,7 @@ fn read_regular_file(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= MAX_FILE_BYTES))
 }
 
-/// Every certificate in a PEM text. Bundles hold comments and the odd certificate nobody can parse: both are skipped.
+/// Every certificate in a PEM text. Bundles contain comments and sometimes a certificate that is not valid: both are skipped.
 fn parse_pem(pem: &[u8]) -> RootCertStore {
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(CertificateDer::pem_slice_iter(pem).filter_map(|one| one.ok()));

@@ -141,7 +141,7 @@ impl CallbackListener {
     }
 }
 
-/// The handler that accepts the expected request once, and answers any other with status 404.
+/// The handler that accepts the expected request once; any other gets status 404.
 fn callback_handler(
     expected: ExpectedCallback,
     requests: SyncSender<IncomingRequest>,

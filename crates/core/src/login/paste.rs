@@ -16,7 +16,7 @@ const MAX_ATTEMPTS: usize = 5;
 /// Asks for the response at the terminal. The pasted text is not shown.
 ///
 /// # Errors
-/// `LoginRequired`, when gauth cannot ask at a terminal; usage, when the pasted text is not the response.
+/// `LoginRequired`, when there is no terminal for a prompt; usage, when the pasted text is not the response.
 pub fn prompt_for_response(
     expected: &ExpectedCallback,
     deadline: Deadline,
@@ -44,7 +44,7 @@ pub fn prompt_for_response(
         .hint("gauth login --no-browser, then paste the address the browser ended at"))
 }
 
-/// The error where gauth cannot ask at a terminal.
+/// The error when there is no terminal for a prompt.
 fn not_interactive_error() -> Error {
     Error::new(
         ErrorKind::LoginRequired,

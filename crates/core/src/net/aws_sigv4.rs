@@ -1,5 +1,5 @@
 //! AWS Signature Version 4, as far as federation needs it: a signed GetCallerIdentity request that gauth never
-//! sends. It goes to Google's STS as the subject token; STS replays it at AWS and so learns who asks (AIP-4117).
+//! sends. It goes to Google's STS as the subject token; STS replays it at AWS and so learns the identity of the caller (AIP-4117).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,7 +24,7 @@ const RESERVED_IN_PATH: &AsciiSet = &RESERVED.remove(b'/');
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-/// The last word of every scope.
+/// The last part of every credential scope.
 const SCOPE_TERMINATOR: &str = "aws4_request";
 
 /// The header with the moment of the signature.

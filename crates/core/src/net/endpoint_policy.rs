@@ -17,7 +17,7 @@ pub enum EndpointKind {
     AwsMetadata,
     /// AWS's STS, which a signed request is made for.
     AwsSts,
-    /// Gives subject tokens: anybody may.
+    /// Gives subject tokens: any host may.
     SubjectToken,
     /// Proves itself with a certificate that the credential names (GDCH).
     CustomCa,
@@ -58,7 +58,7 @@ const IAM_CREDENTIALS_HOST_PATTERNS: &[&str] = &[
     "iamcredentials-*.p",
 ];
 
-/// Cloud Storage: what stands before these names is somebody's bucket, perhaps one called `sts`.
+/// Cloud Storage: the label before these names is a user's bucket, perhaps one called `sts`.
 const STORAGE_HOST_LABELS: &[&str] = &["storage", "commondatastorage"];
 
 /// AWS's STS: global, by region, for federal standards, and in China.
@@ -73,7 +73,7 @@ const AWS_STS_HOST_PATTERNS: &[&str] = &[
 /// The address of AWS's metadata server, and the other one.
 const AWS_METADATA_ADDRESSES: &[&str] = &["169.254.169.254", "fd00:ec2::254"];
 
-/// The universe everybody is in unless told otherwise.
+/// The universe of a credential that names none.
 pub const DEFAULT_UNIVERSE: &str = "googleapis.com";
 
 /// What decides whether an endpoint in a credential is acceptable.
@@ -85,7 +85,7 @@ pub struct EndpointPolicy<'a> {
     pub allowed_hosts: &'a [String],
     /// The universe the user chose.
     pub trusted_universe: Option<&'a str>,
-    /// The universe the credential claims to be of; it is shown in a hint and believed in nothing.
+    /// The universe the credential claims to be of; it is shown in a hint and not trusted.
     pub claimed_universe: Option<&'a str>,
 }
 
@@ -219,7 +219,7 @@ pub fn may_receive_access_token(url: &Url, universe: &str) -> bool {
     known && url.scheme == Scheme::Https && url.port == 443 && !is_serverless_host(&url.host)
 }
 
-/// Whether anybody can have a service at such a host: it gets ID tokens, never an access token.
+/// Whether any user can have a service at such a host: it gets ID tokens, never an access token.
 pub fn is_serverless_host(host: &str) -> bool {
     ["run.app", "cloudfunctions.net"].iter().any(|domain| {
         host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
@@ -250,8 +250,11 @@ pub fn check_endpoint_override(text: &str, origin: &str) -> Result<Url> {
 pub fn check_host(text: &str, origin: &str) -> Result<String> {
     match Url::parse(&format!("https://{text}/")) {
         Ok(url) if url.path_and_query() == "/" && url.port == 443 => Ok(url.host),
-        _ => Err(Error::usage(format!("{origin}: {} is not a host", printable::text(text)))
-            .hint("give a bare host name, as in sts.example.com")),
+        _ => Err(Error::usage(format!(
+            "{origin}: {} is not a host",
+            printable::quoted_argument(text, "the value")
+        ))
+        .hint("give a bare host name, as in sts.example.com")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! HTTP requests and answers as plain values: built and read by pure functions, sent by `http::transport`.
+//! HTTP requests and responses as plain values: built and read by pure functions, sent by `http::transport`.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -39,7 +39,7 @@ pub enum RetryPolicy {
     Standard,
     /// Five attempts of at most 3 s: the metadata server.
     MetadataServer,
-    /// One attempt: a question whose "no" is an answer.
+    /// One attempt: a failure is a result, as with the ping of the metadata server.
     SingleAttempt,
     /// Repeated only while nothing has reached the server: single-use codes, refresh tokens that rotate.
     OnlyIfUnsent,
@@ -119,7 +119,7 @@ pub struct HttpRequest {
     pub retry_policy: RetryPolicy,
     /// Certificates to trust instead of the usual ones.
     pub ca_file: Option<PathBuf>,
-    /// Shown to a server that asks who we are (mutual TLS).
+    /// The certificate for servers that request one (mutual TLS).
     pub client_certificate: Option<ClientCertificate>,
     /// Whether a proxy may carry it: never to metadata servers.
     pub allow_proxy: bool,
@@ -200,7 +200,7 @@ impl HttpRequest {
     }
 }
 
-/// An answer, complete: status, headers in lower case, body.
+/// A complete response: status, headers in lower case, body.
 #[derive(Debug, Clone, Default)]
 pub struct HttpResponse {
     /// The status code, 100 to 999.

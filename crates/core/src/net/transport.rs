@@ -9,7 +9,7 @@ use crate::net::proxy::Proxy;
 
 /// The door to the network. One call is one attempt.
 pub trait Http {
-    /// Sends a request and reads the whole answer, whatever its status.
+    /// Sends a request and reads the whole response, whatever its status.
     ///
     /// # Errors
     /// `NoAnswer`, naming the host, with [`Retryable`](crate::error::Retryable) set as the failure allows; `Malformed` when

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// The two schemes gauth speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
-    /// `https`: with TLS.
+    /// `https`, which uses TLS.
     Https,
     /// In the clear: loopback and metadata addresses only.
     Http,

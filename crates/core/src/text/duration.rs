@@ -1,4 +1,4 @@
-//! Durations as people write them: `3600`, `600s`, `10m`, `1h30m`, `PT10M`, `500ms`.
+//! Durations as users write them: `3600`, `600s`, `10m`, `1h30m`, `PT10M`, `500ms`.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Text from outside, made fit for a terminal: server answers, file contents, path names, variables.
+//! Text from outside, made fit for a terminal: server responses, file contents, path names, variables.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -34,8 +34,8 @@ pub fn bytes(raw: &[u8]) -> String {
     text(&String::from_utf8_lossy(raw))
 }
 
-/// A server's words. They may repeat what was sent: secrets go before the cut, which would leave a part of one
-/// that no filter knows.
+/// A server's text without secrets, which it may repeat. They are removed before the cut: the filter does not know a
+/// part of one.
 pub fn redacted(raw: &str) -> String {
     text(&crate::text::secret::redact(raw))
 }
@@ -78,7 +78,7 @@ pub fn path(raw: &Path) -> String {
     os(raw.as_os_str())
 }
 
-/// The first line of an answer that is not JSON.
+/// The first line of a response that is not JSON.
 pub fn first_line(raw: &[u8]) -> String {
     let raw = String::from_utf8_lossy(raw);
     redacted(raw.trim().lines().next().unwrap_or_default())

@@ -1,4 +1,4 @@
-//! OAuth scopes as people write them and as Google names them.
+//! OAuth scopes as users write them and as Google names them.
 
 /// The scope of everything in Google Cloud, and the default where a kind must name one.
 pub const CLOUD_PLATFORM_SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -6,7 +6,7 @@ pub const CLOUD_PLATFORM_SCOPE: &str = "https://www.googleapis.com/auth/cloud-pl
 /// The scope that lets a token make others at IAM, and nothing else.
 pub const IAM_SCOPE: &str = "https://www.googleapis.com/auth/iam";
 
-/// Scopes as the user wrote them, made whole: a word without `:` and `/` gets Google's prefix, but for
+/// Scopes as the user wrote them, made whole: a name without `:` and `/` gets Google's prefix, but for
 /// the three of OpenID Connect. Sorted and without repetitions.
 pub fn expand_scopes<'a>(scope_lists: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut scopes: Vec<String> = scope_lists

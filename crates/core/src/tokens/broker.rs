@@ -86,7 +86,7 @@ impl<'w> Broker<'w> {
         self
     }
 
-    /// A token that answers the request.
+    /// A token for the request.
     ///
     /// # Errors
     /// Those of the credential; `NoAnswer` when the lock of the cache entry is not free in time.
@@ -186,7 +186,7 @@ impl<'w> Broker<'w> {
         session.pause_deadline(work)
     }
 
-    /// Seconds since 1970.
+    /// The time now, in Unix seconds.
     pub fn now(&self) -> i64 {
         self.world.clock.unix_seconds()
     }

@@ -129,7 +129,7 @@ pub trait Session {
     fn source_token(&self, credential: &dyn Credential) -> Result<Token>;
 
     /// Whether a token that exists already can be used: it has more than `min_seconds` left, or what the user's
-    /// `--min-ttl` asks for, and no new one was asked for.
+    /// `--min-ttl` asks for, and no new one was requested.
     fn is_sufficient(&self, token: &Token, min_seconds: i64) -> bool;
 
     /// The moment by which everything must be done.
@@ -138,14 +138,14 @@ pub trait Session {
     /// Adds time to the budget that was spent on something with a limit of its own.
     fn extend_deadline(&self, elapsed: Duration);
 
-    /// Whether there is a user who can be asked now.
+    /// Whether gauth can prompt the user now.
     fn can_prompt(&self) -> bool;
 
     /// Tells the processes that wait for the same token that the user is being asked, until the lock is dropped: at a
     /// terminal they wait as long as that takes.
     fn mark_prompting(&self) -> Option<Lock>;
 
-    /// Seconds since 1970.
+    /// The time now, in Unix seconds.
     fn now(&self) -> i64 {
         self.world().clock.unix_seconds()
     }
@@ -257,7 +257,7 @@ impl CredentialInfo {
     }
 }
 
-/// A credential type in words, with its article; a type without an entry here is shown as it is.
+/// The name of a credential type, with its article; a type without an entry here is shown as it is.
 pub fn credential_type_name(credential_type: &str) -> &str {
     match credential_type {
         "authorized_user" => "a user login",

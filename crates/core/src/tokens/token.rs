@@ -28,7 +28,7 @@ pub struct Token {
     /// Whether it may be cached; a token of unknown lifetime may not.
     #[doc(hidden)]
     pub cacheable: bool,
-    /// Seconds before its expiry from which a new one is asked for.
+    /// Seconds before its expiry from which a new one is requested.
     #[doc(hidden)]
     pub refresh_margin: i64,
 }

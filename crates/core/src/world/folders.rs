@@ -12,16 +12,16 @@ use crate::world::env::Env;
 pub struct Folders {
     /// gauth's own: `GAUTH_CONFIG_DIR`, else `gauth` in the system's configuration folder.
     pub gauth: Option<PathBuf>,
-    /// gcloud's: `CLOUDSDK_CONFIG`, else the place gcloud uses on this system.
+    /// gcloud's: `CLOUDSDK_CONFIG`, else the folder that gcloud uses on this system.
     pub gcloud: Option<PathBuf>,
     /// The user's home folder.
     pub home: Option<PathBuf>,
-    /// Where the kernel tells about the machine: `/`, or elsewhere in tests.
+    /// The root of `/proc` and `/sys`: `/`, or another folder in tests.
     pub system_root: PathBuf,
 }
 
 impl Folders {
-    /// The folders this environment asks for; without `HOME` the password database is asked.
+    /// The folders that the environment names; without `HOME`, the home folder is the one in the password database.
     pub fn from_env(env: &Env) -> Folders {
         let home = match env {
             Env::Process => dirs::home_dir(),

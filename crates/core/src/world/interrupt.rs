@@ -13,7 +13,7 @@ pub struct InterruptGuard {
     caught: Arc<AtomicUsize>,
 }
 
-/// What the handlers share, which stay for good: while nobody notices them, signals do what they always do.
+/// What the handlers share, which stay for good: unless a part of gauth waits for signals, they have their usual effect.
 #[cfg(unix)]
 struct SignalHandlers {
     caught: Arc<AtomicUsize>,

@@ -1,4 +1,4 @@
-//! Listening: on loopback addresses only, so that nobody outside this machine can ask.
+//! Listening on loopback addresses only, so that other machines cannot connect.
 #![expect(clippy::disallowed_methods, reason = "this is the door")]
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};

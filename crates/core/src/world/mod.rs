@@ -39,7 +39,7 @@ pub struct World {
     pub random: Box<dyn Random>,
     /// The network, one HTTP request at a time.
     pub http: Box<dyn Http>,
-    /// What is said to people on standard error.
+    /// Messages to the user on standard error, and prompts.
     pub terminal: Terminal,
     /// Standard input and output.
     pub streams: Streams,
@@ -66,7 +66,7 @@ impl World {
         }
     }
 
-    /// Whether a person is there who can read a question and answer it.
+    /// Whether gauth may prompt the user: it runs in the foreground of a terminal, and `CI` is unset.
     pub fn is_interactive(&self) -> bool {
         let at_terminal = self.terminal.is_terminal && self.streams.stdin_is_terminal;
         let has_scripted_input = self.terminal.scripted_input.is_some();

@@ -1,4 +1,4 @@
-//! Asking a person for a secret: what is typed or pasted is not shown.
+//! The prompt for a secret: what the user types or pastes is not shown.
 //!
 //! The terminal is taken out of its line mode too, which cuts a line at 4,096 characters: tokens are longer. It is
 //! put back on every way out, signals included.
@@ -12,14 +12,14 @@ use crate::world::World;
 use crate::world::clock::{Clock, Deadline};
 use crate::world::interrupt;
 
-/// Longest answer, in bytes.
+/// Longest input, in bytes.
 #[cfg(unix)]
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
-/// The longest a person may think.
+/// How long the prompt waits for the user.
 const PROMPT_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
-/// Asks for one line. Empty when nothing was typed. To be called only where a person is there to answer.
+/// Reads one line from the terminal; it may be empty. To be called only where [`World::is_interactive`] holds.
 ///
 /// # Errors
 /// When the terminal cannot be used. A signal that ends the process does so when the terminal is as it was.
@@ -27,7 +27,7 @@ pub fn ask_secret(question: &str, world: &World) -> Result<Zeroizing<String>> {
     ask_secret_until(question, Deadline::after(&*world.clock, PROMPT_TIMEOUT), world)
 }
 
-/// The same, for those who do not wait for ever.
+/// The same, until a deadline.
 ///
 /// # Errors
 /// As [`ask_secret`], and `NoAnswer` when the time is up.
@@ -41,7 +41,7 @@ pub fn ask_secret_until(
     }
     world.terminal.write_prompt(question);
     let answer = read_hidden_line(deadline, &*world.clock);
-    // The answer's own line end was not shown.
+    // The line end that the user typed was not shown.
     world.terminal.write_prompt("\n");
     let answer = answer.map_err(|error| {
         let what = crate::error::io_reason(&error);
@@ -51,8 +51,8 @@ pub fn ask_secret_until(
     match answer {
         PromptInput::Line(line) => Ok(Zeroizing::new(String::from_utf8_lossy(&line).into_owned())),
         PromptInput::Signal(signal) => Err(interrupted_error(signal)),
-        PromptInput::TimedOut => Err(Error::no_answer("nobody typed an answer in time")
-            .hint("the same again, and a longer --wait")),
+        PromptInput::TimedOut => Err(Error::no_answer("no input at the prompt in time")
+            .hint("run the command again, with a longer --wait")),
     }
 }
 

@@ -50,7 +50,7 @@ impl Streams {
         let mut output = self.output.borrow_mut();
         output.write_all(bytes).and_then(|()| output.flush()).map_err(|error| match error.kind() {
             std::io::ErrorKind::BrokenPipe => {
-                Error::new(ErrorKind::BrokenPipe, "nobody reads standard output any more")
+                Error::new(ErrorKind::BrokenPipe, "the reader of standard output has closed it")
             }
             _ => Error::unexpected(format!(
                 "standard output cannot be written, {}",

@@ -1,4 +1,4 @@
-//! What is said to people, on standard error: warnings, notes, traces. Every line passes the secret filter.
+//! Messages to the user on standard error: warnings, notes, traces. Every line passes the secret filter.
 #![expect(clippy::disallowed_methods, reason = "this is the door")]
 
 use std::cell::{Cell, RefCell};
@@ -13,7 +13,7 @@ use crate::text::secret::Secret;
 use crate::world::env;
 use crate::world::env::Env;
 
-/// How much is said.
+/// How much gauth prints on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
     /// `-q`: errors only, no warnings.
@@ -22,7 +22,7 @@ pub enum Verbosity {
     Normal,
     /// `-v`: what was decided and why.
     Verbose,
-    /// `-vv`: requests and answers too.
+    /// `-vv`: requests and responses too.
     Trace,
 }
 
@@ -32,9 +32,9 @@ pub struct Terminal {
     sink: TerminalSink,
     /// Whether standard error is a terminal.
     pub is_terminal: bool,
-    /// Whether a person may be asked something: `CI` is unset.
+    /// Whether gauth may prompt the user: `CI` is unset.
     pub may_prompt: bool,
-    /// Who types where no real terminal is: gives the line for a question.
+    /// Replaces the terminal's input in tests: returns the line for a prompt.
     pub scripted_input: Option<ScriptedInput>,
     /// Width in columns that pages are made for: `COLUMNS`, else 80.
     pub width: usize,
@@ -44,7 +44,7 @@ pub struct Terminal {
     colour: Option<bool>,
 }
 
-/// Answers a question with what a person would type.
+/// Returns what the user types at this prompt.
 pub type ScriptedInput = Box<dyn Fn(&str) -> Zeroizing<String>>;
 
 enum TerminalSink {
@@ -90,12 +90,12 @@ impl Terminal {
         }
     }
 
-    /// Chooses how much is said.
+    /// Sets how much gauth prints on standard error.
     pub fn set_verbosity(&self, level: Verbosity) {
         self.verbosity.set(level);
     }
 
-    /// How much is said.
+    /// How much gauth prints on standard error.
     pub fn verbosity(&self) -> Verbosity {
         self.verbosity.get()
     }
@@ -115,7 +115,7 @@ impl Terminal {
         self.write_line(Verbosity::Trace, text);
     }
 
-    /// A line for a person that is neither warning nor error, unless `-q`.
+    /// Prints a line that is neither a warning nor an error, unless `-q` is given.
     pub fn info(&self, text: &str) {
         self.write_line(Verbosity::Normal, || text.to_owned());
     }
@@ -149,17 +149,17 @@ impl Terminal {
         }
     }
 
-    /// A question, behind which the answer is typed.
+    /// Prints a prompt, without a line end.
     pub(super) fn write_prompt(&self, text: &str) {
         self.write(text);
     }
 
-    /// The two lines of an error; always said.
+    /// Prints the two lines of an error, also with `-q`.
     pub fn error(&self, text: &str) {
         self.write_line(Verbosity::Quiet, || text.to_owned());
     }
 
-    /// Passes on what a child said, which the caller has searched for secrets.
+    /// Prints the output of a child, from which the caller has removed secrets.
     pub fn write_raw(&self, bytes: &[u8]) {
         match &self.sink {
             TerminalSink::Standard => drop(std::io::stderr().lock().write_all(bytes)),
@@ -204,7 +204,7 @@ impl Terminal {
     }
 }
 
-/// Standard error as a place for what a child prints to a person: standard output is for results.
+/// Standard error, for the messages of a child to the user: standard output is for results.
 pub fn stderr_for_child() -> std::process::Stdio {
     std::io::stderr().into()
 }
@@ -225,7 +225,7 @@ fn columns_from_env(env: &Env) -> usize {
     columns.unwrap_or(80).clamp(40, 200)
 }
 
-/// Colours where they are wanted, plain text elsewhere. They add, they never carry: the words say the same.
+/// Colours where the terminal supports them, plain text elsewhere. No information is in a colour alone.
 #[derive(Debug, Clone, Copy)]
 pub struct TextStyle(pub bool);
 

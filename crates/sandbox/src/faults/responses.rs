@@ -29,8 +29,11 @@ pub(crate) fn status_error(status: u16, retry_after: Option<String>) -> ServerRe
         500.. => "backend_error",
         _ => "sandbox",
     };
-    let answer =
-        oauth_error(status, code, &format!("the sandbox was told to return the status {status}"));
+    let answer = oauth_error(
+        status,
+        code,
+        &format!("the sandbox is configured to return the status {status}"),
+    );
     match retry_after {
         Some(wait) => answer.header("Retry-After", wait),
         None => answer,

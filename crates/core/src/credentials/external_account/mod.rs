@@ -131,7 +131,7 @@ pub struct ExternalAccountConfig {
     pub aws_access_key_id: Option<String>,
 }
 
-/// A federated identity.
+/// A credential of type `external_account` (AIP-4117).
 pub struct ExternalAccount {
     info: CredentialInfo,
     config: ExternalAccountConfig,

@@ -21,7 +21,7 @@ use crate::tokens::credential::Credential;
 const STDIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The order in which an account is looked up: stores know it by its name, a credential has to be read for it, and a
-/// server has to be asked.
+/// request to a server is needed.
 const ACCOUNT_LOOKUP_ORDER: [fn(&AccountLookup) -> bool; 3] = [
     |lookup| matches!(lookup, AccountLookup::Store(_)),
     |lookup| matches!(lookup, AccountLookup::OneCredential),

@@ -34,7 +34,7 @@ fn reason_against(search: &Discovery<'_>) -> Option<String> {
         MetadataPresence::Present => None,
         MetadataPresence::Absent(reason) => Some(reason),
         MetadataPresence::Unknown if !search.allow_network => {
-            Some("not asked (gauth status --check asks)".to_owned())
+            Some("not checked (gauth status --check does)".to_owned())
         }
         MetadataPresence::Unknown => metadata_detection::ping(search.broker).err(),
     }

@@ -43,7 +43,7 @@ enum AccountLookup {
     Store(FindAccount),
     /// The source has one credential, which is used if it is this account's.
     OneCredential,
-    /// A server is asked.
+    /// By a request to a server.
     Server(FindAccount),
 }
 

@@ -35,21 +35,21 @@ pub const METADATA_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A server that wants a longer wait is not waited for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
 
-/// What servers answer when the same request may succeed a little later.
+/// Statuses after which the same request may succeed a little later.
 const TRANSIENT_STATUS: &[u16] = &[408, 429, 500, 502, 503, 504];
 
-/// The same in the words of OAuth, whatever the status.
+/// OAuth error codes that mean the same, whatever the status.
 const TRANSIENT_ERROR_CODES: &[&str] =
     &["internal_failure", "server_error", "temporarily_unavailable"];
 
 /// Looks up a property of gcloud's by section and name.
 pub type GcloudPropertyLookup = dyn Fn(&str, &str) -> Option<String>;
 
-/// What somebody may have said about the network.
+/// The network settings of flags, variables and gcloud's properties.
 pub struct NetworkConfig {
     /// The file of `--ca-file`, and the flag, variable or setting that named it.
     pub ca_file: Option<(String, PathBuf)>,
-    /// gcloud's properties; asked only for calls that leave this machine.
+    /// gcloud's properties; read only for requests that leave this machine.
     pub gcloud_property: Box<GcloudPropertyLookup>,
     /// The longest one attempt at the metadata server may take (`GCE_METADATA_TIMEOUT`).
     pub metadata_attempt_timeout: Duration,
@@ -74,16 +74,16 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    /// For a run in which this was said; looks at none of it yet.
+    /// A client with these settings, which are read with the first request.
     pub fn new(config: NetworkConfig) -> HttpClient {
         HttpClient { config, ..HttpClient::default() }
     }
 
-    /// Sends a request until its answer is final: any status but a redirect, once no further attempt may change it.
+    /// Sends a request, again after transient failures, and returns the final response: any status but a redirect.
     ///
     /// # Errors
     /// `NoAnswer` when there is none, when it redirects, or when the server wants a longer wait than there is time
-    /// for; `Malformed` or `Usage` when the certificates or the proxy somebody named cannot be used.
+    /// for; `Malformed` or `Usage` when the configured certificates or proxy cannot be used.
     pub fn send(
         &self,
         request: &HttpRequest,
@@ -132,7 +132,7 @@ impl HttpClient {
     /// Certificates and proxy for a request; the limit is set per attempt.
     fn transport_options(&self, request: &HttpRequest, world: &World) -> Result<TransportOptions> {
         let root_certificates = match (&request.ca_file, request.url.scheme) {
-            // In the clear no certificate is looked at.
+            // Without TLS, no certificate is read.
             (_, Scheme::Http) => RootCertificates::System,
             (Some(path), _) => {
                 RootCertificates::File { origin: "ca_cert_path".to_owned(), path: path.clone() }
@@ -222,7 +222,7 @@ fn jittered(pause: Duration, fraction: f64) -> Duration {
     pause.mul_f64(0.9 + 0.2 * fraction.clamp(0.0, 1.0))
 }
 
-/// One attempt, told about with `-vv`.
+/// One attempt, which `-vv` shows.
 fn send_once(
     request: &HttpRequest,
     options: &TransportOptions,
@@ -243,7 +243,7 @@ fn send_once(
     }
 }
 
-/// Whether the same request may fare better: what failed on the way, or passes by the server's own word.
+/// Whether the same request may succeed later: it failed in transport, or the server says that its failure is transient.
 fn should_retry(outcome: &Result<HttpResponse>, retry_policy: RetryPolicy) -> bool {
     match (outcome, retry_policy) {
         (Err(error), _) if error.retryable() == Retryable::NothingSent => true,
@@ -287,7 +287,7 @@ fn redirect_error(request: &HttpRequest, response: &HttpResponse) -> Error {
     let target = match Url::parse(location) {
         Ok(url) => url.authority().to_owned(),
         Err(_) if location.is_empty() => "nowhere".to_owned(),
-        // What follows a question mark, or stands before an @, may be anybody's secret.
+        // What follows a question mark, or stands before an @, may be a secret.
         Err(_) => {
             let target = location.split(['?', '#']).next().unwrap_or_default();
             printable::text(target.rsplit('@').next().unwrap_or_default())

@@ -1,4 +1,4 @@
-//! What `-vv` tells of requests and answers: everything but secrets, and never a body of an answer.
+//! What `-vv` shows of requests and responses: everything but secrets, and never the body of a response.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::net::proxy::Proxy;
 use crate::text::printable;
 use crate::text::secret;
 
-/// The words that make a field or header secret.
+/// Parts of names; a field or header whose name contains one is secret.
 const SECRET_NAME_PARTS: &[&str] = &[
     "assertion",
     "secret",
@@ -24,7 +24,7 @@ const SECRET_NAME_PARTS: &[&str] = &[
     "cookie",
 ];
 
-/// One line about a request, put into words only if somebody reads it.
+/// One line about a request, built only if `-vv` prints it.
 pub(super) enum TraceLine<'a> {
     Request(&'a HttpRequest, Option<&'a Proxy>),
     Header(&'a str, &'a HttpHeaderValue),
@@ -46,7 +46,7 @@ pub(super) fn request_lines<'a>(
         .chain(form)
 }
 
-/// The line about an answer, or about there being none.
+/// The line about a response, or about the failure.
 pub(super) fn outcome_line(outcome: &Result<HttpResponse>, elapsed: Duration) -> String {
     let elapsed_millis = elapsed.as_millis();
     match outcome {

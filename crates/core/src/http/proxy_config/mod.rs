@@ -36,7 +36,7 @@ pub struct GcloudProxyProperties {
     pub rdns: Option<String>,
 }
 
-/// What was said about proxies; read, but understood only when a request needs it.
+/// The proxy settings as they are written; they are parsed when a request needs them.
 #[derive(Debug, Clone, Default)]
 pub struct ProxyConfig {
     gcloud: Option<Proxy>,

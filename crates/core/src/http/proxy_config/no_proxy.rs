@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::net::url::Url;
 
-/// One word of `NO_PROXY`.
+/// One entry of `NO_PROXY`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NoProxyRule {
     /// `*`: no proxy at all.
@@ -17,7 +17,7 @@ pub(super) enum NoProxyRule {
     Network(IpAddr, u8),
 }
 
-/// The words of `NO_PROXY`, separated by commas or spaces; what makes no sense matches nothing.
+/// The entries of `NO_PROXY`, separated by commas or spaces; what makes no sense matches nothing.
 pub(super) fn parse_list(text: &str) -> Vec<NoProxyRule> {
     text.split([',', ' ', '\t']).filter(|word| !word.is_empty()).filter_map(parse_rule).collect()
 }

@@ -1,4 +1,4 @@
-//! One connection: requests are read within limits, answers are written, until either side has had enough.
+//! One connection: reads requests within limits and writes responses, until client or server closes it.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -19,10 +19,10 @@ const MAX_BODY_BYTES: usize = 1024 * 1024;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may rest between two requests.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Between two bytes of an answer that drips.
+/// The pause between two bytes of a slow response.
 const DRIP_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Serves a connection to its end, which is the first answer's unless it is kept.
+/// Serves a connection until it closes: after the first response, unless it is kept alive.
 pub(crate) fn serve(
     socket: &TcpStream,
     tls: Option<&ServerTls>,
@@ -30,7 +30,7 @@ pub(crate) fn serve(
     stop_signal: &StopSignal,
     handler: &RequestHandler,
 ) {
-    // An answer is one write; waiting for more would only delay it.
+    // A response is one write; waiting for more would only delay it.
     drop(socket.set_nodelay(true));
     drop(socket.set_write_timeout(Some(IDLE_TIMEOUT)));
     let Some(stream) = ServerStream::new(socket, tls) else { return };

@@ -1,4 +1,4 @@
-//! What a little server is asked and what it answers, as plain values.
+//! Requests and responses of the loopback server, as plain values.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ pub struct ServerRequest {
     pub body: Vec<u8>,
     /// The address of the client.
     pub peer: Option<SocketAddr>,
-    /// The certificate who asks has shown over TLS, as DER.
+    /// The client certificate (mutual TLS), as DER.
     pub client_certificate: Option<Vec<u8>>,
 }
 
@@ -37,7 +37,7 @@ impl ServerRequest {
         self.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The fields of a form, if the body is said to be one.
+    /// The fields of a form, if the Content-Type is that of a form.
     pub fn form(&self) -> Option<Vec<(String, String)>> {
         let kind = self.header("content-type")?.split(';').next().unwrap_or_default().trim();
         let is_form = kind.eq_ignore_ascii_case("application/x-www-form-urlencoded");
@@ -56,7 +56,7 @@ pub fn parse_form(encoded: &[u8]) -> Vec<(String, String)> {
     form_urlencoded::parse(encoded).into_owned().collect()
 }
 
-/// How an answer goes over the wire. Anything but `Whole` is misbehaviour on request.
+/// How a response is sent. Anything but `Whole` simulates a fault of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResponseDelivery {
     /// As it should be.
@@ -87,7 +87,7 @@ pub struct ServerResponse {
 }
 
 impl ServerResponse {
-    /// An answer with no body.
+    /// A response without a body.
     pub fn empty(status: u16) -> ServerResponse {
         ServerResponse {
             status,
@@ -160,7 +160,7 @@ impl ServerResponse {
     }
 }
 
-/// The words behind a status.
+/// The reason phrase of a status (RFC 9110 section 15).
 fn reason_phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",

@@ -40,10 +40,10 @@ impl ConnectionPolicy {
         ConnectionPolicy { max_connections: 32, evict_oldest: true, keep_alive: false };
 }
 
-/// An answer that is on its way when the server ends has this long.
+/// How long a response may take that has begun when the server stops.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 
-/// What answers requests, from many threads.
+/// Handles requests, on several threads.
 pub type RequestHandler = dyn Fn(&ServerRequest) -> ServerResponse + Send + Sync;
 
 /// A running server; it ends when dropped.
@@ -55,7 +55,7 @@ pub struct LoopbackServer {
 }
 
 impl LoopbackServer {
-    /// Answers what comes in at `listener`, inside TLS if there is one, until `stop` is set or the server is
+    /// Handles the requests that arrive at `listener`, inside TLS if there is one, until `stop` is set or the server is
     /// dropped.
     ///
     /// # Errors
@@ -95,7 +95,7 @@ impl LoopbackServer {
 }
 
 impl LoopbackServer {
-    /// Lets nobody in any more, and gives the port back. Answers on their way are still sent.
+    /// Accepts no further connection and closes the port. Responses that have begun are still sent.
     pub fn close(&mut self) {
         self.stop_signal.set();
         if let Some(accepting) = self.accept_thread.take() {
@@ -193,7 +193,7 @@ impl Drop for UnregisterOnDrop<'_> {
     }
 }
 
-/// A wish to end, which also interrupts pauses.
+/// The signal that the server has to stop. It also interrupts pauses.
 #[derive(Default)]
 pub struct StopSignal {
     stopped: Mutex<bool>,

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::http::transport::{BUFFER_BYTES, MAX_HEAD_BYTES};
 
-/// More interim answers (1xx) than this are an attempt to keep us busy.
+/// The limit of interim responses (1xx); a server that sends more only keeps gauth busy.
 const MAX_INTERIM_RESPONSES: u32 = 8;
 
 /// What an error needs to know about how far the attempt came.
@@ -17,14 +17,14 @@ pub(super) struct Progress {
     pub(super) server_reached: bool,
     /// Bytes of the request may have left.
     pub(super) request_sent: bool,
-    /// Interim answers so far.
+    /// How many interim responses have been read.
     pub(super) interim_responses: u32,
-    /// The final answer's head has been read.
+    /// Whether the head of the final response has been read.
     final_head_read: bool,
 }
 
 impl Progress {
-    /// Whether there were more interim answers than anybody sends in earnest.
+    /// Whether the limit of interim responses is exceeded.
     pub(super) fn has_too_many_interim(&self) -> bool {
         self.interim_responses > MAX_INTERIM_RESPONSES
     }
@@ -98,7 +98,7 @@ impl Buffers for ZeroizingBuffers {
         self.filled += amount;
     }
 
-    /// Until the final answer, what is consumed is always one whole head.
+    /// Until the final response, what is consumed is always one whole head.
     fn input_consume(&mut self, amount: usize) {
         let interim = self.input().get(9) == Some(&b'1');
         if amount > 0 {

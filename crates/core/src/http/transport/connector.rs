@@ -20,7 +20,7 @@ use zeroize::Zeroize;
 
 use crate::http::transport::buffers::{Progress, ZeroizingBuffers, record_progress};
 
-/// Looks up names; an address is taken as it is, without a question to anybody and without a thread.
+/// Resolves host names. An IP address is used as it is, without a lookup and without a thread.
 #[derive(Debug)]
 pub(super) struct HostResolver;
 
@@ -227,7 +227,7 @@ impl Transport for HttpConnection {
 }
 
 impl Drop for HttpConnection {
-    /// Without TLS the socket's own buffers hold what was said in the clear.
+    /// Without TLS, the socket's own buffers contain the plain text.
     fn drop(&mut self) {
         if let ClientStream::Plain(socket) = &mut self.stream {
             let buffers = socket.get_mut().buffers();

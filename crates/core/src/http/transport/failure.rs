@@ -1,4 +1,4 @@
-//! Why an attempt failed, in words a person can act on, and whether it may be repeated.
+//! Errors of an attempt: what failed, what the user can do, and whether the request may be repeated.
 
 use std::fmt::Display;
 use std::io::ErrorKind as Io;
@@ -18,7 +18,7 @@ use crate::text::printable;
 /// What an error tells about the attempt behind it.
 pub(super) struct AttemptContext<'a> {
     pub(super) url: &'a Url,
-    /// The certificate the server was shown, if it asked.
+    /// The client certificate that the server got, if it requested one.
     pub(super) client_certificate: Option<&'a ClientCertificate>,
     pub(super) options: &'a TransportOptions,
     pub(super) progress: &'a Mutex<Progress>,
@@ -33,7 +33,7 @@ const TOO_MANY_INTERIM_RESPONSES: &str = "came after more than 8 interim answers
 const CONNECTION_CLOSED: &str = "the connection was closed before the answer was whole";
 
 impl AttemptContext<'_> {
-    /// The error of a person for an error of ureq.
+    /// gauth's error for an error of ureq.
     pub(super) fn transport_error(&self, error: ureq::Error) -> Error {
         match error {
             ureq::Error::Timeout(when) => self.timeout_error(when),
@@ -55,11 +55,11 @@ impl AttemptContext<'_> {
                     printable::text(reason)
                 )),
             },
-            // ureq's word for a connection that ends within the size of a chunk.
+            // ureq's error for a connection that ends within the size of a chunk.
             ureq::Error::BodyStalled => {
                 self.interrupted_error(CONNECTION_CLOSED).hint(RETRY_LATER_HINT)
             }
-            // The line gives up on a flood of interim answers in these words.
+            // The transport reports too many interim responses as this error.
             ureq::Error::ConnectionFailed if self.with_progress(Progress::has_too_many_interim) => {
                 self.malformed_response(TOO_MANY_INTERIM_RESPONSES)
             }
@@ -69,7 +69,7 @@ impl AttemptContext<'_> {
         }
     }
 
-    /// An answer that breaks the rules: it will not be better next time.
+    /// A response that violates HTTP: another attempt would not help.
     pub(super) fn malformed_response(&self, what: &str) -> Error {
         self.no_answer(format!("the answer {what}"))
             .hint("check the URL, and what stands between here and there")
@@ -80,7 +80,7 @@ impl AttemptContext<'_> {
         self.malformed_response("is larger than 1 MiB")
     }
 
-    /// Whether interim answers stayed within their limit.
+    /// Whether interim responses stayed within their limit.
     pub(super) fn check_interim_responses(&self) -> Result<(), String> {
         match self.with_progress(Progress::has_too_many_interim) {
             true => Err(TOO_MANY_INTERIM_RESPONSES.to_owned()),
@@ -235,7 +235,7 @@ impl AttemptContext<'_> {
         }
     }
 
-    /// The server has looked at our certificate; it will not find it better next time.
+    /// The server has rejected the client certificate; another attempt would not help.
     fn client_certificate_rejected(&self, alert: AlertDescription) -> Error {
         let path = self
             .client_certificate

@@ -1,4 +1,4 @@
-//! Where one answer ends must not be a matter of opinion: two readers that disagree are how answers get swapped.
+//! Refuses responses whose end is ambiguous: two readers that disagree about it could swap responses (RFC 9112 section 6.3).
 //!
 //! ureq refuses lengths that differ or are no numbers, chunks that do not parse, and answers that end early. What it
 //! lets pass is refused here. Left as it is: a sign before a chunk's size, an extension behind it, and a connection
@@ -9,7 +9,7 @@ use ureq::http::{HeaderMap, HeaderName, StatusCode, Version};
 
 use crate::text::printable;
 
-/// Checks the head of an answer.
+/// Checks the head of a response.
 ///
 /// # Errors
 /// What is wrong with it, as the end of a sentence: "has two lengths".

@@ -1,7 +1,7 @@
-//! The HTTP door: one request out, one whole answer in, every limit set.
+//! The HTTP transport: sends one request and reads one whole response, within limits.
 //!
 //! ureq speaks HTTP; the files beside this one do what it leaves to others: `connector` carries the bytes (TLS, wall
-//! clock), `buffers` are wiped, `framing` refuses ambiguous responses, `failure` words the errors. An attempt
+//! clock), `buffers` are wiped, `framing` refuses ambiguous responses, `failure` builds the errors. An attempt
 //! is an agent of its own: it costs microseconds, and nothing of one attempt can leak into the next.
 
 mod buffers;
@@ -37,10 +37,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest body: tokens are a thousandth of it.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// The largest head of an answer.
+/// The largest head of a response, in bytes.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// Where buffers begin; a token's answer fits.
+/// The initial size of buffers, in bytes; a token response fits.
 const BUFFER_BYTES: usize = 8 * 1024;
 
 /// HTTP over the real network.
@@ -266,7 +266,7 @@ fn read_response(answer: Response<Body>, attempt: &AttemptContext) -> Result<Htt
     })
 }
 
-/// Appends without leaving a copy behind: a vector that grows by itself does not wipe its old place.
+/// Appends without leaving a copy behind: a vector that grows by itself does not wipe its old memory.
 fn append_zeroizing(bytes: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
     if bytes.capacity() - bytes.len() < chunk.len() {
         let mut larger = Vec::with_capacity((bytes.len() + chunk.len()) * 2);

@@ -1,4 +1,4 @@
-//! The filter that keeps secrets out of what people read. It knows every secret the process has seen, by the first
+//! The filter that keeps secrets out of what gauth prints. It knows every secret the process has seen, by the first
 //! bytes of each of its spellings: its cost is that of the line, not of the number of secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::text::secret::fingerprint;
 
-/// Shorter values are not replaced in text: they would tear ordinary words apart.
+/// Shorter values are not replaced in text: they occur in ordinary words.
 const MIN_SECRET_BYTES: usize = 8;
 
 /// All secrets this process has seen.
@@ -24,7 +24,7 @@ static KNOWN_SECRETS: Mutex<KnownSecrets> = Mutex::new(KnownSecrets {
 struct KnownSecrets {
     /// What has been entered, by its hash.
     hashes: BTreeSet<u64>,
-    /// What nobody has had to look for yet: most runs say nothing at all.
+    /// Secrets whose encodings are not built yet: most runs print nothing that needs the filter.
     unindexed: Vec<Zeroizing<String>>,
     /// Spellings and their mark, by their first bytes, the longest first.
     encodings: BTreeMap<[u8; MIN_SECRET_BYTES], Vec<(Zeroizing<String>, String)>>,

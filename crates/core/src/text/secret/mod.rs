@@ -1,4 +1,4 @@
-//! The one type for tokens, keys and passwords, and the filter that keeps them out of what people read.
+//! The one type for tokens, keys and passwords, and the filter that keeps them out of what gauth prints.
 //!
 //! A `Secret` cannot be printed, is zeroed when dropped, and is known to the filter as long as the process
 //! lives: every line for standard error passes [`redact`].
@@ -166,7 +166,7 @@ pub fn redact(text: &str) -> String {
     filter::redact_known(&redact_lookalikes(text))
 }
 
-/// Words of this length that begin like a token are taken for one.
+/// The shortest text that is taken for a token because it begins like one.
 const MIN_LOOKALIKE_BYTES: usize = 20;
 
 fn redact_lookalikes(text: &str) -> Cow<'_, str> {

@@ -1,5 +1,5 @@
-//! Opening a URL for a person: started, and left alone. What it does later is its own business, but one that ends with
-//! an error at once makes room for the next.
+//! Opening a URL in the user's browser. gauth starts the program and does not wait for its end; when it fails at once,
+//! gauth starts the next.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;

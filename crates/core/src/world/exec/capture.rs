@@ -17,10 +17,10 @@ use crate::world::{process_hardening, terminal};
 /// The most that is kept of what a program prints, in bytes; one that prints more is stopped.
 pub const MAX_OUTPUT_BYTES: usize = 1024 * 1024;
 
-/// The most that is heard of what a program says, in bytes.
+/// How much of a program's standard error is kept, in bytes.
 const MAX_STDERR_BYTES: u64 = 16 * 1024;
 
-/// How long the last words of a program that has ended are waited for.
+/// How long gauth reads standard error after the program has ended.
 const STDERR_GRACE: Duration = Duration::from_millis(200);
 
 /// A program that is run for its output.
@@ -32,7 +32,7 @@ pub struct CaptureCommand<'a> {
     pub env_changes: &'a [EnvChange<'a>],
     /// How long it may take, reading included.
     pub timeout: Duration,
-    /// Whether a person is to answer it. Then it has the terminal: what it prints is shown and not kept.
+    /// Whether the user answers its prompts. Then it uses the terminal: what it prints is shown and not kept.
     pub interactive: bool,
 }
 
@@ -102,12 +102,12 @@ pub struct PipedCommand<'a> {
     pub timeout: Duration,
     /// What it reads on standard input.
     pub stdin: Option<&'a [u8]>,
-    /// Whether it may ask a person at our terminal for what opens its store. What it prints is kept in any case.
+    /// Whether it may prompt the user on the terminal, for the password of its store. Its output is kept in any case.
     pub may_prompt: bool,
 }
 
-/// Runs a program and returns what it printed until it ended with 0, and the beginning of what it said on standard
-/// error, unless that went to the terminal. One that takes too long is ended, with all it started where nobody is asked.
+/// Runs a program and returns what it printed until it ended with 0, and the beginning of its standard error, unless
+/// that went to the terminal. A program that exceeds the time limit is ended, without a prompt also its children.
 pub fn run_piped(
     request: &PipedCommand<'_>,
     clock: &dyn Clock,
@@ -157,7 +157,7 @@ fn collect_stderr(mut pipe: ChildStderr) -> Receiver<Vec<u8>> {
     std::thread::spawn(move || {
         let mut stderr = Vec::new();
         let outcome = (&mut pipe).take(MAX_STDERR_BYTES).read_to_end(&mut stderr);
-        // Nobody listens any more once the program was given up.
+        // The receiver is gone once the program exceeded its time.
         drop(sender.send(stderr));
         if outcome.is_ok() {
             drop(io::copy(&mut pipe, &mut io::sink()));
@@ -330,7 +330,7 @@ mod system {
             std::thread::Builder::new().spawn(move || {
                 let mut bytes = Zeroizing::new(Vec::new());
                 let read = output.take(MAX_OUTPUT_BYTES as u64 + 1).read_to_end(&mut bytes);
-                // Nobody listens any more once the time is over.
+                // The receiver is gone once the time is over.
                 let _ = sender.send(read.map(|_| bytes));
             })?;
             bytes = match receiver.recv_timeout(timeout) {

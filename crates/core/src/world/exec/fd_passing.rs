@@ -1,4 +1,5 @@
-//! A value for a child that nobody else sees: not among its words, not in its environment, not in a file.
+//! A value passed to a child through a file descriptor: other processes do not see it, as they would see an argument,
+//! a variable or a file.
 
 use std::io::{PipeReader, PipeWriter, Write};
 
@@ -46,7 +47,7 @@ impl InheritedPipe {
         String::new()
     }
 
-    /// Whether it fits into a pipe that nobody reads yet.
+    /// Whether the value fits into a pipe before its reader has started.
     pub(super) fn fits_in_pipe(&self) -> bool {
         self.content.len() <= PIPE_CAPACITY_BYTES
     }

@@ -156,10 +156,10 @@ pub fn split_program(
 ) -> std::result::Result<(&OsString, &[OsString]), SpawnError> {
     let what = match argv.split_first() {
         Some((program, arguments)) if !program.is_empty() => return Ok((program, arguments)),
-        Some(_) => "an empty word stands where the command belongs",
-        None => "no command was given",
+        Some(_) => "the name of the command is empty",
+        None => "no command is given",
     };
-    let error = Error::usage(what).hint("name one behind --");
+    let error = Error::usage(what).hint("name a command after --");
     Err(SpawnError { status: 2, error })
 }
 

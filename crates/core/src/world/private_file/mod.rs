@@ -146,7 +146,7 @@ fn open(path: &Path, own_file: bool) -> io::Result<File> {
     use rustix::fs::OFlags;
     use std::os::unix::fs::OpenOptionsExt;
 
-    // Without O_NONBLOCK, opening a FIFO nobody writes to would hang.
+    // Without O_NONBLOCK, opening a FIFO without a writer would hang.
     let mut flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     if own_file {
         flags |= OFlags::NOFOLLOW;
@@ -190,7 +190,7 @@ fn read_pipe(_: File, _: usize) -> std::result::Result<Zeroizing<Vec<u8>>, Priva
 
 /// Reads a descriptor to its end, at most one byte more than `limit`, within `time`.
 ///
-/// A FIFO that nobody has opened for writing yet looks as if it had ended: it is given the same time.
+/// A FIFO without a writer reads as empty, so it is read again until the time is over.
 #[cfg(unix)]
 pub fn read_with_timeout<F: Read + std::os::fd::AsFd>(
     file: &mut F,

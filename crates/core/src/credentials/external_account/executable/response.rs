@@ -10,13 +10,13 @@ use crate::text::json::{JsonFields, wrong_type};
 use crate::text::printable;
 use crate::text::secret::Secret;
 
-/// The supported version.
+/// The supported version of the response format.
 const RESPONSE_VERSION: f64 = 1.0;
 
 /// The subject token of a response.
 #[derive(Debug)]
 pub struct ExecutableResponse {
-    /// The token itself.
+    /// The subject token that the program printed.
     pub token: Secret,
     /// Whether it is a SAML response, not a JWT.
     pub is_saml: bool,
