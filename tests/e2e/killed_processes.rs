@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use gauth_sandbox::fixtures::USER;
 
-use super::login::{PendingLogin, allow_consent, split_url};
+use super::login::{PendingLogin, allow_consent};
 use super::refresh_token_rotation::{overlay_file, read_refresh_token, store_own_login};
 use super::{
     CredentialKind, SandboxHome, file_names, for_each_parallel, lock_machine, pid, random_number,
     run, runs_full_counts, wait_for,
 };
+use crate::browser::split_url;
 use rustix::process::{Signal, kill_process};
 
 /// Waits a random part of `longest`, then kills the process.

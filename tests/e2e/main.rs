@@ -12,6 +12,8 @@
 #[expect(dead_code, reason = "the in-process tests use the rest of it")]
 #[path = "../it/support/browser.rs"]
 mod browser;
+#[path = "../it/support/leaks.rs"]
+mod leaks;
 
 mod concurrent_requests;
 mod credential_chains;
@@ -40,8 +42,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use crate::leaks::find_leaked_secret;
 use gauth_core::text::secret::Secret;
 use gauth_sandbox::environment::DefaultCredential;
 use gauth_sandbox::faults::Fault;
@@ -403,34 +404,4 @@ fn file_names(folder: &Path) -> Vec<String> {
 fn random_number() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::collections::hash_map::RandomState::new().build_hasher().finish()
-}
-
-/// The first secret that a text contains: plain, percent-encoded or in base64.
-fn find_leaked_secret<'a>(text: &[u8], secrets: &'a [String]) -> Option<&'a str> {
-    let text = String::from_utf8_lossy(text);
-    // Line ends may be escaped.
-    let flat = text.replace("\\n", "").replace("%0A", "").replace('\n', "");
-    secrets.iter().map(String::as_str).find(|secret| {
-        let percent =
-            percent_encoding::utf8_percent_encode(secret, percent_encoding::NON_ALPHANUMERIC);
-        let packed = [STANDARD_NO_PAD.encode(secret), URL_SAFE_NO_PAD.encode(secret)];
-        let form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-        let plain = [(*secret).to_owned(), secret.replace('\n', ""), percent.to_string(), form];
-        plain.iter().chain(&packed).any(|form| text.contains(form) || flat.contains(form))
-    })
-}
-
-#[test]
-fn a_secret_in_any_encoding_is_found() {
-    let secrets = ["GOCSPX-a/b+c".to_owned(), "-----BEGIN X\nabcd\n-----END X".to_owned()];
-    for text in [
-        "say GOCSPX-a/b+c",
-        "say GOCSPX%2Da%2Fb%2Bc",
-        "say GOCSPX-a%2Fb%2Bc&x=y",
-        "say R09DU1BYLWEvYitj",
-        "say \"-----BEGIN X\\nabcd\\n-----END X\"",
-    ] {
-        assert!(find_leaked_secret(text.as_bytes(), &secrets).is_some(), "{text}");
-    }
-    assert_eq!(find_leaked_secret(b"say [secret 01234567]", &secrets), None);
 }

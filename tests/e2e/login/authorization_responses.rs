@@ -3,10 +3,11 @@
 use serde_json::Value;
 
 use super::{
-    ADA, CLOUD_PLATFORM, SandboxHome, allow_consent, get_page, query_parameters, run,
-    share_machine, submit_form,
+    ADA, CLOUD_PLATFORM, SandboxHome, allow_consent, query_parameters, redirect_of_consent, run,
+    share_machine,
 };
 use crate::CredentialKind;
+use crate::browser::{ALLOW, ConsentChoice, get_page};
 
 /// Signs in with these arguments, and presses this button.
 #[track_caller]
@@ -20,7 +21,8 @@ fn login_with_button(
         command.args(args);
         command
     });
-    let page = get_page(&submit_form(&login.authorization_url, button, |_| {}));
+    let choice = ConsentChoice { button, ..ALLOW };
+    let page = get_page(&redirect_of_consent(&login.authorization_url, choice));
     assert_eq!(page.status, 200);
     (login.wait(), page.body)
 }
@@ -78,9 +80,12 @@ fn scopes_that_were_not_granted_are_named() {
         "--scopes",
         "cloud-platform,compute",
     ]));
-    let back = submit_form(&login.authorization_url, "allow", |sent| {
-        sent.retain(|(name, value)| name != "scope" || !value.ends_with("/compute"));
-    });
+    let scopes = get_page(&login.authorization_url).input_values("scope");
+    let granted: Vec<&str> =
+        scopes.iter().map(String::as_str).filter(|scope| !scope.ends_with("/compute")).collect();
+    assert!(granted.len() < scopes.len(), "{scopes:?}");
+    let choice = ConsentChoice { scopes: Some(&granted), ..ALLOW };
+    let back = redirect_of_consent(&login.authorization_url, choice);
     assert_eq!(get_page(&back).status, 200);
     let ended = login.wait();
     assert_eq!(ended.exit_code, 0, "{ended:?}");

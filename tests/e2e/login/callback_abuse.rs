@@ -3,9 +3,8 @@
 use std::io::Write;
 use std::net::TcpStream;
 
-use super::{
-    SandboxHome, allow_consent, get_page, query_parameters, send_raw, share_machine, split_url,
-};
+use super::{SandboxHome, allow_consent, query_parameters, share_machine};
+use crate::browser::{get_page, send_raw, split_url};
 
 #[test]
 fn unrelated_requests_to_the_callback_port_do_not_disturb_the_login() {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use gauth::cli::COMMANDS;
 
-use super::{CredentialKind, SandboxHome, allow_consent, get_page, run, share_machine};
+use super::{CredentialKind, SandboxHome, allow_consent, run, share_machine};
+use crate::browser::get_page;
 
 const README: &str = include_str!("../../../README.md");
 

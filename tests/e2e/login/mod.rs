@@ -8,8 +8,7 @@ mod redirect_and_browser;
 mod workforce_oidc_device;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -17,42 +16,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::{CredentialKind, ProcessResult, SandboxHome, file_names, run, share_machine, wait_for};
-
-/// A response to the browser.
-#[derive(Debug)]
-pub(super) struct BrowserResponse {
-    pub(super) status: u16,
-    head: String,
-    pub(super) body: String,
-}
-
-impl BrowserResponse {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            let (known, value) = line.split_once(':')?;
-            known.eq_ignore_ascii_case(name).then(|| value.trim())
-        })
-    }
-}
-
-/// The host with the port, and the path, of a loopback URL.
-pub(super) fn split_url(url: &str) -> (String, String) {
-    let rest = url.strip_prefix("http://").unwrap_or_else(|| panic!("{url}"));
-    let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    let slash = if path.starts_with('/') { "" } else { "/" };
-    (host.to_owned(), format!("{slash}{path}"))
-}
-
-/// Sends these bytes and reads the whole response.
-pub(super) fn send_raw(host: &str, bytes: &[u8]) -> String {
-    let mut stream = TcpStream::connect(host).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    stream.write_all(bytes).unwrap();
-    let mut answer = Vec::new();
-    // A connection may be reset after the response.
-    let _ = stream.read_to_end(&mut answer);
-    String::from_utf8_lossy(&answer).into_owned()
-}
+use crate::browser::{ALLOW, ConsentChoice, get_page, split_url, submit_consent};
 
 /// The bytes of a simple GET request.
 fn get_request_bytes(url: &str) -> String {
@@ -60,59 +24,16 @@ fn get_request_bytes(url: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")
 }
 
-pub(super) fn get_page(url: &str) -> BrowserResponse {
-    send_request("GET", url, "")
-}
-
-fn send_request(method: &str, url: &str, form: &str) -> BrowserResponse {
-    let (host, path) = split_url(url);
-    let kind = "application/x-www-form-urlencoded";
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: {kind}\r\n\
-         Content-Length: {}\r\n\r\n{form}",
-        form.len()
-    );
-    let answer = send_raw(&host, request.as_bytes());
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{url}: {answer:?}"));
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    BrowserResponse { status, head: head.to_owned(), body: body.to_owned() }
-}
-
-/// The fields of the form on a page, with their values.
-fn form_fields(page: &str) -> Vec<(String, String)> {
-    let attribute = |tag: &str, name: &str| {
-        let (_, rest) = tag.split_once(&format!(" {name}=\""))?;
-        let value = rest.split('"').next()?;
-        Some(value.replace("&amp;", "&").replace("&quot;", "\""))
-    };
-    let tags = page.split("<input").skip(1).map(|rest| rest.split('>').next().unwrap_or_default());
-    let sent = tags.filter(|tag| {
-        let choice = tag.contains("type=\"checkbox\"") || tag.contains("type=\"radio\"");
-        !choice || tag.contains("checked")
-    });
-    sent.filter_map(|tag| Some((attribute(tag, "name")?, attribute(tag, "value")?))).collect()
-}
-
-/// Presses a button on the page at `url` with these changes to the form, and returns the redirect location.
-pub(super) fn submit_form(
-    url: &str,
-    button: &str,
-    change: impl Fn(&mut Vec<(String, String)>),
-) -> String {
-    let page = get_page(url);
-    assert_eq!(page.status, 200, "{page:?}");
-    let mut sent = form_fields(&page.body);
-    change(&mut sent);
-    sent.push(("decision".to_owned(), button.to_owned()));
-    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(&sent).finish();
-    let answer = send_request("POST", url, &form);
-    assert_eq!(answer.status, 302, "{answer:?}");
-    answer.header("Location").expect("where to").to_owned()
+/// Decides on the consent page, and returns the redirect location.
+pub(super) fn redirect_of_consent(url: &str, choice: ConsentChoice<'_>) -> String {
+    let response = submit_consent(url, choice);
+    assert_eq!(response.status, 302, "{response:?}");
+    response.location().to_owned()
 }
 
 /// Allows everything on the consent page.
 pub(super) fn allow_consent(url: &str) -> String {
-    submit_form(url, "allow", |_| {})
+    redirect_of_consent(url, ALLOW)
 }
 
 /// The query parameters of a URL.

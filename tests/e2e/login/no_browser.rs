@@ -6,7 +6,8 @@ use std::process::Child;
 use rustix::process::{Signal, kill_process};
 
 use super::super::terminal_prompt::Terminal;
-use super::{ADA, SandboxHome, allow_consent, get_page, query_parameters, share_machine};
+use super::{ADA, SandboxHome, allow_consent, query_parameters, share_machine};
+use crate::browser::get_page;
 
 /// The authorization URL in the output of the terminal.
 fn authorization_url(terminal_output: &str) -> String {

@@ -7,10 +7,8 @@ use std::path::PathBuf;
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
 
-use super::{
-    ADA, SandboxHome, allow_consent, get_page, get_request_bytes, run, send_raw, share_machine,
-    split_url,
-};
+use super::{ADA, SandboxHome, allow_consent, get_request_bytes, run, share_machine};
+use crate::browser::{get_page, send_raw, split_url};
 
 /// Writes a script that is run in place of a program.
 fn write_script(stage: &SandboxHome, name: &str, text: &str) -> PathBuf {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{
-    PendingLogin, SandboxHome, allow_consent, get_page, query_parameters, run, share_machine,
-    submit_form,
+    PendingLogin, SandboxHome, allow_consent, query_parameters, redirect_of_consent, run,
+    share_machine,
 };
-use crate::browser::{ALLOW, ConsentChoice, submit_consent};
+use crate::browser::{ALLOW, ConsentChoice, get_page, submit_consent};
 
 const WORKFORCE_PROVIDER: &str =
     "locations/global/workforcePools/sandbox-workforce/providers/sandbox-idp";
@@ -163,7 +163,10 @@ fn a_user_of_an_oidc_provider_without_a_pool_gets_id_tokens() {
     assert_eq!(run(stage.token_command(&["token"])).exit_code, 7);
     // A denied and a forged response do not replace the stored login.
     let login = stage.start_login(stage.login_with_client(&words, "client_oidc.json"));
-    get_page(&submit_form(&login.authorization_url, "deny", |_| {}));
+    get_page(&redirect_of_consent(
+        &login.authorization_url,
+        ConsentChoice { button: "deny", ..ALLOW },
+    ));
     assert_eq!(login.wait().exit_code, 5);
     let forged = SandboxHome::new(&["oidc-authorize=wrong-issuer"]);
     let issuer = forged.issuer();

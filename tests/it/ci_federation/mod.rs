@@ -3,12 +3,10 @@
 mod buildkite;
 mod messages;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::sample_credentials::{
-    SECOND_TOKEN, SERVICE_ACCOUNT_EMAIL, TOKEN, token_response_body,
+    SECOND_TOKEN, SERVICE_ACCOUNT_EMAIL, TOKEN, token_response_body, unsigned_jwt,
 };
 use crate::support::{
     Home, MockExchange, SentRequest, Test, get_response, iam_response, post_response, sts_response,
@@ -16,23 +14,19 @@ use crate::support::{
 };
 
 const PROVIDER_NAME: &str = "projects/1/locations/global/workloadIdentityPools/p/providers/q";
-
 const GITHUB_REQUEST_URL: &str = "https://runner.example/token?api-version=2.0";
-
 const GITHUB_REQUEST_URL_WITH_AUDIENCE: &str = "https://runner.example/token?api-version=2.0&audience=https%3A%2F%2F\
                      iam.googleapis.com%2Fprojects%2F1%2Flocations%2Fglobal%2F\
                      workloadIdentityPools%2Fp%2Fproviders%2Fq";
 
-/// A JWT of this issuer for this audience; nobody signed it.
-fn unsigned_jwt(issuer: &str, audience: &str) -> String {
-    let pack = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let claims = json!({"iss": issuer, "aud": audience, "exp": 1_900_000_000});
-    format!("{}.{}.c2lnbmF0dXJl", pack(&json!({"alg": "RS256", "kid": "1"})), pack(&claims))
+/// A JWT of this issuer for this audience, with an invalid signature.
+fn unsigned_token(issuer: &str, audience: &str) -> String {
+    unsigned_jwt(&json!({"iss": issuer, "aud": audience, "exp": 1_900_000_000}))
 }
 
 /// The one of most tests.
 fn subject_token() -> String {
-    unsigned_jwt("https://ci.example", &format!("https://iam.googleapis.com/{PROVIDER_NAME}"))
+    unsigned_token("https://ci.example", &format!("https://iam.googleapis.com/{PROVIDER_NAME}"))
 }
 
 /// Federates with the provider.
@@ -119,7 +113,7 @@ fn other_systems_have_the_token_in_a_variable() {
     for (mark, variable, others) in TOKEN_VARIABLES {
         let ran = others
             .iter()
-            .fold(federation_test(""), |test, other| test.env(other, unsigned_jwt("x", other)))
+            .fold(federation_test(""), |test, other| test.env(other, unsigned_token("x", other)))
             .env(mark, "true")
             .env(variable, format!(" {}\n", subject_token()))
             .expect_request(sts_success())
@@ -130,10 +124,11 @@ fn other_systems_have_the_token_in_a_variable() {
         // Without the first, each of the others in turn.
         for (index, other) in others.iter().enumerate() {
             let rest = others[index..].iter();
-            let test = rest
-                .fold(federation_test(""), |test, other| test.env(other, unsigned_jwt("x", other)));
+            let test = rest.fold(federation_test(""), |test, other| {
+                test.env(other, unsigned_token("x", other))
+            });
             let ran = test.env(mark, "true").env(variable, "").expect_request(sts_success()).run();
-            assert_token_exchange(&ran.requests[0], &unsigned_jwt("x", other));
+            assert_token_exchange(&ran.requests[0], &unsigned_token("x", other));
         }
     }
 }
@@ -144,12 +139,12 @@ fn a_token_whose_audience_is_the_provider_takes_precedence() {
         format!("https://iam.googleapis.com/{PROVIDER_NAME}"),
         format!("//iam.googleapis.com/{PROVIDER_NAME}"),
     ] {
-        let ours = unsigned_jwt("https://gitlab.example", &audience);
+        let ours = unsigned_token("https://gitlab.example", &audience);
         let ran = federation_test("")
             .env("GITLAB_CI", "true")
             .env(
                 "GITLAB_OIDC_TOKEN",
-                unsigned_jwt("https://gitlab.example", "https://vault.example"),
+                unsigned_token("https://gitlab.example", "https://vault.example"),
             )
             .env("ID_TOKEN_1", &ours)
             .expect_request(sts_success())
@@ -204,7 +199,7 @@ fn the_first_of_two_ci_systems_is_used_and_reported() {
         on_github(test)
             .env("KUBERNETES_SERVICE_HOST", "10.0.0.1")
             .env("BUILDKITE", "true")
-            .file("root/var/run/service-account/token", unsigned_jwt("pod", "pod"))
+            .file("root/var/run/service-account/token", unsigned_token("pod", "pod"))
     };
     let ran = both(federation_test("-v"))
         .expect_request(github_token_response())
@@ -297,7 +292,10 @@ fn tokens_are_cached_per_job() {
     for (mark, variable, _) in TOKEN_VARIABLES {
         let home = Home::new();
         let job = |issuer: &str| {
-            federation_test("").home(&home).env(mark, "1").env(variable, unsigned_jwt(issuer, "a"))
+            federation_test("")
+                .home(&home)
+                .env(mark, "1")
+                .env(variable, unsigned_token(issuer, "a"))
         };
         job("one").expect_request(sts_success()).run();
         home.clock.advance(60);
@@ -312,7 +310,7 @@ fn tokens_are_cached_per_job() {
         federation_test("")
             .home(&home)
             .env("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-            .file("root/var/run/service-account/token", unsigned_jwt(issuer, "a"))
+            .file("root/var/run/service-account/token", unsigned_token(issuer, "a"))
     };
     pod("one").expect_request(sts_success()).run();
     home.clock.advance(60);

@@ -9,7 +9,7 @@ mod subject_tokens;
 
 use serde_json::json;
 
-use crate::support::sample_credentials::TOKEN;
+use crate::support::sample_credentials::{CLOUD_PLATFORM, TOKEN};
 use crate::support::{MockExchange, Test, sts_response};
 
 /// A subject token that is a JWT by its looks; it ended long ago by nobody's word.
@@ -19,7 +19,6 @@ const AUDIENCE: &str =
 const TOKEN_EXCHANGE_GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
 const JWT_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
-const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// A server that is not Google's.
 const OTHER_TOKEN_ENDPOINT: &str = "https://as.example.com/token";
 

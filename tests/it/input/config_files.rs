@@ -3,11 +3,10 @@
 use serde_json::json;
 
 use crate::support::sample_credentials::{TOKEN, authorized_user, token_response_body};
-use crate::support::{Home, Test, metadata_response, token_response};
+use crate::support::{Home, LOGIN_FILE, Test, metadata_response, token_response};
 
 const CONFIG_FILE: &str = ".config/gauth/config.toml";
 const STATE_FILE: &str = ".config/gauth/state.json";
-const LOGIN_FILE: &str = ".config/gauth/accounts/ada@example.com.json";
 
 #[test]
 fn a_broken_config_is_named_with_its_line() {

@@ -7,12 +7,11 @@ use serde_json::{Value, json};
 
 use super::credential_test;
 use crate::support::sample_credentials::{
-    SUBJECT_TOKEN, TOKEN, aws_external_account, external_account, file_external_account,
-    sts_response_body, with_fields, workforce_external_account,
+    HTML_BODY, SUBJECT_TOKEN, TOKEN, aws_external_account, external_account, file_external_account,
+    sts_response_body, unsigned_jwt, with_fields, workforce_external_account,
 };
 use crate::support::{MockExchange, NOW, Test, get_response, put_response, sts_response};
 
-const HTML_BODY: &str = "<!DOCTYPE html><html>GAUTH-TEST-JUNK-SECRET</html>";
 const IDP_URL: &str = "https://idp.example/token";
 const AVAILABILITY_ZONE_URL: &str =
     "http://169.254.169.254/latest/meta-data/placement/availability-zone";
@@ -211,14 +210,6 @@ fn a_missing_aws_setting_is_named_with_its_variable() {
             .expect_error(words)
             .run();
     }
-}
-
-/// A subject token with claims, signed by nobody.
-fn unsigned_jwt(claims: &Value) -> String {
-    use base64::Engine;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-    let part = |value: &Value| BASE64.encode(value.to_string());
-    format!("{}.{}.c2ln", part(&json!({"alg": "RS256", "kid": "k"})), part(claims))
 }
 
 #[test]

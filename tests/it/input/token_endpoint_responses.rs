@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use super::credential_test;
 use crate::support::sample_credentials::{
-    REFRESH_TOKEN, TOKEN, authorized_user, service_account, token_response_body,
+    HTML_BODY, REFRESH_TOKEN, TOKEN, authorized_user, service_account, token_response_body,
 };
 use crate::support::{MockExchange, Test, metadata_response, token_response, without_response};
-
-const HTML_BODY: &str = "<!DOCTYPE html><html>GAUTH-TEST-JUNK-SECRET</html>";
 
 /// Good status, useless body.
 const UNUSABLE_BODIES: &[(&str, &str)] = &[

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{login_test, unsigned_id_token};
-use crate::support::sample_credentials::{CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, TOKEN};
-use crate::support::{Home, MockExchange, NOW, Test, get_response, post_response, token_response};
+use super::login_test;
+use crate::support::sample_credentials::{
+    CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, TOKEN, unsigned_jwt,
+};
+use crate::support::{
+    Home, LOGIN_FILE, MockExchange, NOW, Test, get_response, post_response, token_response,
+};
 
 const DEVICE_CODE: &str = "AH-1planted-device-code";
 const DEVICE_AUTHORIZATION_ENDPOINT: &str = "https://oauth2.googleapis.com/device/code";
-const LOGIN_FILE: &str = ".config/gauth/accounts/ada@example.com.json";
 
 fn device_authorization_response(change: &Value) -> MockExchange {
     let mut body = json!({
@@ -41,7 +44,7 @@ fn token_success_response() -> MockExchange {
     });
     let body = json!({
         "access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer", "scope": "openid email",
-        "refresh_token": REFRESH_TOKEN, "id_token": unsigned_id_token(&claims),
+        "refresh_token": REFRESH_TOKEN, "id_token": unsigned_jwt(&claims),
     });
     token_response(200, body.to_string())
 }

@@ -20,11 +20,3 @@ fn login_test(args: &str) -> Test {
     Test::new(&format!("login --client-id-file {{home}}/client.json {args}"))
         .json("client.json", &client_json())
 }
-
-/// A JWT with these claims and an invalid signature.
-fn unsigned_id_token(claims: &Value) -> String {
-    use base64::Engine;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    format!("{}.{}.c2lnbmVk", part(&json!({"alg": "ES256", "kid": "k"})), part(claims))
-}

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{login_test, unsigned_id_token};
-use crate::support::sample_credentials::{CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN};
+use super::login_test;
+use crate::support::sample_credentials::{CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, unsigned_jwt};
 use crate::support::{Home, MockExchange, NOW, Test, get_response, post_response};
 
 const ISSUER: &str = "https://idp.example/t";
@@ -43,7 +43,7 @@ fn token_success_response(change: &Value) -> MockExchange {
     let mut body = json!({
         "access_token": "outside.x", "token_type": "Bearer", "expires_in": 3600,
         "scope": "openid email offline_access",
-        "refresh_token": REFRESH_TOKEN, "id_token": unsigned_id_token(&claims),
+        "refresh_token": REFRESH_TOKEN, "id_token": unsigned_jwt(&claims),
     });
     for (name, value) in change.as_object().expect("changes") {
         body[name] = value.clone();
@@ -177,9 +177,8 @@ fn a_login_without_refresh_token_or_valid_id_token_is_reported() {
         .expect_status(6)
         .expect_error("does not say who signed in")
         .run();
-    let foreign = unsigned_id_token(
-        &json!({"iss": "https://other.example", "aud": CLIENT_ID, "exp": NOW + 60}),
-    );
+    let foreign =
+        unsigned_jwt(&json!({"iss": "https://other.example", "aud": CLIENT_ID, "exp": NOW + 60}));
     issuer_login_test("")
         .expect_request(discovery_document(&json!({})))
         .expect_request(device_authorization_response())

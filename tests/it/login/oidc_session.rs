@@ -4,10 +4,9 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
-use super::unsigned_id_token;
 use crate::support::sample_credentials::{
     self, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, ROTATED_REFRESH_TOKEN, SECOND_TOKEN, TOKEN,
-    WORKLOAD_PROVIDER,
+    WORKLOAD_PROVIDER, unsigned_jwt,
 };
 use crate::support::{Home, MockExchange, NOW, Test, post_response, sts_response};
 
@@ -31,7 +30,7 @@ fn external_account_json(more: &Value) -> Value {
 }
 
 fn id_token_number(number: i64, life: i64) -> String {
-    unsigned_id_token(
+    unsigned_jwt(
         &json!({"iss": ISSUER, "aud": CLIENT_ID, "sub": "ada", "n": number, "exp": NOW + life}),
     )
 }

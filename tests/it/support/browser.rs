@@ -5,7 +5,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// What came back.
+/// A response to the browser.
+#[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) status: u16,
     pub(crate) head: String,
@@ -13,9 +14,12 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// A header, by its name as it was sent.
+    /// The value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+        self.head.lines().find_map(|line| {
+            let (known, value) = line.split_once(':')?;
+            known.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
     }
 
     /// Where it sends the browser.
@@ -42,21 +46,34 @@ impl Page {
     }
 }
 
+/// The host with the port, and the path with the query, of a loopback URL.
+pub(crate) fn split_url(url: &str) -> (String, String) {
+    let rest = url.strip_prefix("http://").expect("an http URL");
+    let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    (host.to_owned(), format!("{slash}{path}"))
+}
+
+/// Sends these bytes and reads the whole response.
+pub(crate) fn send_raw(host: &str, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(host).expect("a listener");
+    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a limit");
+    stream.write_all(bytes).expect("a request");
+    let mut answer = Vec::new();
+    // A connection may be reset after the response.
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
 /// Sends a request to a loopback address.
 pub(crate) fn send_request(method: &str, url: &str, headers: &str, body: &str) -> Page {
-    let rest = url.strip_prefix("http://").expect("an http URL");
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let mut stream = TcpStream::connect(authority).expect("a listener");
-    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a limit");
+    let (authority, target) = split_url(url);
     let length = body.len();
     let text = format!(
-        "{method} /{path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\
+        "{method} {target} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\
          Content-Length: {length}\r\n{headers}\r\n{body}"
     );
-    stream.write_all(text.as_bytes()).expect("a request");
-    let mut all = Vec::new();
-    stream.read_to_end(&mut all).expect("an answer");
-    let all = String::from_utf8_lossy(&all).into_owned();
+    let all = send_raw(&authority, text.as_bytes());
     let (head, body) = all.split_once("\r\n\r\n").unwrap_or((&all, ""));
     let status = head.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0);
     Page { status, head: head.to_owned(), body: body.to_owned() }

@@ -1,6 +1,13 @@
 //! Credentials to begin with. Their secrets are in the list that every run is searched for.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+
+/// A web page in place of a response in JSON.
+pub(crate) const HTML_BODY: &str = "<!DOCTYPE html><html>GAUTH-TEST-JUNK-SECRET</html>";
+
+pub(crate) const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 /// The access token of most answers.
 pub(crate) const TOKEN: &str = "ya29.token-of-the-first-answer";
@@ -148,4 +155,10 @@ pub(crate) fn sts_response_body(token: &str) -> String {
     let kind = "urn:ietf:params:oauth:token-type:access_token";
     json!({"access_token": token, "issued_token_type": kind, "token_type": "Bearer", "expires_in": 3599})
         .to_string()
+}
+
+/// A JWT with these claims and an invalid signature.
+pub(crate) fn unsigned_jwt(claims: &Value) -> String {
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    format!("{}.{}.c2lnbmVk", part(&json!({"alg": "RS256", "kid": "k"})), part(claims))
 }

@@ -4,17 +4,16 @@ use serde_json::{Value, json};
 
 use super::token_test;
 use crate::support::sample_credentials::{
-    self, CLIENT_ID, CLIENT_SECRET, IAM_SERVICE_ACCOUNTS_URL, SECOND_TOKEN, SUBJECT_TOKEN,
-    TARGET_SERVICE_ACCOUNT, TOKEN, WORKFORCE_PROVIDER, WORKLOAD_PROVIDER, aws_external_account,
-    external_account, file_external_account, iam_response_body, impersonated_service_account,
-    sts_response_body, workforce_external_account,
+    self, CLIENT_ID, CLIENT_SECRET, CLOUD_PLATFORM, IAM_SERVICE_ACCOUNTS_URL, SECOND_TOKEN,
+    SUBJECT_TOKEN, TARGET_SERVICE_ACCOUNT, TOKEN, WORKFORCE_PROVIDER, WORKLOAD_PROVIDER,
+    aws_external_account, external_account, file_external_account, iam_response_body,
+    impersonated_service_account, sts_response_body, workforce_external_account,
 };
 use crate::support::{Home, SentRequest, get_response, iam_response, put_response, sts_response};
 
 const TOKEN_EXCHANGE_GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
 const JWT_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
-const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 const IAM_SCOPE: &str = "https://www.googleapis.com/auth/iam";
 
 /// Checks that an exchange has the form of google-auth's, with these scopes and more fields.

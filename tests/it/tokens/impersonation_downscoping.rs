@@ -7,15 +7,14 @@ use serde_json::{Value, json};
 
 use super::token_test;
 use crate::support::sample_credentials::{
-    self, IAM_SERVICE_ACCOUNTS_URL, SECOND_TOKEN, TARGET_SERVICE_ACCOUNT, TOKEN, authorized_user,
-    file_external_account, iam_response_body, impersonated_service_account, service_account,
-    sts_response_body, token_response_body, workforce_login,
+    self, CLOUD_PLATFORM, IAM_SERVICE_ACCOUNTS_URL, SECOND_TOKEN, TARGET_SERVICE_ACCOUNT, TOKEN,
+    authorized_user, file_external_account, iam_response_body, impersonated_service_account,
+    service_account, sts_response_body, token_response_body, workforce_login,
 };
 use crate::support::{
     Home, MockExchange, NOW, Test, iam_response, metadata_response, sts_response, token_response,
 };
 
-const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 const DELEGATE: &str = "middle@example-project.iam.gserviceaccount.com";
 
 fn source_token_response() -> MockExchange {

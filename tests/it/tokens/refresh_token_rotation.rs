@@ -3,17 +3,16 @@
 use std::os::unix::fs::PermissionsExt;
 use std::rc::Rc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::token_test;
 use crate::support::sample_credentials::{
     self, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, ROTATED_REFRESH_TOKEN, SECOND_TOKEN, TOKEN,
     authorized_user, token_response_body,
 };
-use crate::support::{Home, MockExchange, Test, token_response, without_response};
-
-const LOGIN_FILE: &str = ".config/gauth/accounts/ada@example.com.json";
-const OVERLAY_FOLDER: &str = ".config/gauth/accounts/shadow";
+use crate::support::{
+    Home, LOGIN_FILE, MockExchange, OVERLAY_FOLDER, Test, token_response, without_response,
+};
 
 /// A response with a new refresh token.
 fn rotating_response(access: &str, next_refresh_token: &str) -> MockExchange {
@@ -24,10 +23,6 @@ fn rotating_response(access: &str, next_refresh_token: &str) -> MockExchange {
 
 fn own_login_test(home: &Rc<Home>, args: &str) -> Test {
     Test::new(&format!("token --account ada@example.com {args}")).home(home)
-}
-
-fn read_json(home: &Home, path: &str) -> Value {
-    serde_json::from_str(&home.read(path)).expect("JSON")
 }
 
 /// The only overlay file.
@@ -50,7 +45,7 @@ fn gauths_own_login_stores_the_new_refresh_token() {
         login,
         &json!({"refresh_token": ROTATED_REFRESH_TOKEN, "refresh_token_rotates": true}),
     );
-    assert_eq!(read_json(&home, LOGIN_FILE), expected);
+    assert_eq!(home.read_json(LOGIN_FILE), expected);
     let mode = std::fs::metadata(home.path(LOGIN_FILE)).expect("file").permissions().mode() & 0o777;
     assert_eq!(mode, 0o600);
     assert_eq!(home.names(".config/gauth/accounts"), ["ada@example.com.json"]);
@@ -69,12 +64,12 @@ fn a_read_only_login_file_is_not_changed() {
     let run = |words: &str| token_test(&authorized_user(), words).home(&home);
     run("").expect_request(rotating_response(TOKEN, ROTATED_REFRESH_TOKEN)).run();
     assert_eq!(home.read("key.json"), before);
-    assert_eq!(read_json(&home, &overlay_file(&home))["refresh_token"], ROTATED_REFRESH_TOKEN);
+    assert_eq!(home.read_json(&overlay_file(&home))["refresh_token"], ROTATED_REFRESH_TOKEN);
     let third = "1//0third-refresh-token";
     let ran =
         run("--refresh").expect_request(rotating_response(SECOND_TOKEN, third)).secret(third).run();
     assert_eq!(ran.requests[0].form_field("refresh_token"), ROTATED_REFRESH_TOKEN);
-    assert_eq!(read_json(&home, &overlay_file(&home))["refresh_token"], third);
+    assert_eq!(home.read_json(&overlay_file(&home))["refresh_token"], third);
     assert_eq!(home.read("key.json"), before);
 }
 
@@ -113,7 +108,7 @@ fn the_new_refresh_token_is_stored_before_the_token_is_printed() {
     own_login_test(&home, "")
         .expect_request(rotating_response(TOKEN, ROTATED_REFRESH_TOKEN))
         .on_write(|home| {
-            assert_eq!(read_json(home, LOGIN_FILE)["refresh_token"], ROTATED_REFRESH_TOKEN);
+            assert_eq!(home.read_json(LOGIN_FILE)["refresh_token"], ROTATED_REFRESH_TOKEN);
             Ok(())
         })
         .run();
@@ -171,7 +166,7 @@ fn the_store_changed_meanwhile_and_the_newer_token_is_tried_once() {
     assert_eq!(ran.requests[1].form_field("client_id"), CLIENT_ID);
     // Refused again, it is not tried a third time, and nothing is deleted.
     own_login_test(&home, "--refresh").expect_request(refused).expect_status(4).run();
-    assert_eq!(read_json(&home, LOGIN_FILE)["refresh_token"], ROTATED_REFRESH_TOKEN);
+    assert_eq!(home.read_json(LOGIN_FILE)["refresh_token"], ROTATED_REFRESH_TOKEN);
 }
 
 #[test]
@@ -234,7 +229,7 @@ fn a_login_made_during_a_refresh_is_not_overwritten() {
     own_login_test(&home, "")
         .expect_request(rotating_response(TOKEN, ROTATED_REFRESH_TOKEN).on_request(meanwhile))
         .run();
-    assert_eq!(read_json(&home, LOGIN_FILE), anew);
+    assert_eq!(home.read_json(LOGIN_FILE), anew);
 }
 
 #[test]
@@ -264,7 +259,7 @@ fn a_login_damaged_during_a_refresh_is_not_rewritten() {
             // It was read just before.
             test.run();
             let next = json!({"refresh_token": ROTATED_REFRESH_TOKEN});
-            assert_eq!(read_json(&home, LOGIN_FILE), sample_credentials::with_fields(login, &next));
+            assert_eq!(home.read_json(LOGIN_FILE), sample_credentials::with_fields(login, &next));
         } else {
             test.expect_warning("cannot be stored, its file is damaged").run();
             assert_eq!(home.read(LOGIN_FILE), "{");
@@ -324,7 +319,7 @@ fn a_pending_update_removed_by_cleanup_does_not_lose_the_refresh_token() {
     own_login_test(&home, "")
         .expect_request(rotating_response(TOKEN, ROTATED_REFRESH_TOKEN).on_request(sweep))
         .run();
-    assert_eq!(read_json(&home, LOGIN_FILE)["refresh_token"], ROTATED_REFRESH_TOKEN);
+    assert_eq!(home.read_json(LOGIN_FILE)["refresh_token"], ROTATED_REFRESH_TOKEN);
 }
 
 #[test]
@@ -342,7 +337,7 @@ fn a_copied_login_and_its_original_share_what_changes() {
         sample_credentials::with_fields(authorized_user(), &json!({"refresh_token_shared": true}));
     home.write(LOGIN_FILE, copy.to_string());
     own_login_test(&home, "").expect_request(rotating_response(TOKEN, ROTATED_REFRESH_TOKEN)).run();
-    assert_eq!(read_json(&home, LOGIN_FILE), copy);
+    assert_eq!(home.read_json(LOGIN_FILE), copy);
     let third = "1//0third-refresh-token";
     let test = token_test(&authorized_user(), "--refresh").home(&home).secret(third);
     let ran = test.expect_request(rotating_response(SECOND_TOKEN, third)).run();

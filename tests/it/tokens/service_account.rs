@@ -8,12 +8,11 @@ use serde_json::{Map, Value, json};
 
 use super::token_test;
 use crate::support::sample_credentials::{
-    self, SERVICE_ACCOUNT_EMAIL, TOKEN, service_account, service_account_key_pem,
+    self, CLOUD_PLATFORM, SERVICE_ACCOUNT_EMAIL, TOKEN, service_account, service_account_key_pem,
     token_response_body,
 };
 use crate::support::{NOW, token_response};
 
-const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 const KEY_ID: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// Header and claims of a JWT that the sample key signed.

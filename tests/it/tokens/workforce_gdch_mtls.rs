@@ -13,12 +13,11 @@ use crate::support::sample_credentials::{
     token_response_body, workforce_login,
 };
 use crate::support::{
-    Home, MockExchange, NOW, Test, iam_response, sts_response, token_response, without_response,
+    Home, LOGIN_FILE, MockExchange, NOW, OVERLAY_FOLDER, Test, iam_response, sts_response,
+    token_response, without_response,
 };
 
 const STS_OAUTH_TOKEN_ENDPOINT: &str = "https://sts.googleapis.com/v1/oauthtoken";
-const LOGIN_FILE: &str = ".config/gauth/accounts/ada@example.com.json";
-const OVERLAY_FOLDER: &str = ".config/gauth/accounts/shadow";
 
 fn refresh_response(access: &str) -> MockExchange {
     token_response(200, token_response_body(access)).at_url(STS_OAUTH_TOKEN_ENDPOINT)
@@ -28,10 +27,6 @@ fn rotating_response(access: &str, next_refresh_token: &str) -> MockExchange {
     let body =
         json!({"access_token": access, "expires_in": 3599, "refresh_token": next_refresh_token});
     token_response(200, body.to_string()).at_url(STS_OAUTH_TOKEN_ENDPOINT)
-}
-
-fn read_json(home: &Home, path: &str) -> Value {
-    serde_json::from_str(&home.read(path)).expect("JSON")
 }
 
 #[test]
@@ -64,7 +59,7 @@ fn the_next_refresh_token_of_a_workforce_login_is_stored_before_anything_is_prin
         .home(&home)
         .expect_request(rotating_response(TOKEN, ROTATED_REFRESH_TOKEN))
         .on_write(|home| {
-            assert_eq!(read_json(home, LOGIN_FILE)["refresh_token"], ROTATED_REFRESH_TOKEN);
+            assert_eq!(home.read_json(LOGIN_FILE)["refresh_token"], ROTATED_REFRESH_TOKEN);
             Ok(())
         })
         .run();
@@ -75,10 +70,10 @@ fn the_next_refresh_token_of_a_workforce_login_is_stored_before_anything_is_prin
     let home = Home::new();
     let file = |words: &str| token_test(&workforce_login(), words).home(&home);
     file("").expect_request(rotating_response(TOKEN, ROTATED_REFRESH_TOKEN)).run();
-    assert_eq!(read_json(&home, "key.json"), workforce_login());
+    assert_eq!(home.read_json("key.json"), workforce_login());
     let names = home.names(OVERLAY_FOLDER);
     assert_eq!(
-        read_json(&home, &format!("{OVERLAY_FOLDER}/{}", names[0]))["refresh_token"],
+        home.read_json(&format!("{OVERLAY_FOLDER}/{}", names[0]))["refresh_token"],
         ROTATED_REFRESH_TOKEN
     );
     let ran = file("--refresh").expect_request(refresh_response(SECOND_TOKEN)).run();

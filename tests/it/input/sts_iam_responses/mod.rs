@@ -9,15 +9,13 @@ use serde_json::{Value, json};
 
 use super::credential_test;
 use crate::support::sample_credentials::{
-    REFRESH_TOKEN, SUBJECT_TOKEN, TARGET_SERVICE_ACCOUNT, TOKEN, authorized_user,
+    HTML_BODY, REFRESH_TOKEN, SUBJECT_TOKEN, TARGET_SERVICE_ACCOUNT, TOKEN, authorized_user,
     file_external_account, gdch_service_account, impersonated_service_account, token_response_body,
     with_fields, workforce_login,
 };
 use crate::support::{
     MockExchange, Test, iam_response, sts_response, token_response, without_response,
 };
-
-const HTML_BODY: &str = "<!DOCTYPE html><html>GAUTH-TEST-JUNK-SECRET</html>";
 
 /// A run up to the answer in question, and the host that gives it.
 struct ServerCase {
@@ -30,7 +28,6 @@ struct ServerCase {
 }
 
 const STS_OAUTH_TOKEN_ENDPOINT: &str = "https://sts.googleapis.com/v1/oauthtoken";
-
 const GDCH_TOKEN_ENDPOINT: &str = "https://service-identity.gdch.example/authenticate";
 
 /// Those that answer with a token for Google's APIs.

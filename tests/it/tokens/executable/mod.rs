@@ -10,22 +10,15 @@ use crate::support::sample_credentials::{SECOND_TOKEN, TOKEN, token_response_bod
 use crate::support::{Home, MockExchange, NOW, Test, token_response};
 
 const ALLOW_VARIABLE: &str = "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES";
-
 const EXECUTABLE_SUBJECT_TOKEN: &str = "eyJhbGciOiJub25lIn0.planted-subject.token";
-
 const SAML_RESPONSE: &str = "PHBsYW50ZWQtc2FtbC1yZXNwb25zZT4=";
-
 const STALE_SUBJECT_TOKEN: &str = "eyJhbGciOiJub25lIn0.planted-stale.token";
 const JWT_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
-
 const WORKLOAD_AUDIENCE: &str =
     "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/idp";
-
 const WORKFORCE_AUDIENCE: &str =
     "//iam.googleapis.com/locations/global/workforcePools/pool/providers/idp";
-
 const TARGET_EMAIL: &str = "target-sa@example-project.iam.gserviceaccount.com";
-
 const IAM_URL: &str = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/\
                    target-sa@example-project.iam.gserviceaccount.com:generateAccessToken";
 

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::{
     LOGIN_FILE, NEW_RAPT, PASSWORD, REAUTH_ACCESS_TOKEN, authenticated_body, continue_response,
-    home_with_own_login, own_login_test, password_challenge_body, read_json,
-    reauth_required_response, start_response, token_success_response, up_to_password_prompt,
+    home_with_own_login, own_login_test, password_challenge_body, reauth_required_response,
+    start_response, token_success_response, up_to_password_prompt,
 };
 use crate::support::sample_credentials::{
     self, REFRESH_TOKEN, ROTATED_REFRESH_TOKEN, TOKEN, authorized_user,
@@ -27,7 +27,7 @@ fn a_login_made_during_the_prompt_is_used_and_kept() {
         .expect_request(token_success_response())
         .run();
     assert_eq!(ran.requests[4].form_field("refresh_token"), ROTATED_REFRESH_TOKEN);
-    assert_eq!(read_json(&home, LOGIN_FILE)["refresh_token"], json!(ROTATED_REFRESH_TOKEN));
+    assert_eq!(home.read_json(LOGIN_FILE)["refresh_token"], json!(ROTATED_REFRESH_TOKEN));
 }
 
 /// Whether a lock file is locked by a process.
@@ -79,6 +79,6 @@ fn reauthentication_rotates_a_rotating_refresh_token() {
         .run();
     assert_eq!(ran.requests[1].form_field("refresh_token"), REFRESH_TOKEN);
     assert_eq!(ran.requests[4].form_field("refresh_token"), ROTATED_REFRESH_TOKEN);
-    let login = read_json(&home, LOGIN_FILE);
+    let login = home.read_json(LOGIN_FILE);
     assert_eq!((&login["refresh_token"], &login["rapt_token"]), (&json!(third), &json!(NEW_RAPT)));
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     LOGIN_FILE, NEW_RAPT, PASSWORD, REAUTH_ACCESS_TOKEN, authenticated_body, challenges_body,
-    continue_response, home_with_own_login, own_login_test, read_json, reauth_required_response,
+    continue_response, home_with_own_login, own_login_test, reauth_required_response,
     reauth_required_with_subtype, reauth_token_response, start_response, token_success_response,
     up_to_password_prompt,
 };
@@ -163,7 +163,7 @@ fn invalid_reauth_responses_are_reported() {
             .type_line(PASSWORD)
             .expect_request(continue_response(status, body));
         test.expect_status(code).expect_error(says).run();
-        assert_eq!(read_json(&home, LOGIN_FILE), authorized_user());
+        assert_eq!(home.read_json(LOGIN_FILE), authorized_user());
     }
     // A password that the server may have received is not sent twice.
     let home = home_with_own_login(&json!({}));

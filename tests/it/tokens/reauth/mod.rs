@@ -13,18 +13,14 @@ use crate::support::sample_credentials::{
     self, RAPT, REFRESH_TOKEN, ROTATED_REFRESH_TOKEN, SECOND_TOKEN, TARGET_SERVICE_ACCOUNT, TOKEN,
     authorized_user, iam_response_body, token_response_body,
 };
-use crate::support::{Home, MockExchange, Test, iam_response, post_response, token_response};
-
-const LOGIN_FILE: &str = ".config/gauth/accounts/ada@example.com.json";
-
-const OVERLAY_FOLDER: &str = ".config/gauth/accounts/shadow";
+use crate::support::{
+    Home, LOGIN_FILE, MockExchange, OVERLAY_FOLDER, Test, iam_response, post_response,
+    token_response,
+};
 
 const REAUTH_SCOPE: &str = "https://www.googleapis.com/auth/accounts.reauth";
-
 const PASSWORD: &str = "planted-password";
-
 const NEW_RAPT: &str = "proof-of-the-first-conversation";
-
 const REAUTH_ACCESS_TOKEN: &str = "ya29.token-for-the-questions-alone";
 
 /// A refusal that requires a reauthentication.
@@ -86,14 +82,10 @@ fn home_with_own_login(more_fields: &Value) -> Rc<Home> {
     home
 }
 
-fn read_json(home: &Home, path: &str) -> Value {
-    serde_json::from_str(&home.read(path)).expect("JSON")
-}
-
 fn overlay_json(home: &Home) -> Value {
     let names = home.names(OVERLAY_FOLDER);
     assert_eq!(names.len(), 1, "{names:?}");
-    read_json(home, &format!("{OVERLAY_FOLDER}/{}", names[0]))
+    home.read_json(&format!("{OVERLAY_FOLDER}/{}", names[0]))
 }
 
 /// The requests from the refusal to the first prompt.
@@ -136,7 +128,7 @@ fn the_password_yields_a_rapt_that_is_stored_with_the_login() {
             "proposalResponse": {"credential": PASSWORD}})
     );
     assert_eq!((last.form_field("rapt"), last.form_field("scope")), (NEW_RAPT, ""));
-    let login = read_json(&home, LOGIN_FILE);
+    let login = home.read_json(LOGIN_FILE);
     assert_eq!((&login["rapt_token"], &login["later"]), (&json!(NEW_RAPT), &json!(1)));
     assert_eq!(login["refresh_token"], json!(REFRESH_TOKEN));
     // The next run uses it.
@@ -229,7 +221,7 @@ fn no_prompt_while_the_rapt_is_valid() {
     test.expect_request(start_response(200, authenticated_body(NEW_RAPT)))
         .expect_request(token_success_response())
         .run();
-    assert_eq!(read_json(&home, LOGIN_FILE)["rapt_token"], json!(NEW_RAPT));
+    assert_eq!(home.read_json(LOGIN_FILE)["rapt_token"], json!(NEW_RAPT));
 }
 
 #[test]
@@ -247,7 +239,7 @@ fn a_wrong_password_is_retried_up_to_five_times() {
     let again =
         "ada@example.com: that was not the password\nthe password, for Google (not shown): ";
     assert!(ran.prompts[1..].iter().all(|question| question == again), "{ran:?}");
-    assert_eq!(read_json(&home, LOGIN_FILE), authorized_user());
+    assert_eq!(home.read_json(LOGIN_FILE), authorized_user());
     // The fifth answer can be the right one.
     home.clock.advance(10);
     let mut test = up_to_password_prompt(own_login_test(&home, ""));
