@@ -90,7 +90,7 @@ fn invalid_arguments_are_refused_before_anything_is_requested_or_run() {
     for (args, code, word) in [
         ("", 2, "no command"),
         ("--", 2, "no command"),
-        ("-- ''", 2, "an empty word"),
+        ("-- ''", 2, "the name of the command is empty"),
         ("true", 2, "an argument too many"),
         ("--audiences x -- TOUCH", 2, "--audiences applies to ID tokens"),
         ("--id-token --audiences '' -- TOUCH", 2, "--audiences is empty"),
@@ -103,11 +103,11 @@ fn invalid_arguments_are_refused_before_anything_is_requested_or_run() {
         ("--env PATH -- TOUCH", 2, "has a meaning for the system"),
         ("--env ld_preload -- TOUCH", 2, "has a meaning for the system"),
         ("--env $'A\\xff' -- TOUCH", 2, "not valid UTF-8"),
-        ("--token-file /tmp/token -- TOUCH", 9, "everybody may write"),
+        ("--token-file /tmp/token -- TOUCH", 9, "every user may write"),
         ("--token-file / -- TOUCH", 2, "does not name a file"),
         ("--token-file ~/no/token -- TOUCH", 2, "the folder"),
         ("--token-file ~/mine -- TOUCH", 9, "something other than a token"),
-        ("--token-file ~ -- TOUCH", 9, "everybody may write"),
+        ("--token-file ~ -- TOUCH", 9, "every user may write"),
         ("--env ya29.abcdefgh -- TOUCH", 9, "looks like a secret"),
     ] {
         let script = format!(

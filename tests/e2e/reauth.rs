@@ -158,5 +158,5 @@ fn an_interrupted_prompt_ends_all_waiting_processes() {
     assert_eq!(result.stdout, "");
     assert!(result.exit_code >= 128, "{result:?}");
     assert!(terminal.is_echoing(), "the terminal is as it was");
-    assert_eq!(test.sandbox.request_count("reauth"), 1, "nobody has asked again");
+    assert_eq!(test.sandbox.request_count("reauth"), 1, "no second reauthentication");
 }

@@ -43,7 +43,7 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             "gauth id-token --audiences URL | gauth inspect --verify --audience URL",
             "verify it as well",
         ),
-        Example("gauth token | gauth inspect", "ask Google about an access token"),
+        Example("gauth token | gauth inspect", "look up an access token at Google"),
     ],
     description: "\
 Reads a token from a file, from standard input, or at a terminal from a prompt that does not show it; a token is \

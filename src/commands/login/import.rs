@@ -30,7 +30,7 @@ pub(super) struct ImportedCredential {
 }
 
 /// Reads a credential file, or standard input for `-`. `account` is the account that the user requests, which must be
-/// that of the credential if it names one. Where neither names the account, the servers of the credential are asked.
+/// that of the credential if it names one. Where neither names the account, the servers of the credential name it.
 ///
 /// # Errors
 /// Malformed, for an invalid file; usage, for another account than that of the file, or where there is no account name.

@@ -220,7 +220,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
         return Ok(ExitStatus::SUCCESS);
     }
     let login_request = flags.login_request(&settings, &broker)?;
-    // The user is asked only if the login can be stored.
+    // The sign-in begins only if the login can be stored.
     accounts::check_storage(world)?;
     flags.secret_store(&settings, world)?;
     let result = match sign_in_lock::acquire(

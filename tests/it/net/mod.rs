@@ -205,7 +205,7 @@ fn framing_that_can_be_read_in_two_ways_is_refused() {
         ("Transfer-Encoding: gzip, chunked", "the answer has the transfer encoding gzip, chunked"),
         (
             "Content-Length: 5\r\nContent-Encoding: gzip",
-            "the answer has the content encoding gzip, which was not asked for",
+            "the answer has the content encoding gzip, which was not requested",
         ),
         (
             "Transfer-Encoding: chunked",

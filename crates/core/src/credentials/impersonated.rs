@@ -59,7 +59,7 @@ pub struct ImpersonatedServiceAccount {
     source: SourceCredential,
     config: ImpersonationConfig,
     info: OnceCell<CredentialInfo>,
-    /// What its own file says; without one only its type is known.
+    /// The properties in its own file; without a file only the type is known.
     own_info: CredentialInfo,
 }
 
@@ -76,7 +76,7 @@ impl ImpersonatedServiceAccount {
         ImpersonatedServiceAccount::from_file(source, config, own_info)
     }
 
-    /// `source` impersonating the service account of a file, which says `own_info`.
+    /// `source` impersonating the service account of a file with the properties `own_info`.
     pub(crate) fn from_file(
         source: Rc<dyn Credential>,
         config: ImpersonationConfig,

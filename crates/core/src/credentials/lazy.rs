@@ -64,7 +64,7 @@ impl<C: UnparsedCredential> LazyCredential<C> {
     }
 }
 
-/// Every method is that of the parsed credential, but for those that answer without parsing it.
+/// Every method is that of the parsed credential, except those that need no parsing.
 #[deny(clippy::missing_trait_methods)]
 impl<C: UnparsedCredential> Credential for LazyCredential<C> {
     fn info(&self) -> &CredentialInfo {

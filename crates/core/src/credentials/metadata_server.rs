@@ -140,7 +140,7 @@ impl Credential for MetadataServerCredential {
 }
 
 impl MetadataServerCredential {
-    /// The server is the last source that is asked for an account: without it there, there is no such account.
+    /// The server is the last source in which an account is looked up: if it is not there, it does not exist.
     fn explain_not_found(&self, error: Error) -> Error {
         match (error.http_status(), self.info.account.as_deref()) {
             (Some(404), Some(account)) => Error::new(

@@ -184,7 +184,7 @@ impl ServiceAccount {
         id_token.ok_or_else(|| response::invalid_response(&response, host, "holds no id_token"))
     }
 
-    /// Other universes have no token endpoint for service account keys: the account asks IAM for its ID token.
+    /// Other universes have no token endpoint for service account keys: the account gets its ID token from IAM.
     fn id_token_by_iam(&self, audience: &str, session: &dyn Session) -> Result<Secret> {
         let target = SelfSignedTarget::Scopes(vec![IAM_SCOPE.to_owned()]);
         let jwt_request = SelfSignedRequest { target, lifetime: None };

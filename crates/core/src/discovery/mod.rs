@@ -35,7 +35,7 @@ pub struct FoundCredential {
 }
 
 impl FoundCredential {
-    /// Whether this account is its own, as far as its content says.
+    /// Whether the credential is of this account, as far as its content shows.
     fn belongs_to(&self, account: &str) -> bool {
         let owner = self.credential.load_info().ok().and_then(|info| info.account);
         owner.is_some_and(|owner| owner.eq_ignore_ascii_case(account))
@@ -50,7 +50,7 @@ pub enum Lookup {
     NotSet(String),
     /// A credential that is set and unusable: an error, never a reason to search on.
     Broken(Error),
-    /// `--source` excludes the step, or a server would have to be asked after a credential is found.
+    /// `--source` excludes the step, or it would need a request after a credential is found.
     NotAsked,
 }
 
@@ -121,7 +121,7 @@ impl SourceReport {
 }
 
 /// Walks over the table of sources, one step at a time. The first credential that is found or broken decides; what
-/// comes after it is of interest to reports only, and no server is asked for it.
+/// comes after it is of interest to reports only, and causes no request.
 fn walk(search: &Discovery<'_>) -> impl Iterator<Item = SourceReport> {
     let mut is_decided = false;
     SOURCES.iter().map(move |source| {
@@ -172,7 +172,7 @@ fn first_credential(search: &Discovery<'_>) -> Result<FoundCredential> {
     Err(no_credential_error(world, last_reason))
 }
 
-/// What every step of the search finds. Credentials are read, and no server is asked once one is found.
+/// What every step of the search finds. Credentials are read, and no request is sent once one is found.
 pub fn report_all(search: &Discovery<'_>) -> Vec<SourceReport> {
     walk(search).map(SourceReport::load).collect()
 }

@@ -270,7 +270,7 @@ pub fn region_of_zone(zone: &str) -> Option<String> {
     is_region(region).then(|| region.to_owned())
 }
 
-/// What a signed request says of itself.
+/// The fields of the Authorization header of a signed request.
 #[derive(Debug, PartialEq, Eq)]
 pub struct AwsAuthorization<'a> {
     /// The access key id of the signature.

@@ -149,7 +149,7 @@ impl<'de> Visitor<'de> for StrictValueReader {
     }
 }
 
-/// The fields of an object, taken out one by one; what is wrong with one is said with its name.
+/// The fields of an object, taken out one by one; errors name the field.
 pub struct JsonFields(Map<String, Value>);
 
 impl JsonFields {
@@ -335,7 +335,7 @@ fn check_path(name: &str, path: String) -> Result<PathBuf, String> {
     }
 }
 
-/// Says that the field `name` is of another type than `wanted`, "a string".
+/// The error for the field `name` of another type than `wanted`, such as "a string".
 pub fn wrong_type(name: &str, value: &Value, expected: &str) -> String {
     let found = match value {
         Value::Null => "null",

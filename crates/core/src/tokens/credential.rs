@@ -141,8 +141,8 @@ pub trait Session {
     /// Whether gauth can prompt the user now.
     fn can_prompt(&self) -> bool;
 
-    /// Tells the processes that wait for the same token that the user is being asked, until the lock is dropped: at a
-    /// terminal they wait as long as that takes.
+    /// Marks for processes that wait for the same token that the user is prompted, until the lock is dropped: at a
+    /// terminal they wait for the whole prompt.
     fn mark_prompting(&self) -> Option<Lock>;
 
     /// The time now, in Unix seconds.

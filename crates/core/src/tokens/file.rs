@@ -133,7 +133,7 @@ fn check_folder_is_safe(folder: &Path) -> Result<()> {
         let own_uid = rustix::process::geteuid().as_raw();
         if metadata.mode() & 0o002 != 0 {
             return Err(Error::not_safe(format!(
-                "--token-file: everybody may write to the folder {shown}"
+                "--token-file: every user may write to the folder {shown}"
             ))
             .hint("--token-file auto, or a path in a folder of yours"));
         }
@@ -202,7 +202,7 @@ mod tests {
             let path = folder.path().join("token");
             match good {
                 true => assert_eq!(TokenFile::at_path(&path).expect("good").path(), path),
-                false => refused(&path, ErrorKind::Unsafe, "everybody may write"),
+                false => refused(&path, ErrorKind::Unsafe, "every user may write"),
             }
         }
         refused(Path::new("/no/such/folder/token"), ErrorKind::Usage, "no such file");

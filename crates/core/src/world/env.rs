@@ -152,7 +152,7 @@ variables! {
 /// The environment: the process's own, or a fixed one in tests.
 #[derive(Debug, Clone)]
 pub enum Env {
-    /// Looked up when asked for.
+    /// The environment of the process, read at each lookup.
     Process,
     /// Exactly these variables, for tests.
     Fixed(BTreeMap<String, OsString>),
@@ -193,17 +193,17 @@ impl Env {
         }
     }
 
-    /// The shell whose completion script is asking.
+    /// The shell whose completion script runs gauth.
     pub fn completion_shell(&self) -> Option<OsString> {
         self.os(&_GAUTH_COMPLETE)
     }
 
-    /// Whether the variable says yes: `true`, `1`, `on`, `yes`, `y` in any case.
+    /// Whether the variable is true: `true`, `1`, `on`, `yes`, `y` in any case.
     pub fn is_true(&self, variable: &Variable) -> bool {
         self.os(variable).is_some_and(|value| is_true_text(&value.to_string_lossy()))
     }
 
-    /// What the environment says of one of gcloud's properties, even when that is the empty text. Any property
+    /// The variable for one of gcloud's properties, even when it is empty. Any property
     /// may be set this way; those that gauth reads are among [`VARIABLES`].
     pub fn gcloud_property(&self, section: &str, name: &str) -> Option<OsString> {
         self.lookup(&gcloud_property_variable(section, name))

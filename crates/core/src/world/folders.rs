@@ -44,14 +44,14 @@ impl Folders {
         }
     }
 
-    /// Tells one start of the machine from the next, where the kernel says.
+    /// The ID of this start of the machine, on Linux.
     pub fn boot_id(&self) -> Option<String> {
         let id = std::fs::read_to_string(self.system_root.join("proc/sys/kernel/random/boot_id"))
             .ok()?;
         Some(id.trim().to_owned())
     }
 
-    /// Whether the firmware says that this is a machine of Google's.
+    /// Whether this is a machine of Google's, by the product name of its firmware.
     pub fn is_google_machine(&self) -> bool {
         std::fs::read_to_string(self.system_root.join("sys/class/dmi/id/product_name"))
             .is_ok_and(|name| name.starts_with("Google"))

@@ -58,7 +58,7 @@ pub fn with_inherited_core_limit<T>(spawn: impl FnOnce() -> T) -> T {
 pub fn ignore_file_size_signal() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
-        // The flag is of no use: the write says the same.
+        // The flag is not read: the write itself fails.
         _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, std::sync::Arc::default());
     });
 }

@@ -38,9 +38,9 @@ pub struct Terminal {
     pub scripted_input: Option<ScriptedInput>,
     /// Width in columns that pages are made for: `COLUMNS`, else 80.
     pub width: usize,
-    /// Whether it can only print, as `TERM=dumb` says: no line is overwritten then.
+    /// Whether `TERM` is `dumb`: the terminal can only print, and no line is overwritten.
     is_dumb: bool,
-    /// What the variables say of colour: always, never, or as the stream is.
+    /// Whether the variables switch colours on or off; `None` leaves it to the stream.
     colour: Option<bool>,
 }
 
@@ -76,7 +76,7 @@ impl Terminal {
         }
     }
 
-    /// One that keeps what is said, for tests.
+    /// A terminal that writes to a buffer, for tests.
     pub fn captured(buffer: Rc<RefCell<Vec<u8>>>) -> Terminal {
         Terminal {
             verbosity: Cell::new(Verbosity::Normal),

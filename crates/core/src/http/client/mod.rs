@@ -29,10 +29,10 @@ use crate::world::{env, random};
 /// The longest an ordinary attempt may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the metadata server has for one attempt, unless a variable says otherwise: it is next door or nowhere.
+/// The time limit of an attempt at the metadata server, unless a variable sets another: it is near or absent.
 pub const METADATA_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A server that wants a longer wait is not waited for.
+/// The longest `Retry-After` that gauth waits for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// Statuses after which the same request may succeed a little later.

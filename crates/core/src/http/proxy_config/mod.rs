@@ -98,7 +98,7 @@ impl ProxyConfig {
     }
 }
 
-/// Whether the host is on this machine or this link: no proxy is asked about, or for, these.
+/// Whether the host is on this machine or this link: requests to these never use a proxy.
 pub fn is_never_proxied(url: &Url) -> bool {
     let link_local = match url.ip_address() {
         Some(IpAddr::V4(address)) => address.is_link_local(),

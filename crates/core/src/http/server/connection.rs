@@ -135,7 +135,7 @@ impl RequestReader<'_> {
         }
     }
 
-    /// Reads on for a moment: closing with unread bytes would reset the connection under the answer.
+    /// Reads on for a moment: closing with unread bytes would reset the connection before the client has read the response.
     fn drain_unread(&mut self) {
         self.stream.send_close_notify();
         drop(self.stream.socket().shutdown(Shutdown::Write));

@@ -1,7 +1,7 @@
-//! A little HTTP/1.1 server on loopback: a thread per connection, every limit set.
+//! A small HTTP/1.1 server on loopback addresses, with a thread for each connection and limits for everything.
 //!
-//! It serves the callback of a login and, in the crate `gauth-sandbox`, a whole offline Google. What answers a request is
-//! a [`RequestHandler`]: a function from request to response.
+//! It serves the callback of a login and, in the crate `gauth-sandbox`, a whole offline Google. Requests are
+//! handled by a [`RequestHandler`], a function from request to response.
 
 pub mod connection;
 pub mod html;
@@ -170,7 +170,7 @@ impl OpenConnections {
         self.closed.notify_all();
     }
 
-    /// Ends those that wait for a request at once, and gives the others a moment to send their answer.
+    /// Closes connections without a request at once, and waits a moment for the responses of the others.
     fn shut_down(&self) {
         let streams = lock_ignoring_poison(&self.streams);
         for stream in streams.values() {
@@ -212,10 +212,10 @@ impl StopSignal {
         *lock_ignoring_poison(&self.stopped)
     }
 
-    /// Waits, less when the end is wished meanwhile; says whether it is.
+    /// Waits until the server has to stop or the time is over; returns whether it has to stop.
     pub fn wait(&self, timeout: Duration) -> bool {
         let stopped = lock_ignoring_poison(&self.stopped);
-        let waited = self.condvar.wait_timeout_while(stopped, timeout, |wished| !*wished);
+        let waited = self.condvar.wait_timeout_while(stopped, timeout, |stopped| !*stopped);
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn record_progress(
     }
 }
 
-/// Buffers that are wiped when dropped, and that count the heads of answers as these are consumed.
+/// Buffers that are wiped when dropped, and that count the heads of responses as these are consumed.
 pub(super) struct ZeroizingBuffers {
     input: Zeroizing<Vec<u8>>,
     filled: usize,

@@ -82,7 +82,7 @@ impl<In: Transport> Connector<In> for TlsConnector {
         chained: Option<In>,
     ) -> Result<Option<HttpConnection>, Error> {
         let Some(transport) = chained else { return Ok(None) };
-        // The chain also runs for the proxy's own connection, which says nothing about the request.
+        // The chain also runs for the proxy's own connection, which does not concern the request.
         let progress = (*details.uri == self.target_uri).then(|| Arc::clone(&self.progress));
         record_progress(&progress, |watch| watch.server_reached = true);
         let mut socket = TransportAdapter::new(
@@ -141,7 +141,7 @@ fn tls_handshake(
     Ok(StreamOwned::new(connection, socket))
 }
 
-/// What TLS says comes wrapped as an error of the socket.
+/// An error of TLS is wrapped in an error of the socket.
 fn unwrap_tls_error(error: io::Error) -> Error {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(tls) => Error::Rustls(tls.clone()),

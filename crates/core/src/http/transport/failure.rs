@@ -116,7 +116,7 @@ impl AttemptContext<'_> {
         }
     }
 
-    /// The name that could not be looked up: the server's, the proxy's, or one of the two.
+    /// The name that could not be resolved: the server's, the proxy's, or one of the two.
     fn unresolved_name(&self) -> &'static str {
         match self.options.proxy.as_ref().map(|proxy| proxy.scheme) {
             Some(ProxyScheme::Socks4 | ProxyScheme::Socks5) => "its name or the server's",
@@ -221,7 +221,7 @@ impl AttemptContext<'_> {
                 ))
                 .hint("check the URL; something between here and there may answer in its place"),
             // A bad signature is one by an issuer whose name is known but whose key is not. A certificate that is its
-            // own issuer is told apart by rustls only in words.
+            // own issuer is recognised only by the text of the error of rustls.
             Bad::UnknownIssuer | Bad::BadSignature => self.unknown_issuer(),
             Bad::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
                 self.unknown_issuer()
@@ -250,7 +250,7 @@ impl AttemptContext<'_> {
     }
 }
 
-/// Whether a server says so of a client's certificate.
+/// Whether a TLS alert means that the server rejects the client certificate.
 fn is_certificate_rejection(alert: AlertDescription) -> bool {
     use AlertDescription as Alert;
     matches!(

@@ -1,6 +1,6 @@
 //! Refuses responses whose end is ambiguous: two readers that disagree about it could swap responses (RFC 9112 section 6.3).
 //!
-//! ureq refuses lengths that differ or are no numbers, chunks that do not parse, and answers that end early. What it
+//! ureq refuses lengths that differ or are no numbers, chunks that do not parse, and responses that end early. What it
 //! lets pass is refused here. Left as it is: a sign before a chunk's size, an extension behind it, and a connection
 //! that closes after the last chunk but before the empty line behind it; none changes what the body is.
 
@@ -42,7 +42,7 @@ pub(super) fn check_head(
     match content_codings.iter().all(|coding| coding.trim().eq_ignore_ascii_case("identity")) {
         true => Ok(()),
         false => Err(format!(
-            "has the content encoding {}, which was not asked for",
+            "has the content encoding {}, which was not requested",
             join_printable(&content_codings)
         )),
     }
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn an_encoding_nobody_asked_for_is_refused() {
-        let gzip = "has the content encoding gzip, which was not asked for";
+        let gzip = "has the content encoding gzip, which was not requested";
         check_headers(Version::HTTP_11, &[("content-encoding", "gzip")], gzip);
         check_headers(Version::HTTP_11, &[("content-encoding", "Identity")], "");
     }

@@ -44,7 +44,7 @@ pub fn open_browser(
 }
 
 impl Browser {
-    /// Why no browser can be opened, once that is known; said once.
+    /// Why no browser can be opened, once that is known; returned once.
     pub fn take_failure(&mut self) -> Option<String> {
         while let Some((child, name)) = &mut self.running {
             match child.try_wait() {

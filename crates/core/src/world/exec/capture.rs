@@ -91,7 +91,7 @@ pub fn capture_output(
     }
 }
 
-/// A program that keeps something for us: it is handed a text, or asked for one.
+/// A program that stores or returns a secret: it reads one on standard input, or prints one.
 #[derive(Debug)]
 pub struct PipedCommand<'a> {
     /// The program and its arguments.
@@ -151,7 +151,7 @@ pub fn run_piped(
     (stdout, String::from_utf8_lossy(&stderr).into_owned())
 }
 
-/// Hears what a program says, up to a limit; the rest goes nowhere.
+/// Reads standard error up to a limit and discards the rest.
 fn collect_stderr(mut pipe: ChildStderr) -> Receiver<Vec<u8>> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
@@ -201,11 +201,11 @@ mod system {
     use super::{Child, Clock, CommandFailure, Duration, MAX_OUTPUT_BYTES, Zeroizing, io};
     use crate::world::clock::Deadline;
 
-    /// How long to wait before the first look whether it has ended; each further wait is twice as long.
+    /// The wait before the first check for the end of the program; each further wait is twice as long.
     const INITIAL_POLL_INTERVAL: Duration = Duration::from_millis(1);
     /// The longest wait: the limit is the world's clock's, which need not go as the system's does.
     const MAX_POLL_INTERVAL: Duration = Duration::from_millis(50);
-    /// How many of these a program has to end by itself once it was asked to: half a second.
+    /// How many checks a program has after SIGTERM before it is killed: half a second.
     const MAX_TERMINATION_POLLS: u32 = 15;
 
     /// A process group of its own, to be ended as a whole.
@@ -267,7 +267,7 @@ mod system {
         send(Signal::TERM);
         wait_for_exit(pid);
         send(Signal::KILL);
-        // One that the system cannot end, because a disk does not answer, is not waited for.
+        // A program that the system cannot kill, because a disk does not respond, is not waited for.
         if wait_for_exit(pid) {
             let _ = child.wait();
         }
@@ -309,7 +309,7 @@ mod system {
     use super::{Child, Clock, CommandFailure, Duration, MAX_OUTPUT_BYTES, Zeroizing, io};
     use crate::world::clock::Deadline;
 
-    /// How often it is looked whether a child has ended.
+    /// The time between two checks for the end of a child.
     const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
     /// There are no groups.

@@ -63,7 +63,7 @@ impl InheritedPipe {
     pub(super) fn write_to_child(self) {
         let InheritedPipe { reader, mut writer, content } = self;
         drop(reader);
-        // A child that has ended without reading says itself why.
+        // A child that has ended without reading prints its own error.
         _ = writer.write_all(&content);
     }
 }

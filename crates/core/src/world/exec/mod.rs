@@ -65,7 +65,7 @@ pub fn run(
     pipes.into_iter().for_each(InheritedPipe::write_to_child);
     if let (Some(listener), Some(mut stderr)) = (listener, child.stderr.take()) {
         let mut piece = [0; 4096];
-        // What can no longer be read was said.
+        // A read error is treated as the end of the output.
         while let Ok(length @ 1..) = stderr.read(&mut piece) {
             listener(&piece[..length]);
         }
@@ -131,7 +131,7 @@ pub fn replace_process(
     })?;
     let (program, arguments) = split_program(argv)?;
     let mut command = build_command(program, arguments, env_changes);
-    // A new program can be looked into again: that is the system's doing.
+    // The system allows core dumps and tracing of the new program again.
     let error = process_hardening::with_inherited_core_limit(|| replace_with(&mut command));
     Err(spawn_error(program, &error))
 }
@@ -180,7 +180,7 @@ fn spawn_child(
 
 fn spawn_error(program: &OsString, error: &std::io::Error) -> SpawnError {
     let shown = printable::os(program);
-    // The system says the same of a script whose interpreter is missing.
+    // The system returns the same error for a script whose interpreter is missing.
     let exists = Path::new(program).components().count() > 1 && Path::new(program).exists();
     match (error.kind(), exists) {
         (std::io::ErrorKind::NotFound, false) => SpawnError {
@@ -257,11 +257,11 @@ mod unix {
     const FORWARDED_SIGNALS: [(i32, Signal); 3] =
         [(SIGINT, Signal::INT), (SIGTERM, Signal::TERM), (SIGHUP, Signal::HUP)];
 
-    /// The signals that ask this process to end, caught from now on.
+    /// The signals that end this process by default, caught while this value exists.
     pub struct TerminationSignals(Receiver<(i32, Signal)>);
 
     impl TerminationSignals {
-        /// Catches them.
+        /// Starts to catch the signals.
         ///
         /// # Errors
         /// When the system does not allow it.
@@ -275,7 +275,7 @@ mod unix {
             Ok(TerminationSignals(receiver))
         }
 
-        /// Waits for one and says which.
+        /// Waits for a signal and returns its number.
         pub fn wait(&self) -> u8 {
             self.0.recv().map_or(1, |(number, _)| u8::try_from(number).unwrap_or(1))
         }

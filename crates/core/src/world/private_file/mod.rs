@@ -27,7 +27,7 @@ const PIPE_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum PrivateFileError {
     /// There is no such file.
     NotFound,
-    /// The operating system says no.
+    /// The operating system refuses the access.
     Io(io::Error),
     /// A folder, device or socket.
     NotRegularFile,
@@ -327,8 +327,8 @@ impl PendingFile {
         Ok(PendingFile { file: Some(file), temporary_path, durability })
     }
 
-    /// Takes room on the disk now, so that a full one is noticed before a server is asked for something
-    /// that it gives only once.
+    /// Allocates disk space now, so that a full disk is noticed before a request whose response the server
+    /// sends only once.
     ///
     /// # Errors
     /// When there is no room.
