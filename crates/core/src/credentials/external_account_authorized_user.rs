@@ -3,16 +3,13 @@
 
 use crate::accounts::{Origin, RefreshTokenHandle};
 use crate::credentials::login_refresh;
-use crate::credentials::login_refresh::{LockedLogin, LoginContext, SavedAccessToken};
+use crate::credentials::login_refresh::{RefreshEndpoint, SavedAccessToken};
 use crate::credentials::{BROKEN_CREDENTIAL_HINT, DEFAULT_SIGN_IN_HINT, ParseOptions};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::net::endpoint_policy::EndpointKind;
-use crate::net::message::RetryPolicy;
 use crate::net::url::Url;
 use crate::oauth::client_authentication::{ClientCredentials, check_client_credentials};
-use crate::oauth::token::{RefreshTokenGrant, TokenResponse};
-use crate::oauth::token_exchange;
-use crate::oauth::{response, revocation, token};
+use crate::oauth::{revocation, token_exchange};
 use crate::text::json::JsonFields;
 use crate::text::secret::Secret;
 use crate::tokens::cache::CacheKeyHasher;
@@ -43,6 +40,12 @@ struct WorkforceRefreshGrant {
     client_secret: Secret,
     refresh_token: Secret,
     token_url: Url,
+}
+
+impl WorkforceRefreshGrant {
+    fn client_credentials(&self) -> ClientCredentials<'_> {
+        ClientCredentials::for_google_sts(&self.client_id, &self.client_secret)
+    }
 }
 
 /// Reads the fields of a login.
@@ -170,13 +173,14 @@ impl Credential for WorkforceLogin {
             return Err(Error::login_required(name, why, &self.sign_in_hint));
         };
         let handle = self.refresh_token_handle(refresh_grant);
-        let context =
-            LoginContext { name, sign_in_hint: &self.sign_in_hint, rotates_refresh_tokens: true };
-        let granted = LockedLogin::acquire(&handle, context, session)?.refresh_and_store(
-            |refresh_token, retry_policy| {
-                self.send_refresh(refresh_grant, refresh_token, retry_policy, session)
-            },
-        )?;
+        let endpoint = RefreshEndpoint {
+            url: &refresh_grant.token_url,
+            client: refresh_grant.client_credentials(),
+            server_name: "Google",
+            rejecting_server: "Google",
+            refusal_hint: &format!("check client_id and client_secret in {}", self.info.location),
+        };
+        let granted = endpoint.refresh_and_store(&handle, name, &self.sign_in_hint, session)?;
         let mut token = Token::new(granted.access_token, CREDENTIAL_TYPE, granted.expires_at);
         token.scopes = granted.scopes;
         Ok(self.info.annotate(token))
@@ -197,11 +201,11 @@ impl Credential for WorkforceLogin {
                     .hint(BROKEN_CREDENTIAL_HINT)
             })?,
         };
-        let client = ClientCredentials::for_google_sts(
-            &refresh_grant.client_id,
-            &refresh_grant.client_secret,
+        let request = revocation::revocation_request(
+            &url,
+            &refresh_token,
+            refresh_grant.client_credentials(),
         );
-        let request = revocation::revocation_request(&url, &refresh_token, client);
         login_refresh::revoke("Google", &request, session)
     }
 
@@ -209,9 +213,7 @@ impl Credential for WorkforceLogin {
         let mut info = self.info.clone();
         let (Some(url), None) = (&self.token_info_url, &info.account) else { return Ok(info) };
         let token = session.source_token(self)?;
-        let client = self.refresh_grant.as_ref();
-        let client = client
-            .map(|known| ClientCredentials::for_google_sts(&known.client_id, &known.client_secret));
+        let client = self.refresh_grant.as_ref().map(WorkforceRefreshGrant::client_credentials);
         // Google answers its own clients only: without an answer the account stays unknown.
         let response =
             session.send(&token_exchange::introspection_request(url, &token.secret, client));
@@ -249,44 +251,5 @@ impl WorkforceLogin {
             }
         }
         Ok(())
-    }
-
-    fn send_refresh(
-        &self,
-        refresh_grant: &WorkforceRefreshGrant,
-        refresh_token: &Secret,
-        retry_policy: RetryPolicy,
-        session: &dyn Session,
-    ) -> Result<TokenResponse> {
-        let grant = RefreshTokenGrant {
-            client: ClientCredentials::for_google_sts(
-                &refresh_grant.client_id,
-                &refresh_grant.client_secret,
-            ),
-            refresh_token,
-            scopes: &[],
-            rapt: None,
-        };
-        let now = session.now();
-        let response = session.send(
-            &token::refresh_request(&refresh_grant.token_url, &grant).retry_policy(retry_policy),
-        )?;
-        token::read_bearer_response(&response, refresh_grant.token_url.authority(), now).map_err(
-            |error| match response::server_error(&response) {
-                Some(server_error)
-                    if error.kind() == ErrorKind::Refused
-                        && server_error.code == "invalid_grant" =>
-                {
-                    Error::login_required(
-                        self.info.display_name(),
-                        &server_error.to_string(),
-                        &self.sign_in_hint,
-                    )
-                }
-                _ => error.hint_if_none(|| {
-                    format!("check client_id and client_secret in {}", self.info.location)
-                }),
-            },
-        )
     }
 }

@@ -6,8 +6,10 @@ use crate::accounts::{CurrentRefreshToken, Origin, RefreshTokenHandle, StoredSta
 use crate::credentials::ParseOptions;
 use crate::error::{Error, ErrorKind, Result, io_reason};
 use crate::net::message::{HttpRequest, RetryPolicy};
-use crate::oauth::revocation;
-use crate::oauth::token::TokenResponse;
+use crate::net::url::Url;
+use crate::oauth::client_authentication::ClientCredentials;
+use crate::oauth::token::{RefreshTokenGrant, TokenResponse};
+use crate::oauth::{response, revocation, token};
 use crate::text::bearer_token;
 use crate::text::json::JsonFields;
 use crate::text::secret::Secret;
@@ -245,6 +247,57 @@ impl<'a> LockedLogin<'a> {
             self.current.rotates = true;
         }
         Ok(response)
+    }
+}
+
+/// The token endpoint of a login, at a server that may give a new refresh token with each response.
+#[derive(Clone, Copy)]
+pub(super) struct RefreshEndpoint<'a> {
+    pub(super) url: &'a Url,
+    pub(super) client: ClientCredentials<'a>,
+    /// The server in errors about its responses: `Google`, or `the provider`.
+    pub(super) server_name: &'a str,
+    /// The server in the error for a login that is not valid any more: `Google`, or the host.
+    pub(super) rejecting_server: &'a str,
+    /// The hint where the server refuses anything but the refresh token.
+    pub(super) refusal_hint: &'a str,
+}
+
+impl RefreshEndpoint<'_> {
+    /// Refreshes the login (RFC 6749, section 6), and stores the new refresh token of the response.
+    ///
+    /// # Errors
+    /// `LoginRequired` when the refresh token is not valid any more; those of [`LockedLogin`].
+    pub(super) fn refresh_and_store(
+        self,
+        handle: &RefreshTokenHandle<'_>,
+        name: &str,
+        sign_in_hint: &str,
+        session: &dyn Session,
+    ) -> Result<TokenResponse> {
+        let context = LoginContext { name, sign_in_hint, rotates_refresh_tokens: true };
+        let send_refresh = |refresh_token: &Secret, retry_policy: RetryPolicy| {
+            let client = self.client;
+            let grant = RefreshTokenGrant { client, refresh_token, scopes: &[], rapt: None };
+            let (now, host) = (session.now(), self.url.authority());
+            let request = token::refresh_request(self.url, &grant).retry_policy(retry_policy);
+            let response = session.send(&request)?;
+            if response.status == 200 {
+                return token::read_bearer_response(&response, host, now);
+            }
+            let error = response::status_error(self.server_name, &response, host);
+            match response::server_error(&response) {
+                Some(server_error)
+                    if error.kind() == ErrorKind::Refused
+                        && server_error.code == "invalid_grant" =>
+                {
+                    let why = format!("{} says {}", self.rejecting_server, server_error.message());
+                    Err(Error::login_required(name, &why, sign_in_hint))
+                }
+                _ => Err(error.hint_if_none(|| self.refusal_hint.to_owned())),
+            }
+        };
+        LockedLogin::acquire(handle, context, session)?.refresh_and_store(send_refresh)
     }
 }
 

@@ -2,18 +2,15 @@
 
 use crate::accounts::{Origin, RefreshTokenHandle};
 use crate::credentials::login_refresh;
-use crate::credentials::login_refresh::{LockedLogin, LoginContext};
+use crate::credentials::login_refresh::RefreshEndpoint;
 use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::net::endpoint_policy::EndpointKind;
-use crate::net::message::RetryPolicy;
 use crate::net::url::Url;
 use crate::oauth::client_authentication::{
     ClientAuthentication, ClientCredentials, check_client_credentials,
 };
-use crate::oauth::token;
-use crate::oauth::token::{RefreshTokenGrant, TokenResponse};
-use crate::oauth::{response, revocation};
+use crate::oauth::{revocation, token};
 use crate::text::json::JsonFields;
 use crate::text::printable;
 use crate::text::secret::Secret;
@@ -171,16 +168,17 @@ impl OidcSession {
             return Err(Error::login_required(&self.display_name, why, &self.sign_in_hint));
         };
         let handle = self.refresh_token_handle(refresh_token);
-        let context = LoginContext {
-            name: &self.display_name,
-            sign_in_hint: &self.sign_in_hint,
-            rotates_refresh_tokens: true,
+        let host = self.token_uri.authority();
+        let endpoint = RefreshEndpoint {
+            url: &self.token_uri,
+            client: self.client_credentials(),
+            server_name: "the provider",
+            rejecting_server: host,
+            refusal_hint: &self.sign_in_hint,
         };
-        let granted = LockedLogin::acquire(&handle, context, session)?.refresh_and_store(
-            |token, retry_policy| self.send_refresh(token, retry_policy, session),
-        )?;
+        let granted =
+            endpoint.refresh_and_store(&handle, &self.display_name, &self.sign_in_hint, session)?;
         granted.id_token.filter(token::is_well_formed_jwt).ok_or_else(|| {
-            let host = self.token_uri.authority();
             let why = format!("{host} gives no ID token without a new sign-in");
             Error::login_required(&self.display_name, &why, &self.sign_in_hint)
         })
@@ -227,36 +225,5 @@ impl OidcSession {
     fn client_credentials(&self) -> ClientCredentials<'_> {
         let secret = self.client_secret.as_ref();
         ClientCredentials::new(&self.client_id, secret, self.client_authentication)
-    }
-
-    fn send_refresh(
-        &self,
-        refresh_token: &Secret,
-        retry_policy: RetryPolicy,
-        session: &dyn Session,
-    ) -> Result<TokenResponse> {
-        let grant = RefreshTokenGrant {
-            client: self.client_credentials(),
-            refresh_token,
-            scopes: &[],
-            rapt: None,
-        };
-        let now = session.now();
-        let host = self.token_uri.authority();
-        let response = session
-            .send(&token::refresh_request(&self.token_uri, &grant).retry_policy(retry_policy))?;
-        if response.status == 200 {
-            return token::read_bearer_response(&response, host, now);
-        }
-        let error = response::status_error("the provider", &response, host);
-        match response::server_error(&response) {
-            Some(server_error)
-                if error.kind() == ErrorKind::Refused && server_error.code == "invalid_grant" =>
-            {
-                let why = format!("{host} says {}", server_error.message());
-                Err(Error::login_required(&self.display_name, &why, &self.sign_in_hint))
-            }
-            _ => Err(error.hint_if_none(|| self.sign_in_hint.clone())),
-        }
     }
 }
