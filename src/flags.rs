@@ -35,8 +35,9 @@ pub struct CredentialFlags {
     pub credentials: Option<OsString>,
     /// login of this account
     ///
-    /// Uses the login of this account: gauth's, else gcloud's, else the service account of the metadata server.
-    /// `gauth accounts` lists the logins. GAUTH_ACCOUNT sets the same.
+    /// Uses the credential of this account: gauth's login, else gcloud's, else the credential of a variable or of
+    /// gcloud's ADC file if it belongs to this account, else the service account of the metadata server. `gauth
+    /// accounts` lists the logins. GAUTH_ACCOUNT sets the same.
     #[arg(long, value_name = "EMAIL")]
     pub account: Option<OsString>,
     /// only env, login, adc, gcloud or metadata
@@ -118,8 +119,8 @@ pub struct TokenFlags {
     pub subject: Option<OsString>,
     /// lifetime of the token, such as 10m
     ///
-    /// Requests a token with this lifetime: `3600`, `600s`, `10m` or `1h30m`. User logins and the metadata server do
-    /// not support it. Default: 1h.
+    /// Requests a token with this lifetime: `3600`, `600s`, `10m` or `1h30m`. User logins, the metadata server and
+    /// external accounts do not support it without `--impersonate-service-account`. Default: 1h.
     #[arg(long, value_name = "DURATION")]
     pub lifetime: Option<OsString>,
     /// restrict to ROLE@BUCKET[/PREFIX]
