@@ -9,6 +9,7 @@ use gauth_core::http::server::http::ServerResponse;
 use gauth_core::http::server::lock_ignoring_poison;
 use gauth_core::jose::jwt;
 use gauth_core::jose::key::{PrivateKey, PublicKey};
+use gauth_core::text::hex;
 use gauth_core::text::secret::Secret;
 
 /// Loads a private key from PEM, or generates one.
@@ -22,11 +23,7 @@ pub(crate) fn load_or_generate_key(pem: Option<&Secret>) -> Result<PrivateKey> {
 
 /// A key id of 40 hexadecimal digits, as Google has them, derived from the key.
 pub(crate) fn key_id(key: &PublicKey) -> String {
-    Sha256::digest(key.jwk_parameters().0)
-        .iter()
-        .take(20)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex::encode(&Sha256::digest(key.jwk_parameters().0)[..20])
 }
 
 /// The key that signs Google's ID tokens, generated when it is first needed.

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::error::Result;
+use crate::text::hex;
 use crate::text::json;
 use crate::text::printable;
 use crate::world::World;
@@ -144,7 +145,7 @@ pub(crate) fn sha256_hex(parts: &[&str]) -> String {
         digest.update((part.len() as u64).to_le_bytes());
         digest.update(part.as_bytes());
     }
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&digest.finalize())
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::net::url::{Scheme, Url};
+use crate::text::hex;
 use crate::text::secret::Secret;
 
 /// All but the unreserved characters of RFC 3986 section 2.3.
@@ -170,7 +171,7 @@ fn canonical_request(method: &str, url: &Url, headers: &CanonicalHeaders) -> Str
         let value: Vec<&str> = value.split_ascii_whitespace().collect();
         lines.push_str(&format!("{name}:{}\n", value.join(" ")));
     }
-    let body = hex(&Sha256::digest(b""));
+    let body = hex::encode(&Sha256::digest(b""));
     format!("{method}\n{path}\n{query}\n{lines}\n{}\n{body}", signed_header_names(headers))
 }
 
@@ -214,7 +215,7 @@ fn date_of(timestamp: &str) -> &str {
 }
 
 fn string_to_sign(scope: &CredentialScope<'_>, timestamp: &str, canonical_request: &str) -> String {
-    let hash = hex(&Sha256::digest(canonical_request.as_bytes()));
+    let hash = hex::encode(&Sha256::digest(canonical_request.as_bytes()));
     format!("{ALGORITHM}\n{timestamp}\n{scope}\n{hash}")
 }
 
@@ -233,7 +234,7 @@ fn signature(
     timestamp: &str,
     canonical_request: &str,
 ) -> String {
-    hex(&hmac_sha256(
+    hex::encode(&hmac_sha256(
         &*signing_key(secret_access_key, scope),
         &string_to_sign(scope, timestamp, canonical_request),
     ))
@@ -246,10 +247,6 @@ fn hmac_sha256(key: &[u8], message: &str) -> [u8; 32] {
         .finalize()
         .into_bytes()
         .into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Whether this could be one of AWS's regions.
@@ -430,8 +427,8 @@ mod tests {
             let to_sign = string_to_sign(&scope, "20260102T030405Z", &request);
             assert_eq!(to_sign, case["string_to_sign"]);
             let key = signing_key(&keys.secret_access_key, &scope);
-            assert_eq!(hex(&*key), case["signing_key_hex"]);
-            assert_eq!(hex(&hmac_sha256(&*key, &to_sign)), case["signature"]);
+            assert_eq!(hex::encode(&*key), case["signing_key_hex"]);
+            assert_eq!(hex::encode(&hmac_sha256(&*key, &to_sign)), case["signature"]);
             let authorization = authorization(&url, region, &keys, &signed);
             assert_eq!(authorization, case["authorization"]);
             let token = encode_subject_token(&url, authorization, sent);

@@ -2,6 +2,7 @@
 
 pub mod bearer_token;
 pub mod duration;
+pub mod hex;
 pub mod json;
 pub mod printable;
 pub mod scopes;

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the door")]
 
 use crate::error::{Error, Result};
+use crate::text::hex;
 
 /// The door to randomness.
 pub trait Random {
@@ -26,7 +27,7 @@ impl Random for SystemRandom {
 pub fn hex_name(random: &dyn Random) -> Result<String> {
     let mut bytes = [0; 8];
     random.fill(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex::encode(&bytes))
 }
 
 /// A number in `0.0..1.0`, for jitter; no cryptography hangs on it.

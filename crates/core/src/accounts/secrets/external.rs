@@ -12,6 +12,7 @@ use crate::accounts::rejections::rejection_key;
 use crate::accounts::secrets::{SecretStore, SecretStores};
 use crate::accounts::{fields, refresh_token_location};
 use crate::error::{Error, Result};
+use crate::text::hex;
 use crate::text::{json, printable};
 use crate::tokens::cache::CacheKey;
 
@@ -95,7 +96,7 @@ pub fn to_json_line(login: &Map<String, Value>) -> Zeroizing<Vec<u8>> {
 }
 
 fn secret_digest(text: &[u8]) -> String {
-    Sha256::digest(text.trim_ascii()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&Sha256::digest(text.trim_ascii()))
 }
 
 impl ExternalSecret {

@@ -12,6 +12,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::text::hex;
+
 /// A token, key or password. It has no `Display`, and `Debug` shows nothing.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
@@ -131,7 +133,7 @@ impl<'de> serde::Deserialize<'de> for Secret {
 
 /// The first 8 hex digits of the SHA-256 of `bytes`.
 pub fn fingerprint(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&Sha256::digest(bytes)[..4])
 }
 
 /// Whether a value given on the command line looks like a secret that does not belong there: a token or key, or

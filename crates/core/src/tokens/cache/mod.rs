@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result, io_reason};
 use crate::jose::jwks::MAX_PUBLIC_KEYS_SECONDS;
+use crate::text::hex;
 use crate::text::secret::Secret;
 use crate::tokens::{DEFAULT_REFRESH_MARGIN_SECONDS, Token};
 use crate::world::World;
@@ -92,13 +93,7 @@ impl CacheKeyHasher {
 
     /// The key of everything that was added.
     pub fn finish(self) -> CacheKey {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
-        let mut name = String::with_capacity(64);
-        for byte in self.0.finalize() {
-            name.push(char::from(HEX[usize::from(byte >> 4)]));
-            name.push(char::from(HEX[usize::from(byte & 15)]));
-        }
-        CacheKey(name)
+        CacheKey(hex::encode(&self.0.finalize()))
     }
 }
 
