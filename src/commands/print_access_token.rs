@@ -34,7 +34,7 @@ and a newline, or nothing after a failure.\n\n\
 A service account key can also sign a JWT that most Google APIs accept as an access token, without any request: with \
 `--audience` for one service, or with `--self-signed` for scopes.\n\n\
 Exit codes: 3 if no credential is found, 4 if the user must sign in first, 5 if the server refuses, 6 if it gives no \
-usable answer, 7 if the credential does not support what is requested. `gauth help exit-codes` lists all.",
+usable response, 7 if the credential does not support what is requested. `gauth help exit-codes` lists all.",
     group: CommandGroup::Tokens,
     flags: PrintAccessTokenFlags::augment_args,
     run,

@@ -45,7 +45,7 @@ pub const ERROR_KINDS: &[(ErrorKind, &str, &str)] = &[
     (
         ErrorKind::NoAnswer,
         "no-answer",
-        "no usable answer: the server is unreachable, TLS fails, time is up, or the answer is malformed",
+        "no usable response: the server is unreachable, TLS fails, time is up, or the response is malformed",
     ),
     (ErrorKind::Unsupported, "unsupported", "the credential does not support what is requested"),
     (ErrorKind::Malformed, "malformed", "a credential or configuration file is malformed"),

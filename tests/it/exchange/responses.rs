@@ -178,7 +178,7 @@ fn responses_without_a_usable_token_are_invalid() {
         google_exchange_test("")
             .expect_request(sts_response(200, body))
             .expect_status(6)
-            .expect_error("sts.googleapis.com: the answer")
+            .expect_error("sts.googleapis.com: the response")
             .run();
     }
 }

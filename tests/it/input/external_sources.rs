@@ -26,14 +26,14 @@ fn a_subject_tokens_url_is_judged_like_a_file() {
     let field = || credential_test(&external_account(json!({"url": IDP_URL, "format": json})));
     type MakeTest<'a> = &'a dyn Fn() -> Test;
     for (test, body, words) in [
-        (&text as MakeTest<'_>, String::new(), "the answer holds no token, it is empty"),
-        (&text, " \r\n".to_owned(), "the answer holds no token, it is empty"),
-        (&text, "x".repeat(64 * 1024 + 1), "the answer is larger than 64 KiB"),
-        (&field, String::new(), "the answer is empty"),
-        (&field, SUBJECT_TOKEN.to_owned(), "the answer is not valid JSON"),
-        (&field, "[]".to_owned(), "the answer is JSON, but not an object"),
-        (&field, "{}".to_owned(), "the answer has no field value"),
-        (&field, json!({ "Value": SUBJECT_TOKEN }).to_string(), "the answer has no field value"),
+        (&text as MakeTest<'_>, String::new(), "the response holds no token, it is empty"),
+        (&text, " \r\n".to_owned(), "the response holds no token, it is empty"),
+        (&text, "x".repeat(64 * 1024 + 1), "the response is larger than 64 KiB"),
+        (&field, String::new(), "the response is empty"),
+        (&field, SUBJECT_TOKEN.to_owned(), "the response is not valid JSON"),
+        (&field, "[]".to_owned(), "the response is JSON, but not an object"),
+        (&field, "{}".to_owned(), "the response has no field value"),
+        (&field, json!({ "Value": SUBJECT_TOKEN }).to_string(), "the response has no field value"),
         (&field, "{\"value\":5}".to_owned(), "value is a number"),
         (&field, "{\"value\":\"\"}".to_owned(), "holds no token"),
         (&field, "{\"value\":\"a\",\"value\":\"b\"}".to_owned(), "has the key \"value\" twice"),
@@ -121,7 +121,7 @@ fn amazons_metadata_server_is_judged_step_by_step() {
     };
     let secret = "GAUTH-TEST-JUNK-SECRET";
     for (body, words) in [
-        (json!([]), "the answer is JSON, but not an object"),
+        (json!([]), "the response is JSON, but not an object"),
         (json!({}), "AccessKeyId is missing"),
         (json!({"Code": "AssumeRoleUnauthorizedAccess", "Message": "x"}), "AccessKeyId is missing"),
         (json!({"AccessKeyId": 5}), "AccessKeyId is a number"),

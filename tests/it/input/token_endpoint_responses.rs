@@ -10,12 +10,12 @@ use crate::support::{MockExchange, Test, metadata_response, token_response, with
 
 /// Good status, useless body.
 const UNUSABLE_BODIES: &[(&str, &str)] = &[
-    ("", "the answer is empty"),
-    ("OK", "the answer is not valid JSON"),
-    ("[]", "the answer is JSON, but not an object"),
-    ("\"ya29.GAUTH-TEST-JUNK-SECRET\"", "the answer is JSON, but not an object"),
-    ("null", "the answer is JSON, but not an object"),
-    ("{", "the answer ends in the middle"),
+    ("", "the response is empty"),
+    ("OK", "the response is not valid JSON"),
+    ("[]", "the response is JSON, but not an object"),
+    ("\"ya29.GAUTH-TEST-JUNK-SECRET\"", "the response is JSON, but not an object"),
+    ("null", "the response is JSON, but not an object"),
+    ("{", "the response ends in the middle"),
     ("{}", "access_token is missing"),
     ("{\"error\":\"invalid_grant\"}", "access_token is missing"),
     ("{\"access_token\":null}", "access_token is missing"),
@@ -48,7 +48,7 @@ fn a_good_status_alone_is_no_token() {
             credential_test(&credential)
                 .expect_request(token_response(200, body))
                 .expect_status(6)
-                .expect_error("oauth2.googleapis.com: the answer ")
+                .expect_error("oauth2.googleapis.com: the response ")
                 .expect_error(words)
                 .run();
         }
@@ -56,7 +56,7 @@ fn a_good_status_alone_is_no_token() {
             .env("GCE_METADATA_HOST", "metadata.google.internal")
             .expect_request(metadata_response("instance/service-accounts/default/token", 200, body))
             .expect_status(6)
-            .expect_error("metadata.google.internal: the answer ")
+            .expect_error("metadata.google.internal: the response ")
             .expect_error(words)
             .run();
     }
@@ -136,19 +136,19 @@ const ERROR_RESPONSES: &[(u16, &str, [u8; 2], usize, &str)] = &[
         r#"{"access_token":"ya29.GAUTH-TEST-JUNK-SECRET"}"#,
         [6, 6],
         1,
-        "the answer has status 201, not 200",
+        "the response has status 201, not 200",
     ),
-    (204, "", [6, 6], 1, "the answer has status 204, not 200"),
+    (204, "", [6, 6], 1, "the response has status 204, not 200"),
     (
         206,
         r#"{"access_token":"ya29.GAUTH-TEST-JUNK-SECRET"}"#,
         [6, 6],
         1,
-        "the answer has status 206",
+        "the response has status 206",
     ),
     (302, "", [6, 6], 1, "redirects to nowhere (302), which is not followed"),
     (304, "", [6, 6], 1, "redirects to nowhere (304)"),
-    (999, "", [6, 6], 1, "the answer has status 999"),
+    (999, "", [6, 6], 1, "the response has status 999"),
 ];
 
 #[test]
@@ -315,7 +315,7 @@ fn the_metadata_servers_answers_are_explained() {
         .run();
     run(1, metadata_response(path, 200, token_response_body(TOKEN)).without_headers())
         .expect_status(6)
-        .expect_error("metadata.google.internal: the answer is not from a metadata server")
+        .expect_error("metadata.google.internal: the response is not from a metadata server")
         .expect_hint("NO_GCE_CHECK=true")
         .run();
     run(5, without_response(metadata_response(path, 200, "")))

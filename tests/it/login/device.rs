@@ -139,7 +139,7 @@ fn every_outcome_has_its_message_and_exit_status() {
             "invalid_client",
             "gauth login --device",
         ),
-        (vec![token_response(200, "<html>")], 6, "the answer", "captive portal"),
+        (vec![token_response(200, "<html>")], 6, "the response", "captive portal"),
         (vec![token_response(200, "{}")], 6, "access_token", "gauth -vv"),
         (
             vec![
@@ -238,7 +238,7 @@ fn a_refused_device_authorization_names_the_needed_client_type() {
         (
             post_response(DEVICE_AUTHORIZATION_ENDPOINT, 200, "<html>"),
             6,
-            "the answer",
+            "the response",
             "captive portal",
         ),
         (

@@ -192,8 +192,12 @@ fn a_login_without_refresh_token_or_valid_id_token_is_reported() {
 fn an_invalid_or_unsafe_discovery_document_is_refused() {
     for (answer, status, says) in [
         (get_response(DISCOVERY_URL, 404, "no"), 5, "status 404"),
-        (get_response(DISCOVERY_URL, 200, "<!doctype html><title>hotel</title>"), 6, "the answer"),
-        (get_response(DISCOVERY_URL, 200, "[]"), 6, "the answer"),
+        (
+            get_response(DISCOVERY_URL, 200, "<!doctype html><title>hotel</title>"),
+            6,
+            "the response",
+        ),
+        (get_response(DISCOVERY_URL, 200, "[]"), 6, "the response"),
         (get_response(DISCOVERY_URL, 500, "{}"), 6, "status 500"),
         (
             discovery_document(&json!({"issuer": "https://evil.example"})),

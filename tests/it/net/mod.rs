@@ -51,7 +51,7 @@ fn assert_body(answer: &[u8], body: &str) -> HttpResponse {
 #[track_caller]
 fn assert_refused(answer: &[u8], message: &str, again: Retryable) {
     let server = OneShotServer::responding(answer);
-    let error = send_form(&server.url()).expect_err("no usable answer");
+    let error = send_form(&server.url()).expect_err("no usable response");
     assert_error(&error, &format!("{}: {message}", server.authority()), again);
 }
 
@@ -62,7 +62,7 @@ fn assert_error(error: &Error, message: &str, again: Retryable) {
     assert!(error.hint_text().is_some(), "no hint: {error}");
 }
 
-const CLOSED_EARLY_MESSAGE: &str = "the connection was closed before the answer was whole";
+const CLOSED_EARLY_MESSAGE: &str = "the connection was closed before the response was whole";
 
 #[test]
 fn an_ordinary_answer_arrives_whole() {
@@ -126,12 +126,12 @@ fn eight_interim_answers_are_patience_and_nine_are_too_many() {
     assert_body(&interim(8), "ok");
     assert_refused(
         &interim(9),
-        "the answer came after more than 8 interim answers",
+        "the response came after more than 8 interim responses",
         Retryable::Never,
     );
     assert_refused(
         &interim(5000),
-        "the answer came after more than 8 interim answers",
+        "the response came after more than 8 interim responses",
         Retryable::Never,
     );
 }
@@ -148,15 +148,15 @@ fn a_head_beyond_its_limits_is_refused() {
     };
     assert_body(&lines(127, 1), "");
     assert_body(&lines(60, 1000), "");
-    assert_refused(&lines(200, 1), "the answer has more than 128 header lines", Retryable::Never);
+    assert_refused(&lines(200, 1), "the response has more than 128 header lines", Retryable::Never);
     assert_refused(
         &lines(1, 100 * 1024),
-        "the answer has a head of more than 64 KiB",
+        "the response has a head of more than 64 KiB",
         Retryable::Never,
     );
     assert_refused(
         &lines(100, 1024),
-        "the answer has a head of more than 64 KiB",
+        "the response has a head of more than 64 KiB",
         Retryable::Never,
     );
 }
@@ -181,7 +181,7 @@ fn a_body_may_have_one_mebibyte_however_it_is_framed() {
         assert_body(&framed, &whole);
     }
     for framed in [announced(2 * limit), chunked(limit + 1), closed(limit + 1)] {
-        assert_refused(&framed, "the answer is larger than 1 MiB", Retryable::Never);
+        assert_refused(&framed, "the response is larger than 1 MiB", Retryable::Never);
     }
 }
 
@@ -190,26 +190,29 @@ fn framing_that_can_be_read_in_two_ways_is_refused() {
     for (lines, says) in [
         (
             "Content-Length: 5\r\nContent-Length: 6",
-            "the answer is not proper HTTP (conflicting content-length headers)",
+            "the response is not proper HTTP (conflicting content-length headers)",
         ),
-        ("Content-Length: 5\r\nContent-Length: 5", "the answer has two lengths"),
+        ("Content-Length: 5\r\nContent-Length: 5", "the response has two lengths"),
         (
             "Content-Length: -5",
-            "the answer is not proper HTTP (content-length header not a number)",
+            "the response is not proper HTTP (content-length header not a number)",
         ),
         (
             "Content-Length: +5",
-            "the answer is not proper HTTP (content-length header not a number)",
+            "the response is not proper HTTP (content-length header not a number)",
         ),
-        ("Content-Length: 5\r\nTransfer-Encoding: chunked", "the answer has a length and chunks"),
-        ("Transfer-Encoding: gzip, chunked", "the answer has the transfer encoding gzip, chunked"),
+        ("Content-Length: 5\r\nTransfer-Encoding: chunked", "the response has a length and chunks"),
+        (
+            "Transfer-Encoding: gzip, chunked",
+            "the response has the transfer encoding gzip, chunked",
+        ),
         (
             "Content-Length: 5\r\nContent-Encoding: gzip",
-            "the answer has the content encoding gzip, which was not requested",
+            "the response has the content encoding gzip, which was not requested",
         ),
         (
             "Transfer-Encoding: chunked",
-            "the answer is not proper HTTP (chunk length cannot be read as a number)",
+            "the response is not proper HTTP (chunk length cannot be read as a number)",
         ),
     ] {
         assert_refused(
@@ -221,7 +224,7 @@ fn framing_that_can_be_read_in_two_ways_is_refused() {
     let long = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhello\r\n0\r\n\r\n";
     assert_refused(
         long,
-        "the answer is not proper HTTP (chunk expected crlf as next character)",
+        "the response is not proper HTTP (chunk expected crlf as next character)",
         Retryable::Never,
     );
 }
@@ -236,10 +239,10 @@ fn what_is_not_http_is_said_to_be_so() {
     ] {
         let server = OneShotServer::responding(garbage);
         let error = send_form(&server.url()).expect_err("garbage");
-        assert!(error.message().contains(": the answer is not proper HTTP ("), "{error}");
+        assert!(error.message().contains(": the response is not proper HTTP ("), "{error}");
         assert_eq!((error.kind(), error.retryable()), (ErrorKind::NoAnswer, Retryable::Never));
     }
-    let says = "the answer switches protocols (101)";
+    let says = "the response switches protocols (101)";
     assert_refused(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
         says,

@@ -23,7 +23,7 @@ impl OneShotServer {
         let answer = answer.to_vec();
         OneShotServer::start(address, move |mut stream| {
             let request = read_request(&mut stream);
-            // A client that refuses the answer may be gone before all of it is sent.
+            // A client that refuses the response may be gone before all of it is sent.
             let _ = stream.write_all(&answer);
             let _ = stream.shutdown(std::net::Shutdown::Write);
             request

@@ -265,12 +265,12 @@ impl MockExchange {
         self
     }
 
-    /// The status of the answer.
+    /// The status of the response.
     pub(crate) fn status(&self) -> u16 {
         self.response.as_ref().expect("an answer").status
     }
 
-    /// The tokens in the answer.
+    /// The tokens in the response.
     pub(super) fn secrets(&self) -> Vec<String> {
         let body =
             self.response.as_ref().map(|response| response.body.to_vec()).unwrap_or_default();

@@ -62,7 +62,7 @@ impl ReauthUser<'_> {
     /// Refreshes the login, with a RAPT if the server requires one.
     ///
     /// # Errors
-    /// Those of `send_refresh`; `LoginRequired` where the user cannot be prompted, or the answer is not accepted.
+    /// Those of `send_refresh`; `LoginRequired` where the user cannot be prompted, or the response is not accepted.
     pub(super) fn refresh_with_reauth(
         &self,
         locked_login: &mut LockedLogin<'_>,

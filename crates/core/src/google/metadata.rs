@@ -151,7 +151,8 @@ fn check_metadata_flavor(response: &HttpResponse, host: &str) -> Result<()> {
     if response.status != 200 || has_metadata_flavor(response) {
         return Ok(());
     }
-    let message = format!("{host}: the answer is not from a metadata server (no Metadata-Flavor)");
+    let message =
+        format!("{host}: the response is not from a metadata server (no Metadata-Flavor)");
     Err(Error::no_answer(message)
         .hint("set NO_GCE_CHECK=true if this machine is not on Google Cloud"))
 }

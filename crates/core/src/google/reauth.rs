@@ -172,7 +172,7 @@ pub fn continue_session_request(
     let capacity = 6 * (credential.len() + session_id.len() + MAX_ID_BYTES);
     let mut body = Zeroizing::new(Vec::with_capacity(capacity));
     let written = serde_json::to_writer(&mut *body, &session_body);
-    written.map_err(|_| Error::unexpected("the answer to a challenge cannot be written"))?;
+    written.map_err(|_| Error::unexpected("the response to a challenge cannot be written"))?;
     // The server counts wrong passwords, so the request is not repeated.
     let mut request = HttpRequest::json(url, &()).retry_policy(RetryPolicy::OnlyIfUnsent);
     request.body = Some(body);
@@ -268,7 +268,7 @@ pub fn without_password_echo(error: Error, password: &Secret, host: &str) -> Err
     }
     let status_text =
         error.http_status().map_or(String::new(), |status| format!(" (status {status})"));
-    Error::new(error.kind(), format!("{host}: the answer{status_text} repeats the password"))
+    Error::new(error.kind(), format!("{host}: the response{status_text} repeats the password"))
         .hint("gauth -vv shows the exchange without it")
 }
 
@@ -430,8 +430,11 @@ mod tests {
         assert_eq!(refused("", "no"), "no");
         assert_eq!(
             refused("pw", "pw is bad"),
-            "host: the answer (status 400) repeats the password"
+            "host: the response (status 400) repeats the password"
         );
-        assert_eq!(refused("p\tw", "p\\tw?"), "host: the answer (status 400) repeats the password");
+        assert_eq!(
+            refused("p\tw", "p\\tw?"),
+            "host: the response (status 400) repeats the password"
+        );
     }
 }

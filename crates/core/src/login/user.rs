@@ -114,7 +114,7 @@ fn id_token_claims(
 ) -> Result<Map<String, Value>> {
     let invalid = |what: &str| {
         let host = login_request.provider.token_endpoint.authority();
-        Error::no_answer(format!("{host}: the ID token of the answer {what}"))
+        Error::no_answer(format!("{host}: the ID token of the response {what}"))
             .hint("gauth login; gauth -vv login shows the exchange")
     };
     let parts = jwt::decode_secret(token).map_err(&invalid)?;

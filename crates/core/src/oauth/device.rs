@@ -284,8 +284,8 @@ mod tests {
                 ),
                 "interval",
             ),
-            ("[]".to_owned(), "host: the answer"),
-            ("<html>".to_owned(), "host: the answer"),
+            ("[]".to_owned(), "host: the response"),
+            ("<html>".to_owned(), "host: the response"),
         ] {
             let error = read_body(&body).expect_err(&body);
             assert_eq!(error.kind(), ErrorKind::NoAnswer, "{body}");

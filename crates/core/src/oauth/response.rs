@@ -60,7 +60,8 @@ pub(crate) fn json_object(response: &HttpResponse, host: &str) -> Result<Map<Str
 
 /// The error for a response whose status is 200 and whose content is invalid; `what` ends the sentence.
 pub fn invalid_response(response: &HttpResponse, host: &str, what: &str) -> Error {
-    let error = Error::no_answer(format!("{host}: the answer {what}")).with_status(response.status);
+    let error =
+        Error::no_answer(format!("{host}: the response {what}")).with_status(response.status);
     match is_html(response) {
         true => error.hint(CAPTIVE_PORTAL_HINT),
         false => error.hint("try again later; gauth -vv shows the exchange"),
@@ -89,7 +90,7 @@ pub fn status_error(server_name: &str, response: &HttpResponse, host: &str) -> E
         500..=599 => Error::no_answer(message)
             .with_retryable(Retryable::IfIdempotent)
             .hint("try again later"),
-        _ => Error::no_answer(format!("{host}: the answer has status {status}, not 200")),
+        _ => Error::no_answer(format!("{host}: the response has status {status}, not 200")),
     };
     let error = error.with_status(status);
     match is_html(response) {

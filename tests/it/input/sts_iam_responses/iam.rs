@@ -94,7 +94,7 @@ fn the_expiry_of_an_impersonated_token_must_be_a_time() {
         let body = json!({"accessToken": SECOND_TOKEN, "expireTime": end}).to_string();
         let answer = iam_response(TARGET_SERVICE_ACCOUNT, "generateAccessToken", 200, body);
         let test = impersonation_test().expect_request(answer).expect_status(6);
-        test.expect_error("iamcredentials.googleapis.com: the answer is not understood, ")
+        test.expect_error("iamcredentials.googleapis.com: the response is not understood, ")
             .expect_error(words)
             .run();
     }
@@ -158,7 +158,7 @@ fn a_missing_expiry_causes_a_warning_and_no_caching() {
             .expect_request(sts_response(200, body(life)))
             .expect_status(6)
             .expect_error(
-                "sts.googleapis.com: the answer is not understood, expires_in is not a number",
+                "sts.googleapis.com: the response is not understood, expires_in is not a number",
             )
             .run();
     }

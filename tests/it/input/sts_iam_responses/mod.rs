@@ -17,7 +17,7 @@ use crate::support::{
     MockExchange, Test, iam_response, sts_response, token_response, without_response,
 };
 
-/// A run up to the answer in question, and the host that gives it.
+/// A run up to the response in question, and the host that gives it.
 struct ServerCase {
     name: &'static str,
     test: fn() -> Test,
@@ -83,11 +83,11 @@ const TOKEN_SERVERS: &[ServerCase] = &[
 
 /// Good status, useless body; `TOKEN` stands for the name of the field.
 const UNUSABLE_BODIES: &[(&str, &str)] = &[
-    ("", "the answer is empty"),
-    ("OK", "the answer is not valid JSON"),
-    ("[]", "the answer is JSON, but not an object"),
-    ("\"ya29.GAUTH-TEST-JUNK-SECRET\"", "the answer is JSON, but not an object"),
-    ("{", "the answer ends in the middle"),
+    ("", "the response is empty"),
+    ("OK", "the response is not valid JSON"),
+    ("[]", "the response is JSON, but not an object"),
+    ("\"ya29.GAUTH-TEST-JUNK-SECRET\"", "the response is JSON, but not an object"),
+    ("{", "the response ends in the middle"),
     ("{}", "TOKEN is missing"),
     ("{\"error\":\"invalid_grant\"}", "TOKEN is missing"),
     ("{\"TOKEN\":null}", "TOKEN is missing"),
@@ -110,7 +110,7 @@ fn a_good_status_alone_is_no_token() {
             (case.test)()
                 .expect_request((case.response)(200, &body))
                 .expect_status(6)
-                .expect_error(&format!("{}: the answer ", case.host))
+                .expect_error(&format!("{}: the response ", case.host))
                 .expect_error(&words.replace("TOKEN", case.token))
                 .run();
         }
@@ -327,7 +327,7 @@ fn token_types_are_distinguished() {
     ] {
         run(kind, issued)
             .expect_status(6)
-            .expect_error("sts.googleapis.com: the answer ")
+            .expect_error("sts.googleapis.com: the response ")
             .expect_error(words)
             .run();
     }

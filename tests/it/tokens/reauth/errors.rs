@@ -138,12 +138,12 @@ fn invalid_reauth_responses_are_reported() {
     let html = "<!DOCTYPE html><p>welcome";
     let session = r#"{"status":"CHALLENGE_REQUIRED"}"#;
     for (status, body, code, says) in [
-        (200, html, 6, "reauth.googleapis.com: the answer "),
+        (200, html, 6, "reauth.googleapis.com: the response "),
         (200, "{}", 6, "status is missing"),
         (200, "[]", 6, "is JSON, but not an object"),
         (200, session, 6, "sessionId is missing"),
         (200, r#"{"status":"AUTHENTICATED"}"#, 6, "encodedProofOfReauthToken is missing"),
-        (204, "", 6, "the answer has status 204"),
+        (204, "", 6, "the response has status 204"),
         (302, "", 6, "redirects to nowhere"),
         (400, r#"{"error":{"status":"INVALID_ARGUMENT","message":"no"}}"#, 5, "INVALID_ARGUMENT"),
         (401, r#"{"error":{"status":"UNAUTHENTICATED","message":"no"}}"#, 5, "UNAUTHENTICATED"),

@@ -119,7 +119,7 @@ impl SubjectTokenSource for UrlSource {
                 .hint_if_none(|| self.failure_hint.clone()));
         }
         if response.body.len() > MAX_SUBJECT_TOKEN_BYTES {
-            return Err(Error::no_answer(format!("{host}: the answer is larger than 64 KiB"))
+            return Err(Error::no_answer(format!("{host}: the response is larger than 64 KiB"))
                 .hint(self.failure_hint.clone()));
         }
         self.format

@@ -29,8 +29,8 @@ const RETRY_LATER_HINT: &str = "the same again later, or --timeout 60s";
 const TLS_INSPECTION_HINT: &str =
     "--ca-file FILE with the certificate of the issuer, if a proxy here inspects TLS";
 
-const TOO_MANY_INTERIM_RESPONSES: &str = "came after more than 8 interim answers";
-const CONNECTION_CLOSED: &str = "the connection was closed before the answer was whole";
+const TOO_MANY_INTERIM_RESPONSES: &str = "came after more than 8 interim responses";
+const CONNECTION_CLOSED: &str = "the connection was closed before the response was whole";
 
 impl AttemptContext<'_> {
     /// gauth's error for an error of ureq.
@@ -64,14 +64,14 @@ impl AttemptContext<'_> {
                 self.malformed_response(TOO_MANY_INTERIM_RESPONSES)
             }
             other => self
-                .no_answer(format!("no usable answer, {}", printable::text(&other.to_string())))
+                .no_answer(format!("no usable response, {}", printable::text(&other.to_string())))
                 .hint(NETWORK_HINT),
         }
     }
 
     /// A response that violates HTTP: another attempt would not help.
     pub(super) fn malformed_response(&self, what: &str) -> Error {
-        self.no_answer(format!("the answer {what}"))
+        self.no_answer(format!("the response {what}"))
             .hint("check the URL, and what stands between here and there")
     }
 

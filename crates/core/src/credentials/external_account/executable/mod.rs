@@ -334,7 +334,7 @@ impl ExecutableSource {
     fn token_type_mismatch_error(&self, request: &SubjectTokenRequest) -> Error {
         let context = self.error_context(request);
         Error::no_answer(format!(
-            "{context}: the answer has a token of another kind than {}",
+            "{context}: the response has a token of another kind than {}",
             request.subject_token_type
         ))
         .hint(format!("correct subject_token_type in {}, or the program", request.location))
