@@ -70,7 +70,7 @@ one, other formats print a warning.\n\n\
 `--format json` adds `issued_token_type` and, if the server sent one, `refresh_token`. Tokens whose `token_type` is \
 not Bearer can be printed as `text` or `json` only.\n\n\
 Exit codes: 2 if parameters are missing or contradict each other, 5 if the server refuses, 6 if it gives no usable \
-answer, 9 if gauth does not send a secret to this endpoint.",
+response, 9 if gauth does not send a secret to this endpoint.",
     group: CommandGroup::Tokens,
     flags: <ExchangeFlags as clap::Args>::augment_args,
     run,

@@ -123,7 +123,7 @@ fn invalid_token_responses_store_no_login() {
     for (fault, code, words) in [
         ("token=html", 6, "captive portal"),
         ("token=garbage", 6, "UTF-8"),
-        ("token=empty", 6, "answer"),
+        ("token=empty", 6, "response"),
         ("token=redirect", 6, "redirects"),
         ("token=missing", 6, "access_token"),
         ("token=bad-token", 6, "access_token"),

@@ -96,8 +96,8 @@ fn clients_without_a_usable_redirect_uri_are_refused_before_the_login() {
             2,
             "does not lead to this machine",
         ),
-        (stage.sandbox.file("client_secret.json"), &["--wait", "soon"], 2, "--wait soon"),
-        (stage.sandbox.file("client_secret.json"), &["--wait", "0"], 2, "--wait 0"),
+        (stage.sandbox.file("client_secret.json"), &["--wait", "soon"], 2, "--wait: \"soon\""),
+        (stage.sandbox.file("client_secret.json"), &["--wait", "0"], 2, "--wait: \"0\""),
         (
             stage.sandbox.file("client_secret.json"),
             &["--parameter", "state=x"],
