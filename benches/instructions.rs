@@ -51,10 +51,7 @@ fn compare(gauth: &OsStr, hello: &OsStr) -> ExitCode {
 fn count_instructions(program: &OsStr, args: &[&str]) -> (u64, Vec<u8>) {
     let valgrind = ["--tool=callgrind", "--callgrind-out-file=/dev/null"].map(OsStr::new);
     let args = args.iter().map(OsStr::new);
-    let output = run_with_minimal_env(
-        "valgrind".as_ref(),
-        valgrind.into_iter().chain([program]).chain(args),
-    );
+    let output = run_with_minimal_env("valgrind".as_ref(), valgrind.into_iter().chain([program]).chain(args));
     let report = String::from_utf8_lossy(&output.stderr);
     let total = report.lines().find_map(|line| line.split("Collected : ").nth(1));
     let total = total.and_then(|count| count.trim().parse().ok());
@@ -63,10 +60,7 @@ fn count_instructions(program: &OsStr, args: &[&str]) -> (u64, Vec<u8>) {
 
 /// Runs a program, which must succeed, with only the variables that gauth reads. Each variable takes the dynamic linker and
 /// the program some instructions.
-fn run_with_minimal_env(
-    program: &OsStr,
-    args: impl IntoIterator<Item = impl AsRef<OsStr>>,
-) -> Output {
+fn run_with_minimal_env(program: &OsStr, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Output {
     let mut command = Command::new(program);
     command.args(args).env_clear().env("HOME", "/nonexistent");
     for name in ["PATH", "GAUTH_CONFIG_DIR", "GOOGLE_APPLICATION_CREDENTIALS"] {

@@ -123,10 +123,7 @@ fn main() {
     let runs = runs();
     let (gauth, hello) = programs::build_programs();
     let key = PrivateKey::generate().and_then(|key| key.to_pem()).expect("a key");
-    println!(
-        "{}",
-        row(&["case", "median ms", "min", "max", "× hello", "target", "requests", "MiB"])
-    );
+    println!("{}", row(&["case", "median ms", "min", "max", "× hello", "target", "requests", "MiB"]));
     for case in CASES {
         println!("{}", measure(case, runs, &gauth, &hello, &key));
     }
@@ -135,8 +132,7 @@ fn main() {
             println!("{line}");
         }
     }
-    let floor =
-        TimingPairs::measure(&mut || time(&mut Command::new(&hello)), &mut || Duration::ZERO, runs);
+    let floor = TimingPairs::measure(&mut || time(&mut Command::new(&hello)), &mut || Duration::ZERO, runs);
     let size = std::fs::metadata(&gauth).expect("gauth").len() as f64 / 1_048_576.0;
     println!();
     println!(
@@ -174,8 +170,7 @@ fn measure(case: &Case, runs: usize, gauth: &Path, hello: &Path, key: &Secret) -
         time(&mut gauth_command);
     }
     let before = requests(&sandbox);
-    let pairs =
-        TimingPairs::measure(&mut || time(&mut hello), &mut || time(&mut gauth_command), runs);
+    let pairs = TimingPairs::measure(&mut || time(&mut hello), &mut || time(&mut gauth_command), runs);
     let sent = requests(&sandbox) - before;
     let memory = peak_memory(&mut gauth_command);
     let target = case.target_ms / REFERENCE_HELLO_MS;
@@ -210,20 +205,15 @@ fn measure_peer(
     let before = requests(&sandbox);
     let pairs = TimingPairs::measure(&mut || time(&mut hello), &mut || time(&mut peer), PEER_RUNS);
     let sent = (requests(&sandbox) - before) as f64 / PEER_RUNS as f64;
-    let [median, min, max] =
-        [pairs.median(), pairs.min(), pairs.max()].map(|ms| format!("{ms:.0}"));
+    let [median, min, max] = [pairs.median(), pairs.min(), pairs.max()].map(|ms| format!("{ms:.0}"));
     let ratio = format!("{:.0}", pairs.ratio());
     Some(row(&[name, &median, &min, &max, &ratio, "", &format!("{sent:.1}"), ""]))
 }
 
 fn sandbox(credential: DefaultCredential, key: &Secret) -> RunningSandbox {
     let key = Some(Secret::new(key.expose()));
-    Sandbox::start(SandboxOptions {
-        key,
-        default_credential: credential,
-        ..SandboxOptions::default()
-    })
-    .expect("a sandbox")
+    Sandbox::start(SandboxOptions { key, default_credential: credential, ..SandboxOptions::default() })
+        .expect("a sandbox")
 }
 
 /// The number of requests so far, to all endpoints.
@@ -256,11 +246,7 @@ fn time(command: &mut Command) -> Duration {
 struct TimingPairs(Vec<(f64, f64)>);
 
 impl TimingPairs {
-    fn measure(
-        hello: &mut dyn FnMut() -> Duration,
-        other: &mut dyn FnMut() -> Duration,
-        runs: usize,
-    ) -> TimingPairs {
+    fn measure(hello: &mut dyn FnMut() -> Duration, other: &mut dyn FnMut() -> Duration, runs: usize) -> TimingPairs {
         let millis = |time: Duration| time.as_secs_f64() * 1000.0;
         TimingPairs((0..runs).map(|_| (millis(hello()), millis(other()))).collect())
     }

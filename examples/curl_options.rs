@@ -26,8 +26,7 @@ fn curl_help() -> Option<String> {
 
 /// The table with the letters and values of `help`. The last column is never changed.
 fn merge(table: &str, help: &str) -> String {
-    let (comments, rows): (Vec<&str>, Vec<&str>) =
-        table.lines().partition(|line| line.starts_with('#'));
+    let (comments, rows): (Vec<&str>, Vec<&str>) = table.lines().partition(|line| line.starts_with('#'));
     let mut options = BTreeMap::new();
     for row in rows {
         let columns: Vec<&str> = row.split_whitespace().collect();
@@ -40,9 +39,8 @@ fn merge(table: &str, help: &str) -> String {
         let value = if effect == "info" { "-" } else { value };
         options.insert(name, (letter, value, effect));
     }
-    let rows = options.iter().map(|(name, (letter, value, effect))| {
-        format!("{letter} {name:<28} {value:<5} {effect}\n")
-    });
+    let rows =
+        options.iter().map(|(name, (letter, value, effect))| format!("{letter} {name:<28} {value:<5} {effect}\n"));
     comments.iter().map(|line| format!("{line}\n")).chain(rows).collect()
 }
 
@@ -69,8 +67,7 @@ mod tests {
     #[test]
     fn a_new_option_is_unclassified_and_a_known_one_keeps_its_effect() {
         let table = "# a comment\n-K config                       value config-file\n";
-        let help =
-            "Usage: curl\n -c, --config <file>  Read\n     --new <x>  New\n -n, --next2   Next";
+        let help = "Usage: curl\n -c, --config <file>  Read\n     --new <x>  New\n -n, --next2   Next";
         let merged = "# a comment\n\
             -c config                       value config-file\n\
             -- new                          value unclassified\n\

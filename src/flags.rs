@@ -230,13 +230,7 @@ pub struct OutputFlags {
 
 impl ValueEnum for OutputFormat {
     fn value_variants<'a>() -> &'a [OutputFormat] {
-        &[
-            OutputFormat::Text,
-            OutputFormat::Json,
-            OutputFormat::Header,
-            OutputFormat::Env,
-            OutputFormat::CurlConfig,
-        ]
+        &[OutputFormat::Text, OutputFormat::Json, OutputFormat::Header, OutputFormat::Env, OutputFormat::CurlConfig]
     }
 
     fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
@@ -330,11 +324,7 @@ impl CommonFlags {
 impl NetworkFlags {
     /// The configuration that these flags and the general ones override.
     pub fn overrides(&self, general: &GeneralFlags) -> Overrides {
-        Overrides {
-            timeout: self.timeout.clone(),
-            ca_file: self.ca_file.clone(),
-            ..general.overrides()
-        }
+        Overrides { timeout: self.timeout.clone(), ca_file: self.ca_file.clone(), ..general.overrides() }
     }
 }
 
@@ -350,14 +340,10 @@ impl GeneralFlags {
 ///
 /// # Errors
 /// Usage, when both name one and they differ.
-pub fn one_account(
-    positional: Option<&OsString>,
-    flag: Option<&OsString>,
-) -> Result<Option<OsString>> {
+pub fn one_account(positional: Option<&OsString>, flag: Option<&OsString>) -> Result<Option<OsString>> {
     match (positional, flag) {
         (Some(one), Some(other)) if one != other => {
-            Err(Error::usage("ACCOUNT and --account name different accounts")
-                .hint("omit one of the two"))
+            Err(Error::usage("ACCOUNT and --account name different accounts").hint("omit one of the two"))
         }
         (one, other) => Ok(one.or(other).cloned()),
     }

@@ -9,29 +9,25 @@ use gauth_core::credentials::ParseOptions;
 use gauth_core::credentials::access_boundary::AccessBoundary;
 use gauth_core::credentials::external_account::executable::response;
 use gauth_core::credentials::external_account::format::SubjectTokenFormat;
-use gauth_core::credentials::external_account::provider;
-use gauth_core::credentials::external_account::x509;
+use gauth_core::credentials::external_account::{provider, x509};
 use gauth_core::error::Error;
 use gauth_core::gcloud::ini::Ini;
-use gauth_core::google::reauth;
 use gauth_core::google::reauth::{ReauthChallenge, ReauthSessionState};
-use gauth_core::google::{iam, metadata};
+use gauth_core::google::{iam, metadata, reauth};
 use gauth_core::http::server::connection;
 use gauth_core::http::transport::to_uri;
 use gauth_core::jose::jwks::Jwks;
 use gauth_core::jose::key::PrivateKey;
-use gauth_core::jose::verify;
 use gauth_core::jose::verify::Validation;
-use gauth_core::jose::{jwks, jwt};
+use gauth_core::jose::{jwks, jwt, verify};
 use gauth_core::login::callback::{CallbackResult, ExpectedCallback};
 use gauth_core::login::client::OAuthClient;
 use gauth_core::login::{discovery, paste, redirect, workforce};
 use gauth_core::net::endpoint_policy::{EndpointKind, EndpointPolicy};
 use gauth_core::net::message::HttpResponse;
 use gauth_core::net::url::{Scheme, Url};
-use gauth_core::oauth::device;
 use gauth_core::oauth::device::PollOutcome;
-use gauth_core::oauth::{token, token_exchange};
+use gauth_core::oauth::{device, token, token_exchange};
 use gauth_core::text::duration;
 use gauth_core::text::secret::Secret;
 use gauth_core::tokens::cache;
@@ -74,18 +70,12 @@ const NOW: i64 = 1_767_323_045;
 fn boundary(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let flags: Vec<String> = text.lines().map(str::to_owned).collect();
-    for result in
-        [AccessBoundary::parse(bytes, "boundary.json"), AccessBoundary::from_flags(&flags)]
-    {
+    for result in [AccessBoundary::parse(bytes, "boundary.json"), AccessBoundary::from_flags(&flags)] {
         match result {
             Ok(parsed) => {
-                let again =
-                    AccessBoundary::parse(parsed.options_json().as_bytes(), "boundary.json");
+                let again = AccessBoundary::parse(parsed.options_json().as_bytes(), "boundary.json");
                 assert_eq!(again.ok().as_ref(), Some(&parsed));
-                assert!(
-                    parsed.options_json().chars().count() <= 2048,
-                    "longer than Google accepts"
-                );
+                assert!(parsed.options_json().chars().count() <= 2048, "longer than Google accepts");
             }
             Err(error) => assert_printable(&error),
         }
@@ -97,10 +87,7 @@ fn cache_entry(bytes: &[u8]) {
     cache::decode_entry(bytes);
     let versioned = [cache::FORMAT_VERSION.as_bytes(), b"\n", bytes].concat();
     if let Some(entry) = cache::decode_entry(&versioned) {
-        assert!(
-            gauth_core::text::bearer_token::is_well_formed_secret(&entry.token.secret),
-            "not valid in a header"
-        );
+        assert!(gauth_core::text::bearer_token::is_well_formed_secret(&entry.token.secret), "not valid in a header");
     }
 }
 
@@ -115,10 +102,7 @@ fn callback(bytes: &[u8]) {
     };
     let check_outcome = |outcome: CallbackResult| match outcome {
         CallbackResult::Code(code) => {
-            assert!(
-                gauth_core::text::bearer_token::is_well_formed_secret(&code),
-                "not a valid code"
-            )
+            assert!(gauth_core::text::bearer_token::is_well_formed_secret(&code), "not a valid code")
         }
         CallbackResult::Error { code, .. } => assert!(!code.is_empty(), "an error without a name"),
     };
@@ -180,18 +164,12 @@ fn device_answer(bytes: &[u8]) {
     let response = response(bytes);
     match device::read_device_authorization(&response, "host", "the provider") {
         Ok(authorization) => {
-            let pages = authorization
-                .verification_uri_complete
-                .iter()
-                .chain([&authorization.verification_uri]);
+            let pages = authorization.verification_uri_complete.iter().chain([&authorization.verification_uri]);
             for url in pages.map(|page| Url::parse(page).expect("a valid URL")) {
                 assert!(url.scheme == Scheme::Https || url.is_loopback(), "{url}");
             }
             assert!(!authorization.user_code.contains(char::is_control), "{authorization:?}");
-            assert!(
-                authorization.expires_in > 0 && (1..=300).contains(&authorization.interval),
-                "{authorization:?}"
-            );
+            assert!(authorization.expires_in > 0 && (1..=300).contains(&authorization.interval), "{authorization:?}");
         }
         Err(error) => assert_printable(&error),
     }
@@ -213,12 +191,8 @@ fn discovery(bytes: &[u8]) {
         Ok(description) => {
             assert_eq!(description.issuer, issuer);
             if let Ok(provider) = description.login_provider(true) {
-                let more = provider
-                    .device_authorization_endpoint
-                    .iter()
-                    .chain(&provider.userinfo_endpoint);
-                for url in more.chain([&provider.authorization_endpoint, &provider.token_endpoint])
-                {
+                let more = provider.device_authorization_endpoint.iter().chain(&provider.userinfo_endpoint);
+                for url in more.chain([&provider.authorization_endpoint, &provider.token_endpoint]) {
                     assert_eq!(url.scheme, Scheme::Https, "{url}");
                 }
             }
@@ -276,15 +250,9 @@ fn id_token(bytes: &[u8]) {
     match verify::check_claims(&parts, &validation) {
         Ok(()) => {
             let other_audience = Validation { audiences: &["nobody".to_owned()], ..validation };
-            assert!(
-                text("aud") == Some("nobody")
-                    || verify::check_claims(&parts, &other_audience).is_err()
-            );
+            assert!(text("aud") == Some("nobody") || verify::check_claims(&parts, &other_audience).is_err());
             let in_two_days = Validation { now: NOW + 2 * 86_400, ..validation };
-            assert!(
-                verify::check_claims(&parts, &in_two_days).is_err(),
-                "valid for more than a day"
-            );
+            assert!(verify::check_claims(&parts, &in_two_days).is_err(), "valid for more than a day");
         }
         Err(error) => assert!(!error.message().contains(char::is_control), "{error:?}"),
     }
@@ -292,10 +260,7 @@ fn id_token(bytes: &[u8]) {
         match verify::check_signature(&parts, &keys) {
             Ok(()) => {
                 let kid = verify::algorithm_and_key_id(&parts).map(|(_, kid)| kid.to_owned());
-                assert!(
-                    kid.is_ok_and(|kid| !keys.keys_with_id(&kid).is_empty()),
-                    "no key has the key ID"
-                );
+                assert!(kid.is_ok_and(|kid| !keys.keys_with_id(&kid).is_empty()), "no key has the key ID");
             }
             Err(error) => assert!(!error.message().contains(char::is_control), "{error:?}"),
         }
@@ -333,10 +298,9 @@ fn jwt(bytes: &[u8]) {
 
 fn metadata_answer(bytes: &[u8]) {
     let response = response(bytes);
-    for error in [
-        metadata::read_access_token(&response, "host", NOW).err(),
-        metadata::read_value(&response, "host").err(),
-    ] {
+    for error in
+        [metadata::read_access_token(&response, "host", NOW).err(), metadata::read_value(&response, "host").err()]
+    {
         error.iter().for_each(assert_printable);
     }
 }
@@ -358,10 +322,7 @@ fn reauth_answer(bytes: &[u8]) {
     let password = Secret::new("hunter2");
     match reauth::read_session(&response, "host") {
         Ok(ReauthSessionState::Authenticated(proof)) => {
-            assert!(
-                gauth_core::text::bearer_token::is_well_formed_secret(&proof),
-                "not a valid RAPT"
-            );
+            assert!(gauth_core::text::bearer_token::is_well_formed_secret(&proof), "not a valid RAPT");
         }
         Ok(ReauthSessionState::Ended(status)) => {
             assert!(!status.contains(char::is_control), "{status:?}")
@@ -370,8 +331,7 @@ fn reauth_answer(bytes: &[u8]) {
             let server = Url::parse(reauth::DEFAULT_SERVER).expect("a URL");
             for ReauthChallenge { id, challenge_type: kind } in challenges {
                 assert!(!kind.description().contains(char::is_control), "{kind:?}");
-                let sent =
-                    reauth::continue_session_request(&server, &password, &session, &id, &password);
+                let sent = reauth::continue_session_request(&server, &password, &session, &id, &password);
                 let Ok(sent) = sent else {
                     assert!(session.len() > 600, "{session:?} has no URL");
                     continue;
@@ -419,19 +379,11 @@ fn iam_answer(bytes: &[u8]) {
     let response = response(bytes);
     match iam::read_access_token(&response, "host") {
         Ok((token, _)) => {
-            assert!(
-                gauth_core::text::bearer_token::is_well_formed_secret(&token),
-                "not valid in a header"
-            )
+            assert!(gauth_core::text::bearer_token::is_well_formed_secret(&token), "not valid in a header")
         }
         Err(error) => {
             assert_printable(&error);
-            assert_printable(&iam::explain_refusal(
-                error,
-                &response,
-                "ada@example.com",
-                "ci@p.example",
-            ));
+            assert_printable(&iam::explain_refusal(error, &response, "ada@example.com", "ci@p.example"));
         }
     }
     for error in [
@@ -480,18 +432,10 @@ fn url(bytes: &[u8]) {
         assert!(to_uri(&url).is_some(), "{url} leads elsewhere for the HTTP client");
         assert_eq!(format!("{}{}", url.authority(), url.path_and_query()), without_scheme(&url));
     }
-    let policy = EndpointPolicy {
-        location: "key.json",
-        allowed_hosts: &[],
-        trusted_universe: None,
-        claimed_universe: None,
-    };
-    for kind in [
-        EndpointKind::OAuthToken,
-        EndpointKind::Sts,
-        EndpointKind::IamCredentials,
-        EndpointKind::SubjectToken,
-    ] {
+    let policy =
+        EndpointPolicy { location: "key.json", allowed_hosts: &[], trusted_universe: None, claimed_universe: None };
+    for kind in [EndpointKind::OAuthToken, EndpointKind::Sts, EndpointKind::IamCredentials, EndpointKind::SubjectToken]
+    {
         match policy.check_endpoint(kind, "token_uri", &text) {
             Ok(url) => assert!(url.scheme == Scheme::Https || url.allows_plain_http(), "{url}"),
             Err(error) => assert_printable(&error),

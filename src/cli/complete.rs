@@ -9,8 +9,7 @@ use clap_complete::env::{EnvCompleter, Shells};
 use crate::cli;
 use gauth_core::error::{Error, Result};
 use gauth_core::oauth::token_exchange;
-use gauth_core::world::World;
-use gauth_core::world::{env, files};
+use gauth_core::world::{World, env, files};
 use gauth_core::{config, discovery};
 
 /// The supported shells, and the names of their scripts in `completions/`.

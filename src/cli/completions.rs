@@ -41,9 +41,9 @@ pub(super) struct CompletionsFlags {
 
 fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     let flags: CompletionsFlags = args.flags()?;
-    let shell = flags.shell.ok_or_else(|| {
-        Error::usage("no shell is named").hint("gauth completions bash|zsh|fish|powershell|elvish")
-    })?;
+    let shell = flags
+        .shell
+        .ok_or_else(|| Error::usage("no shell is named").hint("gauth completions bash|zsh|fish|powershell|elvish"))?;
     world.streams.write_result(&complete::registration_script(&shell)?)?;
     Ok(ExitStatus::SUCCESS)
 }

@@ -5,9 +5,8 @@ use std::path::Path;
 
 use clap::{Args, ValueHint};
 
-use crate::cli::COMMANDS;
-use crate::cli::help;
 use crate::cli::help::flags;
+use crate::cli::{COMMANDS, help};
 use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs, sandbox};
 use crate::flags::GeneralFlags;
 use crate::output::page::{Page, Topic, sentence};
@@ -122,8 +121,7 @@ fn overview() -> Vec<u8> {
     page.section("SECURITY");
     page.paragraphs(SECURITY);
     page.section("SEE ALSO");
-    let pages: Vec<String> =
-        COMMANDS.iter().map(|spec| format!("gauth-{}(1)", spec.name)).collect();
+    let pages: Vec<String> = COMMANDS.iter().map(|spec| format!("gauth-{}(1)", spec.name)).collect();
     page.paragraphs(&pages.join(", "));
     page.finish()
 }
@@ -147,8 +145,7 @@ impl RoffPage {
     fn new(name: &str, about: &str) -> RoffPage {
         let title = name.to_uppercase();
         let source = concat!("gauth ", env!("CARGO_PKG_VERSION"));
-        let mut page =
-            RoffPage(format!(".TH {title} 1 {RELEASE_DATE} \"{source}\" \"gauth manual\"\n"));
+        let mut page = RoffPage(format!(".TH {title} 1 {RELEASE_DATE} \"{source}\" \"gauth manual\"\n"));
         page.section("NAME");
         page.0.push_str(&format!("{} \\- {}\n", escape_roff(name), escape_roff(about)));
         page

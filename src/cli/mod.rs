@@ -13,8 +13,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use crate::commands;
 use crate::commands::curl::separator;
 use crate::commands::{
-    CommandSpec, ParsedArgs, accounts, cache, curl, exchange, exec, inspect, login, logout,
-    print_access_token, print_identity_token, sandbox, status,
+    CommandSpec, ParsedArgs, accounts, cache, curl, exchange, exec, inspect, login, logout, print_access_token,
+    print_identity_token, sandbox, status,
 };
 use crate::flags::GENERAL_HEADING;
 use crate::output::error::print_error;
@@ -73,9 +73,7 @@ fn dispatch(args: &[OsString], world: &World) -> anyhow::Result<ExitStatus> {
             let topic = args.get(1).map(|arg| arg.to_string_lossy());
             print_text(&help::help_for(topic.as_deref(), world)?, world)
         }
-        Some("--version" | "-V" | "version") => {
-            print_text(&format!("gauth {}\n", env!("CARGO_PKG_VERSION")), world)
-        }
+        Some("--version" | "-V" | "version") => print_text(&format!("gauth {}\n", env!("CARGO_PKG_VERSION")), world),
         Some(flag) if flag.starts_with('-') && flag != "-" => run_with_leading_flags(args, world),
         _ => Err(unknown_command_error(first).into()),
     }
@@ -88,17 +86,11 @@ fn print_text(text: &str, world: &World) -> anyhow::Result<ExitStatus> {
 
 /// The command of this name or alias.
 pub fn find_command(name: &OsStr) -> Option<&'static CommandSpec> {
-    COMMANDS
-        .iter()
-        .find(|spec| name == spec.name || spec.aliases.iter().any(|alias| name == *alias))
+    COMMANDS.iter().find(|spec| name == spec.name || spec.aliases.iter().any(|alias| name == *alias))
 }
 
 /// Parses `args`, which begin with the name of the command, and runs it.
-fn run_command(
-    spec: &'static CommandSpec,
-    args: &[OsString],
-    world: &World,
-) -> anyhow::Result<ExitStatus> {
+fn run_command(spec: &'static CommandSpec, args: &[OsString], world: &World) -> anyhow::Result<ExitStatus> {
     if args.len() == 1 {
         return (spec.run)(ParsedArgs(None), world);
     }
@@ -186,9 +178,7 @@ pub fn command_tree(with_flags: bool) -> Command {
     let gauth = base_command("gauth");
     let gauth = if with_flags { commands::shared_flags(gauth) } else { gauth };
     gauth.version(env!("CARGO_PKG_VERSION")).subcommands(commands).subcommand(
-        base_command("help")
-            .about("help for a command or a topic")
-            .arg(Arg::new("topic").value_parser(help::topics())),
+        base_command("help").about("help for a command or a topic").arg(Arg::new("topic").value_parser(help::topics())),
     )
 }
 
@@ -202,10 +192,8 @@ fn refuse_secrets(args: &[OsString]) -> Result<()> {
             _ => &arg,
         };
         if secret::looks_like_secret(value) || arg.starts_with("-----BEGIN") {
-            return Err(Error::not_safe(
-                "an argument looks like a secret; other users can read it with ps",
-            )
-            .hint("give it by a file, by a variable such as GAUTH_CREDENTIALS, or by - for standard input"));
+            return Err(Error::not_safe("an argument looks like a secret; other users can read it with ps")
+                .hint("give it by a file, by a variable such as GAUTH_CREDENTIALS, or by - for standard input"));
         }
     }
     Ok(())
@@ -239,9 +227,7 @@ const COMMAND_ALTERNATIVES: &[(&str, &str)] = &[
 /// The one of these that was probably meant.
 pub fn closest_name<'a>(typed: &str, mut names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_lowercase();
-    names.find(|name| {
-        name.starts_with(&*typed) || typed.starts_with(name) || differs_by_one_typo(name, &typed)
-    })
+    names.find(|name| name.starts_with(&*typed) || typed.starts_with(name) || differs_by_one_typo(name, &typed))
 }
 
 /// Whether two names differ by one letter changed, left out, added, or by two neighbours swapped.
@@ -258,11 +244,7 @@ fn differs_by_one_typo(a: &str, b: &str) -> bool {
 }
 
 /// clap's reason in gauth's form. A value that may be a secret in the wrong place is not repeated.
-fn usage_error(
-    error: &clap::Error,
-    spec: Option<&'static CommandSpec>,
-    args: &[OsString],
-) -> Error {
+fn usage_error(error: &clap::Error, spec: Option<&'static CommandSpec>, args: &[OsString]) -> Error {
     let context_text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => printable::text(text),
         Some(ContextValue::Strings(list)) => printable::text(&list.join(", ")),
@@ -282,12 +264,7 @@ fn usage_error(
     };
     let (message, hint) = match error.kind() {
         ClapKind::UnknownArgument if arg.starts_with('-') => {
-            return unknown_flag_error(
-                &arg_name,
-                &context_text(ContextKind::SuggestedArg),
-                args,
-                &help,
-            );
+            return unknown_flag_error(&arg_name, &context_text(ContextKind::SuggestedArg), args, &help);
         }
         ClapKind::UnknownArgument => {
             let quoted = quoted_argument(&arg, "there");
@@ -391,10 +368,8 @@ mod tests {
 
     #[test]
     fn no_two_commands_share_a_name() {
-        let mut names: Vec<&str> = COMMANDS
-            .iter()
-            .flat_map(|spec| spec.aliases.iter().copied().chain([spec.name]))
-            .collect();
+        let mut names: Vec<&str> =
+            COMMANDS.iter().flat_map(|spec| spec.aliases.iter().copied().chain([spec.name])).collect();
         names.sort_unstable();
         let count = names.len();
         names.dedup();
@@ -411,43 +386,23 @@ mod tests {
     #[test]
     fn a_usage_error_names_the_argument_and_its_correction() {
         for (line, message, hint) in [
-            (
-                "tokn",
-                "there is no command \"tokn\"",
-                "gauth token, or gauth --help for all commands",
-            ),
-            (
-                "TOKEN",
-                "there is no command \"TOKEN\"",
-                "gauth token, or gauth --help for all commands",
-            ),
+            ("tokn", "there is no command \"tokn\"", "gauth token, or gauth --help for all commands"),
+            ("TOKEN", "there is no command \"TOKEN\"", "gauth token, or gauth --help for all commands"),
             ("frobnicate", "there is no command \"frobnicate\"", "gauth --help lists the commands"),
             ("auth print-access-token", "auth is not in this version", COMMAND_ALTERNATIVES[0].1),
             ("token --sourc x", "there is no flag \"--sourc\"", "--source, or gauth token --help"),
             ("token --json", "there is no flag \"--json\"", "--format json"),
             ("token -x", "there is no flag \"-x\"", "gauth token --help"),
-            (
-                "token -format json",
-                "there is no flag \"-f\"",
-                "--format, with two dashes, or gauth token --help",
-            ),
+            ("token -format json", "there is no flag \"-f\"", "--format, with two dashes, or gauth token --help"),
             (
                 "token --format xml",
                 "--format: \"xml\" is not one of text, json, header, env, curl-config",
                 "--format text, or gauth token --help",
             ),
             ("token --scopes", "--scopes needs a value", "--scopes SCOPE,…, or gauth token --help"),
-            (
-                "token --format",
-                "--format needs a value",
-                "name one of text, json, header, env, curl-config",
-            ),
+            ("token --format", "--format needs a value", "name one of text, json, header, env, curl-config"),
             ("token one two", "\"two\" is an argument too many", "gauth token --help"),
-            (
-                "token one AKIAIOSFODNN7EXAMPLE",
-                "there is an argument too many",
-                "gauth token --help",
-            ),
+            ("token one AKIAIOSFODNN7EXAMPLE", "there is an argument too many", "gauth token --help"),
             (
                 "status --format AKIAIOSFODNN7EXAMPLE",
                 "--format: the value is not one of text, json",

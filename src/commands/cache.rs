@@ -73,12 +73,8 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
                 ReportFormat::Json => format!("{{\"dropped\": {removed}}}\n"),
             }
         }
-        (CacheAction::List, ReportFormat::Text) => {
-            render_table(&cache.list(), world.clock.unix_seconds())
-        }
-        (CacheAction::List, ReportFormat::Json) => {
-            render_json(&cache.list(), world.clock.unix_seconds())?
-        }
+        (CacheAction::List, ReportFormat::Text) => render_table(&cache.list(), world.clock.unix_seconds()),
+        (CacheAction::List, ReportFormat::Json) => render_json(&cache.list(), world.clock.unix_seconds())?,
     };
     world.streams.write_result(text.as_bytes())?;
     Ok(ExitStatus::SUCCESS)
@@ -96,13 +92,11 @@ fn render_table(entries: &[(String, CacheEntry)], now: i64) -> String {
     if entries.is_empty() {
         return "no tokens are cached\n".to_owned();
     }
-    let name = |entry: &CacheEntry| {
-        entry.token.account.as_deref().map_or_else(|| "(unnamed)".to_owned(), printable::text)
-    };
+    let name =
+        |entry: &CacheEntry| entry.token.account.as_deref().map_or_else(|| "(unnamed)".to_owned(), printable::text);
     let wider = |width: usize, text: &str| width.max(text.chars().count());
     let account_width = entries.iter().fold(7, |width, (_, entry)| wider(width, &name(entry)));
-    let kind_width =
-        entries.iter().fold(4, |width, (_, entry)| wider(width, &entry.token.credential_type));
+    let kind_width = entries.iter().fold(4, |width, (_, entry)| wider(width, &entry.token.credential_type));
     let mut text = format!("{:account_width$}  {:kind_width$}  STATE\n", "ACCOUNT", "KIND");
     for (_, entry) in entries {
         let state = match entry.token.seconds_left(now) {

@@ -11,9 +11,7 @@ use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::flags::{CommonFlags, TokenFlags};
 use crate::output::error::report_not_started;
 use crate::output::status::ExitStatus;
-use gauth_core::config;
 use gauth_core::config::{Config, Overrides};
-use gauth_core::discovery;
 use gauth_core::discovery::Discovery;
 use gauth_core::error::{Error, Result};
 use gauth_core::text::secret::looks_like_file_content;
@@ -21,11 +19,10 @@ use gauth_core::tokens::broker::Broker;
 use gauth_core::tokens::credential::Credential;
 use gauth_core::tokens::file::TokenFile;
 use gauth_core::tokens::{IdTokenRequest, Token, TokenRequest};
-use gauth_core::world::World;
-use gauth_core::world::env;
 use gauth_core::world::env::Env;
-use gauth_core::world::exec;
 use gauth_core::world::exec::{EnvChange, TerminationSignals};
+use gauth_core::world::{World, env, exec};
+use gauth_core::{config, discovery};
 
 pub(crate) const SPEC: CommandSpec = CommandSpec {
     name: "exec",
@@ -125,8 +122,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
             let changes = environment_changes(&names, file.path().as_os_str(), &world.env);
             let signals = TerminationSignals::catch()?;
             file.replace(&token.secret, world)?;
-            let refresher =
-                TokenFileRefresher { config: &config, credential: &*credential, request, world };
+            let refresher = TokenFileRefresher { config: &config, credential: &*credential, request, world };
             let mut token = token;
             let mut renewal_due = refresher.renewal_due_millis(&token);
             exec::run_with_periodic_task(&flags.command, &changes, signals, || {
@@ -148,8 +144,9 @@ impl ExecFlags {
         if !self.id_token {
             return match audience {
                 None => Ok(None),
-                Some(_) => Err(Error::usage("--audiences applies to ID tokens")
-                    .hint("add --id-token, or remove --audiences")),
+                Some(_) => {
+                    Err(Error::usage("--audiences applies to ID tokens").hint("add --id-token, or remove --audiences"))
+                }
             };
         }
         let token_flags = &self.token;
@@ -172,9 +169,7 @@ impl ExecFlags {
     /// The variables to set, by `--env` or by default.
     fn variable_names(&self) -> Result<Vec<String>> {
         let default_names: &[&str] = match (self.id_token, self.token_file.is_some()) {
-            (false, false) => {
-                &[env::CLOUDSDK_AUTH_ACCESS_TOKEN.name, env::GOOGLE_OAUTH_ACCESS_TOKEN.name]
-            }
+            (false, false) => &[env::CLOUDSDK_AUTH_ACCESS_TOKEN.name, env::GOOGLE_OAUTH_ACCESS_TOKEN.name],
             (false, true) => &[env::CLOUDSDK_AUTH_ACCESS_TOKEN_FILE.name],
             (true, false) => &["GAUTH_ID_TOKEN"],
             (true, true) => &["GAUTH_ID_TOKEN_FILE"],
@@ -235,22 +230,20 @@ fn variable_name(name: &OsStr) -> Result<String> {
         None => upper == *name,
     });
     match is_reserved {
-        true => Err(Error::usage(format!(
-            "--env: \"{shown}\" has a meaning for the system or for other programs"
-        ))
-        .hint(hint)),
+        true => {
+            Err(Error::usage(format!("--env: \"{shown}\" has a meaning for the system or for other programs"))
+                .hint(hint))
+        }
         false => Ok(text),
     }
 }
 
 /// The variables to set and to remove in the child's environment.
 fn environment_changes<'n>(names: &'n [String], value: &OsStr, env: &Env) -> Vec<EnvChange<'n>> {
-    let mut changes: Vec<EnvChange<'n>> =
-        names.iter().map(|name| (name.as_str(), Some(value.to_owned()))).collect();
+    let mut changes: Vec<EnvChange<'n>> = names.iter().map(|name| (name.as_str(), Some(value.to_owned()))).collect();
     let own = env::GAUTH_CREDENTIALS.name;
-    let holds_credential = env
-        .raw(&env::GAUTH_CREDENTIALS)
-        .is_some_and(|value| looks_like_file_content(&value.to_string_lossy()));
+    let holds_credential =
+        env.raw(&env::GAUTH_CREDENTIALS).is_some_and(|value| looks_like_file_content(&value.to_string_lossy()));
     if holds_credential && !names.iter().any(|name| name == own) {
         changes.push((own, None));
     }
@@ -259,9 +252,7 @@ fn environment_changes<'n>(names: &'n [String], value: &OsStr, env: &Env) -> Vec
     let is_set = |name: &str| names.iter().any(|known| known == name);
     if is_set(token) || is_set(file) {
         // gcloud prefers one of the two variables, so the other one is removed.
-        changes.extend(
-            [token, file].into_iter().filter(|name| !is_set(name)).map(|name| (name, None)),
-        );
+        changes.extend([token, file].into_iter().filter(|name| !is_set(name)).map(|name| (name, None)));
         // The token is already impersonated and scoped. gcloud does not impersonate when its variable is empty; without the
         // variable it follows its configuration.
         changes.push((env::CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT.name, Some(OsString::new())));
@@ -281,20 +272,13 @@ struct TokenFileRefresher<'a> {
 
 impl TokenFileRefresher<'_> {
     /// Renews the token if it is due. Returns when to check again.
-    fn refresh_if_due(
-        &self,
-        token: &mut Token,
-        renewal_due: &mut Option<i64>,
-        file: &TokenFile,
-    ) -> Duration {
+    fn refresh_if_due(&self, token: &mut Token, renewal_due: &mut Option<i64>, file: &TokenFile) -> Duration {
         let now = self.world.clock.unix_millis();
         if renewal_due.is_some_and(|due| due <= now) {
             match self.renew(token, file) {
                 Ok(new) => *token = new,
                 Err(error) => {
-                    self.world
-                        .terminal
-                        .warn(&format!("the token file could not be renewed: {error}"));
+                    self.world.terminal.warn(&format!("the token file could not be renewed: {error}"));
                 }
             }
             *renewal_due = self.renewal_due_millis(token);
@@ -342,9 +326,7 @@ mod tests {
 
     #[test]
     fn a_variable_name_is_valid_and_not_reserved() {
-        for valid in
-            ["T", "_t", "TF_VAR_token", "GOOGLE_OAUTH_ACCESS_TOKEN", "PATHS", "GAUTH_ID_TOKEN"]
-        {
+        for valid in ["T", "_t", "TF_VAR_token", "GOOGLE_OAUTH_ACCESS_TOKEN", "PATHS", "GAUTH_ID_TOKEN"] {
             assert_eq!(variable_name(valid.as_ref()).expect("a name"), valid);
         }
         for invalid in [

@@ -12,9 +12,8 @@ use crate::flags::{GeneralFlags, NetworkFlags, ReportFlags, ReportFormat, TokenH
 use crate::output::status::ExitStatus;
 use gauth_core::config::{Config, Overrides, flag_text};
 use gauth_core::discovery;
-use gauth_core::discovery::Discovery;
-use gauth_core::discovery::logins;
 use gauth_core::discovery::logins::{LoginStore, StoredLogin};
+use gauth_core::discovery::{Discovery, logins};
 use gauth_core::error::{Error, ErrorKind, Result};
 use gauth_core::text::printable;
 use gauth_core::tokens::credential::{Revocation, credential_type_name};
@@ -84,14 +83,11 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     let ended = match flags.all {
         true => logout_all(&discovery, flags.keep_remote)?,
         false => {
-            let account =
-                flags.account.as_deref().map(|name| flag_text("ACCOUNT", name)).transpose()?;
+            let account = flags.account.as_deref().map(|name| flag_text("ACCOUNT", name)).transpose()?;
             vec![logout(find_login(account, &discovery)?, &discovery, flags.keep_remote)?]
         }
     };
-    world
-        .streams
-        .write_result(render(&ended, flags.report.format.unwrap_or_default()).as_bytes())?;
+    world.streams.write_result(render(&ended, flags.report.format.unwrap_or_default()).as_bytes())?;
     Ok(ExitStatus::SUCCESS)
 }
 
@@ -124,14 +120,11 @@ fn find_login(account: Option<String>, discovery: &Discovery<'_>) -> Result<Stor
     match logins.all.into_iter().find(is_same_account) {
         Some(login) if login.store == LoginStore::Gcloud => {
             let shown = printable::text(&login.account);
-            Err(Error::unsupported(format!(
-                "{shown} is a login of gcloud's, which gauth only reads"
-            ))
-            .hint(format!("gcloud auth revoke {shown}")))
+            Err(Error::unsupported(format!("{shown} is a login of gcloud's, which gauth only reads"))
+                .hint(format!("gcloud auth revoke {shown}")))
         }
         _ => Err(logins.gcloud_error.unwrap_or_else(|| {
-            discovery::no_login_error(&name, discovery.world())
-                .hint("gauth accounts lists the logins there are")
+            discovery::no_login_error(&name, discovery.world()).hint("gauth accounts lists the logins there are")
         })),
     }
 }
@@ -140,11 +133,7 @@ fn find_login(account: Option<String>, discovery: &Discovery<'_>) -> Result<Stor
 ///
 /// # Errors
 /// When the server does not revoke it, or it cannot be removed. The login is then kept.
-fn logout(
-    login: StoredLogin,
-    discovery: &Discovery<'_>,
-    keep_remote: bool,
-) -> Result<LogoutResult> {
+fn logout(login: StoredLogin, discovery: &Discovery<'_>, keep_remote: bool) -> Result<LogoutResult> {
     let world = discovery.world();
     let shown = printable::text(&login.account);
     let mut revoked = false;
@@ -179,8 +168,7 @@ fn kept_error(error: &Error, shown: &str, only_here: &str) -> Error {
         ErrorKind::NoAnswer => format!("try again later; {only_here}"),
         _ => only_here.to_owned(),
     };
-    Error::new(error.kind(), format!("the login of {shown} is kept, {}", error.message()))
-        .hint(hint)
+    Error::new(error.kind(), format!("the login of {shown} is kept, {}", error.message())).hint(hint)
 }
 
 /// Revokes and removes all logins.
@@ -202,8 +190,7 @@ fn logout_all(discovery: &Discovery<'_>, keep_remote: bool) -> Result<Vec<Logout
         Some(error) if ended.is_empty() => Err(error),
         // Standard output has results only when the whole command succeeds.
         Some(error) => {
-            let done: Vec<String> =
-                ended.iter().map(|done| printable::text(&done.account)).collect();
+            let done: Vec<String> = ended.iter().map(|done| printable::text(&done.account)).collect();
             let message = format!("{}; signed out of {}", error.message(), done.join(", "));
             Err(Error::new(error.kind(), message).hint(error.hint_text().unwrap_or_default()))
         }
@@ -216,9 +203,8 @@ fn render(ended: &[LogoutResult], format: ReportFormat) -> String {
             format!("{}\n", serde_json::to_string_pretty(ended).unwrap_or_default())
         }
         ReportFormat::Text if ended.is_empty() => "no logins, nothing to do\n".to_owned(),
-        ReportFormat::Text => ended
-            .iter()
-            .map(|done| format!("signed out of {}\n", printable::text(&done.account)))
-            .collect(),
+        ReportFormat::Text => {
+            ended.iter().map(|done| format!("signed out of {}\n", printable::text(&done.account))).collect()
+        }
     }
 }

@@ -8,14 +8,13 @@ use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::flags::{CommonFlags, OutputFlags, TokenFlags, one_account};
 use crate::output::status::ExitStatus;
 use crate::output::token;
-use gauth_core::config;
 use gauth_core::config::{Config, Overrides};
-use gauth_core::discovery;
 use gauth_core::discovery::Discovery;
 use gauth_core::error::{Error, Result};
 use gauth_core::text::printable::quoted_argument;
 use gauth_core::tokens::{SelfSignedRequest, SelfSignedTarget, TokenRequest};
 use gauth_core::world::World;
+use gauth_core::{config, discovery};
 
 pub(crate) const SPEC: CommandSpec = CommandSpec {
     name: "print-access-token",
@@ -89,27 +88,19 @@ impl PrintAccessTokenFlags {
     /// The settings of the shared flags and of the positional account.
     fn overrides(&self) -> Result<Overrides> {
         let mut overrides = self.common.overrides_with(&self.token);
-        overrides.account =
-            one_account(self.positional_account.as_ref(), overrides.account.as_ref())?;
+        overrides.account = one_account(self.positional_account.as_ref(), overrides.account.as_ref())?;
         Ok(overrides)
     }
 
     /// The token to request: a self-signed JWT with `--audience` or `--self-signed`.
     fn request(&self, config: &Config) -> Result<TokenRequest> {
         let access_token_request = &config.access_token_request;
-        let audience = self
-            .audience
-            .as_deref()
-            .map(|value| config::flag_text("--audience", value))
-            .transpose()?;
+        let audience = self.audience.as_deref().map(|value| config::flag_text("--audience", value)).transpose()?;
         let target = match (audience, self.self_signed) {
             (None, false) => return Ok(TokenRequest::AccessToken(access_token_request.clone())),
-            (Some(audience), _)
-                if audience.chars().any(|c| c.is_whitespace() || c.is_control()) =>
-            {
+            (Some(audience), _) if audience.chars().any(|c| c.is_whitespace() || c.is_control()) => {
                 let shown = quoted_argument(&audience, "the value");
-                let message =
-                    format!("--audience: {shown} contains a space or a control character");
+                let message = format!("--audience: {shown} contains a space or a control character");
                 return Err(Error::usage(message).hint("--audience https://pubsub.googleapis.com/"));
             }
             (Some(audience), _) => SelfSignedTarget::Audience(audience),
@@ -119,9 +110,6 @@ impl PrintAccessTokenFlags {
             return Err(Error::usage("--subject does not apply to a self-signed token")
                 .hint("remove --subject, or remove --audience and --self-signed"));
         }
-        Ok(TokenRequest::SelfSignedJwt(SelfSignedRequest {
-            target,
-            lifetime: access_token_request.lifetime,
-        }))
+        Ok(TokenRequest::SelfSignedJwt(SelfSignedRequest { target, lifetime: access_token_request.lifetime }))
     }
 }

@@ -8,15 +8,14 @@ use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::flags::{CommonFlags, OutputFlags, one_account};
 use crate::output::status::ExitStatus;
 use crate::output::token;
-use gauth_core::config;
 use gauth_core::config::{Config, Overrides};
-use gauth_core::discovery;
 use gauth_core::discovery::Discovery;
 use gauth_core::error::{Error, Result};
 use gauth_core::text::printable;
 use gauth_core::tokens::credential::Credential;
 use gauth_core::tokens::{IdTokenRequest, Token, TokenRequest};
 use gauth_core::world::World;
+use gauth_core::{config, discovery};
 
 pub(crate) const SPEC: CommandSpec = CommandSpec {
     name: "print-identity-token",
@@ -117,8 +116,7 @@ impl PrintIdentityTokenFlags {
     /// The settings of the shared flags and of the positional account.
     fn overrides(&self) -> Result<Overrides> {
         let mut overrides = self.common.overrides();
-        overrides.account =
-            one_account(self.positional_account.as_ref(), overrides.account.as_ref())?;
+        overrides.account = one_account(self.positional_account.as_ref(), overrides.account.as_ref())?;
         Ok(overrides)
     }
 
@@ -139,9 +137,7 @@ impl PrintIdentityTokenFlags {
             return Ok(vec![request]);
         }
         let audiences = self.audiences.iter().map(|value| parse_audience(value));
-        audiences
-            .map(|audience| Ok(IdTokenRequest { audience: Some(audience?), ..request.clone() }))
-            .collect()
+        audiences.map(|audience| Ok(IdTokenRequest { audience: Some(audience?), ..request.clone() })).collect()
     }
 }
 
@@ -154,10 +150,7 @@ pub fn parse_audience(value: &std::ffi::OsStr) -> Result<String> {
     let hint = "--audiences https://SERVICE-HASH-REGION.a.run.app";
     if text.chars().any(|letter| letter.is_whitespace() || letter.is_control()) {
         let text = printable::redacted(&text);
-        return Err(Error::usage(format!(
-            "--audiences: \"{text}\" contains a space or a control character"
-        ))
-        .hint(hint));
+        return Err(Error::usage(format!("--audiences: \"{text}\" contains a space or a control character")).hint(hint));
     }
     match text.len() > 2048 {
         true => Err(Error::usage("--audiences is longer than 2048 characters").hint(hint)),

@@ -13,11 +13,8 @@ use crate::output::page::Topic;
 use crate::output::status::ExitStatus;
 use gauth_core::error::{Error, Result};
 use gauth_core::text::{duration, printable};
-use gauth_core::world::World;
-use gauth_core::world::env;
-use gauth_core::world::exec;
 use gauth_core::world::exec::{EnvChange, TerminationSignals};
-use gauth_core::world::files;
+use gauth_core::world::{World, env, exec, files};
 use gauth_sandbox::admitted::AdmittedCredential;
 use gauth_sandbox::environment::{DefaultCredential, HostEnvironment};
 use gauth_sandbox::faults::{FAULTS, Fault};
@@ -134,11 +131,7 @@ fn options(flags: &SandboxFlags, world: &World) -> Result<SandboxOptions> {
         faults,
         latency,
         port: flags.port,
-        admitted: flags
-            .admit
-            .iter()
-            .map(|file| AdmittedCredential::read(file))
-            .collect::<Result<_>>()?,
+        admitted: flags.admit.iter().map(|file| AdmittedCredential::read(file)).collect::<Result<_>>()?,
         default_credential: flags.default_credential,
         parent_folder: parent.unwrap_or_else(files::temporary_folder),
         gauth_program: exec::own_program(),
@@ -148,16 +141,11 @@ fn options(flags: &SandboxFlags, world: &World) -> Result<SandboxOptions> {
 
 /// Runs the command in the sandbox, and returns its status.
 fn run_inside(command: &[OsString], changes: &[EnvChange<'_>], world: &World) -> ExitStatus {
-    exec::run(command, changes, Vec::new(), None)
-        .map_or_else(|failure| report_not_started(&failure, world), ExitStatus)
+    exec::run(command, changes, Vec::new(), None).map_or_else(|failure| report_not_started(&failure, world), ExitStatus)
 }
 
 /// Prints the variables and waits for a signal. The caller drops the sandbox, which removes its folder.
-fn serve(
-    sandbox: &RunningSandbox,
-    changes: &[EnvChange<'_>],
-    world: &World,
-) -> anyhow::Result<ExitStatus> {
+fn serve(sandbox: &RunningSandbox, changes: &[EnvChange<'_>], world: &World) -> anyhow::Result<ExitStatus> {
     // Installed before the process ID is printed, so that no signal is missed.
     let signals = TerminationSignals::catch()?;
     let folder = printable::path(sandbox.folder());
@@ -181,8 +169,7 @@ fn shell_exports(changes: &[EnvChange<'_>]) -> String {
             text.push_str(&format!("export {name}={}\n", shell_quoted(value)));
         }
     }
-    let removed: Vec<&str> =
-        changes.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| *name).collect();
+    let removed: Vec<&str> = changes.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| *name).collect();
     text.push_str(&format!("export GAUTH_SANDBOX_PID={}\n", exec::own_process_id()));
     text.push_str(&format!("unset {}\n", removed.join(" ")));
     text

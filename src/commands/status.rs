@@ -9,17 +9,15 @@ use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::flags::{CommonFlags, ReportFlags, ReportFormat, TokenFlags};
 use crate::output::status::ExitStatus;
 use gauth_core::config::{Config, Overrides, Source, Sourced};
-use gauth_core::discovery;
 use gauth_core::discovery::{Discovery, FoundCredential, Lookup, SourceReport, one_line_summary};
-use gauth_core::gcloud;
 use gauth_core::gcloud::properties::GcloudProperties;
 use gauth_core::net::endpoint_policy;
 use gauth_core::text::{duration, printable};
 use gauth_core::tokens::credential::{CredentialInfo, credential_type_name};
 use gauth_core::tokens::{Token, TokenRequest};
-use gauth_core::world::World;
-use gauth_core::world::env;
 use gauth_core::world::terminal::TextStyle;
+use gauth_core::world::{World, env};
+use gauth_core::{discovery, gcloud};
 
 /// The specification of `gauth status`.
 pub const SPEC: CommandSpec = CommandSpec {
@@ -96,10 +94,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
                 false => found.credential.load_info()?,
             };
             let is_rejected = found.credential.last_rejection(world).is_some();
-            Some(SelectedCredential {
-                is_rejected,
-                ..selected_credential(info, found.source, token, &config, world)?
-            })
+            Some(SelectedCredential { is_rejected, ..selected_credential(info, found.source, token, &config, world)? })
         }
     };
     let note = gcloud_account_note(&reports);
@@ -125,8 +120,7 @@ fn selected_credential(
     config: &Config,
     world: &World,
 ) -> gauth_core::Result<SelectedCredential> {
-    let in_credential =
-        |value: &Option<String>| Some(Sourced::explicit(value.clone()?, "in the credential"));
+    let in_credential = |value: &Option<String>| Some(Sourced::explicit(value.clone()?, "in the credential"));
     let quota_project = match &config.quota_project {
         Some(chosen) => Some(Sourced::explicit(chosen.clone(), "chosen")),
         None => in_credential(&info.quota_project),
@@ -136,10 +130,7 @@ fn selected_credential(
 }
 
 /// The project of a variable, else of the credential, else of gcloud's configuration.
-fn project(
-    in_credential: Option<Sourced<String>>,
-    world: &World,
-) -> gauth_core::Result<Option<Sourced<String>>> {
+fn project(in_credential: Option<Sourced<String>>, world: &World) -> gauth_core::Result<Option<Sourced<String>>> {
     for variable in [env::GOOGLE_CLOUD_PROJECT, env::GCLOUD_PROJECT] {
         if let Some(value) = world.env.text(&variable)? {
             return Ok(Some(Sourced::explicit(value, variable.name)));
@@ -184,11 +175,7 @@ fn render_text(report: &StatusReport, world: &World) -> String {
     match &report.selected {
         None => {
             let broken = report.steps.iter().any(|step| matches!(step.lookup, Lookup::Broken(_)));
-            let why = if broken {
-                "a credential is there but cannot be used"
-            } else {
-                "no credential found"
-            };
+            let why = if broken { "a credential is there but cannot be used" } else { "no credential found" };
             text.push_str(&format!("using    {}\n", paint.failure(&format!("nothing, {why}"))));
             if !broken {
                 text.push_str(&format!(
@@ -207,12 +194,7 @@ fn render_text(report: &StatusReport, world: &World) -> String {
     text
 }
 
-fn write_summary(
-    text: &mut String,
-    selected: &SelectedCredential,
-    paint: TextStyle,
-    world: &World,
-) {
+fn write_summary(text: &mut String, selected: &SelectedCredential, paint: TextStyle, world: &World) {
     let (now, width) = (world.clock.unix_seconds(), world.terminal.width);
     let info = &selected.info;
     let kind = credential_type_name(&info.credential_type);
@@ -228,10 +210,7 @@ fn write_summary(
     };
     text.push_str(&format!("using    {}\n", paint.success(&printable::wrap(&using, 9, width))));
     if let Some(through) = &info.derived_from {
-        text.push_str(&format!(
-            "through  {}\n",
-            printable::wrap(&printable::text(through), 9, width)
-        ));
+        text.push_str(&format!("through  {}\n", printable::wrap(&printable::text(through), 9, width)));
     }
     let mut token = token_state(selected.token.as_ref(), now, &info.credential_type);
     if selected.is_rejected {
@@ -248,10 +227,7 @@ fn write_summary(
         }
         None => String::new(),
     };
-    text.push_str(&format!(
-        "project  {}\n",
-        printable::wrap(&format!("{project}{quota}"), 9, width)
-    ));
+    text.push_str(&format!("project  {}\n", printable::wrap(&format!("{project}{quota}"), 9, width)));
     match info.universe_domain.as_deref() {
         None | Some(endpoint_policy::DEFAULT_UNIVERSE) => {}
         Some(other) => text.push_str(&format!("universe {}\n", printable::text(other))),
@@ -269,11 +245,7 @@ fn token_state(token: Option<&Token>, now: i64, kind: &str) -> String {
     let state = match (token.seconds_left(now), token.expires_at) {
         (Some(0), Some(end)) => format!("cached, expired ({})", duration::rfc3339(end)),
         (Some(left), Some(end)) => {
-            format!(
-                "{cached}, {} left (expires {})",
-                duration::humanize(left),
-                duration::rfc3339(end)
-            )
+            format!("{cached}, {} left (expires {})", duration::humanize(left), duration::rfc3339(end))
         }
         _ => "its expiry is not known".to_owned(),
     };
@@ -291,8 +263,7 @@ fn token_state(token: Option<&Token>, now: i64, kind: &str) -> String {
 
 fn write_table(text: &mut String, report: &StatusReport, paint: TextStyle, world: &World) {
     let width = world.terminal.width;
-    let rows: Vec<(&SourceReport, String)> =
-        report.rows().map(|row| (row, (row.source.label)(world))).collect();
+    let rows: Vec<(&SourceReport, String)> = report.rows().map(|row| (row, (row.source.label)(world))).collect();
     let longest = rows.iter().map(|(_, label)| label.chars().count()).max().unwrap_or(0);
     let wide = longest.min(if width < 100 { 39 } else { 47 }).min(width - 4);
     text.push_str(&paint.heading(&format!("   {:wide$}  found", "looked at")));
@@ -340,8 +311,7 @@ impl StatusReport {
     /// Whether this step's credential is the one that is used.
     fn is_used(&self, step: &SourceReport) -> bool {
         let decisive = discovery::decisive(&self.steps);
-        matches!(step.lookup, Lookup::Found(_))
-            && decisive.is_some_and(|decisive| std::ptr::eq(decisive, step))
+        matches!(step.lookup, Lookup::Found(_)) && decisive.is_some_and(|decisive| std::ptr::eq(decisive, step))
     }
 }
 

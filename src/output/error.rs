@@ -10,20 +10,13 @@ pub fn print_error((kind, message, hint): (ErrorKind, String, Option<&str>), wor
     if kind != ErrorKind::BrokenPipe {
         let paint = world.terminal.text_style(world.terminal.is_terminal);
         let hint = hint.unwrap_or("gauth -vv shows each decision and request");
-        world.terminal.error(&format!(
-            "{} {message}\n{} {hint}",
-            paint.failure("gauth:"),
-            paint.warning("try:")
-        ));
+        world.terminal.error(&format!("{} {message}\n{} {hint}", paint.failure("gauth:"), paint.warning("try:")));
     }
     kind.exit_code()
 }
 
 /// Prints the error of a program that could not be started, and returns the status that a shell returns (126 or 127).
 pub fn report_not_started(failure: &SpawnError, world: &World) -> ExitStatus {
-    print_error(
-        (failure.error.kind(), failure.error.message().to_owned(), failure.error.hint_text()),
-        world,
-    );
+    print_error((failure.error.kind(), failure.error.message().to_owned(), failure.error.hint_text()), world);
     ExitStatus(failure.status)
 }

@@ -167,11 +167,7 @@ mod tests {
 
     fn table(width: usize) -> String {
         let mut page = HelpPage::new(width, TextStyle(false));
-        page.table(&[
-            ("one", "short"),
-            ("seven", &"word ".repeat(16)),
-            (&"X".repeat(40), "below its term"),
-        ]);
+        page.table(&[("one", "short"), ("seven", &"word ".repeat(16)), (&"X".repeat(40), "below its term")]);
         page.finish()
     }
 
@@ -180,9 +176,7 @@ mod tests {
         let words = |count| vec!["word"; count].join(" ");
         let long = "X".repeat(40);
         let (first, second) = (words(14), words(2));
-        let expected = format!(
-            "  one    short\n  seven  {first}\n         {second}\n  {long}\n      below its term\n"
-        );
+        let expected = format!("  one    short\n  seven  {first}\n         {second}\n  {long}\n      below its term\n");
         assert_eq!(table(80), expected);
     }
 
@@ -200,8 +194,7 @@ mod tests {
         page.verbatim("  three\n\nfour");
         page.section("Next");
         page.entry("-x", "five\n\nsix");
-        let expected =
-            "Title\none\n\ntwo\n\n    three\n\n  four\n\nNext\n  -x\n      five\n      six\n";
+        let expected = "Title\none\n\ntwo\n\n    three\n\n  four\n\nNext\n  -x\n      five\n      six\n";
         assert_eq!(page.finish(), expected);
     }
 

@@ -67,19 +67,13 @@ pub fn print_token(token: &Token, source: &str, format: OutputFormat, world: &Wo
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub fn print_id_tokens(
-    tokens: &[Token],
-    source: &str,
-    format: OutputFormat,
-    world: &World,
-) -> Result<()> {
+pub fn print_id_tokens(tokens: &[Token], source: &str, format: OutputFormat, world: &World) -> Result<()> {
     let now = world.clock.unix_seconds();
     let mut render = Zeroizing::new(String::new());
     match (format, tokens) {
         (OutputFormat::Json, [token]) => render = render_json(token, source, now),
         (OutputFormat::Json, tokens) => {
-            let list: Vec<_> =
-                tokens.iter().map(|token| token_json(token, source, "Bearer", now)).collect();
+            let list: Vec<_> = tokens.iter().map(|token| token_json(token, source, "Bearer", now)).collect();
             render = pretty_json(&list);
         }
         (format, tokens) => {
@@ -132,8 +126,7 @@ pub fn print_issued_token(
         OutputFormat::Text => render_text(token),
         _ if !details.token_type.eq_ignore_ascii_case("bearer") => {
             let kind = &details.token_type;
-            let message =
-                format!("the token is of type {kind}, and this --format is for bearer tokens");
+            let message = format!("the token is of type {kind}, and this --format is for bearer tokens");
             return Err(Error::unsupported(message).hint("use --format text or --format json"));
         }
         OutputFormat::Header => render_header(token),
@@ -160,9 +153,7 @@ pub fn render_header(token: &Token) -> Zeroizing<String> {
 fn render_env(token: &Token) -> Zeroizing<String> {
     let value = shell_word(token.secret.expose());
     let value = value.as_str();
-    Zeroizing::new(format!(
-        "CLOUDSDK_AUTH_ACCESS_TOKEN={value}\nGOOGLE_OAUTH_ACCESS_TOKEN={value}\n"
-    ))
+    Zeroizing::new(format!("CLOUDSDK_AUTH_ACCESS_TOKEN={value}\nGOOGLE_OAUTH_ACCESS_TOKEN={value}\n"))
 }
 
 /// Quotes a value for a shell where necessary. Google's tokens need no quotes.
@@ -187,23 +178,13 @@ fn render_issued_json(token: &Token, details: &IssuedTokenDetails, now: i64) -> 
     // The value is case-insensitive (RFC 6749 section 5.1).
     let bearer = details.token_type.eq_ignore_ascii_case("bearer");
     pretty_json(&IssuedTokenJson {
-        token: token_json(
-            token,
-            "exchange",
-            if bearer { "Bearer" } else { &details.token_type },
-            now,
-        ),
+        token: token_json(token, "exchange", if bearer { "Bearer" } else { &details.token_type }, now),
         issued_token_type: details.issued_token_type.as_deref(),
         refresh_token: details.refresh_token.as_ref().map(Secret::expose),
     })
 }
 
-fn token_json<'a>(
-    token: &'a Token,
-    source: &'a str,
-    token_type: &'a str,
-    now: i64,
-) -> TokenJson<'a> {
+fn token_json<'a>(token: &'a Token, source: &'a str, token_type: &'a str, now: i64) -> TokenJson<'a> {
     TokenJson {
         token: token.secret.expose(),
         token_type,
@@ -236,10 +217,7 @@ mod tests {
         assert_eq!(render_text(&token).as_str(), "a'b\"c\\d$e\n");
         assert_eq!(render_header(&token).as_str(), "Authorization: Bearer a'b\"c\\d$e\n");
         assert!(render_env(&token).starts_with("CLOUDSDK_AUTH_ACCESS_TOKEN='a'\\''b\"c\\d$e'\n"));
-        assert_eq!(
-            render_curl_config(&token).as_str(),
-            "header = \"Authorization: Bearer a'b\\\"c\\\\d$e\"\n"
-        );
+        assert_eq!(render_curl_config(&token).as_str(), "header = \"Authorization: Bearer a'b\\\"c\\\\d$e\"\n");
     }
 
     #[test]

@@ -4,19 +4,14 @@ use std::fs::File;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use super::{
-    CredentialKind, ProcessResult, SandboxHome, for_each_parallel, lock_machine, wait_for,
-};
+use super::{CredentialKind, ProcessResult, SandboxHome, for_each_parallel, lock_machine, wait_for};
 
 const PROCESS_COUNT: usize = 200;
 const LATENCY: Duration = Duration::from_millis(300);
 
 /// Starts `count` processes while holding the lock of their token, and releases it once all of them wait for it.
 fn run_concurrently(test: &SandboxHome, count: usize, args: &[&str]) -> Vec<ProcessResult> {
-    let lock = test
-        .config_folder()
-        .join("locks")
-        .join(&test.cache_entry().file_name().unwrap().to_str().unwrap()[..2]);
+    let lock = test.config_folder().join("locks").join(&test.cache_entry().file_name().unwrap().to_str().unwrap()[..2]);
     let gate = File::open(&lock).unwrap();
     gate.lock().unwrap();
     let running: Vec<_> = (0..count)
@@ -36,10 +31,8 @@ fn run_concurrently(test: &SandboxHome, count: usize, args: &[&str]) -> Vec<Proc
         }
     }
     drop(gate);
-    let waiting: Vec<_> = running
-        .into_iter()
-        .map(|(start, child)| std::thread::spawn(move || wait_for(child, start)))
-        .collect();
+    let waiting: Vec<_> =
+        running.into_iter().map(|(start, child)| std::thread::spawn(move || wait_for(child, start))).collect();
     waiting.into_iter().map(|thread| thread.join().unwrap()).collect()
 }
 
@@ -96,12 +89,8 @@ fn sandbox_failing_after_seed(fault: &str) -> SandboxHome {
 #[test]
 fn many_processes_share_one_failure() {
     let _exclusive = lock_machine();
-    let cells = [
-        ("503", 12, 3, PROCESS_COUNT),
-        ("hang", 6, 1, PROCESS_COUNT),
-        ("close", 12, 3, 50),
-        ("400", 12, 1, 50),
-    ];
+    let cells =
+        [("503", 12, 3, PROCESS_COUNT), ("hang", 6, 1, PROCESS_COUNT), ("close", 12, 3, 50), ("400", 12, 1, 50)];
     for_each_parallel(&cells, 4, |&(fault, budget, attempts, many)| {
         let test = sandbox_failing_after_seed(fault);
         test.seed_cached_token(-1);

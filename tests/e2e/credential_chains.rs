@@ -6,10 +6,7 @@ use gauth_sandbox::fixtures::{DELEGATE_ACCOUNT, DEPLOYER_ACCOUNT};
 
 use super::killed_processes::count_uses_of;
 use super::refresh_token_rotation::{overlay_file, read_refresh_token};
-use super::{
-    CredentialKind, SandboxHome, for_each_parallel, lock_machine, run, runs_full_counts,
-    share_machine,
-};
+use super::{CredentialKind, SandboxHome, for_each_parallel, lock_machine, run, runs_full_counts, share_machine};
 
 const LATENCY: Duration = Duration::from_millis(300);
 
@@ -56,8 +53,7 @@ fn a_warm_source_leaves_one_request_for_impersonation() {
         run(test.gauth_command(kind, &IMPERSONATE_ARGS)).printed_token();
         assert_eq!(take_request_counts(&test), expected, "{kind:?}: a hit asks nobody");
         let chain = format!("{DELEGATE_ACCOUNT},{DEPLOYER_ACCOUNT}");
-        run(test.gauth_command(kind, &["token", "--impersonate-service-account", &chain]))
-            .printed_token();
+        run(test.gauth_command(kind, &["token", "--impersonate-service-account", &chain])).printed_token();
         assert_eq!(test.sandbox.request_count("iam"), 2, "{kind:?}");
     }
 }
@@ -69,8 +65,7 @@ fn concurrent_runs_make_one_exchange_and_one_impersonation() {
     let crowd = [(); 200];
     let tokens = std::sync::Mutex::new(Vec::new());
     for_each_parallel(&crowd, crowd.len(), |()| {
-        let token = run(test.gauth_command(CredentialKind::ExternalAccountFile, &IMPERSONATE_ARGS))
-            .printed_token();
+        let token = run(test.gauth_command(CredentialKind::ExternalAccountFile, &IMPERSONATE_ARGS)).printed_token();
         tokens.lock().unwrap().push(token);
     });
     let mut tokens = tokens.into_inner().unwrap();
@@ -85,8 +80,7 @@ fn concurrent_runs_share_the_failure_of_a_delegation_step() {
         let test = SandboxHome::with_latency(&[fault], LATENCY);
         let crowd = [(); 40];
         for_each_parallel(&crowd, crowd.len(), |()| {
-            let result =
-                run(test.gauth_command(CredentialKind::ExternalAccountFile, &IMPERSONATE_ARGS));
+            let result = run(test.gauth_command(CredentialKind::ExternalAccountFile, &IMPERSONATE_ARGS));
             assert_eq!(result.exit_code, 5, "{result:?}");
             result.assert_output_whole();
         });
@@ -116,17 +110,10 @@ fn fifty_concurrent_workforce_runs_never_reuse_a_refresh_token() {
     let test = SandboxHome::new(&["oauthtoken=rotate"]);
     let crowd = [(); 50];
     for_each_parallel(&crowd, crowd.len(), |()| {
-        run(test.gauth_command(
-            CredentialKind::Workforce,
-            &["token", "--no-cache", "--timeout", "30s"],
-        ))
-        .printed_token();
+        run(test.gauth_command(CredentialKind::Workforce, &["token", "--no-cache", "--timeout", "30s"]))
+            .printed_token();
     });
-    assert_eq!(
-        test.sandbox.request_count("oauthtoken"),
-        50,
-        "one request for each, and none refused"
-    );
+    assert_eq!(test.sandbox.request_count("oauthtoken"), 50, "one request for each, and none refused");
     let login = overlay_file(&test).unwrap();
     let last = read_refresh_token(&login);
     assert_eq!(count_uses_of(&test, &last), 0, "the stored token was spent");

@@ -11,10 +11,7 @@ use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 
 use super::secret_exposure::run_watched;
-use super::{
-    CredentialKind, ProcessResult, SandboxHome, find_leaked_secret, pid, run, share_machine,
-    wait_for,
-};
+use super::{CredentialKind, ProcessResult, SandboxHome, find_leaked_secret, pid, run, share_machine, wait_for};
 
 /// Runs a script with `gauth curl`; `$U` is the URL of the sandbox.
 fn run_curl(test: &SandboxHome, script: &str) -> ProcessResult {
@@ -44,8 +41,7 @@ fn echo_server(answer: String) -> (u16, Receiver<String>) {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let lines = BufReader::new(stream.try_clone().unwrap()).lines();
-            let head: Vec<String> =
-                lines.map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+            let head: Vec<String> = lines.map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
             _ = stream.write_all(answer.as_bytes());
             if send.send(head.join("\n")).is_err() {
                 return;
@@ -85,10 +81,7 @@ fn every_kind_of_request_has_the_token() {
         let pays = script.contains("--quota-project").then_some("p");
         assert_eq!(response["quota_project"].as_str(), pays, "{script}");
     }
-    let form = echoed_request(&run_curl(
-        &test,
-        "printf hello | gauth curl -s -F 'file=@-;type=text/plain' $U/api/x",
-    ));
+    let form = echoed_request(&run_curl(&test, "printf hello | gauth curl -s -F 'file=@-;type=text/plain' $U/api/x"));
     assert!(form["content_type"].as_str().unwrap().starts_with("multipart/form-data"), "{form}");
     assert!(form["body"].as_str().unwrap().contains("hello"), "{form}");
     assert_eq!(test.sandbox.request_count("token"), 1, "the token is cached");
@@ -135,16 +128,14 @@ fn a_quota_project_header_of_the_user_replaces_the_own_one() {
 fn a_cloud_run_service_gets_an_id_token_with_its_own_audience() {
     let _shared = share_machine();
     let test = SandboxHome::new(&[]);
-    for script in [
-        "gauth curl --id-token -s $U/service/x",
-        "gauth curl --audience $U --quota-project p -s $U/service/x",
-    ] {
+    for script in
+        ["gauth curl --id-token -s $U/service/x", "gauth curl --audience $U --quota-project p -s $U/service/x"]
+    {
         let response = echoed_request(&run_curl(&test, script));
         assert_eq!(response["aud"], test.sandbox.url(), "{script}");
         assert_eq!(response["email"], "robot@sandbox-project.iam.gserviceaccount.com");
     }
-    let inside_tls =
-        echoed_request(&run_curl(&test, "gauth curl --id-token -s --cacert $CA $T/service"));
+    let inside_tls = echoed_request(&run_curl(&test, "gauth curl --id-token -s --cacert $CA $T/service"));
     assert_eq!(inside_tls["aud"], test.sandbox.tls_url());
     for script in [
         "gauth curl -s -o /dev/null -w '%{http_code}' $U/service/x",
@@ -167,12 +158,7 @@ fn a_redirect_to_another_host_does_not_get_the_token() {
         ));
         let result = run_curl(&test, &format!("gauth curl -sL http://127.0.0.1:{redirect_port}/a"));
         assert_eq!((result.exit_code, result.stdout.as_str()), (0, "ok"), "{result:?}");
-        assert!(
-            redirect_requests
-                .recv_timeout(CURL_TIMEOUT)
-                .unwrap()
-                .contains("\nAuthorization: Bearer ya29.")
-        );
+        assert!(redirect_requests.recv_timeout(CURL_TIMEOUT).unwrap().contains("\nAuthorization: Bearer ya29."));
         let request = target_requests.recv_timeout(CURL_TIMEOUT).unwrap().to_lowercase();
         assert!(request.starts_with("get /x ") && !request.contains("authorization"), "{request}");
     }
@@ -189,22 +175,17 @@ fn a_proxy_gets_no_token() {
         echoed_request(&run_curl(&test, &script));
     }
     // Through a proxy, TLS shows only the host name.
-    let script =
-        format!("gauth curl -s -x http://127.0.0.1:{proxy} https://storage.googleapis.com/");
+    let script = format!("gauth curl -s -x http://127.0.0.1:{proxy} https://storage.googleapis.com/");
     assert_eq!(run_curl(&test, &script).exit_code, 56);
     let connect = proxy_requests.recv_timeout(CURL_TIMEOUT).unwrap().to_lowercase();
-    assert!(
-        connect.starts_with("connect storage.googleapis.com:443 ") && !connect.contains("bearer"),
-        "{connect}"
-    );
+    assert!(connect.starts_with("connect storage.googleapis.com:443 ") && !connect.contains("bearer"), "{connect}");
 }
 
 #[test]
 fn curlrc_is_not_read() {
     let _shared = share_machine();
     let test = SandboxHome::new(&[]);
-    let (port, requests) =
-        echo_server("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned());
+    let (port, requests) = echo_server("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned());
     let rc = format!("url = http://127.0.0.1:{port}/\nproxy = http://127.0.0.1:{port}\n");
     std::fs::write(test.home.path().join(".curlrc"), rc).unwrap();
     echoed_request(&run_curl(&test, "gauth curl -s $U/api/x"));
@@ -245,8 +226,7 @@ fn the_exit_status_of_curl_is_returned() {
 fn without_curl_the_error_names_the_program() {
     let _shared = share_machine();
     let test = SandboxHome::new(&[]);
-    let result =
-        run_curl(&test, "exec 3> /dev/null; g=$(command -v gauth); PATH=/nowhere $g curl $U/api/x");
+    let result = run_curl(&test, "exec 3> /dev/null; g=$(command -v gauth); PATH=/nowhere $g curl $U/api/x");
     assert_eq!(result.exit_code, 127);
     assert_eq!(result.error_and_hint().0, "curl: no such program");
     let result = run_curl(&test, "g=$(command -v gauth); PATH=/nowhere $g curl --dry-run $U/api/x");
@@ -257,10 +237,7 @@ fn without_curl_the_error_names_the_program() {
 fn a_dry_run_sends_nothing_and_shows_no_secret() {
     let _shared = share_machine();
     let test = SandboxHome::new(&[]);
-    let result = run_curl(
-        &test,
-        "gauth curl --dry-run --quota-project p -d x $U/api -H 'A: b' --next $U/api/2",
-    );
+    let result = run_curl(&test, "gauth curl --dry-run --quota-project p -d x $U/api -H 'A: b' --next $U/api/2");
     let token = run(test.gauth_command(CredentialKind::ServiceAccount, &["token"])).printed_token();
     let url = test.sandbox.url();
     let lines: Vec<&str> = result.stdout.lines().collect();
@@ -278,18 +255,12 @@ fn verbose_output_of_curl_has_no_token() {
     let _shared = share_machine();
     let test = SandboxHome::new(&[]);
     let token = run(test.gauth_command(CredentialKind::ServiceAccount, &["token"])).printed_token();
-    for options in
-        ["-sv", "-svo /dev/null", "-s --verbose", "-v --no-progress-meter", "-vf", "-svvf"]
-    {
+    for options in ["-sv", "-svo /dev/null", "-s --verbose", "-v --no-progress-meter", "-vf", "-svvf"] {
         let result = run_curl(&test, &format!("gauth curl {options} $U/api/x"));
         assert_eq!(result.exit_code, 0, "{result:?}");
         assert!(result.stderr.contains("> Authorization: Bearer [secret "), "{result:?}");
         assert!(result.stderr.contains("< HTTP/1.1 200 OK"), "{result:?}");
-        assert_eq!(
-            find_leaked_secret(result.stderr.as_bytes(), std::slice::from_ref(&token)),
-            None,
-            "{options}"
-        );
+        assert_eq!(find_leaked_secret(result.stderr.as_bytes(), std::slice::from_ref(&token)), None, "{options}");
     }
     for options in ["--trace -", "--trace-ascii f", "--libcurl f", "--stderr f", "-vvv"] {
         let result = run_curl(&test, &format!("gauth curl {options} $U/api/x"));
@@ -323,33 +294,21 @@ fn no_argument_environment_variable_or_file_has_the_token() {
         "gauth curl --id-token -s $U/service",
         "exec gauth curl -sf -d @- $U/api/x < /dev/null",
     ] {
-        let (result, seen) =
-            run_watched(curl_command(&test, CredentialKind::ServiceAccount, script));
+        let (result, seen) = run_watched(curl_command(&test, CredentialKind::ServiceAccount, script));
         assert_eq!(result.exit_code, 0, "{result:?}");
-        assert!(
-            seen.windows(9).any(|part| part == b"curl\0-q\0-"),
-            "the watcher saw no curl process"
-        );
+        assert!(seen.windows(9).any(|part| part == b"curl\0-q\0-"), "the watcher saw no curl process");
         let mut secrets = test.secrets();
-        secrets.push(
-            run(test.gauth_command(CredentialKind::ServiceAccount, &["token"])).printed_token(),
-        );
+        secrets.push(run(test.gauth_command(CredentialKind::ServiceAccount, &["token"])).printed_token());
         let audience = test.sandbox.url().to_owned();
         secrets.push(
-            run(test.gauth_command(
-                CredentialKind::ServiceAccount,
-                &["id-token", "--audiences", &audience],
-            ))
-            .printed_token(),
+            run(test.gauth_command(CredentialKind::ServiceAccount, &["id-token", "--audiences", &audience]))
+                .printed_token(),
         );
         assert_eq!(find_leaked_secret(&seen, &secrets), None, "{script}");
         assert_eq!(find_leaked_secret(result.stderr.as_bytes(), &secrets), None, "{script}");
     }
     let left: Vec<String> = super::file_names(test.home.path());
-    assert!(
-        left.iter().all(|name| name == ".config" || name.starts_with("gauth-sandbox-")),
-        "{left:?}"
-    );
+    assert!(left.iter().all(|name| name == ".config" || name.starts_with("gauth-sandbox-")), "{left:?}");
 }
 
 #[test]
@@ -357,10 +316,9 @@ fn the_process_watcher_sees_a_token_among_curls_arguments() {
     let _shared = share_machine();
     let test = SandboxHome::with_latency(&[], Duration::from_millis(150));
     let token = run(test.gauth_command(CredentialKind::ServiceAccount, &["token"])).printed_token();
-    for script in [
-        "curl -s -H \"Authorization: Bearer $(gauth token)\" $U/api/x",
-        "TOKEN=$(gauth token) curl -s $U/api/x",
-    ] {
+    for script in
+        ["curl -s -H \"Authorization: Bearer $(gauth token)\" $U/api/x", "TOKEN=$(gauth token) curl -s $U/api/x"]
+    {
         let (_, seen) = run_watched(curl_command(&test, CredentialKind::ServiceAccount, script));
         assert!(find_leaked_secret(&seen, std::slice::from_ref(&token)).is_some(), "{script}");
     }
@@ -370,15 +328,10 @@ fn the_process_watcher_sees_a_token_among_curls_arguments() {
 fn a_signal_ends_curl_and_gauth_returns_its_status() {
     let _shared = share_machine();
     let test = SandboxHome::new(&["api=hang"]);
-    for (options, signal, code) in
-        [("-s", Signal::TERM, 143), ("-sf", Signal::INT, 130), ("-sv", Signal::HUP, 129)]
-    {
+    for (options, signal, code) in [("-s", Signal::TERM, 143), ("-sf", Signal::INT, 130), ("-sv", Signal::HUP, 129)] {
         let before = test.sandbox.request_count("api");
-        let mut command = curl_command(
-            &test,
-            CredentialKind::ServiceAccount,
-            &format!("exec gauth curl {options} $U/api/x"),
-        );
+        let mut command =
+            curl_command(&test, CredentialKind::ServiceAccount, &format!("exec gauth curl {options} $U/api/x"));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let start = Instant::now();
         let child = command.spawn().unwrap();
@@ -400,19 +353,14 @@ fn curl_receives_the_header_through_a_pipe() {
     let folder = test.home.path().join("bin");
     std::fs::create_dir(&folder).unwrap();
     let program = folder.join("curl");
-    let text = "#!/bin/sh\necho \"$*\"; test -p \"${3#@}\" && echo pipe; cat \"${3#@}\" | cut -c1-26; env | grep -c ya29\n";
+    let text =
+        "#!/bin/sh\necho \"$*\"; test -p \"${3#@}\" && echo pipe; cat \"${3#@}\" | cut -c1-26; env | grep -c ya29\n";
     std::fs::write(&program, text).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     let static_token = "CLOUDSDK_AUTH_ACCESS_TOKEN=ya29.in-a-variable-0123456789";
-    let result = run_curl(
-        &test,
-        &format!("export {static_token}; PATH=$PWD/bin:$PATH gauth curl -s $U/api/x"),
-    );
+    let result = run_curl(&test, &format!("export {static_token}; PATH=$PWD/bin:$PATH gauth curl -s $U/api/x"));
     let lines: Vec<&str> = result.stdout.lines().collect();
     let [args, pipe, header, count] = lines[..] else { panic!("{result:?}") };
-    assert!(
-        args.starts_with("-q -H @/dev/fd/") && args.contains(" -s http://127.0.0.1:"),
-        "{args}"
-    );
+    assert!(args.starts_with("-q -H @/dev/fd/") && args.contains(" -s http://127.0.0.1:"), "{args}");
     assert_eq!((pipe, header, count), ("pipe", "Authorization: Bearer ya29", "0"));
 }

@@ -12,8 +12,8 @@ use super::{CredentialKind, ProcessResult, SandboxHome, for_each_parallel, run, 
 
 /// The kinds of damage.
 const DAMAGE_KINDS: [&str; 18] = [
-    "empty", "half", "zeros", "junk", "flip", "append", "000", "644", "666", "folder", "dangling",
-    "link", "loop", "fifo", "zero", "sparse", "gone", "hard",
+    "empty", "half", "zeros", "junk", "flip", "append", "000", "644", "666", "folder", "dangling", "link", "loop",
+    "fifo", "zero", "sparse", "gone", "hard",
 ];
 
 /// The user `nobody`, because root can read files of mode 000.
@@ -55,9 +55,7 @@ fn damage(file: &Path, kind: &str) {
         "loop" => in_place(file),
         "fifo" => {
             fs::remove_file(file).unwrap();
-            assert!(
-                Command::new("mkfifo").args(["-m", "600"]).arg(file).status().unwrap().success()
-            );
+            assert!(Command::new("mkfifo").args(["-m", "600"]).arg(file).status().unwrap().success());
         }
         "zero" => in_place(Path::new("/dev/zero")),
         "sparse" => File::options().write(true).open(file).unwrap().set_len(2 << 30).unwrap(),
@@ -132,9 +130,7 @@ fn a_damaged_failure_note_fails_nothing() {
     for_each_parallel(&DAMAGE_KINDS, 4, |how| {
         let test = SandboxHome::new(&["token=400x2"]);
         assert_eq!(run_gauth(&test, CredentialKind::User, "token").exit_code, 5);
-        let note = super::file_names(&test.token_cache_folder())
-            .into_iter()
-            .find(|name| name.ends_with(".fail"));
+        let note = super::file_names(&test.token_cache_folder()).into_iter().find(|name| name.ends_with(".fail"));
         let note = test.token_cache_folder().join(note.unwrap());
         damage(&note, how);
         assert_eq!(run_gauth(&test, CredentialKind::User, "token").exit_code, 5, "{how}");
@@ -187,10 +183,8 @@ fn allowed_statuses(file: &str, kind: &str) -> &'static [i32] {
 #[test]
 fn damaged_settings_and_logins_are_reported_and_never_changed() {
     let _shared = share_machine();
-    let cells: Vec<(&str, &str)> = ["config", "state", "login", "shadow"]
-        .iter()
-        .flat_map(|file| DAMAGE_KINDS.map(|how| (*file, how)))
-        .collect();
+    let cells: Vec<(&str, &str)> =
+        ["config", "state", "login", "shadow"].iter().flat_map(|file| DAMAGE_KINDS.map(|how| (*file, how))).collect();
     for_each_parallel(&cells, 6, |(file, how)| {
         let test = SandboxHome::new(if *file == "shadow" { &["token=rotate"] } else { &[] });
         let login = store_own_login(&test);
@@ -219,19 +213,14 @@ fn damaged_settings_and_logins_are_reported_and_never_changed() {
         let before = path.symlink_metadata().ok().map(|about| (about.len(), about.permissions()));
         let result = ask();
         let at = format!("{file} {how}: {}", result.stderr);
-        assert!(
-            allowed_statuses(file, how).contains(&result.exit_code),
-            "exit {} {at}",
-            result.exit_code
-        );
+        assert!(allowed_statuses(file, how).contains(&result.exit_code), "exit {} {at}", result.exit_code);
         result.assert_output_whole();
         if result.exit_code != 0 {
             let (message, _) = result.error_and_hint();
             let name = path.file_name().unwrap().to_str().unwrap();
             let named = message.contains(name) || matches!(result.exit_code, 3 | 4);
             assert!(named, "the file is not named: {at}");
-            let after =
-                path.symlink_metadata().ok().map(|about| (about.len(), about.permissions()));
+            let after = path.symlink_metadata().ok().map(|about| (about.len(), about.permissions()));
             assert_eq!(before, after, "changed: {at}");
         }
         // The restored file works, unless its refresh token was used.
@@ -248,10 +237,8 @@ fn damaged_settings_and_logins_are_reported_and_never_changed() {
 #[test]
 fn without_a_proper_home_there_is_a_token_and_no_cache() {
     let _shared = share_machine();
-    let homes =
-        ["unset", "empty", "missing", "file", "read-only", "000", "relative", "dangling", "full"];
-    let cells = [CredentialKind::ServiceAccount, CredentialKind::Metadata]
-        .map(|kind| homes.map(|how| (how, kind)));
+    let homes = ["unset", "empty", "missing", "file", "read-only", "000", "relative", "dangling", "full"];
+    let cells = [CredentialKind::ServiceAccount, CredentialKind::Metadata].map(|kind| homes.map(|how| (how, kind)));
     for (how, kind) in cells.into_iter().flatten() {
         let test = SandboxHome::new(&[]);
         let folder = test.home.path().join("home");

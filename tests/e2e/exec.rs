@@ -11,8 +11,8 @@ use gauth_sandbox::fixtures::DEPLOYER_ACCOUNT;
 
 use super::secret_exposure::run_watched;
 use super::{
-    CREDENTIAL_KINDS, CredentialKind, ProcessResult, SandboxHome, file_names, find_leaked_secret,
-    pid, run, share_machine, wait_for,
+    CREDENTIAL_KINDS, CredentialKind, ProcessResult, SandboxHome, file_names, find_leaked_secret, pid, run,
+    share_machine, wait_for,
 };
 
 fn run_shell(test: &SandboxHome, script: &str) -> ProcessResult {
@@ -66,18 +66,14 @@ fn an_id_token_has_its_own_variable() {
     let _shared = share_machine();
     let test = SandboxHome::new(&[]);
     let token = run_shell(&test, "gauth id-token --audiences https://svc.example").printed_token();
-    for flags in
-        ["--id-token --audiences https://svc.example", "--audience https://svc.example --id-token"]
-    {
+    for flags in ["--id-token --audiences https://svc.example", "--audience https://svc.example --id-token"] {
         let script = format!("gauth exec {flags} -- printenv GAUTH_ID_TOKEN");
         assert_eq!(run_shell(&test, &script).printed_token(), token);
         let script = format!(
             "gauth exec {flags} -- sh -c 'echo ${{CLOUDSDK_AUTH_ACCESS_TOKEN-none}}${{GOOGLE_OAUTH_ACCESS_TOKEN-none}}'"
         );
         assert_eq!(output_lines(&run_shell(&test, &script)), ["nonenone"]);
-        let script = format!(
-            "gauth exec {flags} --token-file auto -- sh -c 'cat $GAUTH_ID_TOKEN_FILE; echo'"
-        );
+        let script = format!("gauth exec {flags} --token-file auto -- sh -c 'cat $GAUTH_ID_TOKEN_FILE; echo'");
         assert_eq!(run_shell(&test, &script).printed_token(), token);
     }
 }
@@ -110,10 +106,7 @@ fn invalid_arguments_are_refused_before_anything_is_requested_or_run() {
         ("--token-file ~ -- TOUCH", 9, "every user may write"),
         ("--env ya29.abcdefgh -- TOUCH", 9, "looks like a secret"),
     ] {
-        let script = format!(
-            "umask 077; echo 'set -o vi' > ~/mine; gauth exec {}",
-            args.replace("TOUCH", &touch)
-        );
+        let script = format!("umask 077; echo 'set -o vi' > ~/mine; gauth exec {}", args.replace("TOUCH", &touch));
         let result = run_shell(&test, &script);
         assert_eq!((result.exit_code, result.stdout.as_str()), (code, ""), "{args}: {result:?}");
         assert!(result.error_and_hint().0.contains(word), "{args}: {result:?}");
@@ -154,15 +147,10 @@ fn the_exit_status_of_the_program_is_returned() {
             ("/", 126, Some("cannot be run")),
             ("~/script", 126, Some("its interpreter is missing")),
         ] {
-            let script = format!(
-                "printf '#!/no/such\\n' > ~/script; chmod 700 ~/script; gauth exec {flag} -- {command}"
-            );
+            let script =
+                format!("printf '#!/no/such\\n' > ~/script; chmod 700 ~/script; gauth exec {flag} -- {command}");
             let result = run_shell(&test, &script);
-            assert_eq!(
-                (result.exit_code, result.stdout.as_str()),
-                (code, ""),
-                "{flag} {command}: {result:?}"
-            );
+            assert_eq!((result.exit_code, result.stdout.as_str()), (code, ""), "{flag} {command}: {result:?}");
             match word {
                 Some(word) => assert!(result.error_and_hint().0.contains(word), "{result:?}"),
                 None => assert_eq!(result.stderr, "", "{flag} {command}"),
@@ -190,8 +178,7 @@ fn streams_arguments_and_folder_are_passed_to_the_program() {
 fn without_a_token_file_the_program_replaces_gauth() {
     let _shared = share_machine();
     let test = SandboxHome::new(&[]);
-    let script =
-        "gauth token > /dev/null; echo $$; exec gauth exec -- sh -c 'echo $$; cat /proc/$$/comm'";
+    let script = "gauth token > /dev/null; echo $$; exec gauth exec -- sh -c 'echo $$; cat /proc/$$/comm'";
     let result = run_shell(&test, script);
     let [before, after, "sh"] = output_lines(&result)[..] else { panic!("{result:?}") };
     assert_eq!(before, after);
@@ -223,13 +210,8 @@ fn only_the_program_has_the_token_and_no_other_secret() {
     for kind in CREDENTIAL_KINDS.into_iter().filter(|kind| *kind != CredentialKind::Gdch) {
         let test = SandboxHome::with_latency(&[], Duration::from_millis(60));
         let mut secrets = test.secrets();
-        let args = [
-            "exec",
-            "--",
-            "sh",
-            "-c",
-            "sleep 0.1; cat /proc/[0-9]*/cmdline; echo; echo $GOOGLE_OAUTH_ACCESS_TOKEN",
-        ];
+        let args =
+            ["exec", "--", "sh", "-c", "sleep 0.1; cat /proc/[0-9]*/cmdline; echo; echo $GOOGLE_OAUTH_ACCESS_TOKEN"];
         let (result, seen) = run_watched(test.gauth_command(kind, &args));
         let (arguments, token) = result.stdout.trim_end().rsplit_once('\n').unwrap();
         assert!(arguments.contains("sleep 0.1") && token.len() > 20, "{result:?}");
@@ -238,15 +220,8 @@ fn only_the_program_has_the_token_and_no_other_secret() {
         assert!(find_leaked_secret(&seen, &[token.to_owned()]).is_some(), "the watch saw nothing");
         secrets.push(token.to_owned());
         // With a token file, the token is not in the environment.
-        let args = [
-            "exec",
-            "--token-file",
-            "auto",
-            "--",
-            "sh",
-            "-c",
-            "sleep 0.1; cat $CLOUDSDK_AUTH_ACCESS_TOKEN_FILE",
-        ];
+        let args =
+            ["exec", "--token-file", "auto", "--", "sh", "-c", "sleep 0.1; cat $CLOUDSDK_AUTH_ACCESS_TOKEN_FILE"];
         let (result, seen) = run_watched(test.gauth_command(kind, &args));
         assert_eq!(result.stdout, token, "{result:?}");
         assert_eq!(find_leaked_secret(&seen, &secrets), None, "{kind:?}");
@@ -267,10 +242,7 @@ fn variables_that_would_take_precedence_are_removed_for_the_program() {
             gauth exec -- sh -c 'echo ${CLOUDSDK_AUTH_ACCESS_TOKEN_FILE-none}$GOOGLE_OAUTH_ACCESS_TOKEN'; \
         CLOUDSDK_AUTH_ACCESS_TOKEN=ya29.mine \
             gauth exec --token-file auto -- sh -c 'echo ${CLOUDSDK_AUTH_ACCESS_TOKEN-none}'";
-    assert_eq!(
-        output_lines(&run_shell(&test, script)),
-        ["none", "none", "none", "noneya29.mine", "none"]
-    );
+    assert_eq!(output_lines(&run_shell(&test, script)), ["none", "none", "none", "noneya29.mine", "none"]);
 }
 
 #[test]
@@ -301,9 +273,7 @@ fn a_token_file_is_private_complete_and_removed_at_the_end() {
                  stat -c %a $(dirname $f)'"
             );
             let result = run_shell(&test, &script);
-            let [about, content, file, folder] = output_lines(&result)[..] else {
-                panic!("{result:?}")
-            };
+            let [about, content, file, folder] = output_lines(&result)[..] else { panic!("{result:?}") };
             assert_eq!(about, format!("600 {} regular file", token.len()), "{path}");
             assert_eq!((content, folder), (token.as_str(), "700"));
             assert!(Path::new(file).is_absolute() && !Path::new(file).exists(), "{file}");
@@ -352,16 +322,12 @@ fn the_source_token_of_an_impersonation_is_renewed_too() {
 #[test]
 fn a_failed_renewal_is_reported_and_retried() {
     let _shared = share_machine();
-    let test =
-        SandboxHome::new(&["token=short-expiryx1", "token=revokedx1", "token=short-expiryx1"]);
+    let test = SandboxHome::new(&["token=short-expiryx1", "token=revokedx1", "token=short-expiryx1"]);
     let script = "gauth exec --token-file auto -- sh -c 'for i in $(seq 60); do \
         cat $CLOUDSDK_AUTH_ACCESS_TOKEN_FILE; echo; sleep 0.1; done'";
     let result = run_shell(&test, script);
     assert_eq!(result.exit_code, 0, "{result:?}");
-    assert!(
-        result.stderr.starts_with("gauth: warning: the token file could not be renewed: "),
-        "{result:?}"
-    );
+    assert!(result.stderr.starts_with("gauth: warning: the token file could not be renewed: "), "{result:?}");
     let mut tokens: Vec<&str> = result.stdout.lines().collect();
     assert_eq!(tokens.len(), 60);
     tokens.dedup();
@@ -374,9 +340,8 @@ fn a_signal_ends_the_program_and_the_file_is_removed() {
     for (signal, number) in [(Signal::TERM, 15), (Signal::INT, 2), (Signal::HUP, 1)] {
         for (trap, code) in [("exit 33", 33), ("trap - TERM INT HUP; kill -$s $$", 128 + number)] {
             let test = SandboxHome::new(&[]);
-            let script = format!(
-                "s={number}; trap '{trap}' TERM INT HUP; echo up > ~/up; while :; do sleep 0.05; done"
-            );
+            let script =
+                format!("s={number}; trap '{trap}' TERM INT HUP; echo up > ~/up; while :; do sleep 0.05; done");
             let args = ["exec", "--token-file", "auto", "--", "sh", "-c", &script];
             let mut command = test.gauth_command(CredentialKind::ServiceAccount, &args);
             command.stdout(Stdio::piped()).stderr(Stdio::piped());

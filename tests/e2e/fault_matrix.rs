@@ -5,8 +5,8 @@ use std::time::Duration;
 use gauth_sandbox::faults::FAULTS;
 
 use super::{
-    CREDENTIAL_KINDS, CredentialKind, SandboxHome, find_leaked_secret, for_each_parallel, run,
-    run_within, share_machine,
+    CREDENTIAL_KINDS, CredentialKind, SandboxHome, find_leaked_secret, for_each_parallel, run, run_within,
+    share_machine,
 };
 
 /// The value of `--timeout`, and the time that the whole run may take.
@@ -15,23 +15,21 @@ const MAX_RUN_TIME: Duration = Duration::from_secs(3);
 
 /// One HTTP status of each class.
 const HTTP_STATUSES: &[&str] = &[
-    "201", "204", "206", "301", "302", "304", "307", "308", "400", "401", "403", "404", "405",
-    "407", "408", "410", "418", "421", "425", "429", "451", "500", "501", "502", "503", "504",
-    "505", "599",
+    "201", "204", "206", "301", "302", "304", "307", "308", "400", "401", "403", "404", "405", "407", "408", "410",
+    "418", "421", "425", "429", "451", "500", "501", "502", "503", "504", "505", "599",
 ];
 
 /// The exit status that a run must have.
 fn expected_exit_status(fault: &str, kind: CredentialKind) -> i32 {
-    let person =
-        matches!(kind, CredentialKind::User | CredentialKind::Gcloud | CredentialKind::Workforce);
+    let person = matches!(kind, CredentialKind::User | CredentialKind::Gcloud | CredentialKind::Workforce);
     // This server issues a subject token, whose lifetime and form STS checks.
     let proof = matches!(kind, CredentialKind::ExternalAccountUrl | CredentialKind::Aws);
     match fault {
         "text-expiry" if proof => 0,
         "bad-token" | "long-token" if kind == CredentialKind::ExternalAccountUrl => 5,
 
-        "string-expiry" | "no-expiry" | "zero-expiry" | "negative-expiry" | "short-expiry"
-        | "long-expiry" | "rotate" => 0,
+        "string-expiry" | "no-expiry" | "zero-expiry" | "negative-expiry" | "short-expiry" | "long-expiry"
+        | "rotate" => 0,
         "revoked" | "rapt" | "control" | "reflect" | "expired-subject" if person => 4,
         "revoked" | "rapt" | "control" | "reflect" | "expired-subject" | "denied" => 5,
         "407" | "408" | "429" => 6,
@@ -44,12 +42,10 @@ fn expected_exit_status(fault: &str, kind: CredentialKind) -> i32 {
 fn every_fault_ends_as_the_table_says() {
     let _shared = share_machine();
     let named = FAULTS.iter().flat_map(|known| {
-        let kinds =
-            CREDENTIAL_KINDS.into_iter().filter(|kind| known.applies_to(kind.fault_route()));
+        let kinds = CREDENTIAL_KINDS.into_iter().filter(|kind| known.applies_to(kind.fault_route()));
         kinds.map(|kind| (known.name, kind))
     });
-    let statuses =
-        HTTP_STATUSES.iter().flat_map(|status| CREDENTIAL_KINDS.map(|kind| (*status, kind)));
+    let statuses = HTTP_STATUSES.iter().flat_map(|status| CREDENTIAL_KINDS.map(|kind| (*status, kind)));
     let cells: Vec<(&str, CredentialKind)> = named.chain(statuses).collect();
     for_each_parallel(&cells, 32, |(fault, kind)| check_fault(fault, *kind));
     assert!(cells.len() >= 614, "{} cells", cells.len());
@@ -86,9 +82,10 @@ fn check_fault(fault: &str, kind: CredentialKind) {
     for secret in ["ya29.", "eyJ", "1//"] {
         assert!(!result.stderr.contains(secret), "{at}: {secret} in {}", result.stderr);
     }
-    let raw = result.stderr.chars().find(|letter| {
-        (letter.is_control() && *letter != '\n') || ('\u{202a}'..='\u{202e}').contains(letter)
-    });
+    let raw = result
+        .stderr
+        .chars()
+        .find(|letter| (letter.is_control() && *letter != '\n') || ('\u{202a}'..='\u{202e}').contains(letter));
     assert_eq!(raw, None, "{at}: {:?}", result.stderr);
 }
 
@@ -113,30 +110,23 @@ fn transient_errors_are_retried() {
         result.assert_output_whole();
         // AWS has requests for a session, the zone, the role and its keys.
         let usual = if *kind == CredentialKind::Aws { 4 } else { 1 };
-        assert_eq!(
-            test.sandbox.request_count(kind.fault_route()),
-            usual + 2,
-            "{kind:?} and {fault}"
-        );
+        assert_eq!(test.sandbox.request_count(kind.fault_route()), usual + 2, "{kind:?} and {fault}");
     });
 }
 
 #[test]
 fn retry_after_is_honoured() {
     let _shared = share_machine();
-    let kinds: Vec<CredentialKind> =
-        CREDENTIAL_KINDS.into_iter().filter(|kind| is_retried(*kind)).collect();
+    let kinds: Vec<CredentialKind> = CREDENTIAL_KINDS.into_iter().filter(|kind| is_retried(*kind)).collect();
     for_each_parallel(&kinds, 4, |kind| {
         let test = SandboxHome::new(&[&format!("{}=503+retry-after:3x1", kind.fault_route())]);
         let result = run(test.gauth_command(*kind, &["token", "--timeout", "20s"]));
         result.printed_token();
         assert!(result.duration >= Duration::from_secs(3), "{result:?}");
         for seconds in ["7", "31", "86400"] {
-            let test =
-                SandboxHome::new(&[&format!("{}=503+retry-after:{seconds}", kind.fault_route())]);
-            let result = run_within(Duration::from_secs(1), || {
-                run(test.gauth_command(*kind, &["token", "--timeout", "5s"]))
-            });
+            let test = SandboxHome::new(&[&format!("{}=503+retry-after:{seconds}", kind.fault_route())]);
+            let result =
+                run_within(Duration::from_secs(1), || run(test.gauth_command(*kind, &["token", "--timeout", "5s"])));
             assert_eq!(result.exit_code, 6, "{result:?}");
             let (message, hint) = result.error_and_hint();
             assert!(message.contains(&format!("wait {seconds} s")), "{message}");

@@ -4,17 +4,12 @@ use std::time::Duration;
 
 use super::secret_exposure::run_watched;
 use super::{
-    CredentialKind, ProcessResult, SandboxHome, find_leaked_secret, for_each_parallel, run,
-    run_within, share_machine,
+    CredentialKind, ProcessResult, SandboxHome, find_leaked_secret, for_each_parallel, run, run_within, share_machine,
 };
 
 /// The credential kinds that issue ID tokens, each with another endpoint.
-const ID_TOKEN_KINDS: [CredentialKind; 4] = [
-    CredentialKind::ServiceAccount,
-    CredentialKind::User,
-    CredentialKind::Metadata,
-    CredentialKind::Impersonated,
-];
+const ID_TOKEN_KINDS: [CredentialKind; 4] =
+    [CredentialKind::ServiceAccount, CredentialKind::User, CredentialKind::Metadata, CredentialKind::Impersonated];
 
 fn run_id_token(test: &SandboxHome, kind: CredentialKind, args: &[&str]) -> ProcessResult {
     run(test.gauth_command(kind, &id_token_args(kind, args)))
@@ -53,8 +48,7 @@ fn a_faulty_server_causes_an_error_and_no_id_token() {
         ("500", 6),
         ("503", 6),
     ];
-    let cells: Vec<_> =
-        faults.iter().flat_map(|fault| ID_TOKEN_KINDS.map(|kind| (*fault, kind))).collect();
+    let cells: Vec<_> = faults.iter().flat_map(|fault| ID_TOKEN_KINDS.map(|kind| (*fault, kind))).collect();
     for_each_parallel(&cells, 16, |((fault, code), kind)| {
         let at = format!("{kind:?} and {fault}");
         let result = run_within(Duration::from_secs(3), || {
@@ -67,20 +61,15 @@ fn a_faulty_server_causes_an_error_and_no_id_token() {
         assert_eq!(result.exit_code, *code, "{at}: {result:?}");
         result.assert_output_whole();
         result.error_and_hint();
-        assert!(
-            !result.stderr.contains("eyJ") && !result.stderr.contains("ya29."),
-            "{at}: {result:?}"
-        );
+        assert!(!result.stderr.contains("eyJ") && !result.stderr.contains("ya29."), "{at}: {result:?}");
     });
 }
 
 #[test]
 fn transient_errors_are_retried_for_id_tokens_too() {
     let _shared = share_machine();
-    let cells: Vec<_> = ["500x2", "503x2", "closex2"]
-        .iter()
-        .flat_map(|fault| ID_TOKEN_KINDS.map(|kind| (*fault, kind)))
-        .collect();
+    let cells: Vec<_> =
+        ["500x2", "503x2", "closex2"].iter().flat_map(|fault| ID_TOKEN_KINDS.map(|kind| (*fault, kind))).collect();
     for_each_parallel(&cells, 16, |(fault, kind)| {
         let test = SandboxHome::new(&[&format!("{}={fault}", kind.fault_route())]);
         let token = run_id_token(&test, *kind, &["--timeout", "20s"]).printed_token();

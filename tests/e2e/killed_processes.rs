@@ -10,8 +10,8 @@ use gauth_sandbox::fixtures::USER;
 use super::login::{PendingLogin, allow_consent};
 use super::refresh_token_rotation::{overlay_file, read_refresh_token, store_own_login};
 use super::{
-    CredentialKind, SandboxHome, file_names, for_each_parallel, lock_machine, pid, random_number,
-    run, runs_full_counts, wait_for,
+    CredentialKind, SandboxHome, file_names, for_each_parallel, lock_machine, pid, random_number, run,
+    runs_full_counts, wait_for,
 };
 use crate::browser::split_url;
 use rustix::process::{Signal, kill_process};
@@ -52,10 +52,7 @@ fn a_killed_writer_of_the_cache_leaves_an_entry_or_none() {
         let test = SandboxHome::new(&[]);
         let longest = measure_duration(&test, &["token", "--refresh"]);
         for round in 1..=*kills {
-            kill_at_random_moment(
-                test.gauth_command(CredentialKind::User, &["token", "--refresh"]),
-                longest,
-            );
+            kill_at_random_moment(test.gauth_command(CredentialKind::User, &["token", "--refresh"]), longest);
             if round % 10 == 0 {
                 let result = run(test.gauth_command(CredentialKind::User, &["token", "-v"]));
                 result.printed_token();
@@ -110,11 +107,7 @@ fn a_killed_refresh_leaves_the_old_or_the_new_refresh_token() {
                 let result = run(command());
                 if result.exit_code != 0 {
                     // The process was killed between receiving the new refresh token and storing it.
-                    assert_eq!(
-                        (result.exit_code, count_uses_of(&test, &new)),
-                        (4, 2),
-                        "{result:?}"
-                    );
+                    assert_eq!((result.exit_code, count_uses_of(&test, &new)), (4, 2), "{result:?}");
                     assert_eq!(new, old);
                     break;
                 }
@@ -125,8 +118,7 @@ fn a_killed_refresh_leaves_the_old_or_the_new_refresh_token() {
 
 /// The temporary files of killed writers in gauth's folder.
 fn leftover_files(test: &SandboxHome) -> Vec<String> {
-    let folders =
-        ["", "accounts", "accounts/shadow", "tokens"].map(|name| test.config_folder().join(name));
+    let folders = ["", "accounts", "accounts/shadow", "tokens"].map(|name| test.config_folder().join(name));
     let names = folders.iter().flat_map(|folder| file_names(folder));
     names.filter(|name| name.starts_with('.')).collect()
 }
@@ -149,8 +141,7 @@ fn assert_signed_in(test: &SandboxHome) -> String {
     let login = test.own_login(USER).expect("a login");
     assert_eq!(login["type"], "authorized_user");
     assert_eq!(test.active_account().as_deref(), Some(USER));
-    let mut command =
-        test.gauth_command(CredentialKind::User, &["token", "--account", USER, "--refresh"]);
+    let mut command = test.gauth_command(CredentialKind::User, &["token", "--account", USER, "--refresh"]);
     command.env_remove("GOOGLE_APPLICATION_CREDENTIALS");
     run(command).printed_token();
     login["refresh_token"].as_str().unwrap().to_owned()
@@ -228,8 +219,7 @@ fn a_killed_logout_leaves_an_account_that_can_be_signed_out_or_none() {
             }
             kept += 1;
             // The account is complete. Its grant is valid or already revoked, and a second logout removes it.
-            let mut command = test
-                .gauth_command(CredentialKind::User, &["token", "--account", USER, "--refresh"]);
+            let mut command = test.gauth_command(CredentialKind::User, &["token", "--account", USER, "--refresh"]);
             command.env_remove("GOOGLE_APPLICATION_CREDENTIALS");
             let result = run(command);
             assert!([0, 4].contains(&result.exit_code), "{result:?}");
@@ -300,10 +290,7 @@ fn an_interrupted_run_ends_as_the_signal_does() {
         }
         kill_process(pid(&child), signal).unwrap();
         let result = wait_for(child, start);
-        assert_eq!(
-            (result.exit_code, result.stdout.as_str(), result.stderr.as_str()),
-            (code, "", "")
-        );
+        assert_eq!((result.exit_code, result.stdout.as_str(), result.stderr.as_str()), (code, "", ""));
         assert_eq!(count_temporary_files(&test.token_cache_folder()), 0);
     }
 }

@@ -4,10 +4,7 @@
 //! release check.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "tests")]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "tests stand outside: they start programs and look at clocks"
-)]
+#![allow(clippy::disallowed_methods, reason = "tests stand outside: they start programs and look at clocks")]
 
 #[expect(dead_code, reason = "the in-process tests use the rest of it")]
 #[path = "../it/support/browser.rs"]
@@ -38,8 +35,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Once, mpsc};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use crate::leaks::find_leaked_secret;
@@ -113,9 +109,7 @@ impl CredentialKind {
     /// The route of the sandbox that has the faults: the one that issues the tokens or the subject tokens.
     fn fault_route(self) -> &'static str {
         match self {
-            CredentialKind::ServiceAccount | CredentialKind::User | CredentialKind::Gcloud => {
-                "token"
-            }
+            CredentialKind::ServiceAccount | CredentialKind::User | CredentialKind::Gcloud => "token",
             CredentialKind::Metadata => "metadata",
             CredentialKind::ExternalAccountFile => "sts",
             CredentialKind::ExternalAccountUrl => "subject",
@@ -155,8 +149,7 @@ impl SandboxHome {
 
     /// A sandbox that delays every response.
     fn with_latency(faults: &[&str], latency: Duration) -> SandboxHome {
-        let file: Value =
-            serde_json::from_str(include_str!("../data/credentials/service_account.json")).unwrap();
+        let file: Value = serde_json::from_str(include_str!("../data/credentials/service_account.json")).unwrap();
         let home = tempfile::tempdir().unwrap();
         let options = SandboxOptions {
             key: Some(Secret::new(file["private_key"].as_str().unwrap())),
@@ -241,8 +234,7 @@ impl SandboxHome {
 
     /// The only entry of the token cache.
     fn cache_entry(&self) -> PathBuf {
-        let entries =
-            file_names(&self.token_cache_folder()).into_iter().filter(|name| name.len() == 64);
+        let entries = file_names(&self.token_cache_folder()).into_iter().filter(|name| name.len() == 64);
         let entries: Vec<String> = entries.collect();
         assert_eq!(entries.len(), 1, "{entries:?}");
         self.token_cache_folder().join(&entries[0])
@@ -250,8 +242,7 @@ impl SandboxHome {
 
     /// Fetches a token of the service account, and changes its cache entry to have this many seconds left.
     fn seed_cached_token(&self, seconds_left: i64) -> String {
-        let token =
-            run(self.gauth_command(CredentialKind::ServiceAccount, &["token"])).printed_token();
+        let token = run(self.gauth_command(CredentialKind::ServiceAccount, &["token"])).printed_token();
         let path = self.cache_entry();
         let text = std::fs::read_to_string(&path).unwrap();
         let (_, body) = text.split_once('\n').unwrap();
@@ -394,8 +385,7 @@ fn for_each_parallel<T: Sync>(items: &[T], workers: usize, action: impl Fn(&T) +
 /// The sorted file names in a folder.
 fn file_names(folder: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }

@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::refresh_token_rotation::store_own_login;
 use super::terminal_prompt::Terminal;
-use super::{
-    CredentialKind, ProcessResult, SandboxHome, lock_machine, run, share_machine, wait_for,
-};
+use super::{CredentialKind, ProcessResult, SandboxHome, lock_machine, run, share_machine, wait_for};
 
 const RAPT_REQUIRED_FAULT: &[&str] = &["token=rapt"];
 
@@ -92,9 +90,7 @@ fn ten_processes_at_one_terminal_prompt_once_and_wait_for_the_user() {
         command.stdin(Stdio::null()).stderr(Stdio::piped());
         command
     });
-    let others = scopes
-        .iter()
-        .map(|scopes| token_command_at(&terminal, &test, &["token", "--scopes", scopes]));
+    let others = scopes.iter().map(|scopes| token_command_at(&terminal, &test, &["token", "--scopes", scopes]));
     waiting.extend(others.map(spawn));
     let unattended = wait_for_end(unattended);
     assert_eq!(unattended.exit_code, 4, "{unattended:?}");
@@ -102,8 +98,7 @@ fn ten_processes_at_one_terminal_prompt_once_and_wait_for_the_user() {
     assert!(message.contains("another gauth prompts for this token"), "{unattended:?}");
     type_line(&mut terminal, &user_password(&test));
     let token = wait_for_end(first).printed_token();
-    let tokens: Vec<String> =
-        waiting.into_iter().map(|child| wait_for_end(child).printed_token()).collect();
+    let tokens: Vec<String> = waiting.into_iter().map(|child| wait_for_end(child).printed_token()).collect();
     assert!(tokens[..4].iter().all(|other| *other == token), "one token for the same wish");
     assert_eq!(test.sandbox.request_count("reauth"), 2, "one question");
     let output = terminal.output_so_far();

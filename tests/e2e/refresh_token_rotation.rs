@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use gauth_sandbox::fixtures::{GRANTED_SCOPES, USER};
 use serde_json::Value;
 
-use super::{
-    CredentialKind, SandboxHome, file_names, for_each_parallel, lock_machine, run, runs_full_counts,
-};
+use super::{CredentialKind, SandboxHome, file_names, for_each_parallel, lock_machine, run, runs_full_counts};
 
 /// Different subsets of the granted scopes, so that each run has another cache key.
 fn distinct_scope_lists(count: usize) -> Vec<String> {
@@ -77,9 +75,7 @@ fn fifty_concurrent_processes_never_reuse_a_refresh_token() {
         };
         for round in 1..=rounds {
             let before = test.sandbox.requests().len();
-            for_each_parallel(&distinct_scope_lists(50), 50, |scopes| {
-                drop(ask(scopes).printed_token())
-            });
+            for_each_parallel(&distinct_scope_lists(50), 50, |scopes| drop(ask(scopes).printed_token()));
             let login = login.clone().or_else(|| overlay_file(&test)).unwrap();
             let last = read_refresh_token(&login);
             let sent = sent_refresh_tokens(&test, before);

@@ -7,9 +7,7 @@ use std::time::Instant;
 
 use rustix::process::{Signal, kill_process};
 
-use super::{
-    CredentialKind, ProcessResult, SandboxHome, file_names, pid, run, share_machine, wait_for,
-};
+use super::{CredentialKind, ProcessResult, SandboxHome, file_names, pid, run, share_machine, wait_for};
 
 /// `gauth sandbox` with these arguments, in an environment with the caller's credentials.
 fn sandbox_command(test: &SandboxHome, args: &[&str]) -> Command {
@@ -56,12 +54,7 @@ fn the_status_of_the_command_is_returned_and_no_folder_remains() {
         (&["--port", "99999", "--", "true"], 2),
     ] {
         let result = run(sandbox_command(&test, args));
-        assert_eq!(
-            (result.exit_code, result.stdout.as_str()),
-            (code, ""),
-            "{args:?}: {}",
-            result.stderr
-        );
+        assert_eq!((result.exit_code, result.stdout.as_str()), (code, ""), "{args:?}: {}", result.stderr);
         if [2, 126, 127].contains(&code) {
             result.error_and_hint();
         }
@@ -80,8 +73,7 @@ fn each_sandbox_credential_yields_a_token() {
         ("gcloud", "authorized_user"),
         ("metadata", "metadata"),
     ] {
-        let result =
-            run(sandbox_command(&test, &["--as", who, "--", "gauth", "token", "--format", "json"]));
+        let result = run(sandbox_command(&test, &["--as", who, "--", "gauth", "token", "--format", "json"]));
         assert_eq!(result.exit_code, 0, "{who}: {}", result.stderr);
         let value: serde_json::Value = serde_json::from_str(&result.stdout).unwrap();
         assert_eq!(value["kind"], kind, "{who}: {value}");

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{
-    CREDENTIAL_KINDS, CredentialKind, SandboxHome, file_names, find_leaked_secret,
-    for_each_parallel, run, share_machine, wait_for,
+    CREDENTIAL_KINDS, CredentialKind, SandboxHome, file_names, find_leaked_secret, for_each_parallel, run,
+    share_machine, wait_for,
 };
 
 /// Runs a command, and collects arguments and environments of its process tree until it ends.
@@ -77,11 +77,7 @@ fn the_process_watcher_sees_a_leaking_script() {
         std::fs::write(&path, script).unwrap();
         command.stdin(std::fs::File::open(&path).unwrap());
         let (_, seen) = run_watched(command);
-        assert!(
-            find_leaked_secret(&seen, &secrets).is_some(),
-            "{}",
-            String::from_utf8_lossy(&seen)
-        );
+        assert!(find_leaked_secret(&seen, &secrets).is_some(), "{}", String::from_utf8_lossy(&seen));
     }
 }
 
@@ -100,15 +96,10 @@ fn find_problems(folder: &Path, secrets: &[String]) -> Vec<String> {
             true => wrong.extend(find_problems(&path, secrets)),
             false => {
                 let content = std::fs::read(&path).unwrap();
-                wrong.extend(
-                    find_leaked_secret(&content, secrets)
-                        .map(|_| format!("{shown} holds a secret")),
-                );
+                wrong.extend(find_leaked_secret(&content, secrets).map(|_| format!("{shown} holds a secret")));
             }
         }
-        wrong.extend(
-            find_leaked_secret(name.as_bytes(), secrets).map(|_| format!("{shown} is a secret")),
-        );
+        wrong.extend(find_leaked_secret(name.as_bytes(), secrets).map(|_| format!("{shown} is a secret")));
     }
     wrong
 }
@@ -117,8 +108,7 @@ fn find_problems(folder: &Path, secrets: &[String]) -> Vec<String> {
 fn files_are_private_and_contain_no_unexpected_secret() {
     let _shared = share_machine();
     let faults = [None, Some("token=rotate"), Some("token=reflect"), Some("token=503")];
-    let cells: Vec<_> =
-        CREDENTIAL_KINDS.iter().flat_map(|kind| faults.map(|fault| (*kind, fault))).collect();
+    let cells: Vec<_> = CREDENTIAL_KINDS.iter().flat_map(|kind| faults.map(|fault| (*kind, fault))).collect();
     for_each_parallel(&cells, 8, |(kind, fault)| {
         let test = SandboxHome::new(&fault.iter().copied().collect::<Vec<_>>());
         for args in ["token", "token --refresh", "token --scopes email", "status", "cache list"] {
@@ -126,11 +116,7 @@ fn files_are_private_and_contain_no_unexpected_secret() {
             run(test.shell_command(*kind, &script));
         }
         // The cache contains access tokens and no other secret.
-        assert_eq!(
-            find_problems(&test.config_folder(), &test.secrets()),
-            [""; 0],
-            "{kind:?} {fault:?}"
-        );
+        assert_eq!(find_problems(&test.config_folder(), &test.secrets()), [""; 0], "{kind:?} {fault:?}");
         let others: Vec<String> = file_names(&test.home.path().join(".config"));
         assert!(others.is_empty() || others == ["gauth"], "{others:?}");
     });
@@ -154,8 +140,7 @@ fn the_search_finds_open_files_and_secrets() {
 fn a_crash_leaves_no_core_dump_and_ptrace_is_denied() {
     let _shared = share_machine();
     let test = SandboxHome::new(&["token=hang"]);
-    let mut command =
-        test.shell_command(CredentialKind::User, "ulimit -c unlimited; exec gauth token");
+    let mut command = test.shell_command(CredentialKind::User, "ulimit -c unlimited; exec gauth token");
     command.current_dir(test.home.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let start = Instant::now();
     let child = command.spawn().unwrap();

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use super::{
-    CredentialKind, ProcessResult, SandboxHome, file_names, for_each_parallel, run, share_machine,
-};
+use super::{CredentialKind, ProcessResult, SandboxHome, file_names, for_each_parallel, run, share_machine};
 
 fn run_shell(test: &SandboxHome, script: &str) -> ProcessResult {
     run(test.shell_command(CredentialKind::ServiceAccount, script))
@@ -14,16 +12,9 @@ fn run_shell(test: &SandboxHome, script: &str) -> ProcessResult {
 fn a_result_that_cannot_be_written_is_an_error() {
     let _shared = share_machine();
     let test = SandboxHome::new(&[]);
-    for args in [
-        "token",
-        "token --format json",
-        "status",
-        "cache list",
-        "man",
-        "--help",
-        "--version",
-        "completions bash",
-    ] {
+    for args in
+        ["token", "token --format json", "status", "cache list", "man", "--help", "--version", "completions bash"]
+    {
         let result = run_shell(&test, &format!("gauth {args} > /dev/full"));
         assert_eq!(result.exit_code, 1, "{args}: {result:?}");
         let (message, _) = result.error_and_hint();
@@ -39,9 +30,7 @@ fn a_closed_pipe_is_not_reported() {
     for args in ["token", "token --format json", "status", "man", "--help"] {
         for ignoring in ["", "trap '' PIPE;"] {
             // The reader closes the pipe before the first byte.
-            let script = format!(
-                "{ignoring} mkfifo p; exec 3<>p 4>p 3<&-; gauth {args} >&4; echo $? >&2; rm p"
-            );
+            let script = format!("{ignoring} mkfifo p; exec 3<>p 4>p 3<&-; gauth {args} >&4; echo $? >&2; rm p");
             let mut command = test.shell_command(CredentialKind::ServiceAccount, &script);
             command.current_dir(test.home.path());
             let result = run(command);
@@ -71,10 +60,8 @@ fn an_unwritable_standard_error_changes_nothing() {
 fn with_all_streams_closed_no_file_is_overwritten() {
     let _shared = share_machine();
     let test = SandboxHome::new(&[]);
-    let result = run_shell(
-        &test,
-        "gauth token <&- >&- 2>&-; code=$?; cat ~/.config/gauth/tokens/* | head -c 6; exit $code",
-    );
+    let result =
+        run_shell(&test, "gauth token <&- >&- 2>&-; code=$?; cat ~/.config/gauth/tokens/* | head -c 6; exit $code");
     // Files must not be opened as descriptors 0 to 2. Rust's runtime opens /dev/null there, and writing to it succeeds.
     assert_eq!((result.exit_code, result.stdout.as_str()), (0, "gauth2"), "{result:?}");
     assert!(run_shell(&test, "gauth token <&- 2>&-").exit_code == 0);
@@ -129,8 +116,7 @@ fn a_credential_is_read_from_any_pipe() {
         "GAUTH_CREDENTIALS=$(cat KEY) gauth token --no-cache",
         "GAUTH_CREDENTIALS=$(base64 KEY) gauth token --no-cache",
     ] {
-        let mut command =
-            test.shell_command(CredentialKind::ServiceAccount, &script.replace("KEY", &key));
+        let mut command = test.shell_command(CredentialKind::ServiceAccount, &script.replace("KEY", &key));
         command.env_remove("GOOGLE_APPLICATION_CREDENTIALS");
         run(command).printed_token();
     }
@@ -155,9 +141,7 @@ fn neither_locale_nor_time_zone_changes_anything() {
     let _shared = share_machine();
     let test = SandboxHome::new(&[]);
     let token = run_shell(&test, "gauth token").printed_token();
-    for surroundings in
-        ["LC_ALL=tr_TR.UTF-8", "LC_ALL=C TZ=Pacific/Kiritimati", "LANG=ar_EG TZ=:/nowhere"]
-    {
+    for surroundings in ["LC_ALL=tr_TR.UTF-8", "LC_ALL=C TZ=Pacific/Kiritimati", "LANG=ar_EG TZ=:/nowhere"] {
         assert_eq!(run_shell(&test, &format!("{surroundings} gauth token")).printed_token(), token);
         let script = format!("{surroundings} gauth token --format json --credentials /nowhere");
         let plain = run_shell(&test, "gauth token --format json --credentials /nowhere").stderr;
@@ -181,8 +165,6 @@ fn colour_is_used_on_terminals_or_when_forced() {
             let text = result.stdout + &result.stderr;
             assert_eq!(text.contains('\u{1b}'), coloured, "{surroundings} {args}: {text:?}");
         }
-        assert!(
-            !run_shell(&test, &format!("{surroundings} gauth token")).stdout.contains('\u{1b}')
-        );
+        assert!(!run_shell(&test, &format!("{surroundings} gauth token")).stdout.contains('\u{1b}'));
     }
 }

@@ -5,14 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::killed_processes::count_uses_of;
 use super::refresh_token_rotation::{read_refresh_token, store_own_login};
-use super::{
-    CredentialKind, ProcessResult, SandboxHome, for_each_parallel, lock_machine, run,
-    runs_full_counts,
-};
+use super::{CredentialKind, ProcessResult, SandboxHome, for_each_parallel, lock_machine, run, runs_full_counts};
 
 /// The system calls that fail.
-const SYSTEM_CALLS: [&str; 8] =
-    ["openat", "write", "fsync", "fdatasync", "rename", "flock", "statx", "ftruncate"];
+const SYSTEM_CALLS: [&str; 8] = ["openat", "write", "fsync", "fdatasync", "rename", "flock", "statx", "ftruncate"];
 /// The errors that they return.
 const INJECTED_ERRORS: [&str; 6] = ["ENOSPC", "EIO", "EDQUOT", "EINTR", "EROFS", "EACCES"];
 
@@ -26,9 +22,7 @@ fn can_trace() -> bool {
 fn run_under_strace(test: &SandboxHome, inject: &str, args: &[&str]) -> ProcessResult {
     let mut command = test.program_command("strace", CredentialKind::User);
     command.env_remove("GOOGLE_APPLICATION_CREDENTIALS");
-    command
-        .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=all", "-e"])
-        .arg(format!("inject={inject}"));
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=all", "-e"]).arg(format!("inject={inject}"));
     command.arg(env!("CARGO_BIN_EXE_gauth")).args(args);
     run(command)
 }
@@ -51,9 +45,7 @@ fn a_failed_system_call_loses_no_login_and_truncates_no_output() {
         .flat_map(|call| INJECTED_ERRORS.map(|error| (*call, error)))
         .enumerate()
         // Every eighth occurrence of a call, starting at another one for each call and error.
-        .flat_map(|(index, (call, error))| {
-            (1 + index % step..=20).step_by(step).map(move |when| (call, error, when))
-        })
+        .flat_map(|(index, (call, error))| (1 + index % step..=20).step_by(step).map(move |when| (call, error, when)))
         .collect();
     let good = AtomicUsize::new(0);
     for_each_parallel(&cells, 3, |(call, error, when)| {
@@ -71,32 +63,22 @@ fn a_failed_system_call_loses_no_login_and_truncates_no_output() {
         if result.exit_code == 0 {
             good.fetch_add(1, Ordering::Relaxed);
         } else if !loader {
-            assert!(
-                result.stderr.is_empty() || result.stderr.contains("gauth: "),
-                "{inject}: {result:?}"
-            );
+            assert!(result.stderr.is_empty() || result.stderr.contains("gauth: "), "{inject}: {result:?}");
         }
         // The file is complete, and its refresh token valid unless the new one could not be written.
         let now = read_refresh_token(&login);
         let next = run_refresh(&test);
         let lost = now == first && test.sandbox.request_count("token") >= 3;
-        assert!(
-            next.exit_code == 0 || (next.exit_code == 4 && lost),
-            "{inject}: {result:?}, then {next:?}"
-        );
+        assert!(next.exit_code == 0 || (next.exit_code == 4 && lost), "{inject}: {result:?}, then {next:?}");
         if next.exit_code == 4 && result.exit_code == 0 {
-            assert!(
-                result.stderr.contains("cannot be stored"),
-                "{inject}: nothing was said: {result:?}"
-            );
+            assert!(result.stderr.contains("cannot be stored"), "{inject}: nothing was said: {result:?}");
         }
     });
     assert!(good.into_inner() > cells.len() / 3);
 }
 
 fn run_refresh(test: &SandboxHome) -> ProcessResult {
-    let mut command =
-        test.gauth_command(CredentialKind::User, &["token", "--refresh", "--timeout", "5s"]);
+    let mut command = test.gauth_command(CredentialKind::User, &["token", "--refresh", "--timeout", "5s"]);
     command.env_remove("GOOGLE_APPLICATION_CREDENTIALS");
     run(command)
 }
@@ -138,10 +120,7 @@ fn a_process_killed_at_a_file_system_call_leaves_complete_files() {
         let next = run_refresh(&test);
         if next.exit_code == 4 {
             // A process killed between the response and the rename loses the new refresh token.
-            assert!(
-                kept == old && count_uses_of(&test, &old) == 2,
-                "{inject}: {result:?}, then {next:?}"
-            );
+            assert!(kept == old && count_uses_of(&test, &old) == 2, "{inject}: {result:?}, then {next:?}");
             lost.fetch_add(1, Ordering::Relaxed);
         } else {
             next.printed_token();

@@ -162,10 +162,7 @@ fn no_prompt_in_ci() {
     let status = command.status().unwrap();
     assert_eq!(status.code(), Some(2));
     let output = terminal.output_so_far();
-    assert!(
-        output.contains("there is no terminal to prompt at") && terminal.is_echoing(),
-        "{output}"
-    );
+    assert!(output.contains("there is no terminal to prompt at") && terminal.is_echoing(), "{output}");
 }
 
 #[test]
@@ -175,10 +172,7 @@ fn a_token_of_the_sandbox_is_verified_by_its_keys() {
     let url = test.sandbox.url().to_owned();
     let script = |more: &str| {
         let mint = "gauth id-token --audiences https://svc.run.app";
-        run(test.shell_command(
-            CredentialKind::ServiceAccount,
-            &format!("{mint} | gauth inspect --verify {more}"),
-        ))
+        run(test.shell_command(CredentialKind::ServiceAccount, &format!("{mint} | gauth inspect --verify {more}")))
     };
     let keys = format!("--jwks {url}/oauth2/v3/certs");
     for _ in 0..2 {
@@ -192,12 +186,9 @@ fn a_token_of_the_sandbox_is_verified_by_its_keys() {
     // With an endpoint override for the token endpoint, keys and tokeninfo are at the same host.
     let override_script = format!("export CLOUDSDK_AUTH_TOKEN_HOST={url}/token;");
     let mint = "gauth id-token --audiences https://svc.run.app";
-    let verify =
-        format!("{override_script} {mint} | gauth inspect --verify --audience https://svc.run.app");
+    let verify = format!("{override_script} {mint} | gauth inspect --verify --audience https://svc.run.app");
     let ask = format!("{override_script} gauth token | gauth inspect");
-    for (script, first) in
-        [(verify, "valid: signed by a key of 127.0.0.1:"), (ask, "valid: an access")]
-    {
+    for (script, first) in [(verify, "valid: signed by a key of 127.0.0.1:"), (ask, "valid: an access")] {
         let result = run(test.shell_command(CredentialKind::ServiceAccount, &script));
         assert!(result.exit_code == 0 && result.stdout.starts_with(first), "{result:?}");
     }

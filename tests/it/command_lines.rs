@@ -17,9 +17,7 @@ fn check_file(name: &str) {
     }
     let different = written.lines().zip(actual.lines()).find(|(written, actual)| written != actual);
     if let Some((written, actual)) = different {
-        panic!(
-            "{name} says   {written}\ngauth answers {actual}\nUPDATE=1 cargo test command_lines"
-        );
+        panic!("{name} says   {written}\ngauth answers {actual}\nUPDATE=1 cargo test command_lines");
     }
     assert_eq!(written, actual);
 }

@@ -8,8 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use gauth::cli::complete;
-use gauth::cli::man;
+use gauth::cli::{complete, man};
 use gauth_core::text::secret::Secret;
 use gauth_sandbox::environment::HostEnvironment;
 use gauth_sandbox::fixtures::{SERVICE_ACCOUNT, USER};
@@ -17,9 +16,9 @@ use gauth_sandbox::{RunningSandbox, Sandbox, SandboxOptions};
 
 /// What the program makes, by path below the project.
 fn generated_files() -> BTreeMap<String, Vec<u8>> {
-    let scripts = complete::SHELL_SCRIPTS.iter().map(|(shell, file)| {
-        (format!("completions/{file}"), complete::registration_script(shell).unwrap())
-    });
+    let scripts = complete::SHELL_SCRIPTS
+        .iter()
+        .map(|(shell, file)| (format!("completions/{file}"), complete::registration_script(shell).unwrap()));
     let pages = man::pages().into_iter().map(|(name, page)| (format!("man/{name}"), page));
     scripts.chain(pages).collect()
 }
@@ -69,9 +68,7 @@ fn run_in_sandbox(
     std::env::split_paths(&path).find(|folder| folder.join(program).is_file())?;
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null()).current_dir(sandbox.folder());
-    for (name, value) in
-        sandbox.environment(&HostEnvironment { path: Some(path), no_proxy: None }).unwrap()
-    {
+    for (name, value) in sandbox.environment(&HostEnvironment { path: Some(path), no_proxy: None }).unwrap() {
         match value {
             Some(value) => command.env(name, value),
             None => command.env_remove(name),
@@ -148,10 +145,7 @@ fn fish_completes() {
 #[test]
 fn powershell_completes() {
     assert_completes("pwsh", "gauth.ps1", |line| {
-        let script = format!(
-            ". $env:SCRIPT; (TabExpansion2 '{line}' {}).CompletionMatches.CompletionText",
-            line.len()
-        );
+        let script = format!(". $env:SCRIPT; (TabExpansion2 '{line}' {}).CompletionMatches.CompletionText", line.len());
         ["-NoProfile", "-NonInteractive", "-Command", &script].map(str::to_owned).to_vec()
     });
 }

@@ -29,10 +29,7 @@ fn resolve<'a>(root: &Path, name: &'a str) -> Option<(PathBuf, Vec<&'a str>)> {
 fn exists(root: &Path, name: &str) -> bool {
     let Some((file, items)) = resolve(root, name) else { return false };
     let source = std::fs::read_to_string(file).expect("a source file");
-    let words: Vec<&str> = source
-        .split(|c: char| !c.is_alphanumeric() && c != '_')
-        .filter(|w| !w.is_empty())
-        .collect();
+    let words: Vec<&str> = source.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| !w.is_empty()).collect();
     let is_declared = |item: &&str| {
         let keywords = ["struct", "enum", "trait", "type", "fn", "const"];
         words.windows(2).any(|pair| keywords.contains(&pair[0]) && pair[1] == *item)

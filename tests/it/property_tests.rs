@@ -9,9 +9,8 @@ use gauth_core::jose::key::PrivateKey;
 use gauth_core::net::message::HttpResponse;
 use gauth_core::net::url::Url;
 use gauth_core::oauth::token;
-use gauth_core::text::bearer_token;
 use gauth_core::text::bearer_token::is_well_formed;
-use gauth_core::text::{duration, json, printable};
+use gauth_core::text::{bearer_token, duration, json, printable};
 use gauth_core::tokens::cache;
 use proptest::prelude::*;
 use zeroize::Zeroizing;
@@ -36,8 +35,7 @@ fn damage_strategy() -> impl Strategy<Value = Vec<Damage>> {
         (any::<usize>(), 0..8u8).prop_map(|(at, bit)| Damage::Flip(at, bit)),
         any::<usize>().prop_map(Damage::Cut),
         (any::<usize>(), 1..20usize).prop_map(|(at, count)| Damage::Drop(at, count)),
-        (any::<usize>(), prop::collection::vec(any::<u8>(), 1..8))
-            .prop_map(|(at, bytes)| Damage::Insert(at, bytes)),
+        (any::<usize>(), prop::collection::vec(any::<u8>(), 1..8)).prop_map(|(at, bytes)| Damage::Insert(at, bytes)),
         (any::<usize>(), 1..40usize).prop_map(|(at, count)| Damage::Repeat(at, count)),
     ];
     prop::collection::vec(one, 1..4)
@@ -96,10 +94,9 @@ fn parse_credential(bytes: &[u8]) {
 
 fn parse_response(status: u16, bytes: &[u8]) {
     let response = http_response(status, bytes);
-    for read in [
-        token::read_bearer_response(&response, "host", NOW),
-        metadata::read_access_token(&response, "host", NOW),
-    ] {
+    for read in
+        [token::read_bearer_response(&response, "host", NOW), metadata::read_access_token(&response, "host", NOW)]
+    {
         match read {
             Ok(granted) => {
                 assert_eq!(status, 200);
@@ -244,15 +241,12 @@ proptest! {
 fn a_damaged_entry_is_a_well_formed_token_or_none() {
     let good = cache_entry("ya29.kept-in-a-property");
     assert!(cache::decode_entry(&good).is_some());
-    let config =
-        ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() };
     let mut runner = proptest::test_runner::TestRunner::new(config);
     runner
         .run(&damage_strategy(), |damages| {
             let found = cache::decode_entry(&apply_damage(good.clone(), &damages));
-            prop_assert!(
-                found.is_none_or(|entry| bearer_token::is_well_formed_secret(&entry.token.secret))
-            );
+            prop_assert!(found.is_none_or(|entry| bearer_token::is_well_formed_secret(&entry.token.secret)));
             Ok(())
         })
         .expect("well-formed or none");

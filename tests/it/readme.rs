@@ -88,10 +88,8 @@ impl ReadmeMachine {
         .unwrap();
         let programs = tempfile::tempdir().unwrap();
         let own = ["make", "python"];
-        for (name, text) in own
-            .map(|name| (name, USER_PROGRAM_SCRIPT))
-            .into_iter()
-            .chain([("curl", CURL_SCRIPT), ("man", MAN_SCRIPT)])
+        for (name, text) in
+            own.map(|name| (name, USER_PROGRAM_SCRIPT)).into_iter().chain([("curl", CURL_SCRIPT), ("man", MAN_SCRIPT)])
         {
             write_program(&programs.path().join(name), text);
         }
@@ -126,11 +124,7 @@ impl ReadmeMachine {
         }
         // Where these tests run, tokens need not be masked.
         command.env_remove("GITHUB_ACTIONS");
-        command
-            .env("HOME", folder)
-            .env("CLIENT_ID", CLIENT_ID)
-            .envs(more_env.iter().copied())
-            .stdin(Stdio::null());
+        command.env("HOME", folder).env("CLIENT_ID", CLIENT_ID).envs(more_env.iter().copied()).stdin(Stdio::null());
         command.output().unwrap()
     }
 }
@@ -247,9 +241,8 @@ fn the_manuals_examples_run() {
             true => SIGN_IN_SCRIPT,
             false => "",
         };
-        let script = format!(
-            "mkdir -p ~/.zfunc ~/.config/fish/completions ~/.local/share/man/man1\n{signed_in}{example_line}"
-        );
+        let script =
+            format!("mkdir -p ~/.zfunc ~/.config/fish/completions ~/.local/share/man/man1\n{signed_in}{example_line}");
         assert_success(example.0, &machine.run(&script, &[]));
     }
 }

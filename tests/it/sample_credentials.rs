@@ -22,8 +22,7 @@ const TARGET: Option<&str> = Some("target-sa@example-project.iam.gserviceaccount
 
 const SERVICE_ACCOUNT: Option<&str> = Some("example-sa@example-project.iam.gserviceaccount.com");
 
-const OTHER_UNIVERSE_ACCOUNT: Option<&str> =
-    Some("example-sa@example-project.iam.universe-serviceaccounts.example");
+const OTHER_UNIVERSE_ACCOUNT: Option<&str> = Some("example-sa@example-project.iam.universe-serviceaccounts.example");
 
 const SAMPLES: &[(&str, ExpectedOutcome)] = &[
     ("authorized_user.json", Token(None, 1)),
@@ -44,10 +43,7 @@ const SAMPLES: &[(&str, ExpectedOutcome)] = &[
     ("external_account_aws_imdsv2.json", StatusOnly(FEDERATED, None)),
     ("external_account_azure.json", StatusOnly(FEDERATED, TARGET)),
     ("external_account_executable.json", Error(9, "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES")),
-    (
-        "external_account_executable_interactive_workforce.json",
-        Error(9, "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES"),
-    ),
+    ("external_account_executable_interactive_workforce.json", Error(9, "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES")),
     ("external_account_file_json.json", Error(8, "no such file")),
     ("external_account_file_saml.json", Error(8, "no such file")),
     ("external_account_file_text.json", Error(8, "no such file")),
@@ -62,10 +58,7 @@ const SAMPLES: &[(&str, ExpectedOutcome)] = &[
     ("external_account_x509_explicit_config.json", Error(8, "certificate_config.json")),
     ("gdch_service_account.json", Error(7, "without an audience")),
     ("impersonated_service_account_external_source.json", Error(8, "no such file")),
-    (
-        "impersonated_service_account_sa_source_delegates.json",
-        Error(5, "may not act as target-sa@"),
-    ),
+    ("impersonated_service_account_sa_source_delegates.json", Error(5, "may not act as target-sa@")),
     ("impersonated_service_account_user_source.json", Error(5, "may not act as target-sa@")),
     ("impersonated_service_account_workforce_source.json", Error(5, "may not act as target-sa@")),
     ("openid_login.json", Error(7, "cannot give access tokens of Google")),
@@ -103,9 +96,7 @@ fn run_gauth(sandbox: &RunningSandbox, home: &Path, subcommand: &str, name: &str
     for service in ["STS", "IAMCREDENTIALS"] {
         command.env(format!("CLOUDSDK_API_ENDPOINT_OVERRIDES_{service}"), sandbox.url());
     }
-    command
-        .args([subcommand, "--format", "json", "--credentials"])
-        .arg(samples_folder().join(name));
+    command.args([subcommand, "--format", "json", "--credentials"]).arg(samples_folder().join(name));
     command.output().expect("gauth runs")
 }
 
@@ -141,10 +132,7 @@ fn every_sample_yields_a_token_or_the_expected_error() {
                 assert_eq!(ran.status.code(), Some(0), "{name}: {stderr}");
                 let told: Value = serde_json::from_slice(&ran.stdout).expect("json");
                 let using = &told["using"];
-                assert_eq!(
-                    (using["kind"].as_str(), using["account"].as_str()),
-                    (Some(*kind), *account)
-                );
+                assert_eq!((using["kind"].as_str(), using["account"].as_str()), (Some(*kind), *account));
                 assert_eq!(requests, 0, "{name}");
             }
         }
@@ -154,8 +142,7 @@ fn every_sample_yields_a_token_or_the_expected_error() {
 #[test]
 fn no_sample_is_forgotten() {
     let files = std::fs::read_dir(samples_folder()).expect("folder").flatten();
-    let mut names: Vec<String> =
-        files.map(|file| file.file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> = files.map(|file| file.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     assert_eq!(names, SAMPLES.iter().map(|(name, _)| *name).collect::<Vec<_>>());
 }

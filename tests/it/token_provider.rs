@@ -55,9 +55,7 @@ fn a_given_credential_gives_tokens_with_scopes() {
 #[test]
 fn errors_have_a_kind_and_name_what_is_wrong() {
     let (sandbox, home) = (start_sandbox(), tempfile::tempdir().unwrap());
-    let provider = |json: &str| {
-        TokenProvider::in_world(world_in(&sandbox, home.path()), Some(json.as_bytes()))
-    };
+    let provider = |json: &str| TokenProvider::in_world(world_in(&sandbox, home.path()), Some(json.as_bytes()));
     let error = provider("{\"type\": \"nothing\"}").err().expect("an error");
     assert_eq!(error.kind(), ErrorKind::Malformed);
     assert!(error.message().starts_with("the JSON of the credential: "), "{}", error.message());

@@ -74,10 +74,7 @@ impl ErrorKind {
 
     /// The kind's name in a failure note.
     pub fn name(self) -> &'static str {
-        ERROR_KINDS
-            .iter()
-            .find(|(kind, ..)| *kind == self)
-            .map_or("unexpected", |(_, name, _)| name)
+        ERROR_KINDS.iter().find(|(kind, ..)| *kind == self).map_or("unexpected", |(_, name, _)| name)
     }
 
     /// The kind with this name in a failure note.
@@ -158,8 +155,7 @@ impl Error {
 
     /// Exit 4: `account` has to sign in again; `reason` is the end of the sentence.
     pub fn login_required(account: &str, reason: &str, command: &str) -> Error {
-        Error::new(ErrorKind::LoginRequired, format!("{account} must sign in again, {reason}"))
-            .hint(command)
+        Error::new(ErrorKind::LoginRequired, format!("{account} must sign in again, {reason}")).hint(command)
     }
 
     /// Adds the command that mends it (the second line, behind `try: `).
@@ -235,10 +231,7 @@ impl std::error::Error for Error {}
 
 /// An error about a file that the operating system would not let us use.
 pub fn io(action: &str, path: &std::path::Path, error: &std::io::Error) -> Error {
-    Error::new(
-        ErrorKind::Malformed,
-        format!("{}: cannot be {action}, {}", printable::path(path), io_reason(error)),
-    )
+    Error::new(ErrorKind::Malformed, format!("{}: cannot be {action}, {}", printable::path(path), io_reason(error)))
 }
 
 /// The operating system's reason in lower case and without its number.

@@ -56,8 +56,7 @@ impl AdmittedCredential {
         let text = private_file::read_user_file(path, MAX_CREDENTIAL_FILE_BYTES)
             .map_err(|fault| fault.to_error(path, &location))?;
         AdmittedCredential::parse(&text).map_err(|what| {
-            Error::malformed(&location, what)
-                .hint("--admit takes a service account key, or a user login")
+            Error::malformed(&location, what).hint("--admit takes a service account key, or a user login")
         })
     }
 
@@ -66,15 +65,10 @@ impl AdmittedCredential {
         match fields.text("type")?.as_deref() {
             Some("service_account") => {
                 let pem = fields.required_secret("private_key")?;
-                let key = PrivateKey::rsa_from_secret(&pem)
-                    .map_err(|what| format!("private_key {what}"))?;
+                let key = PrivateKey::rsa_from_secret(&pem).map_err(|what| format!("private_key {what}"))?;
                 let public_key = key.public_key();
                 let email = fields.required("client_email")?;
-                Ok(AdmittedCredential::ServiceAccount {
-                    email,
-                    key_id: fields.text("private_key_id")?,
-                    public_key,
-                })
+                Ok(AdmittedCredential::ServiceAccount { email, key_id: fields.text("private_key_id")?, public_key })
             }
             Some("authorized_user") | None => Ok(AdmittedCredential::User {
                 account: fields.text("account")?.filter(|account| !account.is_empty()),
@@ -87,9 +81,7 @@ impl AdmittedCredential {
                 client_secret: fields.required_secret("client_secret")?,
                 refresh_token: fields.required_secret("refresh_token")?,
             }),
-            Some(other) => {
-                Err(format!("credentials of type {} cannot be admitted", printable::text(other)))
-            }
+            Some(other) => Err(format!("credentials of type {} cannot be admitted", printable::text(other))),
         }
     }
 }
@@ -105,14 +97,9 @@ mod tests {
         assert!(matches!(read(key), Ok(AdmittedCredential::ServiceAccount { .. })));
         let login = include_str!("../../../tests/data/credentials/authorized_user.json");
         assert!(matches!(read(login), Ok(AdmittedCredential::User { account: None, .. })));
-        let workforce =
-            include_str!("../../../tests/data/credentials/external_account_authorized_user.json");
+        let workforce = include_str!("../../../tests/data/credentials/external_account_authorized_user.json");
         assert!(matches!(read(workforce), Ok(AdmittedCredential::WorkforceUser { .. })));
-        assert!(
-            read(r#"{"type":"external_account"}"#)
-                .expect_err("kind")
-                .contains("cannot be admitted")
-        );
+        assert!(read(r#"{"type":"external_account"}"#).expect_err("kind").contains("cannot be admitted"));
         assert!(read(r#"{"type":"service_account"}"#).expect_err("key").contains("private_key"));
     }
 }

@@ -28,21 +28,15 @@ pub(crate) fn handle(state: &SandboxState, request: &ServerRequest) -> ServerRes
         return ServerResponse::method_not_allowed("GET");
     }
     if let Some(token) = request.header("x-aws-ec2-metadata-token")
-        && lock_ignoring_poison(&state.aws_sessions)
-            .get(token)
-            .is_none_or(|end| *end <= state.now())
+        && lock_ignoring_poison(&state.aws_sessions).get(token).is_none_or(|end| *end <= state.now())
     {
         return ServerResponse::text(401, "Unauthorized\n");
     }
     match path.strip_prefix("meta-data/") {
         Some("placement/availability-zone") => ServerResponse::text(200, AWS_ZONE),
         Some("placement/region") => ServerResponse::text(200, &AWS_ZONE[..AWS_ZONE.len() - 1]),
-        Some("iam/security-credentials" | "iam/security-credentials/") => {
-            ServerResponse::text(200, AWS_ROLE)
-        }
-        Some(path) if path.strip_prefix("iam/security-credentials/") == Some(AWS_ROLE) => {
-            security_credentials(state)
-        }
+        Some("iam/security-credentials" | "iam/security-credentials/") => ServerResponse::text(200, AWS_ROLE),
+        Some(path) if path.strip_prefix("iam/security-credentials/") == Some(AWS_ROLE) => security_credentials(state),
         _ => ServerResponse::text(404, "Not Found\n"),
     }
 }
@@ -56,8 +50,7 @@ fn create_session(state: &SandboxState, request: &ServerRequest) -> ServerRespon
         return ServerResponse::text(403, "Forbidden\n");
     }
     let requested_ttl = request.header("x-aws-ec2-metadata-token-ttl-seconds");
-    let Some(ttl @ 1..=MAX_SESSION_SECONDS) = requested_ttl.and_then(|text| text.parse().ok())
-    else {
+    let Some(ttl @ 1..=MAX_SESSION_SECONDS) = requested_ttl.and_then(|text| text.parse().ok()) else {
         return ServerResponse::text(400, "Bad Request\n");
     };
     let Ok(token) = random_base64url(42) else {

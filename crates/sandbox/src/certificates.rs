@@ -2,8 +2,8 @@
 //! client's.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose,
 };
 
 use gauth_core::error::{Error, Result};
@@ -31,14 +31,11 @@ impl SandboxCertificates {
     /// # Errors
     /// When the operating system has no random numbers.
     pub(crate) fn generate() -> Result<(SandboxCertificates, ServerTls)> {
-        try_generate().map_err(|error| {
-            Error::unexpected(format!("the sandbox's certificates cannot be made, {error}"))
-        })
+        try_generate().map_err(|error| Error::unexpected(format!("the sandbox's certificates cannot be made, {error}")))
     }
 }
 
-fn try_generate()
--> std::result::Result<(SandboxCertificates, ServerTls), Box<dyn std::error::Error>> {
+fn try_generate() -> std::result::Result<(SandboxCertificates, ServerTls), Box<dyn std::error::Error>> {
     let mut params = certificate_params("the sandbox's issuer", &[])?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -55,16 +52,10 @@ fn try_generate()
     )?;
     let tls = ServerTls::new(&server, &server_key, &ca.pem())?;
     let ca_der = ca.der().to_vec();
-    Ok((
-        SandboxCertificates { ca_pem: ca.pem(), client_certificate_pem, client_key_pem, ca_der },
-        tls,
-    ))
+    Ok((SandboxCertificates { ca_pem: ca.pem(), client_certificate_pem, client_key_pem, ca_der }, tls))
 }
 
-fn certificate_params(
-    name: &str,
-    hosts: &[&str],
-) -> std::result::Result<CertificateParams, rcgen::Error> {
+fn certificate_params(name: &str, hosts: &[&str]) -> std::result::Result<CertificateParams, rcgen::Error> {
     let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
     let mut params = CertificateParams::new(hosts)?;
     params.distinguished_name.push(DnType::CommonName, name);

@@ -24,13 +24,7 @@ impl Dispatcher {
             Some(route) => {
                 let normal_response = || (route.handler)(state, request);
                 let is_rapt_exempt = || token::is_rapt_exempt(state, route.name, request);
-                self.fault_schedule.apply(
-                    route.name,
-                    request,
-                    state.now(),
-                    is_rapt_exempt,
-                    normal_response,
-                )
+                self.fault_schedule.apply(route.name, request, state.now(), is_rapt_exempt, normal_response)
             }
             None => ServerResponse::text(404, "the sandbox does not serve this path\n"),
         };

@@ -5,10 +5,9 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use crate::file_names::{
-    AUTHORIZED_USER_FILE, AWS_CONFIG_FILE, CA_CERTIFICATE_FILE, EXECUTABLE_CONFIG_FILE,
-    FILE_SOURCED_CONFIG_FILE, GAUTH_FOLDER, GCLOUD_FOLDER, GDCH_SERVICE_ACCOUNT_FILE,
-    IMPERSONATED_SERVICE_ACCOUNT_FILE, INSTALLED_CLIENT_FILE, PROGRAMS_FOLDER,
-    SERVICE_ACCOUNT_FILE, WORKFORCE_CONFIG_FILE, WORKFORCE_LOGIN_FILE, X509_CONFIG_FILE,
+    AUTHORIZED_USER_FILE, AWS_CONFIG_FILE, CA_CERTIFICATE_FILE, EXECUTABLE_CONFIG_FILE, FILE_SOURCED_CONFIG_FILE,
+    GAUTH_FOLDER, GCLOUD_FOLDER, GDCH_SERVICE_ACCOUNT_FILE, IMPERSONATED_SERVICE_ACCOUNT_FILE, INSTALLED_CLIENT_FILE,
+    PROGRAMS_FOLDER, SERVICE_ACCOUNT_FILE, WORKFORCE_CONFIG_FILE, WORKFORCE_LOGIN_FILE, X509_CONFIG_FILE,
 };
 use crate::fixtures::{CLIENT_ID, PROJECT};
 use gauth_core::error::{Error, Result};
@@ -96,9 +95,7 @@ impl DefaultCredential {
         match self {
             DefaultCredential::ServiceAccount => Some(SERVICE_ACCOUNT_FILE),
             DefaultCredential::User => Some(AUTHORIZED_USER_FILE),
-            DefaultCredential::Adc | DefaultCredential::Gcloud | DefaultCredential::Metadata => {
-                None
-            }
+            DefaultCredential::Adc | DefaultCredential::Gcloud | DefaultCredential::Metadata => None,
             DefaultCredential::ExternalAccount => Some(FILE_SOURCED_CONFIG_FILE),
             DefaultCredential::Aws => Some(AWS_CONFIG_FILE),
             DefaultCredential::Executable => Some(EXECUTABLE_CONFIG_FILE),
@@ -198,8 +195,7 @@ const REMOVED_VARIABLES: &[&str] = &[
 ];
 
 /// Variables that name certificate authorities to trust in place of the sandbox's.
-const CA_FILE_VARIABLES: [&str; 2] =
-    [env::GAUTH_CA_FILE.name, env::CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE.name];
+const CA_FILE_VARIABLES: [&str; 2] = [env::GAUTH_CA_FILE.name, env::CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE.name];
 
 /// The endpoint overrides of Google APIs that gcloud uses to obtain tokens, or along the way. The sandbox serves STS
 /// and IAM Credentials; for the others, a 404 from here is better than a request that leaves the machine.
@@ -232,12 +228,8 @@ pub(crate) fn environment_changes(
         set.push((env::GOOGLE_APPLICATION_CREDENTIALS.name, folder.join(file).into()));
     }
     match default_credential {
-        DefaultCredential::Executable => {
-            set.push(("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1".into()))
-        }
-        DefaultCredential::X509 => {
-            set.push((env::SSL_CERT_FILE.name, folder.join(CA_CERTIFICATE_FILE).into()))
-        }
+        DefaultCredential::Executable => set.push(("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1".into())),
+        DefaultCredential::X509 => set.push((env::SSL_CERT_FILE.name, folder.join(CA_CERTIFICATE_FILE).into())),
         _ => {}
     }
     // Each client reads one or two of these three.
@@ -292,22 +284,17 @@ fn with_loopback_exempt(inherited: Option<&str>) -> String {
 
 fn search_path(programs_folder: &Path, host: &HostEnvironment) -> Result<OsString> {
     let inherited = host.path.iter().flat_map(std::env::split_paths);
-    std::env::join_paths(std::iter::once(programs_folder.to_path_buf()).chain(inherited)).map_err(
-        |_| {
-            let shown = gauth_core::text::printable::path(programs_folder);
-            Error::usage(format!("{shown} cannot be part of PATH")).hint("export TMPDIR=/tmp")
-        },
-    )
+    std::env::join_paths(std::iter::once(programs_folder.to_path_buf()).chain(inherited)).map_err(|_| {
+        let shown = gauth_core::text::printable::path(programs_folder);
+        Error::usage(format!("{shown} cannot be part of PATH")).hint("export TMPDIR=/tmp")
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn changes(
-        default_credential: DefaultCredential,
-        host: &HostEnvironment,
-    ) -> Vec<EnvChange<'static>> {
+    fn changes(default_credential: DefaultCredential, host: &HostEnvironment) -> Vec<EnvChange<'static>> {
         let (url, folder) = ("http://127.0.0.1:1", Path::new("/s"));
         let location = SandboxLocation { url, folder, client_secret: &Secret::new("s") };
         environment_changes(&location, default_credential, host).expect("an environment")
@@ -332,36 +319,22 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn default_credential_sets_its_variables() {
-        let host = HostEnvironment {
-            path: Some("/usr/bin:/bin".into()),
-            no_proxy: Some("corp.example".to_owned()),
-        };
+        let host = HostEnvironment { path: Some("/usr/bin:/bin".into()), no_proxy: Some("corp.example".to_owned()) };
         let changes = |first| changes(first, &host);
         let file = |first| value(&changes(first), "GOOGLE_APPLICATION_CREDENTIALS");
-        assert_eq!(
-            file(DefaultCredential::ServiceAccount),
-            Some(Some("/s/service_account.json".to_owned()))
-        );
+        assert_eq!(file(DefaultCredential::ServiceAccount), Some(Some("/s/service_account.json".to_owned())));
         assert_eq!(file(DefaultCredential::User), Some(Some("/s/authorized_user.json".to_owned())));
         assert_eq!(file(DefaultCredential::Metadata), Some(None));
-        assert_eq!(
-            file(DefaultCredential::Aws),
-            Some(Some("/s/external_account_aws.json".to_owned()))
-        );
+        assert_eq!(file(DefaultCredential::Aws), Some(Some("/s/external_account_aws.json".to_owned())));
         let allowed = "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES";
-        assert_eq!(
-            value(&changes(DefaultCredential::Executable), allowed),
-            Some(Some("1".to_owned()))
-        );
+        assert_eq!(value(&changes(DefaultCredential::Executable), allowed), Some(Some("1".to_owned())));
         assert_eq!(value(&changes(DefaultCredential::Aws), allowed), Some(None));
         let x509 = changes(DefaultCredential::X509);
         assert_eq!(value(&x509, "SSL_CERT_FILE"), Some(Some("/s/ca.pem".to_owned())));
         assert_eq!(value(&x509, "GAUTH_CA_FILE"), Some(None));
         let changes = changes(DefaultCredential::Gcloud);
         assert_eq!(value(&changes, "SSL_CERT_FILE"), None);
-        let is = |name, expected: &str| {
-            assert_eq!(value(&changes, name), Some(Some(expected.to_owned())))
-        };
+        let is = |name, expected: &str| assert_eq!(value(&changes, name), Some(Some(expected.to_owned())));
         is("PATH", "/s/bin:/usr/bin:/bin");
         is("NO_PROXY", "corp.example,127.0.0.1,localhost");
         is("GCE_METADATA_HOST", "127.0.0.1:1");

@@ -95,12 +95,7 @@ impl ExternalIdentities {
     }
 
     /// An OIDC token for this subject and audience.
-    pub(crate) fn subject_token(
-        &self,
-        subject: &str,
-        audience: &str,
-        now: i64,
-    ) -> std::result::Result<Secret, String> {
+    pub(crate) fn subject_token(&self, subject: &str, audience: &str, now: i64) -> std::result::Result<Secret, String> {
         let lifetime = SUBJECT_TOKEN_LIFETIME_SECONDS;
         self.sign_claims(&id_token_claims(&self.issuer, subject, audience, now, lifetime))
     }

@@ -80,8 +80,7 @@ pub const WORKLOAD_PROVIDER: &str = "//iam.googleapis.com/projects/123456789012/
 pub const WORKFORCE_PROVIDER: &str = "//iam.googleapis.com/locations/global/\
                                       workforcePools/sandbox-workforce/providers/sandbox-idp";
 /// The service accounts that can be impersonated at all.
-pub(crate) const IMPERSONABLE_ACCOUNTS: [&str; 3] =
-    [DEPLOYER_ACCOUNT, DELEGATE_ACCOUNT, DELEGATION_TARGET_ACCOUNT];
+pub(crate) const IMPERSONABLE_ACCOUNTS: [&str; 3] = [DEPLOYER_ACCOUNT, DELEGATE_ACCOUNT, DELEGATION_TARGET_ACCOUNT];
 /// The scope for all of Google Cloud.
 pub(crate) const CLOUD_PLATFORM_SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// The full name of the `email` scope.

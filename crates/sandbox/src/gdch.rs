@@ -7,9 +7,7 @@ use crate::assertion::has_valid_lifetime;
 use crate::external_identities::{GDCH_PROJECT, GDCH_SERVICE_IDENTITY_NAME};
 use crate::issuing::ACCESS_TOKEN_LIFETIME_SECONDS;
 use crate::json_body::read_json_object;
-use crate::oauth::{
-    invalid_grant, invalid_request, missing_parameter, no_store, unsupported_grant_type,
-};
+use crate::oauth::{invalid_grant, invalid_request, missing_parameter, no_store, unsupported_grant_type};
 use crate::state::SandboxState;
 use crate::token_store::AccessTokenRecord;
 use crate::{grant_types, token_types};
@@ -32,10 +30,7 @@ fn service_account_name() -> String {
     format!("system:serviceaccount:{GDCH_PROJECT}:{GDCH_SERVICE_IDENTITY_NAME}")
 }
 
-fn exchange_assertion(
-    state: &SandboxState,
-    request: &ServerRequest,
-) -> Result<ServerResponse, ServerResponse> {
+fn exchange_assertion(state: &SandboxState, request: &ServerRequest) -> Result<ServerResponse, ServerResponse> {
     let body = read_json_object(request).map_err(|what| invalid_request(&what))?;
     let require = |name: &str| {
         let value = body.get(name).and_then(Value::as_str).filter(|value| !value.is_empty());

@@ -52,16 +52,11 @@ pub(crate) fn permission_denied(permission: &str) -> ServerResponse {
     error_with_reason(403, &message, "IAM_PERMISSION_DENIED", "iam.googleapis.com", metadata)
 }
 
-pub(crate) fn string_list<'a>(
-    fields: &'a Map<String, Value>,
-    name: &str,
-) -> Result<Vec<&'a str>, ServerResponse> {
+pub(crate) fn string_list<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Vec<&'a str>, ServerResponse> {
     let invalid = || api_error(400, &format!("Invalid value at '{name}' (TYPE_STRING)"));
     match fields.get(name) {
         None => Ok(Vec::new()),
-        Some(Value::Array(items)) => {
-            items.iter().map(|item| item.as_str().ok_or_else(invalid)).collect()
-        }
+        Some(Value::Array(items)) => items.iter().map(|item| item.as_str().ok_or_else(invalid)).collect(),
         Some(_) => Err(invalid()),
     }
 }

@@ -4,8 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::fixtures;
 use crate::fixtures::{
-    CLOUD_PLATFORM_SCOPE, DELEGATE_ACCOUNT, DELEGATION_TARGET_ACCOUNT, DEPLOYER_ACCOUNT,
-    FORBIDDEN_ACCOUNT,
+    CLOUD_PLATFORM_SCOPE, DELEGATE_ACCOUNT, DELEGATION_TARGET_ACCOUNT, DEPLOYER_ACCOUNT, FORBIDDEN_ACCOUNT,
 };
 use crate::google_api::{api_error, error_body, error_with_reason, permission_denied, string_list};
 use crate::json_body::read_json_object;
@@ -37,8 +36,7 @@ struct IamMethod {
 }
 
 /// A handler gets the target service account and the fields of the request.
-type IamMethodHandler =
-    fn(&SandboxState, &str, &Map<String, Value>) -> Result<ServerResponse, ServerResponse>;
+type IamMethodHandler = fn(&SandboxState, &str, &Map<String, Value>) -> Result<ServerResponse, ServerResponse>;
 
 const METHODS: &[IamMethod] = &[
     IamMethod {
@@ -76,14 +74,11 @@ pub(crate) fn handle(state: &SandboxState, request: &ServerRequest) -> ServerRes
     try_handle(state, request).unwrap_or_else(|refusal| refusal)
 }
 
-fn try_handle(
-    state: &SandboxState,
-    request: &ServerRequest,
-) -> Result<ServerResponse, ServerResponse> {
+fn try_handle(state: &SandboxState, request: &ServerRequest) -> Result<ServerResponse, ServerResponse> {
     let name = request.path.strip_prefix(PATH_PREFIX).unwrap_or_default();
-    let method = name.rsplit_once(':').and_then(|(account, name)| {
-        Some((account, METHODS.iter().find(|method| method.name == name)?))
-    });
+    let method = name
+        .rsplit_once(':')
+        .and_then(|(account, name)| Some((account, METHODS.iter().find(|method| method.name == name)?)));
     let Some((account, method)) = method.filter(|_| request.method == "POST") else {
         return Err(api_error(404, "The requested URL was not found on this server."));
     };
@@ -94,22 +89,17 @@ fn try_handle(
 }
 
 /// The account of the bearer token, if the token is valid and has a sufficient scope.
-fn authenticate_caller(
-    state: &SandboxState,
-    request: &ServerRequest,
-) -> Result<String, ServerResponse> {
+fn authenticate_caller(state: &SandboxState, request: &ServerRequest) -> Result<String, ServerResponse> {
     let service = json!({ "service": "iamcredentials.googleapis.com" });
     let unauthenticated = |reason| {
-        let message =
-            "Request had invalid authentication credentials. Expected OAuth 2 access token.";
+        let message = "Request had invalid authentication credentials. Expected OAuth 2 access token.";
         error_with_reason(401, message, reason, "googleapis.com", service.clone())
             .header("WWW-Authenticate", "Bearer realm=\"https://accounts.google.com/\"")
     };
     let token = request.bearer_token().ok_or_else(|| unauthenticated("CREDENTIALS_MISSING"))?;
     let token_store = lock_ignoring_poison(&state.token_store);
-    let record = token_store
-        .find_access_token(token, state.now())
-        .ok_or_else(|| unauthenticated("ACCESS_TOKEN_INVALID"))?;
+    let record =
+        token_store.find_access_token(token, state.now()).ok_or_else(|| unauthenticated("ACCESS_TOKEN_INVALID"))?;
     if !record.scopes.iter().any(|scope| scope == CLOUD_PLATFORM_SCOPE || scope == IAM_SCOPE) {
         let message = "Request had insufficient authentication scopes.";
         let reason = "ACCESS_TOKEN_SCOPE_INSUFFICIENT";
@@ -123,10 +113,7 @@ fn authenticate_caller(
 }
 
 /// The fields of the request, without those that are null.
-fn request_fields(
-    request: &ServerRequest,
-    allowed: &[&str],
-) -> Result<Map<String, Value>, ServerResponse> {
+fn request_fields(request: &ServerRequest, allowed: &[&str]) -> Result<Map<String, Value>, ServerResponse> {
     let invalid = |what: &str| api_error(400, &format!("Invalid JSON payload received. {what}"));
     let members = read_json_object(request).map_err(|what| invalid(&what))?;
     if let Some(name) = members.keys().find(|name| !allowed.contains(&name.as_str())) {
@@ -137,9 +124,7 @@ fn request_fields(
 
 /// The email addresses of the delegation chain.
 fn parse_delegates(fields: &Map<String, Value>) -> Result<Vec<String>, ServerResponse> {
-    let invalid = || {
-        api_error(400, "Invalid value at 'delegates': must be projects/-/serviceAccounts/EMAIL.")
-    };
+    let invalid = || api_error(400, "Invalid value at 'delegates': must be projects/-/serviceAccounts/EMAIL.");
     string_list(fields, "delegates")?
         .into_iter()
         .map(|name| {
@@ -162,10 +147,7 @@ fn resolve_target<'a>(
             Some(true) => actor = next,
             Some(false) => return Err(permission_denied(permission)),
             None => {
-                return Err(api_error(
-                    404,
-                    &format!("Not found; no service account has the name {next}."),
-                ));
+                return Err(api_error(404, &format!("Not found; no service account has the name {next}.")));
             }
         }
     }
@@ -243,11 +225,7 @@ fn generate_id_token(
     Ok(ServerResponse::json(200, &json!({ "token": token.to_json() })))
 }
 
-fn sign_jwt(
-    state: &SandboxState,
-    _: &str,
-    fields: &Map<String, Value>,
-) -> Result<ServerResponse, ServerResponse> {
+fn sign_jwt(state: &SandboxState, _: &str, fields: &Map<String, Value>) -> Result<ServerResponse, ServerResponse> {
     let invalid = |what: &str| api_error(400, &format!("Invalid value at 'payload': {what}"));
     let payload = fields.get("payload").and_then(Value::as_str);
     let payload = payload.ok_or_else(|| invalid("must be a JSON object as a string"))?;

@@ -13,8 +13,7 @@ use gauth_core::http::server::http::{ServerRequest, ServerResponse};
 use gauth_core::http::server::lock_ignoring_poison;
 
 /// The paths of tokeninfo.
-pub(crate) const TOKENINFO_PATHS: [&str; 3] =
-    ["/tokeninfo", "/oauth2/v3/tokeninfo", "/oauth2/v1/tokeninfo"];
+pub(crate) const TOKENINFO_PATHS: [&str; 3] = ["/tokeninfo", "/oauth2/v3/tokeninfo", "/oauth2/v1/tokeninfo"];
 /// The paths of userinfo.
 pub(crate) const USERINFO_PATHS: [&str; 3] = ["/v1/userinfo", "/oauth2/v3/userinfo", "/userinfo"];
 /// The paths of the JWK set.
@@ -35,11 +34,7 @@ pub(crate) fn tokeninfo(state: &SandboxState, request: &ServerRequest) -> Server
         (None, Some(token), _) => access_token_info(state, &token),
         (None, None, Some(token)) => access_token_info(state, token),
         (None, None, None) => {
-            return oauth_error(
-                400,
-                "invalid_request",
-                "Required parameter is missing: access_token",
-            );
+            return oauth_error(400, "invalid_request", "Required parameter is missing: access_token");
         }
     };
     match claims {
@@ -95,12 +90,8 @@ pub(crate) fn userinfo(state: &SandboxState, request: &ServerRequest) -> ServerR
     };
     let has_scope = |scope| includes_scope(&record.scopes, scope);
     if !["openid", "email", "profile"].into_iter().any(has_scope) {
-        return oauth_error(
-            403,
-            "insufficient_scope",
-            "The token has none of openid, email, profile",
-        )
-        .header("WWW-Authenticate", "Bearer realm=\"sandbox\", error=\"insufficient_scope\"");
+        return oauth_error(403, "insufficient_scope", "The token has none of openid, email, profile")
+            .header("WWW-Authenticate", "Bearer realm=\"sandbox\", error=\"insufficient_scope\"");
     }
     let mut claims = json!({ "sub": fixtures::subject_id(&record.account) });
     if has_scope("email") {
@@ -131,8 +122,7 @@ pub(crate) fn certs(state: &SandboxState, request: &ServerRequest) -> ServerResp
                 "n": URL_SAFE_NO_PAD.encode(modulus),
                 "use": "sig",
             }]});
-            ServerResponse::json(200, &keys)
-                .header("Cache-Control", "public, max-age=3600, must-revalidate")
+            ServerResponse::json(200, &keys).header("Cache-Control", "public, max-age=3600, must-revalidate")
         }
         Err(answer) => answer,
     }

@@ -19,11 +19,7 @@ pub(crate) const ACCESS_TOKEN_LIFETIME_SECONDS: i64 = 3599;
 
 impl SandboxState {
     /// Issues an access token, and records what it stands for.
-    pub(crate) fn issue_access_token(
-        &self,
-        prefix: &str,
-        record: AccessTokenRecord,
-    ) -> Result<String, ServerResponse> {
+    pub(crate) fn issue_access_token(&self, prefix: &str, record: AccessTokenRecord) -> Result<String, ServerResponse> {
         let token = self.generate_access_token(prefix)?;
         lock_ignoring_poison(&self.token_store).insert_access_token(&token, record);
         Ok(token)
@@ -31,9 +27,7 @@ impl SandboxState {
 
     /// Generates an access token without recording it.
     pub(crate) fn generate_access_token(&self, prefix: &str) -> Result<String, ServerResponse> {
-        random_base64url(96)
-            .map(|random| format!("{prefix}{random}"))
-            .map_err(|_| ServerResponse::empty(500))
+        random_base64url(96).map(|random| format!("{prefix}{random}")).map_err(|_| ServerResponse::empty(500))
     }
 
     /// Issues an ID token, signed by the sandbox's Google. The extra claims are added; those that are null are left

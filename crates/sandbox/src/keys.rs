@@ -42,13 +42,9 @@ impl GoogleSigningKey {
     ///
     /// # Errors
     /// The error response, if the key cannot be used.
-    pub(crate) fn sign(
-        &self,
-        claims: &serde_json::Value,
-    ) -> std::result::Result<Secret, ServerResponse> {
-        self.with_key(|key| jwt::sign(key, Some(&key_id(&key.public_key())), claims))?.map_err(
-            |what| ServerResponse::text(500, format!("the key for Google's ID tokens {what}\n")),
-        )
+    pub(crate) fn sign(&self, claims: &serde_json::Value) -> std::result::Result<Secret, ServerResponse> {
+        self.with_key(|key| jwt::sign(key, Some(&key_id(&key.public_key())), claims))?
+            .map_err(|what| ServerResponse::text(500, format!("the key for Google's ID tokens {what}\n")))
     }
 
     /// The public key and its id.
@@ -62,10 +58,7 @@ impl GoogleSigningKey {
         })
     }
 
-    fn with_key<T>(
-        &self,
-        use_key: impl FnOnce(&PrivateKey) -> T,
-    ) -> std::result::Result<T, ServerResponse> {
+    fn with_key<T>(&self, use_key: impl FnOnce(&PrivateKey) -> T) -> std::result::Result<T, ServerResponse> {
         let mut slot = lock_ignoring_poison(&self.key);
         if slot.is_none() {
             let new = load_or_generate_key(self.pem.as_ref());

@@ -3,9 +3,7 @@
 use serde_json::json;
 
 use crate::issuing::ACCESS_TOKEN_LIFETIME_SECONDS;
-use crate::metadata_protocol::{
-    AttachedServiceAccount, IdTokenOptions, InstanceInfo, MetadataBackend,
-};
+use crate::metadata_protocol::{AttachedServiceAccount, IdTokenOptions, InstanceInfo, MetadataBackend};
 use crate::state::SandboxState;
 use crate::token_store::AccessTokenRecord;
 use crate::{fixtures, metadata_protocol};
@@ -62,11 +60,7 @@ impl MetadataBackend for SandboxState {
         Ok((token, ACCESS_TOKEN_LIFETIME_SECONDS))
     }
 
-    fn id_token(
-        &self,
-        account: &AttachedServiceAccount,
-        request: &IdTokenOptions,
-    ) -> Result<Secret, ServerResponse> {
+    fn id_token(&self, account: &AttachedServiceAccount, request: &IdTokenOptions) -> Result<Secret, ServerResponse> {
         let mut extra_claims = json!({ "azp": fixtures::subject_id(&account.email) });
         if request.full_format {
             let info = self.instance();

@@ -16,8 +16,7 @@ const ROOT_PATH: &str = "/computeMetadata/v1";
 const FORBIDDEN_HEADERS: [&str; 4] = ["x-forwarded-for", "origin", "referer", "sec-fetch-site"];
 
 /// The host names of a metadata server.
-const HOST_NAMES: [&str; 4] =
-    ["metadata.google.internal", "metadata.google.internal.", "metadata", "169.254.169.254"];
+const HOST_NAMES: [&str; 4] = ["metadata.google.internal", "metadata.google.internal.", "metadata", "169.254.169.254"];
 
 /// The metadata of a virtual machine, except for its service accounts.
 #[derive(Debug, Clone)]
@@ -76,19 +75,11 @@ pub(crate) trait MetadataBackend {
     ///
     /// # Errors
     /// The error response.
-    fn id_token(
-        &self,
-        account: &AttachedServiceAccount,
-        options: &IdTokenOptions,
-    ) -> Result<Secret, ServerResponse>;
+    fn id_token(&self, account: &AttachedServiceAccount, options: &IdTokenOptions) -> Result<Secret, ServerResponse>;
 }
 
 /// Responds to a request for `/` or below `/computeMetadata`; `port` is the port that received it.
-pub(crate) fn respond(
-    backend: &dyn MetadataBackend,
-    request: &ServerRequest,
-    port: u16,
-) -> ServerResponse {
+pub(crate) fn respond(backend: &dyn MetadataBackend, request: &ServerRequest, port: u16) -> ServerResponse {
     let answer = reject_request(request, port).unwrap_or_else(|| route_path(backend, request));
     answer.header("Metadata-Flavor", "Google").header("Server", "Metadata Server for VM")
 }
@@ -100,10 +91,7 @@ fn reject_request(request: &ServerRequest, port: u16) -> Option<ServerResponse> 
     }
     for name in FORBIDDEN_HEADERS {
         if request.header(name).is_some() {
-            return Some(ServerResponse::text(
-                403,
-                format!("requests with the header {name} are rejected\n"),
-            ));
+            return Some(ServerResponse::text(403, format!("requests with the header {name} are rejected\n")));
         }
     }
     if request.method != "GET" {
@@ -111,8 +99,7 @@ fn reject_request(request: &ServerRequest, port: u16) -> Option<ServerResponse> 
     }
     let flavor = request.header("metadata-flavor");
     let wanted = request.path.starts_with("/computeMetadata");
-    (wanted && flavor != Some("Google"))
-        .then(|| ServerResponse::text(403, "Missing Metadata-Flavor:Google header.\n"))
+    (wanted && flavor != Some("Google")).then(|| ServerResponse::text(403, "Missing Metadata-Flavor:Google header.\n"))
 }
 
 /// Whether the `Host` header names this server. Otherwise a web page could reach it through a name of its own that
@@ -134,9 +121,7 @@ fn route_path(backend: &dyn MetadataBackend, request: &ServerRequest) -> ServerR
     };
     let segments: Vec<&str> = match path {
         Some("") => Vec::new(),
-        Some(path) if path.starts_with('/') => {
-            path.split('/').filter(|segment| !segment.is_empty()).collect()
-        }
+        Some(path) if path.starts_with('/') => path.split('/').filter(|segment| !segment.is_empty()).collect(),
         _ => return not_found(),
     };
     if let ["instance", "service-accounts", name, what @ ("token" | "identity")] = segments[..] {
@@ -150,15 +135,11 @@ fn route_path(backend: &dyn MetadataBackend, request: &ServerRequest) -> ServerR
     let node = segments.iter().try_fold(&tree, |node, segment| node.get(segment));
     let recursive = request.query("recursive").is_some_and(|yes| yes.eq_ignore_ascii_case("true"));
     match node {
-        Some(node @ Value::Object(_)) if recursive => {
-            ServerResponse::json(200, &camel_case_keys(node))
-        }
+        Some(node @ Value::Object(_)) if recursive => ServerResponse::json(200, &camel_case_keys(node)),
         Some(Value::Object(members)) => text(&directory_listing(members)),
         // Only directories may have a trailing slash.
         Some(_) if request.path.ends_with('/') => not_found(),
-        Some(Value::Array(lines)) => {
-            text(&lines.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n"))
-        }
+        Some(Value::Array(lines)) => text(&lines.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n")),
         Some(Value::String(value)) => text(value),
         Some(value) => text(&value.to_string()),
         None => not_found(),
@@ -178,10 +159,7 @@ fn not_found() -> ServerResponse {
     ServerResponse::text(404, "there is no metadata at this path\n")
 }
 
-fn find_service_account<'a>(
-    backend: &'a dyn MetadataBackend,
-    name: &str,
-) -> Option<&'a AttachedServiceAccount> {
+fn find_service_account<'a>(backend: &'a dyn MetadataBackend, name: &str) -> Option<&'a AttachedServiceAccount> {
     match name {
         "default" => backend.service_accounts().first(),
         _ => backend.service_accounts().iter().find(|account| account.email == name),
@@ -202,8 +180,7 @@ fn access_token_response(
         .collect();
     match backend.access_token(account, &scopes) {
         Ok((token, left)) => {
-            let value =
-                json!({ "access_token": token, "expires_in": left, "token_type": "Bearer" });
+            let value = json!({ "access_token": token, "expires_in": left, "token_type": "Bearer" });
             ServerResponse::json(200, &value).header("Content-Type", "application/json")
         }
         Err(answer) => answer,
@@ -218,9 +195,8 @@ fn id_token_response(
     let Some(audience) = request.query("audience").filter(|audience| !audience.is_empty()) else {
         return ServerResponse::text(400, "non-empty audience parameter required\n");
     };
-    let has_query_value = |name, wanted: &str| {
-        request.query(name).is_some_and(|value| value.eq_ignore_ascii_case(wanted))
-    };
+    let has_query_value =
+        |name, wanted: &str| request.query(name).is_some_and(|value| value.eq_ignore_ascii_case(wanted));
     let full = has_query_value("format", "full");
     let options = IdTokenOptions {
         audience: audience.to_owned(),
@@ -265,10 +241,8 @@ fn metadata_tree(backend: &dyn MetadataBackend) -> Value {
 
 /// A directory listing: one name per line, directories with a slash.
 fn directory_listing(members: &Map<String, Value>) -> String {
-    let mut lines: Vec<String> = members
-        .iter()
-        .map(|(name, value)| if value.is_object() { format!("{name}/") } else { name.clone() })
-        .collect();
+    let mut lines: Vec<String> =
+        members.iter().map(|(name, value)| if value.is_object() { format!("{name}/") } else { name.clone() }).collect();
     if members.contains_key("aliases") {
         lines.extend(["identity".to_owned(), "token".to_owned()]);
         lines.sort();
@@ -290,11 +264,7 @@ fn camel_case_keys(node: &Value) -> Value {
             })
         }
     };
-    members
-        .iter()
-        .map(|(name, value)| (renamed(name), camel_case_keys(value)))
-        .collect::<Map<_, _>>()
-        .into()
+    members.iter().map(|(name, value)| (renamed(name), camel_case_keys(value))).collect::<Map<_, _>>().into()
 }
 
 #[cfg(test)]
@@ -312,11 +282,7 @@ mod tests {
             &self.1
         }
 
-        fn access_token(
-            &self,
-            _: &AttachedServiceAccount,
-            scopes: &[String],
-        ) -> Result<(String, i64), ServerResponse> {
+        fn access_token(&self, _: &AttachedServiceAccount, scopes: &[String]) -> Result<(String, i64), ServerResponse> {
             Ok((format!("token {}", scopes.join("|")), 7))
         }
 
@@ -343,8 +309,7 @@ mod tests {
             email: email.to_owned(),
             scopes: vec!["s1".to_owned(), "s2".to_owned()],
         };
-        let machine =
-            SampleBackend(facts, vec![named("a-b@c-d.example"), named("other@c.example")]);
+        let machine = SampleBackend(facts, vec![named("a-b@c-d.example"), named("other@c.example")]);
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let mut request = ServerRequest {
             method: "GET".to_owned(),
@@ -387,17 +352,10 @@ mod tests {
             ("/instance/id", "3"),
             ("/project/project-id", "p"),
             ("/project/numeric-project-id", "12"),
-            (
-                "/project/?recursive=true",
-                r#"{"attributes":{},"numericProjectId":"12","projectId":"p"}"#,
-            ),
+            ("/project/?recursive=true", r#"{"attributes":{},"numericProjectId":"12","projectId":"p"}"#),
             ("/universe/universe-domain", "googleapis.com"),
         ] {
-            assert_eq!(
-                ask(&format!("{ROOT_PATH}{path}"), |_| ()),
-                (200, body.to_owned()),
-                "{path}"
-            );
+            assert_eq!(ask(&format!("{ROOT_PATH}{path}"), |_| ()), (200, body.to_owned()), "{path}");
         }
         assert_eq!(ask("/", |_| ()).0, 200);
         assert_eq!(ask(&format!("{ROOT_PATH}/instance"), |_| ()).0, 200);

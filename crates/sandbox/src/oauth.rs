@@ -52,10 +52,7 @@ impl OAuthForm {
         let Some(parameters) = request.form() else {
             return Err(oauth_error(400, "invalid_request", "Invalid content type"));
         };
-        let form = OAuthForm {
-            parameters,
-            basic_auth: request.header("authorization").and_then(parse_basic_auth),
-        };
+        let form = OAuthForm { parameters, basic_auth: request.header("authorization").and_then(parse_basic_auth) };
         form.reject_duplicates().map_err(|text| oauth_error(400, "invalid_request", &text))
     }
 
@@ -106,10 +103,7 @@ impl OAuthForm {
     ///
     /// # Errors
     /// The error response.
-    pub(crate) fn authenticate_external_client(
-        &self,
-        state: &SandboxState,
-    ) -> Result<&str, ServerResponse> {
+    pub(crate) fn authenticate_external_client(&self, state: &SandboxState) -> Result<&str, ServerResponse> {
         let (id, secret) = match &self.basic_auth {
             Some((id, secret)) => (Some(id.as_str()), Some(secret.as_str())),
             None => (self.get("client_id"), self.get("client_secret")),
@@ -128,15 +122,10 @@ impl OAuthForm {
     ///
     /// # Errors
     /// The error response.
-    pub(crate) fn authenticate_basic_client(
-        &self,
-        state: &SandboxState,
-    ) -> Result<&str, ServerResponse> {
+    pub(crate) fn authenticate_basic_client(&self, state: &SandboxState) -> Result<&str, ServerResponse> {
         match &self.basic_auth {
             Some((id, secret)) => check_client_secret(state, Some(id), Some(secret)),
-            None => Err(invalid_client(
-                "The request has no client authentication in the Authorization header.",
-            )),
+            None => Err(invalid_client("The request has no client authentication in the Authorization header.")),
         }
     }
 }
@@ -152,11 +141,7 @@ fn check_client_secret<'a>(
     secret: Option<&str>,
 ) -> Result<&'a str, ServerResponse> {
     let Some(id) = id else {
-        return Err(oauth_error(
-            400,
-            "invalid_request",
-            "Could not determine client ID from request.",
-        ));
+        return Err(oauth_error(400, "invalid_request", "Could not determine client ID from request."));
     };
     let client = registered_clients::find_client(state, Issuer::Google, id);
     match (client.and_then(|client| client.secret), secret) {
@@ -182,8 +167,7 @@ fn parse_basic_auth(header: &str) -> Option<(String, String)> {
 /// # Errors
 /// The error response for an empty list or an invalid scope.
 pub(crate) fn parse_scopes(text: &str) -> Result<Vec<String>, ServerResponse> {
-    let scopes: Vec<String> =
-        text.split(' ').filter(|s| !s.is_empty()).map(str::to_owned).collect();
+    let scopes: Vec<String> = text.split(' ').filter(|s| !s.is_empty()).map(str::to_owned).collect();
     match !scopes.is_empty() && scopes.iter().all(|scope| is_google_scope(scope)) {
         true => Ok(scopes),
         false => Err(invalid_scope()),

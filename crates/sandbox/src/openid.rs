@@ -77,9 +77,7 @@ pub(crate) fn external_discovery(state: &SandboxState, request: &ServerRequest) 
 
 fn cacheable_json(request: &ServerRequest, document: Value) -> ServerResponse {
     match request.method.as_str() {
-        "GET" | "HEAD" => {
-            ServerResponse::json(200, &document).header("Cache-Control", "public, max-age=3600")
-        }
+        "GET" | "HEAD" => ServerResponse::json(200, &document).header("Cache-Control", "public, max-age=3600"),
         _ => ServerResponse::method_not_allowed("GET, HEAD"),
     }
 }
@@ -111,25 +109,16 @@ pub(crate) fn handle_token(state: &SandboxState, request: &ServerRequest) -> Ser
         let grant_type = form.require("grant_type")?;
         let client = form.authenticate_external_client(state)?;
         match grant_type {
-            grant_types::AUTHORIZATION_CODE => {
-                grants::redeem_code(state, &form, Issuer::External, client)
-            }
-            grant_types::DEVICE_CODE => {
-                grants::redeem_device_code(state, &form, Issuer::External, client)
-            }
-            grant_types::REFRESH_TOKEN => {
-                grants::redeem_refresh_token(state, &form, Issuer::External, client)
-            }
+            grant_types::AUTHORIZATION_CODE => grants::redeem_code(state, &form, Issuer::External, client),
+            grant_types::DEVICE_CODE => grants::redeem_device_code(state, &form, Issuer::External, client),
+            grant_types::REFRESH_TOKEN => grants::redeem_refresh_token(state, &form, Issuer::External, client),
             other => Err(unsupported_grant_type(other)),
         }
         .and_then(|redeemed| token_response(state, redeemed))
     }))
 }
 
-fn token_response(
-    state: &SandboxState,
-    redeemed: RedeemedGrant,
-) -> Result<ServerResponse, ServerResponse> {
+fn token_response(state: &SandboxState, redeemed: RedeemedGrant) -> Result<ServerResponse, ServerResponse> {
     let RedeemedGrant { record, scopes, refresh_token, nonce } = redeemed;
     let mut value = json!({
         "expires_in": ACCESS_TOKEN_LIFETIME_SECONDS,
@@ -158,13 +147,8 @@ fn issue_id_token(
 ) -> Result<Secret, ServerResponse> {
     let external = &state.fixtures.external;
     let now = state.now();
-    let mut claims = id_token_claims(
-        &external.issuer,
-        &record.account,
-        &record.client_id,
-        now,
-        ID_TOKEN_LIFETIME_SECONDS,
-    );
+    let mut claims =
+        id_token_claims(&external.issuer, &record.account, &record.client_id, now, ID_TOKEN_LIFETIME_SECONDS);
     if includes_scope(scopes, "email") {
         claims["email"] = record.account.clone().into();
         claims["email_verified"] = true.into();
@@ -173,8 +157,7 @@ fn issue_id_token(
         claims["nonce"] = nonce.into();
     }
     let id_token = external.sign_claims(&claims);
-    let signing_error =
-        |what: String| ServerResponse::text(500, format!("the key of the OIDC provider {what}\n"));
+    let signing_error = |what: String| ServerResponse::text(500, format!("the key of the OIDC provider {what}\n"));
     id_token.map_err(signing_error)
 }
 
@@ -188,11 +171,9 @@ pub(crate) fn revoke(state: &SandboxState, request: &ServerRequest) -> ServerRes
         let token = form.get("token").ok_or_else(|| missing_parameter("token"))?;
         let mut token_store = lock_ignoring_poison(&state.external_token_store);
         match token_store.client_id_of(token) {
-            Some(owner) if owner != client => Err(oauth_error(
-                400,
-                "unauthorized_client",
-                "The token was issued to another client.",
-            )),
+            Some(owner) if owner != client => {
+                Err(oauth_error(400, "unauthorized_client", "The token was issued to another client."))
+            }
             _ => {
                 token_store.revoke_token(token);
                 Ok(ServerResponse::json(200, &json!({})))

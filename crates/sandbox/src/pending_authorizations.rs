@@ -92,11 +92,7 @@ pub(crate) enum DeviceDecision {
 
 impl PendingAuthorizations {
     /// Records what the user decided for a device: `None` means that access was denied.
-    pub(crate) fn record_device_decision(
-        &mut self,
-        device_code: &str,
-        grant: Option<AuthorizationGrant>,
-    ) {
+    pub(crate) fn record_device_decision(&mut self, device_code: &str, grant: Option<AuthorizationGrant>) {
         if let Some(device) = self.devices.get_mut(device_code) {
             device.decision = match grant {
                 Some(grant) => DeviceDecision::Approved(Box::new(grant)),

@@ -51,31 +51,22 @@ pub(crate) fn is_valid_rapt(state: &SandboxState, rapt: &str, account: &str) -> 
 }
 
 /// The user of the bearer token, if the token has the required scope.
-fn authenticate_user(
-    state: &SandboxState,
-    request: &ServerRequest,
-) -> Result<String, ServerResponse> {
+fn authenticate_user(state: &SandboxState, request: &ServerRequest) -> Result<String, ServerResponse> {
     let token = request.bearer_token().unwrap_or_default();
     let token_store = lock_ignoring_poison(&state.token_store);
     let record = token_store.find_access_token(token, state.now()).filter(|grant| grant.is_user());
-    let record = record.ok_or_else(|| {
-        google_api::api_error(401, "Request had invalid authentication credentials.")
-    })?;
+    let record = record.ok_or_else(|| google_api::api_error(401, "Request had invalid authentication credentials."))?;
     match includes_scope(&record.scopes, REAUTH_SCOPE) {
         true => Ok(record.account.clone()),
         false => Err(google_api::api_error(403, "Request had insufficient authentication scopes.")),
     }
 }
 
-fn start_session(
-    state: &SandboxState,
-    request: &ServerRequest,
-) -> Result<ServerResponse, ServerResponse> {
+fn start_session(state: &SandboxState, request: &ServerRequest) -> Result<ServerResponse, ServerResponse> {
     let account = authenticate_user(state, request)?;
     let body = read_json_object(request).map_err(|what| google_api::api_error(400, &what))?;
     let supported_challenge_types = string_list(&body, "supportedChallengeTypes")?;
-    let supported_challenge_types: Vec<String> =
-        supported_challenge_types.into_iter().map(str::to_owned).collect();
+    let supported_challenge_types: Vec<String> = supported_challenge_types.into_iter().map(str::to_owned).collect();
     string_list(&body, "oauthScopesForDomainPolicyLookup")?;
     if supported_challenge_types.is_empty() {
         return Err(google_api::api_error(400, "supportedChallengeTypes must not be empty."));
@@ -85,8 +76,7 @@ fn start_session(
     }
     let now = state.now();
     let id = random_base64url(24).map_err(|_| ServerResponse::empty(500))?;
-    let remaining_challenges =
-        if has_behaviour(state, behaviours::REAUTH_TWO_ROUNDS) { 2 } else { 1 };
+    let remaining_challenges = if has_behaviour(state, behaviours::REAUTH_TWO_ROUNDS) { 2 } else { 1 };
     let session = ChallengeSession {
         account,
         supported_challenge_types,
@@ -106,25 +96,20 @@ fn has_behaviour(state: &SandboxState, behaviour: &str) -> bool {
 }
 
 /// A response that presents a challenge.
-fn challenge_response(
-    state: &SandboxState,
-    id: &str,
-    session: &ChallengeSession,
-    status: &str,
-) -> ServerResponse {
+fn challenge_response(state: &SandboxState, id: &str, session: &ChallengeSession, status: &str) -> ServerResponse {
     let challenge_type = match () {
         () if has_behaviour(state, behaviours::REAUTH_SAML) => "SAML",
         () if has_behaviour(state, behaviours::REAUTH_SECURITY_KEY) => "SECURITY_KEY",
         () if has_behaviour(state, behaviours::REAUTH_UNKNOWN_CHALLENGE) => "RIDDLE",
         () => "PASSWORD",
     };
-    let challenge_status =
-        if has_behaviour(state, behaviours::REAUTH_NONE_READY) { "INELIGIBLE" } else { "READY" };
+    let challenge_status = if has_behaviour(state, behaviours::REAUTH_NONE_READY) { "INELIGIBLE" } else { "READY" };
     let mut challenges = Vec::new();
     if session.supported_challenge_types.iter().any(|supported| supported == challenge_type)
         || challenge_type == "RIDDLE"
     {
-        let mut challenge = json!({ "challengeId": session.challenge_id, "challengeType": challenge_type, "status": challenge_status });
+        let mut challenge =
+            json!({ "challengeId": session.challenge_id, "challengeType": challenge_type, "status": challenge_status });
         if challenge_type == "SECURITY_KEY" {
             challenge["securityKey"] = json!({
                 "applicationId": "https://www.gstatic.com/securitykey/origins.json",
@@ -138,11 +123,7 @@ fn challenge_response(
     ServerResponse::json(200, &value)
 }
 
-fn continue_session(
-    state: &SandboxState,
-    request: &ServerRequest,
-    id: &str,
-) -> Result<ServerResponse, ServerResponse> {
+fn continue_session(state: &SandboxState, request: &ServerRequest, id: &str) -> Result<ServerResponse, ServerResponse> {
     let account = authenticate_user(state, request)?;
     let body = read_json_object(request).map_err(|what| google_api::api_error(400, &what))?;
     let mut reauth = lock_ignoring_poison(&state.reauth);
@@ -195,9 +176,7 @@ fn authenticated_response(
 ) -> Result<ServerResponse, ServerResponse> {
     let rapt = random_base64url(48).map_err(|_| ServerResponse::empty(500))?;
     let expires_at = state.now() + RAPT_LIFETIME_SECONDS;
-    lock_ignoring_poison(&state.reauth)
-        .rapts
-        .insert(rapt.clone(), (account.to_owned(), expires_at));
+    lock_ignoring_poison(&state.reauth).rapts.insert(rapt.clone(), (account.to_owned(), expires_at));
     let mut value = json!({ "status": "AUTHENTICATED", "encodedProofOfReauthToken": rapt });
     if let Some(session) = session {
         value["sessionId"] = session.into();

@@ -2,8 +2,7 @@
 
 use crate::admitted::AdmittedCredential;
 use crate::fixtures::{
-    CLIENT_ID, CONFIDENTIAL_CLIENT_ID, DEVICE_CLIENT_ID, PUBLIC_CLIENT_ID, WEB_CLIENT_ID,
-    WEB_REDIRECT_URI,
+    CLIENT_ID, CONFIDENTIAL_CLIENT_ID, DEVICE_CLIENT_ID, PUBLIC_CLIENT_ID, WEB_CLIENT_ID, WEB_REDIRECT_URI,
 };
 use crate::state::SandboxState;
 use crate::token_store::Issuer;
@@ -42,11 +41,7 @@ impl RegisteredClient<'_> {
 }
 
 /// Finds a client of this issuer. Google and the workforce pool have the same clients.
-pub(crate) fn find_client<'a>(
-    state: &'a SandboxState,
-    issuer: Issuer,
-    id: &str,
-) -> Option<RegisteredClient<'a>> {
+pub(crate) fn find_client<'a>(state: &'a SandboxState, issuer: Issuer, id: &str) -> Option<RegisteredClient<'a>> {
     let fixtures = &state.fixtures;
     let client = |secret, allowed_redirects, can_use_device_flow| {
         Some(RegisteredClient { secret, allowed_redirects, can_use_device_flow })
@@ -57,17 +52,11 @@ pub(crate) fn find_client<'a>(
             client(Some(&fixtures.external.client_secret), AllowedRedirects::AnyLoopback, true)
         }
         (Issuer::External, _) => None,
-        (_, CLIENT_ID) => {
-            client(Some(&fixtures.client_secret), AllowedRedirects::AnyLoopback, false)
+        (_, CLIENT_ID) => client(Some(&fixtures.client_secret), AllowedRedirects::AnyLoopback, false),
+        (_, WEB_CLIENT_ID) => {
+            client(Some(&fixtures.web_client_secret), AllowedRedirects::Exact(WEB_REDIRECT_URI), false)
         }
-        (_, WEB_CLIENT_ID) => client(
-            Some(&fixtures.web_client_secret),
-            AllowedRedirects::Exact(WEB_REDIRECT_URI),
-            false,
-        ),
-        (_, DEVICE_CLIENT_ID) => {
-            client(Some(&fixtures.device_client_secret), AllowedRedirects::Unsupported, true)
-        }
+        (_, DEVICE_CLIENT_ID) => client(Some(&fixtures.device_client_secret), AllowedRedirects::Unsupported, true),
         (_, id) => {
             let secret = state.admitted.iter().find_map(|credential| match credential {
                 AdmittedCredential::User { client_id, client_secret, .. }
@@ -95,12 +84,7 @@ mod tests {
 
     #[test]
     fn only_loopback_redirect_uris_are_allowed() {
-        for uri in [
-            "http://127.0.0.1:1234/",
-            "http://127.0.0.1:1234/a/b?c=d",
-            "http://localhost",
-            "http://[::1]:9/",
-        ] {
+        for uri in ["http://127.0.0.1:1234/", "http://127.0.0.1:1234/a/b?c=d", "http://localhost", "http://[::1]:9/"] {
             assert!(is_loopback_redirect(uri), "{uri}");
         }
         for uri in [

@@ -27,49 +27,21 @@ pub const ROUTES: &[Route] = &[
         matches: |path| identity::TOKENINFO_PATHS.contains(&path),
         handler: identity::tokeninfo,
     },
-    Route {
-        name: "userinfo",
-        matches: |path| identity::USERINFO_PATHS.contains(&path),
-        handler: identity::userinfo,
-    },
-    Route {
-        name: "certs",
-        matches: |path| identity::CERTS_PATHS.contains(&path),
-        handler: identity::certs,
-    },
+    Route { name: "userinfo", matches: |path| identity::USERINFO_PATHS.contains(&path), handler: identity::userinfo },
+    Route { name: "certs", matches: |path| identity::CERTS_PATHS.contains(&path), handler: identity::certs },
     Route { name: "revoke", matches: |path| path == "/revoke", handler: token::revoke },
     Route {
         name: "authorize",
         matches: |path| authorize::GOOGLE_PATHS.contains(&path),
         handler: authorize::handle_google,
     },
-    Route {
-        name: "device-code",
-        matches: |path| path == "/device/code",
-        handler: device::handle_device_code,
-    },
-    Route {
-        name: "device",
-        matches: |path| path == device::VERIFICATION_PATH,
-        handler: device::handle_verification,
-    },
-    Route {
-        name: "discovery",
-        matches: |path| path == openid::DISCOVERY_PATH,
-        handler: openid::google_discovery,
-    },
+    Route { name: "device-code", matches: |path| path == "/device/code", handler: device::handle_device_code },
+    Route { name: "device", matches: |path| path == device::VERIFICATION_PATH, handler: device::handle_verification },
+    Route { name: "discovery", matches: |path| path == openid::DISCOVERY_PATH, handler: openid::google_discovery },
     Route { name: "reauth", matches: reauth::is_reauth_path, handler: reauth::handle },
     Route { name: "sts", matches: |path| path == "/v1/token", handler: exchange::handle_exchange },
-    Route {
-        name: "oauthtoken",
-        matches: |path| path == "/v1/oauthtoken",
-        handler: session::handle_token,
-    },
-    Route {
-        name: "introspect",
-        matches: |path| path == "/v1/introspect",
-        handler: session::introspect,
-    },
+    Route { name: "oauthtoken", matches: |path| path == "/v1/oauthtoken", handler: session::handle_token },
+    Route { name: "introspect", matches: |path| path == "/v1/introspect", handler: session::introspect },
     Route { name: "sts-revoke", matches: |path| path == "/v1/revoke", handler: session::revoke },
     Route {
         name: "workforce-authorize",
@@ -78,11 +50,7 @@ pub const ROUTES: &[Route] = &[
     },
     Route { name: "iam", matches: |path| path.starts_with(iam::PATH_PREFIX), handler: iam::handle },
     Route { name: "aws", matches: |path| path.starts_with(aws::PATH_PREFIX), handler: aws::handle },
-    Route {
-        name: "subject",
-        matches: |path| subject::PATHS.contains(&path),
-        handler: subject::handle,
-    },
+    Route { name: "subject", matches: |path| subject::PATHS.contains(&path), handler: subject::handle },
     Route {
         name: "oidc-discovery",
         matches: |path| path == "/oidc/.well-known/openid-configuration",
@@ -94,11 +62,7 @@ pub const ROUTES: &[Route] = &[
         matches: |path| path == authorize::EXTERNAL_PATH,
         handler: authorize::handle_external,
     },
-    Route {
-        name: "oidc-token",
-        matches: |path| path == "/oidc/token",
-        handler: openid::handle_token,
-    },
+    Route { name: "oidc-token", matches: |path| path == "/oidc/token", handler: openid::handle_token },
     Route { name: "oidc-revoke", matches: |path| path == "/oidc/revoke", handler: openid::revoke },
     Route {
         name: "oidc-device-code",

@@ -31,13 +31,8 @@ impl Sandbox {
         let (http_listener, port) = bind_loopback(options.port)?;
         let (https_listener, tls_port) = bind_loopback(0)?;
         let behaviours = options.faults.iter().filter_map(Fault::route_behaviour).collect();
-        let (state, tls) = SandboxState::new(
-            [port, tls_port],
-            options.key.as_ref(),
-            options.clock,
-            options.admitted,
-            behaviours,
-        )?;
+        let (state, tls) =
+            SandboxState::new([port, tls_port], options.key.as_ref(), options.clock, options.admitted, behaviours)?;
         let folder = SandboxFolder::create(
             &options.parent_folder,
             options.default_credential,
@@ -50,8 +45,7 @@ impl Sandbox {
             request_log: RequestLog::default(),
         });
         let stop = Arc::new(StopSignal::default());
-        let (handler_dispatcher, handler_stop, latency) =
-            (Arc::clone(&dispatcher), Arc::clone(&stop), options.latency);
+        let (handler_dispatcher, handler_stop, latency) = (Arc::clone(&dispatcher), Arc::clone(&stop), options.latency);
         let handler: Arc<RequestHandler> = Arc::new(move |request: &ServerRequest| {
             let answer = handler_dispatcher.handle(request);
             handler_stop.wait(latency);
@@ -65,20 +59,9 @@ impl Sandbox {
                 Arc::clone(&stop),
                 Arc::clone(&handler),
             )?,
-            LoopbackServer::start(
-                https_listener,
-                Some(tls),
-                ConnectionPolicy::SERVICE,
-                stop,
-                handler,
-            )?,
+            LoopbackServer::start(https_listener, Some(tls), ConnectionPolicy::SERVICE, stop, handler)?,
         ];
-        Ok(RunningSandbox {
-            default_credential: options.default_credential,
-            dispatcher,
-            _servers: servers,
-            folder,
-        })
+        Ok(RunningSandbox { default_credential: options.default_credential, dispatcher, _servers: servers, folder })
     }
 }
 

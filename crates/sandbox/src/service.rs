@@ -38,10 +38,7 @@ pub(crate) fn handle_api(state: &SandboxState, request: &ServerRequest) -> Serve
 /// Echoes a request with a valid ID token for the sandbox's URL.
 pub(crate) fn handle_service(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     match verify_id_token(state, request.bearer_token().unwrap_or_default()) {
-        Some(claims) => echo(
-            request,
-            json!({ "sub": claims["sub"], "email": claims["email"], "aud": claims["aud"] }),
-        ),
+        Some(claims) => echo(request, json!({ "sub": claims["sub"], "email": claims["email"], "aud": claims["aud"] })),
         None => unauthorized("the service requires a valid ID token with its own URL as audience"),
     }
 }

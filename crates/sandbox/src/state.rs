@@ -101,9 +101,7 @@ impl SandboxState {
             format!("http://localhost:{http_port}"),
             format!("https://localhost:{https_port}"),
         ];
-        origins.iter().any(|origin| {
-            url.strip_prefix(origin.as_str()).is_some_and(|path| paths.contains(&path))
-        })
+        origins.iter().any(|origin| url.strip_prefix(origin.as_str()).is_some_and(|path| paths.contains(&path)))
     }
 }
 
@@ -131,16 +129,11 @@ fn seed_token_store(fixtures: &Fixtures, admitted: &[AdmittedCredential]) -> Tok
             AdmittedCredential::User { account, client_id, refresh_token, .. } => {
                 let account = account.clone().unwrap_or_else(|| user.account.clone());
                 let client = client_id.clone();
-                let record =
-                    RefreshTokenRecord { account, client_id: client, family, ..user.clone() };
+                let record = RefreshTokenRecord { account, client_id: client, family, ..user.clone() };
                 token_store.admit_refresh_token(refresh_token, record);
             }
             AdmittedCredential::WorkforceUser { client_id, refresh_token, .. } => {
-                let record = RefreshTokenRecord {
-                    client_id: client_id.clone(),
-                    family,
-                    ..workforce_user.clone()
-                };
+                let record = RefreshTokenRecord { client_id: client_id.clone(), family, ..workforce_user.clone() };
                 token_store.admit_refresh_token(refresh_token, record);
             }
             AdmittedCredential::ServiceAccount { .. } => {}

@@ -16,11 +16,8 @@ pub(crate) fn handle(state: &SandboxState, request: &ServerRequest) -> ServerRes
     }
     let external = &state.fixtures.external;
     if !request.bearer_token().is_some_and(|token| external.runner_secret.matches(token)) {
-        return ServerResponse::text(
-            401,
-            "the request needs the runner's secret as a bearer token\n",
-        )
-        .header("WWW-Authenticate", "Bearer realm=\"sandbox\"");
+        return ServerResponse::text(401, "the request needs the runner's secret as a bearer token\n")
+            .header("WWW-Authenticate", "Bearer realm=\"sandbox\"");
     }
     let audience = request.query("audience").unwrap_or(WORKLOAD_PROVIDER);
     match external.workload_token(audience, state.now()) {

@@ -7,8 +7,8 @@ use crate::assertion::has_valid_lifetime;
 use crate::fixtures::{IMPERSONABLE_ACCOUNTS, SERVICE_ACCOUNT, UserAccount};
 use crate::issuing::ACCESS_TOKEN_LIFETIME_SECONDS;
 use crate::oauth::{
-    OAuthForm, invalid_grant, invalid_scope, missing_parameter, no_store, oauth_error,
-    parse_scopes, unsupported_grant_type,
+    OAuthForm, invalid_grant, invalid_scope, missing_parameter, no_store, oauth_error, parse_scopes,
+    unsupported_grant_type,
 };
 use crate::signin::grants;
 use crate::signin::grants::RedeemedGrant;
@@ -72,10 +72,7 @@ pub(crate) fn revoke(state: &SandboxState, request: &ServerRequest) -> ServerRes
 }
 
 /// The JWT bearer grant (RFC 7523), for a JWT that a service account's key has signed.
-fn jwt_bearer_grant(
-    state: &SandboxState,
-    form: &OAuthForm,
-) -> Result<ServerResponse, ServerResponse> {
+fn jwt_bearer_grant(state: &SandboxState, form: &OAuthForm) -> Result<ServerResponse, ServerResponse> {
     let assertion = form.require("assertion")?;
     let parts = jwt::decode(assertion).map_err(|_| invalid_grant("Invalid JWT: malformed."))?;
     let claim = |name: &str| parts.claims.get(name).and_then(Value::as_str);
@@ -93,10 +90,7 @@ fn jwt_bearer_grant(
     }
     let audience = claim("aud").unwrap_or_default();
     if !GOOGLE_TOKEN_ENDPOINTS.contains(&audience) && !state.is_own_url(audience, &PATHS) {
-        let text = format!(
-            "Invalid JWT: Failed audience check. The right audience is {}",
-            GOOGLE_TOKEN_ENDPOINTS[0]
-        );
+        let text = format!("Invalid JWT: Failed audience check. The right audience is {}", GOOGLE_TOKEN_ENDPOINTS[0]);
         return Err(invalid_grant(&text));
     }
     let now = state.now();
@@ -128,8 +122,7 @@ fn jwt_bearer_grant(
                 access_boundary: None,
             };
             let token = state.issue_access_token("ya29.c.b0", record)?;
-            let value =
-                json!({ "access_token": token, "expires_in": lifetime, "token_type": "Bearer" });
+            let value = json!({ "access_token": token, "expires_in": lifetime, "token_type": "Bearer" });
             Ok(ServerResponse::json(200, &value))
         }
         _ => Err(invalid_scope()),
@@ -144,25 +137,17 @@ fn invalid_lifetime() -> ServerResponse {
 }
 
 /// The public key of a service account and its id: its own, or the one that IAM signs with on its behalf.
-fn find_verification_key(
-    state: &SandboxState,
-    email: &str,
-) -> Result<Option<VerificationKey>, ServerResponse> {
+fn find_verification_key(state: &SandboxState, email: &str) -> Result<Option<VerificationKey>, ServerResponse> {
     if email == SERVICE_ACCOUNT {
         let fixtures = &state.fixtures;
-        return Ok(Some((
-            Some(fixtures.service_account_key_id.clone()),
-            fixtures.service_account_public_key.clone(),
-        )));
+        return Ok(Some((Some(fixtures.service_account_key_id.clone()), fixtures.service_account_public_key.clone())));
     }
     if IMPERSONABLE_ACCOUNTS.contains(&email) {
         let (key, id) = state.google_signing_key.public_key()?;
         return Ok(Some((Some(id), key)));
     }
     Ok(state.admitted.iter().find_map(|credential| match credential {
-        AdmittedCredential::ServiceAccount { email: known, key_id, public_key: key }
-            if known == email =>
-        {
+        AdmittedCredential::ServiceAccount { email: known, key_id, public_key: key } if known == email => {
             Some((key_id.clone(), key.clone()))
         }
         _ => None,
@@ -172,23 +157,16 @@ fn find_verification_key(
 type VerificationKey = (Option<String>, PublicKey);
 
 /// The refresh token grant (RFC 6749, 6).
-fn refresh_token_grant(
-    state: &SandboxState,
-    form: &OAuthForm,
-) -> Result<ServerResponse, ServerResponse> {
+fn refresh_token_grant(state: &SandboxState, form: &OAuthForm) -> Result<ServerResponse, ServerResponse> {
     let client = form.authenticate_client(state)?;
     let redeemed = grants::redeem_refresh_token(state, form, Issuer::Google, client)?;
-    let wants_id_token =
-        ["openid", "email", "profile"].iter().any(|scope| includes_scope(&redeemed.scopes, scope));
+    let wants_id_token = ["openid", "email", "profile"].iter().any(|scope| includes_scope(&redeemed.scopes, scope));
     let extra_claims = wants_id_token.then(|| json!({ "azp": client }));
     token_response(state, redeemed, extra_claims)
 }
 
 /// The tokens of a user who has just signed in.
-fn initial_tokens(
-    state: &SandboxState,
-    redeemed: RedeemedGrant,
-) -> Result<ServerResponse, ServerResponse> {
+fn initial_tokens(state: &SandboxState, redeemed: RedeemedGrant) -> Result<ServerResponse, ServerResponse> {
     let RedeemedGrant { record, scopes, nonce, .. } = &redeemed;
     let extra_claims = includes_scope(scopes, "openid").then(|| {
         let has_email = includes_scope(scopes, "email");
@@ -216,17 +194,13 @@ fn token_response(
         "token_type": "Bearer",
     });
     if let Some(claims) = id_token_claims {
-        value["id_token"] =
-            state.issue_id_token(&record.account, &record.client_id, claims)?.to_json();
+        value["id_token"] = state.issue_id_token(&record.account, &record.client_id, claims)?.to_json();
     }
     if let Some(token) = refresh_token {
         value["refresh_token"] = token.into();
     }
     value["access_token"] = state
-        .issue_access_token(
-            "ya29.a0",
-            record.access_token_record(scopes, state.now() + ACCESS_TOKEN_LIFETIME_SECONDS),
-        )?
+        .issue_access_token("ya29.a0", record.access_token_record(scopes, state.now() + ACCESS_TOKEN_LIFETIME_SECONDS))?
         .into();
     Ok(ServerResponse::json(200, &value))
 }
@@ -245,8 +219,7 @@ pub(crate) fn is_rapt_exempt(state: &SandboxState, route: &str, request: &Server
                 .map(|login| login.account.clone());
             let rapt_and_account = form.get("rapt").zip(account);
             form.get("scope") == Some(reauth::REAUTH_SCOPE)
-                || rapt_and_account
-                    .is_some_and(|(rapt, account)| reauth::is_valid_rapt(state, rapt, &account))
+                || rapt_and_account.is_some_and(|(rapt, account)| reauth::is_valid_rapt(state, rapt, &account))
         }
         _ => false,
     }

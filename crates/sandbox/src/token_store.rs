@@ -77,11 +77,7 @@ pub(crate) struct RefreshTokenRecord {
 
 impl RefreshTokenRecord {
     /// The record of an access token that is issued for this refresh token.
-    pub(crate) fn access_token_record(
-        &self,
-        scopes: Vec<String>,
-        expires_at: i64,
-    ) -> AccessTokenRecord {
+    pub(crate) fn access_token_record(&self, scopes: Vec<String>, expires_at: i64) -> AccessTokenRecord {
         AccessTokenRecord {
             account: self.account.clone(),
             client_id: self.client_id.clone(),
@@ -116,8 +112,7 @@ impl TokenStore {
     /// The record of an access token, if it is valid.
     pub(crate) fn find_access_token(&self, token: &str, now: i64) -> Option<&AccessTokenRecord> {
         let record = self.access_tokens.get(token)?;
-        let is_revoked =
-            record.family.is_some_and(|family| self.revoked_families.contains(&family));
+        let is_revoked = record.family.is_some_and(|family| self.revoked_families.contains(&family));
         (record.expires_at > now && !is_revoked).then_some(record)
     }
 
@@ -134,8 +129,7 @@ impl TokenStore {
 
     /// Records consent to these scopes, in addition to earlier ones.
     pub(crate) fn record_consent(&mut self, account: &str, client: &str, scopes: &[String]) {
-        let consented =
-            self.consented_scopes.entry((account.to_owned(), client.to_owned())).or_default();
+        let consented = self.consented_scopes.entry((account.to_owned(), client.to_owned())).or_default();
         for scope in scopes {
             if !includes_scope(consented, scope) {
                 consented.push(scope.clone());
@@ -245,18 +239,12 @@ mod tests {
         token_store.insert_access_token("one", record(Some(1)));
         token_store.insert_access_token("two", record(None));
         assert!(
-            token_store.find_access_token("one", 9).is_some()
-                && token_store.find_access_token("one", 10).is_none()
+            token_store.find_access_token("one", 9).is_some() && token_store.find_access_token("one", 10).is_none()
         );
         assert!(token_store.revoke_token("one"));
+        assert!(token_store.find_access_token("one", 9).is_none() && token_store.find_access_token("two", 9).is_some());
         assert!(
-            token_store.find_access_token("one", 9).is_none()
-                && token_store.find_access_token("two", 9).is_some()
-        );
-        assert!(
-            token_store.revoke_token("two")
-                && !token_store.revoke_token("two")
-                && !token_store.revoke_token("three")
+            token_store.revoke_token("two") && !token_store.revoke_token("two") && !token_store.revoke_token("three")
         );
     }
 

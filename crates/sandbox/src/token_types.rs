@@ -13,5 +13,4 @@ pub(crate) const MTLS: &str = "urn:ietf:params:oauth:token-type:mtls";
 /// A signed request for `GetCallerIdentity` of AWS STS.
 pub(crate) const AWS4_REQUEST: &str = "urn:ietf:params:aws:token-type:aws4_request";
 /// A Kubernetes service account token, which Google Distributed Cloud accepts.
-pub(crate) const KUBERNETES_SERVICE_ACCOUNT: &str =
-    "urn:k8s:params:oauth:token-type:serviceaccount";
+pub(crate) const KUBERNETES_SERVICE_ACCOUNT: &str = "urn:k8s:params:oauth:token-type:serviceaccount";

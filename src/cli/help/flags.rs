@@ -30,8 +30,7 @@ pub struct FlagEntry {
 pub fn sections(spec: &'static CommandSpec) -> Vec<(String, Vec<FlagEntry>)> {
     let mut command = cli::clap_command(spec);
     command.build();
-    let mut sections: Vec<(String, Vec<FlagEntry>)> =
-        vec![(COMMAND_HEADING.to_owned(), Vec::new())];
+    let mut sections: Vec<(String, Vec<FlagEntry>)> = vec![(COMMAND_HEADING.to_owned(), Vec::new())];
     for arg in visible_args(&command) {
         let heading = arg.get_help_heading().unwrap_or(COMMAND_HEADING);
         match sections.iter_mut().find(|(known, _)| known == heading) {

@@ -12,8 +12,7 @@ use crate::output::format;
 use crate::output::page::{HelpPage, Page, Topic};
 use gauth_core::error::{Error, Result};
 use gauth_core::text::printable::quoted_argument;
-use gauth_core::world::World;
-use gauth_core::world::env;
+use gauth_core::world::{World, env};
 
 /// The topics of `gauth help`; each is defined beside what it describes.
 pub const TOPICS: &[Topic] = &[
@@ -81,8 +80,7 @@ pub fn help_for(topic: Option<&str>, world: &World) -> Result<String> {
         Some(near) => format!("gauth help {near}"),
         None => format!("gauth lists the commands; the topics are {}", topic_names()),
     };
-    Err(Error::usage(format!("there is no help for {}", quoted_argument(topic, "that topic")))
-        .hint(hint))
+    Err(Error::usage(format!("there is no help for {}", quoted_argument(topic, "that topic"))).hint(hint))
 }
 
 /// The page of `-h`: examples and the command's own flags, one line each.

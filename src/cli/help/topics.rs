@@ -67,8 +67,7 @@ pub(super) const EXIT_CODES: Topic = Topic {
     name: "exit-codes",
     title: "Exit status",
     write: |page| {
-        let codes =
-            ERROR_KINDS.iter().map(|(kind, _, about)| (kind.exit_code().to_string(), *about));
+        let codes = ERROR_KINDS.iter().map(|(kind, _, about)| (kind.exit_code().to_string(), *about));
         let codes: Vec<(String, &str)> = codes.collect();
         let codes = codes.iter().map(|(code, about)| (code.as_str(), *about));
         let all = [("0", "success")].into_iter().chain(codes);
@@ -103,10 +102,7 @@ const FILE_ROWS: &[(&str, &str)] = &[
         "one file per login, in the JSON format of Google's libraries; without its secrets where \
          another store holds them",
     ),
-    (
-        "accounts/shadow/",
-        "refresh tokens that a server replaced, for logins whose own file gauth does not write",
-    ),
+    ("accounts/shadow/", "refresh tokens that a server replaced, for logins whose own file gauth does not write"),
     ("tokens/", "one file per cached token; they may be deleted at any time"),
     ("locks/", "empty files that processes lock while they request a token"),
 ];

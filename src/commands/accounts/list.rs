@@ -4,16 +4,14 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::flags::ReportFormat;
-use gauth_core::accounts;
 use gauth_core::accounts::AccountSelection;
-use gauth_core::discovery;
-use gauth_core::discovery::Discovery;
-use gauth_core::discovery::logins;
 use gauth_core::discovery::logins::{LoginState, StoredLogin};
+use gauth_core::discovery::{Discovery, logins};
 use gauth_core::error::Result;
 use gauth_core::text::printable;
 use gauth_core::world::World;
 use gauth_core::world::terminal::TextStyle;
+use gauth_core::{accounts, discovery};
 
 /// The maximum width of the scopes column. Wider scopes are not shown.
 const MAX_SCOPES_COLUMNS: usize = 48;
@@ -31,15 +29,10 @@ pub(super) struct AccountRow {
 
 impl AccountRow {
     /// Determines the state of a login: by a request to its server with `check`, or else without one.
-    pub(super) fn of(
-        login: StoredLogin,
-        discovery: &Discovery<'_>,
-        check: bool,
-    ) -> Result<AccountRow> {
+    pub(super) fn of(login: StoredLogin, discovery: &Discovery<'_>, check: bool) -> Result<AccountRow> {
         let world = discovery.world();
-        let active = logins::active_account(discovery)?.is_some_and(|(name, keeper)| {
-            keeper == login.store && name.eq_ignore_ascii_case(&login.account)
-        });
+        let active = logins::active_account(discovery)?
+            .is_some_and(|(name, keeper)| keeper == login.store && name.eq_ignore_ascii_case(&login.account));
         let profiles = AccountSelection::read(world)?.profiles.into_iter();
         let profiles = profiles.filter(|(_, account)| {
             login.store == logins::LoginStore::Gauth && account.eq_ignore_ascii_case(&login.account)
@@ -49,12 +42,7 @@ impl AccountRow {
             true => login.check_with_server(&discovery::broker(discovery.config, world)),
             false => login.local_state(world),
         };
-        Ok(AccountRow {
-            active,
-            condition,
-            profiles: profiles.map(|(name, _)| name).collect(),
-            login,
-        })
+        Ok(AccountRow { active, condition, profiles: profiles.map(|(name, _)| name).collect(), login })
     }
 
     pub(super) fn login(&self) -> &StoredLogin {
@@ -132,11 +120,7 @@ fn short_kind(kind: &str) -> String {
 }
 
 /// The report about all logins.
-pub(super) fn report(
-    discovery: &Discovery<'_>,
-    check: bool,
-    format: ReportFormat,
-) -> Result<String> {
+pub(super) fn report(discovery: &Discovery<'_>, check: bool, format: ReportFormat) -> Result<String> {
     let world = discovery.world();
     let logins = logins::all(discovery);
     if let Some(error) = &logins.gcloud_error {
@@ -160,30 +144,22 @@ fn render_table(rows: &[AccountRow], world: &World) -> String {
         column("KIND", rows, AccountRow::kind),
         column("FROM", rows, |row| row.login.store.name().to_owned()),
     ];
-    let total_width = |columns: &[Vec<String>]| -> usize {
-        2 + columns.iter().map(|column| 2 + column_width(column)).sum::<usize>()
-    };
+    let total_width =
+        |columns: &[Vec<String>]| -> usize { 2 + columns.iter().map(|column| 2 + column_width(column)).sum::<usize>() };
     let states = column("STATE", rows, AccountRow::state);
     let scopes = column("SCOPES", rows, |row| short_scopes(&row.scopes()));
     let has_scopes = scopes.iter().skip(1).any(|scopes| !scopes.is_empty());
     let available = total_width(&columns) + 2 + column_width(&scopes) + column_width(&states);
-    if has_scopes
-        && column_width(&scopes) <= MAX_SCOPES_COLUMNS
-        && available <= world.terminal.width
-    {
+    if has_scopes && column_width(&scopes) <= MAX_SCOPES_COLUMNS && available <= world.terminal.width {
         columns.push(scopes);
     }
     // Long names have a line of their own above the other columns, and long states below.
     let short_state = states.iter().map(|state| state.chars().count());
     let short_state = short_state.filter(|length| *length <= MAX_STATE_COLUMNS).max().unwrap_or(0);
     let other_columns_width = total_width(&columns[1..]) + 2;
-    let available = world
-        .terminal
-        .width
-        .saturating_sub(other_columns_width + short_state)
-        .max(column_width(&columns[0][..1]));
-    let account_width =
-        columns[0].iter().map(|name| name.chars().count()).filter(|length| *length <= available);
+    let available =
+        world.terminal.width.saturating_sub(other_columns_width + short_state).max(column_width(&columns[0][..1]));
+    let account_width = columns[0].iter().map(|name| name.chars().count()).filter(|length| *length <= available);
     let account_width = account_width.max().unwrap_or(0);
     let mut text = String::new();
     for (index, state) in states.iter().enumerate() {
@@ -197,8 +173,7 @@ fn render_table(rows: &[AccountRow], world: &World) -> String {
         for column in &columns[1..] {
             line.push_str(&format!("{:width$}  ", column[index], width = column_width(column)));
         }
-        let fits =
-            other_columns_width + account_width + state.chars().count() <= world.terminal.width;
+        let fits = other_columns_width + account_width + state.chars().count() <= world.terminal.width;
         match (row, fits) {
             (None, _) => line.push_str(state),
             (Some(row), true) => line.push_str(&row.styled_state(state, paint)),

@@ -16,9 +16,8 @@ use crate::flags::{GeneralFlags, NetworkFlags, ReportFlags, ReportFormat, TokenH
 use crate::output::status::ExitStatus;
 use gauth_core::config::{Config, Overrides, flag_text};
 use gauth_core::discovery;
-use gauth_core::discovery::Discovery;
-use gauth_core::discovery::logins;
 use gauth_core::discovery::logins::StoredLogin;
+use gauth_core::discovery::{Discovery, logins};
 use gauth_core::error::{Error, Result};
 use gauth_core::text::printable;
 use gauth_core::world::World;
@@ -114,11 +113,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
             (AccountsAction::Use, _) => activate(&account, &flags, &discovery)?,
             (_, None) => show::report(find_login(&account, &discovery)?, &discovery, format)?,
             (_, Some(path)) => {
-                let target = export::ExportTarget {
-                    path,
-                    omitted_fields: &flags.strip,
-                    replace: flags.force,
-                };
+                let target = export::ExportTarget { path, omitted_fields: &flags.strip, replace: flags.force };
                 export::write(&find_login(&account, &discovery)?, &target, &discovery, format)?
             }
         },
@@ -140,20 +135,14 @@ impl AccountsFlags {
 
     /// The account argument, which the actions `use` and `show` require.
     fn account(&self) -> Result<Option<String>> {
-        let account =
-            self.account.as_deref().map(|account| flag_text("ACCOUNT", account)).transpose()?;
+        let account = self.account.as_deref().map(|account| flag_text("ACCOUNT", account)).transpose()?;
         let wrong_action = |flag: &str, action: &str| {
-            Err(Error::usage(format!("{flag} is a flag of gauth accounts {action} only"))
-                .hint("gauth accounts --help"))
+            Err(Error::usage(format!("{flag} is a flag of gauth accounts {action} only")).hint("gauth accounts --help"))
         };
         match (self.action, account) {
-            (AccountsAction::List, Some(_)) => {
-                Err(Error::usage("gauth accounts list takes no ACCOUNT")
-                    .hint("gauth accounts show ACCOUNT, or gauth accounts alone"))
-            }
-            (AccountsAction::Use | AccountsAction::Show, _) if self.check => {
-                wrong_action("--check", "list")
-            }
+            (AccountsAction::List, Some(_)) => Err(Error::usage("gauth accounts list takes no ACCOUNT")
+                .hint("gauth accounts show ACCOUNT, or gauth accounts alone")),
+            (AccountsAction::Use | AccountsAction::Show, _) if self.check => wrong_action("--check", "list"),
             (AccountsAction::List | AccountsAction::Use, _) if self.export.is_some() => {
                 wrong_action("--export", "show")
             }
@@ -161,9 +150,8 @@ impl AccountsFlags {
             (_, Some(account)) => Ok(Some(account)),
             (action, None) => {
                 let action = if action == AccountsAction::Use { "use" } else { "show" };
-                Err(Error::usage("no account is named").hint(format!(
-                    "gauth accounts {action} ada@example.com; gauth accounts lists them"
-                )))
+                Err(Error::usage("no account is named")
+                    .hint(format!("gauth accounts {action} ada@example.com; gauth accounts lists them")))
             }
         }
     }
@@ -204,11 +192,7 @@ fn activate(account: &str, flags: &AccountsFlags, discovery: &Discovery<'_>) -> 
     Ok(match flags.report.format.unwrap_or_default() {
         ReportFormat::Text => match profile {
             Some(profile) => {
-                format!(
-                    "profile {} acts as {}\n",
-                    printable::text(profile),
-                    printable::text(&account)
-                )
+                format!("profile {} acts as {}\n", printable::text(profile), printable::text(&account))
             }
             None => format!("gauth acts as {}\n", printable::text(&account)),
         },

@@ -10,9 +10,8 @@ use gauth_core::accounts::fields;
 use gauth_core::discovery::Discovery;
 use gauth_core::discovery::logins::StoredLogin;
 use gauth_core::error::Result;
-use gauth_core::text::duration;
-use gauth_core::text::printable;
 use gauth_core::text::secret::Secret;
+use gauth_core::text::{duration, printable};
 use gauth_core::tokens::credential::credential_type_name;
 use gauth_core::tokens::{AccessTokenRequest, Token, TokenRequest};
 use gauth_core::world::World;
@@ -21,11 +20,7 @@ use gauth_core::world::World;
 ///
 /// # Errors
 /// When `state.json` cannot be read.
-pub(super) fn report(
-    login: StoredLogin,
-    discovery: &Discovery<'_>,
-    format: ReportFormat,
-) -> Result<String> {
+pub(super) fn report(login: StoredLogin, discovery: &Discovery<'_>, format: ReportFormat) -> Result<String> {
     let row = AccountRow::of(login, discovery, false)?;
     let world = discovery.world();
     let token = row.login().credential.as_ref().and_then(|credential| {
@@ -82,12 +77,7 @@ fn redacted_value(name: &str, value: &Value) -> Value {
     }
 }
 
-fn render_text(
-    row: &AccountRow,
-    fields: &Map<String, Value>,
-    token: Option<&Token>,
-    world: &World,
-) -> String {
+fn render_text(row: &AccountRow, fields: &Map<String, Value>, token: Option<&Token>, world: &World) -> String {
     let (login, now, width) = (row.login(), world.clock.unix_seconds(), world.terminal.width);
     let kind = login.kind().map_or("a login", credential_type_name);
     let article = ["a ", "an "].iter().find_map(|article| kind.strip_prefix(article));
@@ -116,13 +106,9 @@ fn render_text(
         };
         lines.push((printable::text(&name), value));
     }
-    let name_width =
-        lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).min(width / 2);
+    let name_width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).min(width / 2);
     for (name, value) in lines {
-        text.push_str(&format!(
-            "{name:name_width$}  {}\n",
-            printable::wrap(&value, name_width + 2, width)
-        ));
+        text.push_str(&format!("{name:name_width$}  {}\n", printable::wrap(&value, name_width + 2, width)));
     }
     text
 }
@@ -135,10 +121,8 @@ fn flatten(prefix: &str, fields: &Map<String, Value>) -> Vec<(String, String)> {
         match value {
             Value::Object(inner) => lines.extend(flatten(&format!("{path}."), inner)),
             Value::Array(list) => {
-                let items: Vec<String> = list
-                    .iter()
-                    .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned))
-                    .collect();
+                let items: Vec<String> =
+                    list.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect();
                 lines.push((path, short_scopes(&items)));
             }
             Value::String(text) => lines.push((path, printable::text(text))),

@@ -78,8 +78,7 @@ fn header_name(header: &str) -> &str {
 /// `Unsafe` for options and URLs with which the token could reach another host or be shown, and for options that gauth
 /// does not know; `Usage` for arguments that curl does not accept either.
 pub(super) fn parse_args(args: &[OsString]) -> Result<CurlInvocation> {
-    let mut invocation =
-        CurlInvocation { groups: vec![RequestGroup::default()], ..CurlInvocation::default() };
+    let mut invocation = CurlInvocation { groups: vec![RequestGroup::default()], ..CurlInvocation::default() };
     let mut only_urls = false;
     let mut at = 0;
     while let Some(arg) = args.get(at) {
@@ -135,12 +134,7 @@ impl CurlInvocation {
 
     /// Reads the letters after one dash. The first letter that takes a value takes the remaining text, or else the next
     /// argument.
-    fn parse_short_options(
-        &mut self,
-        letters: &str,
-        args: &[OsString],
-        at: &mut usize,
-    ) -> Result<()> {
+    fn parse_short_options(&mut self, letters: &str, args: &[OsString], at: &mut usize) -> Result<()> {
         if letters.matches('v').count() > 2 && letters.bytes().all(|byte| byte == b'v') {
             return Err(Error::not_safe(format!("curl's -{letters} prints the token in pieces"))
                 .hint("use -v, whose output gauth filters"));
@@ -168,13 +162,7 @@ impl CurlInvocation {
     }
 
     /// Applies an option to the current group. `next_arg` is the index of the argument after the option and its value.
-    fn apply_option(
-        &mut self,
-        option: CurlOption,
-        name: &str,
-        value: Option<&OsStr>,
-        next_arg: usize,
-    ) -> Result<()> {
+    fn apply_option(&mut self, option: CurlOption, name: &str, value: Option<&OsStr>, next_arg: usize) -> Result<()> {
         let text = value.unwrap_or_default().to_string_lossy();
         match option.effect {
             OptionEffect::Url => return self.add_url(value.unwrap_or_default()),
@@ -187,10 +175,8 @@ impl CurlInvocation {
             OptionEffect::Upload => self.reads_stdin |= text == "-" || text == ".",
             _ => {}
         }
-        if matches!(
-            option.effect,
-            OptionEffect::HeaderText | OptionEffect::Method | OptionEffect::RequestTarget
-        ) && text.chars().any(char::is_control)
+        if matches!(option.effect, OptionEffect::HeaderText | OptionEffect::Method | OptionEffect::RequestTarget)
+            && text.chars().any(char::is_control)
         {
             return Err(Error::not_safe(format!(
                 "the value of curl's {name} contains a line end or another control character"
@@ -252,10 +238,9 @@ fn refuse_unsafe(effect: OptionEffect, name: &str) -> Result<()> {
             format!("curl's {name} sets the Authorization header, and so does gauth"),
             "remove the option, or run curl without gauth",
         ),
-        OptionEffect::TokenInFile => (
-            format!("curl's {name} writes the token to a file"),
-            "use -v 2> FILE, which gauth filters",
-        ),
+        OptionEffect::TokenInFile => {
+            (format!("curl's {name} writes the token to a file"), "use -v 2> FILE, which gauth filters")
+        }
         _ => return Ok(()),
     };
     Err(Error::not_safe(message).hint(hint))
@@ -279,11 +264,8 @@ fn check_header(header: &str) -> Result<()> {
         .hint("write one -H for each header"));
     }
     if name.eq_ignore_ascii_case("authorization") {
-        return Err(Error::not_safe(format!(
-            "curl's -H sets the {} header, and so does gauth",
-            printable::text(name)
-        ))
-        .hint("remove the header, or run curl without gauth: curl -H @FILE reads it from a file"));
+        return Err(Error::not_safe(format!("curl's -H sets the {} header, and so does gauth", printable::text(name)))
+            .hint("remove the header, or run curl without gauth: curl -H @FILE reads it from a file"));
     }
     // A server chooses the service by this header, not by the host of the URL.
     if name.eq_ignore_ascii_case("host") || header.starts_with(':') {
@@ -300,11 +282,8 @@ fn check_header(header: &str) -> Result<()> {
 fn check_proxy(group: &RequestGroup) -> Result<()> {
     let plain_http_url = group.destinations.iter().find(|url| url.scheme == Scheme::Http);
     match plain_http_url.filter(|_| group.uses_proxy) {
-        Some(url) => Err(Error::not_safe(format!(
-            "the proxy would see the token sent to http://{}",
-            url.authority()
-        ))
-        .hint("remove the proxy option: a loopback address needs no proxy")),
+        Some(url) => Err(Error::not_safe(format!("the proxy would see the token sent to http://{}", url.authority()))
+            .hint("remove the proxy option: a loopback address needs no proxy")),
         None => Ok(()),
     }
 }

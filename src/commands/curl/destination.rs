@@ -42,17 +42,15 @@ pub(super) fn parse_destination(text: &str) -> Result<Url> {
         return Err(Error::not_safe(format!("the URL \"{shown}\" contains a control character"))
             .hint("check the variable that the URL comes from"));
     }
-    let url = Url::parse(&format!("{scheme}://{authority}/")).map_err(|reason| {
-        Error::not_safe(format!("the URL \"{shown}\" {reason}")).hint("https://HOST/PATH")
-    })?;
+    let url = Url::parse(&format!("{scheme}://{authority}/"))
+        .map_err(|reason| Error::not_safe(format!("the URL \"{shown}\" {reason}")).hint("https://HOST/PATH"))?;
     if url.scheme == Scheme::Http && !url.is_loopback() {
         let host = printable::text(url.authority());
         let hint = match url.host == "localhost" {
             true => format!("http://{}/", host.replacen("localhost", "127.0.0.1", 1)),
             false => format!("https://{}/", printable::text(&url.host)),
         };
-        return Err(Error::not_safe(format!("http://{host} would receive the token without TLS"))
-            .hint(hint));
+        return Err(Error::not_safe(format!("http://{host} would receive the token without TLS")).hint(hint));
     }
     Ok(url)
 }
@@ -71,17 +69,11 @@ fn has_glob_brackets(authority: &str) -> bool {
 ///
 /// # Errors
 /// `Unsafe` when an ID token for the host of one URL would also be sent to another host.
-pub(super) fn choose_token_kind(
-    hosts: &[&Url],
-    audience: Option<String>,
-    id_token: bool,
-) -> Result<CurlTokenKind> {
+pub(super) fn choose_token_kind(hosts: &[&Url], audience: Option<String>, id_token: bool) -> Result<CurlTokenKind> {
     if let Some(audience) = audience {
         return Ok(CurlTokenKind::IdToken(audience));
     }
-    let Some(first) =
-        hosts.iter().find(|url| id_token || endpoint_policy::is_serverless_host(&url.host))
-    else {
+    let Some(first) = hosts.iter().find(|url| id_token || endpoint_policy::is_serverless_host(&url.host)) else {
         return Ok(CurlTokenKind::AccessToken);
     };
     match hosts.iter().find(|url| url.as_str() != first.as_str()) {
@@ -113,9 +105,7 @@ impl DestinationPolicy<'_> {
     /// `Unsafe` with the host that may not.
     pub(super) fn check(&self, token_kind: &CurlTokenKind, hosts: &[&Url]) -> Result<()> {
         match token_kind {
-            CurlTokenKind::AccessToken => {
-                hosts.iter().try_for_each(|url| self.check_access_token(url))
-            }
+            CurlTokenKind::AccessToken => hosts.iter().try_for_each(|url| self.check_access_token(url)),
             CurlTokenKind::IdToken(audience) => self.check_id_token(audience, hosts),
         }
     }
@@ -130,12 +120,8 @@ impl DestinationPolicy<'_> {
             return Ok(());
         }
         let host = printable::text(url.authority());
-        let owner = self
-            .account
-            .map_or_else(String::new, |account| format!(" of {}", printable::text(account)));
-        let error = Error::not_safe(format!(
-            "{host} is not a Google API, the access token{owner} was not sent"
-        ));
+        let owner = self.account.map_or_else(String::new, |account| format!(" of {}", printable::text(account)));
+        let error = Error::not_safe(format!("{host} is not a Google API, the access token{owner} was not sent"));
         Err(error.hint(format!(
             "gauth curl --allow-host {} …, or --audience AUDIENCE to send an ID token",
             printable::text(&url.host)
@@ -147,9 +133,7 @@ impl DestinationPolicy<'_> {
         let audience_url = Url::parse(audience).ok();
         let other_hosts: Vec<&&Url> = hosts
             .iter()
-            .filter(|url| {
-                !self.allows(url) && audience_url.as_ref().is_none_or(|own| own.host != url.host)
-            })
+            .filter(|url| !self.allows(url) && audience_url.as_ref().is_none_or(|own| own.host != url.host))
             .collect();
         let Some((first, others)) = other_hosts.split_first() else { return Ok(()) };
         let other = match audience_url.as_ref().filter(|_| other_hosts.len() < hosts.len()) {
@@ -163,10 +147,7 @@ impl DestinationPolicy<'_> {
                 printable::text(first.authority()),
                 printable::text(other.authority())
             ))
-            .hint(format!(
-                "run gauth curl once for each host, or use --allow-host {}",
-                printable::text(&first.host)
-            ))),
+            .hint(format!("run gauth curl once for each host, or use --allow-host {}", printable::text(&first.host)))),
         }
     }
 }

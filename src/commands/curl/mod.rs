@@ -30,9 +30,8 @@ use gauth_core::discovery::Discovery;
 use gauth_core::error::{Error, Result};
 use gauth_core::tokens::credential::Credential;
 use gauth_core::tokens::{IdTokenRequest, Token, TokenRequest};
-use gauth_core::world::exec;
 use gauth_core::world::exec::{EnvChange, InheritedPipe};
-use gauth_core::world::{World, env, files};
+use gauth_core::world::{World, env, exec, files};
 
 pub(crate) const SPEC: CommandSpec = CommandSpec {
     name: "curl",
@@ -98,9 +97,7 @@ fn add_flags(command: Command) -> Command {
     let command = CurlFlags::augment_args(command)
         .mut_arg("allow_host", |arg| arg.hide(false).help_heading(None))
         .mut_arg("help", |arg| arg.long_help("show this help\n\nShows this page."));
-    ["help", "quiet", "verbose"]
-        .into_iter()
-        .fold(command, |command, flag| command.mut_arg(flag, |arg| arg.short(None)))
+    ["help", "quiet", "verbose"].into_iter().fold(command, |command, flag| command.mut_arg(flag, |arg| arg.short(None)))
 }
 
 fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
@@ -121,20 +118,13 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     let token_kind = choose_token_kind(&hosts, requested_audience, flags.id_token)?;
     flags.check_combination(&token_kind, &invocation, &config)?;
     let request = match &token_kind {
-        CurlTokenKind::AccessToken => {
-            TokenRequest::AccessToken(config.access_token_request.clone())
+        CurlTokenKind::AccessToken => TokenRequest::AccessToken(config.access_token_request.clone()),
+        CurlTokenKind::IdToken(audience) => {
+            TokenRequest::IdToken(IdTokenRequest { audience: Some(audience.clone()), ..IdTokenRequest::default() })
         }
-        CurlTokenKind::IdToken(audience) => TokenRequest::IdToken(IdTokenRequest {
-            audience: Some(audience.clone()),
-            ..IdTokenRequest::default()
-        }),
     };
     let broker = discovery::broker(&config, world);
-    let found = discovery::credential(&Discovery {
-        config: &config,
-        broker: &broker,
-        allow_network: true,
-    })?;
+    let found = discovery::credential(&Discovery { config: &config, broker: &broker, allow_network: true })?;
     let credential: &dyn Credential = &*found.credential;
     check_destinations(&config, credential, &token_kind, &invocation)?;
     let mut token = broker.token(credential, &request)?;
@@ -179,13 +169,10 @@ impl CurlFlags {
         if let (CurlTokenKind::IdToken(_), Some((_, flag))) =
             (token_kind, access_token_flags.iter().find(|flag| flag.0))
         {
-            return Err(Error::usage(format!(
-                "{flag} applies to access tokens, and this command sends an ID token"
-            ))
-            .hint(format!("remove {flag}")));
+            return Err(Error::usage(format!("{flag} applies to access tokens, and this command sends an ID token"))
+                .hint(format!("remove {flag}")));
         }
-        let credential_on_stdin =
-            config.credentials.as_ref().is_some_and(|credentials| credentials.value == "-");
+        let credential_on_stdin = config.credentials.as_ref().is_some_and(|credentials| credentials.value == "-");
         match credential_on_stdin && invocation.reads_stdin {
             true => Err(Error::usage("--credentials - and curl would both read standard input")
                 .hint("use --credentials FILE, or give curl a file, as in -d @FILE")),
@@ -217,24 +204,20 @@ fn check_destinations(
     }
     let info = credential.load_info()?;
     let universe = rules.universe.or(info.universe_domain.as_deref());
-    DestinationPolicy { universe, account: info.account.as_deref(), ..rules }
-        .check(token_kind, &hosts)
+    DestinationPolicy { universe, account: info.account.as_deref(), ..rules }.check(token_kind, &hosts)
 }
 
 /// The headers of each group, as curl reads them from `-H @FILE`.
 fn header_contents(invocation: &CurlInvocation, token: &Token) -> Result<Vec<Zeroizing<Vec<u8>>>> {
     let project = token.quota_project.as_deref();
     if project.is_some_and(|project| project.chars().any(char::is_control)) {
-        return Err(Error::usage("the quota project contains a control character")
-            .hint("--quota-project PROJECT"));
+        return Err(Error::usage("the quota project contains a control character").hint("--quota-project PROJECT"));
     }
     let group_headers = |group: &RequestGroup| {
         let project = project.filter(|_| !group.has_header(QUOTA_PROJECT_HEADER));
         let project = project.map(|project| format!("{QUOTA_PROJECT_HEADER}: {project}\n"));
         let authorization = token::render_header(token);
-        Zeroizing::new(
-            [&authorization, project.as_deref().unwrap_or_default()].concat().into_bytes(),
-        )
+        Zeroizing::new([&authorization, project.as_deref().unwrap_or_default()].concat().into_bytes())
     };
     Ok(invocation.groups.iter().map(group_headers).collect())
 }
@@ -246,8 +229,7 @@ fn run_curl(
     headers: Vec<Zeroizing<Vec<u8>>>,
     world: &World,
 ) -> anyhow::Result<(ExitStatus, bool)> {
-    let header_files: Vec<InheritedPipe> =
-        headers.into_iter().map(InheritedPipe::new).collect::<Result<_>>()?;
+    let header_files: Vec<InheritedPipe> = headers.into_iter().map(InheritedPipe::new).collect::<Result<_>>()?;
     let args = with_headers(args, invocation, &header_files);
     let mut filter = StderrFilter::default();
     let mut listener = |piece: &[u8]| {
@@ -255,18 +237,13 @@ fn run_curl(
         world.terminal.write_raw(&filtered);
     };
     // gauth stays only to filter standard error; otherwise curl replaces the process.
-    let status = match !header_files.is_empty()
-        && (invocation.verbose || invocation.fails_on_http_error)
-    {
-        true => {
-            exec::run(&args, &environment_changes(invocation), header_files, Some(&mut listener))
-        }
+    let status = match !header_files.is_empty() && (invocation.verbose || invocation.fails_on_http_error) {
+        true => exec::run(&args, &environment_changes(invocation), header_files, Some(&mut listener)),
         false => exec::replace_process(&args, &environment_changes(invocation), header_files),
     };
     let status = status.map(ExitStatus).unwrap_or_else(|mut failure| {
         if failure.status == 127 {
-            failure.error =
-                failure.error.hint("apt install curl, or the package of that name on your system");
+            failure.error = failure.error.hint("apt install curl, or the package of that name on your system");
         }
         report_not_started(&failure, world)
     });
@@ -275,11 +252,7 @@ fn run_curl(
 
 /// Inserts the header file at the start of each group. `-q`, which curl obeys only as its first argument, ignores .curlrc,
 /// which could hold options that gauth refuses.
-fn with_headers(
-    args: &[OsString],
-    invocation: &CurlInvocation,
-    header_files: &[InheritedPipe],
-) -> Vec<OsString> {
+fn with_headers(args: &[OsString], invocation: &CurlInvocation, header_files: &[InheritedPipe]) -> Vec<OsString> {
     let mut all: Vec<OsString> = vec!["curl".into(), "-q".into()];
     let mut rest = args;
     let mut consumed = 0;
@@ -295,10 +268,8 @@ fn with_headers(
 
 /// Removes gauth's credentials, and the proxy where a URL has the scheme `http`: the proxy would see the token.
 fn environment_changes(invocation: &CurlInvocation) -> Vec<EnvChange<'static>> {
-    let secret =
-        [env::GAUTH_CREDENTIALS, env::CLOUDSDK_AUTH_ACCESS_TOKEN, env::GOOGLE_OAUTH_ACCESS_TOKEN];
-    let proxies =
-        ["http_proxy", "all_proxy", "ALL_PROXY"].iter().filter(|_| invocation.uses_plain_http());
+    let secret = [env::GAUTH_CREDENTIALS, env::CLOUDSDK_AUTH_ACCESS_TOKEN, env::GOOGLE_OAUTH_ACCESS_TOKEN];
+    let proxies = ["http_proxy", "all_proxy", "ALL_PROXY"].iter().filter(|_| invocation.uses_plain_http());
     let names = secret.iter().map(|variable| &variable.name).chain(proxies);
     names.map(|name| (*name, None)).collect()
 }
@@ -307,8 +278,7 @@ fn note_curlrc(world: &World) {
     world.terminal.note(|| {
         let home = world.folders.home.as_ref().map(|home| home.join(".curlrc"));
         match home.is_some_and(|file| files::exists(&file)) {
-            true => "curl does not read ~/.curlrc, which could send the token to another host"
-                .to_owned(),
+            true => "curl does not read ~/.curlrc, which could send the token to another host".to_owned(),
             false => "curl runs with -q, without .curlrc".to_owned(),
         }
     });

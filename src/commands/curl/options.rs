@@ -120,8 +120,8 @@ pub(super) fn by_long_name(name: &str) -> Option<CurlOption> {
         Some(positive) => find(positive)?,
         None => find(&format!("no-{name}"))?,
     };
-    let is_negatable = !switch.takes_value
-        && !matches!(switch.effect, OptionEffect::NextGroup | OptionEffect::PrintInfo);
+    let is_negatable =
+        !switch.takes_value && !matches!(switch.effect, OptionEffect::NextGroup | OptionEffect::PrintInfo);
     is_negatable.then_some(CurlOption { effect: OptionEffect::Harmless, ..switch })
 }
 
@@ -148,10 +148,8 @@ mod tests {
         assert_eq!(names.len(), classified, "a line of options.txt has an unknown last column");
         assert!(names.is_sorted_by(|one, next| one < next));
         // What curl 8 calls --show-headers was --include.
-        let mut letters: Vec<char> = options()
-            .filter(|option| option.name != "include")
-            .filter_map(|option| option.letter)
-            .collect();
+        let mut letters: Vec<char> =
+            options().filter(|option| option.name != "include").filter_map(|option| option.letter).collect();
         let count = letters.len();
         letters.sort_unstable();
         letters.dedup();
@@ -164,8 +162,7 @@ mod tests {
             let option = by_long_name(name).expect(name);
             assert_eq!((option.takes_value, option.effect), (false, OptionEffect::Harmless));
         }
-        for name in ["no-header", "no-next", "no-no-buffer", "no-proxy", "insecur", "", "Insecure"]
-        {
+        for name in ["no-header", "no-next", "no-no-buffer", "no-proxy", "insecur", "", "Insecure"] {
             assert_eq!(by_long_name(name), None, "{name}");
         }
         assert_eq!(by_long_name("no-keepalive-time"), None);

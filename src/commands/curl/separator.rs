@@ -19,9 +19,7 @@ pub(crate) fn separate_curl_args(command: &Command, args: &[OsString]) -> Result
             return Ok(args.to_vec());
         }
         let text = arg.to_string_lossy();
-        let Some(takes_value) =
-            text.strip_prefix("--").and_then(|flag| flag_takes_value(command, flag))
-        else {
+        let Some(takes_value) = text.strip_prefix("--").and_then(|flag| flag_takes_value(command, flag)) else {
             break;
         };
         at += 1 + usize::from(takes_value && !text.contains('='));
@@ -40,9 +38,8 @@ pub(crate) fn separate_curl_args(command: &Command, args: &[OsString]) -> Result
 /// Whether this flag of gauth, without its dashes, takes a value; `None` when gauth has no such flag.
 fn flag_takes_value(command: &Command, flag: &str) -> Option<bool> {
     let name = flag.split('=').next().unwrap_or_default();
-    let named = |arg: &&clap::Arg| {
-        arg.get_long() == Some(name) || arg.get_all_aliases().unwrap_or_default().contains(&name)
-    };
+    let named =
+        |arg: &&clap::Arg| arg.get_long() == Some(name) || arg.get_all_aliases().unwrap_or_default().contains(&name);
     let arg = command.get_arguments().find(named)?;
     Some(matches!(arg.get_action(), ArgAction::Set | ArgAction::Append))
 }
@@ -67,10 +64,8 @@ fn check_misplaced_flags(command: &Command, curl_args: &[OsString]) -> Result<()
             Some(_) => {}
             None if flag_takes_value(command, flag).is_some() => {
                 let name = flag.split('=').next().unwrap_or_default();
-                return Err(Error::usage(format!(
-                    "--{name} is a flag of gauth and follows an argument of curl"
-                ))
-                .hint(format!("gauth curl --{name} …, before the arguments of curl")));
+                return Err(Error::usage(format!("--{name} is a flag of gauth and follows an argument of curl"))
+                    .hint(format!("gauth curl --{name} …, before the arguments of curl")));
             }
             None => {}
         }
@@ -93,9 +88,7 @@ mod tests {
         let spec = cli::find_command("curl".as_ref()).expect("the command");
         let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
         let join = |args: Vec<OsString>| args.join(" ".as_ref()).to_string_lossy().into_owned();
-        separate_curl_args(&cli::clap_command(spec), &args)
-            .map(join)
-            .map_err(|error| error.message().to_owned())
+        separate_curl_args(&cli::clap_command(spec), &args).map(join).map_err(|error| error.message().to_owned())
     }
 
     #[test]
@@ -144,10 +137,7 @@ mod tests {
                 true => assert!(split_line(line).is_ok(), "{line}"),
                 false => {
                     let message = split_line(line).expect_err(line);
-                    assert!(
-                        message.ends_with("is a flag of gauth and follows an argument of curl"),
-                        "{message}"
-                    );
+                    assert!(message.ends_with("is a flag of gauth and follows an argument of curl"), "{message}");
                 }
             }
         }

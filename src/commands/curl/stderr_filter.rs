@@ -15,9 +15,7 @@ impl StderrFilter {
     pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut shown = Vec::new();
         self.unfinished_line.extend_from_slice(bytes);
-        while let Some(end) =
-            self.unfinished_line.iter().position(|byte| matches!(byte, b'\n' | b'\r'))
-        {
+        while let Some(end) = self.unfinished_line.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
             let line: Vec<u8> = self.unfinished_line.drain(..=end).collect();
             self.filter_line(&line, &mut shown);
         }
@@ -48,9 +46,7 @@ impl StderrFilter {
 fn is_unauthorized_status(line: &str) -> bool {
     let status = line.strip_prefix("< HTTP/").and_then(|rest| rest.split_whitespace().nth(1));
     status == Some("401")
-        || line
-            .strip_prefix("curl: (22) ")
-            .is_some_and(|message| message.trim_end().ends_with("error: 401"))
+        || line.strip_prefix("curl: (22) ").is_some_and(|message| message.trim_end().ends_with("error: 401"))
 }
 
 /// Removes the start of a token that curl cut off and that therefore does not look like one.
@@ -76,8 +72,7 @@ mod tests {
     fn filtered(text: &str) -> (String, bool) {
         let mut filter = StderrFilter::default();
         // A pipe delivers lines in pieces.
-        let mut shown: Vec<u8> =
-            text.as_bytes().chunks(7).flat_map(|part| filter.push(part)).collect();
+        let mut shown: Vec<u8> = text.as_bytes().chunks(7).flat_map(|part| filter.push(part)).collect();
         shown.extend(filter.finish());
         (String::from_utf8(shown).expect("text"), filter.saw_unauthorized)
     }

@@ -322,11 +322,7 @@ fn an_authorization_header_with_a_space_is_refused() {
 #[test]
 fn invalid_curl_arguments_are_usage_errors() {
     for line in ["-o", "--header", "-sd", "--url=https://storage.googleapis.com/", "--data=x URL"] {
-        assert_eq!(
-            parse_args(&split_args(line)).expect_err(line).kind(),
-            ErrorKind::Usage,
-            "{line}"
-        );
+        assert_eq!(parse_args(&split_args(line)).expect_err(line).kind(), ErrorKind::Usage, "{line}");
     }
     let many = vec![API; 102].join(" --next ");
     assert_eq!(parse_args(&split_args(&many)).expect_err("too many").kind(), ErrorKind::Usage);
@@ -368,11 +364,7 @@ fn an_audience_sends_an_id_token_to_one_host() {
         ("http://127.0.0.1:1/", "x"),
         ("https://example.com/ http://127.0.0.1:1/", "x"),
     ] {
-        assert_eq!(
-            to(line, audience, &[]).ok(),
-            Some(CurlTokenKind::IdToken(audience.to_owned())),
-            "{line}"
-        );
+        assert_eq!(to(line, audience, &[]).ok(), Some(CurlTokenKind::IdToken(audience.to_owned())), "{line}");
     }
     for (line, audience) in [
         ("https://example.com/ https://evil.example/", "x"),
@@ -403,9 +395,7 @@ fn a_host_is_allowed_by_its_name_and_with_tls() {
 fn a_universe_has_its_own_apis() {
     let to = |line, universe| outcome(line, None, &[], universe).is_ok();
     assert!(to("https://storage.u.example/", Some("u.example")));
-    assert!(
-        !to("https://storage.u.example/", None) && !to("https://u.example/", Some("u.example"))
-    );
+    assert!(!to("https://storage.u.example/", None) && !to("https://u.example/", Some("u.example")));
     assert!(!to("https://storage.xu.example/", Some("u.example")));
 }
 
@@ -422,11 +412,7 @@ fn a_refusal_hints_at_the_remedy() {
             "the URL \"storage.googleapis.com/b\" has no scheme, and curl would send the token over http, without TLS",
             "https://storage.googleapis.com/b",
         ),
-        (
-            "http://localhost:80/x",
-            "http://localhost would receive the token without TLS",
-            "http://127.0.0.1/",
-        ),
+        ("http://localhost:80/x", "http://localhost would receive the token without TLS", "http://127.0.0.1/"),
         (
             "--insec https://storage.googleapis.com/",
             "the curl option --insec is unknown to gauth",
@@ -459,8 +445,7 @@ fn the_method_follows_curls_options() {
 #[test]
 fn groups_begin_behind_next() {
     let invocation =
-        parse_args(&split_args(&format!("-s {API} --next -d @- {API} -: -H a:b {API}")))
-            .expect("valid arguments");
+        parse_args(&split_args(&format!("-s {API} --next -d @- {API} -: -H a:b {API}"))).expect("valid arguments");
     let starts: Vec<usize> = invocation.groups.iter().map(|group| group.first_arg).collect();
     assert_eq!(starts, [0, 3, 7]);
     assert!(invocation.reads_stdin && !invocation.verbose && invocation.groups[2].has_header("A"));

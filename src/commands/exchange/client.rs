@@ -30,13 +30,10 @@ impl ExchangeClient {
         let id = flags.client_id.as_deref().map(|id| config::flag_text("--client-id", id));
         let id = id.transpose()?;
         if id.as_ref().is_some_and(|id| id.chars().any(char::is_control)) {
-            return Err(
-                Error::usage("--client-id contains a control character").hint(CLIENT_FLAGS_EXAMPLE)
-            );
+            return Err(Error::usage("--client-id contains a control character").hint(CLIENT_FLAGS_EXAMPLE));
         }
         let secret = flags.client_secret.as_deref();
-        let secret =
-            secret.map(|secret| SecretRef::parse("--client-secret", secret)).transpose()?;
+        let secret = secret.map(|secret| SecretRef::parse("--client-secret", secret)).transpose()?;
         let certificate = client_certificate(flags)?;
         let authentication = flags.client_auth.unwrap_or(match (&secret, &certificate) {
             (Some(_), _) => ClientAuthentication::ClientSecretBasic,
@@ -45,29 +42,21 @@ impl ExchangeClient {
         });
         if id.is_none() && (secret.is_some() || flags.client_auth.is_some_and(requires_client_id)) {
             let flag = if secret.is_some() { "--client-secret" } else { "--client-auth" };
-            return Err(
-                Error::usage(format!("{flag} needs --client-id")).hint(CLIENT_FLAGS_EXAMPLE)
-            );
+            return Err(Error::usage(format!("{flag} needs --client-id")).hint(CLIENT_FLAGS_EXAMPLE));
         }
-        if authentication == ClientAuthentication::ClientSecretBasic
-            && id.as_ref().is_some_and(|id| id.contains(':'))
-        {
-            return Err(Error::usage(
-                "--client-id contains a colon, which HTTP Basic does not allow",
-            )
-            .hint("use --client-auth body"));
+        if authentication == ClientAuthentication::ClientSecretBasic && id.as_ref().is_some_and(|id| id.contains(':')) {
+            return Err(Error::usage("--client-id contains a colon, which HTTP Basic does not allow")
+                .hint("use --client-auth body"));
         }
         let usage = |message: &str, hint: &str| Err(Error::usage(message).hint(hint));
         match (authentication, &secret, &certificate) {
             (ClientAuthentication::ClientSecretPost, None, _) => {
                 usage("--client-auth body needs --client-secret", CLIENT_FLAGS_EXAMPLE)
             }
-            (ClientAuthentication::None | ClientAuthentication::TlsClientAuth, Some(_), _) => {
-                usage(
-                    "--client-auth none and --client-auth certificate do not use --client-secret",
-                    "use --client-auth basic or body, or remove --client-secret",
-                )
-            }
+            (ClientAuthentication::None | ClientAuthentication::TlsClientAuth, Some(_), _) => usage(
+                "--client-auth none and --client-auth certificate do not use --client-secret",
+                "use --client-auth basic or body, or remove --client-secret",
+            ),
             (ClientAuthentication::TlsClientAuth, _, None) => usage(
                 "--client-auth certificate needs --client-certificate",
                 "--client-certificate cert.pem --client-key key.pem",
@@ -88,11 +77,7 @@ impl ExchangeClient {
     }
 
     /// The client for a request. Google's token endpoint does not decode the form encoding of HTTP Basic.
-    pub(super) fn credentials<'a>(
-        &'a self,
-        secret: &'a Secret,
-        is_google: bool,
-    ) -> Option<ClientCredentials<'a>> {
+    pub(super) fn credentials<'a>(&'a self, secret: &'a Secret, is_google: bool) -> Option<ClientCredentials<'a>> {
         let authentication = match is_google {
             true => self.authentication.for_google_sts(),
             false => self.authentication,
@@ -105,10 +90,7 @@ const CLIENT_FLAGS_EXAMPLE: &str = "--client-id ID --client-secret @FILE";
 
 /// Whether this method needs a client ID. With a certificate the client may have none.
 fn requires_client_id(method: ClientAuthentication) -> bool {
-    matches!(
-        method,
-        ClientAuthentication::ClientSecretBasic | ClientAuthentication::ClientSecretPost
-    )
+    matches!(method, ClientAuthentication::ClientSecretBasic | ClientAuthentication::ClientSecretPost)
 }
 
 fn client_certificate(flags: &flags::ClientFlags) -> Result<Option<ClientCertificate>> {
@@ -155,36 +137,12 @@ mod tests {
             ("c", "", None, false, ClientAuthentication::None),
             ("c", "@s", None, false, ClientAuthentication::ClientSecretBasic),
             ("c", "@s", None, true, ClientAuthentication::ClientSecretBasic),
-            (
-                "c",
-                "",
-                Some(ClientAuthentication::ClientSecretBasic),
-                false,
-                ClientAuthentication::ClientSecretBasic,
-            ),
-            (
-                "c",
-                "@s",
-                Some(ClientAuthentication::ClientSecretPost),
-                false,
-                ClientAuthentication::ClientSecretPost,
-            ),
-            (
-                "c:d",
-                "@s",
-                Some(ClientAuthentication::ClientSecretPost),
-                false,
-                ClientAuthentication::ClientSecretPost,
-            ),
+            ("c", "", Some(ClientAuthentication::ClientSecretBasic), false, ClientAuthentication::ClientSecretBasic),
+            ("c", "@s", Some(ClientAuthentication::ClientSecretPost), false, ClientAuthentication::ClientSecretPost),
+            ("c:d", "@s", Some(ClientAuthentication::ClientSecretPost), false, ClientAuthentication::ClientSecretPost),
             ("c", "", None, true, ClientAuthentication::TlsClientAuth),
             ("", "", None, true, ClientAuthentication::TlsClientAuth),
-            (
-                "c",
-                "",
-                Some(ClientAuthentication::TlsClientAuth),
-                true,
-                ClientAuthentication::TlsClientAuth,
-            ),
+            ("c", "", Some(ClientAuthentication::TlsClientAuth), true, ClientAuthentication::TlsClientAuth),
         ] {
             let client = client(id, secret, method, certificate).expect(id);
             assert_eq!(client.authentication, expected, "{id} {secret} {method:?} {certificate}");
@@ -196,36 +154,12 @@ mod tests {
     fn conflicting_client_flags_are_named_in_the_error() {
         for (id, secret, method, certificate, message) in [
             ("", "@s", None, false, "--client-secret needs --client-id"),
-            (
-                "",
-                "",
-                Some(ClientAuthentication::ClientSecretBasic),
-                false,
-                "--client-auth needs --client-id",
-            ),
-            (
-                "",
-                "",
-                Some(ClientAuthentication::ClientSecretPost),
-                false,
-                "--client-auth needs --client-id",
-            ),
+            ("", "", Some(ClientAuthentication::ClientSecretBasic), false, "--client-auth needs --client-id"),
+            ("", "", Some(ClientAuthentication::ClientSecretPost), false, "--client-auth needs --client-id"),
             ("c", "", Some(ClientAuthentication::ClientSecretPost), false, "needs --client-secret"),
             ("c", "@s", Some(ClientAuthentication::None), false, "do not use --client-secret"),
-            (
-                "c",
-                "@s",
-                Some(ClientAuthentication::TlsClientAuth),
-                true,
-                "do not use --client-secret",
-            ),
-            (
-                "c",
-                "",
-                Some(ClientAuthentication::TlsClientAuth),
-                false,
-                "needs --client-certificate",
-            ),
+            ("c", "@s", Some(ClientAuthentication::TlsClientAuth), true, "do not use --client-secret"),
+            ("c", "", Some(ClientAuthentication::TlsClientAuth), false, "needs --client-certificate"),
             ("c:d", "@s", None, false, "--client-id contains a colon"),
             ("c\n", "@s", None, false, "--client-id contains a control character"),
             ("c", "hunter2", None, false, "--client-secret takes the location of a secret"),

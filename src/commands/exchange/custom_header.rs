@@ -14,8 +14,7 @@ const FLAG: &str = "--header";
 const HEADER_EXAMPLE: &str = "--header 'X-Tenant: blue', or --header 'Authorization: @FILE'";
 
 /// A header whose name contains one of these may hold a secret, so its value may not be an argument.
-const SECRET_HEADER_NAME_PARTS: &[&str] =
-    &["authorization", "cookie", "token", "secret", "password", "key"];
+const SECRET_HEADER_NAME_PARTS: &[&str] = &["authorization", "cookie", "token", "secret", "password", "key"];
 
 /// A request header of the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,27 +39,19 @@ impl HeaderFlag {
     pub(super) fn parse(argument: &OsStr) -> Result<HeaderFlag> {
         let text = config::flag_text(FLAG, argument)?;
         let Some((name, value)) = text.split_once(':') else {
-            return Err(Error::usage(format!("{FLAG} has no colon between name and value"))
-                .hint(HEADER_EXAMPLE));
+            return Err(Error::usage(format!("{FLAG} has no colon between name and value")).hint(HEADER_EXAMPLE));
         };
-        let usage_error =
-            |reason: String| Error::usage(format!("{FLAG}: {reason}")).hint(HEADER_EXAMPLE);
-        message::check_custom_header(name)
-            .map_err(|reason| usage_error(printable::redacted(&reason)))?;
+        let usage_error = |reason: String| Error::usage(format!("{FLAG}: {reason}")).hint(HEADER_EXAMPLE);
+        message::check_custom_header(name).map_err(|reason| usage_error(printable::redacted(&reason)))?;
         let name = name.to_ascii_lowercase();
         let value = value.trim_matches([' ', '\t']);
         if value.starts_with('@') || value.starts_with("env:") {
             let value = HeaderFlagValue::Secret(SecretRef::parse(FLAG, value.as_ref())?);
             return Ok(HeaderFlag { name, value });
         }
-        if secret::looks_like_secret(value)
-            || SECRET_HEADER_NAME_PARTS.iter().any(|part| name.contains(part))
-        {
-            let message = format!(
-                "{FLAG}: the value of {name} may be a secret, which every list of processes shows"
-            );
-            return Err(Error::not_safe(message)
-                .hint(format!("{FLAG} '{name}: @FILE', or {FLAG} '{name}: env:NAME'")));
+        if secret::looks_like_secret(value) || SECRET_HEADER_NAME_PARTS.iter().any(|part| name.contains(part)) {
+            let message = format!("{FLAG}: the value of {name} may be a secret, which every list of processes shows");
+            return Err(Error::not_safe(message).hint(format!("{FLAG} '{name}: @FILE', or {FLAG} '{name}: env:NAME'")));
         }
         if value == "-" {
             let message = format!("{FLAG}: a header value cannot be read from standard input");
@@ -68,9 +59,7 @@ impl HeaderFlag {
         }
         match value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
             true => Ok(HeaderFlag { name, value: HeaderFlagValue::Literal(value.to_owned()) }),
-            false => Err(usage_error(format!(
-                "the value of {name} contains a control or non-ASCII character"
-            ))),
+            false => Err(usage_error(format!("the value of {name} contains a control or non-ASCII character"))),
         }
     }
 
@@ -82,9 +71,7 @@ impl HeaderFlag {
         request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case(&self.name));
         Ok(match &self.value {
             HeaderFlagValue::Literal(value) => request.header(self.name.clone(), value.clone()),
-            HeaderFlagValue::Secret(secret_ref) => {
-                request.secret_header(self.name.clone(), secret_ref.read(world)?)
-            }
+            HeaderFlagValue::Secret(secret_ref) => request.secret_header(self.name.clone(), secret_ref.read(world)?),
         })
     }
 }
@@ -98,8 +85,9 @@ pub(super) fn parse_headers(arguments: &[std::ffi::OsString]) -> Result<Vec<Head
     for header in arguments {
         let header = HeaderFlag::parse(header)?;
         if headers.iter().any(|known| known.name == header.name) {
-            return Err(Error::usage(format!("{FLAG} {} occurs twice", header.name))
-                .hint("remove one of the two headers"));
+            return Err(
+                Error::usage(format!("{FLAG} {} occurs twice", header.name)).hint("remove one of the two headers")
+            );
         }
         headers.push(header);
     }
@@ -121,10 +109,7 @@ mod tests {
         let parse = |text: &str| HeaderFlag::parse(text.as_ref()).expect(text);
         assert_eq!(parse("X-Tenant: blue"), literal("x-tenant", "blue"));
         assert_eq!(parse("X-Tenant:a:b "), literal("x-tenant", "a:b"));
-        assert_eq!(
-            parse("Content-Type: application/json"),
-            literal("content-type", "application/json")
-        );
+        assert_eq!(parse("Content-Type: application/json"), literal("content-type", "application/json"));
         assert_eq!(parse("X-Empty:"), literal("x-empty", ""));
         for (text, location) in [
             ("Authorization: @auth.txt", SecretLocation::File("auth.txt".into())),

@@ -46,10 +46,7 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             "gauth exchange --subject-credentials --options @boundary.json",
             "restrict an access token to an access boundary",
         ),
-        Example(
-            "gauth exchange --refresh-token @login --client-id ID --client-secret @secret",
-            "use a refresh token",
-        ),
+        Example("gauth exchange --refresh-token @login --client-id ID --client-secret @secret", "use a refresh token"),
     ],
     description: "\
 Sends one token request to a token endpoint and prints the token in the response. By default this is an OAuth 2.0 \
@@ -93,9 +90,7 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     let printed = print(result, chain, &config, &broker, format);
     // A new refresh token that is not printed is lost, and the server may have revoked the old one.
     if has_new_refresh_token && (format != OutputFormat::Json || printed.is_err()) {
-        world
-            .terminal
-            .warn("the server issued a new refresh token, which only --format json prints");
+        world.terminal.warn("the server issued a new refresh token, which only --format json prints");
     }
     printed?;
     Ok(ExitStatus::SUCCESS)
@@ -117,15 +112,8 @@ fn print(
 }
 
 fn token_from_response(result: ExchangeResult) -> (Token, IssuedTokenDetails) {
-    let TokenResponse {
-        access_token,
-        expires_at,
-        scopes,
-        refresh_token,
-        token_type,
-        issued_token_type,
-        ..
-    } = result.token_response;
+    let TokenResponse { access_token, expires_at, scopes, refresh_token, token_type, issued_token_type, .. } =
+        result.token_response;
     let mut token = Token::new(access_token, EXCHANGE_KIND, expires_at);
     token.scopes = scopes;
     token.universe_domain = result.universe_domain;
@@ -145,9 +133,8 @@ fn impersonated_token(
             "the server issued a token of type {}, which cannot impersonate a service account",
             issued.token_type
         );
-        return Err(Error::unsupported(message).hint(
-            "use --requested-token-type access_token, or remove --impersonate-service-account",
-        ));
+        return Err(Error::unsupported(message)
+            .hint("use --requested-token-type access_token, or remove --impersonate-service-account"));
     }
     let info = CredentialInfo {
         credential_type: EXCHANGE_KIND.to_owned(),
@@ -157,9 +144,8 @@ fn impersonated_token(
     };
     let source: Rc<dyn Credential> = Rc::new(StaticToken::from_token(source.secret, info));
     // gauth exchange always sends its requests, so the cache is not used.
-    let token = discovery::apply_impersonation(source, chain, config)?
-        .access_token(&config.access_token_request, broker)?;
-    let issued =
-        IssuedTokenDetails { issued_token_type: Some(ACCESS_TOKEN_TYPE.to_owned()), ..issued };
+    let token =
+        discovery::apply_impersonation(source, chain, config)?.access_token(&config.access_token_request, broker)?;
+    let issued = IssuedTokenDetails { issued_token_type: Some(ACCESS_TOKEN_TYPE.to_owned()), ..issued };
     Ok((token, issued))
 }

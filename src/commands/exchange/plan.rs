@@ -13,9 +13,7 @@ use gauth_core::net::endpoint_policy;
 use gauth_core::net::url::{Scheme, Url};
 use gauth_core::oauth::client_authentication::ClientAuthentication;
 use gauth_core::oauth::token_exchange;
-use gauth_core::oauth::token_exchange::{
-    REFRESH_TOKEN_GRANT_TYPE, TOKEN_EXCHANGE_GRANT_TYPE, TOKEN_TYPE_ALIASES,
-};
+use gauth_core::oauth::token_exchange::{REFRESH_TOKEN_GRANT_TYPE, TOKEN_EXCHANGE_GRANT_TYPE, TOKEN_TYPE_ALIASES};
 use gauth_core::text::{json, printable};
 
 /// Google's limit for `options`, in bytes.
@@ -86,10 +84,7 @@ impl ExchangePlan {
             resources: parse_list("--resource", &parameters.resource, check_resource)?,
             audiences: parse_list("--audience", &parameters.audience, check_audience)?,
             scopes: split_scopes(&parameters.scopes)?,
-            requested_token_type: parse_token_type(
-                "--requested-token-type",
-                &parameters.requested_token_type,
-            )?,
+            requested_token_type: parse_token_type("--requested-token-type", &parameters.requested_token_type)?,
             options: parameters.options.as_deref().map(parse_options).transpose()?,
             headers: parse_headers(&parameters.header)?,
             client: ExchangeClient::from_flags(&flags.client)?,
@@ -111,10 +106,8 @@ impl ExchangePlan {
             readers.push("--credentials");
         }
         match readers.as_slice() {
-            [one, other, ..] => {
-                Err(Error::usage(format!("{one} and {other} would both read standard input"))
-                    .hint(format!("{other} @FILE")))
-            }
+            [one, other, ..] => Err(Error::usage(format!("{one} and {other} would both read standard input"))
+                .hint(format!("{other} @FILE"))),
             _ => Ok(()),
         }
     }
@@ -125,12 +118,8 @@ impl ExchangePlan {
             ExchangeGrant::TokenExchange { subject, actor, .. } => {
                 let actor = actor.as_ref().map(|(token, _)| token);
                 match subject {
-                    SubjectTokenRef::Secret(token) => {
-                        [Some(token), actor].into_iter().flatten().collect()
-                    }
-                    SubjectTokenRef::Url(_) | SubjectTokenRef::Credential => {
-                        actor.into_iter().collect()
-                    }
+                    SubjectTokenRef::Secret(token) => [Some(token), actor].into_iter().flatten().collect(),
+                    SubjectTokenRef::Url(_) | SubjectTokenRef::Credential => actor.into_iter().collect(),
                 }
             }
         };
@@ -142,9 +131,7 @@ impl ExchangePlan {
     }
 
     fn check_impersonation(&self, flags: &ExchangeFlags) -> Result<()> {
-        if flags.parameters.lifetime.is_some()
-            && flags.common.credential.impersonate_service_account.is_none()
-        {
+        if flags.parameters.lifetime.is_some() && flags.common.credential.impersonate_service_account.is_none() {
             return Err(Error::usage(
                 "--lifetime applies only with --impersonate-service-account: the server decides how long an exchanged token is valid",
             )
@@ -164,20 +151,14 @@ impl ExchangePlan {
 
     fn check_client(&self) -> Result<()> {
         let has_header = |name: &str| self.headers.iter().any(|header| header.name == name);
-        if self.client.authentication == ClientAuthentication::ClientSecretBasic
-            && has_header("authorization")
-        {
-            return Err(Error::usage(
-                "--header authorization and --client-auth basic set the same header",
-            )
-            .hint("use --client-auth body, or remove the header"));
+        if self.client.authentication == ClientAuthentication::ClientSecretBasic && has_header("authorization") {
+            return Err(Error::usage("--header authorization and --client-auth basic set the same header")
+                .hint("use --client-auth body, or remove the header"));
         }
         match &self.endpoint {
             Some(url) if url.scheme == Scheme::Http && self.client.certificate.is_some() => {
-                Err(Error::usage(
-                    "--client-certificate needs an https endpoint, and --endpoint is http",
-                )
-                .hint("--endpoint https://sts.example.com/token"))
+                Err(Error::usage("--client-certificate needs an https endpoint, and --endpoint is http")
+                    .hint("--endpoint https://sts.example.com/token"))
             }
             _ => Ok(()),
         }
@@ -186,8 +167,7 @@ impl ExchangePlan {
 
 fn parse_grant(flags: &ExchangeFlags) -> Result<ExchangeGrant> {
     let parameters = &flags.parameters;
-    let requested_grant =
-        parameters.grant_type.as_deref().map(|name| config::flag_text("--grant-type", name));
+    let requested_grant = parameters.grant_type.as_deref().map(|name| config::flag_text("--grant-type", name));
     let refresh = parameters.refresh_token.as_deref();
     let grant_type = match requested_grant.transpose()?.as_deref() {
         None if refresh.is_some() => REFRESH_TOKEN_GRANT_TYPE.to_owned(),
@@ -198,54 +178,48 @@ fn parse_grant(flags: &ExchangeFlags) -> Result<ExchangeGrant> {
     let subjects = subject_token_refs(flags)?;
     if grant_type == REFRESH_TOKEN_GRANT_TYPE {
         let Some(token) = refresh else {
-            return Err(Error::usage("--grant-type refresh_token needs --refresh-token").hint(
-                "gauth exchange --refresh-token @FILE --client-id ID --client-secret @FILE",
-            ));
+            return Err(Error::usage("--grant-type refresh_token needs --refresh-token")
+                .hint("gauth exchange --refresh-token @FILE --client-id ID --client-secret @FILE"));
         };
         let token = SecretRef::parse("--refresh-token", token)?;
-        let incompatible_flags = subjects
-            .first()
-            .map(|(flag, _)| *flag)
-            .into_iter()
-            .chain(flag_not_allowed_with_refresh(parameters));
+        let incompatible_flags =
+            subjects.first().map(|(flag, _)| *flag).into_iter().chain(flag_not_allowed_with_refresh(parameters));
         return match incompatible_flags.into_iter().next() {
             None => Ok(ExchangeGrant::RefreshToken(token)),
-            Some(other) => {
-                Err(Error::usage(format!("{other} and --refresh-token exclude each other"))
-                    .hint("remove one of the two flags"))
-            }
+            Some(other) => Err(Error::usage(format!("{other} and --refresh-token exclude each other"))
+                .hint("remove one of the two flags")),
         };
     }
     if refresh.is_some() {
-        return Err(Error::usage("--refresh-token needs --grant-type refresh_token, and --grant-type names another grant")
-            .hint("remove --grant-type"));
+        return Err(Error::usage(
+            "--refresh-token needs --grant-type refresh_token, and --grant-type names another grant",
+        )
+        .hint("remove --grant-type"));
     }
     let subject_type = parse_token_type("--subject-token-type", &parameters.subject_token_type)?;
     let actor_type = parse_token_type("--actor-token-type", &parameters.actor_token_type)?;
-    let actor =
-        parameters.actor_token.as_deref().map(|token| SecretRef::parse("--actor-token", token));
+    let actor = parameters.actor_token.as_deref().map(|token| SecretRef::parse("--actor-token", token));
     let actor = match (actor.transpose()?, actor_type) {
         (None, None) => None,
         (Some(token), Some(kind)) => Some((token, kind)),
         (Some(_), None) => {
-            return Err(Error::usage("--actor-token needs --actor-token-type")
-                .hint("--actor-token-type jwt, or another type"));
+            return Err(
+                Error::usage("--actor-token needs --actor-token-type").hint("--actor-token-type jwt, or another type")
+            );
         }
         (None, Some(_)) => {
-            return Err(
-                Error::usage("--actor-token-type needs --actor-token").hint("--actor-token @FILE")
-            );
+            return Err(Error::usage("--actor-token-type needs --actor-token").hint("--actor-token @FILE"));
         }
     };
     let mut subjects = subjects.into_iter();
     let subject = match (subjects.next(), subjects.next()) {
         (None, _) => {
-            return Err(Error::usage("no flag names a subject token to exchange")
-                .hint(SUBJECT_TOKEN_EXAMPLE));
+            return Err(Error::usage("no flag names a subject token to exchange").hint(SUBJECT_TOKEN_EXAMPLE));
         }
         (Some((one, _)), Some((other, _))) => {
-            return Err(Error::usage(format!("{one} and {other} exclude each other"))
-                .hint("remove one of the two flags"));
+            return Err(
+                Error::usage(format!("{one} and {other} exclude each other")).hint("remove one of the two flags")
+            );
         }
         (Some((_, subject)), None) => subject,
     };
@@ -274,8 +248,7 @@ fn subject_token_refs(flags: &ExchangeFlags) -> Result<Vec<(&'static str, Subjec
     }
     if credential.workload_identity_provider.is_none() {
         if let Some(path) = credential.subject_token_file.as_ref().filter(|path| !path.is_empty()) {
-            let (flag, location) =
-                ("--subject-token-file", SecretLocation::File(PathBuf::from(path)));
+            let (flag, location) = ("--subject-token-file", SecretLocation::File(PathBuf::from(path)));
             subjects.push((flag, SubjectTokenRef::Secret(SecretRef { flag, location })));
         }
         if let Some(name) = &credential.subject_token_env {
@@ -284,8 +257,7 @@ fn subject_token_refs(flags: &ExchangeFlags) -> Result<Vec<(&'static str, Subjec
             subjects.push((flag, SubjectTokenRef::Secret(SecretRef { flag, location })));
         }
         if let Some(url) = &credential.subject_token_url {
-            subjects
-                .push(("--subject-token-url", SubjectTokenRef::Url(parse_subject_token_url(url)?)));
+            subjects.push(("--subject-token-url", SubjectTokenRef::Url(parse_subject_token_url(url)?)));
         }
     }
     if parameters.subject_credentials {
@@ -300,10 +272,10 @@ fn subject_token_refs(flags: &ExchangeFlags) -> Result<Vec<(&'static str, Subjec
     ];
     match credential_flags.into_iter().find(|(_, is_set)| *is_set) {
         None => Ok(subjects),
-        Some((flag, _)) => Err(Error::usage(format!(
-            "{flag} chooses a credential, and without --subject-credentials none is used"
-        ))
-        .hint("add --subject-credentials to exchange a token of that credential")),
+        Some((flag, _)) => {
+            Err(Error::usage(format!("{flag} chooses a credential, and without --subject-credentials none is used"))
+                .hint("add --subject-credentials to exchange a token of that credential"))
+        }
     }
 }
 
@@ -311,8 +283,7 @@ fn parse_subject_token_url(url: &OsStr) -> Result<Url> {
     let flag = "--subject-token-url";
     let text = config::flag_text(flag, url)?;
     let url = Url::parse(&text).map_err(|reason| {
-        Error::usage(format!("{flag} {reason}"))
-            .hint(format!("{flag} https://issuer.example/token"))
+        Error::usage(format!("{flag} {reason}")).hint(format!("{flag} https://issuer.example/token"))
     })?;
     match url.scheme == Scheme::Https || url.allows_plain_http() {
         true => Ok(url),
@@ -334,11 +305,8 @@ fn parse_endpoint(url: &OsStr) -> Result<Url> {
 fn parse_grant_type_uri(text: &str) -> Result<String> {
     match is_absolute_uri(text) {
         true => Ok(text.to_owned()),
-        false => Err(Error::usage(format!(
-            "--grant-type: \"{}\" is not a grant type",
-            printable::text(text)
-        ))
-        .hint("--grant-type token-exchange, refresh_token, or an absolute URI")),
+        false => Err(Error::usage(format!("--grant-type: \"{}\" is not a grant type", printable::text(text)))
+            .hint("--grant-type token-exchange, refresh_token, or an absolute URI")),
     }
 }
 
@@ -365,9 +333,7 @@ fn is_absolute_uri(text: &str) -> bool {
     scheme.starts_with(|first: char| first.is_ascii_alphabetic())
         && scheme.bytes().all(is_scheme_byte)
         && !rest.is_empty()
-        && rest
-            .bytes()
-            .all(|byte| (0x21..=0x7e).contains(&byte) && !b"#\"<>\\^`{|}".contains(&byte))
+        && rest.bytes().all(|byte| (0x21..=0x7e).contains(&byte) && !b"#\"<>\\^`{|}".contains(&byte))
         && text.len() <= MAX_IDENTIFIER_BYTES
 }
 
@@ -396,10 +362,7 @@ fn parse_list(
         let example = format!("{flag} https://api.example.com/");
         match check(&text) {
             Ok(()) => Ok(text),
-            Err(reason) => {
-                Err(Error::usage(format!("{flag}: \"{}\" {reason}", printable::text(&text)))
-                    .hint(example))
-            }
+            Err(reason) => Err(Error::usage(format!("{flag}: \"{}\" {reason}", printable::text(&text))).hint(example)),
         }
     };
     arguments.iter().map(item).collect()
@@ -450,10 +413,7 @@ mod tests {
         for (args, expected) in [
             ("--subject-credentials", TOKEN_EXCHANGE_GRANT_TYPE),
             ("--subject-token @t --grant-type token-exchange", TOKEN_EXCHANGE_GRANT_TYPE),
-            (
-                &format!("--subject-token @t --grant-type {TOKEN_EXCHANGE_GRANT_TYPE}"),
-                TOKEN_EXCHANGE_GRANT_TYPE,
-            ),
+            (&format!("--subject-token @t --grant-type {TOKEN_EXCHANGE_GRANT_TYPE}"), TOKEN_EXCHANGE_GRANT_TYPE),
             ("--subject-token @t --grant-type urn:example:g", "urn:example:g"),
             ("--refresh-token @t", REFRESH_TOKEN_GRANT_TYPE),
             ("--refresh-token @t --grant-type refresh_token", REFRESH_TOKEN_GRANT_TYPE),
@@ -472,8 +432,7 @@ mod tests {
             ExchangeGrant::TokenExchange { subject, .. } => Some(subject),
             ExchangeGrant::RefreshToken(_) => None,
         };
-        let secret_ref =
-            |flag, location| Some(SubjectTokenRef::Secret(SecretRef { flag, location }));
+        let secret_ref = |flag, location| Some(SubjectTokenRef::Secret(SecretRef { flag, location }));
         let file = secret_ref("--subject-token-file", SecretLocation::File("t".into()));
         assert_eq!(subject("--subject-token-file t"), file);
         let variable = secret_ref("--subject-token-env", SecretLocation::Variable("T".to_owned()));
@@ -498,9 +457,7 @@ mod tests {
         for good in ["https://a.example/", "urn:x:y", "api://client", "a+b-c.d:e", "x:/?q=%20"] {
             assert!(is_absolute_uri(good), "{good}");
         }
-        for bad in
-            ["", "a", ":a", "a:", "1a:b", "a b:c", "a:b c", "a:#", "a:\u{fc}", "/a:b", "a:<b>"]
-        {
+        for bad in ["", "a", ":a", "a:", "1a:b", "a b:c", "a:b c", "a:#", "a:\u{fc}", "/a:b", "a:<b>"] {
             assert!(!is_absolute_uri(bad), "{bad}");
         }
     }
@@ -520,11 +477,7 @@ mod tests {
         ] {
             assert!(plan(args).is_ok(), "{args}");
         }
-        let error =
-            plan("--subject-token - --actor-token - --actor-token-type jwt").expect_err("two");
-        assert_eq!(
-            error.message(),
-            "--subject-token and --actor-token would both read standard input"
-        );
+        let error = plan("--subject-token - --actor-token - --actor-token-type jwt").expect_err("two");
+        assert_eq!(error.message(), "--subject-token and --actor-token would both read standard input");
     }
 }

@@ -6,11 +6,9 @@ use std::time::Duration;
 
 use gauth_core::config;
 use gauth_core::error::{Error, Result};
-use gauth_core::text::printable;
-use gauth_core::text::secret;
 use gauth_core::text::secret::Secret;
-use gauth_core::world::World;
-use gauth_core::world::private_file;
+use gauth_core::text::{printable, secret};
+use gauth_core::world::{World, private_file};
 
 /// The largest secret, in bytes. Subject tokens for AWS or with certificates are long.
 const MAX_SECRET_BYTES: usize = 64 * 1024;
@@ -47,10 +45,7 @@ impl SecretRef {
             return Ok(SecretRef { flag, location });
         }
         let (message, hint) = match text == "@-" {
-            true => (
-                format!("{flag} @- names a file \"-\""),
-                format!("use {flag} - for standard input"),
-            ),
+            true => (format!("{flag} @- names a file \"-\""), format!("use {flag} - for standard input")),
             false => (
                 format!(
                     "{flag} takes the location of a secret, not the secret, which every list of processes would show"
@@ -185,9 +180,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_trimmed_and_neither_empty_nor_binary() {
-        assert!(
-            secret_from_bytes(b" token\r\n").expect("text").constant_time_eq(&Secret::new("token"))
-        );
+        assert!(secret_from_bytes(b" token\r\n").expect("text").constant_time_eq(&Secret::new("token")));
         assert!(
             secret_from_bytes(b" \n").is_err()
                 && secret_from_bytes(b"").is_err()

@@ -4,9 +4,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::commands::exchange::plan::{
-    ExchangeGrant, ExchangePlan, MAX_OPTIONS_BYTES, StsOptions, SubjectTokenRef,
-};
+use crate::commands::exchange::plan::{ExchangeGrant, ExchangePlan, MAX_OPTIONS_BYTES, StsOptions, SubjectTokenRef};
 use gauth_core::config::Config;
 use gauth_core::credentials::external_account::{warn_if_expired, workload};
 use gauth_core::discovery;
@@ -16,18 +14,14 @@ use gauth_core::http::client_certificate;
 use gauth_core::net::endpoint_policy::{DEFAULT_UNIVERSE, EndpointKind, EndpointPolicy};
 use gauth_core::net::message::{HttpResponse, RetryPolicy};
 use gauth_core::net::url::Url;
-use gauth_core::oauth::token_exchange;
-use gauth_core::oauth::token_exchange::{
-    ACCESS_TOKEN_TYPE, REFRESH_TOKEN_GRANT_TYPE, TokenExchangeRequest,
-};
-use gauth_core::oauth::{response, token};
+use gauth_core::oauth::token_exchange::{ACCESS_TOKEN_TYPE, REFRESH_TOKEN_GRANT_TYPE, TokenExchangeRequest};
+use gauth_core::oauth::{response, token, token_exchange};
 use gauth_core::text::scopes::{CLOUD_PLATFORM_SCOPE, IAM_SCOPE};
 use gauth_core::text::secret::Secret;
 use gauth_core::text::{json, printable};
 use gauth_core::tokens::broker::Broker;
 use gauth_core::tokens::{AccessTokenRequest, TokenRequest};
-use gauth_core::world::World;
-use gauth_core::world::private_file;
+use gauth_core::world::{World, private_file};
 
 /// The result of an exchange.
 pub(super) struct ExchangeResult {
@@ -88,11 +82,9 @@ pub(super) fn execute(
         ExchangeGrant::TokenExchange { grant_type, .. } => {
             request.grant_type = Some(grant_type);
             request.subject_token = Some((&input_token.secret, &input_token.token_type));
-            request.actor_token =
-                actor_token.as_ref().map(|(secret, actor_token_type)| (secret, *actor_token_type));
+            request.actor_token = actor_token.as_ref().map(|(secret, actor_token_type)| (secret, *actor_token_type));
             if is_google {
-                request.requested_token_type =
-                    request.requested_token_type.or(Some(ACCESS_TOKEN_TYPE));
+                request.requested_token_type = request.requested_token_type.or(Some(ACCESS_TOKEN_TYPE));
             }
         }
     }
@@ -107,33 +99,18 @@ pub(super) fn execute(
     }
     let now = broker.now();
     let response = broker.send(&http_request)?;
-    let mut token_response = read_response(&response, &url, is_google, now).map_err(|error| {
-        explain_rejection(error, &response, plan, &input_token.location, is_google)
-    })?;
+    let mut token_response = read_response(&response, &url, is_google, now)
+        .map_err(|error| explain_rejection(error, &response, plan, &input_token.location, is_google))?;
     // Without `scope` in the response, the requested scopes were granted (RFC 6749 section 5.1).
-    token_response.scopes =
-        token_response.scopes.or_else(|| Some(scopes).filter(|scopes| !scopes.is_empty()));
-    let has_new_refresh_token = token_response
-        .refresh_token
-        .as_ref()
-        .is_some_and(|new| !new.constant_time_eq(&input_token.secret));
-    Ok(ExchangeResult {
-        token_response,
-        universe_domain: is_google.then_some(universe_domain),
-        has_new_refresh_token,
-    })
+    token_response.scopes = token_response.scopes.or_else(|| Some(scopes).filter(|scopes| !scopes.is_empty()));
+    let has_new_refresh_token =
+        token_response.refresh_token.as_ref().is_some_and(|new| !new.constant_time_eq(&input_token.secret));
+    Ok(ExchangeResult { token_response, universe_domain: is_google.then_some(universe_domain), has_new_refresh_token })
 }
 
-fn read_response(
-    response: &HttpResponse,
-    url: &Url,
-    is_google: bool,
-    now: i64,
-) -> Result<token::TokenResponse> {
+fn read_response(response: &HttpResponse, url: &Url, is_google: bool, now: i64) -> Result<token::TokenResponse> {
     match response.status {
-        status if status != 200 && !is_google => {
-            Err(response::status_error("the server", response, url.authority()))
-        }
+        status if status != 200 && !is_google => Err(response::status_error("the server", response, url.authority())),
         _ => token::read_token_response(response, url.authority(), now),
     }
 }
@@ -148,14 +125,12 @@ fn endpoint(plan: &ExchangePlan, config: &Config, universe_domain: &str) -> Resu
                 trusted_universe: Some(universe_domain),
                 claimed_universe: None,
             };
-            let is_google = !url.is_loopback()
-                && policy.check_endpoint(EndpointKind::Sts, "--endpoint", url.as_str()).is_ok();
+            let is_google =
+                !url.is_loopback() && policy.check_endpoint(EndpointKind::Sts, "--endpoint", url.as_str()).is_ok();
             Ok((url.clone(), is_google))
         }
         None => match plan.grant {
-            ExchangeGrant::TokenExchange { .. } => {
-                config.services.token_exchange_url(universe_domain)
-            }
+            ExchangeGrant::TokenExchange { .. } => config.services.token_exchange_url(universe_domain),
             ExchangeGrant::RefreshToken(_) => config.services.refresh_url(universe_domain),
         }
         .map(|url| (url, true)),
@@ -171,8 +146,7 @@ fn requested_scopes(
     impersonate: bool,
     is_google: bool,
 ) -> Vec<String> {
-    let external = matches!(plan.grant, ExchangeGrant::TokenExchange { .. })
-        && subject_token_type != ACCESS_TOKEN_TYPE;
+    let external = matches!(plan.grant, ExchangeGrant::TokenExchange { .. }) && subject_token_type != ACCESS_TOKEN_TYPE;
     let configured_scopes = &config.access_token_request.scopes;
     match (is_google, impersonate) {
         (false, false) => plan.scopes.clone(),
@@ -186,23 +160,14 @@ fn requested_scopes(
     }
 }
 
-fn read_actor_token<'p>(
-    plan: &'p ExchangePlan,
-    world: &World,
-) -> Result<Option<(Secret, &'p str)>> {
+fn read_actor_token<'p>(plan: &'p ExchangePlan, world: &World) -> Result<Option<(Secret, &'p str)>> {
     match &plan.grant {
-        ExchangeGrant::TokenExchange { actor: Some((token, kind)), .. } => {
-            Ok(Some((token.read(world)?, kind)))
-        }
+        ExchangeGrant::TokenExchange { actor: Some((token, kind)), .. } => Ok(Some((token.read(world)?, kind))),
         _ => Ok(None),
     }
 }
 
-fn read_input_token(
-    plan: &ExchangePlan,
-    config: &Config,
-    broker: &Broker<'_>,
-) -> Result<InputToken> {
+fn read_input_token(plan: &ExchangePlan, config: &Config, broker: &Broker<'_>) -> Result<InputToken> {
     let (subject, subject_type) = match &plan.grant {
         ExchangeGrant::RefreshToken(token) => {
             let secret = token.read(broker.world)?;
@@ -216,12 +181,8 @@ fn read_input_token(
         ExchangeGrant::TokenExchange { subject, subject_type, .. } => (subject, subject_type),
     };
     let (secret, location) = match subject {
-        SubjectTokenRef::Secret(secret_ref) => {
-            (secret_ref.read(broker.world)?, secret_ref.location_name())
-        }
-        SubjectTokenRef::Url(url) => {
-            (workload::fetch_subject_token(url, broker)?, url.authority().to_owned())
-        }
+        SubjectTokenRef::Secret(secret_ref) => (secret_ref.read(broker.world)?, secret_ref.location_name()),
+        SubjectTokenRef::Url(url) => (workload::fetch_subject_token(url, broker)?, url.authority().to_owned()),
         SubjectTokenRef::Credential => {
             return credential_access_token(subject_type.as_deref(), config, broker);
         }
@@ -236,14 +197,9 @@ fn read_input_token(
 }
 
 /// An access token of the credential that gauth finds, as the subject token.
-fn credential_access_token(
-    subject_type: Option<&str>,
-    config: &Config,
-    broker: &Broker<'_>,
-) -> Result<InputToken> {
+fn credential_access_token(subject_type: Option<&str>, config: &Config, broker: &Broker<'_>) -> Result<InputToken> {
     let found = discovery::credential(&Discovery { config, broker, allow_network: true })?;
-    let token = broker
-        .token(&*found.credential, &TokenRequest::AccessToken(AccessTokenRequest::default()))?;
+    let token = broker.token(&*found.credential, &TokenRequest::AccessToken(AccessTokenRequest::default()))?;
     Ok(InputToken {
         secret: token.secret,
         token_type: subject_type.unwrap_or(ACCESS_TOKEN_TYPE).to_owned(),
@@ -276,9 +232,7 @@ fn explain_rejection(
     is_google: bool,
 ) -> Error {
     let Some(server_error) = response::server_error(response) else {
-        return error.hint_if_none(|| {
-            "check --endpoint: the response is not that of a token endpoint".to_owned()
-        });
+        return error.hint_if_none(|| "check --endpoint: the response is not that of a token endpoint".to_owned());
     };
     match (server_error.code.as_str(), &plan.grant) {
         ("invalid_client" | "unauthorized_client", _) => {

@@ -7,13 +7,10 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use gauth_core::error::{Error, Result};
-use gauth_core::text::json;
-use gauth_core::text::printable;
-use gauth_core::text::secret;
 use gauth_core::text::secret::Secret;
-use gauth_core::world::private_file;
+use gauth_core::text::{json, printable, secret};
 use gauth_core::world::private_file::PrivateFileError;
-use gauth_core::world::{World, prompt};
+use gauth_core::world::{World, private_file, prompt};
 
 /// The largest input, in bytes; more than any output format of gauth needs.
 const MAX_INPUT_BYTES: usize = 64 * 1024;
@@ -21,8 +18,7 @@ const MAX_INPUT_BYTES: usize = 64 * 1024;
 /// How long reading standard input may take. The program that writes it may wait for a server.
 const STDIN_TIMEOUT: Duration = Duration::from_secs(120);
 
-const INPUT_HINT: &str =
-    "gauth id-token --audiences URL | gauth inspect, or name a file that holds one token";
+const INPUT_HINT: &str = "gauth id-token --audiences URL | gauth inspect, or name a file that holds one token";
 
 /// Reads the token from this file, from standard input, or at a terminal from a prompt.
 ///
@@ -46,8 +42,7 @@ fn read_file(name: &OsStr) -> Result<Zeroizing<Vec<u8>>> {
     }
     if secret::looks_like_file_content(&name.to_string_lossy()) {
         let message = "FILE looks like a token, and every list of processes shows the arguments";
-        return Err(Error::not_safe(message)
-            .hint("pass the token on standard input, or name a file that holds it"));
+        return Err(Error::not_safe(message).hint("pass the token on standard input, or name a file that holds it"));
     }
     let path = Path::new(name);
     private_file::read_user_file(path, MAX_INPUT_BYTES)
@@ -58,8 +53,7 @@ fn read_stdin(world: &World) -> Result<Zeroizing<Vec<u8>>> {
     world.streams.read_stdin(MAX_INPUT_BYTES, STDIN_TIMEOUT).map_err(|error| match error {
         PrivateFileError::TimedOut => {
             let seconds = STDIN_TIMEOUT.as_secs();
-            Error::malformed("standard input", format!("did not end within {seconds} s"))
-                .hint(INPUT_HINT)
+            Error::malformed("standard input", format!("did not end within {seconds} s")).hint(INPUT_HINT)
         }
         error => add_hint(&error, error.to_error(Path::new("-"), "standard input")),
     })
@@ -68,23 +62,19 @@ fn read_stdin(world: &World) -> Result<Zeroizing<Vec<u8>>> {
 /// Adds the hint where the input exists and is not a token.
 fn add_hint(read_error: &PrivateFileError, error: Error) -> Error {
     match read_error {
-        PrivateFileError::NotRegularFile
-        | PrivateFileError::TooLarge(_)
-        | PrivateFileError::TimedOut => error.hint(INPUT_HINT),
-        PrivateFileError::NotFound | PrivateFileError::Io(_) | PrivateFileError::Insecure(..) => {
-            error
+        PrivateFileError::NotRegularFile | PrivateFileError::TooLarge(_) | PrivateFileError::TimedOut => {
+            error.hint(INPUT_HINT)
         }
+        PrivateFileError::NotFound | PrivateFileError::Io(_) | PrivateFileError::Insecure(..) => error,
     }
 }
 
 fn prompt_for_token(world: &World) -> Result<Secret> {
     if !world.is_interactive() {
-        return Err(Error::usage("the input has no token, and there is no terminal to prompt at")
-            .hint(INPUT_HINT));
+        return Err(Error::usage("the input has no token, and there is no terminal to prompt at").hint(INPUT_HINT));
     }
     let typed = prompt::ask_secret("token (not shown): ", world)?;
-    parse_token(&typed)
-        .map_err(|reason| Error::usage(format!("the typed text {reason}")).hint(INPUT_HINT))
+    parse_token(&typed).map_err(|reason| Error::usage(format!("the typed text {reason}")).hint(INPUT_HINT))
 }
 
 /// Finds the one token in a text: alone, in a header, or in one of gauth's output formats.
@@ -99,8 +89,7 @@ pub(crate) fn parse_token(text: &str) -> std::result::Result<Secret, String> {
     if text.starts_with('[') {
         return Err("is a JSON list, not one token".to_owned());
     }
-    let mut tokens =
-        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(token_from_line);
+    let mut tokens = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(token_from_line);
     let Some(first) = tokens.next() else { return Err("is empty".to_owned()) };
     let first = first?;
     for other in tokens {
@@ -130,10 +119,8 @@ fn token_from_line(line: &str) -> std::result::Result<Secret, String> {
         _ => Zeroizing::new(line.to_owned()),
     };
     // A shell variable.
-    let is_name = |name: &str| {
-        name.ends_with("TOKEN")
-            && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
-    };
+    let is_name =
+        |name: &str| name.ends_with("TOKEN") && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
     let line = match line.split_once('=') {
         Some((name, value)) if is_name(name) => unquoted(value, '\'', "'\\''", "'"),
         _ => line,
@@ -150,7 +137,8 @@ fn validated(token: &str) -> std::result::Result<Secret, String> {
     let visible = token.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
     match visible && !token.is_empty() && !is_scheme {
         true => Ok(Secret::new(token)),
-        false => Err("is not a token: it is empty or contains spaces or other characters that a header cannot contain".to_owned()),
+        false => Err("is not a token: it is empty or contains spaces or other characters that a header cannot contain"
+            .to_owned()),
     }
 }
 

@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use gauth_core::config::Config;
 use gauth_core::credentials::impersonated;
 use gauth_core::error::{Error, Result};
-use gauth_core::jose::jwks;
 use gauth_core::jose::jwks::Jwks;
 use gauth_core::jose::jwt::UnverifiedJwt;
-use gauth_core::jose::verify;
 use gauth_core::jose::verify::ValidationError;
+use gauth_core::jose::{jwks, verify};
 use gauth_core::net::message::HttpRequest;
 use gauth_core::net::url::{Scheme, Url};
 use gauth_core::oauth::response;
@@ -30,8 +29,7 @@ const IAP_ISSUER: &str = "https://cloud.google.com/iap";
 const IAP_JWKS_URL: &str = "https://www.gstatic.com/iap/verify/public_key-jwk";
 
 /// The URL of a service account's keys, without its email address.
-const SERVICE_ACCOUNT_JWKS_URL_PREFIX: &str =
-    "https://www.googleapis.com/service_accounts/v1/metadata/jwk/";
+const SERVICE_ACCOUNT_JWKS_URL_PREFIX: &str = "https://www.googleapis.com/service_accounts/v1/metadata/jwk/";
 
 /// The largest JWKS file, in bytes, as large as an HTTP response may be.
 const MAX_JWKS_FILE_BYTES: usize = 1024 * 1024;
@@ -73,16 +71,13 @@ pub(super) fn parse_location(value: &OsStr) -> Result<JwksLocation> {
         }
         return Ok(JwksLocation::File(PathBuf::from(value)));
     };
-    let url = Url::parse(text).map_err(|reason| {
-        Error::usage(format!("--jwks {reason}")).hint(format!("--jwks {GOOGLE_JWKS_URL}"))
-    })?;
+    let url = Url::parse(text)
+        .map_err(|reason| Error::usage(format!("--jwks {reason}")).hint(format!("--jwks {GOOGLE_JWKS_URL}")))?;
     match url.scheme == Scheme::Https || url.is_loopback() {
         true => Ok(JwksLocation::Url(url)),
         false => {
             let host = printable::text(url.authority());
-            let message = format!(
-                "--jwks loads keys from {host} without TLS, so that others could replace them"
-            );
+            let message = format!("--jwks loads keys from {host} without TLS, so that others could replace them");
             Err(Error::not_safe(message).hint("use an https URL for --jwks"))
         }
     }
@@ -92,11 +87,7 @@ pub(super) fn parse_location(value: &OsStr) -> Result<JwksLocation> {
 ///
 /// # Errors
 /// `Usage` when gauth does not know where the issuer publishes them.
-pub(super) fn for_issuer(
-    issuer: &str,
-    jwks_override: Option<&JwksLocation>,
-    config: &Config,
-) -> Result<IssuerKeys> {
+pub(super) fn for_issuer(issuer: &str, jwks_override: Option<&JwksLocation>, config: &Config) -> Result<IssuerKeys> {
     if let Some(location) = jwks_override {
         let name = match location {
             JwksLocation::Url(url) => url.authority().to_owned(),
@@ -106,17 +97,12 @@ pub(super) fn for_issuer(
     }
     let (signer, url) = if GOOGLE_ISSUERS.contains(&issuer) {
         // The sandbox signs its own tokens.
-        match config.token_host.as_ref().filter(|endpoint_override| endpoint_override.is_loopback())
-        {
+        match config.token_host.as_ref().filter(|endpoint_override| endpoint_override.is_loopback()) {
             None => ("Google".to_owned(), GOOGLE_JWKS_URL.to_owned()),
             Some(endpoint_override) => {
                 let host_url = endpoint_override.as_str();
-                let origin =
-                    host_url.strip_suffix(endpoint_override.path_and_query()).unwrap_or(host_url);
-                (
-                    format!("a key of {}", endpoint_override.authority()),
-                    format!("{origin}{GOOGLE_JWKS_PATH}"),
-                )
+                let origin = host_url.strip_suffix(endpoint_override.path_and_query()).unwrap_or(host_url);
+                (format!("a key of {}", endpoint_override.authority()), format!("{origin}{GOOGLE_JWKS_PATH}"))
             }
         }
     } else if issuer == IAP_ISSUER {
@@ -125,14 +111,11 @@ pub(super) fn for_issuer(
         (issuer.to_owned(), format!("{SERVICE_ACCOUNT_JWKS_URL_PREFIX}{issuer}"))
     } else {
         let issuer = printable::text(issuer);
-        return Err(Error::usage(format!(
-            "gauth does not know where \"{issuer}\" publishes its keys"
-        ))
-        .hint("--jwks URL, or --jwks FILE"));
+        return Err(Error::usage(format!("gauth does not know where \"{issuer}\" publishes its keys"))
+            .hint("--jwks URL, or --jwks FILE"));
     };
-    let url = Url::parse(&url).map_err(|reason| {
-        Error::usage(format!("--issuer {reason}")).hint("--jwks URL, or --jwks FILE")
-    })?;
+    let url = Url::parse(&url)
+        .map_err(|reason| Error::usage(format!("--issuer {reason}")).hint("--jwks URL, or --jwks FILE"))?;
     Ok(IssuerKeys { signer, location: JwksLocation::Url(url) })
 }
 
@@ -167,16 +150,12 @@ impl IssuerKeys {
         if response.status != 200 {
             return Err(response::status_error(&host, &response, &host));
         }
-        let keys = Jwks::parse(&response.body)
-            .map_err(|reason| response::invalid_response(&response, &host, &reason))?;
+        let keys =
+            Jwks::parse(&response.body).map_err(|reason| response::invalid_response(&response, &host, &reason))?;
         if broker.uses_cache()
             && let Ok(text) = std::str::from_utf8(&response.body)
         {
-            cache.store_public_keys(
-                &cache_key,
-                text,
-                jwks::cache_seconds(response.header("cache-control")),
-            );
+            cache.store_public_keys(&cache_key, text, jwks::cache_seconds(response.header("cache-control")));
         }
         Ok(verify::check_signature(jwt, &keys))
     }

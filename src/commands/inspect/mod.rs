@@ -12,20 +12,18 @@ use crate::commands::inspect::report::{InspectReport, TokenContent, Verdict};
 use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::flags::{GeneralFlags, NetworkFlags, ReportFlags, ReportFormat};
 use crate::output::status::ExitStatus;
-use gauth_core::config;
 use gauth_core::config::{Config, Overrides};
-use gauth_core::discovery;
 use gauth_core::error::{Error, ErrorKind, Result};
 use gauth_core::google::tokeninfo;
-use gauth_core::jose::jwt;
 use gauth_core::jose::jwt::UnverifiedJwt;
-use gauth_core::jose::verify;
 use gauth_core::jose::verify::{Validation, ValidationError};
+use gauth_core::jose::{jwt, verify};
 use gauth_core::net::url::Url;
 use gauth_core::text::secret::Secret;
 use gauth_core::text::{duration, printable};
 use gauth_core::tokens::broker::Broker;
 use gauth_core::world::World;
+use gauth_core::{config, discovery};
 
 /// The default of `--skew`, in seconds.
 const DEFAULT_SKEW_SECONDS: i64 = 10;
@@ -39,10 +37,7 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
     about: "show what a token contains, and verify it",
     examples: &[
         Example("gauth id-token --audiences URL | gauth inspect", "decode a JWT"),
-        Example(
-            "gauth id-token --audiences URL | gauth inspect --verify --audience URL",
-            "verify it as well",
-        ),
+        Example("gauth id-token --audiences URL | gauth inspect --verify --audience URL", "verify it as well"),
         Example("gauth token | gauth inspect", "look up an access token at Google"),
     ],
     description: "\
@@ -217,10 +212,7 @@ fn inspect_jwt(
         None => Verdict::NotChecked,
         Some(verify_options) => verify_jwt(&decoded, verify_options, config, broker)?,
     };
-    Ok(InspectReport {
-        verdict,
-        content: TokenContent::Jwt(Some((decoded.header, decoded.claims))),
-    })
+    Ok(InspectReport { verdict, content: TokenContent::Jwt(Some((decoded.header, decoded.claims))) })
 }
 
 /// Validates claims and signature. The claims come first: they need no request, and the keys of an expired token may no
@@ -246,8 +238,7 @@ fn verify_jwt(
         Ok(header) => header,
         Err(error) => return not_valid(error),
     };
-    let signed =
-        format!("signed by {} ({algorithm}, key {})", keys.signer, verify::short_key_id(kid));
+    let signed = format!("signed by {} ({algorithm}, key {})", keys.signer, verify::short_key_id(kid));
     Ok(Verdict::Valid(match verify::matching_audience(jwt, audiences) {
         Some(audience) => format!("{signed}, for {audience}"),
         None => format!("{signed}; the audience was not checked (--audience)"),
@@ -263,16 +254,14 @@ fn inspect_access_token(
     broker: &Broker<'_>,
 ) -> Result<InspectReport> {
     if tokeninfo::is_refresh_token(token) {
-        return Err(Error::unsupported(
-            "the input is a refresh token, which has no readable content",
-        )
-        .hint("gauth exchange --refresh-token @FILE gets an access token with it"));
+        return Err(Error::unsupported("the input is a refresh token, which has no readable content")
+            .hint("gauth exchange --refresh-token @FILE gets an access token with it"));
     }
     if tokeninfo::is_federated_token(token) {
-        let message =
-            "the input is a token of the Security Token Service, which tokeninfo does not know";
-        return Err(Error::unsupported(message)
-            .hint("gauth token --format json shows expiry and account of a new token"));
+        let message = "the input is a token of the Security Token Service, which tokeninfo does not know";
+        return Err(
+            Error::unsupported(message).hint("gauth token --format json shows expiry and account of a new token")
+        );
     }
     if verify_options.jwks.is_some() || !flags.issuer.is_empty() {
         let message = "the input is an access token, and --jwks and --issuer apply to JWTs";
@@ -293,14 +282,9 @@ fn inspect_access_token(
         }
     };
     let token_audience = info.audience.clone().unwrap_or_default();
-    let verdict = if info
-        .expires_at
-        .is_some_and(|end| verify_options.now > end.saturating_add(verify_options.skew))
-    {
+    let verdict = if info.expires_at.is_some_and(|end| verify_options.now > end.saturating_add(verify_options.skew)) {
         Verdict::NotValid("it has expired".to_owned())
-    } else if verify_options.audiences.is_empty()
-        || verify_options.audiences.contains(&token_audience)
-    {
+    } else if verify_options.audiences.is_empty() || verify_options.audiences.contains(&token_audience) {
         Verdict::Valid("an access token of Google".to_owned())
     } else {
         Verdict::NotValid(format!("it is for {}", printable::text(&token_audience)))

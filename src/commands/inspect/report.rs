@@ -45,9 +45,7 @@ pub(super) fn text(report: &InspectReport, world: &World) -> String {
     let width = world.terminal.width;
     let line = |text: &str| printable::wrap(text, 0, width);
     let first = match &report.verdict {
-        Verdict::NotChecked => {
-            paint.warning(&line("not verified: --verify checks signature, issuer and expiry"))
-        }
+        Verdict::NotChecked => paint.warning(&line("not verified: --verify checks signature, issuer and expiry")),
         Verdict::Valid(details) => paint.success(&line(&format!("valid: {details}"))),
         Verdict::NotValid(reason) => paint.failure(&line(&format!("not valid: {reason}"))),
     };
@@ -57,8 +55,7 @@ pub(super) fn text(report: &InspectReport, world: &World) -> String {
         TokenContent::AccessToken(Some(info)) => access_token_rows(info, now),
         TokenContent::Jwt(None) | TokenContent::AccessToken(None) => Vec::new(),
     };
-    let wide =
-        rows.iter().map(|(name, _)| name.chars().count()).filter(|wide| *wide <= MAX_NAME_COLUMNS);
+    let wide = rows.iter().map(|(name, _)| name.chars().count()).filter(|wide| *wide <= MAX_NAME_COLUMNS);
     let wide = wide.max().unwrap_or_default().max(8);
     let mut text = format!("{first}\n");
     for (index, (name, value)) in rows.iter().enumerate() {
@@ -92,9 +89,7 @@ fn jwt_rows(header: &Map<String, Value>, claims: &Map<String, Value>, now: i64) 
         row("issued", time_text(issued, now));
     }
     match claims.get("exp") {
-        Some(end) if numeric_date(end).is_some_and(|end| end <= now) => {
-            row("expired", time_text(end, now))
-        }
+        Some(end) if numeric_date(end).is_some_and(|end| end <= now) => row("expired", time_text(end, now)),
         Some(end) => row("expires", time_text(end, now)),
         None => row("expires", "unknown, there is no exp claim".to_owned()),
     }
@@ -103,15 +98,12 @@ fn jwt_rows(header: &Map<String, Value>, claims: &Map<String, Value>, now: i64) 
     }
     for (name, value) in claims {
         let known = ["email", "sub", "iss", "aud", "iat", "exp", "nbf"].contains(&name.as_str());
-        let shown_with_email =
-            name == "email_verified" && claims.contains_key("email") && value.is_boolean();
+        let shown_with_email = name == "email_verified" && claims.contains_key("email") && value.is_boolean();
         if !known && !shown_with_email {
             row(&printable::text(name), claim_text(value));
         }
     }
-    let header = header
-        .iter()
-        .map(|(name, value)| format!("{} {}", printable::text(name), claim_text(value)));
+    let header = header.iter().map(|(name, value)| format!("{} {}", printable::text(name), claim_text(value)));
     row("header", header.collect::<Vec<_>>().join(", "));
     rows
 }
@@ -194,8 +186,7 @@ pub(super) fn json(report: &InspectReport, now: i64) -> anyhow::Result<String> {
     let text = match &report.content {
         TokenContent::Jwt(read) => {
             let (header, claims) = read.as_ref().map(|(header, claims)| (header, claims)).unzip();
-            let claim =
-                |name: &str| claims.and_then(|claims| claims.get(name)).and_then(numeric_date);
+            let claim = |name: &str| claims.and_then(|claims| claims.get(name)).and_then(numeric_date);
             let end = claim("exp");
             serde_json::to_string_pretty(&InspectJson {
                 kind: "jwt",
@@ -208,8 +199,7 @@ pub(super) fn json(report: &InspectReport, now: i64) -> anyhow::Result<String> {
         }
         TokenContent::AccessToken(info) => {
             let info = info.as_ref();
-            let text =
-                |field: fn(&TokenInfo) -> &Option<String>| info.and_then(|i| field(i).as_deref());
+            let text = |field: fn(&TokenInfo) -> &Option<String>| info.and_then(|i| field(i).as_deref());
             let end = info.and_then(|info| info.expires_at);
             serde_json::to_string_pretty(&InspectJson {
                 kind: "access_token",

@@ -9,13 +9,12 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use gauth_core::accounts::{MAX_CREDENTIAL_FILE_BYTES, refresh_token_location};
-use gauth_core::credentials;
-use gauth_core::discovery;
 use gauth_core::discovery::Discovery;
 use gauth_core::error::{Error, Result};
 use gauth_core::text::{json, printable};
 use gauth_core::tokens::credential::Credential;
 use gauth_core::world::{files, private_file};
+use gauth_core::{credentials, discovery};
 
 /// How long to wait for standard input.
 const STDIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,16 +59,11 @@ pub(super) fn import_file(
     Ok(ImportedCredential { name, json })
 }
 
-fn read_file_or_stdin(
-    file: &OsStr,
-    discovery: &Discovery<'_>,
-) -> Result<(Zeroizing<Vec<u8>>, String)> {
+fn read_file_or_stdin(file: &OsStr, discovery: &Discovery<'_>) -> Result<(Zeroizing<Vec<u8>>, String)> {
     if file == "-" {
         let location = "standard input".to_owned();
         let read = discovery.world().streams.read_stdin(MAX_CREDENTIAL_FILE_BYTES, STDIN_TIMEOUT);
-        return read
-            .map(|bytes| (bytes, location.clone()))
-            .map_err(|error| error.to_error(Path::new("-"), &location));
+        return read.map(|bytes| (bytes, location.clone())).map_err(|error| error.to_error(Path::new("-"), &location));
     }
     let path = Path::new(file);
     let location = printable::path(path);
@@ -89,10 +83,8 @@ fn resolve_account_name(
     match (own, requested) {
         (Some(own), Some(requested)) if !own.eq_ignore_ascii_case(requested) => {
             let (own, requested) = (printable::text(&own), printable::text(requested));
-            return Err(Error::usage(format!(
-                "{location} is a credential of {own}, not of {requested} (--account)"
-            ))
-            .hint("leave --account away"));
+            return Err(Error::usage(format!("{location} is a credential of {own}, not of {requested} (--account)"))
+                .hint("leave --account away"));
         }
         (Some(own), _) => return Ok(own),
         (None, Some(requested)) => return Ok(requested.to_owned()),
@@ -116,8 +108,7 @@ fn resolve_account_name(
 fn make_paths_absolute(login: &mut Map<String, Value>, folder: &Path) {
     const PATH_FIELDS: [&str; 5] =
         ["file", "certificate_config_location", "trust_chain_path", "output_file", "ca_cert_path"];
-    const NESTED_FIELDS: [&str; 4] =
-        ["source_credentials", "credential_source", "certificate", "executable"];
+    const NESTED_FIELDS: [&str; 4] = ["source_credentials", "credential_source", "certificate", "executable"];
     for (name, value) in login.iter_mut() {
         match value {
             Value::String(path) if PATH_FIELDS.contains(&name.as_str()) && !path.is_empty() => {
@@ -126,19 +117,14 @@ fn make_paths_absolute(login: &mut Map<String, Value>, folder: &Path) {
             // Only a relative path is changed, and only where the command has no quotes.
             Value::String(command) if name == "command" => {
                 let program = command.split(' ').next().unwrap_or_default();
-                if program.contains('/')
-                    && Path::new(program).is_relative()
-                    && !program.contains(['"', '\'', '\\'])
-                {
+                if program.contains('/') && Path::new(program).is_relative() && !program.contains(['"', '\'', '\\']) {
                     let folder = folder.to_string_lossy();
                     if !folder.contains([' ', '"', '\'', '\\']) {
                         *command = format!("{folder}/{command}");
                     }
                 }
             }
-            Value::Object(inner) if NESTED_FIELDS.contains(&name.as_str()) => {
-                make_paths_absolute(inner, folder)
-            }
+            Value::Object(inner) if NESTED_FIELDS.contains(&name.as_str()) => make_paths_absolute(inner, folder),
             _ => {}
         }
     }
@@ -191,9 +177,8 @@ mod tests {
         );
         let login = login.expect("imported");
         assert_eq!(login.name, "Ada@example.com");
-        let expected = user(
-            json!({"account": "Ada@example.com", "type": "authorized_user", "refresh_token_shared": true}),
-        );
+        let expected =
+            user(json!({"account": "Ada@example.com", "type": "authorized_user", "refresh_token_shared": true}));
         assert_eq!(Value::Object(login.json), expected);
         let named = imported(&user(json!({})), Some("work")).expect("imported");
         assert_eq!(named.name, "work");
@@ -206,21 +191,13 @@ mod tests {
         let other = imported(&user(json!({"account": "ada@example.com"})), Some("bob@example.com"));
         let other = other.expect_err("refused");
         assert_eq!(other.kind(), gauth_core::ErrorKind::Usage);
-        assert!(
-            other.message().ends_with(
-                "is a credential of ada@example.com, not of bob@example.com (--account)"
-            )
-        );
+        assert!(other.message().ends_with("is a credential of ada@example.com, not of bob@example.com (--account)"));
         for (content, kind) in [
             (json!({"type": "odd"}), gauth_core::ErrorKind::Malformed),
             (json!({"installed": {}}), gauth_core::ErrorKind::Malformed),
             (user(json!({"token_uri": "https://evil.example/"})), gauth_core::ErrorKind::Unsafe),
         ] {
-            assert_eq!(
-                imported(&content, Some("x")).expect_err("refused").kind(),
-                kind,
-                "{content}"
-            );
+            assert_eq!(imported(&content, Some("x")).expect_err("refused").kind(), kind, "{content}");
         }
     }
 

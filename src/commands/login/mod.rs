@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 
-use gauth_core::accounts;
-use gauth_core::discovery;
+use gauth_core::{accounts, discovery};
 
 use crate::commands::{CommandGroup, CommandSpec, Example, ParsedArgs};
 use crate::flags::{GeneralFlags, NetworkFlags, ReportFlags, TokenHostFlags, one_account};
@@ -19,10 +18,9 @@ use crate::output::status::ExitStatus;
 use gauth_core::config;
 use gauth_core::config::{Config, Overrides};
 use gauth_core::error::{Error, Result};
-use gauth_core::login::LoginRequest;
 use gauth_core::login::authorize::AuthorizationRequest;
-use gauth_core::login::sign_in_lock;
 use gauth_core::login::sign_in_lock::SignInLock;
+use gauth_core::login::{LoginRequest, sign_in_lock};
 use gauth_core::text::{duration, printable};
 use gauth_core::tokens::broker::Broker;
 use gauth_core::world::World;
@@ -223,14 +221,11 @@ fn run(args: ParsedArgs, world: &World) -> anyhow::Result<ExitStatus> {
     // The sign-in begins only if the login can be stored.
     accounts::check_storage(world)?;
     flags.secret_store(&settings, world)?;
-    let result = match sign_in_lock::acquire(
-        login_request.authorization.account.as_deref(),
-        login_request.deadline,
-        world,
-    )? {
-        SignInLock::SignedInElsewhere(account) => LoginResult { account, scopes: None },
-        SignInLock::Acquired(_lock) => flags.sign_in(&login_request, &broker, &settings)?,
-    };
+    let result =
+        match sign_in_lock::acquire(login_request.authorization.account.as_deref(), login_request.deadline, world)? {
+            SignInLock::SignedInElsewhere(account) => LoginResult { account, scopes: None },
+            SignInLock::Acquired(_lock) => flags.sign_in(&login_request, &broker, &settings)?,
+        };
     flags.report(&result, world)?;
     Ok(ExitStatus::SUCCESS)
 }

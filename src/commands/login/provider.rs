@@ -5,24 +5,21 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 
-use gauth_core::accounts;
 use gauth_core::accounts::secrets::external;
-use gauth_core::config;
 use gauth_core::config::Config;
 use gauth_core::discovery::secret_stores;
 use gauth_core::error::{Error, Result};
 use gauth_core::gcloud::properties::GcloudProperties;
 use gauth_core::login::client::{OAuthClient, PreviousLogin};
 use gauth_core::login::provider::LoginProvider;
-use gauth_core::login::workforce;
 use gauth_core::login::workforce::WorkforceLoginConfig;
-use gauth_core::login::{LoginKind, discovery, openid};
+use gauth_core::login::{LoginKind, discovery, openid, workforce};
 use gauth_core::net::endpoint_policy::DEFAULT_UNIVERSE;
-use gauth_core::text::printable;
-use gauth_core::text::scopes;
 use gauth_core::text::scopes::CLOUD_PLATFORM_SCOPE;
+use gauth_core::text::{printable, scopes};
 use gauth_core::tokens::broker::Broker;
 use gauth_core::world::{World, env};
+use gauth_core::{accounts, config};
 
 /// Flags about identity providers other than Google.
 #[derive(Debug, Default, Args)]
@@ -82,8 +79,9 @@ impl ProviderFlags {
         let flag = self.login_config.clone().map(|file| (file, "--login-config".to_owned()));
         let config = match flag {
             Some(named) => Some(named),
-            None => workforce::gcloud_login_config_file(&properties)?
-                .map(|(file, origin)| (OsString::from(file), origin)),
+            None => {
+                workforce::gcloud_login_config_file(&properties)?.map(|(file, origin)| (OsString::from(file), origin))
+            }
         };
         if let Some((file, origin)) = config {
             let config = WorkforceLoginConfig::read(&PathBuf::from(file), &origin, settings)?;
@@ -107,9 +105,7 @@ fn read_client(flag: Option<&OsString>, settings: &Config) -> Result<Option<OAut
 /// active account, which may be of another user.
 fn previous_login(settings: &Config, world: &World) -> Result<PreviousLogin> {
     let named = requested_account(settings);
-    let Some(name) =
-        named.clone().map_or_else(|| accounts::active_account(world), |name| Ok(Some(name)))?
-    else {
+    let Some(name) = named.clone().map_or_else(|| accounts::active_account(world), |name| Ok(Some(name)))? else {
         return Ok(PreviousLogin::default());
     };
     let stored = accounts::load(&name, world)?;
@@ -143,8 +139,7 @@ fn google_login(
     settings: &Config,
     world: &World,
 ) -> Result<ProviderChoice> {
-    let requested =
-        Some(settings.access_token_request.scopes.as_slice()).filter(|chosen| !chosen.is_empty());
+    let requested = Some(settings.access_token_request.scopes.as_slice()).filter(|chosen| !chosen.is_empty());
     let mut scopes = match requested.unwrap_or(previous_scopes) {
         [] => vec![CLOUD_PLATFORM_SCOPE.to_owned()],
         chosen => chosen.to_vec(),
@@ -174,9 +169,7 @@ fn workforce_login(
 ) -> Result<ProviderChoice> {
     let client = match client {
         Some(client) => client,
-        None => {
-            workforce::gcloud_client(properties)?.ok_or_else(workforce::missing_client_error)?
-        }
+        None => workforce::gcloud_client(properties)?.ok_or_else(workforce::missing_client_error)?,
     };
     let scopes = match settings.access_token_request.scopes.as_slice() {
         [] => scopes::expand_scopes(["cloud-platform"]),
@@ -207,20 +200,17 @@ fn openid_login(
                  gauth login --issuer URL --client-id-file FILE",
         )
     })?;
-    let written: Vec<String> =
-        scopes.iter().map(|text| config::flag_text("--scopes", text)).collect::<Result<_>>()?;
+    let written: Vec<String> = scopes.iter().map(|text| config::flag_text("--scopes", text)).collect::<Result<_>>()?;
     let written = openid::parse_scopes(&written)?;
     let metadata = discovery::fetch(issuer, broker)?;
     let scopes = match scopes {
         [] => openid::default_scopes(&metadata),
         _ => written,
     };
-    let audience =
-        settings.workload_identity.as_ref().map(|workload| workload.value.audience.clone());
+    let audience = settings.workload_identity.as_ref().map(|workload| workload.value.audience.clone());
     let universe = settings.universe_domain.as_deref().unwrap_or(DEFAULT_UNIVERSE);
     let login_config = openid::OpenIdLoginConfig::new(&metadata, audience, universe);
-    let account = requested_account(settings)
-        .map(|account| login_config.strip_namespace(&account).to_owned());
+    let account = requested_account(settings).map(|account| login_config.strip_namespace(&account).to_owned());
     // OpenID Connect Core, 11: `offline_access` requires consent.
     let is_offline = scopes.iter().any(|scope| scope == "offline_access");
     Ok(ProviderChoice {

@@ -1,21 +1,18 @@
 //! The sign-in itself: in a browser of this machine, with a pasted authorization response, or on another device.
 
 use crate::commands::login::{LoginFlags, LoginResult};
-use gauth_core::config;
 use gauth_core::config::Config;
 use gauth_core::error::{Error, Result};
-use gauth_core::login;
 use gauth_core::login::authorize::AuthorizationSession;
-use gauth_core::login::browser;
 use gauth_core::login::browser::BrowserChoice;
 use gauth_core::login::callback::{CallbackResult, ExpectedCallback};
 use gauth_core::login::loopback::{BrowserReply, CallbackListener};
 use gauth_core::login::redirect::RedirectTarget;
 use gauth_core::login::wait::Countdown;
-use gauth_core::login::{AuthorizationResponse, LoginRequest, device, paste};
+use gauth_core::login::{AuthorizationResponse, LoginRequest, browser, device, paste};
 use gauth_core::tokens::broker::Broker;
-use gauth_core::world::World;
-use gauth_core::world::{env, exec, random};
+use gauth_core::world::{World, env, exec, random};
+use gauth_core::{config, login};
 
 impl LoginFlags {
     /// Signs the user in, stores the login, and shows the result in the browser.
@@ -30,8 +27,8 @@ impl LoginFlags {
             let granted = device::sign_in(login_request, broker)?;
             return self.store_tokens(login_request, &granted, &session, broker, settings);
         }
-        let (response, browser) = broker
-            .pause_deadline(|| self.request_authorization(login_request, &session, broker.world))?;
+        let (response, browser) =
+            broker.pause_deadline(|| self.request_authorization(login_request, &session, broker.world))?;
         let stored = response.and_then(|response| {
             let granted = login::exchange_code(login_request, &response, &session, broker)?;
             self.store_tokens(login_request, &granted, &session, broker, settings)
@@ -71,9 +68,7 @@ impl LoginFlags {
     fn open_browser(&self, url: &str, host: &str, world: &World) -> Result<Option<exec::Browser>> {
         match browser::choose(url, !self.method.no_launch_browser, world)? {
             BrowserChoice::Open(commands) => {
-                world
-                    .terminal
-                    .info(&format!("opening the browser; if nothing opens, visit\n\n  {url}\n"));
+                world.terminal.info(&format!("opening the browser; if nothing opens, visit\n\n  {url}\n"));
                 // The browser does not need gauth's own credential.
                 let changes = [(env::GAUTH_CREDENTIALS.name, None)];
                 Ok(Some(exec::open_browser(url, &commands, &changes)))
@@ -95,15 +90,9 @@ impl LoginFlags {
     /// The redirect URI of the flags or of the client.
     fn redirect_target(&self, login_request: &LoginRequest) -> Result<RedirectTarget> {
         let redirect_uri = self.method.redirect_uri.as_deref();
-        let redirect_uri =
-            redirect_uri.map(|uri| config::flag_text("--redirect-uri", uri)).transpose()?;
+        let redirect_uri = redirect_uri.map(|uri| config::flag_text("--redirect-uri", uri)).transpose()?;
         let match_host = !login_request.provider.is_google;
-        RedirectTarget::choose(
-            &login_request.client,
-            redirect_uri.as_deref(),
-            self.method.port,
-            match_host,
-        )
+        RedirectTarget::choose(&login_request.client, redirect_uri.as_deref(), self.method.port, match_host)
     }
 }
 

@@ -6,12 +6,9 @@ use serde_json::{Map, Value, json};
 
 use crate::commands::login::{LoginFlags, import, provider};
 use crate::flags::ReportFormat;
-use gauth_core::accounts;
 use gauth_core::accounts::secrets::SecretStore;
 use gauth_core::accounts::{AccountSelection, refresh_token_location};
-use gauth_core::config;
 use gauth_core::config::Config;
-use gauth_core::discovery;
 use gauth_core::discovery::Discovery;
 use gauth_core::error::Result;
 use gauth_core::login::authorize::AuthorizationSession;
@@ -20,6 +17,7 @@ use gauth_core::oauth::token::TokenResponse;
 use gauth_core::text::printable;
 use gauth_core::tokens::broker::Broker;
 use gauth_core::world::World;
+use gauth_core::{accounts, config, discovery};
 
 /// The result of a login.
 pub(super) struct LoginResult {
@@ -38,27 +36,17 @@ impl LoginFlags {
         settings: &Config,
     ) -> Result<LoginResult> {
         let quota_project = settings.quota_project.as_deref();
-        let NewLogin { account, json: login } =
-            login_request.build_login(granted, session, quota_project, broker)?;
+        let NewLogin { account, json: login } = login_request.build_login(granted, session, quota_project, broker)?;
         warn_missing_scopes(login_request, granted.scopes.as_deref(), broker.world);
         self.save(&account, &login, settings, broker.world)?;
         Ok(LoginResult { account, scopes: granted.scopes.clone() })
     }
 
     /// Stores a credential file as a login.
-    pub(super) fn import_credential(
-        &self,
-        file: &OsStr,
-        settings: &Config,
-        world: &World,
-    ) -> Result<LoginResult> {
+    pub(super) fn import_credential(&self, file: &OsStr, settings: &Config, world: &World) -> Result<LoginResult> {
         let broker = discovery::broker(settings, world);
         let discovery = Discovery { config: settings, broker: &broker, allow_network: true };
-        let mut imported = import::import_file(
-            file,
-            provider::requested_account(settings).as_deref(),
-            &discovery,
-        )?;
+        let mut imported = import::import_file(file, provider::requested_account(settings).as_deref(), &discovery)?;
         if self.storage.update_adc {
             accounts::check_adc_type(&imported.name, &imported.json)?;
         }
@@ -70,25 +58,13 @@ impl LoginFlags {
     }
 
     /// Stores a login, makes its account the active one, and with `--update-adc` writes the ADC file.
-    fn save(
-        &self,
-        account: &str,
-        login: &Map<String, Value>,
-        settings: &Config,
-        world: &World,
-    ) -> Result<()> {
+    fn save(&self, account: &str, login: &Map<String, Value>, settings: &Config, world: &World) -> Result<()> {
         let mut login = login.clone();
         if self.storage.update_adc {
             refresh_token_location::mark_shared(&mut login);
         }
         let store = self.secret_store(settings, world)?;
-        accounts::store_login(
-            account,
-            &login,
-            store,
-            &discovery::secret_stores(settings, world),
-            world,
-        )?;
+        accounts::store_login(account, &login, store, &discovery::secret_stores(settings, world), world)?;
         self.activate(account, world)?;
         if self.storage.update_adc {
             let updated = accounts::update_adc(account, &login, world)?;
@@ -137,10 +113,7 @@ impl LoginFlags {
                 let account = printable::text(&result.account);
                 match &result.scopes {
                     Some(scopes) => {
-                        format!(
-                            "signed in as {account}, scopes {}\n",
-                            short_scopes(scopes).join(", ")
-                        )
+                        format!("signed in as {account}, scopes {}\n", short_scopes(scopes).join(", "))
                     }
                     None => format!("signed in as {account}\n"),
                 }

@@ -3,19 +3,14 @@
 use serde_json::Value;
 
 use super::{
-    ADA, CLOUD_PLATFORM, SandboxHome, allow_consent, query_parameters, redirect_of_consent, run,
-    share_machine,
+    ADA, CLOUD_PLATFORM, SandboxHome, allow_consent, query_parameters, redirect_of_consent, run, share_machine,
 };
 use crate::CredentialKind;
 use crate::browser::{ALLOW, ConsentChoice, get_page};
 
 /// Signs in with these arguments, and presses this button.
 #[track_caller]
-fn login_with_button(
-    stage: &SandboxHome,
-    args: &[&str],
-    button: &str,
-) -> (super::ProcessResult, String) {
+fn login_with_button(stage: &SandboxHome, args: &[&str], button: &str) -> (super::ProcessResult, String) {
     let login = stage.start_login({
         let mut command = stage.login_command(&["--no-launch-browser"]);
         command.args(args);
@@ -43,13 +38,7 @@ fn a_denied_consent_is_reported_here_and_in_the_browser() {
 fn another_account_is_not_stored_as_the_requested_one() {
     let _beside = share_machine();
     let stage = SandboxHome::new(&[]);
-    let words = [
-        "--no-launch-browser",
-        "--account",
-        "carol@example.com",
-        "--prompt",
-        "select_account consent",
-    ];
+    let words = ["--no-launch-browser", "--account", "carol@example.com", "--prompt", "select_account consent"];
     let login = stage.start_login(stage.login_command(&words));
     let page = get_page(&allow_consent(&login.authorization_url)).body;
     let ended = login.wait();
@@ -63,11 +52,7 @@ fn another_account_is_not_stored_as_the_requested_one() {
     assert_eq!(ended.exit_code, 4, "{ended:?}");
     assert!(ended.error_and_hint().0.contains("(--hd)"), "{ended:?}");
     stage.assert_no_login();
-    let (ended, _) = login_with_button(
-        &stage,
-        &["--account", "Ada@Example.com", "--hd", "example.com"],
-        "allow",
-    );
+    let (ended, _) = login_with_button(&stage, &["--account", "Ada@Example.com", "--hd", "example.com"], "allow");
     assert_eq!(ended.exit_code, 0, "{ended:?}");
 }
 
@@ -75,14 +60,9 @@ fn another_account_is_not_stored_as_the_requested_one() {
 fn scopes_that_were_not_granted_are_named() {
     let _beside = share_machine();
     let stage = SandboxHome::new(&[]);
-    let login = stage.start_login(stage.login_command(&[
-        "--no-launch-browser",
-        "--scopes",
-        "cloud-platform,compute",
-    ]));
+    let login = stage.start_login(stage.login_command(&["--no-launch-browser", "--scopes", "cloud-platform,compute"]));
     let scopes = get_page(&login.authorization_url).input_values("scope");
-    let granted: Vec<&str> =
-        scopes.iter().map(String::as_str).filter(|scope| !scope.ends_with("/compute")).collect();
+    let granted: Vec<&str> = scopes.iter().map(String::as_str).filter(|scope| !scope.ends_with("/compute")).collect();
     assert!(granted.len() < scopes.len(), "{scopes:?}");
     let choice = ConsentChoice { scopes: Some(&granted), ..ALLOW };
     let back = redirect_of_consent(&login.authorization_url, choice);
@@ -91,12 +71,8 @@ fn scopes_that_were_not_granted_are_named() {
     assert_eq!(ended.exit_code, 0, "{ended:?}");
     assert!(ended.stderr.contains("gauth: warning: not granted: compute\n"), "{}", ended.stderr);
     let stored = stage.own_login(ADA).expect("a login");
-    let scopes: Vec<&str> =
-        stored["scopes"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-    assert!(
-        scopes.contains(&CLOUD_PLATFORM) && !scopes.iter().any(|scope| scope.ends_with("compute")),
-        "{scopes:?}"
-    );
+    let scopes: Vec<&str> = stored["scopes"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(scopes.contains(&CLOUD_PLATFORM) && !scopes.iter().any(|scope| scope.ends_with("compute")), "{scopes:?}");
 }
 
 #[test]
@@ -150,15 +126,8 @@ fn invalid_token_responses_store_no_login() {
 fn extra_login_flags_are_sent_and_stored() {
     let _beside = share_machine();
     let stage = SandboxHome::new(&[]);
-    let words = [
-        "--quota-project",
-        "payer",
-        "--include-granted-scopes",
-        "--parameter",
-        "ui_locales=de",
-        "--format",
-        "json",
-    ];
+    let words =
+        ["--quota-project", "payer", "--include-granted-scopes", "--parameter", "ui_locales=de", "--format", "json"];
     let login = stage.start_login({
         let mut command = stage.login_command(&["--no-launch-browser", "--no-activate"]);
         command.args(words);
@@ -173,14 +142,10 @@ fn extra_login_flags_are_sent_and_stored() {
     assert_eq!((told["account"].as_str(), told["active"].as_bool()), (Some(ADA), Some(false)));
     assert_eq!(stage.own_login(ADA).expect("a login")["quota_project_id"], "payer");
     assert_eq!(stage.active_account(), None);
-    let mut named =
-        stage.gauth_command(CredentialKind::Metadata, &["token", ADA, "--format", "json"]);
+    let mut named = stage.gauth_command(CredentialKind::Metadata, &["token", ADA, "--format", "json"]);
     named.env_remove("GCE_METADATA_HOST");
     let token: Value = serde_json::from_str(&run(named).stdout).expect("JSON");
-    assert_eq!(
-        (token["source"].as_str(), token["quota_project"].as_str()),
-        (Some("login"), Some("payer"))
-    );
+    assert_eq!((token["source"].as_str(), token["quota_project"].as_str()), (Some("login"), Some("payer")));
 }
 
 #[test]

@@ -72,8 +72,7 @@ fn a_thousand_idle_connections_do_not_keep_the_browser_out() {
             let mut stream = TcpStream::connect(&host).unwrap();
             // Some connections send nothing, others an incomplete head. Those that are closed may get a response.
             if number % 2 == 0 {
-                let _ = stream
-                    .write_all(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nX: ").as_bytes());
+                let _ = stream.write_all(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nX: ").as_bytes());
             }
             stream
         })

@@ -29,8 +29,7 @@ struct ScriptedUser {
 impl ScriptedUser {
     fn new(home: &Path) -> ScriptedUser {
         let (url, script) = (home.join("url"), home.join("browser"));
-        let text =
-            format!("#!/bin/sh\nprintf %s \"$1\" > {0}.new && mv {0}.new {0}\n", url.display());
+        let text = format!("#!/bin/sh\nprintf %s \"$1\" > {0}.new && mv {0}.new {0}\n", url.display());
         std::fs::write(&script, text).unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         std::fs::set_permissions(&script, mode).unwrap();
@@ -52,9 +51,7 @@ impl ScriptedUser {
 /// Writes the files that the examples name.
 fn write_example_files(stage: &SandboxHome) {
     let folder = stage.sandbox.folder();
-    for (file, name) in
-        [("client_secret.json", "client.json"), ("service_account.json", "key.json")]
-    {
+    for (file, name) in [("client_secret.json", "client.json"), ("service_account.json", "key.json")] {
         std::fs::copy(folder.join(file), stage.home.path().join(name)).unwrap();
     }
 }
@@ -69,14 +66,12 @@ fn the_documented_login_commands_work() {
     // Commands that need a terminal are tested elsewhere.
     let at_terminal = ["--no-browser", "--device"];
     let typed = example_commands("gauth login").into_iter();
-    let typed: Vec<String> =
-        typed.filter(|line| !at_terminal.iter().any(|flag| line.contains(flag))).collect();
+    let typed: Vec<String> = typed.filter(|line| !at_terminal.iter().any(|flag| line.contains(flag))).collect();
     assert!(typed.len() >= 5, "{typed:?}");
     std::thread::scope(|scope| {
         scope.spawn(|| person.allow_logins_until(&done));
         for line in typed {
-            let mut command = stage
-                .shell_command(CredentialKind::Metadata, &format!("set -eu; cd \"$HOME\"; {line}"));
+            let mut command = stage.shell_command(CredentialKind::Metadata, &format!("set -eu; cd \"$HOME\"; {line}"));
             command.env("BROWSER", &person.script).stdin(Stdio::null());
             command.env("GAUTH_CLIENT_ID_FILE", stage.sandbox.file("client_secret.json"));
             command.env("ISSUER", format!("{}/oidc", stage.sandbox.url()));

@@ -115,8 +115,7 @@ impl SandboxHome {
 
     /// The login in the account store.
     pub(super) fn own_login(&self, account: &str) -> Option<Value> {
-        let bytes =
-            std::fs::read(self.config_folder().join(format!("accounts/{account}.json"))).ok()?;
+        let bytes = std::fs::read(self.config_folder().join(format!("accounts/{account}.json"))).ok()?;
         Some(serde_json::from_slice(&bytes).expect("a whole file"))
     }
 
@@ -154,10 +153,7 @@ fn a_login_is_one_command_and_one_click() {
     assert!(page.header("Content-Security-Policy").unwrap().starts_with("default-src 'none'"));
     let ended = login.wait();
     assert_eq!(ended.exit_code, 0, "{ended:?}");
-    assert_eq!(
-        ended.stdout,
-        "signed in as ada@example.com, scopes cloud-platform, email, openid\n"
-    );
+    assert_eq!(ended.stdout, "signed in as ada@example.com, scopes cloud-platform, email, openid\n");
     let stored = stage.own_login(ADA).expect("a login");
     assert_eq!(stored["type"], "authorized_user");
     assert_eq!(stored["token_uri"], format!("{}/token", stage.sandbox.url()));
@@ -183,34 +179,20 @@ fn a_login_does_not_reveal_secrets() {
     let stage = SandboxHome::new(&[]);
     let login = stage.start_login(stage.login_command(&["--no-launch-browser", "-vv"]));
     let back = allow_consent(&login.authorization_url);
-    let (code, state) =
-        (query_parameters(&back)["code"].clone(), query_parameters(&back)["state"].clone());
+    let (code, state) = (query_parameters(&back)["code"].clone(), query_parameters(&back)["state"].clone());
     assert_eq!(get_page(&back).status, 200);
     let ended = login.wait();
     assert_eq!(ended.exit_code, 0, "{ended:?}");
     let stored = stage.own_login(ADA).expect("a login");
     let mut secrets = stage.secrets();
     secrets.extend([code, stored["refresh_token"].as_str().unwrap().to_owned()]);
-    assert_eq!(
-        super::find_leaked_secret(ended.stderr.as_bytes(), &secrets),
-        None,
-        "{}",
-        ended.stderr
-    );
-    assert_eq!(
-        super::find_leaked_secret(ended.stdout.as_bytes(), &secrets),
-        None,
-        "{}",
-        ended.stdout
-    );
+    assert_eq!(super::find_leaked_secret(ended.stderr.as_bytes(), &secrets), None, "{}", ended.stderr);
+    assert_eq!(super::find_leaked_secret(ended.stdout.as_bytes(), &secrets), None, "{}", ended.stdout);
     // The state is part of the URL, which has to be printed.
     assert_eq!(ended.stderr.matches(&state).count(), 1, "{}", ended.stderr);
     let outside = stage.sandbox.requests();
     let verifier = outside.iter().filter_map(|logged| logged.request.form()).flatten();
     let verifier = verifier.filter(|(name, _)| name == "code_verifier").map(|(_, value)| value);
     let verifier: Vec<String> = verifier.collect();
-    assert!(
-        verifier.len() == 1
-            && super::find_leaked_secret(ended.stderr.as_bytes(), &verifier).is_none()
-    );
+    assert!(verifier.len() == 1 && super::find_leaked_secret(ended.stderr.as_bytes(), &verifier).is_none());
 }

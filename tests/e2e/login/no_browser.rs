@@ -16,11 +16,7 @@ fn authorization_url(terminal_output: &str) -> String {
 }
 
 /// Starts `gauth login --no-browser`, and returns its URL.
-fn start_no_browser_login(
-    terminal: &mut Terminal,
-    stage: &SandboxHome,
-    args: &[&str],
-) -> (Child, String) {
+fn start_no_browser_login(terminal: &mut Terminal, stage: &SandboxHome, args: &[&str]) -> (Child, String) {
     let mut command = stage.login_command(&["--no-browser"]);
     command.args(args);
     let child = terminal.spawn_until_prompt(command);
@@ -36,12 +32,7 @@ fn the_redirect_url_of_a_remote_browser_can_be_pasted() {
     let mut terminal = Terminal::new();
     let (child, question) = start_no_browser_login(&mut terminal, &stage, &[]);
     let back = allow_consent(&question);
-    let port: u16 = query_parameters(&question)["redirect_uri"]
-        .rsplit([':', '/'])
-        .nth(1)
-        .unwrap()
-        .parse()
-        .unwrap();
+    let port: u16 = query_parameters(&question)["redirect_uri"].rsplit([':', '/']).nth(1).unwrap().parse().unwrap();
     assert!(port >= 49152, "{question}");
     terminal.user_side.write_all(format!("{back}\r").as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -49,10 +40,7 @@ fn the_redirect_url_of_a_remote_browser_can_be_pasted() {
     assert!(output.stdout.starts_with(b"signed in as ada@example.com"), "{output:?}");
     assert!(terminal.is_echoing(), "the terminal is as it was");
     let showed = terminal.output_so_far();
-    assert!(
-        !showed.contains(&query_parameters(&back)["code"]) && !showed.contains("code="),
-        "{showed:?}"
-    );
+    assert!(!showed.contains(&query_parameters(&back)["code"]) && !showed.contains("code="), "{showed:?}");
     assert!(stage.own_login(ADA).is_some());
 }
 

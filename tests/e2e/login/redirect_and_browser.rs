@@ -38,11 +38,7 @@ fn the_redirect_goes_to_the_requested_port() {
         listener.local_addr().unwrap().port()
     };
     let port = free();
-    let login = stage.start_login(stage.login_command(&[
-        "--no-launch-browser",
-        "--port",
-        &port.to_string(),
-    ]));
+    let login = stage.start_login(stage.login_command(&["--no-launch-browser", "--port", &port.to_string()]));
     assert_eq!(login.redirect_uri(), format!("http://127.0.0.1:{port}/"));
     assert_eq!(get_page(&allow_consent(&login.authorization_url)).status, 200);
     assert_eq!(login.wait().exit_code, 0);
@@ -55,8 +51,7 @@ fn the_redirect_goes_to_the_requested_port() {
     assert_eq!(get_page(&back).status, 200, "{back}");
     assert_eq!(login.wait().exit_code, 0);
     let named = format!("http://127.0.0.1:{}/come/back", free());
-    let login =
-        stage.start_login(stage.login_command(&["--no-launch-browser", "--redirect-uri", &named]));
+    let login = stage.start_login(stage.login_command(&["--no-launch-browser", "--redirect-uri", &named]));
     assert_eq!(login.redirect_uri(), named);
     assert_eq!(get_page(&allow_consent(&login.authorization_url)).status, 200);
     assert_eq!(login.wait().exit_code, 0);
@@ -71,10 +66,7 @@ fn a_port_in_use_is_reported() {
     let ended = run(stage.login_command(&["--no-launch-browser", "--port", &port]));
     assert_eq!((ended.exit_code, &*ended.stdout), (1, ""), "{ended:?}");
     let (message, hint) = ended.error_and_hint();
-    assert!(
-        message.contains(&port) && message.contains("in use") && hint.contains("--port"),
-        "{ended:?}"
-    );
+    assert!(message.contains(&port) && message.contains("in use") && hint.contains("--port"), "{ended:?}");
 }
 
 #[test]
@@ -82,12 +74,7 @@ fn clients_without_a_usable_redirect_uri_are_refused_before_the_login() {
     let _beside = share_machine();
     let stage = SandboxHome::new(&[]);
     for (file, words, code, says) in [
-        (
-            write_client_file(&stage, "web", &["https://app.example/cb"]),
-            &[][..],
-            8,
-            "web.redirect_uris",
-        ),
+        (write_client_file(&stage, "web", &["https://app.example/cb"]), &[][..], 8, "web.redirect_uris"),
         (stage.sandbox.service_account_file(), &[], 8, "a credential (service_account)"),
         (stage.sandbox.file("nothing.json"), &[], 8, "there is no such file"),
         (
@@ -98,12 +85,7 @@ fn clients_without_a_usable_redirect_uri_are_refused_before_the_login() {
         ),
         (stage.sandbox.file("client_secret.json"), &["--wait", "soon"], 2, "--wait: \"soon\""),
         (stage.sandbox.file("client_secret.json"), &["--wait", "0"], 2, "--wait: \"0\""),
-        (
-            stage.sandbox.file("client_secret.json"),
-            &["--parameter", "state=x"],
-            2,
-            "--parameter state=x",
-        ),
+        (stage.sandbox.file("client_secret.json"), &["--parameter", "state=x"], 2, "--parameter state=x"),
         (stage.sandbox.file("client_secret.json"), &["--no-browser"], 4, "needs a terminal"),
     ] {
         let mut command = stage.login_command(words);
@@ -117,9 +99,7 @@ fn clients_without_a_usable_redirect_uri_are_refused_before_the_login() {
     let ended = run(command);
     assert_eq!(ended.exit_code, 2);
     assert_eq!(ended.stderr.lines().count(), 4, "{}", ended.stderr);
-    assert!(
-        ended.stderr.contains("Desktop app") && ended.stderr.contains("without a login of gauth's")
-    );
+    assert!(ended.stderr.contains("Desktop app") && ended.stderr.contains("without a login of gauth's"));
     stage.assert_no_login();
     assert!(stage.sandbox.requests().is_empty());
 }
@@ -132,10 +112,7 @@ fn a_browser_is_started_with_the_url_and_without_waiting_for_it() {
     let browser = write_script(
         &stage,
         "browser",
-        &format!(
-            "printf '%s\\n' \"$*\" > {0}.new; env > {0}.env; mv {0}.new {0}; sleep 20",
-            seen.display()
-        ),
+        &format!("printf '%s\\n' \"$*\" > {0}.new; env > {0}.env; mv {0}.new {0}; sleep 20", seen.display()),
     );
     let mut command = stage.login_command(&[]);
     command.env("BROWSER", &browser).env("GAUTH_CREDENTIALS", "{\"private_key\":\"never\"}");
@@ -168,10 +145,7 @@ fn a_browser_that_fails_is_reported_and_the_login_continues() {
         assert_eq!(get_page(&allow_consent(&login.authorization_url)).status, 200);
         let ended = login.wait();
         assert_eq!(ended.exit_code, 0, "{ended:?}");
-        assert!(
-            ended.stderr.contains("no browser can be opened") && ended.stderr.contains(words),
-            "{ended:?}"
-        );
+        assert!(ended.stderr.contains("no browser can be opened") && ended.stderr.contains(words), "{ended:?}");
     }
 }
 
@@ -230,8 +204,7 @@ fn ctrl_c_ends_a_login_that_waits_for_the_server() {
     let back = allow_consent(&login.authorization_url);
     let pid = login.pid();
     std::thread::scope(|scope| {
-        let browser =
-            scope.spawn(|| send_raw(&split_url(&back).0, get_request_bytes(&back).as_bytes()));
+        let browser = scope.spawn(|| send_raw(&split_url(&back).0, get_request_bytes(&back).as_bytes()));
         while stage.sandbox.request_count("token") == 0 {
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
@@ -247,8 +220,7 @@ fn ten_logins_at_once_open_one_browser() {
     let _beside = share_machine();
     let stage = SandboxHome::new(&[]);
     let tabs = stage.home.path().join("tabs");
-    let browser =
-        write_script(&stage, "browser", &format!("printf '%s\\n' \"$1\" >> {}", tabs.display()));
+    let browser = write_script(&stage, "browser", &format!("printf '%s\\n' \"$1\" >> {}", tabs.display()));
     let command = || {
         let mut command = stage.login_command(&[]);
         command.env("BROWSER", &browser);

@@ -5,14 +5,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{
-    PendingLogin, SandboxHome, allow_consent, query_parameters, redirect_of_consent, run,
-    share_machine,
-};
+use super::{PendingLogin, SandboxHome, allow_consent, query_parameters, redirect_of_consent, run, share_machine};
 use crate::browser::{ALLOW, ConsentChoice, get_page, submit_consent};
 
-const WORKFORCE_PROVIDER: &str =
-    "locations/global/workforcePools/sandbox-workforce/providers/sandbox-idp";
+const WORKFORCE_PROVIDER: &str = "locations/global/workforcePools/sandbox-workforce/providers/sandbox-idp";
 const WORKLOAD_PROVIDER: &str = "projects/123456789012/locations/global/workloadIdentityPools/sandbox-pool/\
                         providers/sandbox-provider";
 
@@ -82,12 +78,7 @@ fn a_workforce_pool_user_signs_in() {
     let mut secrets = stage.secrets();
     secrets.push(stored["refresh_token"].as_str().unwrap().to_owned());
     secrets.push(query_parameters(&back)["code"].clone());
-    assert_eq!(
-        super::super::find_leaked_secret(ended.stderr.as_bytes(), &secrets),
-        None,
-        "{}",
-        ended.stderr
-    );
+    assert_eq!(super::super::find_leaked_secret(ended.stderr.as_bytes(), &secrets), None, "{}", ended.stderr);
     let token = run(stage.token_command(&["token"])).printed_token();
     assert!(token.starts_with("ya29.d."), "{token}");
     // The file is that of gcloud's property, and the account is the subject at the provider.
@@ -96,8 +87,7 @@ fn a_workforce_pool_user_signs_in() {
     let login = stage.start_login(command);
     assert_eq!(get_page(&allow_consent(&login.authorization_url)).status, 200);
     assert_eq!(login.wait().exit_code, 0);
-    let mut command =
-        stage.login_command(&["--no-launch-browser", "--account", "carol@example.com"]);
+    let mut command = stage.login_command(&["--no-launch-browser", "--account", "carol@example.com"]);
     command.env("CLOUDSDK_AUTH_LOGIN_CONFIG_FILE", &config);
     let login = stage.start_login(command);
     // The requested user is Carol, and Ada signs in.
@@ -108,20 +98,15 @@ fn a_workforce_pool_user_signs_in() {
 #[test]
 fn a_user_of_an_oidc_provider_signs_in_through_a_pool() {
     let _beside = share_machine();
-    for (client, name) in [
-        ("client_oidc.json", WORKLOAD_PROVIDER),
-        ("client_oidc_confidential.json", WORKFORCE_PROVIDER),
-    ] {
+    for (client, name) in
+        [("client_oidc.json", WORKLOAD_PROVIDER), ("client_oidc_confidential.json", WORKFORCE_PROVIDER)]
+    {
         let stage = SandboxHome::new(&[]);
         let issuer = stage.issuer();
-        let words =
-            ["--no-launch-browser", "--issuer", &issuer, "--workload-identity-provider", name];
+        let words = ["--no-launch-browser", "--issuer", &issuer, "--workload-identity-provider", name];
         let login = stage.start_login(stage.login_with_client(&words, client));
         let asked = query_parameters(&login.authorization_url);
-        assert_eq!(
-            (&*asked["scope"], &*asked["prompt"]),
-            ("openid email offline_access", "consent")
-        );
+        assert_eq!((&*asked["scope"], &*asked["prompt"]), ("openid email offline_access", "consent"));
         assert_eq!(get_page(&allow_consent(&login.authorization_url)).status, 200);
         let ended = login.wait();
         assert_eq!(ended.exit_code, 0, "{ended:?}");
@@ -141,11 +126,7 @@ fn a_user_of_an_oidc_provider_signs_in_through_a_pool() {
         assert_ne!(last["credential_source"]["openid"]["refresh_token"], first);
         assert_eq!(stage.sandbox.request_count("oidc-token"), 3);
         let ended = run(stage.token_command(&["logout"]));
-        assert_eq!(
-            (ended.exit_code, stage.sandbox.request_count("oidc-revoke")),
-            (0, 1),
-            "{ended:?}"
-        );
+        assert_eq!((ended.exit_code, stage.sandbox.request_count("oidc-revoke")), (0, 1), "{ended:?}");
     }
 }
 
@@ -163,10 +144,7 @@ fn a_user_of_an_oidc_provider_without_a_pool_gets_id_tokens() {
     assert_eq!(run(stage.token_command(&["token"])).exit_code, 7);
     // A denied and a forged response do not replace the stored login.
     let login = stage.start_login(stage.login_with_client(&words, "client_oidc.json"));
-    get_page(&redirect_of_consent(
-        &login.authorization_url,
-        ConsentChoice { button: "deny", ..ALLOW },
-    ));
+    get_page(&redirect_of_consent(&login.authorization_url, ConsentChoice { button: "deny", ..ALLOW }));
     assert_eq!(login.wait().exit_code, 5);
     let forged = SandboxHome::new(&["oidc-authorize=wrong-issuer"]);
     let issuer = forged.issuer();
@@ -191,8 +169,7 @@ fn an_error_names_the_provider_with_invalid_responses() {
     }
     // The metadata is of Google's issuer, not of the sandbox.
     let stage = SandboxHome::new(&[]);
-    let ended =
-        run(stage.login_with_client(&["--issuer", stage.sandbox.url()], "client_oidc.json"));
+    let ended = run(stage.login_with_client(&["--issuer", stage.sandbox.url()], "client_oidc.json"));
     assert_eq!(ended.exit_code, 9, "{ended:?}");
 }
 
@@ -217,12 +194,7 @@ fn a_device_signs_in_at_google() {
     let forms = stage.sandbox.requests().into_iter().filter_map(|logged| logged.request.form());
     let codes = forms.flatten().filter(|(name, _)| name == "device_code");
     secrets.extend(codes.map(|(_, value)| value));
-    assert_eq!(
-        super::super::find_leaked_secret(ended.stderr.as_bytes(), &secrets),
-        None,
-        "{}",
-        ended.stderr
-    );
+    assert_eq!(super::super::find_leaked_secret(ended.stderr.as_bytes(), &secrets), None, "{}", ended.stderr);
 }
 
 #[test]

@@ -18,7 +18,8 @@ fn exported_json(home: &Home) -> Value {
 
 #[test]
 fn a_login_is_exported_as_to_json_writes_it() {
-    let ours = json!({"signed_in_at": "x", "refresh_token_rotates": true, "scopes": ["openid"], "quota_project_id": "p"});
+    let ours =
+        json!({"signed_in_at": "x", "refresh_token_rotates": true, "scopes": ["openid"], "quota_project_id": "p"});
     let home = home_with_logins(&[(ADA, sample_credentials::with_fields(login_json(ADA), &ours))]);
     gauth_in(&home, "accounts show ada@example.com --export {home}/out.json")
         .expect_stdout("exported ada@example.com to HOME/out.json\n")
@@ -47,9 +48,7 @@ fn a_login_is_exported_as_to_json_writes_it() {
 #[test]
 fn fields_can_be_omitted() {
     let home = home_with_logins(&[(ADA, login_json(ADA))]);
-    let show = |words: &str| {
-        gauth_in(&home, &format!("accounts show {ADA} --export {{home}}/out.json {words}"))
-    };
+    let show = |words: &str| gauth_in(&home, &format!("accounts show {ADA} --export {{home}}/out.json {words}"));
     show("--strip token,scopes,account --strip expiry").run();
     assert_eq!(exported_json(&home).get("account"), None);
     show("--force --strip refreshtoken")
@@ -58,10 +57,7 @@ fn fields_can_be_omitted() {
         .expect_hint("refresh_token")
         .run();
     let json = show("--force --format json").run().json();
-    assert_eq!(
-        (&json["account"], exported_json(&home)["account"].as_str()),
-        (&json!(ADA), Some(ADA))
-    );
+    assert_eq!((&json["account"], exported_json(&home)["account"].as_str()), (&json!(ADA), Some(ADA)));
 }
 
 #[test]
@@ -69,11 +65,7 @@ fn an_existing_file_is_not_overwritten_silently() {
     let home = home_with_logins(&[(ADA, login_json(ADA))]);
     let show = |words: &str| gauth_in(&home, &format!("accounts show {ADA} --export {words}"));
     home.write("out.json", "mine");
-    show("{home}/out.json")
-        .expect_status(9)
-        .expect_error("exists already")
-        .expect_hint("--force")
-        .run();
+    show("{home}/out.json").expect_status(9).expect_error("exists already").expect_hint("--force").run();
     std::os::unix::fs::symlink("/nowhere/x", home.path("link")).expect("a link");
     show("{home}/link").expect_status(9).expect_error("exists already").run();
     show("-").expect_status(9).expect_error("would put a login on standard output").run();
@@ -88,8 +80,7 @@ fn an_existing_file_is_not_overwritten_silently() {
 #[test]
 fn a_service_account_key_is_exported_with_all_fields() {
     let home = home_with_logins(&[(SERVICE_ACCOUNT_EMAIL, service_account())]);
-    gauth_in(&home, &format!("accounts show {SERVICE_ACCOUNT_EMAIL} --export {{home}}/out.json"))
-        .run();
+    gauth_in(&home, &format!("accounts show {SERVICE_ACCOUNT_EMAIL} --export {{home}}/out.json")).run();
     assert_eq!(exported_json(&home), service_account());
     home.write(&login_file("junk"), "junk");
     gauth_in(&home, "accounts show junk --export {home}/other.json")
@@ -106,16 +97,11 @@ fn gclouds_login_is_exported_with_its_newest_refresh_token() {
         &home,
         &[(
             ADA,
-            sample_credentials::with_fields(
-                login_json(""),
-                &json!({"account": null, "revoke_uri": "https://x/"}),
-            ),
+            sample_credentials::with_fields(login_json(""), &json!({"account": null, "revoke_uri": "https://x/"})),
         )],
     );
     let answer = json!({"access_token": sample_credentials::TOKEN, "expires_in": 3599, "refresh_token": sample_credentials::ROTATED_REFRESH_TOKEN});
-    gauth_in(&home, "token")
-        .expect_request(crate::support::token_response(200, answer.to_string()))
-        .run();
+    gauth_in(&home, "token").expect_request(crate::support::token_response(200, answer.to_string())).run();
     gauth_in(&home, "accounts show ada@example.com --export {home}/out.json").run();
     let exported = exported_json(&home);
     assert_eq!(
@@ -123,14 +109,8 @@ fn gclouds_login_is_exported_with_its_newest_refresh_token() {
         (&json!(sample_credentials::ROTATED_REFRESH_TOKEN), None)
     );
     // The exported file is a valid credential file.
-    let granted = crate::support::token_response(
-        200,
-        sample_credentials::token_response_body(sample_credentials::SECOND_TOKEN),
-    );
-    let ran =
-        Test::new("token --credentials {home}/out.json").home(&home).expect_request(granted).run();
-    assert_eq!(
-        ran.requests[0].form_field("refresh_token"),
-        sample_credentials::ROTATED_REFRESH_TOKEN
-    );
+    let granted =
+        crate::support::token_response(200, sample_credentials::token_response_body(sample_credentials::SECOND_TOKEN));
+    let ran = Test::new("token --credentials {home}/out.json").home(&home).expect_request(granted).run();
+    assert_eq!(ran.requests[0].form_field("refresh_token"), sample_credentials::ROTATED_REFRESH_TOKEN);
 }

@@ -6,13 +6,10 @@ use serde_json::json;
 
 #[cfg(feature = "gcloud-store")]
 use super::STATE_FILE;
-use super::{
-    ADA, BOB, gauth_in, home_with_logins, invalid_grant_response, login_file, login_json,
-    state_json,
-};
+use super::{ADA, BOB, gauth_in, home_with_logins, invalid_grant_response, login_file, login_json, state_json};
 use crate::support::sample_credentials::{
-    self, SERVICE_ACCOUNT_EMAIL, TOKEN, impersonated_service_account, service_account,
-    token_response_body, workforce_login,
+    self, SERVICE_ACCOUNT_EMAIL, TOKEN, impersonated_service_account, service_account, token_response_body,
+    workforce_login,
 };
 use crate::support::{Home, Test, token_response, without_response};
 
@@ -20,10 +17,7 @@ use crate::support::{Home, Test, token_response, without_response};
 fn without_logins_the_list_says_so() {
     Test::new("accounts").expect_stdout("no logins (gauth login makes one)\n").run();
     Test::new("accounts list --format json").expect_stdout("[]\n").run();
-    Test::new("accounts")
-        .env("HOME", "")
-        .expect_stdout("no logins (gauth login makes one)\n")
-        .run();
+    Test::new("accounts").env("HOME", "").expect_stdout("no logins (gauth login makes one)\n").run();
 }
 
 #[test]
@@ -59,8 +53,7 @@ fn logins_are_listed_with_their_kind_and_the_active_one_marked() {
 #[test]
 fn scopes_are_shown_where_there_is_room() {
     let scopes = json!({"scopes": ["openid", "https://www.googleapis.com/auth/cloud-platform"]});
-    let home =
-        home_with_logins(&[(ADA, sample_credentials::with_fields(login_json(ADA), &scopes))]);
+    let home = home_with_logins(&[(ADA, sample_credentials::with_fields(login_json(ADA), &scopes))]);
     gauth_in(&home, "accounts")
         .expect_stdout(
             "  ACCOUNT          KIND  FROM   SCOPES                  STATE
@@ -88,13 +81,7 @@ fn a_broken_login_is_a_row_not_an_error() {
         .iter()
         .map(|row| (row["account"].as_str().expect("name"), row["state"].as_str().expect("state")))
         .collect();
-    let expected = [
-        (ADA, "ok"),
-        ("junk", "broken"),
-        ("odd", "broken"),
-        ("open", "broken"),
-        ("short", "broken"),
-    ];
+    let expected = [(ADA, "ok"), ("junk", "broken"), ("odd", "broken"), ("open", "broken"), ("short", "broken")];
     assert_eq!(told, expected);
     let text = gauth_in(&home, "accounts").run().stdout;
     for words in [
@@ -109,49 +96,28 @@ fn a_broken_login_is_a_row_not_an_error() {
 
 #[test]
 fn a_rejected_login_is_listed_as_such() {
-    let home = home_with_logins(&[
-        (ADA, login_json(ADA)),
-        ("acting", impersonated_service_account(login_json("x@y"))),
-    ]);
+    let home = home_with_logins(&[(ADA, login_json(ADA)), ("acting", impersonated_service_account(login_json("x@y")))]);
     gauth_in(&home, "token").expect_request(invalid_grant_response()).expect_status(4).run();
     let text = gauth_in(&home, "accounts").run().stdout;
-    assert!(
-        text.contains("* ada@example.com  user          gauth  must sign in again\n"),
-        "{text}"
-    );
+    assert!(text.contains("* ada@example.com  user          gauth  must sign in again\n"), "{text}");
     // The other account has the same refresh token as its source.
-    assert!(
-        text.contains("  acting           impersonated  gauth  must sign in again\n"),
-        "{text}"
-    );
+    assert!(text.contains("  acting           impersonated  gauth  must sign in again\n"), "{text}");
     let row = gauth_in(&home, "accounts --format json").run().json()[1].clone();
     assert_eq!(row["state"], "must_sign_in_again");
     assert!(row["detail"].as_str().expect("words").contains("expired or revoked"), "{row}");
     let status = gauth_in(&home, "status").env("COLUMNS", "200").run().stdout;
     let line = "token    not cached, the next command requests one, and must sign in again: the server has refused this login\n";
     assert!(status.contains(line), "{status}");
-    assert!(
-        status.contains("ada@example.com, authorized_user, must sign in again   ← used\n"),
-        "{status}"
-    );
+    assert!(status.contains("ada@example.com, authorized_user, must sign in again   ← used\n"), "{status}");
     let status = gauth_in(&home, "status --format json").run().json();
     assert_eq!(status["using"]["must_sign_in_again"], true);
     // A refresh token that the server accepts again is usable again, and the rejection does not apply to another one.
-    gauth_in(&home, "token --refresh")
-        .expect_request(token_response(200, token_response_body(TOKEN)))
-        .run();
+    gauth_in(&home, "token --refresh").expect_request(token_response(200, token_response_body(TOKEN))).run();
     assert!(!gauth_in(&home, "accounts").run().stdout.contains("must"));
-    gauth_in(&home, "token --refresh")
-        .expect_request(invalid_grant_response())
-        .expect_status(4)
-        .run();
+    gauth_in(&home, "token --refresh").expect_request(invalid_grant_response()).expect_status(4).run();
     home.write(
         &login_file(ADA),
-        sample_credentials::with_fields(
-            login_json(ADA),
-            &json!({"refresh_token": "1//0another-one"}),
-        )
-        .to_string(),
+        sample_credentials::with_fields(login_json(ADA), &json!({"refresh_token": "1//0another-one"})).to_string(),
     );
     assert_eq!(gauth_in(&home, "accounts --format json").run().json()[1]["state"], "ok");
 }
@@ -185,14 +151,8 @@ fn with_check_every_server_gets_a_request() {
         .expect_requests(3, &without_response(token_response(200, "")))
         .run()
         .json();
-    assert_eq!(
-        [&rows[0]["state"], &rows[1]["state"], &rows[2]["state"]],
-        ["ok", "must_sign_in_again", "no_token"]
-    );
-    let refused = token_response(
-        403,
-        r#"{"error":"access_denied","error_description":"Account restricted"}"#,
-    );
+    assert_eq!([&rows[0]["state"], &rows[1]["state"], &rows[2]["state"]], ["ok", "must_sign_in_again", "no_token"]);
+    let refused = token_response(403, r#"{"error":"access_denied","error_description":"Account restricted"}"#);
     let alone = home_with_logins(&[(ADA, login_json(ADA))]);
     let text = gauth_in(&alone, "accounts list --check").expect_request(refused).run().stdout;
     assert!(text.contains("no token: oauth2.googleapis.com: Google says access_denied"), "{text}");
@@ -210,13 +170,8 @@ fn accounts_are_spelled_as_in_their_files() {
     );
     home.write(&login_file("ada@example.com"), login_json("Ada@Example.com").to_string());
     let rows = gauth_in(&home, "accounts --format json").run().json();
-    assert_eq!(
-        (&rows[0]["account"], &rows[1]["account"]),
-        (&json!("Ada@Example.com"), &json!(odd))
-    );
-    gauth_in(&home, "accounts use ADA@example.com")
-        .expect_stdout("gauth acts as Ada@Example.com\n")
-        .run();
+    assert_eq!((&rows[0]["account"], &rows[1]["account"]), (&json!("Ada@Example.com"), &json!(odd)));
+    gauth_in(&home, "accounts use ADA@example.com").expect_stdout("gauth acts as Ada@Example.com\n").run();
     assert_eq!(state_json(&home), json!({"active": "Ada@Example.com"}));
     gauth_in(&home, "token").expect_request(token_response(200, token_response_body(TOKEN))).run();
 }
@@ -231,10 +186,7 @@ fn gclouds_logins_are_listed_too() {
             (BOB, login_json("")),
             (
                 &format!("{SERVICE_ACCOUNT_EMAIL}#universe.example"),
-                sample_credentials::with_fields(
-                    service_account(),
-                    &json!({"universe_domain": "universe.example"}),
-                ),
+                sample_credentials::with_fields(service_account(), &json!({"universe_domain": "universe.example"})),
             ),
             ("machine@developer.gserviceaccount.com", json!({"type": "gce"})),
             ("broken@example.com", json!({"type": "authorized_user"})),
@@ -251,10 +203,7 @@ fn gclouds_logins_are_listed_too() {
     broken: client_id is missing
 ";
     assert_eq!(text, expected);
-    gauth_in(&home, "token --account bob@example.com")
-        .expect_request(invalid_grant_response())
-        .expect_status(4)
-        .run();
+    gauth_in(&home, "token --account bob@example.com").expect_request(invalid_grant_response()).expect_status(4).run();
     let rows = gauth_in(&home, "accounts --format json").run().json();
     assert_eq!(
         (&rows[1]["state"], &rows[2]["universe_domain"]),
@@ -265,20 +214,15 @@ fn gclouds_logins_are_listed_too() {
     let rows = gauth_in(&home, "accounts --format json").run().json();
     assert_eq!([&rows[0]["active"], &rows[1]["active"]], [&Value::Bool(false), &Value::Bool(true)]);
     home.write(".config/gcloud/credentials.db", "junk of some length, which is no database at all");
-    let ran = gauth_in(&home, "accounts").expect_warning(
-        "gcloud's logins are not listed, HOME/.config/gcloud/credentials.db: is not a database",
-    );
+    let ran = gauth_in(&home, "accounts")
+        .expect_warning("gcloud's logins are not listed, HOME/.config/gcloud/credentials.db: is not a database");
     assert!(ran.run().stdout.contains("ada@example.com"));
 }
 
 #[test]
 fn invalid_arguments_are_refused() {
     for (words, says, tries) in [
-        (
-            "accounts list ada@example.com",
-            "gauth accounts list takes no ACCOUNT",
-            "gauth accounts show ACCOUNT",
-        ),
+        ("accounts list ada@example.com", "gauth accounts list takes no ACCOUNT", "gauth accounts show ACCOUNT"),
         ("accounts use", "no account is named", "gauth accounts use ada@example.com"),
         ("accounts show", "no account is named", "gauth accounts show ada@example.com"),
         ("accounts show x --check", "--check is a flag of gauth accounts list only", "--help"),

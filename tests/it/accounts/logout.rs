@@ -4,9 +4,8 @@ use serde_json::{Value, json};
 
 use super::{ADA, BOB, STATE_FILE, gauth_in, home_with_logins, login_file, login_json, state_json};
 use crate::support::sample_credentials::{
-    self, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, SERVICE_ACCOUNT_EMAIL, TOKEN,
-    file_external_account, impersonated_service_account, service_account, token_response_body,
-    workforce_login,
+    self, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, SERVICE_ACCOUNT_EMAIL, TOKEN, file_external_account,
+    impersonated_service_account, service_account, token_response_body, workforce_login,
 };
 use crate::support::{Home, MockExchange, Test, post_response, token_response, without_response};
 
@@ -46,7 +45,8 @@ fn the_active_login_is_revoked_and_removed() {
 #[test]
 fn the_newest_refresh_token_is_revoked() {
     let home = home_with_logins(&[(ADA, login_json(ADA))]);
-    let answer = json!({"access_token": TOKEN, "expires_in": 3599, "refresh_token": sample_credentials::ROTATED_REFRESH_TOKEN});
+    let answer =
+        json!({"access_token": TOKEN, "expires_in": 3599, "refresh_token": sample_credentials::ROTATED_REFRESH_TOKEN});
     gauth_in(&home, "token").expect_request(token_response(200, answer.to_string())).run();
     let ran = gauth_in(&home, "logout ADA@example.com").expect_request(revocation_response()).run();
     assert_eq!(ran.requests[0].form_field("token"), sample_credentials::ROTATED_REFRESH_TOKEN);
@@ -80,15 +80,9 @@ fn a_login_the_server_does_not_revoke_is_kept() {
         (post_response(REVOCATION_ENDPOINT, 200, "<html>"), 1, 6, "is a web page"),
         (post_response(REVOCATION_ENDPOINT, 503, ""), 3, 6, "status 503"),
         (without_response(revocation_response()), 3, 6, "connection refused"),
+        (revocation_response().with_latency(std::time::Duration::from_secs(60)), 1, 6, "no answer in time"),
         (
-            revocation_response().with_latency(std::time::Duration::from_secs(60)),
-            1,
-            6,
-            "no answer in time",
-        ),
-        (
-            post_response(REVOCATION_ENDPOINT, 302, "")
-                .with_header("location", "https://elsewhere.example/"),
+            post_response(REVOCATION_ENDPOINT, 302, "").with_header("location", "https://elsewhere.example/"),
             1,
             6,
             "redirects to",
@@ -115,22 +109,14 @@ fn an_overridden_endpoint_revokes_the_tokens_it_issued() {
         ("https://www.googleapis.com/oauth2/v4/token", REVOCATION_ENDPOINT),
         ("https://accounts.google.com/o/oauth2/token", REVOCATION_ENDPOINT),
     ] {
-        let home = home_with_logins(&[(
-            ADA,
-            sample_credentials::with_fields(login_json(ADA), &json!({"token_uri": uri})),
-        )]);
+        let home =
+            home_with_logins(&[(ADA, sample_credentials::with_fields(login_json(ADA), &json!({"token_uri": uri})))]);
         gauth_in(&home, "logout").expect_request(post_response(revoke, 200, "")).run();
     }
-    let other = sample_credentials::with_fields(
-        login_json(ADA),
-        &json!({"token_uri": "https://idp.example.com/o/token"}),
-    );
+    let other =
+        sample_credentials::with_fields(login_json(ADA), &json!({"token_uri": "https://idp.example.com/o/token"}));
     let home = home_with_logins(&[(ADA, other)]);
-    gauth_in(&home, "logout")
-        .expect_status(9)
-        .expect_error("is kept")
-        .expect_hint("--keep-remote")
-        .run();
+    gauth_in(&home, "logout").expect_status(9).expect_error("is kept").expect_hint("--keep-remote").run();
     let allowed = gauth_in(&home, "logout --allow-token-host idp.example.com");
     allowed.expect_request(post_response("https://idp.example.com/o/revoke", 200, "")).run();
 }
@@ -144,27 +130,15 @@ fn a_workforce_login_is_revoked_at_the_sts() {
             "https://sts.eu.rep.googleapis.com/v1/revoke",
         ),
     ] {
-        let home =
-            home_with_logins(&[("wf", sample_credentials::with_fields(workforce_login(), &more))]);
+        let home = home_with_logins(&[("wf", sample_credentials::with_fields(workforce_login(), &more))]);
         let ran = gauth_in(&home, "logout wf").expect_request(post_response(url, 200, "")).run();
         let expected = [("token", REFRESH_TOKEN), ("token_type_hint", "refresh_token")];
-        assert_eq!(
-            ran.requests[0].form_fields(),
-            expected.map(|(a, b)| (a.to_owned(), b.to_owned()))
-        );
-        let basic = base64::Engine::encode(
-            &base64::engine::general_purpose::STANDARD,
-            format!("{CLIENT_ID}:{CLIENT_SECRET}"),
-        );
-        assert_eq!(
-            ran.requests[0].header("authorization"),
-            Some(format!("Basic {basic}").as_str())
-        );
+        assert_eq!(ran.requests[0].form_fields(), expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+        let basic =
+            base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("{CLIENT_ID}:{CLIENT_SECRET}"));
+        assert_eq!(ran.requests[0].header("authorization"), Some(format!("Basic {basic}").as_str()));
     }
-    let odd = sample_credentials::with_fields(
-        workforce_login(),
-        &json!({"revoke_url": "https://evil.example/"}),
-    );
+    let odd = sample_credentials::with_fields(workforce_login(), &json!({"revoke_url": "https://evil.example/"}));
     let home = home_with_logins(&[("wf", odd)]);
     gauth_in(&home, "logout wf")
         .expect_status(9)
@@ -187,8 +161,7 @@ fn a_login_no_server_can_revoke_is_only_removed_locally() {
     // The source login of an impersonated service account is revoked.
     let home = home_with_logins(&[("acting", impersonated_service_account(login_json(ADA)))]);
     assert_eq!(
-        gauth_in(&home, "logout").expect_request(revocation_response()).run().requests[0]
-            .form_field("token"),
+        gauth_in(&home, "logout").expect_request(revocation_response()).run().requests[0].form_field("token"),
         REFRESH_TOKEN
     );
 }
@@ -208,7 +181,9 @@ fn logout_all_continues_after_a_failure() {
         .expect_request(revocation_response())
         .expect_request(post_response(REVOCATION_ENDPOINT, 401, ""))
         .expect_status(5)
-        .expect_error("the login of ada@example.com is kept, oauth2.googleapis.com: status 403; signed out of bob@example.com")
+        .expect_error(
+            "the login of ada@example.com is kept, oauth2.googleapis.com: status 403; signed out of bob@example.com",
+        )
         .expect_warning("the login of eve is kept, oauth2.googleapis.com: status 401")
         .run();
     assert!(is_stored(&home, ADA) && !is_stored(&home, BOB) && is_stored(&home, "eve"));

@@ -51,10 +51,7 @@ fn state_json(home: &Home) -> Value {
 
 /// The response to a refresh token that is no longer valid.
 fn invalid_grant_response() -> MockExchange {
-    token_response(
-        400,
-        r#"{"error":"invalid_grant","error_description":"Token has been expired or revoked."}"#,
-    )
+    token_response(400, r#"{"error":"invalid_grant","error_description":"Token has been expired or revoked."}"#)
 }
 
 /// Signs in to gcloud with these accounts, the first of which is active.

@@ -4,12 +4,10 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
-use super::{
-    ADA, gauth_in, home_with_logins, invalid_grant_response, login_file, login_json, state_json,
-};
+use super::{ADA, gauth_in, home_with_logins, invalid_grant_response, login_file, login_json, state_json};
 use crate::support::sample_credentials::{
-    self, CLIENT_SECRET, REFRESH_TOKEN, ROTATED_REFRESH_TOKEN, SECOND_TOKEN, SERVICE_ACCOUNT_EMAIL,
-    TOKEN, service_account, token_response_body,
+    self, CLIENT_SECRET, REFRESH_TOKEN, ROTATED_REFRESH_TOKEN, SECOND_TOKEN, SERVICE_ACCOUNT_EMAIL, TOKEN,
+    service_account, token_response_body,
 };
 use crate::support::{Home, MockExchange, Test, post_response, token_response};
 
@@ -38,8 +36,7 @@ fn home_with_secret_store() -> Rc<Home> {
 fn replace_secret_store(home: &Home, script: &str) {
     home.write_with_mode("keeper", script, 0o700);
     let program = home.path("keeper");
-    let call =
-        |name: &str| format!("{name} = [\"{}\", \"{name}\", \"{{account}}\"]", program.display());
+    let call = |name: &str| format!("{name} = [\"{}\", \"{name}\", \"{{account}}\"]", program.display());
     let calls = ["get", "put", "erase"].map(call).join("\n");
     home.write(CONFIG_FILE, format!("store = \"command\"\n[store_command]\n{calls}\n"));
 }
@@ -52,11 +49,7 @@ fn take_store_calls(home: &Home) -> Vec<String> {
 }
 
 fn login_command(home: &Rc<Home>, args: &str) -> Test {
-    home.write(
-        "my.json",
-        sample_credentials::with_fields(login_json(ADA), &json!({"scopes": ["openid"]}))
-            .to_string(),
-    );
+    home.write("my.json", sample_credentials::with_fields(login_json(ADA), &json!({"scopes": ["openid"]})).to_string());
     gauth_in(home, &format!("login --credentials {{home}}/my.json {args}"))
 }
 
@@ -91,8 +84,7 @@ fn stored_secret_json(home: &Home) -> Value {
 fn rotating_token_response(next_refresh_token: &str) -> MockExchange {
     token_response(
         200,
-        json!({"access_token": TOKEN, "expires_in": 3599, "refresh_token": next_refresh_token})
-            .to_string(),
+        json!({"access_token": TOKEN, "expires_in": 3599, "refresh_token": next_refresh_token}).to_string(),
     )
 }
 
@@ -113,9 +105,7 @@ fn the_file_has_all_fields_but_the_secrets() {
 #[test]
 fn the_store_is_opened_for_a_new_token_only() {
     let home = home_with_login_in_store();
-    let ran = gauth_in(&home, "token")
-        .expect_request(token_response(200, token_response_body(TOKEN)))
-        .run();
+    let ran = gauth_in(&home, "token").expect_request(token_response(200, token_response_body(TOKEN))).run();
     assert_eq!(
         (ran.requests[0].form_field("refresh_token"), ran.requests[0].form_field("client_secret")),
         (REFRESH_TOKEN, CLIENT_SECRET)
@@ -134,20 +124,12 @@ fn the_store_is_opened_for_a_new_token_only() {
     }
     let text = gauth_in(&home, "accounts show ada@example.com").run().stdout;
     assert!(
-        text.contains("refresh_token         (in the store)\n")
-            && text.contains("gauth_store           command\n"),
+        text.contains("refresh_token         (in the store)\n") && text.contains("gauth_store           command\n"),
         "{text}"
     );
-    assert!(
-        gauth_in(&home, "status")
-            .run()
-            .stdout
-            .starts_with("using    ada@example.com, user login, from")
-    );
+    assert!(gauth_in(&home, "status").run().stdout.starts_with("using    ada@example.com, user login, from"));
     // The access token in the cache is used for the next calls.
-    gauth_in(&home, "token --refresh")
-        .expect_request(token_response(200, token_response_body(SECOND_TOKEN)))
-        .run();
+    gauth_in(&home, "token --refresh").expect_request(token_response(200, token_response_body(SECOND_TOKEN))).run();
     assert_eq!(take_store_calls(&home), ["get"]);
 }
 
@@ -167,9 +149,7 @@ fn a_refused_login_is_remembered_without_opening_its_store() {
     take_store_calls(&home);
     assert!(gauth_in(&home, "accounts").run().stdout.contains("must sign in again"));
     assert!(take_store_calls(&home).is_empty());
-    gauth_in(&home, "token --refresh")
-        .expect_request(token_response(200, token_response_body(TOKEN)))
-        .run();
+    gauth_in(&home, "token --refresh").expect_request(token_response(200, token_response_body(TOKEN))).run();
     assert!(!gauth_in(&home, "accounts").run().stdout.contains("must sign in again"));
 }
 
@@ -195,15 +175,16 @@ fn a_refresh_token_the_store_rejects_is_not_lost() {
     for broken in ["exit 1", "cat > /dev/null", "exec sleep 60"] {
         let home = home_with_rotating_login_in_store();
         // The program still returns the previous login.
-        let script =
-            SECRET_STORE_SCRIPT.replace("put) cat > \"$folder/$2\"", &format!("put) {broken}"));
+        let script = SECRET_STORE_SCRIPT.replace("put) cat > \"$folder/$2\"", &format!("put) {broken}"));
         replace_secret_store(&home, &script);
         if broken.contains("sleep") {
             home.clock.run_at_speed(5);
         }
         gauth_in(&home, "token")
             .expect_request(rotating_token_response(ROTATED_REFRESH_TOKEN))
-            .expect_warning("the login is now in HOME/.config/gauth/accounts/ada@example.com.json including its secrets")
+            .expect_warning(
+                "the login is now in HOME/.config/gauth/accounts/ada@example.com.json including its secrets",
+            )
             .expect_stdout(&format!("{TOKEN}\n"))
             .run();
         assert_eq!(
@@ -222,10 +203,7 @@ fn a_refresh_token_the_store_rejects_is_not_lost() {
 #[test]
 fn a_secret_changed_by_another_process_is_used() {
     let home = home_with_rotating_login_in_store();
-    let newer = sample_credentials::with_fields(
-        login_json(ADA),
-        &json!({"refresh_token": ROTATED_REFRESH_TOKEN}),
-    );
+    let newer = sample_credentials::with_fields(login_json(ADA), &json!({"refresh_token": ROTATED_REFRESH_TOKEN}));
     let meanwhile = move |home: &Home| home.write("vault/ada@example.com", newer.to_string());
     let refused = invalid_grant_response().on_request(meanwhile);
     // Usually the file shows that the store has changed. Here it does not, as if the other process had been killed.
@@ -239,18 +217,12 @@ fn a_secret_changed_by_another_process_is_used() {
 #[test]
 fn an_error_of_the_store_program_is_reported() {
     for (script, says) in [
-        (
-            "#!/bin/sh\necho 'gpg: decryption failed' >&2; exit 2\n",
-            "ended with status 2: \"gpg: decryption failed\"",
-        ),
+        ("#!/bin/sh\necho 'gpg: decryption failed' >&2; exit 2\n", "ended with status 2: \"gpg: decryption failed\""),
         ("#!/bin/sh\nexit 1\n", "ended with status 1"),
         ("#!/bin/sh\nkill -TERM $$\n", "was ended by signal 15"),
         ("#!/bin/sh\ntrue\n", "prints nothing"),
         ("#!/bin/sh\necho hello\n", "does not print a login: its output is not valid JSON"),
-        (
-            "#!/bin/sh\necho '[1]'\n",
-            "does not print a login: its output is JSON, but not an object",
-        ),
+        ("#!/bin/sh\necho '[1]'\n", "does not print a login: its output is JSON, but not an object"),
         ("#!/bin/sh\nyes\n", "prints more than 1 MiB"),
         ("#!/bin/sh\nsleep 60\n", "did not answer within 10 s"),
         ("#!/no/such/interpreter\n", "there is no such program"),
@@ -274,10 +246,7 @@ fn an_error_of_the_store_program_is_reported() {
 #[test]
 fn error_output_of_a_store_program_is_redacted() {
     let home = home_with_login_in_store();
-    replace_secret_store(
-        &home,
-        &format!("#!/bin/sh\necho 'cannot open {REFRESH_TOKEN}-and-more' >&2; exit 1\n"),
-    );
+    replace_secret_store(&home, &format!("#!/bin/sh\necho 'cannot open {REFRESH_TOKEN}-and-more' >&2; exit 1\n"));
     gauth_in(&home, "token").expect_status(6).expect_error("cannot open [secret ").run();
 }
 
@@ -297,20 +266,13 @@ fn a_cached_token_is_used_while_the_store_is_locked() {
 #[test]
 fn a_login_fails_if_the_store_cannot_save_it() {
     for (script, says) in [
-        (
-            "#!/bin/sh\ncat > /dev/null\n",
-            "accepted the login of ada@example.com and does not return it",
-        ),
+        ("#!/bin/sh\ncat > /dev/null\n", "accepted the login of ada@example.com and does not return it"),
         ("#!/bin/sh\nexit 5\n", "(store_command.put, for ada@example.com) ended with status 5"),
         ("#!/bin/sh\necho '{\"type\": \"x\"}'\n", "does not return it"),
     ] {
         let home = home_with_secret_store();
         replace_secret_store(&home, script);
-        login_command(&home, "")
-            .expect_status(6)
-            .expect_error(says)
-            .expect_hint("--store file")
-            .run();
+        login_command(&home, "").expect_status(6).expect_error(says).expect_hint("--store file").run();
         assert!(home.names(".config/gauth/accounts").iter().all(|name| !name.ends_with(".json")));
         login_command(&home, "--store file").run();
         assert_eq!(login_file_json(&home)["refresh_token"], REFRESH_TOKEN);
@@ -342,10 +304,7 @@ fn the_flag_and_the_setting_choose_the_store() {
             "[store_command]\nget = [\"pass\"]\nput = [\"pass\", \"{account}\"]\n",
             "store_command.get has no argument with {account}",
         ),
-        (
-            "[store_command]\nget = []\nput = [\"pass\", \"{account}\"]\n",
-            "store_command.get names no program",
-        ),
+        ("[store_command]\nget = []\nput = [\"pass\", \"{account}\"]\n", "store_command.get names no program"),
         ("[store_command]\nget = [\"pass\", \"{account}\"]\n", "missing field `put`"),
     ] {
         home.write(CONFIG_FILE, config);
@@ -357,9 +316,8 @@ fn the_flag_and_the_setting_choose_the_store() {
 #[test]
 fn logout_removes_the_entry_of_the_store() {
     let home = home_with_login_in_store();
-    let ran = gauth_in(&home, "logout")
-        .expect_request(post_response("https://oauth2.googleapis.com/revoke", 200, ""))
-        .run();
+    let ran =
+        gauth_in(&home, "logout").expect_request(post_response("https://oauth2.googleapis.com/revoke", 200, "")).run();
     assert_eq!(ran.requests[0].form_field("token"), REFRESH_TOKEN);
     assert_eq!(take_store_calls(&home), ["get", "erase"]);
     assert!(!home.path(&login_file(ADA)).exists() && home.names("vault").is_empty());
@@ -385,10 +343,7 @@ fn a_login_moves_from_store_to_store() {
     assert_eq!(take_store_calls(&home), ["put", "get"]);
     gauth_in(&home, "accounts show ada@example.com --export {home}/out.json").run();
     let exported: Value = serde_json::from_str(&home.read("out.json")).expect("JSON");
-    assert_eq!(
-        (&exported["refresh_token"], exported.get("gauth_store")),
-        (&json!(REFRESH_TOKEN), None)
-    );
+    assert_eq!((&exported["refresh_token"], exported.get("gauth_store")), (&json!(REFRESH_TOKEN), None));
 }
 
 #[test]
@@ -401,8 +356,7 @@ fn an_account_file_without_its_secrets_is_not_a_credential() {
         .expect_error("this is an account of gauth, and its secrets are in another store")
         .expect_hint("gauth token --account")
         .run();
-    let odd =
-        sample_credentials::with_fields(login_file_json(&home), &json!({"gauth_store": "drawer"}));
+    let odd = sample_credentials::with_fields(login_file_json(&home), &json!({"gauth_store": "drawer"}));
     home.write(&login_file(ADA), odd.to_string());
     gauth_in(&home, "token").expect_status(8).expect_error("gauth_store is \"drawer\"").run();
 }

@@ -49,18 +49,12 @@ type           authorized_user
 #[test]
 fn keys_and_headers_are_hidden_too() {
     let headers = json!({"url": "https://idp.example.com/", "headers": {"Authorization": "Bearer hunter2hunter2"}});
-    let home = home_with_logins(&[
-        (SERVICE_ACCOUNT_EMAIL, service_account()),
-        ("ci", external_account(headers)),
-    ]);
+    let home = home_with_logins(&[(SERVICE_ACCOUNT_EMAIL, service_account()), ("ci", external_account(headers))]);
     let text = gauth_in(&home, &format!("accounts show {SERVICE_ACCOUNT_EMAIL}")).run().stdout;
     assert!(text.contains("private_key                  -----BEGIN… (fingerprint "), "{text}");
     let text = gauth_in(&home, "accounts show ci").secret("hunter2hunter2").run().stdout;
     assert!(text.starts_with("ci, federated identity of gauth\n"), "{text}");
-    assert!(
-        text.contains("credential_source.url                    https://idp.example.com/\n"),
-        "{text}"
-    );
+    assert!(text.contains("credential_source.url                    https://idp.example.com/\n"), "{text}");
 }
 
 #[test]
@@ -78,9 +72,7 @@ fn an_unreadable_login_is_shown_as_far_as_possible() {
 #[test]
 fn use_sets_the_active_account() {
     let home = home_with_logins(&[(ADA, login_json(ADA)), (BOB, login_json(BOB))]);
-    gauth_in(&home, "accounts use bob@example.com")
-        .expect_stdout("gauth acts as bob@example.com\n")
-        .run();
+    gauth_in(&home, "accounts use bob@example.com").expect_stdout("gauth acts as bob@example.com\n").run();
     assert_eq!(state_json(&home)["active"], BOB);
     assert_eq!(
         gauth_in(&home, "token --format json")

@@ -9,17 +9,14 @@ use super::{SourceFile, source_files};
 #[track_caller]
 pub(super) fn assert_occurs_only_in(patterns: &[&str], locations: &[&str]) {
     let sources = source_files();
-    let uses =
-        |source: &SourceFile| patterns.iter().any(|pattern| contains_word(&source.code, pattern));
+    let uses = |source: &SourceFile| patterns.iter().any(|pattern| contains_word(&source.code, pattern));
     let within = |path: &str, location: &str| match location.ends_with('/') {
         true => path.starts_with(location),
         false => path == location,
     };
     let unexpected: Vec<&str> = sources
         .iter()
-        .filter(|source| {
-            uses(source) && !locations.iter().any(|location| within(&source.path, location))
-        })
+        .filter(|source| uses(source) && !locations.iter().any(|location| within(&source.path, location)))
         .map(|source| source.path.as_str())
         .collect();
     assert!(unexpected.is_empty(), "{patterns:?} in {unexpected:?}");
@@ -100,10 +97,7 @@ fn files_are_written_by_few() {
 
 #[test]
 fn sockets_are_opened_in_few_files() {
-    assert_occurs_only_in(
-        &["TcpListener::bind", "UnixListener", "UdpSocket"],
-        &["core/world/listen.rs"],
-    );
+    assert_occurs_only_in(&["TcpListener::bind", "UnixListener", "UdpSocket"], &["core/world/listen.rs"]);
     assert_occurs_only_in(&["TcpStream::connect"], &["core/world/listen.rs"]);
     assert_occurs_only_in(&["TcpStream"], &["core/http/server/", "core/world/listen.rs"]);
     assert_occurs_only_in(
@@ -136,15 +130,9 @@ fn programs_are_started_in_one_place() {
 fn variables_clocks_and_randomness_are_read_only_by_the_world() {
     assert_occurs_only_in(&["std::env::var", "env::vars"], &["core/world/env.rs"]);
     assert_occurs_only_in(&["env::args"], &["src/main.rs"]);
-    assert_occurs_only_in(
-        &["SystemTime::now", "Instant::now"],
-        &["core/world/clock.rs", "core/http/transport/mod.rs"],
-    );
+    assert_occurs_only_in(&["SystemTime::now", "Instant::now"], &["core/world/clock.rs", "core/http/transport/mod.rs"]);
     assert_occurs_only_in(&["thread::sleep"], &["core/world/clock.rs"]);
-    assert_occurs_only_in(
-        &["getrandom", "SysRng", "thread_rng"],
-        &["core/jose/key.rs", "core/world/random.rs"],
-    );
+    assert_occurs_only_in(&["getrandom", "SysRng", "thread_rng"], &["core/jose/key.rs", "core/world/random.rs"]);
 }
 
 #[test]
@@ -157,16 +145,7 @@ fn all_output_goes_through_the_streams() {
 #[test]
 fn no_unwrap_panic_todo_or_unsafe_is_left() {
     for source in source_files() {
-        for word in [
-            ".unwrap()",
-            "todo!",
-            "unimplemented!",
-            "panic!(",
-            "unreachable!",
-            "TODO",
-            "FIXME",
-            "XXX",
-        ] {
+        for word in [".unwrap()", "todo!", "unimplemented!", "panic!(", "unreachable!", "TODO", "FIXME", "XXX"] {
             assert!(!source.code.contains(word), "{word} in {}", source.path);
         }
         assert!(!source.text.contains("#[ignore"), "{}", source.path);
@@ -177,8 +156,7 @@ fn no_unwrap_panic_todo_or_unsafe_is_left() {
 #[test]
 fn no_machine_is_named() {
     // Put together here, so that this file does not name them.
-    let machines =
-        ["/work", "/Users", "/root", "/mnt", "C:\\\\Users"].map(|path| format!("\"{path}/"));
+    let machines = ["/work", "/Users", "/root", "/mnt", "C:\\\\Users"].map(|path| format!("\"{path}/"));
     for source in source_files() {
         for machine in &machines {
             assert!(!source.text.contains(machine.as_str()), "{machine} in {}", source.path);
@@ -196,14 +174,11 @@ fn is_variable_read(name: &str, sources: &[SourceFile]) -> bool {
     // Proxies are asked for by name, some in lower case only.
     let quoted = [format!("\"{name}\""), format!("\"{}\"", name.to_lowercase())];
     let property = name.strip_prefix("CLOUDSDK_").and_then(|rest| rest.split_once('_'));
-    let property = property
-        .map(|(section, name)| [section, name].map(|word| format!("\"{}\"", word.to_lowercase())));
+    let property = property.map(|(section, name)| [section, name].map(|word| format!("\"{}\"", word.to_lowercase())));
     sources.iter().filter(|source| source.path != "core/world/env.rs").any(|source| {
         source.code.contains(&constant)
             || quoted.iter().any(|spelling| source.code.contains(spelling))
-            || property
-                .as_ref()
-                .is_some_and(|words| words.iter().all(|word| source.code.contains(word)))
+            || property.as_ref().is_some_and(|words| words.iter().all(|word| source.code.contains(word)))
     })
 }
 
@@ -221,8 +196,6 @@ fn every_variable_of_the_manual_is_read() {
 fn the_checks_detect_violations() {
     let breach = std::panic::catch_unwind(|| assert_occurs_only_in(&["pub fn"], &["src/main.rs"]));
     assert!(breach.is_err());
-    let stale = std::panic::catch_unwind(|| {
-        assert_occurs_only_in(&["no such word anywhere"], &["src/main.rs"])
-    });
+    let stale = std::panic::catch_unwind(|| assert_occurs_only_in(&["no such word anywhere"], &["src/main.rs"]));
     assert!(stale.is_err());
 }

@@ -82,18 +82,14 @@ fn the_core_does_not_know_the_parser_of_the_command_line() {
 #[test]
 fn only_main_and_the_token_provider_build_the_real_world() {
     assert_occurs_only_in(&["World::real("], &["core/http/mod.rs"]);
-    assert_occurs_only_in(
-        &["real_world("],
-        &["core/discovery/token_provider.rs", "core/http/mod.rs", "src/main.rs"],
-    );
+    assert_occurs_only_in(&["real_world("], &["core/discovery/token_provider.rs", "core/http/mod.rs", "src/main.rs"]);
 }
 
 #[test]
 fn no_two_files_import_each_other() {
     let sources = source_files();
     for crate_name in ["core", "sandbox", "src"] {
-        let of_crate: Vec<&SourceFile> =
-            sources.iter().filter(|source| source.split_crate().0 == crate_name).collect();
+        let of_crate: Vec<&SourceFile> = sources.iter().filter(|source| source.split_crate().0 == crate_name).collect();
         let imports = file_imports(&of_crate);
         let reachable: BTreeMap<&String, BTreeSet<&String>> =
             imports.keys().map(|module| (module, reachable(module, &imports))).collect();
@@ -114,23 +110,17 @@ fn file_imports(sources: &[&SourceFile]) -> BTreeMap<String, BTreeSet<String>> {
         let own = source.module();
         let imported = imports(&source.code, "crate::").into_iter().filter_map(|path| {
             let ends = path.match_indices("::").map(|(at, _)| at).chain([path.len()]);
-            let longest =
-                ends.map(|end| &path[..end]).filter(|path| modules.contains(*path)).last();
+            let longest = ends.map(|end| &path[..end]).filter(|path| modules.contains(*path)).last();
             longest.map(str::to_owned)
         });
-        let is_family = |other: &String| {
-            *other == own || other.is_empty() || own.starts_with(&format!("{other}::"))
-        };
+        let is_family = |other: &String| *other == own || other.is_empty() || own.starts_with(&format!("{other}::"));
         let others = imported.filter(|other| !is_family(other)).collect();
         found.insert(own.clone(), if own.is_empty() { BTreeSet::new() } else { others });
     }
     found
 }
 
-fn reachable<'m>(
-    module: &String,
-    imports: &'m BTreeMap<String, BTreeSet<String>>,
-) -> BTreeSet<&'m String> {
+fn reachable<'m>(module: &String, imports: &'m BTreeMap<String, BTreeSet<String>>) -> BTreeSet<&'m String> {
     let mut reached = BTreeSet::new();
     let mut open: Vec<&String> = imports[module].iter().collect();
     while let Some(next) = open.pop() {
@@ -159,8 +149,7 @@ fn imports(code: &str, prefix: &str) -> Vec<String> {
 
 /// The paths that a use declaration names: `net::{url, proxy::Proxy}` gives two.
 fn expand(text: &str) -> Vec<String> {
-    let is_path_char =
-        |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == ':';
+    let is_path_char = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == ':';
     let end = text.find(|letter| !is_path_char(letter)).unwrap_or(text.len());
     let (path, rest) = text.split_at(end);
     let Some(group) = path.ends_with("::").then(|| rest.strip_prefix('{')).flatten() else {
@@ -187,7 +176,6 @@ fn expand(text: &str) -> Vec<String> {
 #[test]
 fn groups_in_braces_are_taken_apart() {
     let code = "use crate::net::{url, proxy::{Proxy, ProxyScheme}};\nlet x = crate::text::hex(1);";
-    let expected = ["net::url", "net::proxy::Proxy", "net::proxy::ProxyScheme", "text::hex"]
-        .map(str::to_owned);
+    let expected = ["net::url", "net::proxy::Proxy", "net::proxy::ProxyScheme", "text::hex"].map(str::to_owned);
     assert_eq!(imports(code, "crate::"), expected);
 }

@@ -38,8 +38,7 @@ fn repository() -> &'static Path {
 }
 
 /// The crates: what the tests call them, and their folders.
-const CRATES: [(&str, &str); 3] =
-    [("core", "crates/core/src"), ("sandbox", "crates/sandbox/src"), ("src", "src")];
+const CRATES: [(&str, &str); 3] = [("core", "crates/core/src"), ("sandbox", "crates/sandbox/src"), ("src", "src")];
 
 fn source_files() -> Vec<SourceFile> {
     let mut found = Vec::new();
@@ -89,8 +88,7 @@ fn code_without_tests(path: &str, text: &str) -> String {
 /// Where `#[cfg(test)] mod tests {` begins. `mod tests;` names a file of its own and ends nothing.
 fn test_module_start(text: &str) -> Option<usize> {
     let marks = ["\n#[cfg(test)]", "\n#[cfg(all(test"];
-    let mut starts: Vec<usize> =
-        marks.iter().flat_map(|mark| text.match_indices(mark)).map(|(at, _)| at).collect();
+    let mut starts: Vec<usize> = marks.iter().flat_map(|mark| text.match_indices(mark)).map(|(at, _)| at).collect();
     starts.sort_unstable();
     starts.into_iter().find(|at| {
         let mut item = text[at + 1..].lines().skip_while(|line| line.starts_with("#["));

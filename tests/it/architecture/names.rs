@@ -173,11 +173,7 @@ fn short_doc_comments(source: &SourceFile) -> Vec<String> {
 fn a_module_with_parts_is_a_mod_rs_in_its_folder() {
     for (_, folder) in CRATES {
         for file in rust_files(&repository().join(folder)) {
-            assert!(
-                !file.with_extension("").is_dir(),
-                "{} stands beside its folder",
-                file.display()
-            );
+            assert!(!file.with_extension("").is_dir(), "{} stands beside its folder", file.display());
         }
     }
 }
@@ -212,17 +208,11 @@ fn files_open_with_their_purpose_and_are_not_long() {
 fn every_path_that_architecture_md_names_exists() {
     let text = std::fs::read_to_string(repository().join("ARCHITECTURE.md")).expect("the page");
     let separator = |letter: char| letter.is_whitespace() || "`,;:()|[]".contains(letter);
-    let is_path = |word: &&str| {
-        !word.contains("//") && (word.ends_with(".rs") || (word.len() > 1 && word.ends_with('/')))
-    };
+    let is_path =
+        |word: &&str| !word.contains("//") && (word.ends_with(".rs") || (word.len() > 1 && word.ends_with('/')));
     let paths: Vec<&str> = text.split(separator).filter(is_path).collect();
     assert!(paths.len() > 30, "{paths:?}");
-    let roots = [
-        Path::new(""),
-        Path::new("crates/core/src"),
-        Path::new("src"),
-        Path::new("crates/sandbox/src"),
-    ];
+    let roots = [Path::new(""), Path::new("crates/core/src"), Path::new("src"), Path::new("crates/sandbox/src")];
     for path in paths {
         let exists = roots.iter().any(|root| repository().join(root).join(path).exists());
         assert!(exists, "ARCHITECTURE.md names {path}");

@@ -19,9 +19,7 @@ fn an_empty_cache_says_so() {
 #[test]
 fn entries_are_listed_without_their_tokens() {
     let home = Home::new();
-    service_account_test(&home, "--scopes openid")
-        .expect_request(token_with_lifetime(TOKEN, 3599))
-        .run();
+    service_account_test(&home, "--scopes openid").expect_request(token_with_lifetime(TOKEN, 3599)).run();
     user_test(&home, "").expect_request(token_with_lifetime(SECOND_TOKEN, 200)).run();
     home.clock.advance(240);
     let ran = Test::new("cache list").home(&home).run();
@@ -49,10 +47,7 @@ fn entries_are_listed_without_their_tokens() {
 fn damaged_entries_and_failure_notes_are_cleared_but_not_listed() {
     let home = Home::new();
     user_test(&home, "").expect_request(token_with_lifetime(TOKEN, 3599)).run();
-    user_test(&home, "--scopes openid")
-        .expect_request(token_response(403, ""))
-        .expect_status(5)
-        .run();
+    user_test(&home, "--scopes openid").expect_request(token_response(403, "")).expect_status(5).run();
     home.write(&format!("{TOKEN_CACHE_FOLDER}/{}", "a".repeat(64)), "junk");
     home.write(&format!("{TOKEN_CACHE_FOLDER}/.x.1-2.tmp"), TOKEN);
     let rows = Test::new("cache list --format json").home(&home).run().json();
@@ -76,9 +71,5 @@ fn an_odd_name_is_made_printable() {
         .expect_request(token_with_lifetime(TOKEN, 3599))
         .run();
     let ran = Test::new("cache list").home(&home).run();
-    assert!(
-        ran.stdout.contains("a\\u{1b}[31m\\nb  authorized_user  59 min left\n"),
-        "{}",
-        ran.stdout
-    );
+    assert!(ran.stdout.contains("a\\u{1b}[31m\\nb  authorized_user  59 min left\n"), "{}", ran.stdout);
 }

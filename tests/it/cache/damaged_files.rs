@@ -78,12 +78,7 @@ const DAMAGES: &[Damage] = &[
     }),
     ("two names", |path| std::fs::hard_link(path, path.with_file_name("second")).expect("a link")),
     ("two gigabytes", |path| {
-        std::fs::File::options()
-            .write(true)
-            .open(path)
-            .expect("an entry")
-            .set_len(2 << 30)
-            .expect("room");
+        std::fs::File::options().write(true).open(path).expect("an entry").set_len(2 << 30).expect("room");
     }),
     ("gone", |path| std::fs::remove_file(path).expect("an entry")),
 ];
@@ -136,11 +131,7 @@ type Obstacle = (&'static str, fn(&Home), fn(Test) -> Test);
 
 const OBSTACLES: &[Obstacle] = &[
     ("no home", |_| {}, |test| test.env("HOME", "")),
-    (
-        "a home that is a file",
-        |home| home.write("file", ""),
-        |test| test.env("HOME", "{home}/file"),
-    ),
+    ("a home that is a file", |home| home.write("file", ""), |test| test.env("HOME", "{home}/file")),
     ("a folder that is a file", |home| home.write(".config/gauth", ""), |test| test),
     ("a cache that is a file", |home| home.write(TOKEN_CACHE_FOLDER, ""), |test| test),
     ("locks that are a file", |home| home.write(".config/gauth/locks", ""), |test| test),
@@ -165,8 +156,7 @@ const OBSTACLES: &[Obstacle] = &[
         |home| {
             home.write("elsewhere/x", "");
             home.write(".config/gauth/x", "");
-            std::os::unix::fs::symlink(home.path("elsewhere"), home.path(TOKEN_CACHE_FOLDER))
-                .expect("a link");
+            std::os::unix::fs::symlink(home.path("elsewhere"), home.path(TOKEN_CACHE_FOLDER)).expect("a link");
         },
         |test| test,
     ),
@@ -227,10 +217,7 @@ fn leftovers_of_killed_writers_are_removed_after_an_hour() {
     left(&"1".repeat(64), 24 * 3600);
     user_test(&home, "").expect_request(token_with_lifetime(TOKEN, 3599)).run();
     let names = home.names(TOKEN_CACHE_FOLDER);
-    assert!(
-        names.contains(&".y.1-2.tmp".to_owned()) && names.contains(&"1".repeat(64)),
-        "{names:?}"
-    );
+    assert!(names.contains(&".y.1-2.tmp".to_owned()) && names.contains(&"1".repeat(64)), "{names:?}");
     assert_eq!(names.len(), 3, "{names:?}");
 }
 
@@ -239,9 +226,7 @@ fn a_successful_run_leaves_no_temporary_files() {
     let home = Home::new();
     for seconds in [3599, 3600] {
         user_test(&home, "--refresh").expect_request(token_with_lifetime(TOKEN, seconds)).run();
-        service_account_test(&home, "--refresh")
-            .expect_request(token_with_lifetime(TOKEN, seconds))
-            .run();
+        service_account_test(&home, "--refresh").expect_request(token_with_lifetime(TOKEN, seconds)).run();
     }
     let names = home.names(TOKEN_CACHE_FOLDER);
     assert!(names.len() == 2 && names.iter().all(|name| name.len() == 64), "{names:?}");

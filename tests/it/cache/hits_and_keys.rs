@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 
 use super::{output_line, service_account_test, token_with_lifetime, user_test};
 use crate::support::sample_credentials::{
-    self, SECOND_TOKEN, TOKEN, authorized_user, service_account, sts_response_body,
-    token_response_body,
+    self, SECOND_TOKEN, TOKEN, authorized_user, service_account, sts_response_body, token_response_body,
 };
 use crate::support::{Home, Test, collect_modes, metadata_response, sts_response, token_response};
 
@@ -34,19 +33,12 @@ fn a_second_run_sends_no_request() {
 #[test]
 fn a_cached_token_prints_the_same_details_as_a_new_one() {
     let home = Home::new();
-    let new = service_account_test(&home, "--format json")
-        .expect_request(token_with_lifetime(TOKEN, 3599))
-        .run()
-        .json();
+    let new =
+        service_account_test(&home, "--format json").expect_request(token_with_lifetime(TOKEN, 3599)).run().json();
     let cached = service_account_test(&home, "--format json").run().json();
     assert_eq!(sample_credentials::with_fields(new, &json!({"cached": true})), cached);
-    let payer =
-        sample_credentials::with_fields(authorized_user(), &json!({"quota_project_id": "payer"}));
-    let run = || {
-        Test::new("token --credentials {home}/key.json --format json")
-            .home(&home)
-            .json("key.json", &payer)
-    };
+    let payer = sample_credentials::with_fields(authorized_user(), &json!({"quota_project_id": "payer"}));
+    let run = || Test::new("token --credentials {home}/key.json --format json").home(&home).json("key.json", &payer);
     let new = run().expect_request(token_with_lifetime(TOKEN, 3599)).run().json();
     assert_eq!(new["quota_project"], "payer");
     assert_eq!(sample_credentials::with_fields(new, &json!({"cached": true})), run().run().json());
@@ -85,30 +77,19 @@ fn everything_that_determines_a_token_is_in_its_cache_key() {
     const TOKEN_ENDPOINT: &str = "https://oauth2.googleapis.com/token";
     let good = service_account();
     let with = |fields: Value| sample_credentials::with_fields(service_account(), &fields);
-    for words in [
-        "--scopes openid",
-        "--subject ada@example.com",
-        "--subject bob@example.com",
-        "--lifetime 1h",
-        "--lifetime 10m",
-    ] {
+    for words in
+        ["--scopes openid", "--subject ada@example.com", "--subject bob@example.com", "--lifetime 1h", "--lifetime 10m"]
+    {
         assert_separate_entry(words, &good, &[], TOKEN_ENDPOINT);
     }
     for words in ["--self-signed", "--audience https://pubsub.googleapis.com/"] {
         assert_separate_entry(words, &good, &[], "");
     }
-    assert_separate_entry(
-        "",
-        &with(json!({"client_email": "other@p.iam.gserviceaccount.com"})),
-        &[],
-        TOKEN_ENDPOINT,
-    );
+    assert_separate_entry("", &with(json!({"client_email": "other@p.iam.gserviceaccount.com"})), &[], TOKEN_ENDPOINT);
     assert_separate_entry("", &with(json!({"private_key_id": "another"})), &[], TOKEN_ENDPOINT);
     assert_separate_entry(
         "",
-        &with(
-            json!({"private_key": format!("{}\n", sample_credentials::service_account_key_pem())}),
-        ),
+        &with(json!({"private_key": format!("{}\n", sample_credentials::service_account_key_pem())})),
         &[],
         TOKEN_ENDPOINT,
     );
@@ -117,12 +98,7 @@ fn everything_that_determines_a_token_is_in_its_cache_key() {
     assert_separate_entry("", &with(json!({"token_uri": other})), &[], other);
     let chosen = "https://sts.corp.example/token";
     assert_separate_entry("", &good, &[("CLOUDSDK_AUTH_TOKEN_HOST", chosen)], chosen);
-    assert_separate_entry(
-        "--universe-domain u.example",
-        &with(json!({"universe_domain": null})),
-        &[],
-        "",
-    );
+    assert_separate_entry("--universe-domain u.example", &with(json!({"universe_domain": null})), &[], "");
 }
 
 #[test]
@@ -149,15 +125,10 @@ fn what_does_not_determine_a_token_is_not_in_its_cache_key() {
 #[test]
 fn the_order_of_scopes_does_not_matter() {
     let home = Home::new();
-    service_account_test(&home, "--scopes a,b")
-        .expect_request(token_with_lifetime(TOKEN, 3599))
-        .run();
-    for words in [
-        "--scopes b,a",
-        "--scopes b --scopes a",
-        "--scopes a,b,a",
-        "--scopes https://www.googleapis.com/auth/a,b",
-    ] {
+    service_account_test(&home, "--scopes a,b").expect_request(token_with_lifetime(TOKEN, 3599)).run();
+    for words in
+        ["--scopes b,a", "--scopes b --scopes a", "--scopes a,b,a", "--scopes https://www.googleapis.com/auth/a,b"]
+    {
         service_account_test(&home, words).expect_stdout(&output_line(TOKEN)).run();
     }
 }
@@ -169,9 +140,7 @@ fn tokens_of_different_logins_are_cached_separately() {
         user_test(&home, "").expect_request(token_with_lifetime(TOKEN, 3599)).run();
         let other = sample_credentials::with_fields(authorized_user(), &fields);
         let test = Test::new("token").home(&home).env("GAUTH_CREDENTIALS", other.to_string());
-        test.expect_request(token_with_lifetime(SECOND_TOKEN, 3599))
-            .expect_stdout(&output_line(SECOND_TOKEN))
-            .run();
+        test.expect_request(token_with_lifetime(SECOND_TOKEN, 3599)).expect_stdout(&output_line(SECOND_TOKEN)).run();
     }
 }
 
@@ -181,10 +150,7 @@ fn a_token_without_expiry_is_not_cached() {
         let home = Home::new();
         let body = json!({"access_token": TOKEN, "expires_in": life}).to_string();
         for _ in 0..2 {
-            user_test(&home, "")
-                .expect_request(token_response(200, &body))
-                .expect_stdout(&output_line(TOKEN))
-                .run();
+            user_test(&home, "").expect_request(token_response(200, &body)).expect_stdout(&output_line(TOKEN)).run();
         }
     }
 }
@@ -245,9 +211,7 @@ fn tokens_of_gclouds_compute_engine_account_are_used_until_the_server_renews_the
 fn downscoped_tokens_of_the_metadata_server_are_used_until_the_server_renews_their_source() {
     let home = Home::new();
     let run = || {
-        Test::new("token --downscope objectViewer@b-1")
-            .home(&home)
-            .env("GCE_METADATA_HOST", "metadata.google.internal")
+        Test::new("token --downscope objectViewer@b-1").home(&home).env("GCE_METADATA_HOST", "metadata.google.internal")
     };
     let path = "instance/service-accounts/default/token";
     run()
@@ -263,11 +227,7 @@ fn a_reboot_invalidates_metadata_server_tokens() {
     let home = Home::new();
     let boot = "root/proc/sys/kernel/random/boot_id";
     let run = || {
-        let answer = metadata_response(
-            "instance/service-accounts/default/token",
-            200,
-            token_response_body(TOKEN),
-        );
+        let answer = metadata_response("instance/service-accounts/default/token", 200, token_response_body(TOKEN));
         Test::new("token").home(&home).env("K_SERVICE", "x").expect_request(answer)
     };
     home.write(boot, "one");
@@ -283,10 +243,7 @@ fn a_process_started_before_a_token_was_cached_accepts_a_shorter_remaining_lifet
     service_account_test(&home, "").expect_request(token_with_lifetime(TOKEN, 100)).run();
     // For a process that starts now, it has too little time left.
     service_account_test(&home, "").started(before).expect_stdout(&output_line(TOKEN)).run();
-    service_account_test(&home, "--refresh")
-        .started(before)
-        .expect_stdout(&output_line(TOKEN))
-        .run();
+    service_account_test(&home, "--refresh").started(before).expect_stdout(&output_line(TOKEN)).run();
     let late = service_account_test(&home, "--min-ttl 2m")
         .started(before)
         .expect_request(token_with_lifetime(SECOND_TOKEN, 3599));
@@ -306,7 +263,9 @@ fn files_are_for_their_owner_only() {
     }
     let entry = std::fs::read_to_string(home.cache_entry()).expect("text");
     assert!(!entry.contains("PRIVATE KEY") && entry.contains(TOKEN));
-    assert!(home.names(".config/gauth/locks").iter().all(|name| {
-        std::fs::metadata(home.path(".config/gauth/locks").join(name)).expect("lock").len() == 0
-    }));
+    assert!(
+        home.names(".config/gauth/locks")
+            .iter()
+            .all(|name| { std::fs::metadata(home.path(".config/gauth/locks").join(name)).expect("lock").len() == 0 })
+    );
 }

@@ -30,16 +30,10 @@ fn a_token_about_to_expire_is_used_when_the_server_is_down() {
             .run();
     }
     let home = home_with_token_expiring_in(120);
-    let test = user_test(&home, "")
-        .expect_requests(2, &token_response(503, ""))
-        .expect_warning(STALE_TOKEN_WARNING);
-    test.expect_warning("oauth2.googleapis.com: status 503")
-        .expect_stdout(&output_line(TOKEN))
-        .run();
+    let test = user_test(&home, "").expect_requests(2, &token_response(503, "")).expect_warning(STALE_TOKEN_WARNING);
+    test.expect_warning("oauth2.googleapis.com: status 503").expect_stdout(&output_line(TOKEN)).run();
     let home = home_with_token_expiring_in(0);
-    let test = user_test(&home, "")
-        .expect_requests(3, &without_response(token_response(200, "")))
-        .expect_status(6);
+    let test = user_test(&home, "").expect_requests(3, &without_response(token_response(200, ""))).expect_status(6);
     test.expect_error("connection refused").run();
 }
 
@@ -55,17 +49,15 @@ fn with_a_minute_left_on_the_cached_token_the_server_gets_two_seconds() {
     assert_eq!(ran.requests[0].timeout, Duration::from_secs(2));
     let home = home_with_token_expiring_in(30);
     let slow = token_with_lifetime(SECOND_TOKEN, 3599).with_latency(Duration::from_secs(10));
-    let ran =
-        user_test(&home, "").expect_request(slow).expect_stdout(&output_line(SECOND_TOKEN)).run();
+    let ran = user_test(&home, "").expect_request(slow).expect_stdout(&output_line(SECOND_TOKEN)).run();
     assert_eq!(ran.requests[0].timeout, Duration::from_secs(30));
 }
 
 #[test]
 fn a_refusal_is_not_hidden_by_a_stale_token() {
     let home = home_with_token_expiring_in(120);
-    let test = user_test(&home, "")
-        .expect_request(token_response(400, r#"{"error":"invalid_grant"}"#))
-        .expect_status(4);
+    let test =
+        user_test(&home, "").expect_request(token_response(400, r#"{"error":"invalid_grant"}"#)).expect_status(4);
     test.expect_error("ada@example.com must sign in again").run();
     let home = home_with_token_expiring_in(120);
     user_test(&home, "").expect_request(token_response(403, "")).expect_status(5).run();
@@ -76,11 +68,7 @@ fn a_min_ttl_request_gets_no_stale_token() {
     for words in ["--min-ttl 5m", "--refresh", "--no-cache"] {
         let home = home_with_token_expiring_in(120);
         let down = without_response(token_response(200, ""));
-        user_test(&home, words)
-            .expect_requests(3, &down)
-            .expect_status(6)
-            .expect_error("connection refused")
-            .run();
+        user_test(&home, words).expect_requests(3, &down).expect_status(6).expect_error("connection refused").run();
     }
 }
 
@@ -93,15 +81,11 @@ fn a_failure_is_shared_with_waiting_processes() {
     ] {
         let home = Home::new();
         let before = home.clock.millis();
-        let first =
-            user_test(&home, "").expect_requests(attempts, &answer).expect_status(status).run();
+        let first = user_test(&home, "").expect_requests(attempts, &answer).expect_status(status).run();
         let shared = user_test(&home, "").started(before).expect_status(status).run();
         assert_eq!(shared.stderr, first.stderr);
         // A process that starts now sends its own request.
-        user_test(&home, "")
-            .expect_request(token_with_lifetime(TOKEN, 3599))
-            .expect_stdout(&output_line(TOKEN))
-            .run();
+        user_test(&home, "").expect_request(token_with_lifetime(TOKEN, 3599)).expect_stdout(&output_line(TOKEN)).run();
     }
 }
 
@@ -150,8 +134,7 @@ fn a_held_lock_is_waited_for_until_the_timeout() {
     let held: Vec<std::fs::File> = locks
         .iter()
         .map(|name| {
-            let file =
-                std::fs::File::open(home.path(".config/gauth/locks").join(name)).expect("a lock");
+            let file = std::fs::File::open(home.path(".config/gauth/locks").join(name)).expect("a lock");
             file.lock().expect("free");
             file
         })
@@ -160,9 +143,7 @@ fn a_held_lock_is_waited_for_until_the_timeout() {
     // A cached token needs no lock.
     user_test(&home, "").expect_stdout(&output_line(TOKEN)).run();
     let test = user_test(&home, "--refresh --timeout 10s").expect_status(6);
-    test.expect_error("another gauth was fetching this token until the time was up")
-        .expect_hint("--timeout")
-        .run();
+    test.expect_error("another gauth was fetching this token until the time was up").expect_hint("--timeout").run();
     drop(held);
     user_test(&home, "--refresh").expect_request(token_with_lifetime(SECOND_TOKEN, 3599)).run();
 }

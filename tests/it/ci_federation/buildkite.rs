@@ -5,8 +5,7 @@ use crate::support::sample_credentials::TOKEN;
 use crate::support::{Home, Test};
 
 /// What the agent in `tests/data/bin` prints.
-const BUILDKITE_TOKEN: &str =
-    "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwczovL2FnZW50LmJ1aWxka2l0ZS5jb20ifQ.c2ln";
+const BUILDKITE_TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwczovL2FnZW50LmJ1aWxka2l0ZS5jb20ifQ.c2ln";
 
 /// In a job of Buildkite's with an agent in this folder.
 fn on_buildkite(provider: &str, agent_folder: &str) -> Test {
@@ -28,20 +27,12 @@ fn buildkites_agent_is_run_once_for_each_job() {
     home.clock.advance(60);
     on_buildkite("q", "/nowhere").home(&home).expect_stdout(&format!("{TOKEN}\n")).run();
     let next = |agents| on_buildkite("q", agents).home(&home).env("BUILDKITE_JOB_ID", "job-2");
-    next("/nowhere")
-        .expect_status(3)
-        .expect_error("buildkite-agent: there is no such program")
-        .run();
+    next("/nowhere").expect_status(3).expect_error("buildkite-agent: there is no such program").run();
     next(agents).expect_request(sts_success()).run();
     on_buildkite("silent", agents)
         .expect_status(6)
         .expect_error("buildkite-agent: what it printed holds no token, it is empty")
-        .expect_hint(
-            "buildkite-agent oidc request-token --audience https://iam.googleapis.com/projects/1/",
-        )
+        .expect_hint("buildkite-agent oidc request-token --audience https://iam.googleapis.com/projects/1/")
         .run();
-    on_buildkite("other", agents)
-        .expect_status(3)
-        .expect_error("buildkite-agent: ended with 7")
-        .run();
+    on_buildkite("other", agents).expect_status(3).expect_error("buildkite-agent: ended with 7").run();
 }

@@ -3,8 +3,8 @@
 use gauth_core::credentials::external_account::ci::CI_SYSTEMS;
 
 use super::{
-    GITHUB_REQUEST_URL, GITHUB_REQUEST_URL_WITH_AUDIENCE, PROVIDER_NAME, assert_token_exchange,
-    federation_test, github_token_response, on_github, sts_success, subject_token,
+    GITHUB_REQUEST_URL, GITHUB_REQUEST_URL_WITH_AUDIENCE, PROVIDER_NAME, assert_token_exchange, federation_test,
+    github_token_response, on_github, sts_success, subject_token,
 };
 use crate::support::sample_credentials::SERVICE_ACCOUNT_EMAIL;
 use crate::support::{Test, get_response, sts_response};
@@ -32,21 +32,9 @@ fn what_is_missing_is_named_and_so_is_the_permission() {
             "GitLab CI gives this job no token, no JWT is in GCP_ID_TOKEN or ID_TOKEN_1",
             "--subject-token-env NAME",
         ),
-        (
-            &[("CIRCLECI", "true")],
-            "there is no CIRCLE_OIDC_TOKEN_V2 or CIRCLE_OIDC_TOKEN",
-            "give the job a context",
-        ),
-        (
-            &[("BUILDKITE", "true")],
-            "Buildkite gives this job no token, BUILDKITE_JOB_ID is not set",
-            "in a job",
-        ),
-        (
-            &[("BITBUCKET_BUILD_NUMBER", "7")],
-            "there is no BITBUCKET_STEP_OIDC_TOKEN",
-            "\"oidc: true\" in the step",
-        ),
+        (&[("CIRCLECI", "true")], "there is no CIRCLE_OIDC_TOKEN_V2 or CIRCLE_OIDC_TOKEN", "give the job a context"),
+        (&[("BUILDKITE", "true")], "Buildkite gives this job no token, BUILDKITE_JOB_ID is not set", "in a job"),
+        (&[("BITBUCKET_BUILD_NUMBER", "7")], "there is no BITBUCKET_STEP_OIDC_TOKEN", "\"oidc: true\" in the step"),
         (
             &[("TF_BUILD", "True"), ("SYSTEM_OIDCREQUESTURI", GITHUB_REQUEST_URL)],
             "Azure DevOps gives this job no token, SYSTEM_ACCESSTOKEN is not set",
@@ -58,8 +46,7 @@ fn what_is_missing_is_named_and_so_is_the_permission() {
             "TFC_WORKLOAD_IDENTITY_AUDIENCE = https://iam.googleapis.com/projects/1/",
         ),
     ] {
-        let test =
-            variables.iter().fold(federation_test(""), |test, (name, value)| test.env(name, value));
+        let test = variables.iter().fold(federation_test(""), |test, (name, value)| test.env(name, value));
         test.expect_status(3).expect_error(says).expect_hint(tries).run();
     }
 }
@@ -74,12 +61,7 @@ fn outside_ci_the_error_names_everything_that_was_looked_for() {
         .expect_hint("--subject-token-file, --subject-token-env or --subject-token-url")
         .run();
     // A system that is switched off is not there.
-    federation_test("")
-        .env("GITLAB_CI", "false")
-        .env("CIRCLECI", "")
-        .expect_status(3)
-        .expect_error("none of ")
-        .run();
+    federation_test("").env("GITLAB_CI", "false").env("CIRCLECI", "").expect_status(3).expect_error("none of ").run();
 }
 
 #[test]
@@ -126,11 +108,7 @@ fn a_provider_name_is_checked_before_any_request() {
         ),
         (pool.to_owned(), "names a pool", format!("{pool}/providers/PROVIDER")),
         ("my-provider".to_owned(), "is not the name of a workload", "projects/NUMBER/".to_owned()),
-        (
-            format!("{PROVIDER_NAME}/extra"),
-            "is not the name of a workload",
-            "projects/NUMBER/".to_owned(),
-        ),
+        (format!("{PROVIDER_NAME}/extra"), "is not the name of a workload", "projects/NUMBER/".to_owned()),
     ] {
         on_github(Test::new("token --workload-identity-provider"))
             .arg(&name)
@@ -139,15 +117,11 @@ fn a_provider_name_is_checked_before_any_request() {
             .expect_hint(&tries)
             .run();
     }
-    for name in [
-        format!("//iam.googleapis.com/{PROVIDER_NAME}"),
-        format!("https://iam.googleapis.com/{PROVIDER_NAME}"),
-    ] {
+    for name in [format!("//iam.googleapis.com/{PROVIDER_NAME}"), format!("https://iam.googleapis.com/{PROVIDER_NAME}")]
+    {
         let words = format!("token --workload-identity-provider {name}");
-        let ran = on_github(Test::new(&words))
-            .expect_request(github_token_response())
-            .expect_request(sts_success())
-            .run();
+        let ran =
+            on_github(Test::new(&words)).expect_request(github_token_response()).expect_request(sts_success()).run();
         assert_token_exchange(&ran.requests[1], &subject_token());
     }
 }
@@ -167,12 +141,7 @@ fn status_says_which_system_and_which_provider() {
     assert_eq!(json["using"]["source"], "workload");
     assert_eq!(json["using"]["place"], "GitHub Actions");
     let text = status(&format!("--service-account {SERVICE_ACCOUNT_EMAIL}")).run().stdout;
-    assert!(
-        text.starts_with(&format!(
-            "using    {SERVICE_ACCOUNT_EMAIL}, impersonated service account, "
-        )),
-        "{text}"
-    );
+    assert!(text.starts_with(&format!("using    {SERVICE_ACCOUNT_EMAIL}, impersonated service account, ")), "{text}");
 }
 
 #[test]

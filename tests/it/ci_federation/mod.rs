@@ -9,8 +9,7 @@ use crate::support::sample_credentials::{
     SECOND_TOKEN, SERVICE_ACCOUNT_EMAIL, TOKEN, token_response_body, unsigned_jwt,
 };
 use crate::support::{
-    Home, MockExchange, SentRequest, Test, get_response, iam_response, post_response, sts_response,
-    token_response,
+    Home, MockExchange, SentRequest, Test, get_response, iam_response, post_response, sts_response, token_response,
 };
 
 const PROVIDER_NAME: &str = "projects/1/locations/global/workloadIdentityPools/p/providers/q";
@@ -42,11 +41,7 @@ fn on_github(test: Test) -> Test {
 }
 
 fn github_token_response() -> MockExchange {
-    get_response(
-        GITHUB_REQUEST_URL_WITH_AUDIENCE,
-        200,
-        json!({"count": 1, "value": subject_token()}).to_string(),
-    )
+    get_response(GITHUB_REQUEST_URL_WITH_AUDIENCE, 200, json!({"count": 1, "value": subject_token()}).to_string())
 }
 
 fn sts_success() -> MockExchange {
@@ -71,9 +66,7 @@ fn a_token_for_the_provider_is_requested_from_github() {
         .run();
     assert_eq!(ran.requests[0].headers["authorization"], "Bearer request-token-of-this-job");
     assert_token_exchange(&ran.requests[1], &subject_token());
-    assert!(
-        ran.requests[1].headers["x-goog-api-client"].contains("source/url sa-impersonation/false")
-    );
+    assert!(ran.requests[1].headers["x-goog-api-client"].contains("source/url sa-impersonation/false"));
 }
 
 #[test]
@@ -124,9 +117,7 @@ fn other_systems_have_the_token_in_a_variable() {
         // Without the first, each of the others in turn.
         for (index, other) in others.iter().enumerate() {
             let rest = others[index..].iter();
-            let test = rest.fold(federation_test(""), |test, other| {
-                test.env(other, unsigned_token("x", other))
-            });
+            let test = rest.fold(federation_test(""), |test, other| test.env(other, unsigned_token("x", other)));
             let ran = test.env(mark, "true").env(variable, "").expect_request(sts_success()).run();
             assert_token_exchange(&ran.requests[0], &unsigned_token("x", other));
         }
@@ -135,17 +126,13 @@ fn other_systems_have_the_token_in_a_variable() {
 
 #[test]
 fn a_token_whose_audience_is_the_provider_takes_precedence() {
-    for audience in [
-        format!("https://iam.googleapis.com/{PROVIDER_NAME}"),
-        format!("//iam.googleapis.com/{PROVIDER_NAME}"),
-    ] {
+    for audience in
+        [format!("https://iam.googleapis.com/{PROVIDER_NAME}"), format!("//iam.googleapis.com/{PROVIDER_NAME}")]
+    {
         let ours = unsigned_token("https://gitlab.example", &audience);
         let ran = federation_test("")
             .env("GITLAB_CI", "true")
-            .env(
-                "GITLAB_OIDC_TOKEN",
-                unsigned_token("https://gitlab.example", "https://vault.example"),
-            )
+            .env("GITLAB_OIDC_TOKEN", unsigned_token("https://gitlab.example", "https://vault.example"))
             .env("ID_TOKEN_1", &ours)
             .expect_request(sts_success())
             .run();
@@ -180,9 +167,7 @@ fn a_pods_default_token_is_not_for_google() {
         .env("KUBERNETES_SERVICE_HOST", "10.0.0.1")
         .file("root/var/run/secrets/kubernetes.io/serviceaccount/token", subject_token())
         .expect_status(3)
-        .expect_error(
-            "Kubernetes gives this job no token, there is none of /var/run/service-account/token",
-        )
+        .expect_error("Kubernetes gives this job no token, there is none of /var/run/service-account/token")
         .expect_hint("the pod's default token is for the cluster alone")
         .run();
     federation_test("")
@@ -201,27 +186,23 @@ fn the_first_of_two_ci_systems_is_used_and_reported() {
             .env("BUILDKITE", "true")
             .file("root/var/run/service-account/token", unsigned_token("pod", "pod"))
     };
-    let ran = both(federation_test("-v"))
-        .expect_request(github_token_response())
-        .expect_request(sts_success())
-        .run();
+    let ran = both(federation_test("-v")).expect_request(github_token_response()).expect_request(sts_success()).run();
     let note = "gauth: the token of GitHub Actions (GITHUB_ACTIONS) is used, not Buildkite \
                 (BUILDKITE), Kubernetes (KUBERNETES_SERVICE_HOST)\n";
     assert!(ran.stderr.contains(note), "{}", ran.stderr);
     // No token of the first is no reason to be somebody else.
-    both(federation_test(""))
-        .env("ACTIONS_ID_TOKEN_REQUEST_URL", "")
-        .expect_status(3)
-        .expect_error("GitHub")
-        .run();
+    both(federation_test("")).env("ACTIONS_ID_TOKEN_REQUEST_URL", "").expect_status(3).expect_error("GitHub").run();
 }
 
 #[test]
 fn a_token_variable_or_file_can_be_named_instead() {
     let in_file = federation_test("--subject-token-file {home}/jwt").file("jwt", subject_token());
     let in_variable = federation_test("--subject-token-env MINE").env("MINE", subject_token());
-    let at_url = federation_test("--subject-token-url https://tokens.example/mine")
-        .expect_request(get_response("https://tokens.example/mine", 200, subject_token()));
+    let at_url = federation_test("--subject-token-url https://tokens.example/mine").expect_request(get_response(
+        "https://tokens.example/mine",
+        200,
+        subject_token(),
+    ));
     for test in [in_file, in_variable, at_url] {
         // Whatever system this is.
         let ran = test.env("GITLAB_CI", "true").expect_request(sts_success()).run();
@@ -243,9 +224,7 @@ fn a_token_variable_or_file_can_be_named_instead() {
     federation_test("--subject-token-file {home}/jwt")
         .file("jwt", "")
         .expect_status(8)
-        .expect_error(
-            "jwt (subject token of --workload-identity-provider): holds no token, it is empty",
-        )
+        .expect_error("jwt (subject token of --workload-identity-provider): holds no token, it is empty")
         .run();
     federation_test("--subject-token-file {home}/none").expect_status(8).expect_error("none").run();
     federation_test("--subject-token-url http://tokens.example/mine")
@@ -262,9 +241,7 @@ fn a_token_variable_or_file_can_be_named_instead() {
 
 #[test]
 fn the_provider_may_come_from_variable_or_profile() {
-    let named = |test: Test| {
-        on_github(test).expect_request(github_token_response()).expect_request(sts_success())
-    };
+    let named = |test: Test| on_github(test).expect_request(github_token_response()).expect_request(sts_success());
     named(Test::new("token").env("GAUTH_WORKLOAD_IDENTITY_PROVIDER", PROVIDER_NAME)).run();
     let config = format!("[profiles.ci]\nworkload_identity_provider = \"{PROVIDER_NAME}\"\n");
     named(Test::new("token --profile ci").file(".config/gauth/config.toml", config)).run();
@@ -291,12 +268,8 @@ fn tokens_are_cached_per_job() {
         .run();
     for (mark, variable, _) in TOKEN_VARIABLES {
         let home = Home::new();
-        let job = |issuer: &str| {
-            federation_test("")
-                .home(&home)
-                .env(mark, "1")
-                .env(variable, unsigned_token(issuer, "a"))
-        };
+        let job =
+            |issuer: &str| federation_test("").home(&home).env(mark, "1").env(variable, unsigned_token(issuer, "a"));
         job("one").expect_request(sts_success()).run();
         home.clock.advance(60);
         job("one").expect_stdout(&format!("{TOKEN}\n")).run();
@@ -320,18 +293,12 @@ fn tokens_are_cached_per_job() {
 
 #[test]
 fn a_service_account_is_impersonated_with_the_federated_token() {
-    let answer =
-        json!({"accessToken": SECOND_TOKEN, "expireTime": "2026-01-02T04:04:05Z"}).to_string();
+    let answer = json!({"accessToken": SECOND_TOKEN, "expireTime": "2026-01-02T04:04:05Z"}).to_string();
     for flag in ["--service-account", "--impersonate-service-account"] {
         let ran = on_github(federation_test(&format!("{flag} {SERVICE_ACCOUNT_EMAIL}")))
             .expect_request(github_token_response())
             .expect_request(sts_success())
-            .expect_request(iam_response(
-                SERVICE_ACCOUNT_EMAIL,
-                "generateAccessToken",
-                200,
-                &answer,
-            ))
+            .expect_request(iam_response(SERVICE_ACCOUNT_EMAIL, "generateAccessToken", 200, &answer))
             .expect_stdout(&format!("{SECOND_TOKEN}\n"))
             .run();
         assert_eq!(ran.masks, [subject_token(), SECOND_TOKEN.to_owned()]);
@@ -361,10 +328,8 @@ fn whatever_is_printed_is_masked_first_and_only_on_github() {
     let ran = robot("text").env("GITHUB_ACTIONS", "true").on_write(full).expect_status(1).run();
     assert_eq!(ran.masks, [TOKEN]);
     // With -vv the exchange is shown behind the mask of what is in it.
-    let ran = on_github(federation_test("-vv"))
-        .expect_request(github_token_response())
-        .expect_request(sts_success())
-        .run();
+    let ran =
+        on_github(federation_test("-vv")).expect_request(github_token_response()).expect_request(sts_success()).run();
     assert!(ran.stderr.contains("sts.googleapis.com"), "{}", ran.stderr);
     assert_eq!(ran.masks, [subject_token(), TOKEN.to_owned()]);
 }

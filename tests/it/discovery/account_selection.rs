@@ -33,10 +33,8 @@ fn with_adc_file(test: Test) -> Test {
 fn own_logins_precede_files_and_files_precede_the_metadata_server() {
     #[cfg(feature = "gcloud-store")]
     assert_uses(
-        with_adc_file(with_credentials_variable(with_gcloud_login(with_own_login(account_test(
-            ADA,
-        )))))
-        .expect_request(token_endpoint_success()),
+        with_adc_file(with_credentials_variable(with_gcloud_login(with_own_login(account_test(ADA)))))
+            .expect_request(token_endpoint_success()),
         "login",
         Some(ADA),
     );
@@ -48,24 +46,17 @@ fn own_logins_precede_files_and_files_precede_the_metadata_server() {
         Some(ADA),
     );
     assert_uses(
-        with_adc_file(with_credentials_variable(account_test(ADA)))
-            .expect_request(token_endpoint_success()),
+        with_adc_file(with_credentials_variable(account_test(ADA))).expect_request(token_endpoint_success()),
         "env",
         Some(ADA),
     );
-    assert_uses(
-        with_adc_file(account_test(ADA)).expect_request(token_endpoint_success()),
-        "adc",
-        Some(ADA),
-    );
+    assert_uses(with_adc_file(account_test(ADA)).expect_request(token_endpoint_success()), "adc", Some(ADA));
     let path = "instance/service-accounts/ada@example.com/token";
     let test = account_test(ADA).env("GCE_METADATA_HOST", "metadata.google.internal");
     let answer = metadata_response(
         path,
         200,
-        crate::support::sample_credentials::token_response_body(
-            crate::support::sample_credentials::TOKEN,
-        ),
+        crate::support::sample_credentials::token_response_body(crate::support::sample_credentials::TOKEN),
     );
     assert_uses(test.expect_request(answer), "metadata", Some(ADA));
 }
@@ -79,8 +70,7 @@ fn account_flag_precedes_every_source() {
 #[test]
 fn an_account_can_be_named_by_flag_variable_or_profile() {
     assert_uses(
-        with_own_login(Test::new("token ada@example.com --format json"))
-            .expect_request(token_endpoint_success()),
+        with_own_login(Test::new("token ada@example.com --format json")).expect_request(token_endpoint_success()),
         "login",
         Some(ADA),
     );
@@ -90,17 +80,9 @@ fn an_account_can_be_named_by_flag_variable_or_profile() {
         Some(ADA),
     );
     let same = "token ada@example.com --account ada@example.com --format json";
-    assert_uses(
-        with_own_login(Test::new(same)).expect_request(token_endpoint_success()),
-        "login",
-        Some(ADA),
-    );
+    assert_uses(with_own_login(Test::new(same)).expect_request(token_endpoint_success()), "login", Some(ADA));
     let variable = Test::new("token --format json").env("GAUTH_ACCOUNT", ADA);
-    assert_uses(
-        with_own_login(variable).expect_request(token_endpoint_success()),
-        "login",
-        Some(ADA),
-    );
+    assert_uses(with_own_login(variable).expect_request(token_endpoint_success()), "login", Some(ADA));
     let both = account_test(ADA).env("GAUTH_ACCOUNT", "bob@example.com");
     assert_uses(with_own_login(both).expect_request(token_endpoint_success()), "login", Some(ADA));
 }
@@ -133,19 +115,14 @@ fn an_unknown_account_is_reported_with_the_known_ones() {
         .expect_error("neither gauth nor gcloud has a login for bob@example.com")
         .expect_hint("gauth login --account bob@example.com")
         .run();
-    let others = with_own_login(account_test("bob@example.com"))
-        .env("NO_GCE_CHECK", "true")
-        .expect_status(3);
+    let others = with_own_login(account_test("bob@example.com")).env("NO_GCE_CHECK", "true").expect_status(3);
     others
         .expect_error("neither gauth nor gcloud has a login for bob@example.com")
         .expect_hint("gauth login --account bob@example.com, or use one of ada@example.com")
         .run();
-    let other_file = with_adc_file(with_credentials_variable(account_test("bob@example.com")))
-        .env("NO_GCE_CHECK", "true");
-    other_file
-        .expect_status(3)
-        .expect_error("neither gauth nor gcloud has a login for bob@example.com")
-        .run();
+    let other_file =
+        with_adc_file(with_credentials_variable(account_test("bob@example.com"))).env("NO_GCE_CHECK", "true");
+    other_file.expect_status(3).expect_error("neither gauth nor gcloud has a login for bob@example.com").run();
     let odd = account_test("../../etc/passwd").env("NO_GCE_CHECK", "true").expect_status(3);
     odd.expect_error("neither gauth nor gcloud has a login for ../../etc/passwd").run();
 }
@@ -154,11 +131,7 @@ fn an_unknown_account_is_reported_with_the_known_ones() {
 fn a_metadata_server_without_the_account_is_reported() {
     account_test("bob@example.com")
         .env("GCE_METADATA_HOST", "metadata.google.internal")
-        .expect_request(metadata_response(
-            "instance/service-accounts/bob@example.com/token",
-            404,
-            "",
-        ))
+        .expect_request(metadata_response("instance/service-accounts/bob@example.com/token", 404, ""))
         .expect_status(3)
         .expect_error("neither gauth nor gcloud has a login for bob@example.com")
         .expect_error("metadata.google.internal has no such account")
@@ -176,11 +149,9 @@ fn a_source_narrows_where_an_account_is_looked_for() {
 #[test]
 fn the_active_account_is_the_one_in_the_state() {
     let state = json!({"active": "ada@example.com", "later": {"x": 1}});
-    let test =
-        with_own_login(Test::new("token --format json")).json(".config/gauth/state.json", &state);
+    let test = with_own_login(Test::new("token --format json")).json(".config/gauth/state.json", &state);
     assert_uses(test.expect_request(token_endpoint_success()), "login", Some(ADA));
     // A login that is not active is not used.
-    let test = with_own_login(Test::new("token --format json"))
-        .env("GCE_METADATA_HOST", "metadata.google.internal");
+    let test = with_own_login(Test::new("token --format json")).env("GCE_METADATA_HOST", "metadata.google.internal");
     assert_uses(test.expect_request(metadata_server_success()), "metadata", None);
 }

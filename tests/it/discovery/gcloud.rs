@@ -2,16 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    assert_uses, login_json, token_endpoint_success, write_gcloud_configuration, write_gcloud_store,
-};
+use super::{assert_uses, login_json, token_endpoint_success, write_gcloud_configuration, write_gcloud_store};
 use crate::support::sample_credentials::{
-    RAPT, SECOND_TOKEN, SERVICE_ACCOUNT_EMAIL, TOKEN, service_account, token_response_body,
-    with_fields,
+    RAPT, SECOND_TOKEN, SERVICE_ACCOUNT_EMAIL, TOKEN, service_account, token_response_body, with_fields,
 };
-use crate::support::{
-    GCLOUD_FOLDER, Home, MockExchange, Test, iam_response, metadata_response, token_response,
-};
+use crate::support::{GCLOUD_FOLDER, Home, MockExchange, Test, iam_response, metadata_response, token_response};
 
 const ADA: &str = "ada@example.com";
 const BOB: &str = "bob@example.com";
@@ -29,17 +24,10 @@ fn two_configurations(home: &Home) {
 
 #[test]
 fn the_active_configuration_names_the_account() {
-    assert_uses(
-        gcloud_test().setup(two_configurations).expect_request(token_endpoint_success()),
-        "gcloud",
-        Some(ADA),
-    );
-    let file = gcloud_test()
-        .setup(two_configurations)
-        .file(&format!("{GCLOUD_FOLDER}/active_config"), "work");
+    assert_uses(gcloud_test().setup(two_configurations).expect_request(token_endpoint_success()), "gcloud", Some(ADA));
+    let file = gcloud_test().setup(two_configurations).file(&format!("{GCLOUD_FOLDER}/active_config"), "work");
     assert_uses(file.expect_request(token_endpoint_success()), "gcloud", Some(BOB));
-    let variable =
-        gcloud_test().setup(two_configurations).env("CLOUDSDK_ACTIVE_CONFIG_NAME", "work");
+    let variable = gcloud_test().setup(two_configurations).env("CLOUDSDK_ACTIVE_CONFIG_NAME", "work");
     assert_uses(variable.expect_request(token_endpoint_success()), "gcloud", Some(BOB));
     let account = gcloud_test().setup(two_configurations).env("CLOUDSDK_CORE_ACCOUNT", BOB);
     assert_uses(account.expect_request(token_endpoint_success()), "gcloud", Some(BOB));
@@ -59,9 +47,7 @@ fn an_unset_account_means_no_gcloud_credential() {
             .run();
     }
     gcloud_test()
-        .setup(|home| {
-            write_gcloud_configuration(home, "default", "[core]\naccount = ada@example.com\n")
-        })
+        .setup(|home| write_gcloud_configuration(home, "default", "[core]\naccount = ada@example.com\n"))
         .expect_status(3)
         .expect_error("ada@example.com is set, but no login is stored")
         .run();
@@ -69,9 +55,7 @@ fn an_unset_account_means_no_gcloud_credential() {
         .setup(two_configurations)
         .env("CLOUDSDK_CORE_ACCOUNT", "eve@example.com")
         .expect_status(3)
-        .expect_error(
-            "gcloud's account eve@example.com has no login in HOME/.config/gcloud/credentials.db",
-        )
+        .expect_error("gcloud's account eve@example.com has no login in HOME/.config/gcloud/credentials.db")
         .expect_hint("gcloud auth login eve@example.com")
         .run();
 }
@@ -88,11 +72,7 @@ fn a_credential_file_override_replaces_the_account() {
     assert_uses(token_file, "gcloud", None);
     let credential = gcloud_test().setup(two_configurations).json("key.json", &service_account());
     let credential = credential.env("CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE", "{home}/key.json");
-    assert_uses(
-        credential.expect_request(token_endpoint_success()),
-        "gcloud",
-        Some(SERVICE_ACCOUNT_EMAIL),
-    );
+    assert_uses(credential.expect_request(token_endpoint_success()), "gcloud", Some(SERVICE_ACCOUNT_EMAIL));
     gcloud_test()
         .setup(two_configurations)
         .env("CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE", "{home}/key.json")
@@ -117,27 +97,19 @@ const CI_SERVICE_ACCOUNT: &str = "ci@p.iam.gserviceaccount.com";
 
 #[test]
 fn impersonation_is_a_property_and_its_variable() {
-    let variable = || {
-        gcloud_test()
-            .setup(two_configurations)
-            .env("CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT", CI_SERVICE_ACCOUNT)
-    };
+    let variable =
+        || gcloud_test().setup(two_configurations).env("CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT", CI_SERVICE_ACCOUNT);
     assert_uses(impersonate(variable(), CI_SERVICE_ACCOUNT), "gcloud", Some(CI_SERVICE_ACCOUNT));
     let property = || {
-        let content = format!(
-            "[core]\naccount = {ADA}\n[auth]\nimpersonate_service_account = {CI_SERVICE_ACCOUNT}\n"
-        );
-        gcloud_test()
-            .setup(two_configurations)
-            .file(&format!("{GCLOUD_FOLDER}/configurations/config_default"), content)
+        let content = format!("[core]\naccount = {ADA}\n[auth]\nimpersonate_service_account = {CI_SERVICE_ACCOUNT}\n");
+        gcloud_test().setup(two_configurations).file(&format!("{GCLOUD_FOLDER}/configurations/config_default"), content)
     };
     assert_uses(impersonate(property(), CI_SERVICE_ACCOUNT), "gcloud", Some(CI_SERVICE_ACCOUNT));
     // Each goes before the next: flag, gauth's variable, gcloud's variable, gcloud's property.
     let other = "other@p.iam.gserviceaccount.com";
-    for (name, value) in [
-        ("CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT", other),
-        ("GAUTH_IMPERSONATE_SERVICE_ACCOUNT", other),
-    ] {
+    for (name, value) in
+        [("CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT", other), ("GAUTH_IMPERSONATE_SERVICE_ACCOUNT", other)]
+    {
         assert_uses(impersonate(property().env(name, value), other), "gcloud", Some(other));
     }
     let both = || variable().env("GAUTH_IMPERSONATE_SERVICE_ACCOUNT", other);
@@ -153,8 +125,7 @@ fn impersonation_is_a_property_and_its_variable() {
 #[test]
 fn an_empty_impersonation_target_is_refused() {
     for odd in ["ci", "a@b", "ci@p.iam.gserviceaccount.com,", "a b@c.d", ",", "ci@p.example/x"] {
-        let content =
-            format!("[core]\naccount = {ADA}\n[auth]\nimpersonate_service_account = {odd}\n");
+        let content = format!("[core]\naccount = {ADA}\n[auth]\nimpersonate_service_account = {odd}\n");
         gcloud_test()
             .setup(two_configurations)
             .file(&format!("{GCLOUD_FOLDER}/configurations/config_default"), content)
@@ -180,11 +151,7 @@ fn every_credential_type_of_the_store_is_used_or_refused() {
         "gcloud",
         Some(ADA),
     );
-    let machine = metadata_response(
-        "instance/service-accounts/ada@example.com/token",
-        200,
-        token_response_body(TOKEN),
-    );
+    let machine = metadata_response("instance/service-accounts/ada@example.com/token", 200, token_response_body(TOKEN));
     assert_uses(
         gcloud_test().setup(single_account_store(json!({"type": "gce"}))).expect_request(machine),
         "gcloud",
@@ -195,10 +162,7 @@ fn every_credential_type_of_the_store_is_used_or_refused() {
         (json!({"type": "authorized_user"}), "client_id is missing"),
         (json!({"type": "external_account"}), "audience is missing"),
         (json!({"type": "external_account_authorized_user"}), "client_id is missing"),
-        (
-            json!({"type": "impersonated_service_account"}),
-            "service_account_impersonation_url is missing",
-        ),
+        (json!({"type": "impersonated_service_account"}), "service_account_impersonation_url is missing"),
         (json!([]), "is JSON, but not an object"),
         (with_fields(login_json(""), &json!({"refresh_token": ""})), "refresh_token is empty"),
     ] {
@@ -243,9 +207,7 @@ fn a_broken_store_is_named() {
     let database = format!("{GCLOUD_FOLDER}/credentials.db");
     for (content, words) in [("", "a table is missing"), ("junk", "is not a database")] {
         gcloud_test()
-            .setup(|home| {
-                write_gcloud_configuration(home, "default", "[core]\naccount = ada@example.com\n")
-            })
+            .setup(|home| write_gcloud_configuration(home, "default", "[core]\naccount = ada@example.com\n"))
             .file(&database, content)
             .expect_status(8)
             .expect_error("HOME/.config/gcloud/credentials.db: ")
@@ -257,11 +219,7 @@ fn a_broken_store_is_named() {
 #[test]
 fn a_cached_token_needs_no_database_to_be_opened() {
     let home = Home::new();
-    gcloud_test()
-        .home(&home)
-        .setup(two_configurations)
-        .expect_request(token_endpoint_success())
-        .run();
+    gcloud_test().home(&home).setup(two_configurations).expect_request(token_endpoint_success()).run();
     // Readable or not, the file is the same one: nobody looks inside.
     let ran = gcloud_test().home(&home).run();
     assert_eq!((&ran.json()["cached"], &ran.json()["account"]), (&json!(true), &json!(ADA)));
@@ -286,11 +244,7 @@ fn gclouds_account_properties_apply() {
 #[test]
 fn nothing_is_written_into_gclouds_folder() {
     let home = Home::new();
-    gcloud_test()
-        .home(&home)
-        .setup(two_configurations)
-        .expect_request(token_endpoint_success())
-        .run();
+    gcloud_test().home(&home).setup(two_configurations).expect_request(token_endpoint_success()).run();
     Test::new("status").home(&home).run();
     let names = home.names(GCLOUD_FOLDER);
     assert_eq!(names, ["configurations", "credentials.db"]);

@@ -10,9 +10,7 @@ mod status;
 
 use serde_json::{Value, json};
 
-use crate::support::sample_credentials::{
-    TOKEN, authorized_user, token_response_body, with_fields,
-};
+use crate::support::sample_credentials::{TOKEN, authorized_user, token_response_body, with_fields};
 use crate::support::{ADC_FILE, Home, MockExchange, Test, metadata_response, token_response};
 
 /// The JSON of a user login of this account.
@@ -59,9 +57,7 @@ const SOURCES: &[SourceFixture] = &[
     SourceFixture {
         source: "env",
         account: None,
-        setup: |test| {
-            test.env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", "{home}/token").file("token", TOKEN)
-        },
+        setup: |test| test.env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", "{home}/token").file("token", TOKEN),
         request: None,
     },
     SourceFixture {
@@ -73,9 +69,7 @@ const SOURCES: &[SourceFixture] = &[
     SourceFixture {
         source: "env",
         account: Some("gauth-variable@example.com"),
-        setup: |test| {
-            test.env("GAUTH_CREDENTIALS", login_json("gauth-variable@example.com").to_string())
-        },
+        setup: |test| test.env("GAUTH_CREDENTIALS", login_json("gauth-variable@example.com").to_string()),
         request: Some(token_endpoint_success),
     },
     SourceFixture {
@@ -108,11 +102,7 @@ const SOURCES: &[SourceFixture] = &[
         account: Some("gcloud@example.com"),
         setup: |test| {
             test.setup(|home| {
-                write_gcloud_configuration(
-                    home,
-                    "default",
-                    "[core]\naccount = gcloud@example.com\n",
-                );
+                write_gcloud_configuration(home, "default", "[core]\naccount = gcloud@example.com\n");
                 write_gcloud_store(home, &[("gcloud@example.com", login_json(""))]);
             })
         },

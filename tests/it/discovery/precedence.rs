@@ -10,8 +10,7 @@ fn order_test() -> Test {
 #[test]
 fn an_earlier_source_takes_precedence_over_all_later_ones() {
     for first in 0..SOURCES.len() {
-        let mut test =
-            SOURCES[first..].iter().fold(order_test(), |test, source| (source.setup)(test));
+        let mut test = SOURCES[first..].iter().fold(order_test(), |test, source| (source.setup)(test));
         let used = &SOURCES[first];
         if let Some(asked) = used.request {
             test = test.expect_request(asked());
@@ -24,9 +23,7 @@ fn an_earlier_source_takes_precedence_over_all_later_ones() {
 fn a_source_that_is_named_is_the_only_one() {
     for source in ["login", "adc", "gcloud", "metadata"] {
         let Some(used) = SOURCES.iter().find(|fixture| fixture.source == source) else { continue };
-        for named in
-            [order_test().arg("--source").arg(source), order_test().env("GAUTH_SOURCE", source)]
-        {
+        for named in [order_test().arg("--source").arg(source), order_test().env("GAUTH_SOURCE", source)] {
             // The variable of a token file is a property of gcloud too.
             let others = SOURCES.iter().enumerate().filter(|(index, _)| *index != 1);
             let test = others.fold(named, |test, (_, source)| (source.setup)(test));
@@ -63,36 +60,16 @@ const BROKEN_SOURCES: &[BrokenSource] = &[
     (|test| test.env("CLOUDSDK_AUTH_ACCESS_TOKEN", " "), 8, "CLOUDSDK_AUTH_ACCESS_TOKEN: holds no"),
     (|test| test.env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", "{home}/x"), 8, "there is no such file"),
     (|test| test.env("GOOGLE_OAUTH_ACCESS_TOKEN", "a b"), 8, "GOOGLE_OAUTH_ACCESS_TOKEN: holds no"),
-    (
-        |test| test.env("GAUTH_CREDENTIALS", "{home}/x"),
-        8,
-        "HOME/x (GAUTH_CREDENTIALS): there is no",
-    ),
+    (|test| test.env("GAUTH_CREDENTIALS", "{home}/x"), 8, "HOME/x (GAUTH_CREDENTIALS): there is no"),
     (|test| test.env("GOOGLE_APPLICATION_CREDENTIALS", "{home}/x"), 8, "there is no such file"),
     (|test| test.file(".config/gauth/state.json", "{\"active\":\"x\"}"), 3, "has no stored login"),
     (|test| test.file(".config/gauth/state.json", ""), 8, "state.json: is empty"),
     (|test| test.file(ADC_FILE, ""), 8, "application_default_credentials.json: is empty"),
-    (
-        |test| test.setup(dangling_link),
-        8,
-        "application_default_credentials.json: there is no such file",
-    ),
+    (|test| test.setup(dangling_link), 8, "application_default_credentials.json: there is no such file"),
     (|test| test.env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", "{home}"), 8, "is not a regular file"),
-    (
-        |test| test.env("CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE", "{home}/x"),
-        8,
-        "there is no such file",
-    ),
-    (
-        |test| test.env("CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT", "a@b"),
-        2,
-        "\"a@b\" is not a service account",
-    ),
-    (
-        |test| test.file(".config/gcloud/configurations/config_default", "[core"),
-        8,
-        "config_default: ",
-    ),
+    (|test| test.env("CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE", "{home}/x"), 8, "there is no such file"),
+    (|test| test.env("CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT", "a@b"), 2, "\"a@b\" is not a service account"),
+    (|test| test.file(".config/gcloud/configurations/config_default", "[core"), 8, "config_default: "),
 ];
 
 fn dangling_link(home: &Home) {
@@ -134,10 +111,7 @@ fn nothing_anywhere_lists_the_reasons_with_v() {
 fn gclouds_folder_is_where_the_variable_says() {
     order_test()
         .env("CLOUDSDK_CONFIG", "{home}/elsewhere")
-        .json(
-            "elsewhere/application_default_credentials.json",
-            &super::login_json("there@example.com"),
-        )
+        .json("elsewhere/application_default_credentials.json", &super::login_json("there@example.com"))
         .json(ADC_FILE, &super::login_json("here@example.com"))
         .expect_request(super::token_endpoint_success())
         .run();
@@ -151,11 +125,6 @@ fn a_home_that_is_a_file_is_no_reason_to_fail() {
             .file("file", "")
             .env("GAUTH_CREDENTIALS", super::login_json("a@b").to_string());
         assert_uses(test.expect_request(super::token_endpoint_success()), "env", Some("a@b"));
-        order_test()
-            .env("HOME", home)
-            .file("file", "")
-            .env("NO_GCE_CHECK", "1")
-            .expect_status(3)
-            .run();
+        order_test().env("HOME", home).file("file", "").env("NO_GCE_CHECK", "1").expect_status(3).run();
     }
 }

@@ -33,11 +33,7 @@ fn with_google_variables(test: Test) -> Test {
 #[test]
 fn defaults_come_after_variables_and_before_detected_sources() {
     let test = || test_with_config("token --format json");
-    assert_uses(
-        test().expect_request(token_endpoint_success()),
-        "file",
-        Some("default@example.com"),
-    );
+    assert_uses(test().expect_request(token_endpoint_success()), "file", Some("default@example.com"));
     assert_uses(
         with_google_variables(test()).expect_request(token_endpoint_success()),
         "env",
@@ -49,28 +45,19 @@ fn defaults_come_after_variables_and_before_detected_sources() {
 fn a_named_profile_takes_precedence_over_variables() {
     let work = || with_google_variables(test_with_config("token --format json --profile work"));
     assert_uses(work().expect_request(token_endpoint_success()), "file", Some("work@example.com"));
-    let variable =
-        with_google_variables(test_with_config("token --format json")).env("GAUTH_PROFILE", "work");
-    assert_uses(
-        variable.expect_request(token_endpoint_success()),
-        "file",
-        Some("work@example.com"),
-    );
+    let variable = with_google_variables(test_with_config("token --format json")).env("GAUTH_PROFILE", "work");
+    assert_uses(variable.expect_request(token_endpoint_success()), "file", Some("work@example.com"));
     let flag = work().env("GAUTH_PROFILE", "own");
     assert_uses(flag.expect_request(token_endpoint_success()), "file", Some("work@example.com"));
-    let own = with_google_variables(test_with_config(
-        "token --format json --credentials {home}/work.json",
-    ));
+    let own = with_google_variables(test_with_config("token --format json --credentials {home}/work.json"));
     assert_uses(own.expect_request(token_endpoint_success()), "file", Some("work@example.com"));
 }
 
 #[test]
 fn profile_settings_apply_where_no_flag_or_variable_is_set() {
-    let config =
-        "[profiles.p]\nscopes = [\"openid\"]\nquota_project = \"payer\"\ntimeout = \"7s\"\n";
+    let config = "[profiles.p]\nscopes = [\"openid\"]\nquota_project = \"payer\"\ntimeout = \"7s\"\n";
     let test = |words: &str| {
-        let test =
-            Test::new(&format!("token --format json --credentials {{home}}/key.json {words}"));
+        let test = Test::new(&format!("token --format json --credentials {{home}}/key.json {words}"));
         test.file(".config/gauth/config.toml", config)
             .json("key.json", &login_json("a@b"))
             .expect_request(token_endpoint_success())
@@ -95,10 +82,7 @@ fn a_profile_may_be_the_default_one() {
     let config = "profile = \"p\"\n[profiles.p]\nquota_project = \"payer\"\n";
     let test = Test::new("token --format json --credentials {home}/key.json");
     let test = test.file(".config/gauth/config.toml", config).json("key.json", &login_json("a@b"));
-    assert_eq!(
-        test.expect_request(token_endpoint_success()).run().json()["quota_project"],
-        "payer"
-    );
+    assert_eq!(test.expect_request(token_endpoint_success()).run().json()["quota_project"], "payer");
 }
 
 #[test]

@@ -14,11 +14,8 @@ fn status_on_wide_terminal(args: &str) -> Test {
 #[test]
 fn every_source_is_marked_as_used_when_it_is() {
     for (first, used) in SOURCES.iter().enumerate() {
-        let test = |args| {
-            SOURCES[first..]
-                .iter()
-                .fold(status_on_wide_terminal(args), |test, source| (source.setup)(test))
-        };
+        let test =
+            |args| SOURCES[first..].iter().fold(status_on_wide_terminal(args), |test, source| (source.setup)(test));
         let text = test("status").run().stdout;
         let marked: Vec<&str> = text.lines().filter(|line| line.contains("← used")).collect();
         assert_eq!(marked.len(), 1, "{text}");
@@ -96,10 +93,7 @@ try      gauth login, or set GOOGLE_APPLICATION_CREDENTIALS to a credential file
         )
         .run();
     let json = Test::new("status --format json").env("NO_GCE_CHECK", "true").run().json();
-    assert_eq!(
-        (&json["using"], json["looked_at"].as_array().map(Vec::len)),
-        (&json!(null), Some(7))
-    );
+    assert_eq!((&json["using"], json["looked_at"].as_array().map(Vec::len)), (&json!(null), Some(7)));
 }
 
 #[test]
@@ -110,14 +104,8 @@ fn a_broken_source_is_shown_and_ends_the_search() {
             .json(ADC_FILE, &login_json("ada@example.com"))
     };
     let text = test("status").run().stdout;
-    assert!(
-        text.starts_with("using    nothing, a credential is there but cannot be used\n"),
-        "{text}"
-    );
-    assert!(
-        text.contains("nosuch.json (GOOGLE_APPLICATION_CREDENTIALS): there is no such file"),
-        "{text}"
-    );
+    assert!(text.starts_with("using    nothing, a credential is there but cannot be used\n"), "{text}");
+    assert!(text.contains("nosuch.json (GOOGLE_APPLICATION_CREDENTIALS): there is no such file"), "{text}");
     assert!(!text.contains("← used"), "{text}");
     let json = test("status --format json").run().json();
     assert_eq!(json["using"], json!(null));
@@ -129,11 +117,7 @@ fn a_broken_source_is_shown_and_ends_the_search() {
 fn different_accounts_of_two_sources_are_pointed_out() {
     let test = |args| {
         Test::new(args).json(ADC_FILE, &login_json("ada@example.com")).setup(|home| {
-            super::write_gcloud_configuration(
-                home,
-                "default",
-                "[core]\naccount = bob@example.com\n",
-            );
+            super::write_gcloud_configuration(home, "default", "[core]\naccount = bob@example.com\n");
             super::write_gcloud_store(home, &[("bob@example.com", login_json(""))]);
         })
     };
@@ -146,20 +130,14 @@ fn different_accounts_of_two_sources_are_pointed_out() {
 #[test]
 fn a_named_credential_is_used_whatever_else_exists() {
     let test = status_on_wide_terminal("status --credentials {home}/key.json");
-    let text =
-        test.json("key.json", &service_account()).json(ADC_FILE, &login_json("a@b")).run().stdout;
+    let text = test.json("key.json", &service_account()).json(ADC_FILE, &login_json("a@b")).run().stdout;
     let first = format!("using    {SERVICE_ACCOUNT_EMAIL}, service account, from ~/key.json\n");
     assert!(text.starts_with(&first), "{text}");
     assert!(text.contains("project  example-project (in the credential)\n"), "{text}");
-    let row = format!(
-        "   named by flag, variable or profile  {SERVICE_ACCOUNT_EMAIL}, service_account   ← used\n"
-    );
+    let row = format!("   named by flag, variable or profile  {SERVICE_ACCOUNT_EMAIL}, service_account   ← used\n");
     assert!(without_padding(&text).contains(&without_padding(&row)), "{text}");
     assert_eq!(text.matches("← used").count(), 1, "{text}");
-    Test::new("status --credentials {home}/nosuch.json")
-        .expect_status(8)
-        .expect_error("no such file")
-        .run();
+    Test::new("status --credentials {home}/nosuch.json").expect_status(8).expect_error("no such file").run();
     Test::new("status --account x@y")
         .env("NO_GCE_CHECK", "1")
         .expect_status(3)
@@ -192,22 +170,15 @@ fn the_default_of_config_toml_is_a_row_in_its_place() {
     assert_eq!(json["using"]["source"], "file");
     let variable = test("status --format json").env("GOOGLE_OAUTH_ACCESS_TOKEN", "ya29.a");
     let json = variable.run().json();
-    assert_eq!(
-        (&json["using"]["source"], &json["looked_at"][0]["used"]),
-        (&json!("env"), &json!(true))
-    );
+    assert_eq!((&json["using"]["source"], &json["looked_at"][0]["used"]), (&json!("env"), &json!(true)));
     let broken = test("status").file(".config/gauth/config.toml", "credentials = \"/nosuch.json\"");
     broken.expect_status(8).expect_error("/nosuch.json").run();
 }
 
 #[test]
 fn another_universe_is_reported() {
-    let key = with_fields(
-        service_account(),
-        &json!({"universe_domain": "universe.example", "token_uri": null}),
-    );
-    let text =
-        Test::new("status --credentials {home}/key.json").json("key.json", &key).run().stdout;
+    let key = with_fields(service_account(), &json!({"universe_domain": "universe.example", "token_uri": null}));
+    let text = Test::new("status --credentials {home}/key.json").json("key.json", &key).run().stdout;
     assert!(text.contains("\nuniverse universe.example\n"), "{text}");
 }
 
@@ -240,19 +211,14 @@ fn check_contacts_the_servers() {
         .json(ADC_FILE, &with_fields(login_json(""), &json!({"account": null})))
         .expect_requests(2, &token_endpoint_success())
         .expect_request(
-            crate::support::token_response(
-                200,
-                r#"{"exp":"1767326645","email":"ada@example.com"}"#,
-            )
-            .at_url("https://oauth2.googleapis.com/tokeninfo"),
+            crate::support::token_response(200, r#"{"exp":"1767326645","email":"ada@example.com"}"#)
+                .at_url("https://oauth2.googleapis.com/tokeninfo"),
         )
         .run()
         .stdout;
     assert!(text.starts_with("using    ada@example.com, user login, from"), "{text}");
     let refused = crate::support::token_response(400, r#"{"error":"invalid_grant"}"#);
-    let test = Test::new("status --check")
-        .json(ADC_FILE, &login_json("ada@example.com"))
-        .expect_request(refused);
+    let test = Test::new("status --check").json(ADC_FILE, &login_json("ada@example.com")).expect_request(refused);
     test.expect_status(4).expect_error("ada@example.com must sign in again").run();
 }
 

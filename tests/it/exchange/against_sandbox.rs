@@ -16,8 +16,7 @@ impl SandboxRun {
     fn new() -> SandboxRun {
         let program = Some(env!("CARGO_BIN_EXE_gauth").into());
         SandboxRun(
-            Sandbox::start(SandboxOptions { gauth_program: program, ..SandboxOptions::default() })
-                .expect("a sandbox"),
+            Sandbox::start(SandboxOptions { gauth_program: program, ..SandboxOptions::default() }).expect("a sandbox"),
         )
     }
 
@@ -58,24 +57,12 @@ fn every_kind_of_subject_token_is_exchanged() {
     let inside = SandboxRun::new();
     for (subject, words) in [
         ("@subject_token.txt", vec!["--audience", WORKLOAD_PROVIDER]),
-        (
-            "@subject_token.txt",
-            vec!["--audience", WORKLOAD_PROVIDER, "--subject-token-type", "id_token"],
-        ),
-        (
-            "@saml_response.txt",
-            vec!["--audience", WORKLOAD_PROVIDER, "--subject-token-type", "saml2"],
-        ),
-        (
-            "@workforce_token.txt",
-            vec!["--audience", WORKFORCE_PROVIDER, "--subject-token-type", "id_token"],
-        ),
+        ("@subject_token.txt", vec!["--audience", WORKLOAD_PROVIDER, "--subject-token-type", "id_token"]),
+        ("@saml_response.txt", vec!["--audience", WORKLOAD_PROVIDER, "--subject-token-type", "saml2"]),
+        ("@workforce_token.txt", vec!["--audience", WORKFORCE_PROVIDER, "--subject-token-type", "id_token"]),
     ] {
         let json = inside.run_json(&[&["--subject-token", subject], words.as_slice()].concat());
-        assert!(
-            json["token"].as_str().is_some_and(|token| token.starts_with("ya29.")),
-            "{words:?}"
-        );
+        assert!(json["token"].as_str().is_some_and(|token| token.starts_with("ya29.")), "{words:?}");
         assert_eq!(json["issued_token_type"], super::ACCESS_TOKEN_TYPE);
     }
 }
@@ -83,18 +70,12 @@ fn every_kind_of_subject_token_is_exchanged() {
 #[test]
 fn gauths_own_token_is_downscoped_and_a_principal_impersonates_a_service_account() {
     let inside = SandboxRun::new();
-    inside.write(
-        "boundary.json",
-        include_str!("../../data/credentials/credential_access_boundary.json"),
-    );
+    inside.write("boundary.json", include_str!("../../data/credentials/credential_access_boundary.json"));
     let narrow = ["--subject-credentials", "--options", "@boundary.json"];
     inside.run_json(&narrow);
     let (minted, exchanged) = (inside.0.request_count("token"), inside.0.request_count("sts"));
     inside.run_json(&narrow);
-    assert_eq!(
-        (inside.0.request_count("token") - minted, inside.0.request_count("sts") - exchanged),
-        (0, 1)
-    );
+    assert_eq!((inside.0.request_count("token") - minted, inside.0.request_count("sts") - exchanged), (0, 1));
     let json = inside.run_json(&[
         "--subject-token-file",
         "subject_token.txt",
@@ -109,10 +90,7 @@ fn gauths_own_token_is_downscoped_and_a_principal_impersonates_a_service_account
     ]);
     assert_eq!(json["account"], DEPLOYER_ACCOUNT);
     assert_eq!(json["scopes"][0], "https://www.googleapis.com/auth/devstorage.read_only");
-    assert!(
-        json["expires_in"].as_i64().is_some_and(|left| (1100..=1200).contains(&left)),
-        "{json}"
-    );
+    assert!(json["expires_in"].as_i64().is_some_and(|left| (1100..=1200).contains(&left)), "{json}");
 }
 
 #[test]
@@ -164,21 +142,13 @@ fn refusals_lead_to_the_flag_at_fault() {
     let inside = SandboxRun::new();
     let wrong = format!("{WORKLOAD_PROVIDER}x");
     for (words, code, hint) in [
-        (
-            ["--subject-token", "@subject_token.txt", "--audience", &wrong],
-            "invalid_target",
-            "audience",
-        ),
+        (["--subject-token", "@subject_token.txt", "--audience", &wrong], "invalid_target", "audience"),
         (
             ["--subject-token", "@workforce_token.txt", "--audience", WORKLOAD_PROVIDER],
             "invalid_grant",
             "the token from workforce_token.txt",
         ),
-        (
-            ["--subject-token", "@subject_token.txt", "--scopes", "x"],
-            "invalid_request",
-            "subject_token.txt",
-        ),
+        (["--subject-token", "@subject_token.txt", "--scopes", "x"], "invalid_request", "subject_token.txt"),
     ] {
         let ran = inside.run(&words);
         let errors = String::from_utf8_lossy(&ran.stderr);

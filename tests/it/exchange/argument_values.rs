@@ -19,17 +19,10 @@ fn long_and_odd_values_are_refused() {
         ("--header", "X-A: a\nX-B: b".to_owned(), "control or non-ASCII character"),
         ("--options", format!("{{\"a\":{}1{}}}", "[".repeat(99), "]".repeat(99)), "nested deeper"),
     ] {
-        exchange_test(VALID_ARGS)
-            .arg(flag)
-            .arg(&value)
-            .expect_status(2)
-            .expect_error(flag)
-            .expect_error(message)
-            .run();
+        exchange_test(VALID_ARGS).arg(flag).arg(&value).expect_status(2).expect_error(flag).expect_error(message).run();
     }
     let large = format!("{{\"a\":\"{}\"}}", "x".repeat(4 * 1024 * 1024));
-    let test =
-        exchange_test(&format!("{VALID_ARGS} --options @{{home}}/large")).file("large", large);
+    let test = exchange_test(&format!("{VALID_ARGS} --options @{{home}}/large")).file("large", large);
     test.expect_status(8).expect_error("HOME/large (--options): is larger than 4096 KiB").run();
     for flag in ["--audience", "--header", "--options", "--endpoint", "--client-id"] {
         exchange_test(VALID_ARGS)

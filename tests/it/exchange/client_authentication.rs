@@ -4,11 +4,9 @@ use super::{OTHER_TOKEN_ENDPOINT, exchange_test, google_sts_success, other_sts_s
 use crate::support::Test;
 
 fn client_test(args: &str) -> Test {
-    exchange_test(&format!(
-        "--subject-token @{{home}}/jwt --endpoint {OTHER_TOKEN_ENDPOINT} {args}"
-    ))
-    .file("secret", "planted-client-secret\n")
-    .env("SECRET", "planted-client-secret")
+    exchange_test(&format!("--subject-token @{{home}}/jwt --endpoint {OTHER_TOKEN_ENDPOINT} {args}"))
+        .file("secret", "planted-client-secret\n")
+        .env("SECRET", "planted-client-secret")
 }
 
 #[test]
@@ -22,32 +20,19 @@ fn each_client_authentication_method_is_sent_as_specified() {
         ("--client-id CID --client-secret @{home}/secret", Some(basic), "", ""),
         ("--client-id CID --client-secret env:SECRET --client-auth basic", Some(basic), "", ""),
         ("--client-id CID --client-auth basic", Some("Basic Q0lEOg=="), "", ""),
-        (
-            "--client-id CID --client-secret - --client-auth body",
-            None,
-            "CID",
-            "planted-client-secret",
-        ),
+        ("--client-id CID --client-secret - --client-auth body", None, "CID", "planted-client-secret"),
     ] {
-        let ran = client_test(words)
-            .stdin("planted-client-secret\n")
-            .expect_request(other_sts_success())
-            .run();
+        let ran = client_test(words).stdin("planted-client-secret\n").expect_request(other_sts_success()).run();
         let sent = &ran.requests[0];
         assert_eq!(sent.headers.get("authorization").map(String::as_str), header, "{words}");
-        assert_eq!(
-            (sent.form_field("client_id"), sent.form_field("client_secret")),
-            (id, secret),
-            "{words}"
-        );
+        assert_eq!((sent.form_field("client_id"), sent.form_field("client_secret")), (id, secret), "{words}");
         assert_eq!(sent.client_certificate, None);
     }
 }
 
 #[test]
 fn another_server_gets_name_and_secret_encoded_as_rfc_6749_has_it() {
-    let words =
-        "--subject-token @{home}/jwt --audience a --client-id c/d --client-secret @{home}/odd";
+    let words = "--subject-token @{home}/jwt --audience a --client-id c/d --client-secret @{home}/odd";
     let odd = "planted+secret %";
     // c/d:planted+secret %, and the same form-encoded.
     let plain = "Basic Yy9kOnBsYW50ZWQrc2VjcmV0ICU=";
@@ -63,8 +48,7 @@ fn another_server_gets_name_and_secret_encoded_as_rfc_6749_has_it() {
 
 /// A pair made for the tests of certificates: it is not used for anything.
 fn with_certificate_files(test: Test) -> Test {
-    let made = rcgen::generate_simple_self_signed(vec!["client.example".to_owned()])
-        .expect("a certificate");
+    let made = rcgen::generate_simple_self_signed(vec!["client.example".to_owned()]).expect("a certificate");
     test.file("cert.pem", made.cert.pem()).file("key.pem", made.signing_key.serialize_pem())
 }
 
@@ -77,16 +61,13 @@ fn a_certificate_is_shown_and_its_client_named() {
         ("--client-id CID --client-auth certificate", "CID", false),
         ("--client-id CID --client-secret env:SECRET", "", true),
     ] {
-        let ran = with_certificate_files(client_test(&format!("{flags} {words}")))
-            .expect_request(other_sts_success())
-            .run();
+        let ran =
+            with_certificate_files(client_test(&format!("{flags} {words}"))).expect_request(other_sts_success()).run();
         let sent = &ran.requests[0];
         assert_eq!(sent.form_field("client_id"), id, "{words}");
         assert_eq!(sent.headers.contains_key("authorization"), header, "{words}");
         let shown = sent.client_certificate.as_ref().expect("a certificate");
-        assert!(
-            shown.certificate_path.ends_with("cert.pem") && shown.key_path.ends_with("key.pem")
-        );
+        assert!(shown.certificate_path.ends_with("cert.pem") && shown.key_path.ends_with("key.pem"));
     }
 }
 
@@ -105,7 +86,6 @@ fn a_pair_that_does_not_fit_is_refused_before_anything_is_sent() {
 }
 
 fn other_private_key() -> String {
-    let made = rcgen::generate_simple_self_signed(vec!["other.example".to_owned()])
-        .expect("a certificate");
+    let made = rcgen::generate_simple_self_signed(vec!["other.example".to_owned()]).expect("a certificate");
     made.signing_key.serialize_pem()
 }

@@ -14,8 +14,7 @@ use crate::support::{MockExchange, Test, sts_response};
 
 /// A subject token that is a JWT by its looks; it ended long ago by nobody's word.
 pub(crate) const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJwbGFudGVkLXN1YmplY3QifQ.c2lnbmF0dXJl";
-const AUDIENCE: &str =
-    "//iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/p/providers/q";
+const AUDIENCE: &str = "//iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/p/providers/q";
 const TOKEN_EXCHANGE_GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
 const JWT_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";

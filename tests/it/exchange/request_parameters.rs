@@ -3,9 +3,8 @@
 use serde_json::json;
 
 use super::{
-    ACCESS_TOKEN_TYPE, AUDIENCE, CLOUD_PLATFORM, JWT, JWT_TYPE, OTHER_TOKEN_ENDPOINT,
-    TOKEN_EXCHANGE_GRANT_TYPE, exchange_test, google_sts_success, other_sts_success,
-    sts_token_response,
+    ACCESS_TOKEN_TYPE, AUDIENCE, CLOUD_PLATFORM, JWT, JWT_TYPE, OTHER_TOKEN_ENDPOINT, TOKEN_EXCHANGE_GRANT_TYPE,
+    exchange_test, google_sts_success, other_sts_success, sts_token_response,
 };
 use crate::support::sample_credentials::{REFRESH_TOKEN, TOKEN, token_response_body};
 use crate::support::{MockExchange, Test, sts_response, token_response};
@@ -14,8 +13,7 @@ use crate::support::{MockExchange, Test, sts_response, token_response};
 fn assert_sends(test: Test, server: MockExchange, fields: &[(&str, &str)]) {
     let ran = test.expect_request(server).expect_stdout(&format!("{TOKEN}\n")).run();
     let written = ran.requests[0].form_fields();
-    let sent: Vec<(&str, &str)> =
-        written.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let sent: Vec<(&str, &str)> = written.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(sent, fields);
 }
 
@@ -39,14 +37,11 @@ fn a_subject_token_is_exchanged_with_the_parameters_google_requires() {
         let test = exchange_test(&format!("{words} --endpoint {endpoint}"));
         assert_sends(test, google_sts_success().at_url(endpoint), &fields);
     }
-    let moved =
-        exchange_test(&words).env("CLOUDSDK_API_ENDPOINT_OVERRIDES_STS", "http://127.0.0.1:9/");
+    let moved = exchange_test(&words).env("CLOUDSDK_API_ENDPOINT_OVERRIDES_STS", "http://127.0.0.1:9/");
     assert_sends(moved, google_sts_success().at_url("http://127.0.0.1:9/v1/token"), &fields);
     let universe = exchange_test(&format!("{words} --universe-domain u.example"));
     assert_sends(universe, google_sts_success().at_url("https://sts.u.example/v1/token"), &fields);
-    let own = exchange_test(&format!(
-        "{words} --universe-domain u.example --endpoint https://sts.u.example/v1/token"
-    ));
+    let own = exchange_test(&format!("{words} --universe-domain u.example --endpoint https://sts.u.example/v1/token"));
     assert_sends(own, google_sts_success().at_url("https://sts.u.example/v1/token"), &fields);
 }
 
@@ -54,18 +49,13 @@ fn a_subject_token_is_exchanged_with_the_parameters_google_requires() {
 fn short_scopes_get_googles_prefix_at_google_only() {
     let scope = |words: &str, server: MockExchange| {
         let words = format!("--subject-token @{{home}}/jwt --audience a {words}");
-        exchange_test(&words).expect_request(server).run().requests[0]
-            .form_field("scope")
-            .to_owned()
+        exchange_test(&words).expect_request(server).run().requests[0].form_field("scope").to_owned()
     };
     let full = "https://www.googleapis.com/auth/pubsub openid";
     assert_eq!(scope("--scopes openid,pubsub", google_sts_success()), full);
     assert_eq!(scope("--scopes pubsub --scopes openid", google_sts_success()), full);
     let other = format!("--endpoint {OTHER_TOKEN_ENDPOINT}");
-    assert_eq!(
-        scope(&format!("{other} --scopes zeta,alpha --scopes zeta"), other_sts_success()),
-        "zeta alpha"
-    );
+    assert_eq!(scope(&format!("{other} --scopes zeta,alpha --scopes zeta"), other_sts_success()), "zeta alpha");
     assert_eq!(scope(&other, other_sts_success()), "");
     let variable = |words: &str, server: MockExchange| {
         let words = format!("--subject-token @{{home}}/jwt --audience a {words}");
@@ -96,8 +86,7 @@ fn every_parameter_goes_to_any_server_in_order() {
     .secret("planted-authorization");
     let ran = test.expect_request(other_sts_success()).run();
     let written = ran.requests[0].form_fields();
-    let sent: Vec<(&str, &str)> =
-        written.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let sent: Vec<(&str, &str)> = written.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let expected = [
         ("grant_type", TOKEN_EXCHANGE_GRANT_TYPE),
         ("resource", "https://api.example.com/"),
@@ -124,23 +113,16 @@ fn every_parameter_goes_to_any_server_in_order() {
 
 #[test]
 fn any_other_server_gets_what_is_written_and_nothing_else() {
-    let fields = [
-        ("grant_type", TOKEN_EXCHANGE_GRANT_TYPE),
-        ("subject_token", JWT),
-        ("subject_token_type", JWT_TYPE),
-    ];
-    for endpoint in [
-        OTHER_TOKEN_ENDPOINT,
-        "http://127.0.0.1:9/token",
-        "https://sts.googleapis.com.evil.example/v1/token",
-    ] {
+    let fields = [("grant_type", TOKEN_EXCHANGE_GRANT_TYPE), ("subject_token", JWT), ("subject_token_type", JWT_TYPE)];
+    for endpoint in
+        [OTHER_TOKEN_ENDPOINT, "http://127.0.0.1:9/token", "https://sts.googleapis.com.evil.example/v1/token"]
+    {
         let test = exchange_test(&format!("--subject-token @{{home}}/jwt --endpoint {endpoint}"));
         assert_sends(test, google_sts_success().at_url(endpoint), &fields);
     }
     let grant = "urn:example:grant";
-    let test = exchange_test(&format!(
-        "--subject-token @{{home}}/jwt --endpoint {OTHER_TOKEN_ENDPOINT} --grant-type {grant}"
-    ));
+    let test =
+        exchange_test(&format!("--subject-token @{{home}}/jwt --endpoint {OTHER_TOKEN_ENDPOINT} --grant-type {grant}"));
     let fields = [("grant_type", grant), ("subject_token", JWT), ("subject_token_type", JWT_TYPE)];
     assert_sends(test, other_sts_success(), &fields);
 }
@@ -162,10 +144,7 @@ fn options_come_from_a_file_as_well() {
         .file("google", TOKEN)
         .file("options.json", boundary);
     let ran = test.expect_request(google_sts_success()).run();
-    assert_eq!(
-        ran.requests[0].form_field("options"),
-        boundary.trim_start_matches('\u{feff}').trim()
-    );
+    assert_eq!(ran.requests[0].form_field("options"), boundary.trim_start_matches('\u{feff}').trim());
     // An access token of Google's own keeps its scopes.
     assert_eq!(ran.requests[0].form_field("scope"), "");
     assert_eq!(ran.requests[0].form_field("subject_token_type"), ACCESS_TOKEN_TYPE);
@@ -199,17 +178,12 @@ fn a_refresh_token_is_sent_once_and_to_its_own_endpoint() {
             .expect_stdout(&format!("{TOKEN}\n"))
             .run();
         let written = ran.requests[0].form_fields();
-        let sent: Vec<(&str, &str)> =
-            written.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let sent: Vec<(&str, &str)> = written.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(sent, fields);
         assert!(ran.requests[0].single_use);
     }
-    let once =
-        exchange_test("--refresh-token @{home}/login --client-id CID").file("login", REFRESH_TOKEN);
-    once.expect_request(token_response(503, "{}").at_url(workforce))
-        .expect_status(6)
-        .expect_error("status 503")
-        .run();
+    let once = exchange_test("--refresh-token @{home}/login --client-id CID").file("login", REFRESH_TOKEN);
+    once.expect_request(token_response(503, "{}").at_url(workforce)).expect_status(6).expect_error("status 503").run();
 }
 
 #[test]
@@ -221,11 +195,7 @@ fn an_exchange_is_tried_again_when_the_server_is_busy() {
         .expect_request(google_sts_success())
         .run();
     assert_eq!(ran.requests[0].form_fields(), ran.requests[2].form_fields());
-    exchange_test(words)
-        .expect_requests(3, &sts_response(500, ""))
-        .expect_status(6)
-        .expect_error("status 500")
-        .run();
+    exchange_test(words).expect_requests(3, &sts_response(500, "")).expect_status(6).expect_error("status 500").run();
 }
 
 #[test]

@@ -3,12 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{
-    ACCESS_TOKEN_TYPE, OTHER_TOKEN_ENDPOINT, exchange_test, google_sts_success, other_sts_success,
-    sts_token_response,
+    ACCESS_TOKEN_TYPE, OTHER_TOKEN_ENDPOINT, exchange_test, google_sts_success, other_sts_success, sts_token_response,
 };
-use crate::support::sample_credentials::{
-    REFRESH_TOKEN, ROTATED_REFRESH_TOKEN, SERVICE_ACCOUNT_EMAIL, TOKEN,
-};
+use crate::support::sample_credentials::{REFRESH_TOKEN, ROTATED_REFRESH_TOKEN, SERVICE_ACCOUNT_EMAIL, TOKEN};
 use crate::support::{MockExchange, Test, sts_response};
 
 const EXCHANGE_ARGS: &str = "--subject-token @{home}/jwt --audience a";
@@ -33,24 +30,16 @@ fn every_output_format_is_complete() {
         ("", format!("{TOKEN}\n")),
         ("--format text", format!("{TOKEN}\n")),
         ("--format header", format!("Authorization: Bearer {TOKEN}\n")),
-        (
-            "--format env",
-            format!("CLOUDSDK_AUTH_ACCESS_TOKEN={TOKEN}\nGOOGLE_OAUTH_ACCESS_TOKEN={TOKEN}\n"),
-        ),
+        ("--format env", format!("CLOUDSDK_AUTH_ACCESS_TOKEN={TOKEN}\nGOOGLE_OAUTH_ACCESS_TOKEN={TOKEN}\n")),
         ("--format curl-config", format!("header = \"Authorization: Bearer {TOKEN}\"\n")),
     ] {
-        google_exchange_test(format)
-            .expect_request(google_sts_success())
-            .expect_stdout(&stdout)
-            .run();
+        google_exchange_test(format).expect_request(google_sts_success()).expect_stdout(&stdout).run();
     }
 }
 
 #[test]
 fn json_has_every_key_in_order() {
-    let ran = google_exchange_test("--format json --quota-project payer")
-        .expect_request(google_sts_success())
-        .run();
+    let ran = google_exchange_test("--format json --quota-project payer").expect_request(google_sts_success()).run();
     let expected = json!({
         "token": TOKEN, "token_type": "Bearer", "expires_at": "2026-01-02T04:04:04Z", "expires_in": 3599,
         "scopes": ["https://www.googleapis.com/auth/cloud-platform"], "account": null, "kind": "exchange",
@@ -80,11 +69,8 @@ fn json_has_every_key_in_order() {
 #[test]
 fn fields_absent_from_the_response_are_null() {
     let answer = json!({"access_token": TOKEN, "token_type": "bearer"}).to_string();
-    let test = exchange_test(&format!(
-        "--subject-token @{{home}}/jwt --endpoint {OTHER_TOKEN_ENDPOINT} --format json"
-    ));
-    let json =
-        test.expect_request(sts_response(200, answer).at_url(OTHER_TOKEN_ENDPOINT)).run().json();
+    let test = exchange_test(&format!("--subject-token @{{home}}/jwt --endpoint {OTHER_TOKEN_ENDPOINT} --format json"));
+    let json = test.expect_request(sts_response(200, answer).at_url(OTHER_TOKEN_ENDPOINT)).run().json();
     for key in ["expires_at", "expires_in", "scopes", "universe_domain", "issued_token_type"] {
         assert_eq!(json[key], Value::Null, "{key}");
     }
@@ -99,12 +85,8 @@ fn fields_absent_from_the_response_are_null() {
 fn a_non_bearer_token_gets_no_bearer_header() {
     let jwt = "urn:ietf:params:oauth:token-type:jwt";
     for kind in ["N_A", "DPoP", "mac"] {
-        let answer =
-            || sts_response_with_changes(&json!({"token_type": kind, "issued_token_type": jwt}));
-        google_exchange_test("")
-            .expect_request(answer())
-            .expect_stdout(&format!("{TOKEN}\n"))
-            .run();
+        let answer = || sts_response_with_changes(&json!({"token_type": kind, "issued_token_type": jwt}));
+        google_exchange_test("").expect_request(answer()).expect_stdout(&format!("{TOKEN}\n")).run();
         let json = google_exchange_test("--format json").expect_request(answer()).run().json();
         assert_eq!((&json["token_type"], &json["issued_token_type"]), (&json!(kind), &json!(jwt)));
         for format in ["header", "env", "curl-config"] {
@@ -126,8 +108,7 @@ fn a_non_bearer_token_gets_no_bearer_header() {
 #[test]
 fn a_new_refresh_token_is_printed_or_causes_a_warning() {
     let refresh = |format: &str, new: &str| {
-        let answer =
-            sts_response_with_changes(&json!({"refresh_token": new, "issued_token_type": null}));
+        let answer = sts_response_with_changes(&json!({"refresh_token": new, "issued_token_type": null}));
         exchange_test(&format!("--refresh-token - --client-id c {format}"))
             .stdin(REFRESH_TOKEN)
             .expect_request(answer.at_url("https://sts.googleapis.com/v1/oauthtoken"))
@@ -139,16 +120,12 @@ fn a_new_refresh_token_is_printed_or_causes_a_warning() {
         // The same again is no news.
         refresh(format, REFRESH_TOKEN).expect_stderr("").run();
     }
-    assert_eq!(
-        refresh("--format json", REFRESH_TOKEN).run().json()["refresh_token"],
-        REFRESH_TOKEN
-    );
+    assert_eq!(refresh("--format json", REFRESH_TOKEN).run().json()["refresh_token"], REFRESH_TOKEN);
     // Nor is it printed when the rest fails.
     let failed = refresh("--format json --min-ttl 2h", ROTATED_REFRESH_TOKEN).expect_status(7);
     failed.expect_warning("only --format json prints").run();
-    let given = google_exchange_test("").expect_request(sts_response_with_changes(
-        &json!({"refresh_token": ROTATED_REFRESH_TOKEN}),
-    ));
+    let given = google_exchange_test("")
+        .expect_request(sts_response_with_changes(&json!({"refresh_token": ROTATED_REFRESH_TOKEN})));
     given.expect_warning("only --format json prints").run();
 }
 
@@ -203,14 +180,12 @@ fn a_refusal_has_code_description_and_uri_and_a_hint() {
         google_exchange_test("")
             .expect_request(sts_response(*status, body.to_string()))
             .expect_status(5)
-            .expect_error(&format!(
-                "sts.googleapis.com: Google says {code}: \"{description}\" ({uri})"
-            ))
+            .expect_error(&format!("sts.googleapis.com: Google says {code}: \"{description}\" ({uri})"))
             .expect_hint(hint)
             .run();
     }
-    let bare = google_exchange_test("")
-        .expect_request(sts_response(400, json!({"error": "invalid_scope"}).to_string()));
+    let bare =
+        google_exchange_test("").expect_request(sts_response(400, json!({"error": "invalid_scope"}).to_string()));
     bare.expect_status(5).expect_error("Google says invalid_scope").run();
 }
 
@@ -232,10 +207,7 @@ fn another_server_is_not_called_google() {
             .run();
     }
     let lost = exchange_test(&format!("{EXCHANGE_ARGS} --endpoint {OTHER_TOKEN_ENDPOINT}"));
-    lost.expect_request(other_sts_success().with_status(404))
-        .expect_status(5)
-        .expect_hint("check --endpoint")
-        .run();
+    lost.expect_request(other_sts_success().with_status(404)).expect_status(5).expect_hint("check --endpoint").run();
     let refused = json!({"error": "invalid_grant", "error_description": "revoked"}).to_string();
     exchange_test(&format!("--refresh-token - --client-id c --endpoint {OTHER_TOKEN_ENDPOINT}"))
         .stdin(REFRESH_TOKEN)
@@ -247,8 +219,7 @@ fn another_server_is_not_called_google() {
 
 #[test]
 fn a_secret_echoed_by_the_server_is_not_printed() {
-    let body =
-        json!({"error": "invalid_request", "error_description": format!("bad {}", super::JWT)});
+    let body = json!({"error": "invalid_request", "error_description": format!("bad {}", super::JWT)});
     google_exchange_test("")
         .expect_request(sts_response(400, body.to_string()))
         .expect_status(5)

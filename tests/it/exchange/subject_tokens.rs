@@ -3,16 +3,13 @@
 use serde_json::json;
 
 use super::{
-    ACCESS_TOKEN_TYPE, AUDIENCE, JWT, JWT_TYPE, OTHER_TOKEN_ENDPOINT, exchange_test,
-    google_sts_success, other_sts_success, sts_token_response,
+    ACCESS_TOKEN_TYPE, AUDIENCE, JWT, JWT_TYPE, OTHER_TOKEN_ENDPOINT, exchange_test, google_sts_success,
+    other_sts_success, sts_token_response,
 };
 use crate::support::sample_credentials::{
-    SECOND_TOKEN, SERVICE_ACCOUNT_EMAIL, TOKEN, authorized_user, service_account,
-    token_response_body,
+    SECOND_TOKEN, SERVICE_ACCOUNT_EMAIL, TOKEN, authorized_user, service_account, token_response_body,
 };
-use crate::support::{
-    Home, TOKEN_CACHE_FOLDER, Test, iam_response, metadata_response, sts_response, token_response,
-};
+use crate::support::{Home, TOKEN_CACHE_FOLDER, Test, iam_response, metadata_response, sts_response, token_response};
 
 /// What IAM gives: another token, for an hour.
 fn iam_token_response() -> String {
@@ -29,8 +26,7 @@ fn a_subject_token_can_come_from_argument_file_variable_or_stdin() {
         "--subject-token-file {home}/jwt",
         "--subject-token-env SUBJECT",
     ] {
-        let test =
-            exchange_test(&format!("{words} --audience a")).env("SUBJECT", format!(" {JWT}\n"));
+        let test = exchange_test(&format!("{words} --audience a")).env("SUBJECT", format!(" {JWT}\n"));
         let ran = test.stdin(format!("{JWT}\r\n")).expect_request(google_sts_success()).run();
         assert_eq!(ran.requests[0].form_field("subject_token"), JWT, "{words}");
         assert_eq!(ran.requests[0].form_field("subject_token_type"), JWT_TYPE, "{words}");
@@ -41,24 +37,17 @@ fn a_subject_token_can_come_from_argument_file_variable_or_stdin() {
     let ran = test.expect_request(answer.clone()).expect_request(google_sts_success()).run();
     assert_eq!(ran.requests[1].form_field("subject_token"), JWT);
     let test = exchange_test(&format!("--subject-token-url {url} --audience a"));
-    test.expect_request(answer.with_status(404))
-        .expect_status(5)
-        .expect_error("issuer.example")
-        .run();
+    test.expect_request(answer.with_status(404)).expect_status(5).expect_error("issuer.example").run();
 }
 
 #[test]
 fn one_secret_can_be_read_from_standard_input() {
     for (words, field) in [
         ("--subject-token @{home}/jwt --actor-token - --actor-token-type jwt", "actor_token"),
-        (
-            "--subject-token @{home}/jwt --client-id c --client-secret - --client-auth body",
-            "client_secret",
-        ),
+        ("--subject-token @{home}/jwt --client-id c --client-secret - --client-auth body", "client_secret"),
         ("--refresh-token - --client-id c", "refresh_token"),
     ] {
-        let test = exchange_test(&format!("{words} --endpoint {OTHER_TOKEN_ENDPOINT}"))
-            .stdin("planted-secret\n");
+        let test = exchange_test(&format!("{words} --endpoint {OTHER_TOKEN_ENDPOINT}")).stdin("planted-secret\n");
         let ran = test.secret("planted-secret").expect_request(other_sts_success()).run();
         assert_eq!(ran.requests[0].form_field(field), "planted-secret", "{words}");
     }
@@ -77,14 +66,10 @@ fn the_subject_token_type_is_guessed_or_required() {
         .expect_hint("--subject-token-type")
         .run();
     let ran = odd("--subject-token-type saml2").expect_request(google_sts_success()).run();
-    assert_eq!(
-        ran.requests[0].form_field("subject_token_type"),
-        "urn:ietf:params:oauth:token-type:saml2"
-    );
+    assert_eq!(ran.requests[0].form_field("subject_token_type"), "urn:ietf:params:oauth:token-type:saml2");
     let ran = odd("--subject-token-type urn:x:y").expect_request(google_sts_success()).run();
     assert_eq!(ran.requests[0].form_field("subject_token_type"), "urn:x:y");
-    let google =
-        exchange_test("--subject-token -").stdin(TOKEN).expect_request(google_sts_success()).run();
+    let google = exchange_test("--subject-token -").stdin(TOKEN).expect_request(google_sts_success()).run();
     assert_eq!(google.requests[0].form_field("subject_token_type"), ACCESS_TOKEN_TYPE);
 }
 
@@ -100,20 +85,10 @@ fn a_token_of_gauths_own_credential_is_exchanged_from_the_cache() {
     let ran = first.run();
     assert_eq!(ran.requests[1].form_field("subject_token"), SECOND_TOKEN);
     assert_eq!(ran.requests[1].form_field("subject_token_type"), ACCESS_TOKEN_TYPE);
-    assert_eq!(
-        (ran.requests[1].form_field("scope"), ran.requests[1].form_field("audience")),
-        ("", "")
-    );
+    assert_eq!((ran.requests[1].form_field("scope"), ran.requests[1].form_field("audience")), ("", ""));
     // The next one asks for the exchange only, and whether the token was printed or exchanged is the same.
-    Test::new(words)
-        .home(&home)
-        .expect_request(google_sts_success())
-        .expect_stdout(&format!("{TOKEN}\n"))
-        .run();
-    Test::new("token --credentials {home}/key.json")
-        .home(&home)
-        .expect_stdout(&format!("{SECOND_TOKEN}\n"))
-        .run();
+    Test::new(words).home(&home).expect_request(google_sts_success()).expect_stdout(&format!("{TOKEN}\n")).run();
+    Test::new("token --credentials {home}/key.json").home(&home).expect_stdout(&format!("{SECOND_TOKEN}\n")).run();
     assert_eq!(home.names(TOKEN_CACHE_FOLDER).iter().filter(|name| name.len() == 64).count(), 1);
     let other = format!("{words} --subject-token-type jwt --endpoint {OTHER_TOKEN_ENDPOINT}");
     let ran = Test::new(&other).home(&home).expect_request(other_sts_success()).run();
@@ -122,12 +97,8 @@ fn a_token_of_gauths_own_credential_is_exchanged_from_the_cache() {
 
 #[test]
 fn the_credential_is_chosen_as_for_any_command() {
-    let ready =
-        Test::new("exchange --subject-credentials").env("GOOGLE_OAUTH_ACCESS_TOKEN", SECOND_TOKEN);
-    assert_eq!(
-        ready.expect_request(google_sts_success()).run().requests[0].form_field("subject_token"),
-        SECOND_TOKEN
-    );
+    let ready = Test::new("exchange --subject-credentials").env("GOOGLE_OAUTH_ACCESS_TOKEN", SECOND_TOKEN);
+    assert_eq!(ready.expect_request(google_sts_success()).run().requests[0].form_field("subject_token"), SECOND_TOKEN);
     let adc = Test::new("exchange --subject-credentials --source adc")
         .env("GOOGLE_OAUTH_ACCESS_TOKEN", TOKEN)
         .json(crate::support::ADC_FILE, &authorized_user());
@@ -137,8 +108,7 @@ fn the_credential_is_chosen_as_for_any_command() {
         .run();
     assert_eq!(ran.requests[1].form_field("subject_token"), SECOND_TOKEN);
     Test::new("exchange --subject-credentials").env("NO_GCE_CHECK", "true").expect_status(3).run();
-    let input = Test::new("exchange --subject-credentials --credentials -")
-        .stdin(authorized_user().to_string());
+    let input = Test::new("exchange --subject-credentials --credentials -").stdin(authorized_user().to_string());
     input
         .expect_request(token_response(200, token_response_body(SECOND_TOKEN)))
         .expect_request(google_sts_success())
@@ -146,10 +116,9 @@ fn the_credential_is_chosen_as_for_any_command() {
     let universe = json!({"universe_domain": "u.example"});
     let key = crate::support::sample_credentials::with_fields(service_account(), &universe);
     // A key of another universe signs its tokens itself, and its STS is there.
-    let there =
-        Test::new("exchange --subject-credentials --credentials {home}/key.json --format json")
-            .json("key.json", &key)
-            .expect_request(google_sts_success().at_url("https://sts.u.example/v1/token"));
+    let there = Test::new("exchange --subject-credentials --credentials {home}/key.json --format json")
+        .json("key.json", &key)
+        .expect_request(google_sts_success().at_url("https://sts.u.example/v1/token"));
     assert_eq!(there.run().json()["universe_domain"], "u.example");
 }
 
@@ -160,8 +129,7 @@ fn a_provider_federates_the_subject_with_the_token_named_for_it() {
         "--subject-credentials --workload-identity-provider {provider} --subject-token-file {{home}}/jwt --options {{}}"
     );
     let first = sts_response(200, sts_token_response().replace(TOKEN, SECOND_TOKEN));
-    let ran =
-        exchange_test(&words).expect_request(first).expect_request(google_sts_success()).run();
+    let ran = exchange_test(&words).expect_request(first).expect_request(google_sts_success()).run();
     assert_eq!(ran.requests[0].form_field("subject_token"), JWT);
     assert_eq!(ran.requests[0].form_field("audience"), AUDIENCE);
     assert_eq!(ran.requests[1].form_field("subject_token"), SECOND_TOKEN);
@@ -175,12 +143,7 @@ fn what_was_exchanged_impersonates_a_service_account() {
     );
     let ran = exchange_test(&words)
         .expect_request(google_sts_success())
-        .expect_request(iam_response(
-            SERVICE_ACCOUNT_EMAIL,
-            "generateAccessToken",
-            200,
-            iam_token_response(),
-        ))
+        .expect_request(iam_response(SERVICE_ACCOUNT_EMAIL, "generateAccessToken", 200, iam_token_response()))
         .run();
     assert_eq!(ran.requests[0].form_field("scope"), "https://www.googleapis.com/auth/iam");
     assert_eq!(ran.requests[1].headers["authorization"], format!("Bearer {TOKEN}"));
@@ -190,14 +153,8 @@ fn what_was_exchanged_impersonates_a_service_account() {
     assert_eq!(ran.requests[1].json()["scope"], asked["scope"]);
     assert_eq!(ran.requests[1].json()["lifetime"], asked["lifetime"]);
     let json = ran.json();
-    assert_eq!(
-        (&json["token"], &json["account"]),
-        (&json!(SECOND_TOKEN), &json!(SERVICE_ACCOUNT_EMAIL))
-    );
-    assert_eq!(
-        (&json["source"], &json["issued_token_type"]),
-        (&json!("exchange"), &json!(ACCESS_TOKEN_TYPE))
-    );
+    assert_eq!((&json["token"], &json["account"]), (&json!(SECOND_TOKEN), &json!(SERVICE_ACCOUNT_EMAIL)));
+    assert_eq!((&json["source"], &json["issued_token_type"]), (&json!("exchange"), &json!(ACCESS_TOKEN_TYPE)));
     assert_eq!(json["expires_in"], 3600);
 }
 
@@ -210,19 +167,11 @@ fn delegates_precede_the_service_account_and_other_servers_get_no_scope() {
     let home = Home::new();
     let test = exchange_test(&words).home(&home).expect_request(other_sts_success());
     let ran = test
-        .expect_request(iam_response(
-            SERVICE_ACCOUNT_EMAIL,
-            "generateAccessToken",
-            200,
-            iam_token_response(),
-        ))
+        .expect_request(iam_response(SERVICE_ACCOUNT_EMAIL, "generateAccessToken", 200, iam_token_response()))
         .expect_stdout(&format!("{SECOND_TOKEN}\n"))
         .run();
     assert_eq!(ran.requests[0].form_field("scope"), "");
-    assert_eq!(
-        ran.requests[1].json()["delegates"],
-        json!([format!("projects/-/serviceAccounts/{middle}")])
-    );
+    assert_eq!(ran.requests[1].json()["delegates"], json!([format!("projects/-/serviceAccounts/{middle}")]));
     // Neither of the two tokens is kept.
     assert!(home.names(TOKEN_CACHE_FOLDER).is_empty());
 }
@@ -237,12 +186,7 @@ fn a_variable_is_about_the_credential_and_not_about_what_is_exchanged() {
         .json("user.json", &authorized_user());
     let ran = test
         .expect_request(token_response(200, token_response_body("ya29.token-of-the-person")))
-        .expect_request(iam_response(
-            SERVICE_ACCOUNT_EMAIL,
-            "generateAccessToken",
-            200,
-            iam_token_response(),
-        ))
+        .expect_request(iam_response(SERVICE_ACCOUNT_EMAIL, "generateAccessToken", 200, iam_token_response()))
         .expect_request(google_sts_success())
         .run();
     assert_eq!(ran.requests[2].form_field("subject_token"), SECOND_TOKEN);
@@ -250,18 +194,12 @@ fn a_variable_is_about_the_credential_and_not_about_what_is_exchanged() {
 
 #[test]
 fn a_denied_impersonation_is_reported() {
-    let words = format!(
-        "--subject-token @{{home}}/jwt --audience a --impersonate-service-account {SERVICE_ACCOUNT_EMAIL}"
-    );
+    let words =
+        format!("--subject-token @{{home}}/jwt --audience a --impersonate-service-account {SERVICE_ACCOUNT_EMAIL}");
     let denied = json!({"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "No."}});
     exchange_test(&words)
         .expect_request(google_sts_success())
-        .expect_request(iam_response(
-            SERVICE_ACCOUNT_EMAIL,
-            "generateAccessToken",
-            403,
-            denied.to_string(),
-        ))
+        .expect_request(iam_response(SERVICE_ACCOUNT_EMAIL, "generateAccessToken", 403, denied.to_string()))
         .expect_status(5)
         .expect_error("the exchanged token may not act as")
         .expect_hint("serviceAccountTokenCreator")
@@ -275,28 +213,16 @@ fn locations_without_a_usable_secret_are_named() {
         .expect_status(8)
         .expect_error("HOME/none (--subject-token): there is no such file")
         .run();
-    run("--subject-token-file {home}/none")
-        .expect_status(8)
-        .expect_error("HOME/none (--subject-token-file)")
-        .run();
+    run("--subject-token-file {home}/none").expect_status(8).expect_error("HOME/none (--subject-token-file)").run();
     run("--subject-token @{home}")
         .expect_status(8)
         .expect_error("is not a regular file")
         .expect_hint("--subject-token")
         .run();
-    run("--subject-token env:NONE")
-        .expect_status(2)
-        .expect_error("the variable NONE (--subject-token)")
-        .run();
-    run("--subject-token-env NONE")
-        .expect_status(2)
-        .expect_error("the variable NONE (--subject-token-env)")
-        .run();
+    run("--subject-token env:NONE").expect_status(2).expect_error("the variable NONE (--subject-token)").run();
+    run("--subject-token-env NONE").expect_status(2).expect_error("the variable NONE (--subject-token-env)").run();
     run("--subject-token env:A=B").expect_status(2).expect_error("the variable A=B").run();
-    run("--subject-token -")
-        .expect_status(8)
-        .expect_error("standard input (--subject-token): is empty")
-        .run();
+    run("--subject-token -").expect_status(8).expect_error("standard input (--subject-token): is empty").run();
     for (content, words) in [
         (b"".to_vec(), "is empty"),
         (b" \n".to_vec(), "is empty"),
@@ -314,11 +240,7 @@ fn locations_without_a_usable_secret_are_named() {
             .expect_error(words)
             .run();
         let words = "--subject-token @{home}/jwt --client-id c --client-secret @{home}/bad";
-        run(words)
-            .file("bad", &content)
-            .expect_status(8)
-            .expect_error("HOME/bad (--client-secret)")
-            .run();
+        run(words).file("bad", &content).expect_status(8).expect_error("HOME/bad (--client-secret)").run();
     }
 }
 

@@ -27,10 +27,7 @@ fn a_broken_config_is_named_with_its_line() {
         ("{\"account\": \"a\"}", "line 1: "),
     ] {
         let test = Test::new("token").file(CONFIG_FILE, content).expect_status(8);
-        test.expect_error("HOME/.config/gauth/config.toml: ")
-            .expect_error(words)
-            .expect_hint("config.toml")
-            .run();
+        test.expect_error("HOME/.config/gauth/config.toml: ").expect_error(words).expect_hint("config.toml").run();
     }
     for (content, words) in [
         (b"account = \"\xff\"".to_vec(), "is not UTF-8 text"),
@@ -39,11 +36,7 @@ fn a_broken_config_is_named_with_its_line() {
         Test::new("token").file(CONFIG_FILE, content).expect_status(8).expect_error(words).run();
     }
     let folder = |home: &Home| std::fs::create_dir_all(home.path(CONFIG_FILE)).expect("a folder");
-    Test::new("token")
-        .setup(folder)
-        .expect_status(8)
-        .expect_error("config.toml: is not a regular file")
-        .run();
+    Test::new("token").setup(folder).expect_status(8).expect_error("config.toml: is not a regular file").run();
 }
 
 #[test]
@@ -76,8 +69,7 @@ fn a_config_may_be_a_link_and_open_to_others() {
                 let content = config.replace("HOME", &home.path("").to_string_lossy());
                 home.write_with_mode("elsewhere.toml", content, mode);
                 home.write(".config/gauth/x", "");
-                std::os::unix::fs::symlink(home.path("elsewhere.toml"), home.path(CONFIG_FILE))
-                    .expect("a link");
+                std::os::unix::fs::symlink(home.path("elsewhere.toml"), home.path(CONFIG_FILE)).expect("a link");
             })
             .json("key.json", &authorized_user())
             .expect_request(token_response(200, token_response_body(TOKEN)))
@@ -103,15 +95,10 @@ fn a_broken_state_is_named() {
             .expect_hint("rm HOME/.config/gauth/state.json")
             .run();
     }
-    let missing =
-        Test::new("token").json(STATE_FILE, &json!({"active": "ada@example.com"})).expect_status(3);
+    let missing = Test::new("token").json(STATE_FILE, &json!({"active": "ada@example.com"})).expect_status(3);
     missing.expect_error("active account ada@example.com has no stored login").run();
     for nobody in [json!({}), json!({"active": null})] {
-        Test::new("token")
-            .json(STATE_FILE, &nobody)
-            .env("NO_GCE_CHECK", "1")
-            .expect_status(3)
-            .run();
+        Test::new("token").json(STATE_FILE, &nobody).env("NO_GCE_CHECK", "1").expect_status(3).run();
     }
 }
 
@@ -126,16 +113,10 @@ fn a_store_that_others_could_read_or_write_is_not_used() {
             .run();
     }
     let state = json!({"active": "ada@example.com"}).to_string();
-    Test::new("token")
-        .file_with_mode(STATE_FILE, state, 0o644)
-        .expect_status(9)
-        .expect_hint("chmod 600")
-        .run();
+    Test::new("token").file_with_mode(STATE_FILE, state, 0o644).expect_status(9).expect_hint("chmod 600").run();
     Test::new("token --account ada@example.com")
         .json(LOGIN_FILE, &authorized_user())
-        .setup(|home| {
-            std::fs::hard_link(home.path(LOGIN_FILE), home.path("second")).expect("a link")
-        })
+        .setup(|home| std::fs::hard_link(home.path(LOGIN_FILE), home.path("second")).expect("a link"))
         .expect_status(9)
         .expect_error("has a second name")
         .run();
@@ -145,10 +126,7 @@ fn a_store_that_others_could_read_or_write_is_not_used() {
 fn a_store_of_odd_files_is_named() {
     type OddFile = (fn(&Home), &'static str);
     let odd: &[OddFile] = &[
-        (
-            |home| std::fs::create_dir_all(home.path(LOGIN_FILE)).expect("a folder"),
-            "is not a regular file",
-        ),
+        (|home| std::fs::create_dir_all(home.path(LOGIN_FILE)).expect("a folder"), "is not a regular file"),
         (|home| symlink(home, "key.json"), "cannot be read, too many levels of symbolic links"),
         (|home| symlink(home, "nosuch"), "cannot be read, too many levels of symbolic links"),
         (|home| home.write(LOGIN_FILE, ""), "is empty"),
@@ -179,17 +157,9 @@ fn nonsense_in_a_variable_names_the_variable() {
         ("GAUTH_PROFILE", "nosuch", "there is no profile \"nosuch\""),
         ("GAUTH_SCOPES", " , ", "GAUTH_SCOPES: \" , \" is not a list of scopes"),
         ("GAUTH_QUOTA_PROJECT", "a b", "GAUTH_QUOTA_PROJECT: \"a b\" has characters"),
-        (
-            "GOOGLE_CLOUD_QUOTA_PROJECT",
-            "a\nb",
-            "GOOGLE_CLOUD_QUOTA_PROJECT: the value has characters",
-        ),
+        ("GOOGLE_CLOUD_QUOTA_PROJECT", "a\nb", "GOOGLE_CLOUD_QUOTA_PROJECT: the value has characters"),
         ("GAUTH_UNIVERSE_DOMAIN", "com", "GAUTH_UNIVERSE_DOMAIN: \"com\" is not a domain"),
-        (
-            "GOOGLE_CLOUD_UNIVERSE_DOMAIN",
-            "com",
-            "GOOGLE_CLOUD_UNIVERSE_DOMAIN: \"com\" is not a domain",
-        ),
+        ("GOOGLE_CLOUD_UNIVERSE_DOMAIN", "com", "GOOGLE_CLOUD_UNIVERSE_DOMAIN: \"com\" is not a domain"),
         ("GAUTH_MIN_TTL", "soon", "GAUTH_MIN_TTL: \"soon\" is not a duration"),
         ("GAUTH_TIMEOUT", "0", "GAUTH_TIMEOUT leaves no time"),
         ("GAUTH_TIMEOUT", "x", "GAUTH_TIMEOUT: \"x\" is not a duration"),
@@ -216,25 +186,17 @@ fn nonsense_in_a_variable_names_the_variable() {
         "GCE_METADATA_HOST",
     ] {
         let test = Test::new("token").env(name, &odd).expect_status(2);
-        test.expect_error(&format!("{name} is not valid UTF-8"))
-            .expect_hint(&format!("unset {name}"))
-            .run();
+        test.expect_error(&format!("{name} is not valid UTF-8")).expect_hint(&format!("unset {name}")).run();
     }
 }
 
 #[test]
 fn the_metadata_servers_address_is_an_address() {
-    for host in ["a b", "http://", "user@x", "x:0", "x:99999", "x/../y z", "[::1", "\u{fc}", "a\nb"]
-    {
-        Test::new("token")
-            .env("GCE_METADATA_HOST", host)
-            .expect_status(2)
-            .expect_hint("GCE_METADATA_HOST")
-            .run();
+    for host in ["a b", "http://", "user@x", "x:0", "x:99999", "x/../y z", "[::1", "\u{fc}", "a\nb"] {
+        Test::new("token").env("GCE_METADATA_HOST", host).expect_status(2).expect_hint("GCE_METADATA_HOST").run();
     }
     for host in ["127.0.0.1:8080", "http://127.0.0.1:8080/", "http://127.0.0.1:8080"] {
-        let url =
-            "http://127.0.0.1:8080/computeMetadata/v1/instance/service-accounts/default/token";
+        let url = "http://127.0.0.1:8080/computeMetadata/v1/instance/service-accounts/default/token";
         let answer = metadata_response("", 200, token_response_body(TOKEN)).at_url(url);
         Test::new("token").env("GCE_METADATA_HOST", host).expect_request(answer).run();
     }

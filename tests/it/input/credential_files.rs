@@ -9,9 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use gauth_core::world::private_file;
 use gauth_core::world::private_file::PrivateFileError;
 
-use crate::support::sample_credentials::{
-    TOKEN, authorized_user, service_account_key_pem, token_response_body,
-};
+use crate::support::sample_credentials::{TOKEN, authorized_user, service_account_key_pem, token_response_body};
 use crate::support::{Home, Test, token_response};
 
 fn credential_file_test(path: &str) -> Test {
@@ -50,12 +48,7 @@ fn link(home: &Home, to: &str, name: &str) {
 #[test]
 fn what_cannot_be_read_is_named() {
     for (path, make, words) in BAD_PATHS {
-        credential_file_test(path)
-            .setup(make)
-            .expect_status(8)
-            .expect_error(words)
-            .expect_hint(" ")
-            .run();
+        credential_file_test(path).setup(make).expect_status(8).expect_error(words).expect_hint(" ").run();
         for variable in ["GOOGLE_APPLICATION_CREDENTIALS", "GAUTH_CREDENTIALS"] {
             Test::new("token")
                 .env(variable, path)
@@ -70,23 +63,18 @@ fn what_cannot_be_read_is_named() {
 
 #[test]
 fn a_file_nobody_may_read_is_named() {
-    let test =
-        credential_file_test("{home}/key.json").file_with_mode("key.json", user_json(), 0o000);
+    let test = credential_file_test("{home}/key.json").file_with_mode("key.json", user_json(), 0o000);
     // Root may read everything.
     match rustix::process::geteuid().is_root() {
         true => test.expect_request(token_response(200, token_response_body(TOKEN))).run(),
-        false => test
-            .expect_status(8)
-            .expect_error("HOME/key.json: cannot be read, permission denied")
-            .run(),
+        false => test.expect_status(8).expect_error("HOME/key.json: cannot be read, permission denied").run(),
     };
 }
 
 #[test]
 fn links_and_open_modes_of_the_users_own_files_are_fine() {
     for mode in [0o644, 0o666, 0o400] {
-        let test =
-            credential_file_test("{home}/key.json").file_with_mode("key.json", user_json(), mode);
+        let test = credential_file_test("{home}/key.json").file_with_mode("key.json", user_json(), mode);
         test.expect_request(token_response(200, token_response_body(TOKEN))).run();
     }
     credential_file_test("{home}/link")
@@ -100,12 +88,8 @@ fn links_and_open_modes_of_the_users_own_files_are_fine() {
 fn a_pipe_is_read_to_its_end() {
     let path = |home: &Home| home.path("pipe");
     let home = Home::new();
-    rustix::fs::mkfifoat(
-        rustix::fs::CWD,
-        path(&home),
-        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
-    )
-    .expect("a pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, path(&home), rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
+        .expect("a pipe");
     let writer = {
         let path = path(&home);
         std::thread::spawn(move || std::fs::write(path, user_json()).expect("a reader"))
@@ -122,19 +106,14 @@ fn a_pipe_that_nobody_writes_to_is_given_up() {
     let (reader, _writer) = std::io::pipe().expect("a pipe");
     let mut file = std::fs::File::from(std::os::fd::OwnedFd::from(reader));
     let mut bytes = Vec::new();
-    let read =
-        private_file::read_with_timeout(&mut file, &mut bytes, 10, Duration::from_millis(60));
+    let read = private_file::read_with_timeout(&mut file, &mut bytes, 10, Duration::from_millis(60));
     assert!(matches!(read, Err(PrivateFileError::TimedOut)), "{read:?}");
 }
 
 #[test]
 fn a_path_without_text_is_a_path() {
     let path = OsString::from_vec(b"{home}/\xff\xfe.json".to_vec());
-    Test::new("token --credentials")
-        .arg(&path)
-        .expect_status(8)
-        .expect_error("there is no such file")
-        .run();
+    Test::new("token --credentials").arg(&path).expect_status(8).expect_error("there is no such file").run();
     Test::new("token").env("GOOGLE_APPLICATION_CREDENTIALS", &path).expect_status(8).run();
     Test::new("token").env("GAUTH_CREDENTIALS", &path).expect_status(8).run();
 }
@@ -163,9 +142,7 @@ fn an_empty_variable_is_not_set() {
 #[test]
 fn standard_input_is_judged_like_a_file() {
     let test = |bytes: &[u8]| Test::new("token --credentials -").stdin(bytes);
-    test(user_json().as_bytes())
-        .expect_request(token_response(200, token_response_body(TOKEN)))
-        .run();
+    test(user_json().as_bytes()).expect_request(token_response(200, token_response_body(TOKEN))).run();
     for (bytes, words) in [
         (&b""[..], "standard input: is empty"),
         (b"junk", "standard input: is not valid JSON"),
@@ -180,17 +157,12 @@ fn standard_input_is_judged_like_a_file() {
 #[test]
 fn the_variable_takes_json_base64_or_a_path() {
     let user = user_json();
-    let wrapped =
-        STANDARD.encode(&user).as_bytes().chunks(64).fold(String::new(), |text, line| {
-            text + std::str::from_utf8(line).expect("ASCII") + "\n"
-        });
-    let good = [
-        user.clone(),
-        format!("\n  {user}"),
-        STANDARD.encode(&user),
-        wrapped,
-        "{home}/key.json".to_owned(),
-    ];
+    let wrapped = STANDARD
+        .encode(&user)
+        .as_bytes()
+        .chunks(64)
+        .fold(String::new(), |text, line| text + std::str::from_utf8(line).expect("ASCII") + "\n");
+    let good = [user.clone(), format!("\n  {user}"), STANDARD.encode(&user), wrapped, "{home}/key.json".to_owned()];
     for value in good {
         Test::new("token")
             .env("GAUTH_CREDENTIALS", value)
@@ -212,11 +184,7 @@ fn the_variable_takes_json_base64_or_a_path() {
         (" ", "there is no such file"),
         ("{", "GAUTH_CREDENTIALS: ends in the middle"),
     ] {
-        Test::new("token")
-            .env("GAUTH_CREDENTIALS", value)
-            .expect_status(8)
-            .expect_error(words)
-            .run();
+        Test::new("token").env("GAUTH_CREDENTIALS", value).expect_status(8).expect_error(words).run();
     }
 }
 
@@ -233,10 +201,7 @@ fn a_static_access_token_must_be_a_valid_token() {
     for (value, words) in cases {
         for variable in ["CLOUDSDK_AUTH_ACCESS_TOKEN", "GOOGLE_OAUTH_ACCESS_TOKEN"] {
             let test = Test::new("token").env(variable, value).expect_status(8);
-            test.expect_error(&format!("{variable}: "))
-                .expect_error(words)
-                .expect_hint(variable)
-                .run();
+            test.expect_error(&format!("{variable}: ")).expect_error(words).expect_hint(variable).run();
         }
         Test::new("token")
             .env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", "{home}/token")
@@ -249,18 +214,12 @@ fn a_static_access_token_must_be_a_valid_token() {
     let odd = OsString::from_vec(b"ya29.\xff".to_vec());
     let test = Test::new("token").env("CLOUDSDK_AUTH_ACCESS_TOKEN", odd).expect_status(8);
     test.expect_error("is not UTF-8").run();
-    for (path, words) in
-        [("{home}/nosuch", "there is no such file"), ("{home}", "not a regular file")]
-    {
+    for (path, words) in [("{home}/nosuch", "there is no such file"), ("{home}", "not a regular file")] {
         let test = Test::new("token").env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", path).expect_status(8);
         test.expect_error("(CLOUDSDK_AUTH_ACCESS_TOKEN_FILE): ").expect_error(words).run();
     }
     let large = Test::new("token").env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", "{home}/token");
-    large
-        .file("token", vec![b'x'; 64 * 1024 + 1])
-        .expect_status(8)
-        .expect_error("is larger than 64 KiB")
-        .run();
+    large.file("token", vec![b'x'; 64 * 1024 + 1]).expect_status(8).expect_error("is larger than 64 KiB").run();
 }
 
 #[test]
@@ -275,9 +234,7 @@ fn a_static_access_token_cannot_be_changed() {
     }
     for flag in ["--self-signed", "--audience https://pubsub.googleapis.com/"] {
         let test = Test::new(&format!("token {flag}")).env("CLOUDSDK_AUTH_ACCESS_TOKEN", TOKEN);
-        test.expect_status(7)
-            .expect_error("is a static access token, which cannot sign a token itself")
-            .run();
+        test.expect_status(7).expect_error("is a static access token, which cannot sign a token itself").run();
     }
 }
 
@@ -315,10 +272,7 @@ fn a_credential_given_as_a_path_is_not_repeated_in_the_error() {
     for words in ["--credentials", "--key-file", "--ca-file", "--account"] {
         let test = Test::new("token").arg(words).arg(&user).expect_status(9);
         test.expect_error("looks like a secret").run();
-        let test = Test::new("token")
-            .arg(words)
-            .arg(format!(" {}", service_account_key_pem()))
-            .expect_status(9);
+        let test = Test::new("token").arg(words).arg(format!(" {}", service_account_key_pem())).expect_status(9);
         test.expect_error("looks like a secret").run();
     }
 }

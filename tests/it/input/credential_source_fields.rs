@@ -4,19 +4,15 @@ use serde_json::{Value, json};
 
 use super::credential_test;
 use crate::support::sample_credentials::{
-    SUBJECT_TOKEN, TOKEN, WORKFORCE_PROVIDER, authorized_user, aws_external_account,
-    external_account, file_external_account, impersonated_service_account, service_account,
-    sts_response_body, with_fields, workforce_external_account,
+    SUBJECT_TOKEN, TOKEN, WORKFORCE_PROVIDER, authorized_user, aws_external_account, external_account,
+    file_external_account, impersonated_service_account, service_account, sts_response_body, with_fields,
+    workforce_external_account,
 };
 use crate::support::{Home, Test, sts_response};
 
 #[track_caller]
 fn assert_malformed(credential: &Value, message: &str) {
-    credential_test(credential)
-        .expect_status(8)
-        .expect_error("HOME/key.json: ")
-        .expect_error(message)
-        .run();
+    credential_test(credential).expect_status(8).expect_error("HOME/key.json: ").expect_error(message).run();
 }
 
 #[test]
@@ -32,10 +28,7 @@ fn a_source_is_of_one_kind() {
         let fields = names.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
         external_account(Value::Object(fields.collect()))
     };
-    assert_malformed(
-        &source(&[]),
-        "credential_source has none of environment_id, file, executable",
-    );
+    assert_malformed(&source(&[]), "credential_source has none of environment_id, file, executable");
     for (index, one) in parts.iter().enumerate() {
         for other in &parts[index + 1..] {
             // AWS has a URL of its own.
@@ -85,10 +78,7 @@ fn amazons_token_type_and_source_go_together() {
 #[test]
 fn a_user_project_is_for_workforce_pools_only() {
     let pays = json!({"workforce_pool_user_project": "payer"});
-    assert_malformed(
-        &with_fields(file_external_account(), &pays),
-        "audience names no workforce pool",
-    );
+    assert_malformed(&with_fields(file_external_account(), &pays), "audience names no workforce pool");
     for odd in [
         "//iam.googleapis.com.evil.example/locations/global/workforcePools/p/providers/q",
         "//iam.googleapis.com/projects/1/locations/global/workforcePools/p/providers/q",
@@ -101,13 +91,10 @@ fn a_user_project_is_for_workforce_pools_only() {
             "audience names no workforce pool",
         );
     }
-    let fine =
-        [WORKFORCE_PROVIDER, "//iam.googleapis.com/locations/eu/workforcePools/p/providers/q"];
+    let fine = [WORKFORCE_PROVIDER, "//iam.googleapis.com/locations/eu/workforcePools/p/providers/q"];
     for audience in fine {
-        let credential = with_fields(
-            with_fields(workforce_external_account(), &json!({ "audience": audience })),
-            &pays,
-        );
+        let credential =
+            with_fields(with_fields(workforce_external_account(), &json!({ "audience": audience })), &pays);
         credential_test(&credential)
             .subject_token_file()
             .expect_request(sts_response(200, sts_response_body(TOKEN)))
@@ -122,10 +109,7 @@ fn a_certificate_is_named_in_one_way() {
         (json!({}), "certificate.certificate_config_location is missing"),
         (json!({"use_default_certificate_config": false}), "use_default_certificate_config is not"),
         (json!({"trust_chain_path": "/x"}), "certificate.certificate_config_location is missing"),
-        (
-            json!({"use_default_certificate_config": true, "certificate_config_location": "/x"}),
-            "are both set",
-        ),
+        (json!({"use_default_certificate_config": true, "certificate_config_location": "/x"}), "are both set"),
     ] {
         assert_malformed(&of(fields), words);
     }
@@ -147,14 +131,8 @@ fn a_certificate_is_named_in_one_way() {
         ("{\"cert_configs\":{}}", "cert_configs.workload is missing"),
         ("{\"cert_configs\":{\"workload\":[]}}", "cert_configs.workload is a list"),
         ("{\"cert_configs\":{\"workload\":{}}}", "cert_configs.workload.cert_path is missing"),
-        (
-            "{\"cert_configs\":{\"workload\":{\"cert_path\":\"\"}}}",
-            "cert_configs.workload.cert_path is empty",
-        ),
-        (
-            "{\"cert_configs\":{\"workload\":{\"cert_path\":\"/x\"}}}",
-            "cert_configs.workload.key_path is missing",
-        ),
+        ("{\"cert_configs\":{\"workload\":{\"cert_path\":\"\"}}}", "cert_configs.workload.cert_path is empty"),
+        ("{\"cert_configs\":{\"workload\":{\"cert_path\":\"/x\"}}}", "cert_configs.workload.key_path is missing"),
         (
             "{\"cert_configs\":{\"workload\":{\"cert_path\":\"/x\",\"key_path\":5}}}",
             "cert_configs.workload.key_path is a number",
@@ -192,8 +170,7 @@ fn a_certificate_is_named_in_one_way() {
 fn a_subject_token_is_in_its_file_or_the_file_is_named() {
     let text = with_fields(file_external_account(), &json!({}));
     let mut json = file_external_account();
-    json["credential_source"]["format"] =
-        json!({"type": "json", "subject_token_field_name": "id_token"});
+    json["credential_source"]["format"] = json!({"type": "json", "subject_token_field_name": "id_token"});
     let long = "x".repeat(64 * 1024 + 1);
     for (credential, content, words) in [
         (&text, "", "holds no token, it is empty"),
@@ -231,9 +208,7 @@ fn a_subject_token_is_in_its_file_or_the_file_is_named() {
     ];
     for (make, words) in circumstances {
         let test = credential_test(&text).setup(make).expect_status(8);
-        test.expect_error("HOME/subject (subject token of HOME/key.json): ")
-            .expect_error(words)
-            .run();
+        test.expect_error("HOME/subject (subject token of HOME/key.json): ").expect_error(words).run();
     }
     // What Kubernetes projects is a link, and may be readable by others.
     credential_test(&text)
@@ -252,10 +227,7 @@ fn a_format_is_text_or_json() {
         (json!({"type": "JSON"}), "format.type is neither text nor json"),
         (json!({"type": "json\n"}), "format.type is neither text nor json"),
         (json!({"type": "json"}), "format.subject_token_field_name is missing"),
-        (
-            json!({"type": "json", "subject_token_field_name": ""}),
-            "format.subject_token_field_name is empty",
-        ),
+        (json!({"type": "json", "subject_token_field_name": ""}), "format.subject_token_field_name is empty"),
     ] {
         for mut source in [json!({"file": "/x"}), json!({"url": "https://idp.example/"})] {
             source["format"] = format.clone();
@@ -271,20 +243,7 @@ fn headers_are_those_a_request_can_carry() {
         source["headers"][name] = value;
         external_account(source)
     };
-    for name in [
-        "",
-        " ",
-        "a b",
-        "a:b",
-        "a\n",
-        "a\r\nb",
-        "a\0",
-        "a\u{fc}",
-        "(a)",
-        "\"a\"",
-        "a/b",
-        "\u{1b}[31m",
-    ] {
+    for name in ["", " ", "a b", "a:b", "a\n", "a\r\nb", "a\0", "a\u{fc}", "(a)", "\"a\"", "a/b", "\u{1b}[31m"] {
         assert_malformed(&with_header(name, json!("x")), "is no name of a header");
     }
     assert_malformed(&with_header(&"x".repeat(257), json!("x")), "is no name of a header");
@@ -302,9 +261,7 @@ fn headers_are_those_a_request_can_carry() {
 
 #[test]
 fn delegates_are_named_as_iam_wants_them() {
-    let of = |item: &str| {
-        with_fields(impersonated_service_account(authorized_user()), &json!({"delegates": [item]}))
-    };
+    let of = |item: &str| with_fields(impersonated_service_account(authorized_user()), &json!({"delegates": [item]}));
     for odd in [
         "ci@p.iam.gserviceaccount.com",
         "projects/p/serviceAccounts/ci@p.iam.gserviceaccount.com",
@@ -346,12 +303,10 @@ fn a_source_credential_cannot_nest_another_one() {
         assert_malformed(&impersonated_service_account(source), words);
     }
     // A file of Google Distributed Cloud has nothing that IAM would take.
-    credential_test(&impersonated_service_account(
-        crate::support::sample_credentials::gdch_service_account(),
-    ))
-    .expect_status(7)
-    .expect_error("HOME/key.json: source_credentials is of Google Distributed Cloud")
-    .run();
+    credential_test(&impersonated_service_account(crate::support::sample_credentials::gdch_service_account()))
+        .expect_status(7)
+        .expect_error("HOME/key.json: source_credentials is of Google Distributed Cloud")
+        .run();
 }
 
 #[test]
@@ -370,8 +325,7 @@ fn an_impersonation_url_names_an_account() {
         "https://iamcredentials.googleapis.com".to_owned(),
     ] {
         let url = json!({ "service_account_impersonation_url": odd });
-        for credential in [impersonated_service_account(authorized_user()), file_external_account()]
-        {
+        for credential in [impersonated_service_account(authorized_user()), file_external_account()] {
             let words = "service_account_impersonation_url does not end in";
             assert_malformed(&with_fields(credential, &url), words);
         }
@@ -380,8 +334,7 @@ fn an_impersonation_url_names_an_account() {
 
 #[test]
 fn a_boundary_in_a_file_or_flag_is_judged_before_anything_is_sent() {
-    let user =
-        || Test::new("token --credentials {home}/key.json").json("key.json", &authorized_user());
+    let user = || Test::new("token --credentials {home}/key.json").json("key.json", &authorized_user());
     let rule = |resource: &str, permission: &str| {
         json!({"accessBoundary": {"accessBoundaryRules": [
             {"availableResource": resource, "availablePermissions": [permission]},
@@ -410,8 +363,6 @@ fn a_boundary_in_a_file_or_flag_is_judged_before_anything_is_sent() {
     for rule in ["x", "@b-1", "objectViewer@", "objectViewer@B", "objectViewer@b-1/", "a b@b-1"] {
         user().arg("--downscope").arg(rule).expect_status(2).expect_error("--downscope").run();
     }
-    let many = (0..11).fold(user(), |test, index| {
-        test.arg("--downscope").arg(format!("objectViewer@bucket-{index}"))
-    });
+    let many = (0..11).fold(user(), |test, index| test.arg("--downscope").arg(format!("objectViewer@bucket-{index}")));
     many.expect_status(2).expect_error("11 rules, 10 at most").run();
 }

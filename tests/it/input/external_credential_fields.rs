@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use super::credential_test;
 use crate::support::sample_credentials::{
     SECOND_TOKEN, SUBJECT_TOKEN, TARGET_SERVICE_ACCOUNT, TOKEN, WORKLOAD_PROVIDER, authorized_user,
-    aws_external_account, external_account, file_external_account, gdch_service_account,
-    iam_response_body, impersonated_service_account, service_account, sts_response_body,
-    token_response_body, with_fields, workforce_external_account, workforce_login,
+    aws_external_account, external_account, file_external_account, gdch_service_account, iam_response_body,
+    impersonated_service_account, service_account, sts_response_body, token_response_body, with_fields,
+    workforce_external_account, workforce_login,
 };
 use crate::support::{Home, Test, get_response, iam_response, sts_response, token_response};
 
@@ -110,9 +110,7 @@ fn credential_samples() -> Vec<CredentialSample> {
         CredentialSample {
             credential: external_account(json!({"file": "{home}/json", "format": json})),
             fields: FORMAT_FIELDS.to_vec(),
-            setup: |test| {
-                expect_exchange(test.file("json", json!({ "id_token": SUBJECT_TOKEN }).to_string()))
-            },
+            setup: |test| expect_exchange(test.file("json", json!({ "id_token": SUBJECT_TOKEN }).to_string())),
         },
         CredentialSample {
             credential: external_account(json!({
@@ -128,11 +126,7 @@ fn credential_samples() -> Vec<CredentialSample> {
             .collect(),
             setup: |test| {
                 let body = json!({ "id_token": SUBJECT_TOKEN }).to_string();
-                expect_exchange(test.expect_request(get_response(
-                    "https://idp.example/token",
-                    200,
-                    body,
-                )))
+                expect_exchange(test.expect_request(get_response("https://idp.example/token", 200, body)))
             },
         },
         CredentialSample {
@@ -178,10 +172,7 @@ fn credential_samples() -> Vec<CredentialSample> {
             setup: |test| expect_impersonation(expect_exchange(test)),
         },
         CredentialSample {
-            credential: with_fields(
-                workforce_external_account(),
-                &json!({"workforce_pool_user_project": "payer"}),
-            ),
+            credential: with_fields(workforce_external_account(), &json!({"workforce_pool_user_project": "payer"})),
             fields: EXTERNAL_ACCOUNT_FIELDS
                 .iter()
                 .map(|(name, holds, without)| match *name {
@@ -209,16 +200,12 @@ fn credential_samples() -> Vec<CredentialSample> {
             ],
             setup: |test| {
                 test.expect_request(
-                    token_response(200, token_response_body(TOKEN))
-                        .at_url("https://sts.googleapis.com/v1/oauthtoken"),
+                    token_response(200, token_response_body(TOKEN)).at_url("https://sts.googleapis.com/v1/oauthtoken"),
                 )
             },
         },
         CredentialSample {
-            credential: with_fields(
-                gdch_service_account(),
-                &json!({"ca_cert_path": "{home}/ca.pem"}),
-            ),
+            credential: with_fields(gdch_service_account(), &json!({"ca_cert_path": "{home}/ca.pem"})),
             fields: vec![
                 ("format_version", Name, Required),
                 ("project", Name, Required),
@@ -260,11 +247,7 @@ fn impersonation_samples() -> [CredentialSample; 4] {
                 ("source_credentials.token_uri", Url, Optional),
                 ("source_credentials.quota_project_id", Name, Optional),
             ]),
-            setup: |test| {
-                expect_impersonation(
-                    test.expect_request(token_response(200, token_response_body(TOKEN))),
-                )
-            },
+            setup: |test| expect_impersonation(test.expect_request(token_response(200, token_response_body(TOKEN)))),
         },
         CredentialSample {
             credential: impersonated_service_account(service_account()),
@@ -273,11 +256,7 @@ fn impersonation_samples() -> [CredentialSample; 4] {
                 ("source_credentials.private_key", Text, Required),
                 ("source_credentials.private_key_id", Text, Optional),
             ]),
-            setup: |test| {
-                expect_impersonation(
-                    test.expect_request(token_response(200, token_response_body(TOKEN))),
-                )
-            },
+            setup: |test| expect_impersonation(test.expect_request(token_response(200, token_response_body(TOKEN)))),
         },
         CredentialSample {
             credential: impersonated_service_account(file_external_account()),
@@ -298,9 +277,7 @@ fn impersonation_samples() -> [CredentialSample; 4] {
             ]),
             setup: |test| {
                 let at = "https://sts.googleapis.com/v1/oauthtoken";
-                expect_impersonation(
-                    test.expect_request(token_response(200, token_response_body(TOKEN)).at_url(at)),
-                )
+                expect_impersonation(test.expect_request(token_response(200, token_response_body(TOKEN)).at_url(at)))
             },
         },
     ]
@@ -382,10 +359,8 @@ fn each_field_of_each_kind_is_judged_before_anything_is_sent() {
     for CredentialSample { credential, fields, .. } in credential_samples() {
         for (path, holds, without) in &fields {
             let good = path.split('.').fold(&credential, |object, name| &object[name]);
-            let mut cases: Vec<Value> = wrong_values(*holds, good)
-                .iter()
-                .map(|value| with_value(&credential, path, Some(value)))
-                .collect();
+            let mut cases: Vec<Value> =
+                wrong_values(*holds, good).iter().map(|value| with_value(&credential, path, Some(value))).collect();
             if *without == Required {
                 cases.push(with_value(&credential, path, None));
                 cases.push(with_value(&credential, path, Some(&Value::Null)));
@@ -396,8 +371,7 @@ fn each_field_of_each_kind_is_judged_before_anything_is_sent() {
             for case in cases {
                 let test = Test::new("token --credentials {home}/key.json").json("key.json", &case);
                 // Once: what -vv adds is seen with other errors.
-                let ran =
-                    test.subject_token_file().expect_any_status(&[8, 9]).home(&Home::new()).run();
+                let ran = test.subject_token_file().expect_any_status(&[8, 9]).home(&Home::new()).run();
                 let line = ran.stderr.lines().next().unwrap_or_default();
                 let shown = || case.to_string().chars().take(900).collect::<String>();
                 assert!(line.starts_with("gauth: HOME/key.json: "), "{line}\n{}", shown());

@@ -7,17 +7,15 @@ use serde_json::{Value, json};
 
 use super::credential_test;
 use crate::support::sample_credentials::{
-    HTML_BODY, SUBJECT_TOKEN, TOKEN, aws_external_account, external_account, file_external_account,
-    sts_response_body, unsigned_jwt, with_fields, workforce_external_account,
+    HTML_BODY, SUBJECT_TOKEN, TOKEN, aws_external_account, external_account, file_external_account, sts_response_body,
+    unsigned_jwt, with_fields, workforce_external_account,
 };
 use crate::support::{MockExchange, NOW, Test, get_response, put_response, sts_response};
 
 const IDP_URL: &str = "https://idp.example/token";
-const AVAILABILITY_ZONE_URL: &str =
-    "http://169.254.169.254/latest/meta-data/placement/availability-zone";
+const AVAILABILITY_ZONE_URL: &str = "http://169.254.169.254/latest/meta-data/placement/availability-zone";
 const IMDS_SESSION_URL: &str = "http://169.254.169.254/latest/api/token";
-const SECURITY_CREDENTIALS_URL: &str =
-    "http://169.254.169.254/latest/meta-data/iam/security-credentials";
+const SECURITY_CREDENTIALS_URL: &str = "http://169.254.169.254/latest/meta-data/iam/security-credentials";
 
 #[test]
 fn a_subject_tokens_url_is_judged_like_a_file() {
@@ -74,11 +72,7 @@ fn a_subject_tokens_url_is_judged_like_a_file() {
         .expect_hint("check url and headers of credential_source in HOME/key.json")
         .run();
     let slow = get_response(IDP_URL, 200, "").with_latency(Duration::from_secs(60));
-    let ran = text()
-        .expect_request(slow)
-        .expect_status(6)
-        .expect_error("idp.example: no answer in time")
-        .run();
+    let ran = text().expect_request(slow).expect_status(6).expect_error("idp.example: no answer in time").run();
     assert!(ran.requests[0].timeout <= Duration::from_secs(10), "{:?}", ran.requests[0].timeout);
 }
 
@@ -101,9 +95,7 @@ fn amazons_metadata_server_is_judged_step_by_step() {
         aws_metadata_test(steps).expect_request(answer).expect_status(6).expect_error(says)
     };
     for session in ["", "two words", "<!DOCTYPE html>", "a\nb", "\u{fc}"] {
-        run(0, put_response(IMDS_SESSION_URL, 200, session))
-            .expect_error("is not a session token")
-            .run();
+        run(0, put_response(IMDS_SESSION_URL, 200, session)).expect_error("is not a session token").run();
     }
     for zone in ["", "nowhere at all", "<html>", "../x", "EU-WEST-1A"] {
         run(1, get_response(AVAILABILITY_ZONE_URL, 200, zone))
@@ -112,13 +104,11 @@ fn amazons_metadata_server_is_judged_step_by_step() {
             .run();
     }
     for role in ["", "two words", "<html>", "a/../b", "a?x", "a#x", "one\ntwo", "\u{fc}"] {
-        let test = run(2, get_response(SECURITY_CREDENTIALS_URL, 200, role))
-            .expect_error("this instance has no IAM role");
+        let test =
+            run(2, get_response(SECURITY_CREDENTIALS_URL, 200, role)).expect_error("this instance has no IAM role");
         test.expect_hint("attach an IAM role").run();
     }
-    let keys = |body: Value| {
-        get_response(&format!("{SECURITY_CREDENTIALS_URL}/role"), 200, body.to_string())
-    };
+    let keys = |body: Value| get_response(&format!("{SECURITY_CREDENTIALS_URL}/role"), 200, body.to_string());
     let secret = "GAUTH-TEST-JUNK-SECRET";
     for (body, words) in [
         (json!([]), "the response is JSON, but not an object"),
@@ -128,19 +118,10 @@ fn amazons_metadata_server_is_judged_step_by_step() {
         (json!({"AccessKeyId": "AKID"}), "SecretAccessKey is missing"),
         (json!({"AccessKeyId": "AKID", "SecretAccessKey": ""}), "SecretAccessKey is empty"),
         (json!({"AccessKeyId": "AKID", "SecretAccessKey": [secret]}), "SecretAccessKey is a list"),
-        (
-            json!({"AccessKeyId": "AKID", "SecretAccessKey": secret, "Token": 5}),
-            "Token is a number",
-        ),
+        (json!({"AccessKeyId": "AKID", "SecretAccessKey": secret, "Token": 5}), "Token is a number"),
         (json!({"AccessKeyId": "A K", "SecretAccessKey": secret}), "access key id is not one"),
-        (
-            json!({"AccessKeyId": "AKID", "SecretAccessKey": "two words"}),
-            "secret access key has a space",
-        ),
-        (
-            json!({"AccessKeyId": "AKID", "SecretAccessKey": secret, "Token": "a\nb"}),
-            "session token has a space",
-        ),
+        (json!({"AccessKeyId": "AKID", "SecretAccessKey": "two words"}), "secret access key has a space"),
+        (json!({"AccessKeyId": "AKID", "SecretAccessKey": secret, "Token": "a\nb"}), "session token has a space"),
     ] {
         run(3, keys(body)).expect_error(words).run();
     }
@@ -174,10 +155,7 @@ fn a_missing_aws_setting_is_named_with_its_variable() {
         credential["credential_source"][field] = Value::Null;
         credential_test(&credential).expect_status(8)
     };
-    none("region_url")
-        .expect_error("there is no region of AWS")
-        .expect_hint("set AWS_REGION")
-        .run();
+    none("region_url").expect_error("there is no region of AWS").expect_hint("set AWS_REGION").run();
     none("url")
         .env("AWS_REGION", "eu-west-1")
         .expect_error("there is no key of AWS")
@@ -217,10 +195,7 @@ fn an_expired_subject_token_is_sent_with_a_warning() {
     let over = unsigned_jwt(&json!({"exp": NOW - 60}));
     credential_test(&file_external_account())
         .file("subject", &over)
-        .expect_request(sts_response(
-            400,
-            "{\"error\":\"invalid_grant\",\"error_description\":\"expired\"}",
-        ))
+        .expect_request(sts_response(400, "{\"error\":\"invalid_grant\",\"error_description\":\"expired\"}"))
         .expect_status(5)
         .expect_warning("the subject token from HOME/subject expired 60 s ago, by this clock")
         .expect_hint("get a new subject token")

@@ -3,24 +3,15 @@
 use serde_json::{Value, json};
 
 use super::{assert_malformed, credential_test};
-use crate::support::sample_credentials::{
-    TOKEN, authorized_user, service_account, token_response_body,
-};
+use crate::support::sample_credentials::{TOKEN, authorized_user, service_account, token_response_body};
 use crate::support::token_response;
 
 const SERVICE_ACCOUNT_REQUIRED_FIELDS: &[&str] = &["client_email", "private_key"];
 const SERVICE_ACCOUNT_OPTIONAL_FIELDS: &[&str] =
     &["private_key_id", "token_uri", "universe_domain", "project_id", "quota_project_id"];
 const USER_REQUIRED_FIELDS: &[&str] = &["client_id", "client_secret", "refresh_token"];
-const USER_OPTIONAL_FIELDS: &[&str] = &[
-    "token_uri",
-    "universe_domain",
-    "account",
-    "quota_project_id",
-    "rapt_token",
-    "token",
-    "expiry",
-];
+const USER_OPTIONAL_FIELDS: &[&str] =
+    &["token_uri", "universe_domain", "account", "quota_project_id", "rapt_token", "token", "expiry"];
 
 fn credential_kinds() -> [(Value, &'static [&'static str], &'static [&'static str]); 2] {
     [
@@ -41,14 +32,8 @@ fn a_needed_field_is_missing_null_or_empty() {
             let mut without = good.clone();
             without.as_object_mut().expect("object").remove(*field);
             assert_malformed(without.to_string(), &format!("{field} is missing"));
-            assert_malformed(
-                with_field(good.clone(), field, Value::Null),
-                &format!("{field} is missing"),
-            );
-            assert_malformed(
-                with_field(good.clone(), field, json!("")),
-                &format!("{field} is empty"),
-            );
+            assert_malformed(with_field(good.clone(), field, Value::Null), &format!("{field} is missing"));
+            assert_malformed(with_field(good.clone(), field, json!("")), &format!("{field} is empty"));
         }
     }
 }
@@ -96,9 +81,7 @@ fn what_may_be_missing_may_also_be_null_or_empty() {
                 }
                 let mut credential = good.clone();
                 credential[*field] = value;
-                credential_test(&credential)
-                    .expect_request(token_response(200, token_response_body(TOKEN)))
-                    .run();
+                credential_test(&credential).expect_request(token_response(200, token_response_body(TOKEN))).run();
             }
         }
     }
@@ -119,20 +102,10 @@ fn fields_with_invalid_values_are_refused() {
         (user(), "token_uri", json!(uri), "token_uri is longer than 2048"),
         (user(), "client_id", json!("x\n"), "client_id has a control character"),
         (user(), "client_id", json!("x\u{85}y"), "client_id has a control character"),
-        (
-            user(),
-            "client_secret",
-            json!("planted\r\nclient"),
-            "client_secret has a control character",
-        ),
+        (user(), "client_secret", json!("planted\r\nclient"), "client_secret has a control character"),
         (user(), "client_secret", json!("\u{0}"), "client_secret has a control character"),
         (user(), "refresh_token", json!("1//0planted\n"), "refresh_token has a control character"),
-        (
-            user(),
-            "refresh_token",
-            json!("1//0\u{7f}planted"),
-            "refresh_token has a control character",
-        ),
+        (user(), "refresh_token", json!("1//0\u{7f}planted"), "refresh_token has a control character"),
         (user(), "rapt_token", json!("a\tproof"), "rapt_token has a control character"),
         (user(), "expiry", json!("yesterday"), "expiry is not a time"),
         (user(), "expiry", json!("2026-13-02T03:04:05Z"), "expiry is not a time"),
@@ -165,10 +138,7 @@ fn a_universe_is_a_domain() {
             "..",
             "g\u{f6}\u{f6}gle.com",
         ] {
-            assert_malformed(
-                with_field(credential.clone(), "universe_domain", json!(junk)),
-                "universe_domain is not",
-            );
+            assert_malformed(with_field(credential.clone(), "universe_domain", json!(junk)), "universe_domain is not");
         }
     }
 }

@@ -16,8 +16,7 @@ fn what_is_not_one_json_object_is_named() {
     let user = user_json();
     let inside = &user[1..user.len() - 1];
     let pem = crate::support::sample_credentials::service_account_key_pem();
-    let utf16: Vec<u8> =
-        [0xff, 0xfe].into_iter().chain(user.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    let utf16: Vec<u8> = [0xff, 0xfe].into_iter().chain(user.encode_utf16().flat_map(u16::to_le_bytes)).collect();
     let cases: &[(&[u8], &str)] = &[
         (b"", "is empty"),
         (b" \r\n\t", "is empty"),
@@ -84,8 +83,7 @@ fn a_key_that_comes_twice_is_named() {
 fn nesting_and_size_have_limits() {
     let user = user_json();
     let inside = &user[1..user.len() - 1];
-    let deep =
-        |levels: usize| format!("{{{inside},\"x\":{}1{}}}", "[".repeat(levels), "]".repeat(levels));
+    let deep = |levels: usize| format!("{{{inside},\"x\":{}1{}}}", "[".repeat(levels), "]".repeat(levels));
     assert_malformed(deep(64), "is nested deeper than 64 levels");
     assert_malformed(deep(100_000), "is nested deeper than 64 levels");
     assert_malformed("[".repeat(100_000), "is nested deeper than 64 levels");

@@ -31,9 +31,5 @@ fn credential_test(value: &Value) -> Test {
 /// The file is refused as malformed, with these words.
 #[track_caller]
 fn assert_malformed(bytes: impl AsRef<[u8]>, message: &str) {
-    credential_file_test(bytes)
-        .expect_status(8)
-        .expect_error("HOME/key.json: ")
-        .expect_error(message)
-        .run();
+    credential_file_test(bytes).expect_status(8).expect_error("HOME/key.json: ").expect_error(message).run();
 }

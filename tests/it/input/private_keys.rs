@@ -57,22 +57,13 @@ fn what_is_no_rsa_key_is_named() {
         ("GAUTH-TEST-JUNK-SECRET".to_owned(), "is not a PEM private key"),
         (middle.to_owned(), "is not a PEM private key"),
         (STANDARD.encode(&good), "is not a PEM private key"),
-        (
-            good.replace("PRIVATE KEY", "CERTIFICATE"),
-            "it starts with \"-----BEGIN CERTIFICATE-----\"",
-        ),
-        (
-            good.replace("PRIVATE KEY", "PUBLIC KEY"),
-            "it starts with \"-----BEGIN PUBLIC KEY-----\"",
-        ),
+        (good.replace("PRIVATE KEY", "CERTIFICATE"), "it starts with \"-----BEGIN CERTIFICATE-----\""),
+        (good.replace("PRIVATE KEY", "PUBLIC KEY"), "it starts with \"-----BEGIN PUBLIC KEY-----\""),
         (good.replace("PRIVATE KEY", "OPENSSH PRIVATE KEY"), "BEGIN OPENSSH PRIVATE KEY"),
         (good.replace("PRIVATE KEY", "DSA PRIVATE KEY"), "BEGIN DSA PRIVATE KEY"),
         (good.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY"), "is encrypted"),
         (good.replace("PRIVATE KEY", "RSA PRIVATE KEY"), "is not a valid PKCS#1 RSA key"),
-        (
-            inner_pkcs1_key(&good).replace("RSA PRIVATE KEY", "PRIVATE KEY"),
-            "is not a valid PKCS#8 RSA key",
-        ),
+        (inner_pkcs1_key(&good).replace("RSA PRIVATE KEY", "PRIVATE KEY"), "is not a valid PKCS#8 RSA key"),
         (EC.to_owned(), "is not an RSA key"),
         (EC_SEC1.to_owned(), "is not an RSA key"),
         (ED25519.to_owned(), "is not an RSA key"),
@@ -89,10 +80,7 @@ fn what_is_no_rsa_key_is_named() {
         (encode_pem("PRIVATE KEY", b""), "is not a valid PKCS#8 RSA key"),
         (encode_pem("RSA PRIVATE KEY", b""), "is not a valid PKCS#1 RSA key"),
         (encode_pem("PRIVATE KEY", b"0\x84\xff\xff\xff\xff"), "is not a valid PKCS#8 RSA key"),
-        (
-            encode_pem("PRIVATE KEY", &[decode_pem(&good), vec![0]].concat()),
-            "is not a valid PKCS#8 RSA key",
-        ),
+        (encode_pem("PRIVATE KEY", &[decode_pem(&good), vec![0]].concat()), "is not a valid PKCS#8 RSA key"),
     ] {
         assert_refused(&key, words);
     }
@@ -105,9 +93,7 @@ fn the_size_of_a_key_is_judged() {
     for (key, bits) in [(RSA_1024, 1024), (RSA_2047, 2047)] {
         key_test(key)
             .expect_request(token_response(200, token_response_body(TOKEN)))
-            .expect_warning(&format!(
-                "HOME/key.json: private_key has only {bits} bits, create a new one"
-            ))
+            .expect_warning(&format!("HOME/key.json: private_key has only {bits} bits, create a new one"))
             .run();
     }
 }

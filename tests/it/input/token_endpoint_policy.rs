@@ -3,9 +3,7 @@
 use serde_json::{Value, json};
 
 use super::credential_test;
-use crate::support::sample_credentials::{
-    TOKEN, authorized_user, service_account, token_response_body, with_fields,
-};
+use crate::support::sample_credentials::{TOKEN, authorized_user, service_account, token_response_body, with_fields};
 use crate::support::{Test, token_response};
 
 /// Token endpoints that must not be given anything, with the exit code.
@@ -100,34 +98,24 @@ fn a_hostile_endpoint_is_sent_nothing() {
 
 #[test]
 fn the_hint_names_the_host() {
-    let credential =
-        with_fields(authorized_user(), &json!({"token_uri": "https://sts.corp.example/t"}));
+    let credential = with_fields(authorized_user(), &json!({"token_uri": "https://sts.corp.example/t"}));
     credential_test(&credential)
         .expect_status(9)
         .expect_error("token_uri names sts.corp.example, which is not Google's")
         .expect_hint("--allow-token-host sts.corp.example")
         .run();
-    let answer =
-        || token_response(200, token_response_body(TOKEN)).at_url("https://sts.corp.example/t");
+    let answer = || token_response(200, token_response_body(TOKEN)).at_url("https://sts.corp.example/t");
     let flag = "token --credentials {home}/key.json --allow-token-host sts.corp.example";
     Test::new(flag).json("key.json", &credential).expect_request(answer()).run();
     let hosts = "a.example, STS.corp.example";
-    credential_test(&credential)
-        .env("GAUTH_ALLOW_TOKEN_HOST", hosts)
-        .expect_request(answer())
-        .run();
+    credential_test(&credential).env("GAUTH_ALLOW_TOKEN_HOST", hosts).expect_request(answer()).run();
     let config = "allowed_token_hosts = [\"sts.corp.example\"]";
-    credential_test(&credential)
-        .file(".config/gauth/config.toml", config)
-        .expect_request(answer())
-        .run();
+    credential_test(&credential).file(".config/gauth/config.toml", config).expect_request(answer()).run();
     // A file never widens its own list, and what is allowed is allowed with TLS only.
-    let own =
-        with_fields(credential.clone(), &json!({"allowed_token_hosts": ["sts.corp.example"]}));
+    let own = with_fields(credential.clone(), &json!({"allowed_token_hosts": ["sts.corp.example"]}));
     credential_test(&own).expect_status(9).run();
     let plain = with_fields(credential, &json!({"token_uri": "http://sts.corp.example/t"}));
-    let plain =
-        Test::new(flag).json("key.json", &plain).expect_status(9).expect_error("without TLS");
+    let plain = Test::new(flag).json("key.json", &plain).expect_status(9).expect_error("without TLS");
     plain.expect_hint("use https in token_uri").run();
 }
 
@@ -151,8 +139,7 @@ fn googles_endpoints_and_loopback_addresses_are_asked() {
 
 #[test]
 fn the_endpoint_of_a_variable_is_judged_as_well() {
-    let test =
-        |host: &str| credential_test(&authorized_user()).env("CLOUDSDK_AUTH_TOKEN_HOST", host);
+    let test = |host: &str| credential_test(&authorized_user()).env("CLOUDSDK_AUTH_TOKEN_HOST", host);
     for (host, status) in [
         ("http://sts.corp.example/token", 9),
         ("http://localhost/token", 9),
@@ -163,16 +150,12 @@ fn the_endpoint_of_a_variable_is_judged_as_well() {
         test(host).expect_status(status).expect_error("CLOUDSDK_AUTH_TOKEN_HOST").run();
     }
     let corporate = "https://sts.corp.example/token";
-    test(corporate)
-        .expect_request(token_response(200, token_response_body(TOKEN)).at_url(corporate))
-        .run();
+    test(corporate).expect_request(token_response(200, token_response_body(TOKEN)).at_url(corporate)).run();
 }
 
 #[test]
 fn hosts_that_are_allowed_are_hosts() {
-    for host in
-        ["https://a.example", "a.example/x", "a.example:1", "*.a.example", "a b", "", "@", "a..b"]
-    {
+    for host in ["https://a.example", "a.example/x", "a.example:1", "*.a.example", "a b", "", "@", "a..b"] {
         let test = Test::new("token --credentials {home}/key.json --allow-token-host");
         let test = test.arg(host).json("key.json", &authorized_user());
         test.expect_status(2).expect_error("--allow-token-host").run();
@@ -194,10 +177,9 @@ fn a_login_cannot_be_refreshed_in_another_universe() {
 
 #[test]
 fn a_chosen_universe_and_the_files_must_agree() {
-    for (name, value) in [
-        ("GAUTH_UNIVERSE_DOMAIN", "other.example"),
-        ("GOOGLE_CLOUD_UNIVERSE_DOMAIN", "googleapis.com"),
-    ] {
+    for (name, value) in
+        [("GAUTH_UNIVERSE_DOMAIN", "other.example"), ("GOOGLE_CLOUD_UNIVERSE_DOMAIN", "googleapis.com")]
+    {
         credential_test(&in_other_universe(service_account()))
             .env(name, value)
             .expect_status(7)

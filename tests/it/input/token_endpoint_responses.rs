@@ -82,35 +82,17 @@ const ERROR_RESPONSES: &[(u16, &str, [u8; 2], usize, &str)] = &[
     (400, "nonsense", [5, 5], 1, "status 400: \"nonsense\""),
     (400, "{}", [5, 5], 1, "status 400"),
     (400, r#"{"error":"invalid_grant"}"#, [5, 4], 1, "Google says invalid_grant"),
-    (
-        400,
-        r#"{"error":"invalid_grant","error_description":"Bad Request"}"#,
-        [5, 4],
-        1,
-        "\"Bad Request\"",
-    ),
+    (400, r#"{"error":"invalid_grant","error_description":"Bad Request"}"#, [5, 4], 1, "\"Bad Request\""),
     (400, r#"{"error":"invalid_grant","error_subtype":"invalid_rapt"}"#, [5, 4], 1, ""),
     (400, r#"{"error":"invalid_grant","error_subtype":"rapt_required"}"#, [5, 4], 1, ""),
-    (
-        400,
-        r#"{"error":"invalid_scope","error_description":"Some"}"#,
-        [5, 5],
-        1,
-        "invalid_scope: \"Some\"",
-    ),
+    (400, r#"{"error":"invalid_scope","error_description":"Some"}"#, [5, 5], 1, "invalid_scope: \"Some\""),
     (400, r#"{"error":"unauthorized_client"}"#, [5, 5], 1, "unauthorized_client"),
     (400, r#"{"error":"admin_policy_enforced"}"#, [5, 5], 1, "admin_policy_enforced"),
     (400, r#"{"error":5}"#, [5, 5], 1, "status 400"),
     (400, r#"{"error":null}"#, [5, 5], 1, "status 400"),
     (400, r#"{"error":"a\u001b[31mb\n"}"#, [5, 5], 1, "Google says a\\u{1b}[31mb\\n"),
     (401, r#"{"error":"invalid_client"}"#, [5, 5], 1, "Google says invalid_client"),
-    (
-        403,
-        r#"{"error":"access_denied","error_description":"Account restricted"}"#,
-        [5, 5],
-        1,
-        "Account restricted",
-    ),
+    (403, r#"{"error":"access_denied","error_description":"Account restricted"}"#, [5, 5], 1, "Account restricted"),
     (
         403,
         r#"{"error":{"code":403,"message":"No.","status":"PERMISSION_DENIED"}}"#,
@@ -131,21 +113,9 @@ const ERROR_RESPONSES: &[(u16, &str, [u8; 2], usize, &str)] = &[
     (501, "", [6, 6], 1, "status 501"),
     (511, HTML_BODY, [6, 6], 1, "status 511 and a web page"),
     (400, r#"{"error":"temporarily_unavailable"}"#, [5, 5], 3, "temporarily_unavailable"),
-    (
-        201,
-        r#"{"access_token":"ya29.GAUTH-TEST-JUNK-SECRET"}"#,
-        [6, 6],
-        1,
-        "the response has status 201, not 200",
-    ),
+    (201, r#"{"access_token":"ya29.GAUTH-TEST-JUNK-SECRET"}"#, [6, 6], 1, "the response has status 201, not 200"),
     (204, "", [6, 6], 1, "the response has status 204, not 200"),
-    (
-        206,
-        r#"{"access_token":"ya29.GAUTH-TEST-JUNK-SECRET"}"#,
-        [6, 6],
-        1,
-        "the response has status 206",
-    ),
+    (206, r#"{"access_token":"ya29.GAUTH-TEST-JUNK-SECRET"}"#, [6, 6], 1, "the response has status 206"),
     (302, "", [6, 6], 1, "redirects to nowhere (302), which is not followed"),
     (304, "", [6, 6], 1, "redirects to nowhere (304)"),
     (999, "", [6, 6], 1, "the response has status 999"),
@@ -155,15 +125,11 @@ const ERROR_RESPONSES: &[(u16, &str, [u8; 2], usize, &str)] = &[
 fn an_error_status_is_reported_with_the_servers_message() {
     for (status, body, exits, times, words) in ERROR_RESPONSES {
         for (credential, exit) in credentials().iter().zip(exits) {
-            let test =
-                credential_test(credential).expect_requests(*times, &token_response(*status, body));
+            let test = credential_test(credential).expect_requests(*times, &token_response(*status, body));
             let test = test.expect_status(*exit).expect_error(words);
             // A login that has to be made again is named, not the host.
             match exit {
-                4 => test
-                    .expect_error("ada@example.com must sign in again")
-                    .expect_hint("login")
-                    .run(),
+                4 => test.expect_error("ada@example.com must sign in again").expect_hint("login").run(),
                 _ => test.expect_error("oauth2.googleapis.com: ").run(),
             };
         }
@@ -181,10 +147,7 @@ fn a_redirect_names_where_it_leads_and_nothing_else() {
     ] {
         let answer = token_response(307, "").with_header("location", location);
         let test = credential_test(&authorized_user()).expect_request(answer).expect_status(6);
-        test.expect_error("oauth2.googleapis.com: ")
-            .expect_error(words)
-            .expect_error("not followed")
-            .run();
+        test.expect_error("oauth2.googleapis.com: ").expect_error(words).expect_error("not followed").run();
     }
 }
 
@@ -193,9 +156,7 @@ fn a_web_page_points_at_the_portal() {
     for answer in [
         token_response(200, HTML_BODY),
         token_response(200, " <html>"),
-        token_response(200, "log in")
-            .without_headers()
-            .with_header("content-type", "text/html; charset=utf-8"),
+        token_response(200, "log in").without_headers().with_header("content-type", "text/html; charset=utf-8"),
         token_response(403, HTML_BODY),
     ] {
         let exit = if response_status(&answer) == 403 { 5 } else { 6 };
@@ -218,24 +179,16 @@ fn long_text_of_a_server_is_cut_and_made_printable() {
         .run();
     assert!(ran.stderr.len() < 1000, "{}", ran.stderr.len());
     let page = format!("{}\u{202e}{}", "z".repeat(10), "\u{7}".repeat(10));
-    let test = credential_test(&authorized_user())
-        .expect_request(token_response(400, page))
-        .expect_status(5);
+    let test = credential_test(&authorized_user()).expect_request(token_response(400, page)).expect_status(5);
     test.expect_error("zzzzzzzzzz\\u{202e}\\u{7}").run();
 }
 
 #[test]
 fn a_server_that_repeats_a_secret_is_not_quoted() {
     let body = format!(r#"{{"error":"x","error_description":"bad token {REFRESH_TOKEN}"}}"#);
-    credential_test(&authorized_user())
-        .expect_request(token_response(400, body))
-        .expect_status(5)
-        .run();
+    credential_test(&authorized_user()).expect_request(token_response(400, body)).expect_status(5).run();
     let plain = format!("bad token {REFRESH_TOKEN}");
-    credential_test(&authorized_user())
-        .expect_request(token_response(400, plain))
-        .expect_status(5)
-        .run();
+    credential_test(&authorized_user()).expect_request(token_response(400, plain)).expect_status(5).run();
 }
 
 #[test]
@@ -244,12 +197,9 @@ fn a_server_that_does_not_answer_is_named() {
         let gone = without_response(token_response(200, ""));
         let test = credential_test(&credential).expect_requests(3, &gone).expect_status(6);
         test.expect_error("oauth2.googleapis.com: connection refused").run();
-        let slow =
-            token_response(200, token_response_body(TOKEN)).with_latency(Duration::from_secs(60));
+        let slow = token_response(200, token_response_body(TOKEN)).with_latency(Duration::from_secs(60));
         let test = credential_test(&credential).expect_request(slow).expect_status(6);
-        test.expect_error("oauth2.googleapis.com: no answer in time")
-            .expect_hint("--timeout")
-            .run();
+        test.expect_error("oauth2.googleapis.com: no answer in time").expect_hint("--timeout").run();
     }
 }
 
@@ -274,16 +224,10 @@ fn a_wrong_clock_is_detected_by_the_servers_date() {
         ("Fri, 02 Jan 2026 02:34:05 GMT", "the clock, it is 1800 s ahead of Google's"),
     ] {
         let answer = token_response(400, r#"{"error":"invalid_grant"}"#).with_header("date", date);
-        credential_test(&service_account())
-            .expect_request(answer)
-            .expect_status(5)
-            .expect_hint(words)
-            .run();
+        credential_test(&service_account()).expect_request(answer).expect_status(5).expect_hint(words).run();
     }
     let signature = r#"{"error":"invalid_grant","error_description":"Invalid JWT Signature."}"#;
-    let test = credential_test(&service_account())
-        .expect_request(token_response(400, signature))
-        .expect_status(5);
+    let test = credential_test(&service_account()).expect_request(token_response(400, signature)).expect_status(5);
     test.expect_hint("make a new key: the one in HOME/key.json").run();
 }
 
@@ -291,9 +235,7 @@ fn a_wrong_clock_is_detected_by_the_servers_date() {
 fn the_metadata_servers_answers_are_explained() {
     let path = "instance/service-accounts/default/token";
     let run = |times: usize, answer: MockExchange| {
-        Test::new("token")
-            .env("GCE_METADATA_HOST", "metadata.google.internal")
-            .expect_requests(times, &answer)
+        Test::new("token").env("GCE_METADATA_HOST", "metadata.google.internal").expect_requests(times, &answer)
     };
     run(1, metadata_response(path, 404, ""))
         .expect_status(5)
@@ -309,10 +251,7 @@ fn the_metadata_servers_answers_are_explained() {
         .expect_status(6)
         .expect_error("metadata.google.internal: status 500")
         .run();
-    run(5, metadata_response(path, 503, "busy"))
-        .expect_status(6)
-        .expect_error("status 503: \"busy\"")
-        .run();
+    run(5, metadata_response(path, 503, "busy")).expect_status(6).expect_error("status 503: \"busy\"").run();
     run(1, metadata_response(path, 200, token_response_body(TOKEN)).without_headers())
         .expect_status(6)
         .expect_error("metadata.google.internal: the response is not from a metadata server")

@@ -36,8 +36,7 @@ access    offline
     let [sent] = ran.requests.as_slice() else { panic!("{ran:?}") };
     assert_eq!((sent.method, sent.url.as_str()), ("POST", TOKENINFO_ENDPOINT));
     assert_eq!(sent.form_fields(), [("access_token".to_owned(), TOKEN.to_owned())]);
-    let told =
-        inspect_test("--format json", TOKEN).expect_request(tokeninfo_response()).run().json();
+    let told = inspect_test("--format json", TOKEN).expect_request(tokeninfo_response()).run().json();
     assert_eq!((&told["kind"], &told["valid"]), (&json!("access_token"), &json!(true)));
     assert_eq!((&told["account"], &told["expires_in"]), (&json!("ada@example.com"), &json!(3599)));
 }
@@ -63,10 +62,8 @@ fn a_token_google_does_not_know_is_not_valid() {
 #[test]
 fn the_audience_of_an_access_token_can_be_checked() {
     inspect_test("--verify --audience client", TOKEN).expect_request(tokeninfo_response()).run();
-    let ran = inspect_test("--verify --audience other", TOKEN)
-        .expect_request(tokeninfo_response())
-        .expect_status(10)
-        .run();
+    let ran =
+        inspect_test("--verify --audience other", TOKEN).expect_request(tokeninfo_response()).expect_status(10).run();
     assert!(ran.stdout.starts_with("not valid: it is for client\n\naccount "), "{}", ran.stdout);
 }
 
@@ -97,9 +94,7 @@ fn without_a_response_there_is_no_verdict() {
             .expect_error("oauth2.googleapis.com")
             .run();
     }
-    for answer in
-        [post_response(TOKENINFO_ENDPOINT, 503, ""), without_response(tokeninfo_response())]
-    {
+    for answer in [post_response(TOKENINFO_ENDPOINT, 503, ""), without_response(tokeninfo_response())] {
         inspect_test("", TOKEN)
             .expect_requests(3, &answer)
             .expect_status(6)

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::{
-    AUDIENCE, KEY_ID, VECTORS_OFFSET_SECONDS, claims, default_header, inspect_test, signed_jwt,
-    test_vectors, valid_jwt, verify_test, verify_vector_test,
+    AUDIENCE, KEY_ID, VECTORS_OFFSET_SECONDS, claims, default_header, inspect_test, signed_jwt, test_vectors,
+    valid_jwt, verify_test, verify_vector_test,
 };
 use crate::support::sample_credentials::with_fields;
 use crate::support::{Home, NOW, Test};
@@ -88,10 +88,7 @@ fn truncated_and_oversized_tokens_are_refused_with_or_without_verify() {
         (format!("{header}.{}.{signature}", base64url(&deep)), object),
         (format!("{header}.{}.{signature}", URL_SAFE_NO_PAD.encode(b"{\"a\":\"\xff\"}")), object),
         (format!("{header}.{}.{signature}", base64url("{\"exp\":1,\"exp\":2}")), twice),
-        (
-            format!("{header}.{}.{signature}", base64url("{\"aud\":\"a\",\"\\u0061ud\":\"b\"}")),
-            twice,
-        ),
+        (format!("{header}.{}.{signature}", base64url("{\"aud\":\"a\",\"\\u0061ud\":\"b\"}")), twice),
         (fake_jwt("{\"alg\":\"none\",\"alg\":\"RS256\"}", "{}"), twice),
         (fake_jwt("{\"alg\":\"RS256\"}", "{\"a\":{\"b\":1,\"b\":2}}"), twice),
         (fake_jwt("[]", "{}"), object),
@@ -108,12 +105,10 @@ fn truncated_and_oversized_tokens_are_refused_with_or_without_verify() {
 
 #[test]
 fn invalid_claims_are_found_without_fetching_keys() {
-    let claim = |name: &str, value: Value| {
-        signed_jwt(&default_header(), &with_fields(claims(), &json!({ name: value })))
-    };
-    let head = |name: &str, value: Value| {
-        signed_jwt(&with_fields(default_header(), &json!({ name: value })), &claims())
-    };
+    let claim =
+        |name: &str, value: Value| signed_jwt(&default_header(), &with_fields(claims(), &json!({ name: value })));
+    let head =
+        |name: &str, value: Value| signed_jwt(&with_fields(default_header(), &json!({ name: value })), &claims());
     for (token, words) in [
         (head("alg", json!("none")), "its algorithm is none, not RS256 or ES256"),
         (head("alg", json!("HS256")), "its algorithm is HS256"),
@@ -125,10 +120,7 @@ fn invalid_claims_are_found_without_fetching_keys() {
         (head("kid", Value::Null), "its key ID (kid) is missing"),
         (head("kid", json!([KEY_ID])), "its key ID (kid) is missing"),
         (head("crit", json!(["exp"])), "its header has crit, which gauth does not support"),
-        (
-            fake_jwt("{\"alg\":\"none\"}", "{}").replace(&base64url("signature"), ""),
-            "its algorithm is none",
-        ),
+        (fake_jwt("{\"alg\":\"none\"}", "{}").replace(&base64url("signature"), ""), "its algorithm is none"),
         (claim("exp", json!("1767326645")), "its expiry (exp) is not a time"),
         (claim("exp", json!(1e300)), "its expiry (exp) is not a time"),
         (claim("exp", json!([])), "its expiry (exp) is not a time"),
@@ -148,10 +140,7 @@ fn invalid_claims_are_found_without_fetching_keys() {
         (claim("aud", json!([AUDIENCE, null])), "its audience (aud) is not a string"),
         (claim("aud", json!(["a", "b"])), "it is for a and b"),
     ] {
-        let ran = verify_test(&format!("--audience {AUDIENCE}"), &token)
-            .expect_status(10)
-            .expect_stderr("")
-            .run();
+        let ran = verify_test(&format!("--audience {AUDIENCE}"), &token).expect_status(10).expect_stderr("").run();
         let first = ran.stdout.lines().next().expect("a line");
         assert!(first.contains(&format!("not valid: {words}")), "{words}: {}", ran.stdout);
         assert!(ran.stdout.contains("\nheader    "), "the rest is shown: {}", ran.stdout);
@@ -160,10 +149,7 @@ fn invalid_claims_are_found_without_fetching_keys() {
 
 #[test]
 fn the_accepted_clock_skew_is_ten_seconds_by_default() {
-    let token = signed_jwt(
-        &default_header(),
-        &with_fields(claims(), &json!({ "exp": NOW - 60, "iat": NOW - 600 })),
-    );
+    let token = signed_jwt(&default_header(), &with_fields(claims(), &json!({ "exp": NOW - 60, "iat": NOW - 600 })));
     let home = Home::new();
     for (skew, status) in [("", 10), ("--skew 59s", 10), ("--skew 1m", 0), ("--skew 0", 10)] {
         verify_vector_test(&home, skew, &token).expect_status(status).run();
@@ -182,37 +168,16 @@ fn an_invalid_token_is_reported_with_its_location() {
         ("{\"token\":\"a b\"}", "standard input: is not a token"),
         ("{\"token\":\"\"}", "standard input: token is empty"),
     ] {
-        Test::new("inspect")
-            .stdin(input)
-            .expect_status(8)
-            .expect_error(words)
-            .expect_hint("| gauth inspect")
-            .run();
+        Test::new("inspect").stdin(input).expect_status(8).expect_error(words).expect_hint("| gauth inspect").run();
     }
-    Test::new("inspect")
-        .stdin(b"\xff\xfe")
-        .expect_status(8)
-        .expect_error("is not UTF-8 text")
-        .run();
-    Test::new("inspect")
-        .stdin("A".repeat(65 * 1024))
-        .expect_status(8)
-        .expect_error("larger than 64 KiB")
-        .run();
-    Test::new("inspect {home}/no")
-        .expect_status(8)
-        .expect_error("HOME/no: there is no such file")
-        .run();
+    Test::new("inspect").stdin(b"\xff\xfe").expect_status(8).expect_error("is not UTF-8 text").run();
+    Test::new("inspect").stdin("A".repeat(65 * 1024)).expect_status(8).expect_error("larger than 64 KiB").run();
+    Test::new("inspect {home}/no").expect_status(8).expect_error("HOME/no: there is no such file").run();
 }
 
 #[test]
 fn a_file_name_that_looks_like_a_token_is_refused() {
     let long = "QUJD".repeat(40);
-    Test::new("inspect")
-        .arg(&long)
-        .secret(&long)
-        .expect_status(9)
-        .expect_error("FILE looks like a token")
-        .run();
+    Test::new("inspect").arg(&long).secret(&long).expect_status(9).expect_error("FILE looks like a token").run();
     Test::new("inspect").arg("").expect_status(2).expect_error("FILE is empty").run();
 }

@@ -7,8 +7,8 @@ use gauth_core::jose::key::PrivateKey;
 use serde_json::{Value, json};
 
 use super::{
-    AUDIENCE, GOOGLE_KEYS, IAP_KEYS, KEY_ID, claims, default_header, google_keys_response, key_set,
-    signed_jwt, test_vectors, valid_jwt, verify_test,
+    AUDIENCE, GOOGLE_KEYS, IAP_KEYS, KEY_ID, claims, default_header, google_keys_response, key_set, signed_jwt,
+    test_vectors, valid_jwt, verify_test,
 };
 use crate::support::sample_credentials::{self, with_fields};
 use crate::support::{Home, TOKEN_CACHE_FOLDER, collect_modes, get_response, without_response};
@@ -43,20 +43,12 @@ fn keys_without_cache_control_are_fetched_again_after_a_minute() {
 #[test]
 fn keys_are_cached_for_at_most_a_day() {
     let home = Home::new();
-    let eager = || {
-        google_keys_response().without_headers().with_header("cache-control", "max-age=99999999")
-    };
+    let eager = || google_keys_response().without_headers().with_header("cache-control", "max-age=99999999");
     verify_test("", &valid_jwt()).home(&home).expect_request(eager()).run();
     home.clock.advance(24 * 3600 + 1);
     // The first token has expired by now; the second one has not.
-    let late = with_fields(
-        claims(),
-        &json!({ "iat": 1_767_323_045 + 86_000, "exp": 1_767_323_045 + 90_000 }),
-    );
-    verify_test("", &signed_jwt(&default_header(), &late))
-        .home(&home)
-        .expect_request(eager())
-        .run();
+    let late = with_fields(claims(), &json!({ "iat": 1_767_323_045 + 86_000, "exp": 1_767_323_045 + 90_000 }));
+    verify_test("", &signed_jwt(&default_header(), &late)).home(&home).expect_request(eager()).run();
 }
 
 #[test]
@@ -64,26 +56,15 @@ fn a_key_that_is_not_cached_is_requested_once() {
     let home = Home::new();
     let none = json!({ "keys": [with_fields(test_vectors()["jwks"]["keys"][0].clone(), &json!({ "kid": "old" }))] });
     let old = google_keys_response().at_url(GOOGLE_KEYS);
-    let before = get_response(GOOGLE_KEYS, 200, none.to_string())
-        .with_header("cache-control", "max-age=3600");
-    let ran =
-        verify_test("", &valid_jwt()).home(&home).expect_request(before).expect_status(10).run();
-    assert!(
-        ran.stdout.starts_with("not valid: its issuer has no key 01234567\n"),
-        "{}",
-        ran.stdout
-    );
+    let before = get_response(GOOGLE_KEYS, 200, none.to_string()).with_header("cache-control", "max-age=3600");
+    let ran = verify_test("", &valid_jwt()).home(&home).expect_request(before).expect_status(10).run();
+    assert!(ran.stdout.starts_with("not valid: its issuer has no key 01234567\n"), "{}", ran.stdout);
     // The key was published after the set was cached.
     verify_test("", &valid_jwt()).home(&home).expect_request(old).run();
     verify_test("", &valid_jwt()).home(&home).run();
     // An unknown key ID causes one request, and an invalid signature none.
-    let nobodys =
-        signed_jwt(&with_fields(default_header(), &json!({ "kid": "nobody" })), &claims());
-    verify_test("", &nobodys)
-        .home(&home)
-        .expect_request(google_keys_response())
-        .expect_status(10)
-        .run();
+    let nobodys = signed_jwt(&with_fields(default_header(), &json!({ "kid": "nobody" })), &claims());
+    verify_test("", &nobodys).home(&home).expect_request(google_keys_response()).expect_status(10).run();
     let good = valid_jwt();
     let (message, _) = good.rsplit_once('.').expect("a signature");
     verify_test("", &format!("{message}.AAAA")).home(&home).expect_status(10).run();
@@ -93,17 +74,11 @@ fn a_key_that_is_not_cached_is_requested_once() {
 fn without_the_cache_nothing_is_read_or_written() {
     let home = Home::new();
     for _ in 0..2 {
-        verify_test("--no-cache", &valid_jwt())
-            .home(&home)
-            .expect_request(google_keys_response())
-            .run();
+        verify_test("--no-cache", &valid_jwt()).home(&home).expect_request(google_keys_response()).run();
     }
     assert!(home.names(TOKEN_CACHE_FOLDER).is_empty());
     verify_test("", &valid_jwt()).home(&home).expect_request(google_keys_response()).run();
-    verify_test("--no-cache", &valid_jwt())
-        .home(&home)
-        .expect_request(google_keys_response())
-        .run();
+    verify_test("--no-cache", &valid_jwt()).home(&home).expect_request(google_keys_response()).run();
 }
 
 #[test]
@@ -141,11 +116,7 @@ fn without_keys_there_is_no_verdict() {
         (google(204, ""), 6, "www.googleapis.com"),
         (google(404, "not found"), 5, "www.googleapis.com"),
         (google(403, "{}"), 5, "www.googleapis.com"),
-        (
-            google(302, "").with_header("location", "https://evil.example/"),
-            6,
-            "redirects to evil.example",
-        ),
+        (google(302, "").with_header("location", "https://evil.example/"), 6, "redirects to evil.example"),
         (google(200, &key_set()).with_latency(Duration::from_secs(40)), 6, "no answer in time"),
     ] {
         let home = Home::new();
@@ -168,15 +139,9 @@ fn an_invalid_key_verifies_no_token() {
     let key = test_vectors()["jwks"]["keys"][0].clone();
     for change in [json!({ "n": "AAAA" }), json!({ "e": "!" }), json!({ "n": null })] {
         let set = json!({ "keys": [with_fields(key.clone(), &change)] }).to_string();
-        let ran = verify_test("", &valid_jwt())
-            .expect_request(get_response(GOOGLE_KEYS, 200, set))
-            .expect_status(10)
-            .run();
-        assert!(
-            ran.stdout.starts_with("not valid: its issuer has no key 01234567"),
-            "{}",
-            ran.stdout
-        );
+        let ran =
+            verify_test("", &valid_jwt()).expect_request(get_response(GOOGLE_KEYS, 200, set)).expect_status(10).run();
+        assert!(ran.stdout.starts_with("not valid: its issuer has no key 01234567"), "{}", ran.stdout);
     }
 }
 
@@ -188,18 +153,11 @@ fn each_issuer_has_its_own_keys() {
         use base64::Engine;
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
     };
-    let published =
-        json!({ "keys": [{ "kty": "EC", "crv": "P-256", "kid": "k", "x": text(x), "y": text(y) }]});
+    let published = json!({ "keys": [{ "kty": "EC", "crv": "P-256", "kid": "k", "x": text(x), "y": text(y) }]});
     let of = |issuer: &str| with_fields(claims(), &json!({ "iss": issuer }));
     let iap = jwt::sign(&key, Some("k"), &of("https://cloud.google.com/iap")).expect("a token");
-    let ran = verify_test("", iap.expose())
-        .expect_request(get_response(IAP_KEYS, 200, published.to_string()))
-        .run();
-    assert!(
-        ran.stdout.starts_with("valid: signed by Identity-Aware Proxy (ES256, key k)"),
-        "{}",
-        ran.stdout
-    );
+    let ran = verify_test("", iap.expose()).expect_request(get_response(IAP_KEYS, 200, published.to_string())).run();
+    assert!(ran.stdout.starts_with("valid: signed by Identity-Aware Proxy (ES256, key k)"), "{}", ran.stdout);
     // IAP's key is not a key of Google's ID tokens.
     let forged = jwt::sign(&key, Some("k"), &claims()).expect("a token");
     verify_test("", forged.expose()).expect_request(google_keys_response()).expect_status(10).run();
@@ -223,14 +181,9 @@ fn each_issuer_has_its_own_keys() {
         .expect_hint("--jwks")
         .run();
     let words = format!("{words} --jwks https://idp.example/keys --audience {AUDIENCE}");
-    let ran = verify_test(&words, &stranger)
-        .expect_request(get_response("https://idp.example/keys", 200, key_set()))
-        .run();
-    assert!(
-        ran.stdout.starts_with("valid: signed by a key of idp.example (RS256"),
-        "{}",
-        ran.stdout
-    );
+    let ran =
+        verify_test(&words, &stranger).expect_request(get_response("https://idp.example/keys", 200, key_set())).run();
+    assert!(ran.stdout.starts_with("valid: signed by a key of idp.example (RS256"), "{}", ran.stdout);
 }
 
 #[test]
@@ -248,14 +201,8 @@ fn key_sets_in_files_are_checked_in_the_same_way() {
             .expect_hint("a JSON Web Key Set")
             .run();
     }
-    verify_test("--jwks {home}/no", &valid_jwt())
-        .expect_status(8)
-        .expect_error("there is no such file")
-        .run();
-    verify_test("--jwks {home}", &valid_jwt())
-        .expect_status(8)
-        .expect_error("is not a regular file")
-        .run();
+    verify_test("--jwks {home}/no", &valid_jwt()).expect_status(8).expect_error("there is no such file").run();
+    verify_test("--jwks {home}", &valid_jwt()).expect_status(8).expect_error("is not a regular file").run();
     let huge = " ".repeat(1024 * 1024 + 1);
     verify_test("--jwks {home}/keys", &valid_jwt())
         .file("keys", huge)

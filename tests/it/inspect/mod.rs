@@ -42,8 +42,7 @@ fn claims() -> Value {
 
 /// A token signed by the service account, with any header.
 fn signed_jwt(header: &Value, claims: &Value) -> String {
-    let key =
-        PrivateKey::rsa_from_pem(&sample_credentials::service_account_key_pem()).expect("a key");
+    let key = PrivateKey::rsa_from_pem(&sample_credentials::service_account_key_pem()).expect("a key");
     jwt::sign_with_header(&key, header, claims).expect("a token").expose().to_owned()
 }
 

@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    AUDIENCE, KEY_ID, claims, default_header, google_keys_response, inspect_test, signed_jwt,
-    valid_jwt, verify_test,
+    AUDIENCE, KEY_ID, claims, default_header, google_keys_response, inspect_test, signed_jwt, valid_jwt, verify_test,
 };
 use crate::support::sample_credentials::with_fields;
 use crate::support::{NOW, Test};
@@ -29,9 +28,7 @@ fn full_jwt() -> String {
 #[test]
 fn a_jwt_is_decoded_without_any_request() {
     inspect_test("", &full_jwt())
-        .expect_stdout(&format!(
-            "not verified: --verify checks signature, issuer and expiry\n{DECODED_REPORT}"
-        ))
+        .expect_stdout(&format!("not verified: --verify checks signature, issuer and expiry\n{DECODED_REPORT}"))
         .run();
 }
 
@@ -56,9 +53,7 @@ fn without_an_audience_the_report_says_that_none_was_checked() {
 fn an_invalid_token_is_shown_too() {
     verify_test("--audience https://other.example", &full_jwt())
         .expect_status(10)
-        .expect_stdout(&format!(
-            "not valid: it is for https://svc-abc-uc.a.run.app\n{DECODED_REPORT}"
-        ))
+        .expect_stdout(&format!("not valid: it is for https://svc-abc-uc.a.run.app\n{DECODED_REPORT}"))
         .expect_stderr("")
         .run();
 }
@@ -68,11 +63,7 @@ fn json_output_reports_the_same() {
     let (token, checked) = (full_jwt(), format!("--format json --audience {AUDIENCE}"));
     for (ran, valid, reason) in [
         (inspect_test("--format json", &token).run(), Value::Null, Value::Null),
-        (
-            verify_test(&checked, &token).expect_request(google_keys_response()).run(),
-            json!(true),
-            Value::Null,
-        ),
+        (verify_test(&checked, &token).expect_request(google_keys_response()).run(), json!(true), Value::Null),
         (
             verify_test("--format json --audience x", &token).expect_status(10).run(),
             json!(false),

@@ -5,12 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::login_test;
-use crate::support::sample_credentials::{
-    CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, TOKEN, unsigned_jwt,
-};
-use crate::support::{
-    Home, LOGIN_FILE, MockExchange, NOW, Test, get_response, post_response, token_response,
-};
+use crate::support::sample_credentials::{CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, TOKEN, unsigned_jwt};
+use crate::support::{Home, LOGIN_FILE, MockExchange, NOW, Test, get_response, post_response, token_response};
 
 const DEVICE_CODE: &str = "AH-1planted-device-code";
 const DEVICE_AUTHORIZATION_ENDPOINT: &str = "https://oauth2.googleapis.com/device/code";
@@ -84,15 +80,9 @@ fn the_server_is_polled_until_the_user_has_entered_the_code() {
     );
     let poll = &ran.requests[1];
     assert_eq!(poll.form_field("grant_type"), "urn:ietf:params:oauth:grant-type:device_code");
-    assert_eq!(
-        (poll.form_field("device_code"), poll.form_field("client_secret")),
-        (DEVICE_CODE, CLIENT_SECRET)
-    );
+    assert_eq!((poll.form_field("device_code"), poll.form_field("client_secret")), (DEVICE_CODE, CLIENT_SECRET));
     let stored: Value = serde_json::from_str(&home.read(LOGIN_FILE)).expect("JSON");
-    assert_eq!(
-        (&stored["type"], &stored["refresh_token"]),
-        (&json!("authorized_user"), &json!(REFRESH_TOKEN))
-    );
+    assert_eq!((&stored["type"], &stored["refresh_token"]), (&json!("authorized_user"), &json!(REFRESH_TOKEN)));
     assert!(home.read(".config/gauth/state.json").contains("ada@example.com"));
 }
 
@@ -103,11 +93,7 @@ fn the_account_comes_from_userinfo_when_the_token_response_names_none() {
     device_login_test("")
         .expect_request(default_device_authorization())
         .expect_request(token_response(200, body.to_string()))
-        .expect_request(get_response(
-            userinfo,
-            200,
-            json!({"sub": "1", "email": "ada@example.com"}).to_string(),
-        ))
+        .expect_request(get_response(userinfo, 200, json!({"sub": "1", "email": "ada@example.com"}).to_string()))
         .expect_stdout("signed in as ada@example.com\n")
         .run();
 }
@@ -115,30 +101,15 @@ fn the_account_comes_from_userinfo_when_the_token_response_names_none() {
 #[test]
 fn every_outcome_has_its_message_and_exit_status() {
     for (polls, status, says, tries) in [
-        (
-            vec![token_error_response(403, "access_denied")],
-            5,
-            "consent was denied",
-            "allow the access",
-        ),
+        (vec![token_error_response(403, "access_denied")], 5, "consent was denied", "allow the access"),
         (
             vec![token_error_response(400, "expired_token")],
             6,
             "the code expired before it was entered",
             "gauth login --device",
         ),
-        (
-            vec![token_error_response(400, "invalid_grant")],
-            5,
-            "invalid_grant",
-            "gauth login --device",
-        ),
-        (
-            vec![token_error_response(401, "invalid_client")],
-            5,
-            "invalid_client",
-            "gauth login --device",
-        ),
+        (vec![token_error_response(400, "invalid_grant")], 5, "invalid_grant", "gauth login --device"),
+        (vec![token_error_response(401, "invalid_client")], 5, "invalid_client", "gauth login --device"),
         (vec![token_response(200, "<html>")], 6, "the response", "captive portal"),
         (vec![token_response(200, "{}")], 6, "access_token", "gauth -vv"),
         (
@@ -162,8 +133,7 @@ fn every_outcome_has_its_message_and_exit_status() {
 
 #[test]
 fn polling_continues_after_a_network_failure() {
-    let slow =
-        token_error_response(428, "authorization_pending").with_latency(Duration::from_secs(60));
+    let slow = token_error_response(428, "authorization_pending").with_latency(Duration::from_secs(60));
     device_login_test("--wait 10m")
         .expect_request(default_device_authorization())
         .expect_requests(3, &slow)
@@ -235,24 +205,9 @@ fn a_refused_device_authorization_names_the_needed_client_type() {
             "invalid_scope",
             "TVs and Limited",
         ),
-        (
-            post_response(DEVICE_AUTHORIZATION_ENDPOINT, 200, "<html>"),
-            6,
-            "the response",
-            "captive portal",
-        ),
-        (
-            device_authorization_response(&json!({"user_code": "a\u{1b}[2J"})),
-            6,
-            "user_code that is too long",
-            "",
-        ),
-        (
-            device_authorization_response(&json!({"verification_url": "http://evil.example/"})),
-            6,
-            "neither https",
-            "",
-        ),
+        (post_response(DEVICE_AUTHORIZATION_ENDPOINT, 200, "<html>"), 6, "the response", "captive portal"),
+        (device_authorization_response(&json!({"user_code": "a\u{1b}[2J"})), 6, "user_code that is too long", ""),
+        (device_authorization_response(&json!({"verification_url": "http://evil.example/"})), 6, "neither https", ""),
         (device_authorization_response(&json!({"device_code": null})), 6, "device_code", ""),
     ] {
         refused_device_login("")

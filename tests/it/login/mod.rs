@@ -17,6 +17,5 @@ fn client_json() -> Value {
 
 /// `gauth login` with these arguments and that client.
 fn login_test(args: &str) -> Test {
-    Test::new(&format!("login --client-id-file {{home}}/client.json {args}"))
-        .json("client.json", &client_json())
+    Test::new(&format!("login --client-id-file {{home}}/client.json {args}")).json("client.json", &client_json())
 }

@@ -9,8 +9,7 @@ use crate::support::{Home, MockExchange, NOW, Test, get_response, post_response}
 const ISSUER: &str = "https://idp.example/t";
 const DISCOVERY_URL: &str = "https://idp.example/t/.well-known/openid-configuration";
 const TOKEN_URI: &str = "https://idp.example/t/token";
-const PROVIDER: &str =
-    "projects/1/locations/global/workloadIdentityPools/example-pool/providers/example-provider";
+const PROVIDER: &str = "projects/1/locations/global/workloadIdentityPools/example-pool/providers/example-provider";
 
 fn discovery_document(change: &Value) -> MockExchange {
     let mut body = json!({
@@ -57,9 +56,8 @@ fn refused_issuer_login(args: &str) -> Test {
 }
 
 fn issuer_login_test(args: &str) -> Test {
-    refused_issuer_login(args).expect_notice(
-        "visit, in any browser\n\n  https://idp.example/d\n\nand enter the code\n\n  WDJB-MJHT\n\n",
-    )
+    refused_issuer_login(args)
+        .expect_notice("visit, in any browser\n\n  https://idp.example/d\n\nand enter the code\n\n  WDJB-MJHT\n\n")
 }
 
 #[test]
@@ -70,15 +68,11 @@ fn a_provider_without_a_pool_gives_a_login_for_its_own_id_tokens() {
         .expect_request(discovery_document(&json!({})))
         .expect_request(device_authorization_response())
         .expect_request(token_success_response(&json!({})))
-        .expect_stdout(
-            "signed in as idp.example/ada@example.com, scopes email, offline_access, openid\n",
-        )
+        .expect_stdout("signed in as idp.example/ada@example.com, scopes email, offline_access, openid\n")
         .run();
     assert_eq!(ran.requests[1].form_field("scope"), "openid email offline_access");
     // OpenID Connect Discovery, 3: `client_secret_basic` is the default.
-    assert!(
-        ran.requests[1].header("authorization").is_some_and(|value| value.starts_with("Basic "))
-    );
+    assert!(ran.requests[1].header("authorization").is_some_and(|value| value.starts_with("Basic ")));
     assert_eq!(ran.requests[2].form_field("client_secret"), "");
     let name = ".config/gauth/accounts/idp.example%2Fada@example.com.json";
     let stored: Value = serde_json::from_str(&home.read(name)).expect("JSON");
@@ -106,11 +100,7 @@ fn a_provider_without_a_pool_gives_a_login_for_its_own_id_tokens() {
         .expect_error("which cannot give access tokens of Google")
         .expect_hint("--workload-identity-provider NAME")
         .run();
-    Test::new("id-token --audiences https://x.example")
-        .home(&home)
-        .expect_status(7)
-        .expect_error(CLIENT_ID)
-        .run();
+    Test::new("id-token --audiences https://x.example").home(&home).expect_status(7).expect_error(CLIENT_ID).run();
 }
 
 #[test]
@@ -118,14 +108,10 @@ fn a_provider_of_a_pool_gives_an_external_account() {
     let home = Home::new();
     issuer_login_test(&format!("--workload-identity-provider {PROVIDER}"))
         .home(&home)
-        .expect_request(discovery_document(
-            &json!({"token_endpoint_auth_methods_supported": ["client_secret_post"]}),
-        ))
+        .expect_request(discovery_document(&json!({"token_endpoint_auth_methods_supported": ["client_secret_post"]})))
         .expect_request(device_authorization_response())
         .expect_request(token_success_response(&json!({})))
-        .expect_stdout(
-            "signed in as example-pool/ada@example.com, scopes email, offline_access, openid\n",
-        )
+        .expect_stdout("signed in as example-pool/ada@example.com, scopes email, offline_access, openid\n")
         .run();
     let name = ".config/gauth/accounts/example-pool%2Fada@example.com.json";
     let stored: Value = serde_json::from_str(&home.read(name)).expect("JSON");
@@ -133,10 +119,7 @@ fn a_provider_of_a_pool_gives_an_external_account() {
     assert_eq!(stored["type"], "external_account");
     assert_eq!(stored["audience"], format!("//iam.googleapis.com/{PROVIDER}"));
     assert_eq!(stored["token_url"], "https://sts.googleapis.com/v1/token");
-    assert_eq!(
-        (&session["client_auth"], &session["issuer"]),
-        (&json!("client_secret_post"), &json!(ISSUER))
-    );
+    assert_eq!((&session["client_auth"], &session["issuer"]), (&json!("client_secret_post"), &json!(ISSUER)));
     assert!(stored.get("refresh_token").is_none());
 }
 
@@ -154,9 +137,7 @@ fn account_flag_accepts_the_name_with_or_without_issuer() {
         .expect_request(device_authorization_response())
         .expect_request(token_success_response(&json!({})))
         .expect_status(4)
-        .expect_error(
-            "ada@example.com signed in instead of bob@example.com (--account), nothing was stored",
-        )
+        .expect_error("ada@example.com signed in instead of bob@example.com (--account), nothing was stored")
         .run();
 }
 
@@ -166,9 +147,7 @@ fn a_login_without_refresh_token_or_valid_id_token_is_reported() {
         .expect_request(discovery_document(&json!({})))
         .expect_request(device_authorization_response())
         .expect_request(token_success_response(&json!({"refresh_token": null, "scope": "openid"})))
-        .expect_warning(
-            "gave no refresh token: this login ends with its ID token, 2026-01-02T04:04:05Z",
-        )
+        .expect_warning("gave no refresh token: this login ends with its ID token, 2026-01-02T04:04:05Z")
         .run();
     issuer_login_test("")
         .expect_request(discovery_document(&json!({"userinfo_endpoint": null})))
@@ -177,8 +156,7 @@ fn a_login_without_refresh_token_or_valid_id_token_is_reported() {
         .expect_status(6)
         .expect_error("does not say who signed in")
         .run();
-    let foreign =
-        unsigned_jwt(&json!({"iss": "https://other.example", "aud": CLIENT_ID, "exp": NOW + 60}));
+    let foreign = unsigned_jwt(&json!({"iss": "https://other.example", "aud": CLIENT_ID, "exp": NOW + 60}));
     issuer_login_test("")
         .expect_request(discovery_document(&json!({})))
         .expect_request(device_authorization_response())
@@ -192,24 +170,12 @@ fn a_login_without_refresh_token_or_valid_id_token_is_reported() {
 fn an_invalid_or_unsafe_discovery_document_is_refused() {
     for (answer, status, says) in [
         (get_response(DISCOVERY_URL, 404, "no"), 5, "status 404"),
-        (
-            get_response(DISCOVERY_URL, 200, "<!doctype html><title>hotel</title>"),
-            6,
-            "the response",
-        ),
+        (get_response(DISCOVERY_URL, 200, "<!doctype html><title>hotel</title>"), 6, "the response"),
         (get_response(DISCOVERY_URL, 200, "[]"), 6, "the response"),
         (get_response(DISCOVERY_URL, 500, "{}"), 6, "status 500"),
-        (
-            discovery_document(&json!({"issuer": "https://evil.example"})),
-            9,
-            "of the issuer https://evil.example",
-        ),
+        (discovery_document(&json!({"issuer": "https://evil.example"})), 9, "of the issuer https://evil.example"),
         (discovery_document(&json!({"issuer": format!("{ISSUER}/")})), 9, "of the issuer"),
-        (
-            discovery_document(&json!({"token_endpoint": "http://idp.example/token"})),
-            9,
-            "token_endpoint",
-        ),
+        (discovery_document(&json!({"token_endpoint": "http://idp.example/token"})), 9, "token_endpoint"),
         (discovery_document(&json!({"token_endpoint": null})), 6, "token_endpoint is missing"),
         (discovery_document(&json!({"code_challenge_methods_supported": ["plain"]})), 9, "S256"),
         (
@@ -224,11 +190,7 @@ fn an_invalid_or_unsafe_discovery_document_is_refused() {
         ),
     ] {
         let times = if answer.status() == 500 { 3 } else { 1 };
-        refused_issuer_login("")
-            .expect_requests(times, &answer)
-            .expect_status(status)
-            .expect_error(says)
-            .run();
+        refused_issuer_login("").expect_requests(times, &answer).expect_status(status).expect_error(says).run();
     }
 }
 
@@ -240,11 +202,7 @@ fn an_invalid_issuer_is_refused_without_a_request() {
         ("--issuer https://accounts.google.com", 2, "providers other than Google"),
         ("--issuer https://idp.example --login-config x", 2, "--login-config"),
         ("--workload-identity-provider projects/1", 2, "--issuer"),
-        (
-            "--issuer https://idp.example --workload-identity-provider projects/1",
-            2,
-            "--workload-identity-provider",
-        ),
+        ("--issuer https://idp.example --workload-identity-provider projects/1", 2, "--workload-identity-provider"),
         ("--issuer https://idp.example --scopes a\"b", 2, "is not a scope"),
     ] {
         login_test(words).expect_status(status).expect_error(says).run();

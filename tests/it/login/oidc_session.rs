@@ -5,8 +5,8 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use crate::support::sample_credentials::{
-    self, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, ROTATED_REFRESH_TOKEN, SECOND_TOKEN, TOKEN,
-    WORKLOAD_PROVIDER, unsigned_jwt,
+    self, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, ROTATED_REFRESH_TOKEN, SECOND_TOKEN, TOKEN, WORKLOAD_PROVIDER,
+    unsigned_jwt,
 };
 use crate::support::{Home, MockExchange, NOW, Test, post_response, sts_response};
 
@@ -23,16 +23,13 @@ fn oidc_session_json(more: &Value) -> Value {
 }
 
 fn external_account_json(more: &Value) -> Value {
-    let mut account =
-        sample_credentials::external_account(json!({ "openid": oidc_session_json(more) }));
+    let mut account = sample_credentials::external_account(json!({ "openid": oidc_session_json(more) }));
     account["subject_token_type"] = "urn:ietf:params:oauth:token-type:id_token".into();
     account
 }
 
 fn id_token_number(number: i64, life: i64) -> String {
-    unsigned_jwt(
-        &json!({"iss": ISSUER, "aud": CLIENT_ID, "sub": "ada", "n": number, "exp": NOW + life}),
-    )
+    unsigned_jwt(&json!({"iss": ISSUER, "aud": CLIENT_ID, "sub": "ada", "n": number, "exp": NOW + life}))
 }
 
 /// The response of the provider to a refresh.
@@ -61,10 +58,8 @@ fn a_stored_id_token_is_used_until_it_expires() {
     let home = Home::new();
     let kept = id_token_number(1, 61);
     home.write(LOGIN_FILE, external_account_json(&json!({"id_token": kept})).to_string());
-    let ran = own_login_test(&home, "")
-        .expect_request(sts_token_response(TOKEN))
-        .expect_stdout(&format!("{TOKEN}\n"))
-        .run();
+    let ran =
+        own_login_test(&home, "").expect_request(sts_token_response(TOKEN)).expect_stdout(&format!("{TOKEN}\n")).run();
     assert_eq!(
         (ran.requests[0].form_field("subject_token"), ran.requests[0].form_field("audience")),
         (&*kept, WORKLOAD_PROVIDER)
@@ -92,18 +87,12 @@ fn a_rotated_refresh_token_replaces_the_stored_one() {
         .expect_request(sts_token_response(TOKEN))
         .run();
     let asked = &ran.requests[0];
-    assert_eq!(
-        (asked.form_field("grant_type"), asked.form_field("refresh_token")),
-        ("refresh_token", REFRESH_TOKEN)
-    );
+    assert_eq!((asked.form_field("grant_type"), asked.form_field("refresh_token")), ("refresh_token", REFRESH_TOKEN));
     assert!(asked.single_use && asked.header("authorization").is_some());
     assert_eq!(asked.form_field("client_secret"), "");
     let stored: Value = serde_json::from_str(&home.read(LOGIN_FILE)).expect("JSON");
     assert_eq!(stored["credential_source"]["openid"]["refresh_token"], ROTATED_REFRESH_TOKEN);
-    assert!(
-        stored.get("refresh_token").is_none() && stored["refresh_token_rotates"] == true,
-        "{stored}"
-    );
+    assert!(stored.get("refresh_token").is_none() && stored["refresh_token_rotates"] == true, "{stored}");
     own_login_test(&home, "").expect_stdout(&format!("{TOKEN}\n")).run();
     let ran = own_login_test(&home, "--refresh")
         .expect_request(refresh_response(2, None))
@@ -126,31 +115,21 @@ fn clients_authenticate_with_the_method_the_provider_supports() {
             .expect_request(sts_token_response(TOKEN))
             .run();
         let asked = &ran.requests[0];
-        assert_eq!(
-            [asked.form_field("client_id"), asked.form_field("client_secret")],
-            fields,
-            "{more}"
-        );
+        assert_eq!([asked.form_field("client_id"), asked.form_field("client_secret")], fields, "{more}");
         assert_eq!(asked.header("authorization").is_some(), header, "{more}");
     }
 }
 
 #[test]
 fn a_login_that_is_no_longer_valid_has_a_hint_for_the_next_one() {
-    let refused =
-        post_response(TOKEN_URI, 400, r#"{"error":"invalid_grant","error_description":"gone"}"#);
+    let refused = post_response(TOKEN_URI, 400, r#"{"error":"invalid_grant","error_description":"gone"}"#);
     let silent = post_response(TOKEN_URI, 200, r#"{"access_token":"outside.x"}"#);
     let down = post_response(TOKEN_URI, 503, "{}");
     let odd = post_response(TOKEN_URI, 401, r#"{"error":"invalid_client"}"#);
     for (more, answer, status, says) in [
         (json!({}), Some(refused), 4, "idp.example says invalid_grant: \"gone\""),
         (json!({}), Some(silent), 4, "gives no ID token without a new sign-in"),
-        (
-            json!({"refresh_token": null, "id_token": id_token_number(1, 60)}),
-            None,
-            4,
-            "its ID token is expired",
-        ),
+        (json!({"refresh_token": null, "id_token": id_token_number(1, 60)}), None, 4, "its ID token is expired"),
         (json!({}), Some(down), 6, "status 503"),
         (json!({}), Some(odd), 5, "invalid_client"),
     ] {
@@ -159,8 +138,7 @@ fn a_login_that_is_no_longer_valid_has_a_hint_for_the_next_one() {
             .expect_status(status)
             .expect_error(says);
         if status == 4 {
-            test =
-                test.expect_hint("gauth login --issuer https://idp.example --client-id-file FILE");
+            test = test.expect_hint("gauth login --issuer https://idp.example --client-id-file FILE");
         }
         answer.into_iter().fold(test, Test::expect_request).run();
     }
@@ -184,10 +162,7 @@ fn logout_revokes_the_token_at_the_provider() {
         .run();
     let ran = out().expect_request(post_response(REVOCATION_ENDPOINT, 200, "")).run();
     let asked = &ran.requests[0];
-    assert_eq!(
-        (asked.form_field("token"), asked.form_field("client_id")),
-        (ROTATED_REFRESH_TOKEN, CLIENT_ID)
-    );
+    assert_eq!((asked.form_field("token"), asked.form_field("client_id")), (ROTATED_REFRESH_TOKEN, CLIENT_ID));
     assert!(home.names(".config/gauth/accounts").iter().all(|name| !name.ends_with(".json")));
     // A login that cannot be revoked is removed with a warning.
     home.write(LOGIN_FILE, external_account_json(&json!({})).to_string());
@@ -203,10 +178,7 @@ fn a_rejected_login_is_listed_as_such() {
     let ran = Test::new("accounts --format json").home(&home).run();
     assert!(ran.stdout.contains("must sign in again"), "{}", ran.stdout);
     let path = ".config/gauth/accounts/idp.example%2Fada.json";
-    let login = sample_credentials::with_fields(
-        oidc_session_json(&json!({})),
-        &json!({"type": "openid_login"}),
-    );
+    let login = sample_credentials::with_fields(oidc_session_json(&json!({})), &json!({"type": "openid_login"}));
     home.write(path, login.to_string());
     let ran = Test::new("accounts").home(&home).run();
     assert!(ran.stdout.contains("OpenID user"), "{}", ran.stdout);
@@ -230,10 +202,8 @@ fn invalid_fields_of_a_login_file_are_refused_by_name() {
             .expect_error(says)
             .run();
     }
-    let login = sample_credentials::with_fields(
-        oidc_session_json(&json!({"issuer": null})),
-        &json!({"type": "openid_login"}),
-    );
+    let login =
+        sample_credentials::with_fields(oidc_session_json(&json!({"issuer": null})), &json!({"type": "openid_login"}));
     Test::new("id-token --credentials {home}/key.json")
         .json("key.json", &login)
         .expect_status(8)
@@ -248,16 +218,13 @@ fn an_oidc_login_refreshes_its_id_token() {
     let path = ".config/gauth/accounts/idp.example%2Fada.json";
     let home = Home::new();
     home.write(path, login.to_string());
-    let run =
-        |words: &str| Test::new(&format!("id-token --account idp.example/ada {words}")).home(&home);
+    let run = |words: &str| Test::new(&format!("id-token --account idp.example/ada {words}")).home(&home);
     run("")
         .expect_request(refresh_response(1, Some(ROTATED_REFRESH_TOKEN)))
         .expect_stdout(&format!("{}\n", id_token_number(1, 3600)))
         .run();
     run("").expect_stdout(&format!("{}\n", id_token_number(1, 3600))).run();
-    let ran = run(&format!("--audiences {CLIENT_ID} --refresh"))
-        .expect_request(refresh_response(2, None))
-        .run();
+    let ran = run(&format!("--audiences {CLIENT_ID} --refresh")).expect_request(refresh_response(2, None)).run();
     assert_eq!(ran.requests[0].form_field("refresh_token"), ROTATED_REFRESH_TOKEN);
     let stored: Value = serde_json::from_str(&home.read(path)).expect("JSON");
     assert_eq!(stored["refresh_token"], ROTATED_REFRESH_TOKEN);
@@ -314,9 +281,7 @@ fn a_copied_login_and_its_original_share_one_chain_of_refresh_tokens() {
             }
             test.run().requests[0].form_field("refresh_token").to_owned()
         };
-        Test::new("login --credentials {home}/my.json --account example-pool/ada")
-            .home(&home)
-            .run();
+        Test::new("login --credentials {home}/my.json --account example-pool/ada").home(&home).run();
         let stored = "--account example-pool/ada";
         assert_eq!(refresh(stored, 1, Some(ROTATED_REFRESH_TOKEN)), REFRESH_TOKEN);
         let original = "--credentials {home}/my.json";

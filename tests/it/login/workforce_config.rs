@@ -23,17 +23,9 @@ fn an_invalid_or_unsafe_login_configuration_is_refused() {
         (json!({"type": "authorized_user"}), 8, "type is \"authorized_user\""),
         (json!({"audience": null}), 8, "audience"),
         (json!({"auth_url": "https://auth.evil.example/authorize"}), 9, "auth.evil.example"),
-        (
-            json!({"token_url": "https://evil.example/v1/oauthtoken"}),
-            9,
-            "token_url names evil.example",
-        ),
+        (json!({"token_url": "https://evil.example/v1/oauthtoken"}), 9, "token_url names evil.example"),
         (json!({"token_info_url": "https://evil.example/"}), 9, "token_info_url"),
-        (
-            json!({"universe_domain": "u.example", "auth_url": "https://auth.cloud.u.example/a"}),
-            9,
-            "auth_url",
-        ),
+        (json!({"universe_domain": "u.example", "auth_url": "https://auth.cloud.u.example/a"}), 9, "auth_url"),
     ] {
         login_test("--login-config {home}/login.json")
             .json("login.json", &login_config_json(&change))
@@ -41,10 +33,7 @@ fn an_invalid_or_unsafe_login_configuration_is_refused() {
             .expect_error(says)
             .run();
     }
-    login_test("--login-config {home}/none.json")
-        .expect_status(8)
-        .expect_error("HOME/none.json")
-        .run();
+    login_test("--login-config {home}/none.json").expect_status(8).expect_error("HOME/none.json").run();
     login_test("--login-config {home}/login.json --device")
         .json("login.json", &login_config_json(&json!({})))
         .expect_status(7)

@@ -11,27 +11,19 @@ use std::time::{Duration, Instant};
 use gauth_core::error::{Error, ErrorKind, Retryable};
 use gauth_core::http::transport::HttpTransport;
 use gauth_core::net::message::{HttpRequest, HttpResponse};
-use gauth_core::net::transport::RootCertificates;
-use gauth_core::net::transport::{Http, TransportOptions};
+use gauth_core::net::transport::{Http, RootCertificates, TransportOptions};
 use gauth_core::net::url::Url;
 
 use one_shot_server::OneShotServer;
 
 /// One attempt without proxy, with the system's certificates, within two seconds.
 fn default_options() -> TransportOptions {
-    TransportOptions {
-        timeout: Duration::from_secs(2),
-        root_certificates: RootCertificates::System,
-        proxy: None,
-    }
+    TransportOptions { timeout: Duration::from_secs(2), root_certificates: RootCertificates::System, proxy: None }
 }
 
 /// A request with a body, so that what is sent can be seen.
 fn form_request(url: &str) -> HttpRequest {
-    HttpRequest::form(
-        Url::parse(url).expect("url"),
-        &[("grant_type", "refresh_token"), ("refresh_token", "1//x")],
-    )
+    HttpRequest::form(Url::parse(url).expect("url"), &[("grant_type", "refresh_token"), ("refresh_token", "1//x")])
 }
 
 fn send_form(url: &str) -> Result<HttpResponse, Error> {
@@ -66,8 +58,7 @@ const CLOSED_EARLY_MESSAGE: &str = "the connection was closed before the respons
 
 #[test]
 fn an_ordinary_answer_arrives_whole() {
-    let response =
-        assert_body(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\nhello", "hello");
+    let response = assert_body(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\nhello", "hello");
     assert_eq!((response.status, response.header("x-a")), (200, Some("b")));
 }
 
@@ -99,16 +90,17 @@ fn the_request_is_what_was_asked_for_and_names_gauth() {
 #[test]
 fn every_status_is_an_answer() {
     for status in [201, 204, 301, 302, 304, 307, 400, 401, 404, 429, 500, 503, 599] {
-        let head = format!(
-            "HTTP/1.1 {status} X\r\nLocation: https://evil.example/\r\nContent-Length: 0\r\n\r\n"
-        );
+        let head = format!("HTTP/1.1 {status} X\r\nLocation: https://evil.example/\r\nContent-Length: 0\r\n\r\n");
         assert_eq!(assert_body(head.as_bytes(), "").status, status);
     }
 }
 
 #[test]
 fn a_chunked_answer_arrives_whole() {
-    assert_body(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n", "hello world");
+    assert_body(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n",
+        "hello world",
+    );
 }
 
 #[test]
@@ -124,16 +116,8 @@ fn eight_interim_answers_are_patience_and_nine_are_too_many() {
         answer
     };
     assert_body(&interim(8), "ok");
-    assert_refused(
-        &interim(9),
-        "the response came after more than 8 interim responses",
-        Retryable::Never,
-    );
-    assert_refused(
-        &interim(5000),
-        "the response came after more than 8 interim responses",
-        Retryable::Never,
-    );
+    assert_refused(&interim(9), "the response came after more than 8 interim responses", Retryable::Never);
+    assert_refused(&interim(5000), "the response came after more than 8 interim responses", Retryable::Never);
 }
 
 #[test]
@@ -149,16 +133,8 @@ fn a_head_beyond_its_limits_is_refused() {
     assert_body(&lines(127, 1), "");
     assert_body(&lines(60, 1000), "");
     assert_refused(&lines(200, 1), "the response has more than 128 header lines", Retryable::Never);
-    assert_refused(
-        &lines(1, 100 * 1024),
-        "the response has a head of more than 64 KiB",
-        Retryable::Never,
-    );
-    assert_refused(
-        &lines(100, 1024),
-        "the response has a head of more than 64 KiB",
-        Retryable::Never,
-    );
+    assert_refused(&lines(1, 100 * 1024), "the response has a head of more than 64 KiB", Retryable::Never);
+    assert_refused(&lines(100, 1024), "the response has a head of more than 64 KiB", Retryable::Never);
 }
 
 #[test]
@@ -166,15 +142,11 @@ fn a_body_may_have_one_mebibyte_however_it_is_framed() {
     let body = |size: usize| "a".repeat(size);
     let limit = 1024 * 1024;
     let whole = body(limit);
-    let announced = |size: usize| {
-        format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n{}", body(size)).into_bytes()
-    };
+    let announced =
+        |size: usize| format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n{}", body(size)).into_bytes();
     let chunked = |size: usize| {
-        format!(
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{size:x}\r\n{}\r\n0\r\n\r\n",
-            body(size)
-        )
-        .into_bytes()
+        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{size:x}\r\n{}\r\n0\r\n\r\n", body(size))
+            .into_bytes()
     };
     let closed = |size: usize| format!("HTTP/1.1 200 OK\r\n\r\n{}", body(size)).into_bytes();
     for framed in [announced(limit), chunked(limit), closed(limit)] {
@@ -193,40 +165,20 @@ fn framing_that_can_be_read_in_two_ways_is_refused() {
             "the response is not proper HTTP (conflicting content-length headers)",
         ),
         ("Content-Length: 5\r\nContent-Length: 5", "the response has two lengths"),
-        (
-            "Content-Length: -5",
-            "the response is not proper HTTP (content-length header not a number)",
-        ),
-        (
-            "Content-Length: +5",
-            "the response is not proper HTTP (content-length header not a number)",
-        ),
+        ("Content-Length: -5", "the response is not proper HTTP (content-length header not a number)"),
+        ("Content-Length: +5", "the response is not proper HTTP (content-length header not a number)"),
         ("Content-Length: 5\r\nTransfer-Encoding: chunked", "the response has a length and chunks"),
-        (
-            "Transfer-Encoding: gzip, chunked",
-            "the response has the transfer encoding gzip, chunked",
-        ),
+        ("Transfer-Encoding: gzip, chunked", "the response has the transfer encoding gzip, chunked"),
         (
             "Content-Length: 5\r\nContent-Encoding: gzip",
             "the response has the content encoding gzip, which was not requested",
         ),
-        (
-            "Transfer-Encoding: chunked",
-            "the response is not proper HTTP (chunk length cannot be read as a number)",
-        ),
+        ("Transfer-Encoding: chunked", "the response is not proper HTTP (chunk length cannot be read as a number)"),
     ] {
-        assert_refused(
-            format!("HTTP/1.1 200 OK\r\n{lines}\r\n\r\nhello\r\n\r\n").as_bytes(),
-            says,
-            Retryable::Never,
-        );
+        assert_refused(format!("HTTP/1.1 200 OK\r\n{lines}\r\n\r\nhello\r\n\r\n").as_bytes(), says, Retryable::Never);
     }
     let long = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhello\r\n0\r\n\r\n";
-    assert_refused(
-        long,
-        "the response is not proper HTTP (chunk expected crlf as next character)",
-        Retryable::Never,
-    );
+    assert_refused(long, "the response is not proper HTTP (chunk expected crlf as next character)", Retryable::Never);
 }
 
 #[test]
@@ -243,11 +195,7 @@ fn what_is_not_http_is_said_to_be_so() {
         assert_eq!((error.kind(), error.retryable()), (ErrorKind::NoAnswer, Retryable::Never));
     }
     let says = "the response switches protocols (101)";
-    assert_refused(
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
-        says,
-        Retryable::Never,
-    );
+    assert_refused(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", says, Retryable::Never);
 }
 
 #[test]
@@ -266,18 +214,10 @@ fn an_answer_that_ends_early_may_be_asked_for_again() {
 
 #[test]
 fn a_reset_is_not_the_end_of_a_body() {
-    for before in [
-        &b""[..],
-        b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello",
-        b"HTTP/1.0 200 OK\r\n\r\nhello",
-    ] {
+    for before in [&b""[..], b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello", b"HTTP/1.0 200 OK\r\n\r\nhello"] {
         let server = OneShotServer::resetting_after(before);
         let error = send_form(&server.url()).expect_err("reset");
-        assert_error(
-            &error,
-            &format!("{}: {CLOSED_EARLY_MESSAGE}", server.authority()),
-            Retryable::IfIdempotent,
-        );
+        assert_error(&error, &format!("{}: {CLOSED_EARLY_MESSAGE}", server.authority()), Retryable::IfIdempotent);
     }
 }
 
@@ -293,14 +233,9 @@ fn a_server_that_says_nothing_is_waited_for_until_the_limit() {
     let server = OneShotServer::byte_by_byte(b"", Duration::from_secs(60));
     let conditions = TransportOptions { timeout: Duration::from_millis(300), ..default_options() };
     let began = Instant::now();
-    let error =
-        HttpTransport::new().send(&form_request(&server.url()), &conditions).expect_err("silence");
+    let error = HttpTransport::new().send(&form_request(&server.url()), &conditions).expect_err("silence");
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
-    assert_error(
-        &error,
-        &format!("{}: no whole answer within 0.3 s", server.authority()),
-        Retryable::IfIdempotent,
-    );
+    assert_error(&error, &format!("{}: no whole answer within 0.3 s", server.authority()), Retryable::IfIdempotent);
 }
 
 #[test]
@@ -320,15 +255,11 @@ fn a_drip_does_not_extend_the_limit() {
 
 #[test]
 fn an_address_of_ipv6_is_reached() {
-    let Some(server) =
-        OneShotServer::on("[::1]:0", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-    else {
+    let Some(server) = OneShotServer::on("[::1]:0", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") else {
         return; // No IPv6 on this machine.
     };
     assert_eq!(&**send_form(&server.url()).expect("answer").body, b"ok");
-    assert!(
-        server.received().to_ascii_lowercase().contains(&format!("host: {}", server.authority()))
-    );
+    assert!(server.received().to_ascii_lowercase().contains(&format!("host: {}", server.authority())));
 }
 
 #[test]
@@ -346,8 +277,7 @@ fn a_call_on_loopback_costs_well_under_a_millisecond_more_than_the_socket() {
     let mut fastest = [Duration::MAX; 2];
     for _ in 0..50 {
         let server = OneShotServer::responding(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-        let (wire, request, conditions) =
-            (HttpTransport::new(), form_request(&server.url()), default_options());
+        let (wire, request, conditions) = (HttpTransport::new(), form_request(&server.url()), default_options());
         let began = Instant::now();
         wire.send(&request, &conditions).expect("answer");
         fastest[0] = fastest[0].min(began.elapsed());

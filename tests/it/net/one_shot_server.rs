@@ -92,8 +92,7 @@ impl OneShotServer {
 
     /// What it was sent, as text.
     pub(super) fn received(&self) -> String {
-        let bytes =
-            self.received.recv_timeout(Duration::from_secs(5)).expect("the server has ended");
+        let bytes = self.received.recv_timeout(Duration::from_secs(5)).expect("the server has ended");
         String::from_utf8_lossy(&bytes).into_owned()
     }
 }

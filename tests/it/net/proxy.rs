@@ -43,18 +43,12 @@ fn https_goes_through_a_tunnel_that_sees_only_the_name() {
     })
     .expect("loopback");
     let login = Some(("ada", "hunter2:hunter2"));
-    let conditions =
-        with_proxy(issuer.trusting_options(), proxy_at(ProxyScheme::Http, proxy.port(), login));
+    let conditions = with_proxy(issuer.trusting_options(), proxy_at(ProxyScheme::Http, proxy.port(), login));
     let request = form_request("https://sts.googleapis.com/v1/token");
     let response = HttpTransport::new().send(&request, &conditions).expect("answer");
     assert_eq!(&**response.body, b"ok");
     let seen = proxy.received();
-    assert!(
-        seen.starts_with(
-            "CONNECT sts.googleapis.com:443 HTTP/1.1\r\nHost: sts.googleapis.com:443\r\n"
-        ),
-        "{seen}"
-    );
+    assert!(seen.starts_with("CONNECT sts.googleapis.com:443 HTTP/1.1\r\nHost: sts.googleapis.com:443\r\n"), "{seen}");
     assert!(seen.contains("Proxy-Authorization: Basic YWRhOmh1bnRlcjI6aHVudGVyMg==\r\n"), "{seen}");
     let (_, inside) = seen.split_once("POST /v1/token HTTP/1.1").expect("the request");
     assert!(!inside.to_ascii_lowercase().contains("proxy-authorization"), "{inside}");
@@ -71,13 +65,7 @@ fn plain_http_goes_through_a_tunnel_too() {
     })
     .expect("loopback");
     let conditions = with_proxy(default_options(), proxy_at(ProxyScheme::Http, proxy.port(), None));
-    assert_eq!(
-        HttpTransport::new()
-            .send(&form_request("http://a.example/"), &conditions)
-            .expect("answer")
-            .status,
-        200
-    );
+    assert_eq!(HttpTransport::new().send(&form_request("http://a.example/"), &conditions).expect("answer").status, 200);
     assert!(proxy.received().starts_with("CONNECT a.example:80 HTTP/1.1\r\n"));
 }
 
@@ -97,14 +85,12 @@ fn an_https_proxy_is_verified_like_a_server() {
         start.expect("loopback")
     };
     let proxy = start(&issuer);
-    let conditions =
-        with_proxy(issuer.trusting_options(), proxy_at(ProxyScheme::Https, proxy.port(), None));
+    let conditions = with_proxy(issuer.trusting_options(), proxy_at(ProxyScheme::Https, proxy.port(), None));
     let request = form_request("http://a.example/");
     assert_eq!(HttpTransport::new().send(&request, &conditions).expect("answer").status, 200);
     assert!(proxy.received().starts_with("CONNECT a.example:80 HTTP/1.1\r\n"));
     let proxy = start(&issuer);
-    let conditions =
-        with_proxy(default_options(), proxy_at(ProxyScheme::Https, proxy.port(), None));
+    let conditions = with_proxy(default_options(), proxy_at(ProxyScheme::Https, proxy.port(), None));
     let error = HttpTransport::new().send(&request, &conditions).expect_err("untrusted");
     let place = format!("the proxy {} of HTTPS_PROXY", proxy.authority());
     let says = format!("a.example: {place}: the server's certificate has an unknown issuer");
@@ -129,8 +115,7 @@ fn a_socks_proxy_is_given_the_name_when_it_looks_names_up() {
         name
     })
     .expect("loopback");
-    let conditions =
-        with_proxy(default_options(), proxy_at(ProxyScheme::Socks5h, proxy.port(), None));
+    let conditions = with_proxy(default_options(), proxy_at(ProxyScheme::Socks5h, proxy.port(), None));
     let request = form_request("http://no-such-host.invalid/");
     assert_eq!(HttpTransport::new().send(&request, &conditions).expect("answer").status, 200);
     assert_eq!(proxy.received(), "no-such-host.invalid");
@@ -141,9 +126,7 @@ fn a_socks_proxy_is_given_the_name_when_it_looks_names_up() {
 fn assert_proxy_refused(answer: &'static [u8], message: &str, again: Retryable) {
     let proxy = OneShotServer::responding(answer);
     let conditions = with_proxy(default_options(), proxy_at(ProxyScheme::Http, proxy.port(), None));
-    let error = HttpTransport::new()
-        .send(&form_request("https://a.example/"), &conditions)
-        .expect_err("refused");
+    let error = HttpTransport::new().send(&form_request("https://a.example/"), &conditions).expect_err("refused");
     let place = format!("the proxy {} of HTTPS_PROXY", proxy.authority());
     assert_error(&error, &format!("a.example: {place}: {message}"), again);
     assert!(!proxy.received().contains("refresh_token"), "the proxy saw the request");
@@ -151,17 +134,9 @@ fn assert_proxy_refused(answer: &'static [u8], message: &str, again: Retryable) 
 
 #[test]
 fn a_proxys_refusal_names_the_proxy_and_its_variable() {
-    assert_proxy_refused(
-        b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
-        "refused, 407",
-        Retryable::Never,
-    );
+    assert_proxy_refused(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "refused, 407", Retryable::Never);
     assert_proxy_refused(b"HTTP/1.1 403 Forbidden\r\n\r\n", "refused, 403", Retryable::Never);
-    assert_proxy_refused(
-        b"HTTP/1.1 502 Bad Gateway\r\n\r\n",
-        "refused, 502",
-        Retryable::NothingSent,
-    );
+    assert_proxy_refused(b"HTTP/1.1 502 Bad Gateway\r\n\r\n", "refused, 502", Retryable::NothingSent);
     assert_proxy_refused(b"", "no answer", Retryable::NothingSent);
 }
 
@@ -170,9 +145,7 @@ fn a_proxy_that_is_not_there_is_said_to_be_so() {
     let free = TcpListener::bind("127.0.0.1:0").expect("listener").local_addr().expect("address");
     for kind in [ProxyScheme::Http, ProxyScheme::Socks5h] {
         let conditions = with_proxy(default_options(), proxy_at(kind, free.port(), None));
-        let error = HttpTransport::new()
-            .send(&form_request("https://a.example/"), &conditions)
-            .expect_err("refused");
+        let error = HttpTransport::new().send(&form_request("https://a.example/"), &conditions).expect_err("refused");
         let says = format!("a.example: the proxy {free} of HTTPS_PROXY: connection refused");
         assert_error(&error, &says, Retryable::NothingSent);
     }
@@ -190,9 +163,7 @@ fn a_proxy_that_drips_is_cut_at_the_limit() {
         proxy_at(ProxyScheme::Http, proxy.port(), None),
     );
     let began = std::time::Instant::now();
-    let error = HttpTransport::new()
-        .send(&form_request("https://a.example/"), &conditions)
-        .expect_err("drip");
+    let error = HttpTransport::new().send(&form_request("https://a.example/"), &conditions).expect_err("drip");
     assert!(began.elapsed() < 3 * limit, "{:?}", began.elapsed());
     assert_eq!(error.retryable(), Retryable::NothingSent, "{error}");
 }

@@ -8,14 +8,11 @@ use std::sync::Arc;
 use gauth_core::error::{ErrorKind, Retryable};
 use gauth_core::http::transport::HttpTransport;
 use gauth_core::net::message::ClientCertificate;
-use gauth_core::net::transport::RootCertificates;
-use gauth_core::net::transport::{Http, TransportOptions};
+use gauth_core::net::transport::{Http, RootCertificates, TransportOptions};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{
-    RootCertStore, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion,
-};
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
 use tempfile::TempDir;
 
 use super::one_shot_server::{OneShotServer, read_request};
@@ -34,8 +31,7 @@ impl TestCertificateAuthority {
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, "an issuer");
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("key"))
-            .expect("issuer");
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("key")).expect("issuer");
         let folder = tempfile::tempdir().expect("folder");
         std::fs::File::create(folder.path().join("ca.pem"))
             .and_then(|mut file| file.write_all(issuer.pem().as_bytes()))
@@ -53,11 +49,7 @@ impl TestCertificateAuthority {
     }
 
     /// A server's side of TLS, with a certificate for these names.
-    pub(super) fn server(
-        &self,
-        names: &[&str],
-        change: impl FnOnce(&mut CertificateParams),
-    ) -> Arc<ServerConfig> {
+    pub(super) fn server(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Arc<ServerConfig> {
         let mut params = certificate_params(names);
         change(&mut params);
         let key = KeyPair::generate().expect("key");
@@ -69,13 +61,10 @@ impl TestCertificateAuthority {
 /// A certificate to show, signed by this issuer, in files beside its own.
 fn client_certificate(issuer: &TestCertificateAuthority) -> ClientCertificate {
     let key = KeyPair::generate().expect("key");
-    let leaf =
-        certificate_params(&["client"]).signed_by(&key, &issuer.issuer).expect("certificate");
+    let leaf = certificate_params(&["client"]).signed_by(&key, &issuer.issuer).expect("certificate");
     let file = |name: &str, text: String| {
         let path = issuer.folder.path().join(name);
-        std::fs::File::create(&path)
-            .and_then(|mut file| file.write_all(text.as_bytes()))
-            .expect("file");
+        std::fs::File::create(&path).and_then(|mut file| file.write_all(text.as_bytes())).expect("file");
         path
     };
     ClientCertificate {
@@ -93,11 +82,9 @@ fn server_requiring_client_certificate(
     let mut roots = RootCertStore::empty();
     roots.add(issuer.issuer.der().clone()).expect("root");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
     let key = KeyPair::generate().expect("key");
-    let certificate =
-        certificate_params(&["127.0.0.1"]).signed_by(&key, &issuer.issuer).expect("certificate");
+    let certificate = certificate_params(&["127.0.0.1"]).signed_by(&key, &issuer.issuer).expect("certificate");
     let key = PrivateKeyDer::try_from(key.serialize_der()).expect("key");
     let config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)
@@ -136,12 +123,7 @@ fn server_config(certificate: CertificateDer<'static>, key: &KeyPair) -> Arc<Ser
 }
 
 /// Speaks TLS, reads a request, answers; `graceful` says goodbye as TLS wants it.
-pub(super) fn serve_tls(
-    config: Arc<ServerConfig>,
-    stream: TcpStream,
-    answer: &[u8],
-    graceful: bool,
-) -> Vec<u8> {
+pub(super) fn serve_tls(config: Arc<ServerConfig>, stream: TcpStream, answer: &[u8], graceful: bool) -> Vec<u8> {
     let mut tls = StreamOwned::new(ServerConnection::new(config).expect("server"), stream);
     let request = read_request(&mut tls);
     if request.is_empty() {
@@ -157,13 +139,8 @@ pub(super) fn serve_tls(
     request
 }
 
-fn start_tls_server(
-    config: Arc<ServerConfig>,
-    answer: &'static [u8],
-    graceful: bool,
-) -> OneShotServer {
-    OneShotServer::start("127.0.0.1:0", move |stream| serve_tls(config, stream, answer, graceful))
-        .expect("loopback")
+fn start_tls_server(config: Arc<ServerConfig>, answer: &'static [u8], graceful: bool) -> OneShotServer {
+    OneShotServer::start("127.0.0.1:0", move |stream| serve_tls(config, stream, answer, graceful)).expect("loopback")
 }
 
 fn https_url(server: &OneShotServer) -> String {
@@ -174,9 +151,8 @@ fn https_url(server: &OneShotServer) -> String {
 fn a_server_whose_issuer_is_named_is_trusted() {
     let issuer = TestCertificateAuthority::new();
     let server = start_tls_server(issuer.server(&["127.0.0.1"], |_| ()), ANSWER, true);
-    let response = HttpTransport::new()
-        .send(&form_request(&https_url(&server)), &issuer.trusting_options())
-        .expect("answer");
+    let response =
+        HttpTransport::new().send(&form_request(&https_url(&server)), &issuer.trusting_options()).expect("answer");
     assert_eq!(&**response.body, b"ok");
     assert!(server.received().ends_with("refresh_token=1%2F%2Fx"));
 }
@@ -186,8 +162,7 @@ fn a_server_is_known_by_its_name_too() {
     let issuer = TestCertificateAuthority::new();
     let server = start_tls_server(issuer.server(&["localhost"], |_| ()), ANSWER, true);
     let url = format!("https://localhost:{}/", server.port());
-    let response =
-        HttpTransport::new().send(&form_request(&url), &issuer.trusting_options()).expect("answer");
+    let response = HttpTransport::new().send(&form_request(&url), &issuer.trusting_options()).expect("answer");
     assert_eq!(response.status, 200);
 }
 
@@ -198,10 +173,7 @@ fn certificates_are_read_once_a_run() {
     let conditions = issuer.trusting_options();
     for round in 0..2 {
         let server = start_tls_server(issuer.server(&["127.0.0.1"], |_| ()), ANSWER, true);
-        assert_eq!(
-            wire.send(&form_request(&https_url(&server)), &conditions).expect("answer").status,
-            200
-        );
+        assert_eq!(wire.send(&form_request(&https_url(&server)), &conditions).expect("answer").status, 200);
         if round == 0 {
             std::fs::remove_file(issuer.folder.path().join("ca.pem")).expect("removed");
         }
@@ -212,9 +184,7 @@ fn certificates_are_read_once_a_run() {
 #[track_caller]
 fn assert_refused(config: Arc<ServerConfig>, conditions: &TransportOptions, message: &str) {
     let server = start_tls_server(config, ANSWER, true);
-    let error = HttpTransport::new()
-        .send(&form_request(&https_url(&server)), conditions)
-        .expect_err("refused");
+    let error = HttpTransport::new().send(&form_request(&https_url(&server)), conditions).expect_err("refused");
     assert_error(&error, &format!("{}: {message}", server.authority()), Retryable::Never);
     assert_eq!(server.received(), "", "the request was sent");
 }
@@ -224,11 +194,7 @@ fn an_unknown_issuer_is_refused() {
     let issuer = TestCertificateAuthority::new();
     let says = "the server's certificate has an unknown issuer";
     assert_refused(issuer.server(&["127.0.0.1"], |_| ()), &default_options(), says);
-    assert_refused(
-        issuer.server(&["127.0.0.1"], |_| ()),
-        &TestCertificateAuthority::new().trusting_options(),
-        says,
-    );
+    assert_refused(issuer.server(&["127.0.0.1"], |_| ()), &TestCertificateAuthority::new().trusting_options(), says);
 }
 
 #[test]
@@ -239,11 +205,7 @@ fn a_certificate_that_signed_itself_is_refused() {
         let key = KeyPair::generate().expect("key");
         let certificate = params.self_signed(&key).expect("certificate");
         let config = server_config(certificate.der().clone(), &key);
-        assert_refused(
-            config,
-            &default_options(),
-            "the server's certificate has an unknown issuer",
-        );
+        assert_refused(config, &default_options(), "the server's certificate has an unknown issuer");
     }
 }
 
@@ -275,8 +237,7 @@ fn a_server_is_shown_the_certificate_it_wants() {
         let server = server_requiring_client_certificate(&issuer, versions);
         let mut request = form_request(&https_url(&server));
         request.client_certificate = Some(client_certificate(&issuer));
-        let answer =
-            HttpTransport::new().send(&request, &issuer.trusting_options()).expect("answer");
+        let answer = HttpTransport::new().send(&request, &issuer.trusting_options()).expect("answer");
         assert_eq!(answer.status, 200);
     }
 }
@@ -291,8 +252,7 @@ fn a_certificate_that_a_server_does_not_take_is_named_and_not_shown_again() {
         let path = shown.certificate_path.display().to_string();
         let says = format!("{}: the certificate {path} was not accepted, ", server.authority());
         request.client_certificate = Some(shown);
-        let error =
-            HttpTransport::new().send(&request, &issuer.trusting_options()).expect_err("refused");
+        let error = HttpTransport::new().send(&request, &issuer.trusting_options()).expect_err("refused");
         assert!(error.message().starts_with(&says), "{error}");
         assert_eq!((error.kind(), error.retryable()), (ErrorKind::NoAnswer, Retryable::Never));
         assert!(error.hint_text().is_some_and(|hint| hint.contains("issuer")), "{error:?}");
@@ -304,9 +264,8 @@ fn a_certificate_that_a_server_does_not_take_is_named_and_not_shown_again() {
 fn a_server_that_wants_a_certificate_is_said_to_want_one() {
     let issuer = TestCertificateAuthority::new();
     let server = server_requiring_client_certificate(&issuer, &[&rustls::version::TLS13]);
-    let error = HttpTransport::new()
-        .send(&form_request(&https_url(&server)), &issuer.trusting_options())
-        .expect_err("refused");
+    let error =
+        HttpTransport::new().send(&form_request(&https_url(&server)), &issuer.trusting_options()).expect_err("refused");
     let says = format!("{}: the server wants a client certificate", server.authority());
     assert_error(&error, &says, Retryable::Never);
 }
@@ -321,9 +280,7 @@ fn a_server_without_tls_is_said_to_have_none() {
         hello
     })
     .expect("loopback");
-    let error = HttpTransport::new()
-        .send(&form_request(&https_url(&server)), &default_options())
-        .expect_err("no TLS");
+    let error = HttpTransport::new().send(&form_request(&https_url(&server)), &default_options()).expect_err("no TLS");
     assert_error(&error, &format!("{}: does not speak TLS", server.authority()), Retryable::Never);
     assert!(!server.received().contains("refresh_token"));
 }
@@ -335,9 +292,8 @@ fn a_handshake_that_breaks_off_may_be_repeated_even_with_a_single_use_code() {
         Vec::new()
     })
     .expect("loopback");
-    let error = HttpTransport::new()
-        .send(&form_request(&https_url(&server)), &default_options())
-        .expect_err("broken off");
+    let error =
+        HttpTransport::new().send(&form_request(&https_url(&server)), &default_options()).expect_err("broken off");
     assert_eq!((error.kind(), error.retryable()), (ErrorKind::NoAnswer, Retryable::NothingSent));
 }
 
@@ -347,9 +303,7 @@ fn a_handshake_that_never_ends_is_cut_at_the_limit() {
     let limit = std::time::Duration::from_millis(300);
     let conditions = TransportOptions { timeout: limit, ..default_options() };
     let began = std::time::Instant::now();
-    let error = HttpTransport::new()
-        .send(&form_request(&https_url(&server)), &conditions)
-        .expect_err("silence");
+    let error = HttpTransport::new().send(&form_request(&https_url(&server)), &conditions).expect_err("silence");
     assert!(began.elapsed() < 4 * limit, "{:?}", began.elapsed());
     let says = format!("{}: no connection within 0.3 s", server.authority());
     assert_error(&error, &says, Retryable::NothingSent);
@@ -360,19 +314,13 @@ fn an_answer_without_length_must_end_as_tls_ends() {
     let issuer = TestCertificateAuthority::new();
     let answer = b"HTTP/1.1 200 OK\r\n\r\nhello";
     let server = start_tls_server(issuer.server(&["127.0.0.1"], |_| ()), answer, true);
-    let response = HttpTransport::new()
-        .send(&form_request(&https_url(&server)), &issuer.trusting_options())
-        .expect("answer");
+    let response =
+        HttpTransport::new().send(&form_request(&https_url(&server)), &issuer.trusting_options()).expect("answer");
     assert_eq!(&**response.body, b"hello");
     let server = start_tls_server(issuer.server(&["127.0.0.1"], |_| ()), answer, false);
-    let error = HttpTransport::new()
-        .send(&form_request(&https_url(&server)), &issuer.trusting_options())
-        .expect_err("cut off");
-    assert_eq!(
-        (error.kind(), error.retryable()),
-        (ErrorKind::NoAnswer, Retryable::IfIdempotent),
-        "{error}"
-    );
+    let error =
+        HttpTransport::new().send(&form_request(&https_url(&server)), &issuer.trusting_options()).expect_err("cut off");
+    assert_eq!((error.kind(), error.retryable()), (ErrorKind::NoAnswer, Retryable::IfIdempotent), "{error}");
 }
 
 #[test]
@@ -380,17 +328,9 @@ fn a_file_of_certificates_that_is_missing_is_an_error_of_its_own_but_only_for_ht
     let path = PathBuf::from("/no/such/ca.pem");
     let trust = RootCertificates::File { origin: "--ca-file".to_owned(), path };
     let conditions = TransportOptions { root_certificates: trust, ..default_options() };
-    let error = HttpTransport::new()
-        .send(&form_request("https://127.0.0.1:1/"), &conditions)
-        .expect_err("missing");
+    let error = HttpTransport::new().send(&form_request("https://127.0.0.1:1/"), &conditions).expect_err("missing");
     assert_eq!(error.kind(), ErrorKind::Malformed);
     assert!(error.message().starts_with("--ca-file: /no/such/ca.pem cannot be read"), "{error}");
     let server = OneShotServer::responding(ANSWER);
-    assert_eq!(
-        HttpTransport::new()
-            .send(&form_request(&server.url()), &conditions)
-            .expect("answer")
-            .status,
-        200
-    );
+    assert_eq!(HttpTransport::new().send(&form_request(&server.url()), &conditions).expect("answer").status, 200);
 }

@@ -11,8 +11,8 @@ use gauth_sandbox::fixtures::{CLIENT_ID, EMAIL_SCOPE, SERVICE_ACCOUNT, USER};
 use serde_json::{Value, json};
 
 use super::{
-    NOW, assertion_claims, assertion_header, default_refresh_grant, get_path, jwt_bearer_grant,
-    post_form, send_to_sandbox, sign_and_grant, start_sandbox, text_field,
+    NOW, assertion_claims, assertion_header, default_refresh_grant, get_path, jwt_bearer_grant, post_form,
+    send_to_sandbox, sign_and_grant, start_sandbox, text_field,
 };
 
 #[test]
@@ -28,23 +28,12 @@ fn a_good_assertion_gets_a_token_that_tokeninfo_knows() {
         assert_eq!(reply.status, 200, "{}", reply.head);
         let granted = reply.json();
         assert!(text_field(&granted, "access_token").starts_with("ya29.c."), "{granted}");
-        assert_eq!(
-            (granted["expires_in"].as_i64(), text_field(&granted, "token_type")),
-            (Some(3599), "Bearer")
-        );
-        let told = post_form(
-            &sandbox,
-            "/tokeninfo",
-            &[("access_token", text_field(&granted, "access_token"))],
-        );
+        assert_eq!((granted["expires_in"].as_i64(), text_field(&granted, "token_type")), (Some(3599), "Bearer"));
+        let told = post_form(&sandbox, "/tokeninfo", &[("access_token", text_field(&granted, "access_token"))]);
         assert_eq!(text_field(&told.json(), "email"), SERVICE_ACCOUNT);
         assert_eq!(text_field(&told.json(), "expires_in"), "3599");
         clock.0.fetch_add(3600, Ordering::Relaxed);
-        let told = post_form(
-            &sandbox,
-            "/tokeninfo",
-            &[("access_token", text_field(&granted, "access_token"))],
-        );
+        let told = post_form(&sandbox, "/tokeninfo", &[("access_token", text_field(&granted, "access_token"))]);
         assert_eq!((told.status, text_field(&told.json(), "error")), (400, "invalid_token"));
         clock.0.store(NOW, Ordering::Relaxed);
     }
@@ -91,8 +80,7 @@ fn each_invalid_claim_is_refused_with_googles_message() {
         assert_eq!((reply.status, text_field(&answer, "error")), (400, code), "{claims}");
         assert!(text_field(&answer, "error_description").contains(words), "{answer}");
     }
-    for (name, value) in [("alg", json!("none")), ("alg", json!("HS256")), ("kid", json!("other"))]
-    {
+    for (name, value) in [("alg", json!("none")), ("alg", json!("HS256")), ("kid", json!("other"))] {
         let mut header = good.clone();
         header[name] = value;
         assert_eq!(
@@ -112,14 +100,11 @@ fn each_invalid_claim_is_refused_with_googles_message() {
 fn a_signature_of_another_message_is_refused() {
     let (sandbox, _) = start_sandbox(&[]);
     let key = PrivateKey::rsa_from_pem(sandbox.fixtures().service_account_pem.expose()).unwrap();
-    let signed =
-        jwt::sign_with_header(&key, &assertion_header(&sandbox), &assertion_claims()).unwrap();
+    let signed = jwt::sign_with_header(&key, &assertion_header(&sandbox), &assertion_claims()).unwrap();
     let signature = signed.expose().rsplit('.').next().unwrap();
     let mut claims = assertion_claims();
     claims["scope"] = "https://www.googleapis.com/auth/drive".into();
-    let message = [assertion_header(&sandbox), claims]
-        .map(|part| URL_SAFE_NO_PAD.encode(part.to_string()))
-        .join(".");
+    let message = [assertion_header(&sandbox), claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
     let reply = jwt_bearer_grant(&sandbox, &format!("{message}.{signature}"));
     assert_eq!(text_field(&reply.json(), "error_description"), "Invalid JWT Signature.");
 }
@@ -148,16 +133,10 @@ fn an_id_token_verifies_with_the_published_keys() {
         let parts = jwt::decode(token).unwrap();
         assert_eq!(parts.header["kid"], key["kid"]);
         assert!(public.verifies(parts.signing_input, &parts.signature));
-        assert_eq!(
-            (&parts.claims["aud"], &parts.claims["exp"]),
-            (&json!(audience), &json!(NOW + 3600))
-        );
+        assert_eq!((&parts.claims["aud"], &parts.claims["exp"]), (&json!(audience), &json!(NOW + 3600)));
         assert_eq!(parts.claims["iss"], "https://accounts.google.com");
         let told = post_form(&sandbox, "/tokeninfo", &[("id_token", token)]).json();
-        assert_eq!(
-            (text_field(&told, "aud"), text_field(&told, "email_verified")),
-            (audience, "true")
-        );
+        assert_eq!((text_field(&told, "aud"), text_field(&told, "email_verified")), (audience, "true"));
         let forged = format!("{}x", &token[..token.len() - 1]);
         let flipped = format!("{}{}", &token[..token.len() - 4], "AAAA");
         for bad in [forged, flipped] {

@@ -4,9 +4,8 @@ use std::path::Path;
 
 use gauth_sandbox::environment::{DefaultCredential, HostEnvironment};
 use gauth_sandbox::fixtures::{
-    CLIENT_ID, CONFIDENTIAL_CLIENT_ID, DELEGATE_ACCOUNT, DELEGATION_TARGET_ACCOUNT,
-    DEPLOYER_ACCOUNT, DEVICE_CLIENT_ID, PUBLIC_CLIENT_ID, WEB_CLIENT_ID, WEB_REDIRECT_URI,
-    WORKFORCE_PROVIDER,
+    CLIENT_ID, CONFIDENTIAL_CLIENT_ID, DELEGATE_ACCOUNT, DELEGATION_TARGET_ACCOUNT, DEPLOYER_ACCOUNT, DEVICE_CLIENT_ID,
+    PUBLIC_CLIENT_ID, WEB_CLIENT_ID, WEB_REDIRECT_URI, WORKFORCE_PROVIDER,
 };
 use gauth_sandbox::{RunningSandbox, Sandbox, SandboxOptions};
 use serde_json::Value;
@@ -127,12 +126,7 @@ fn the_other_credential_files_name_existing_accounts() {
     };
     for (name, account, through, source) in [
         ("impersonated_service_account.json", DEPLOYER_ACCOUNT, None, "authorized_user"),
-        (
-            "impersonated_delegates.json",
-            DELEGATION_TARGET_ACCOUNT,
-            Some(DELEGATE_ACCOUNT),
-            "service_account",
-        ),
+        ("impersonated_delegates.json", DELEGATION_TARGET_ACCOUNT, Some(DELEGATE_ACCOUNT), "service_account"),
     ] {
         let file = read_json(&sandbox.file(name));
         assert_eq!(text_field(&file, "service_account_impersonation_url"), target(account));
@@ -150,35 +144,11 @@ fn the_login_client_files_are_there() {
     let cast = sandbox.fixtures();
     let outside = cast.external.client_secret.expose();
     for (name, root, id, secret, redirects) in [
-        (
-            "client_secret.json",
-            "installed",
-            CLIENT_ID,
-            Some(cast.client_secret.expose()),
-            "http://localhost",
-        ),
-        (
-            "client_secret_web.json",
-            "web",
-            WEB_CLIENT_ID,
-            Some(cast.web_client_secret.expose()),
-            WEB_REDIRECT_URI,
-        ),
-        (
-            "client_secret_device.json",
-            "installed",
-            DEVICE_CLIENT_ID,
-            Some(cast.device_client_secret.expose()),
-            "",
-        ),
+        ("client_secret.json", "installed", CLIENT_ID, Some(cast.client_secret.expose()), "http://localhost"),
+        ("client_secret_web.json", "web", WEB_CLIENT_ID, Some(cast.web_client_secret.expose()), WEB_REDIRECT_URI),
+        ("client_secret_device.json", "installed", DEVICE_CLIENT_ID, Some(cast.device_client_secret.expose()), ""),
         ("client_oidc.json", "installed", PUBLIC_CLIENT_ID, None, "http://localhost"),
-        (
-            "client_oidc_confidential.json",
-            "installed",
-            CONFIDENTIAL_CLIENT_ID,
-            Some(outside),
-            "http://localhost",
-        ),
+        ("client_oidc_confidential.json", "installed", CONFIDENTIAL_CLIENT_ID, Some(outside), "http://localhost"),
     ] {
         let file = read_json(&sandbox.file(name));
         let client = &file[root];
@@ -208,13 +178,8 @@ fn every_default_credential_is_there() {
     let (ours, _) = start_sandbox(&[]);
     let mut named = 0;
     for first in &DefaultCredential::ALL {
-        let key =
-            gauth_core::text::secret::Secret::new(ours.fixtures().service_account_pem.expose());
-        let options = SandboxOptions {
-            key: Some(key),
-            default_credential: *first,
-            ..SandboxOptions::default()
-        };
+        let key = gauth_core::text::secret::Secret::new(ours.fixtures().service_account_pem.expose());
+        let options = SandboxOptions { key: Some(key), default_credential: *first, ..SandboxOptions::default() };
         let sandbox = Sandbox::start(options).unwrap();
         for (name, value) in sandbox.environment(&HostEnvironment::default()).unwrap() {
             let file = ["GOOGLE_APPLICATION_CREDENTIALS", "SSL_CERT_FILE"].contains(&name);

@@ -8,9 +8,7 @@ use gauth_sandbox::external_identities::{AWS_ROLE, AWS_ZONE};
 use gauth_sandbox::fixtures::WORKLOAD_PROVIDER;
 use serde_json::Value;
 
-use super::{
-    HttpReply, NOW, bearer_authorization_header, send_to_sandbox, start_sandbox, text_field,
-};
+use super::{HttpReply, NOW, bearer_authorization_header, send_to_sandbox, start_sandbox, text_field};
 
 fn runner_token(sandbox: &RunningSandbox, target: &str) -> HttpReply {
     send_to_sandbox(
@@ -37,9 +35,7 @@ fn a_runner_gets_tokens_for_the_audience_it_asks_for() {
     let reply = runner_token(&sandbox, "/subject.json?audience=https%3A%2F%2Fx.example").json();
     assert_eq!(reply["value"], reply["access_token"]);
     assert_eq!(token_audience(text_field(&reply, "value")), "https://x.example");
-    for headers in
-        [String::new(), bearer_authorization_header("other"), "Authorization: x\r\n".to_owned()]
-    {
+    for headers in [String::new(), bearer_authorization_header("other"), "Authorization: x\r\n".to_owned()] {
         assert_eq!(send_to_sandbox(&sandbox, "GET", "/subject", &headers, "").status, 401);
     }
     assert_eq!(send_to_sandbox(&sandbox, "POST", "/subject", "", "").status, 405);
@@ -80,10 +76,7 @@ fn the_keys_of_the_role_are_given_with_a_session_or_without() {
         assert_eq!(text_field(&keys, "Expiration"), "2026-01-02T09:04:05Z");
     }
     clock.0.fetch_add(300, Ordering::Relaxed);
-    assert_eq!(
-        send_to_sandbox(&sandbox, "GET", SECURITY_CREDENTIALS_PATH, &second, "").status,
-        401
-    );
+    assert_eq!(send_to_sandbox(&sandbox, "GET", SECURITY_CREDENTIALS_PATH, &second, "").status, 401);
 }
 
 #[test]
@@ -101,10 +94,7 @@ fn the_metadata_server_of_aws_refuses_in_text() {
         (send_to_sandbox(&sandbox, "GET", "/latest/api/token", "", ""), 405),
         (send_to_sandbox(&sandbox, "GET", SECURITY_CREDENTIALS_PATH, other, ""), 401),
         (send_to_sandbox(&sandbox, "POST", SECURITY_CREDENTIALS_PATH, "", ""), 405),
-        (
-            send_to_sandbox(&sandbox, "GET", &format!("{SECURITY_CREDENTIALS_PATH}/other"), "", ""),
-            404,
-        ),
+        (send_to_sandbox(&sandbox, "GET", &format!("{SECURITY_CREDENTIALS_PATH}/other"), "", ""), 404),
         (send_to_sandbox(&sandbox, "GET", "/latest/meta-data/", "", ""), 404),
     ] {
         assert_eq!(reply.status, status);
@@ -114,17 +104,13 @@ fn the_metadata_server_of_aws_refuses_in_text() {
 
 #[test]
 fn faults_cover_text_bodies_and_aws_field_names() {
-    for (fault, target) in
-        [("subject=missing", "/subject"), ("aws=missing", SECURITY_CREDENTIALS_PATH)]
-    {
+    for (fault, target) in [("subject=missing", "/subject"), ("aws=missing", SECURITY_CREDENTIALS_PATH)] {
         let (sandbox, _) = start_sandbox(&[fault]);
         let reply = runner_token(&sandbox, target);
         assert_eq!((reply.status, reply.body.as_slice()), (200, &b""[..]), "{fault}");
     }
     let (bad, _) = start_sandbox(&["subject=bad-token"]);
-    assert!(
-        text_field(&runner_token(&bad, "/subject.json").json(), "value").contains(" words\r\n")
-    );
+    assert!(text_field(&runner_token(&bad, "/subject.json").json(), "value").contains(" words\r\n"));
     let path = format!("{SECURITY_CREDENTIALS_PATH}/{AWS_ROLE}");
     let (null, _) = start_sandbox(&["aws=null-token"]);
     let keys = send_to_sandbox(&null, "GET", &path, "", "").json();

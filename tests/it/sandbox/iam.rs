@@ -6,27 +6,19 @@ use gauth_core::jose::jwt;
 use gauth_core::text::scopes::CLOUD_PLATFORM_SCOPE;
 use gauth_sandbox::RunningSandbox;
 use gauth_sandbox::fixtures::{
-    DELEGATE_ACCOUNT, DELEGATION_TARGET_ACCOUNT, DEPLOYER_ACCOUNT, FORBIDDEN_ACCOUNT,
-    SERVICE_ACCOUNT, USER,
+    DELEGATE_ACCOUNT, DELEGATION_TARGET_ACCOUNT, DEPLOYER_ACCOUNT, FORBIDDEN_ACCOUNT, SERVICE_ACCOUNT, USER,
 };
 use serde_json::{Value, json};
 
 use super::sts::{ACCESS_TOKEN_TYPE, TOKEN_EXCHANGE_GRANT_TYPE, introspect};
 use super::{
-    HttpReply, NOW, assertion_claims, assertion_header, bearer_authorization_header,
-    default_refresh_grant, get_path, jwt_bearer_grant, post_form, send_to_sandbox, sign_and_grant,
-    start_sandbox, text_field,
+    HttpReply, NOW, assertion_claims, assertion_header, bearer_authorization_header, default_refresh_grant, get_path,
+    jwt_bearer_grant, post_form, send_to_sandbox, sign_and_grant, start_sandbox, text_field,
 };
 
 const JSON_HEADER: &str = "Content-Type: application/json\r\n";
 
-fn call_iam(
-    sandbox: &RunningSandbox,
-    token: &str,
-    account: &str,
-    method: &str,
-    body: &Value,
-) -> HttpReply {
+fn call_iam(sandbox: &RunningSandbox, token: &str, account: &str, method: &str, body: &Value) -> HttpReply {
     let path = format!("/v1/projects/-/serviceAccounts/{account}:{method}");
     send_to_sandbox(
         sandbox,
@@ -37,12 +29,7 @@ fn call_iam(
     )
 }
 
-fn generate_access_token(
-    sandbox: &RunningSandbox,
-    token: &str,
-    account: &str,
-    body: &Value,
-) -> HttpReply {
+fn generate_access_token(sandbox: &RunningSandbox, token: &str, account: &str, body: &Value) -> HttpReply {
     call_iam(sandbox, token, account, "generateAccessToken", body)
 }
 
@@ -93,20 +80,12 @@ fn a_delegation_chain_is_checked_step_by_step() {
     let (sandbox, _) = start_sandbox(&[]);
     let token = user_access_token(&sandbox);
     let through = |accounts: &[&str]| {
-        let names: Vec<String> =
-            accounts.iter().map(|name| format!("projects/-/serviceAccounts/{name}")).collect();
+        let names: Vec<String> = accounts.iter().map(|name| format!("projects/-/serviceAccounts/{name}")).collect();
         json!({ "scope": [CLOUD_PLATFORM_SCOPE], "delegates": names, "lifetime": "600s" })
     };
-    let denied =
-        |reply: &HttpReply| assert_refused(reply, 403, "PERMISSION_DENIED", "getAccessToken");
+    let denied = |reply: &HttpReply| assert_refused(reply, 403, "PERMISSION_DENIED", "getAccessToken");
     assert_eq!(
-        generate_access_token(
-            &sandbox,
-            &token,
-            DELEGATION_TARGET_ACCOUNT,
-            &through(&[DELEGATE_ACCOUNT])
-        )
-        .status,
+        generate_access_token(&sandbox, &token, DELEGATION_TARGET_ACCOUNT, &through(&[DELEGATE_ACCOUNT])).status,
         200
     );
     assert_eq!(
@@ -126,15 +105,9 @@ fn a_delegation_chain_is_checked_step_by_step() {
         DELEGATION_TARGET_ACCOUNT,
         &through(&[DELEGATE_ACCOUNT, DEPLOYER_ACCOUNT]),
     ));
-    denied(&generate_access_token(
-        &sandbox,
-        &token,
-        DEPLOYER_ACCOUNT,
-        &through(&[FORBIDDEN_ACCOUNT]),
-    ));
+    denied(&generate_access_token(&sandbox, &token, DEPLOYER_ACCOUNT, &through(&[FORBIDDEN_ACCOUNT])));
     // One after the other does as well as all at once.
-    let middle =
-        generate_access_token(&sandbox, &token, DELEGATE_ACCOUNT, &access_token_body()).json();
+    let middle = generate_access_token(&sandbox, &token, DELEGATE_ACCOUNT, &access_token_body()).json();
     assert_eq!(
         generate_access_token(
             &sandbox,
@@ -145,8 +118,7 @@ fn a_delegation_chain_is_checked_step_by_step() {
         .status,
         200
     );
-    let forbidden =
-        generate_access_token(&sandbox, &token, FORBIDDEN_ACCOUNT, &access_token_body());
+    let forbidden = generate_access_token(&sandbox, &token, FORBIDDEN_ACCOUNT, &access_token_body());
     denied(&forbidden);
     let detail = forbidden.json()["error"]["details"][0].clone();
     assert_eq!(text_field(&detail, "@type"), "type.googleapis.com/google.rpc.ErrorInfo");
@@ -185,26 +157,16 @@ fn each_field_is_checked() {
     ] {
         let mut body = access_token_body();
         body[name] = value;
-        assert_refused(
-            &generate_access_token(&sandbox, &token, DEPLOYER_ACCOUNT, &body),
-            400,
-            status,
-            words,
-        );
+        assert_refused(&generate_access_token(&sandbox, &token, DEPLOYER_ACCOUNT, &body), 400, status, words);
     }
     for good in [
         json!({ "scope": [CLOUD_PLATFORM_SCOPE], "delegates": null, "lifetime": "3600s" }),
         json!({ "scope": ["openid", CLOUD_PLATFORM_SCOPE], "lifetime": "1s" }),
     ] {
-        assert_eq!(
-            generate_access_token(&sandbox, &token, DEPLOYER_ACCOUNT, &good).status,
-            200,
-            "{good}"
-        );
+        assert_eq!(generate_access_token(&sandbox, &token, DEPLOYER_ACCOUNT, &good).status, 200, "{good}");
     }
     let path = format!("/v1/projects/-/serviceAccounts/{DEPLOYER_ACCOUNT}:generateAccessToken");
-    let headers =
-        |kind: &str| format!("Content-Type: {kind}\r\n{}", bearer_authorization_header(&token));
+    let headers = |kind: &str| format!("Content-Type: {kind}\r\n{}", bearer_authorization_header(&token));
     for (kind, body) in [
         ("application/json", ""),
         ("application/json", "[]"),
@@ -214,9 +176,7 @@ fn each_field_is_checked() {
         let reply = send_to_sandbox(&sandbox, "POST", &path, &headers(kind), body);
         assert_refused(&reply, 400, "INVALID_ARGUMENT", "Invalid JSON payload");
     }
-    for path in
-        [&path, "/v1/projects/-/serviceAccounts/x:delete", "/v1/projects/-/serviceAccounts/"]
-    {
+    for path in [&path, "/v1/projects/-/serviceAccounts/x:delete", "/v1/projects/-/serviceAccounts/"] {
         let method = if path.ends_with("Token") { "GET" } else { "POST" };
         let reply = send_to_sandbox(&sandbox, method, path, &headers("application/json"), "{}");
         assert_refused(&reply, 404, "NOT_FOUND", "not found");
@@ -227,8 +187,7 @@ fn each_field_is_checked() {
 fn only_a_valid_token_with_the_scope_is_accepted() {
     let (sandbox, clock) = start_sandbox(&[]);
     let path = format!("/v1/projects/-/serviceAccounts/{DEPLOYER_ACCOUNT}:generateAccessToken");
-    let reply =
-        send_to_sandbox(&sandbox, "POST", &path, JSON_HEADER, &access_token_body().to_string());
+    let reply = send_to_sandbox(&sandbox, "POST", &path, JSON_HEADER, &access_token_body().to_string());
     assert_refused(&reply, 401, "UNAUTHENTICATED", "credentials");
     assert_eq!(reply.json()["error"]["details"][0]["reason"], "CREDENTIALS_MISSING");
     assert_refused(
@@ -238,24 +197,15 @@ fn only_a_valid_token_with_the_scope_is_accepted() {
         "credentials",
     );
     let narrow = default_refresh_grant(&sandbox, &[("scope", "openid email")]).json();
-    let reply = generate_access_token(
-        &sandbox,
-        text_field(&narrow, "access_token"),
-        DEPLOYER_ACCOUNT,
-        &access_token_body(),
-    );
+    let reply =
+        generate_access_token(&sandbox, text_field(&narrow, "access_token"), DEPLOYER_ACCOUNT, &access_token_body());
     assert_refused(&reply, 403, "PERMISSION_DENIED", "insufficient authentication scopes");
     let mut with_iam = assertion_claims();
     with_iam["scope"] = "https://www.googleapis.com/auth/iam".into();
     let robot = sign_and_grant(&sandbox, &assertion_header(&sandbox), &with_iam).json();
     assert_eq!(
-        generate_access_token(
-            &sandbox,
-            text_field(&robot, "access_token"),
-            DEPLOYER_ACCOUNT,
-            &access_token_body()
-        )
-        .status,
+        generate_access_token(&sandbox, text_field(&robot, "access_token"), DEPLOYER_ACCOUNT, &access_token_body())
+            .status,
         200
     );
     let options = r#"{"accessBoundary":{"accessBoundaryRules":[{
@@ -294,9 +244,8 @@ fn a_jwt_signed_here_is_good_for_delegation() {
     payload["iss"] = DEPLOYER_ACCOUNT.into();
     payload["sub"] = USER.into();
     payload["scope"] = "email".into();
-    let sign = |payload: &str, account: &str| {
-        call_iam(&sandbox, &token, account, "signJwt", &json!({ "payload": payload }))
-    };
+    let sign =
+        |payload: &str, account: &str| call_iam(&sandbox, &token, account, "signJwt", &json!({ "payload": payload }));
     let own = format!("{}/token", sandbox.url());
     for audience in ["https://oauth2.googleapis.com/token", &own] {
         payload["aud"] = audience.into();
@@ -320,20 +269,9 @@ fn a_jwt_signed_here_is_good_for_delegation() {
     ] {
         assert_refused(&sign(payload, DEPLOYER_ACCOUNT), 400, "INVALID_ARGUMENT", words);
     }
-    let reply = call_iam(
-        &sandbox,
-        &token,
-        DEPLOYER_ACCOUNT,
-        "signJwt",
-        &json!({ "payload": { "iss": "x" } }),
-    );
+    let reply = call_iam(&sandbox, &token, DEPLOYER_ACCOUNT, "signJwt", &json!({ "payload": { "iss": "x" } }));
     assert_refused(&reply, 400, "INVALID_ARGUMENT", "'payload'");
-    assert_refused(
-        &sign("{}", FORBIDDEN_ACCOUNT),
-        403,
-        "PERMISSION_DENIED",
-        "iam.serviceAccounts.signJwt",
-    );
+    assert_refused(&sign("{}", FORBIDDEN_ACCOUNT), 403, "PERMISSION_DENIED", "iam.serviceAccounts.signJwt");
 }
 
 #[test]
@@ -367,24 +305,16 @@ fn faults_of_iam_have_the_shape_of_its_errors() {
         ("iam=string-expiry", "expireTime", json!("2026-01-02T04:04:05Z")),
     ] {
         let (sandbox, _) = start_sandbox(&[fault]);
-        let answer = generate_access_token(
-            &sandbox,
-            &user_access_token(&sandbox),
-            DEPLOYER_ACCOUNT,
-            &access_token_body(),
-        )
-        .json();
+        let answer =
+            generate_access_token(&sandbox, &user_access_token(&sandbox), DEPLOYER_ACCOUNT, &access_token_body())
+                .json();
         assert_eq!(answer.get(name), Some(&value), "{fault}");
     }
     for (fault, name) in [("iam=missing", "accessToken"), ("iam=no-expiry", "expireTime")] {
         let (sandbox, _) = start_sandbox(&[fault]);
-        let answer = generate_access_token(
-            &sandbox,
-            &user_access_token(&sandbox),
-            DEPLOYER_ACCOUNT,
-            &access_token_body(),
-        )
-        .json();
+        let answer =
+            generate_access_token(&sandbox, &user_access_token(&sandbox), DEPLOYER_ACCOUNT, &access_token_body())
+                .json();
         assert!(answer.is_object() && answer.get(name).is_none(), "{answer}");
     }
 }

@@ -49,8 +49,7 @@ const NOW: i64 = 1_767_323_045;
 
 /// A sandbox at a known second, with the sample key: making one takes a moment.
 fn start_sandbox(faults: &[&str]) -> (RunningSandbox, Arc<FixedClock>) {
-    let file: Value =
-        serde_json::from_str(include_str!("../../data/credentials/service_account.json")).unwrap();
+    let file: Value = serde_json::from_str(include_str!("../../data/credentials/service_account.json")).unwrap();
     let clock = Arc::new(FixedClock(AtomicI64::new(NOW)));
     let options = SandboxOptions {
         key: Some(Secret::new(file["private_key"].as_str().unwrap())),
@@ -87,16 +86,9 @@ impl HttpReply {
     }
 }
 
-fn send_to_sandbox(
-    sandbox: &RunningSandbox,
-    method: &str,
-    target: &str,
-    headers: &str,
-    body: &str,
-) -> HttpReply {
+fn send_to_sandbox(sandbox: &RunningSandbox, method: &str, target: &str, headers: &str, body: &str) -> HttpReply {
     let host = sandbox.url().trim_start_matches("http://");
-    let text = request_text(method, target, headers, body)
-        .replace("Host: 127.0.0.1", &format!("Host: {host}"));
+    let text = request_text(method, target, headers, body).replace("Host: 127.0.0.1", &format!("Host: {host}"));
     parse_reply(&raw_exchange(sandbox, text.as_bytes(), Duration::from_secs(10)))
 }
 
@@ -204,22 +196,11 @@ fn clients_grants_and_forms_are_checked() {
     ] {
         let fields = good.map(|(known, kept)| (known, if known == name { value } else { kept }));
         let reply = post_form(&sandbox, "/token", &fields);
-        assert_eq!(
-            (reply.status, text_field(&reply.json(), "error")),
-            (status, code),
-            "{name}={value}"
-        );
+        assert_eq!((reply.status, text_field(&reply.json(), "error")), (status, code), "{name}={value}");
     }
     let twice = [&good[..], &good[3..]].concat();
-    assert!(
-        text_field(&post_form(&sandbox, "/token", &twice).json(), "error_description")
-            .contains("single value")
-    );
-    assert_eq!(
-        send_to_sandbox(&sandbox, "POST", "/token", "Content-Type: application/json\r\n", "{}")
-            .status,
-        400
-    );
+    assert!(text_field(&post_form(&sandbox, "/token", &twice).json(), "error_description").contains("single value"));
+    assert_eq!(send_to_sandbox(&sandbox, "POST", "/token", "Content-Type: application/json\r\n", "{}").status, 400);
     assert_eq!(send_to_sandbox(&sandbox, "GET", "/token", "", "").status, 405);
     let basic = base64::engine::general_purpose::STANDARD.encode(format!("{CLIENT_ID}:{secret}"));
     let headers = format!("{FORM_HEADER}Authorization: Basic {basic}\r\n");
@@ -237,9 +218,7 @@ fn the_metadata_server_repeats_its_token_until_near_its_end() {
     let second = get_path(&sandbox, path).json();
     assert_eq!(second["access_token"], first.json()["access_token"]);
     assert_eq!(second["expires_in"], 399);
-    let scoped =
-        get_path(&sandbox, &format!("{path}?scopes=https://www.googleapis.com/auth/compute"))
-            .json();
+    let scoped = get_path(&sandbox, &format!("{path}?scopes=https://www.googleapis.com/auth/compute")).json();
     assert_ne!(scoped["access_token"], second["access_token"]);
     clock.0.fetch_add(100, Ordering::Relaxed);
     let third = get_path(&sandbox, path).json();
@@ -258,18 +237,15 @@ fn every_fault_does_what_it_says() {
         let (sandbox, _) = start_sandbox(&[&format!("token={}", known.name)]);
         if known.name == "hang" || known.name == "slow" {
             let body = format!("grant_type=refresh_token&client_id={CLIENT_ID}");
-            let text = format!(
-                "POST /token HTTP/1.1\r\nHost: x\r\n{FORM_HEADER}Content-Length: {}\r\n\r\n{body}",
-                body.len()
-            );
+            let text =
+                format!("POST /token HTTP/1.1\r\nHost: x\r\n{FORM_HEADER}Content-Length: {}\r\n\r\n{body}", body.len());
             let all = raw_exchange(&sandbox, text.as_bytes(), Duration::from_millis(50));
             assert_eq!(all.is_empty(), known.name == "hang");
             assert!(!all.ends_with(b"}"));
             continue;
         }
         let reply = default_refresh_grant(&sandbox, &[]);
-        let (head, answer, body) =
-            (&reply.head, reply.json(), String::from_utf8_lossy(&reply.body));
+        let (head, answer, body) = (&reply.head, reply.json(), String::from_utf8_lossy(&reply.body));
         let holds = match known.name {
             "close" => reply.status == 0 && body.is_empty(),
             "truncate" => reply.status == 200 && answer.is_null() && body.starts_with('{'),
@@ -359,22 +335,15 @@ fn one_connection_carries_many_requests() {
     let (sandbox, _) = start_sandbox(&[]);
     let one = "HEAD /certs HTTP/1.1\r\nHost: x\r\n\r\n";
     let last = "GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    let all =
-        raw_exchange(&sandbox, format!("{one}{one}{last}").as_bytes(), Duration::from_secs(5));
+    let all = raw_exchange(&sandbox, format!("{one}{one}{last}").as_bytes(), Duration::from_secs(5));
     let all = String::from_utf8(all).unwrap();
     assert_eq!((all.matches("HTTP/1.1 200").count(), all.matches("HTTP/1.1 404").count()), (2, 1));
     assert!(!all.contains("\"keys\""), "HEAD has no body: {all}");
     assert_eq!((sandbox.request_count("certs"), sandbox.request_count("")), (2, 1));
     let huge = format!("POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", 2 << 20);
-    assert!(
-        raw_exchange(&sandbox, huge.as_bytes(), Duration::from_secs(5))
-            .starts_with(b"HTTP/1.1 413")
-    );
+    assert!(raw_exchange(&sandbox, huge.as_bytes(), Duration::from_secs(5)).starts_with(b"HTTP/1.1 413"));
     let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(20_000));
-    assert!(
-        raw_exchange(&sandbox, long.as_bytes(), Duration::from_secs(5))
-            .starts_with(b"HTTP/1.1 431")
-    );
+    assert!(raw_exchange(&sandbox, long.as_bytes(), Duration::from_secs(5)).starts_with(b"HTTP/1.1 431"));
 }
 
 #[test]

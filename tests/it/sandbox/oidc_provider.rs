@@ -7,36 +7,26 @@ use gauth_core::jose::jwt;
 use gauth_core::text::scopes::CLOUD_PLATFORM_SCOPE;
 use gauth_sandbox::RunningSandbox;
 use gauth_sandbox::fixtures::{
-    CLIENT_ID, CONFIDENTIAL_CLIENT_ID, PUBLIC_CLIENT_ID, USER, WORKFORCE_PROVIDER,
-    WORKLOAD_PROVIDER,
+    CLIENT_ID, CONFIDENTIAL_CLIENT_ID, PUBLIC_CLIENT_ID, USER, WORKFORCE_PROVIDER, WORKLOAD_PROVIDER,
 };
 use serde_json::Value;
 
 use super::sign_in::{REDIRECT_URI, VERIFIER, authorization_url};
 use super::sts::introspect;
 use super::{
-    FORM_HEADER, HttpReply, basic_authorization_header, bearer_authorization_header, encode_form,
-    get_path, post_form, send_to_sandbox, start_sandbox, text_field,
+    FORM_HEADER, HttpReply, basic_authorization_header, bearer_authorization_header, encode_form, get_path, post_form,
+    send_to_sandbox, start_sandbox, text_field,
 };
 use crate::support::browser::{ALLOW, ConsentChoice, get_page, submit_consent};
 
 fn idp_authorization_url(sandbox: &RunningSandbox, more: &[(&str, &str)]) -> String {
-    let ours = [
-        ("client_id", PUBLIC_CLIENT_ID),
-        ("scope", "openid email offline_access"),
-        ("access_type", ""),
-    ];
+    let ours = [("client_id", PUBLIC_CLIENT_ID), ("scope", "openid email offline_access"), ("access_type", "")];
     let kept = ours.iter().filter(|(name, _)| !more.iter().any(|(known, _)| known == name));
     let all: Vec<_> = kept.chain(more).copied().collect();
     authorization_url(sandbox, "/oidc/authorize", &all)
 }
 
-fn exchange_code(
-    sandbox: &RunningSandbox,
-    code: &str,
-    headers: &str,
-    more: &[(&str, &str)],
-) -> HttpReply {
+fn exchange_code(sandbox: &RunningSandbox, code: &str, headers: &str, more: &[(&str, &str)]) -> HttpReply {
     let usual = [
         ("grant_type", "authorization_code"),
         ("redirect_uri", REDIRECT_URI),
@@ -81,10 +71,7 @@ fn an_external_id_token_is_accepted_by_the_sts_for_both_pools() {
     let tokens = sign_in_tokens(&sandbox);
     let id_token = text_field(&tokens, "id_token");
     let parts = jwt::decode(id_token).unwrap();
-    assert_eq!(
-        (&parts.claims["aud"], &parts.claims["nonce"]),
-        (&PUBLIC_CLIENT_ID.into(), &"n2".into())
-    );
+    assert_eq!((&parts.claims["aud"], &parts.claims["nonce"]), (&PUBLIC_CLIENT_ID.into(), &"n2".into()));
     assert_eq!((&parts.claims["sub"], &parts.claims["email"]), (&USER.into(), &USER.into()));
     let keys = get_path(&sandbox, "/oidc/jwks");
     let keys = Jwks::parse(&keys.body).unwrap();
@@ -98,15 +85,9 @@ fn an_external_id_token_is_accepted_by_the_sts_for_both_pools() {
     }
     // Its access tokens are nothing to Google.
     let access = text_field(&tokens, "access_token");
-    assert_eq!(
-        send_to_sandbox(&sandbox, "GET", "/api", &bearer_authorization_header(access), "").status,
-        401
-    );
+    assert_eq!(send_to_sandbox(&sandbox, "GET", "/api", &bearer_authorization_header(access), "").status, 401);
     assert_eq!(introspect(&sandbox, access)["active"], false);
-    assert_eq!(
-        post_form(&sandbox, "/revoke", &[("token", text_field(&tokens, "refresh_token"))]).status,
-        400
-    );
+    assert_eq!(post_form(&sandbox, "/revoke", &[("token", text_field(&tokens, "refresh_token"))]).status, 400);
 }
 
 #[test]
@@ -117,22 +98,15 @@ fn the_providers_refresh_tokens_rotate_and_are_revoked_together() {
         post_form(
             &sandbox,
             "/oidc/token",
-            &[&PUBLIC_CLIENT[..], &[("grant_type", "refresh_token"), ("refresh_token", token)]]
-                .concat(),
+            &[&PUBLIC_CLIENT[..], &[("grant_type", "refresh_token"), ("refresh_token", token)]].concat(),
         )
     };
     let second = refresh(text_field(&first, "refresh_token")).json();
     assert!(second["id_token"].is_string() && second["refresh_token"].is_string(), "{second}");
     let claims = jwt::decode(text_field(&second, "id_token")).unwrap().claims;
     assert!(claims.get("nonce").is_none());
-    assert_eq!(
-        text_field(&refresh(text_field(&first, "refresh_token")).json(), "error"),
-        "invalid_grant"
-    );
-    assert_eq!(
-        text_field(&refresh(text_field(&second, "refresh_token")).json(), "error"),
-        "invalid_grant"
-    );
+    assert_eq!(text_field(&refresh(text_field(&first, "refresh_token")).json(), "error"), "invalid_grant");
+    assert_eq!(text_field(&refresh(text_field(&second, "refresh_token")).json(), "error"), "invalid_grant");
 }
 
 #[test]
@@ -140,11 +114,8 @@ fn the_providers_clients_authenticate_by_header_or_body() {
     let (sandbox, _) = start_sandbox(&[]);
     let secret = sandbox.fixtures().external.client_secret.expose();
     let confidential = [("client_id", CONFIDENTIAL_CLIENT_ID)];
-    let code = || {
-        submit_consent(&idp_authorization_url(&sandbox, &confidential), ALLOW)
-            .redirect_parameter("code")
-            .unwrap()
-    };
+    let code =
+        || submit_consent(&idp_authorization_url(&sandbox, &confidential), ALLOW).redirect_parameter("code").unwrap();
     let in_body = [("client_id", CONFIDENTIAL_CLIENT_ID), ("client_secret", secret)];
     let wrong = [("client_id", CONFIDENTIAL_CLIENT_ID), ("client_secret", "other")];
     let public = [("client_id", PUBLIC_CLIENT_ID), ("client_secret", "any")];
@@ -156,11 +127,7 @@ fn the_providers_clients_authenticate_by_header_or_body() {
         (String::new(), &wrong, 401),
         (String::new(), &public, 401),
         (String::new(), &[], 400),
-        (
-            basic_authorization_header(CLIENT_ID, sandbox.fixtures().client_secret.expose()),
-            &[],
-            401,
-        ),
+        (basic_authorization_header(CLIENT_ID, sandbox.fixtures().client_secret.expose()), &[], 401),
     ] {
         let reply = exchange_code(&sandbox, &code(), &headers, fields);
         assert_eq!(reply.status, status, "{headers}{fields:?}: {}", reply.json());
@@ -173,11 +140,7 @@ fn the_providers_clients_authenticate_by_header_or_body() {
         .unwrap();
     let online = exchange_code(&sandbox, &online, "", &PUBLIC_CLIENT).json();
     assert!(online.get("refresh_token").is_none() && online["id_token"].is_string(), "{online}");
-    let unknown = post_form(
-        &sandbox,
-        "/oidc/token",
-        &[&PUBLIC_CLIENT[..], &[("grant_type", "password")]].concat(),
-    );
+    let unknown = post_form(&sandbox, "/oidc/token", &[&PUBLIC_CLIENT[..], &[("grant_type", "password")]].concat());
     assert_eq!(text_field(&unknown.json(), "error"), "unsupported_grant_type");
 }
 
@@ -185,51 +148,31 @@ fn the_providers_clients_authenticate_by_header_or_body() {
 fn a_revoked_external_login_is_invalid() {
     let (sandbox, _) = start_sandbox(&[]);
     let tokens = sign_in_tokens(&sandbox);
-    let revoke = |client: &str, token: &str| {
-        post_form(&sandbox, "/oidc/revoke", &[("client_id", client), ("token", token)])
-    };
+    let revoke =
+        |client: &str, token: &str| post_form(&sandbox, "/oidc/revoke", &[("client_id", client), ("token", token)]);
     let refresh_token = text_field(&tokens, "refresh_token");
     let secret = sandbox.fixtures().external.client_secret.expose();
-    let fields = [
-        ("client_id", CONFIDENTIAL_CLIENT_ID),
-        ("client_secret", secret),
-        ("token", refresh_token),
-    ];
-    assert_eq!(
-        text_field(&post_form(&sandbox, "/oidc/revoke", &fields).json(), "error"),
-        "unauthorized_client"
-    );
+    let fields = [("client_id", CONFIDENTIAL_CLIENT_ID), ("client_secret", secret), ("token", refresh_token)];
+    assert_eq!(text_field(&post_form(&sandbox, "/oidc/revoke", &fields).json(), "error"), "unauthorized_client");
     assert_eq!(revoke("other", refresh_token).status, 401);
     // RFC 7009, 2.2: what is nothing is as good as revoked.
     for token in [refresh_token, refresh_token, "other"] {
         assert_eq!(revoke(PUBLIC_CLIENT_ID, token).status, 200);
     }
-    let fields =
-        [&PUBLIC_CLIENT[..], &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)]]
-            .concat();
-    assert_eq!(
-        text_field(&post_form(&sandbox, "/oidc/token", &fields).json(), "error"),
-        "invalid_grant"
-    );
+    let fields = [&PUBLIC_CLIENT[..], &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)]].concat();
+    assert_eq!(text_field(&post_form(&sandbox, "/oidc/token", &fields).json(), "error"), "invalid_grant");
 }
 
 #[test]
 fn a_device_signs_in_at_the_provider_as_rfc_8628_says() {
     let (sandbox, clock) = start_sandbox(&[]);
-    let begun = post_form(
-        &sandbox,
-        "/oidc/device/code",
-        &[&PUBLIC_CLIENT[..], &[("scope", "openid offline_access")]].concat(),
-    )
-    .json();
+    let begun =
+        post_form(&sandbox, "/oidc/device/code", &[&PUBLIC_CLIENT[..], &[("scope", "openid offline_access")]].concat())
+            .json();
     let complete = text_field(&begun, "verification_uri_complete");
     assert_eq!(
         complete,
-        format!(
-            "{}?user_code={}",
-            text_field(&begun, "verification_uri"),
-            text_field(&begun, "user_code")
-        )
+        format!("{}?user_code={}", text_field(&begun, "verification_uri"), text_field(&begun, "user_code"))
     );
     assert!(begun.get("verification_url").is_none());
     let poll = || {
@@ -241,10 +184,7 @@ fn a_device_signs_in_at_the_provider_as_rfc_8628_says() {
         post_form(&sandbox, "/oidc/token", &[&PUBLIC_CLIENT[..], &fields].concat())
     };
     let waiting = poll();
-    assert_eq!(
-        (waiting.status, text_field(&waiting.json(), "error")),
-        (400, "authorization_pending")
-    );
+    assert_eq!((waiting.status, text_field(&waiting.json(), "error")), (400, "authorization_pending"));
     // Google's page does not know this code.
     let googles = complete.replace("/oidc/device", "/device");
     assert_eq!(get_page(&googles).status, 400);
@@ -256,10 +196,8 @@ fn a_device_signs_in_at_the_provider_as_rfc_8628_says() {
 #[test]
 fn both_issuers_describe_themselves() {
     let (sandbox, _) = start_sandbox(&[]);
-    for (root, issuer) in [
-        ("", "https://accounts.google.com".to_owned()),
-        ("/oidc", format!("{}/oidc", sandbox.url())),
-    ] {
+    for (root, issuer) in [("", "https://accounts.google.com".to_owned()), ("/oidc", format!("{}/oidc", sandbox.url()))]
+    {
         let told = get_path(&sandbox, &format!("{root}/.well-known/openid-configuration")).json();
         assert_eq!(text_field(&told, "issuer"), issuer);
         assert_eq!(told["code_challenge_methods_supported"][0], "S256");
@@ -292,10 +230,7 @@ fn a_workforce_pool_user_signs_in_by_browser() {
     let (sandbox, _) = start_sandbox(&[]);
     let secret = sandbox.fixtures().client_secret.expose();
     let back = submit_consent(&workforce_authorization_url(&sandbox, &[]), ALLOW);
-    assert_eq!(
-        (back.redirect_parameter("state").as_deref(), back.redirect_parameter("iss")),
-        (Some("s t&a"), None)
-    );
+    assert_eq!((back.redirect_parameter("state").as_deref(), back.redirect_parameter("iss")), (Some("s t&a"), None));
     let code = back.redirect_parameter("code").unwrap();
     let usual = [
         ("grant_type", "authorization_code"),
@@ -304,13 +239,7 @@ fn a_workforce_pool_user_signs_in_by_browser() {
         ("code_verifier", VERIFIER),
     ];
     let redeem = |headers: &str, fields: &[(&str, &str)]| {
-        send_to_sandbox(
-            &sandbox,
-            "POST",
-            "/v1/oauthtoken",
-            &format!("{FORM_HEADER}{headers}"),
-            &encode_form(fields),
-        )
+        send_to_sandbox(&sandbox, "POST", "/v1/oauthtoken", &format!("{FORM_HEADER}{headers}"), &encode_form(fields))
     };
     let client = basic_authorization_header(CLIENT_ID, secret);
     let in_body = [&usual[..], &[("client_id", CLIENT_ID), ("client_secret", secret)]].concat();
@@ -325,16 +254,12 @@ fn a_workforce_pool_user_signs_in_by_browser() {
     assert_eq!(names, ["access_token", "expires_in", "refresh_token", "token_type"]);
     let told = introspect(&sandbox, text_field(&granted, "access_token"));
     assert!(text_field(&told, "username").ends_with(&format!("/subject/{USER}")), "{told}");
-    let fields =
-        [("grant_type", "refresh_token"), ("refresh_token", text_field(&granted, "refresh_token"))];
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", text_field(&granted, "refresh_token"))];
     assert_eq!(redeem(&client, &fields).status, 200);
     for name in ["", "locations/global/workforcePools/other/providers/x"] {
         let back = get_page(&workforce_authorization_url(&sandbox, &[("provider_name", name)]));
         assert_eq!(back.redirect_parameter("error").as_deref(), Some("invalid_request"), "{name}");
     }
-    let no = submit_consent(
-        &workforce_authorization_url(&sandbox, &[]),
-        ConsentChoice { button: "deny", ..ALLOW },
-    );
+    let no = submit_consent(&workforce_authorization_url(&sandbox, &[]), ConsentChoice { button: "deny", ..ALLOW });
     assert_eq!(no.redirect_parameter("error").as_deref(), Some("access_denied"));
 }

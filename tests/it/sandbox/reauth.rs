@@ -6,8 +6,7 @@ use gauth_sandbox::RunningSandbox;
 use serde_json::{Value, json};
 
 use super::{
-    HttpReply, bearer_authorization_header, default_refresh_grant, send_to_sandbox, start_sandbox,
-    text_field,
+    HttpReply, bearer_authorization_header, default_refresh_grant, send_to_sandbox, start_sandbox, text_field,
 };
 
 const REAUTH_SCOPE: &str = "https://www.googleapis.com/auth/accounts.reauth";
@@ -35,12 +34,7 @@ fn start_session(sandbox: &RunningSandbox, token: &str) -> Value {
     post_json(sandbox, token, "/v2/sessions:start", &body).json()
 }
 
-fn continue_session(
-    sandbox: &RunningSandbox,
-    token: &str,
-    session: &Value,
-    credential: &str,
-) -> Value {
+fn continue_session(sandbox: &RunningSandbox, token: &str, session: &Value, credential: &str) -> Value {
     let id = text_field(session, "sessionId");
     let body = json!({
         "sessionId": id,
@@ -54,17 +48,11 @@ fn continue_session(
 #[test]
 fn the_password_yields_the_rapt_a_refresh_requires() {
     let (sandbox, clock) = start_sandbox(&["token=rapt"]);
-    assert_eq!(
-        text_field(&default_refresh_grant(&sandbox, &[]).json(), "error_subtype"),
-        "invalid_rapt"
-    );
+    assert_eq!(text_field(&default_refresh_grant(&sandbox, &[]).json(), "error_subtype"), "invalid_rapt");
     let token = reauth_access_token(&sandbox);
     let asked = start_session(&sandbox, &token);
     assert_eq!(text_field(&asked, "status"), "CHALLENGE_REQUIRED");
-    assert_eq!(
-        asked["challenges"],
-        json!([{ "challengeId": 1, "challengeType": "PASSWORD", "status": "READY" }])
-    );
+    assert_eq!(asked["challenges"], json!([{ "challengeId": 1, "challengeType": "PASSWORD", "status": "READY" }]));
     let again = continue_session(&sandbox, &token, &asked, "wrong");
     assert_eq!(
         (text_field(&again, "status"), &again["challenges"][0]["challengeId"]),
@@ -77,16 +65,10 @@ fn the_password_yields_the_rapt_a_refresh_requires() {
     let rapt = text_field(&proved, "encodedProofOfReauthToken");
     assert_eq!(default_refresh_grant(&sandbox, &[("rapt", rapt)]).status, 200);
     for more in [&[("rapt", "other")][..], &[]] {
-        assert_eq!(
-            text_field(&default_refresh_grant(&sandbox, more).json(), "error_subtype"),
-            "invalid_rapt"
-        );
+        assert_eq!(text_field(&default_refresh_grant(&sandbox, more).json(), "error_subtype"), "invalid_rapt");
     }
     clock.0.fetch_add(16 * 3600, Ordering::Relaxed);
-    assert_eq!(
-        text_field(&default_refresh_grant(&sandbox, &[("rapt", rapt)]).json(), "error_subtype"),
-        "invalid_rapt"
-    );
+    assert_eq!(text_field(&default_refresh_grant(&sandbox, &[("rapt", rapt)]).json(), "error_subtype"), "invalid_rapt");
 }
 
 #[test]
@@ -97,11 +79,8 @@ fn a_rapt_belongs_to_one_user() {
     assert!(proved.get("sessionId").is_none() && text_field(&proved, "status") == "AUTHENTICATED");
     let rapt = text_field(&proved, "encodedProofOfReauthToken");
     assert_eq!(default_refresh_grant(&sandbox, &[("rapt", rapt)]).status, 200);
-    let other = super::refresh_token_grant(
-        &sandbox,
-        sandbox.fixtures().workforce_refresh_token.expose(),
-        &[("rapt", rapt)],
-    );
+    let other =
+        super::refresh_token_grant(&sandbox, sandbox.fixtures().workforce_refresh_token.expose(), &[("rapt", rapt)]);
     assert_eq!(text_field(&other.json(), "error_subtype"), "invalid_rapt");
 }
 
@@ -117,10 +96,7 @@ fn challenges_can_be_configured() {
         let token = reauth_access_token(&sandbox);
         let asked = start_session(&sandbox, &token);
         let challenge = &asked["challenges"][0];
-        assert_eq!(
-            (text_field(challenge, "challengeType"), text_field(challenge, "status")),
-            (kind, status)
-        );
+        assert_eq!((text_field(challenge, "challengeType"), text_field(challenge, "status")), (kind, status));
         assert_eq!(challenge.get("securityKey").is_some(), fault == "security-key");
         let password = sandbox.fixtures().password.expose().to_owned();
         let again = continue_session(&sandbox, &token, &asked, &password);
@@ -131,10 +107,7 @@ fn challenges_can_be_configured() {
     let password = twice.fixtures().password.expose().to_owned();
     let again = continue_session(&twice, &token, &start_session(&twice, &token), &password);
     assert_eq!(text_field(&again, "status"), "CHALLENGE_PENDING");
-    assert_eq!(
-        text_field(&continue_session(&twice, &token, &again, &password), "status"),
-        "AUTHENTICATED"
-    );
+    assert_eq!(text_field(&continue_session(&twice, &token, &again, &password), "status"), "AUTHENTICATED");
 }
 
 #[test]
@@ -144,8 +117,7 @@ fn invalid_requests_get_api_style_errors() {
     let weak = default_refresh_grant(&sandbox, &[("scope", "email")]).json();
     let start = "/v2/sessions:start";
     let good = json!({ "supportedChallengeTypes": ["PASSWORD"] });
-    let status =
-        |reply: HttpReply| (reply.status, text_field(&reply.json()["error"], "status").to_owned());
+    let status = |reply: HttpReply| (reply.status, text_field(&reply.json()["error"], "status").to_owned());
     for (token, path, body, code, word) in [
         ("other", start, &good, 401, "UNAUTHENTICATED"),
         (text_field(&weak, "access_token"), start, &good, 403, "PERMISSION_DENIED"),
@@ -162,11 +134,7 @@ fn invalid_requests_get_api_style_errors() {
         (&token, "/v2/sessions/other:continue", &good, 404, "NOT_FOUND"),
         (&token, "/v2/sessions/other", &good, 404, "NOT_FOUND"),
     ] {
-        assert_eq!(
-            status(post_json(&sandbox, token, path, body)),
-            (code, word.to_owned()),
-            "{path} {body}"
-        );
+        assert_eq!(status(post_json(&sandbox, token, path, body)), (code, word.to_owned()), "{path} {body}");
     }
     let form = send_to_sandbox(
         &sandbox,
@@ -190,7 +158,6 @@ fn invalid_requests_get_api_style_errors() {
         body[name] = value;
         assert_eq!(status(post_json(&sandbox, &token, &path, &body)).0, 400, "{name}");
     }
-    let only_saml =
-        post_json(&sandbox, &token, start, &json!({ "supportedChallengeTypes": ["SAML"] })).json();
+    let only_saml = post_json(&sandbox, &token, start, &json!({ "supportedChallengeTypes": ["SAML"] })).json();
     assert_eq!(only_saml["challenges"], json!([]));
 }

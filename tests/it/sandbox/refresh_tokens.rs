@@ -3,27 +3,20 @@
 use gauth_core::text::scopes::CLOUD_PLATFORM_SCOPE;
 
 use super::{
-    default_refresh_grant, get_path, post_form, refresh_token_grant, send_to_sandbox,
-    start_sandbox, text_field,
+    default_refresh_grant, get_path, post_form, refresh_token_grant, send_to_sandbox, start_sandbox, text_field,
 };
 
 #[test]
 fn a_refresh_may_narrow_but_not_widen() {
     let (sandbox, _) = start_sandbox(&[]);
     let whole = default_refresh_grant(&sandbox, &[]).json();
-    assert!(
-        text_field(&whole, "scope").contains(CLOUD_PLATFORM_SCOPE) && whole["id_token"].is_string()
-    );
+    assert!(text_field(&whole, "scope").contains(CLOUD_PLATFORM_SCOPE) && whole["id_token"].is_string());
     assert!(whole.get("refresh_token").is_none());
     let narrow = default_refresh_grant(&sandbox, &[("scope", CLOUD_PLATFORM_SCOPE)]).json();
-    assert_eq!(
-        (text_field(&narrow, "scope"), narrow.get("id_token")),
-        (CLOUD_PLATFORM_SCOPE, None)
-    );
+    assert_eq!((text_field(&narrow, "scope"), narrow.get("id_token")), (CLOUD_PLATFORM_SCOPE, None));
     let both = default_refresh_grant(&sandbox, &[("scope", "openid email")]);
     assert_eq!(both.status, 200);
-    let wide =
-        default_refresh_grant(&sandbox, &[("scope", "https://www.googleapis.com/auth/drive")]);
+    let wide = default_refresh_grant(&sandbox, &[("scope", "https://www.googleapis.com/auth/drive")]);
     assert_eq!((wide.status, text_field(&wide.json(), "error")), (400, "invalid_scope"));
 }
 
@@ -47,17 +40,10 @@ fn a_refresh_token_used_twice_ends_the_login_when_tokens_rotate() {
 fn a_revoked_login_is_invalid() {
     let (sandbox, _) = start_sandbox(&[]);
     let access = default_refresh_grant(&sandbox, &[]).json();
-    assert_eq!(
-        post_form(&sandbox, "/revoke", &[("token", sandbox.fixtures().refresh_token.expose())])
-            .status,
-        200
-    );
+    assert_eq!(post_form(&sandbox, "/revoke", &[("token", sandbox.fixtures().refresh_token.expose())]).status, 200);
     let after = default_refresh_grant(&sandbox, &[]).json();
     assert_eq!(text_field(&after, "error_description"), "Token has been expired or revoked.");
-    let told = get_path(
-        &sandbox,
-        &format!("/tokeninfo?access_token={}", text_field(&access, "access_token")),
-    );
+    let told = get_path(&sandbox, &format!("/tokeninfo?access_token={}", text_field(&access, "access_token")));
     assert_eq!(told.status, 400);
     assert_eq!(post_form(&sandbox, "/revoke", &[("token", "1//other")]).status, 400);
 }

@@ -14,12 +14,10 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{
-    HttpReply, bearer_authorization_header, encode_form, get_path, post_form, send_to_sandbox,
-    start_sandbox, text_field,
+    HttpReply, bearer_authorization_header, encode_form, get_path, post_form, send_to_sandbox, start_sandbox,
+    text_field,
 };
-use crate::support::browser::{
-    ALLOW, ConsentChoice, Page, get_page, send_request, submit_consent, submit_form,
-};
+use crate::support::browser::{ALLOW, ConsentChoice, Page, get_page, send_request, submit_consent, submit_form};
 
 pub(super) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 pub(super) const REDIRECT_URI: &str = "http://127.0.0.1:4711/";
@@ -29,11 +27,7 @@ pub(super) fn code_challenge() -> String {
 }
 
 /// The address of a page, with parameters in place of the usual ones; an empty one takes one away.
-pub(super) fn authorization_url(
-    sandbox: &RunningSandbox,
-    path: &str,
-    more: &[(&str, &str)],
-) -> String {
+pub(super) fn authorization_url(sandbox: &RunningSandbox, path: &str, more: &[(&str, &str)]) -> String {
     let challenge = code_challenge();
     let usual = [
         ("client_id", CLIENT_ID),
@@ -89,24 +83,15 @@ fn a_user_signs_in_and_the_client_gets_the_allowed_scopes() {
     let back = submit_consent(&url, ALLOW);
     assert!(back.location().starts_with(&format!("{REDIRECT_URI}?")), "{}", back.location());
     let said = |name| back.redirect_parameter(name).unwrap_or_default();
-    assert_eq!(
-        (said("state"), said("iss")),
-        ("s t&a".into(), "https://accounts.google.com".into())
-    );
+    assert_eq!((said("state"), said("iss")), ("s t&a".into(), "https://accounts.google.com".into()));
     assert!(said("code").starts_with("4/"), "{}", back.location());
-    assert_eq!(
-        (said("authuser"), said("prompt"), said("hd")),
-        ("0".into(), "consent".into(), "example.com".into())
-    );
+    assert_eq!((said("authuser"), said("prompt"), said("hd")), ("0".into(), "consent".into(), "example.com".into()));
     assert_eq!(said("scope"), format!("openid email {CLOUD_PLATFORM_SCOPE}"));
     let granted = exchange_code(&sandbox, &said("code"), &[]);
     assert_eq!(granted.status, 200, "{}", granted.json());
     assert!(granted.head.contains("no-store"), "{}", granted.head);
     let granted = granted.json();
-    assert_eq!(
-        (granted["expires_in"].as_i64(), text_field(&granted, "token_type")),
-        (Some(3599), "Bearer")
-    );
+    assert_eq!((granted["expires_in"].as_i64(), text_field(&granted, "token_type")), (Some(3599), "Bearer"));
     assert_eq!(text_field(&granted, "scope"), said("scope"));
     let told = send_to_sandbox(
         &sandbox,
@@ -127,21 +112,14 @@ fn a_user_signs_in_and_the_client_gets_the_allowed_scopes() {
     ] {
         assert_eq!(claims[name], value, "{name}");
     }
-    let refreshed =
-        super::refresh_token_grant(&sandbox, text_field(&granted, "refresh_token"), &[]);
-    assert_eq!(
-        (refreshed.status, text_field(&refreshed.json(), "scope")),
-        (200, text_field(&granted, "scope"))
-    );
+    let refreshed = super::refresh_token_grant(&sandbox, text_field(&granted, "refresh_token"), &[]);
+    assert_eq!((refreshed.status, text_field(&refreshed.json(), "scope")), (200, text_field(&granted, "scope")));
 }
 
 #[test]
 fn the_consent_page_names_client_and_scopes_and_loads_no_resources() {
     let (sandbox, _) = start_sandbox(&[]);
-    let page = get_page(&google_authorization_url(
-        &sandbox,
-        &[("redirect_uri", "http://localhost:4711/x")],
-    ));
+    let page = get_page(&google_authorization_url(&sandbox, &[("redirect_uri", "http://localhost:4711/x")]));
     assert_eq!(page.status, 200);
     let policy = page.header("Content-Security-Policy").unwrap();
     assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
@@ -168,12 +146,8 @@ fn the_consent_page_names_client_and_scopes_and_loads_no_resources() {
     let hinted = get_page(&google_authorization_url(&sandbox, &[("login_hint", OTHER_USER)]));
     assert!(hinted.input_values("account").is_empty() && hinted.body.contains(OTHER_USER));
     let choosing = [("login_hint", OTHER_USER), ("prompt", "select_account")];
-    assert_eq!(
-        get_page(&google_authorization_url(&sandbox, &choosing)).input_values("account").len(),
-        2
-    );
-    let stranger =
-        get_page(&google_authorization_url(&sandbox, &[("login_hint", "eve@example.com")]));
+    assert_eq!(get_page(&google_authorization_url(&sandbox, &choosing)).input_values("account").len(), 2);
+    let stranger = get_page(&google_authorization_url(&sandbox, &[("login_hint", "eve@example.com")]));
     assert_eq!(stranger.input_values("account").len(), 2);
 }
 
@@ -223,11 +197,7 @@ fn other_errors_are_sent_to_the_redirect_uri() {
         let page = get_page(&google_authorization_url(&sandbox, &more));
         assert_eq!(page.status, 302, "{more:?}");
         let back = |name| page.redirect_parameter(name).unwrap_or_default();
-        assert_eq!(
-            (back("error"), back("state")),
-            (error.to_owned(), "s t&a".to_owned()),
-            "{more:?}"
-        );
+        assert_eq!((back("error"), back("state")), (error.to_owned(), "s t&a".to_owned()), "{more:?}");
         assert_eq!(back("iss"), "https://accounts.google.com");
     }
     let stateless = get_page(&google_authorization_url(&sandbox, &[("state", ""), ("scope", "")]));
@@ -252,31 +222,18 @@ fn denial_and_partial_consent_are_returned() {
     let (sandbox, _) = start_sandbox(&[]);
     let url = google_authorization_url(&sandbox, &[]);
     let no = submit_consent(&url, ConsentChoice { button: "deny", ..ALLOW });
-    assert_eq!(
-        (no.status, no.redirect_parameter("error").as_deref()),
-        (302, Some("access_denied"))
-    );
-    assert_eq!(
-        (no.redirect_parameter("state").as_deref(), no.redirect_parameter("code")),
-        (Some("s t&a"), None)
-    );
+    assert_eq!((no.status, no.redirect_parameter("error").as_deref()), (302, Some("access_denied")));
+    assert_eq!((no.redirect_parameter("state").as_deref(), no.redirect_parameter("code")), (Some("s t&a"), None));
     let nothing = submit_consent(&url, ConsentChoice { scopes: Some(&[]), ..ALLOW });
     assert_eq!(nothing.redirect_parameter("error").as_deref(), Some("access_denied"));
-    let few =
-        ConsentChoice { scopes: Some(&["openid", "email"]), account: Some(OTHER_USER), ..ALLOW };
+    let few = ConsentChoice { scopes: Some(&["openid", "email"]), account: Some(OTHER_USER), ..ALLOW };
     let granted = sign_in(&sandbox, &[], few);
     assert_eq!(text_field(&granted, "scope"), "openid email");
-    let told = get_path(
-        &sandbox,
-        &format!("/tokeninfo?access_token={}", text_field(&granted, "access_token")),
-    );
+    let told = get_path(&sandbox, &format!("/tokeninfo?access_token={}", text_field(&granted, "access_token")));
     assert_eq!(text_field(&told.json(), "email"), OTHER_USER);
     let more = ConsentChoice { scopes: Some(&["openid", EMAIL_SCOPE]), ..ALLOW };
     assert_eq!(submit_consent(&url, more).status, 400);
-    assert_eq!(
-        submit_consent(&url, ConsentChoice { account: Some("eve@example.com"), ..ALLOW }).status,
-        400
-    );
+    assert_eq!(submit_consent(&url, ConsentChoice { account: Some("eve@example.com"), ..ALLOW }).status, 400);
     assert_eq!(submit_consent(&url, ConsentChoice { button: "maybe", ..ALLOW }).status, 400);
 }
 
@@ -314,11 +271,7 @@ fn a_consent_form_is_accepted_once_and_same_origin_only() {
 
 fn workforce_authorization_url(sandbox: &RunningSandbox) -> String {
     let name = "locations/global/workforcePools/sandbox-workforce/providers/sandbox-idp";
-    authorization_url(
-        sandbox,
-        "/workforce/authorize",
-        &[("provider_name", name), ("access_type", "")],
-    )
+    authorization_url(sandbox, "/workforce/authorize", &[("provider_name", name), ("access_type", "")])
 }
 
 #[test]
@@ -326,10 +279,7 @@ fn a_code_is_bound_to_client_redirect_uri_and_verifier() {
     let (sandbox, clock) = start_sandbox(&[]);
     let url = google_authorization_url(&sandbox, &[]);
     let good = code_of_redirect(&submit_consent(&url, ALLOW));
-    let web = [
-        ("client_id", WEB_CLIENT_ID),
-        ("client_secret", sandbox.fixtures().web_client_secret.expose()),
-    ];
+    let web = [("client_id", WEB_CLIENT_ID), ("client_secret", sandbox.fixtures().web_client_secret.expose())];
     for (more, error) in [
         (&[("code_verifier", "")][..], "invalid_grant"),
         (&[("code_verifier", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXX")], "invalid_grant"),
@@ -379,10 +329,7 @@ fn a_reused_code_revokes_its_tokens() {
     assert_eq!(send_to_sandbox(&sandbox, "GET", "/v1/userinfo", &access, "").status, 200);
     assert_eq!(text_field(&exchange_code(&sandbox, &code, &[]).json(), "error"), "invalid_grant");
     assert_eq!(send_to_sandbox(&sandbox, "GET", "/v1/userinfo", &access, "").status, 401);
-    assert_eq!(
-        super::refresh_token_grant(&sandbox, text_field(&granted, "refresh_token"), &[]).status,
-        400
-    );
+    assert_eq!(super::refresh_token_grant(&sandbox, text_field(&granted, "refresh_token"), &[]).status, 400);
 }
 
 #[test]
@@ -400,10 +347,7 @@ fn a_refresh_token_comes_with_the_first_consent_or_another_one() {
     assert!(has(&sign_in(&sandbox, &[("prompt", "consent")], ALLOW)));
     assert!(!has(&sign_in(&sandbox, &[("prompt", "consent"), ("access_type", "")], ALLOW)));
     // Who revokes takes the consent back.
-    assert_eq!(
-        post_form(&sandbox, "/revoke", &[("token", text_field(&first, "refresh_token"))]).status,
-        200
-    );
+    assert_eq!(post_form(&sandbox, "/revoke", &[("token", text_field(&first, "refresh_token"))]).status, 200);
     assert!(has(&sign_in(&sandbox, &[], ALLOW)));
 }
 
@@ -419,11 +363,7 @@ fn prompt_none_reuses_consent_and_granted_scopes_are_included() {
     for more in [("login_hint", OTHER_USER), ("scope", CLOUD_PLATFORM_SCOPE)] {
         let wish = [&silent[..1], &[more]].concat();
         let back = get_page(&google_authorization_url(&sandbox, &wish));
-        assert_eq!(
-            back.redirect_parameter("error").as_deref(),
-            Some("interaction_required"),
-            "{more:?}"
-        );
+        assert_eq!(back.redirect_parameter("error").as_deref(), Some("interaction_required"), "{more:?}");
     }
     let more = [("scope", CLOUD_PLATFORM_SCOPE), ("include_granted_scopes", "true")];
     let granted = sign_in(&sandbox, &more, ALLOW);
@@ -441,8 +381,7 @@ fn access_and_refresh_tokens_can_be_revoked_once() {
         assert_eq!((again.status, text_field(&again.json(), "error")), (400, "invalid_token"));
         let access = bearer_authorization_header(text_field(&granted, "access_token"));
         assert_eq!(send_to_sandbox(&sandbox, "GET", "/v1/userinfo", &access, "").status, 401);
-        let refreshed =
-            super::refresh_token_grant(&sandbox, text_field(&granted, "refresh_token"), &[]);
+        let refreshed = super::refresh_token_grant(&sandbox, text_field(&granted, "refresh_token"), &[]);
         assert_eq!(text_field(&refreshed.json(), "error"), "invalid_grant");
     }
     let query = send_to_sandbox(&sandbox, "POST", "/revoke?token=1//other", super::FORM_HEADER, "");
@@ -452,8 +391,7 @@ fn access_and_refresh_tokens_can_be_revoked_once() {
 
 #[test]
 fn redirect_faults_can_be_configured() {
-    for (fault, name, forged) in
-        [("wrong-state", "state", "forged"), ("wrong-issuer", "iss", "https://other.example")]
+    for (fault, name, forged) in [("wrong-state", "state", "forged"), ("wrong-issuer", "iss", "https://other.example")]
     {
         let (sandbox, _) = start_sandbox(&[&format!("authorize={fault}")]);
         let back = submit_consent(&google_authorization_url(&sandbox, &[]), ALLOW);
@@ -513,10 +451,8 @@ fn a_device_gets_authorization_pending_until_its_code_is_entered() {
     assert!(get_page(&url).body.contains("name=\"user_code\""));
     assert_eq!(get_page(&format!("{url}?user_code=AAAA-AAAA")).status, 400);
     let typed = user_code.to_lowercase().replace('-', "+");
-    let done = submit_consent(
-        &format!("{url}?user_code={typed}"),
-        ConsentChoice { scopes: Some(&["openid"]), ..ALLOW },
-    );
+    let done =
+        submit_consent(&format!("{url}?user_code={typed}"), ConsentChoice { scopes: Some(&["openid"]), ..ALLOW });
     assert_eq!((done.status, done.location()), (200, ""));
     assert_eq!(get_page(&format!("{url}?user_code={user_code}")).status, 400);
     later(11);
@@ -539,11 +475,7 @@ fn a_device_is_refused_what_google_refuses() {
         ([("scope", "openid https://www.googleapis.com/auth/cloud-platform")], "invalid_scope"),
         ([("scope", "openid words")], "invalid_scope"),
     ] {
-        assert_eq!(
-            text_field(&request_device_code(&sandbox, &more).json(), "error"),
-            error,
-            "{more:?}"
-        );
+        assert_eq!(text_field(&request_device_code(&sandbox, &more).json(), "error"), error, "{more:?}");
     }
     let tube = "https://www.googleapis.com/auth/youtube.readonly https://www.googleapis.com/auth/drive.file";
     assert_eq!(request_device_code(&sandbox, &[("scope", tube)]).status, 200);
@@ -563,16 +495,10 @@ fn a_device_is_refused_what_google_refuses() {
 fn device_interval_and_expiry_can_be_configured() {
     let (hurried, _) = start_sandbox(&["device-code=slow-down"]);
     let begun = request_device_code(&hurried, &[]).json();
-    assert_eq!(
-        text_field(&poll_device_code(&hurried, text_field(&begun, "device_code")).1, "error"),
-        "slow_down"
-    );
+    assert_eq!(text_field(&poll_device_code(&hurried, text_field(&begun, "device_code")).1, "error"), "slow_down");
     let (brief, clock) = start_sandbox(&["device-code=brief"]);
     let begun = request_device_code(&brief, &[]).json();
     assert_eq!(begun["expires_in"], 2);
     clock.0.fetch_add(2, Ordering::Relaxed);
-    assert_eq!(
-        text_field(&poll_device_code(&brief, text_field(&begun, "device_code")).1, "error"),
-        "expired_token"
-    );
+    assert_eq!(text_field(&poll_device_code(&brief, text_field(&begun, "device_code")).1, "error"), "expired_token");
 }

@@ -14,13 +14,11 @@ use gauth_sandbox::fixtures::{CLIENT_ID, USER, WORKFORCE_PROVIDER, WORKLOAD_PROV
 use serde_json::{Value, json};
 
 use super::{
-    FORM_HEADER, HttpReply, NOW, basic_authorization_header, bearer_authorization_header,
-    default_refresh_grant, encode_form, get_path, post_form, send_to_sandbox, start_sandbox,
-    text_field,
+    FORM_HEADER, HttpReply, NOW, basic_authorization_header, bearer_authorization_header, default_refresh_grant,
+    encode_form, get_path, post_form, send_to_sandbox, start_sandbox, text_field,
 };
 
-pub(super) const TOKEN_EXCHANGE_GRANT_TYPE: &str =
-    "urn:ietf:params:oauth:grant-type:token-exchange";
+pub(super) const TOKEN_EXCHANGE_GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 pub(super) const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
 const JWT_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
 const ID_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:id_token";
@@ -92,22 +90,12 @@ fn an_oidc_token_becomes_a_principals_access_token() {
         );
         assert_eq!(issued["expires_in"], 3599);
         let told = introspect(&sandbox, text_field(&issued, "access_token"));
-        assert_eq!(
-            (told["active"].as_bool(), text_field(&told, "scope")),
-            (Some(true), CLOUD_PLATFORM_SCOPE)
-        );
+        assert_eq!((told["active"].as_bool(), text_field(&told, "scope")), (Some(true), CLOUD_PLATFORM_SCOPE));
         assert_eq!(text_field(&told, "username"), workload_principal(WORKLOAD_SUBJECT));
         let token = text_field(&issued, "access_token");
         assert_eq!(get_path(&sandbox, &format!("/tokeninfo?access_token={token}")).status, 400);
         assert_eq!(
-            send_to_sandbox(
-                &sandbox,
-                "GET",
-                "/v1/userinfo",
-                &bearer_authorization_header(token),
-                ""
-            )
-            .status,
+            send_to_sandbox(&sandbox, "GET", "/v1/userinfo", &bearer_authorization_header(token), "").status,
             401
         );
         clock.0.fetch_add(3600, Ordering::Relaxed);
@@ -141,23 +129,11 @@ fn each_parameter_of_an_exchange_is_checked() {
         (&[("options", r#"{"bindCertFingerprint":"x"}"#)], "invalid_request", "bindCert"),
         (&[("options", r#"{"userProject":"p"}"#)], "invalid_request", "workforce"),
         (&[("options", r#"{"accessBoundary":{}}"#)], "invalid_request", "access tokens"),
-        (
-            &[("audience", WORKFORCE_PROVIDER), ("options", &long)],
-            "invalid_request",
-            "Invalid options: userProject",
-        ),
+        (&[("audience", WORKFORCE_PROVIDER), ("options", &long)], "invalid_request", "Invalid options: userProject"),
         (&[("actor_token", &token)], "invalid_request", "sent together"),
         (&[("actor_token_type", JWT_TOKEN_TYPE)], "invalid_request", "sent together"),
-        (
-            &[("actor_token", &token), ("actor_token_type", SAML2_TOKEN_TYPE)],
-            "invalid_request",
-            "actor_token_type",
-        ),
-        (
-            &[("actor_token", "a.b.c"), ("actor_token_type", JWT_TOKEN_TYPE)],
-            "invalid_grant",
-            "ID Token",
-        ),
+        (&[("actor_token", &token), ("actor_token_type", SAML2_TOKEN_TYPE)], "invalid_request", "actor_token_type"),
+        (&[("actor_token", "a.b.c"), ("actor_token_type", JWT_TOKEN_TYPE)], "invalid_grant", "ID Token"),
         (
             &[("audience", WORKFORCE_PROVIDER), ("subject_token_type", AWS4_REQUEST_TOKEN_TYPE)],
             "invalid_grant",
@@ -178,13 +154,11 @@ fn each_parameter_of_an_exchange_is_checked() {
     let reply = send_to_sandbox(&sandbox, "POST", "/v1/token", json, "{}");
     assert_refused(&reply, 400, "invalid_request", "content type");
     let with_bearer = format!("{FORM_HEADER}{}", bearer_authorization_header("ya29.x"));
-    let reply =
-        send_to_sandbox(&sandbox, "POST", "/v1/token", &with_bearer, &exchange_form(&token, &[]));
+    let reply = send_to_sandbox(&sandbox, "POST", "/v1/token", &with_bearer, &exchange_form(&token, &[]));
     assert_refused(&reply, 401, "invalid_client", "bearer");
     let secret = sandbox.fixtures().client_secret.expose();
     let with_client = format!("{FORM_HEADER}{}", basic_authorization_header(CLIENT_ID, secret));
-    let reply =
-        send_to_sandbox(&sandbox, "POST", "/v1/token", &with_client, &exchange_form(&token, &[]));
+    let reply = send_to_sandbox(&sandbox, "POST", "/v1/token", &with_client, &exchange_form(&token, &[]));
     assert_refused(&reply, 400, "invalid_request", "only supported for workforce pools");
     assert_eq!(send_to_sandbox(&sandbox, "GET", "/v1/token", "", "").status, 405);
     let good = [("actor_token", token.as_str()), ("actor_token_type", ID_TOKEN_TYPE)];
@@ -225,30 +199,19 @@ fn each_claim_of_a_subject_token_is_checked() {
         ("exp", json!("soon"), "iat and exp"),
         ("sub", json!(""), "no subject"),
     ] {
-        assert_refused(
-            &exchange_token(&sandbox, &with(name, value), &[]),
-            400,
-            "invalid_grant",
-            words,
-        );
+        assert_refused(&exchange_token(&sandbox, &with(name, value), &[]), 400, "invalid_grant", words);
     }
     let token = workload_subject_token(&sandbox);
     let signature = token.rsplit('.').next().unwrap();
     let other = with("sub", json!("admin"));
     let message = other.rsplit_once('.').unwrap().0;
-    let unsigned = [json!({ "alg": "none", "typ": "JWT" }), good]
-        .map(|part| URL_SAFE_NO_PAD.encode(part.to_string()))
-        .join(".");
+    let unsigned =
+        [json!({ "alg": "none", "typ": "JWT" }), good].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
     for forged in [format!("{message}.{signature}"), format!("{unsigned}.")] {
         assert_refused(&exchange_token(&sandbox, &forged, &[]), 400, "invalid_grant", "signature");
     }
     for torn in ["x", "a.b", "a.b.c"] {
-        assert_refused(
-            &exchange_token(&sandbox, torn, &[]),
-            400,
-            "invalid_grant",
-            "cannot be read",
-        );
+        assert_refused(&exchange_token(&sandbox, torn, &[]), 400, "invalid_grant", "cannot be read");
     }
 }
 
@@ -271,8 +234,7 @@ fn a_saml_response_is_good_for_a_day() {
 fn signed_aws_request(sandbox: &RunningSandbox, audience: &str, now: i64) -> Value {
     let url = "https://sts.us-east-2.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15";
     let aws = &sandbox.fixtures().external.aws_keys;
-    let token =
-        aws_sigv4::subject_token(&Url::parse(url).unwrap(), "us-east-2", aws, audience, now);
+    let token = aws_sigv4::subject_token(&Url::parse(url).unwrap(), "us-east-2", aws, audience, now);
     let token = token.unwrap();
     let decoded = percent_encoding::percent_decode_str(token.expose()).decode_utf8().unwrap();
     serde_json::from_str(&decoded).unwrap()
@@ -295,18 +257,14 @@ fn header_value_mut<'a>(request: &'a mut Value, name: &str) -> &'a mut Value {
 fn the_signature_of_an_aws_request_is_recomputed() {
     let (sandbox, _) = start_sandbox(&[]);
     for now in [NOW, NOW - 900, NOW + 900] {
-        let reply =
-            exchange_aws_request(&sandbox, &signed_aws_request(&sandbox, WORKLOAD_PROVIDER, now));
+        let reply = exchange_aws_request(&sandbox, &signed_aws_request(&sandbox, WORKLOAD_PROVIDER, now));
         assert_eq!(reply.status, 200, "{}", reply.json());
         let told = introspect(&sandbox, text_field(&reply.json(), "access_token"));
         assert_eq!(text_field(&told, "username"), workload_principal(AWS_ARN));
     }
     // As it is, not encoded once more, is what some clients send; Google reads both.
     let plain = signed_aws_request(&sandbox, WORKLOAD_PROVIDER, NOW).to_string();
-    assert_eq!(
-        exchange_token(&sandbox, &plain, &[("subject_token_type", AWS4_REQUEST_TOKEN_TYPE)]).status,
-        200
-    );
+    assert_eq!(exchange_token(&sandbox, &plain, &[("subject_token_type", AWS4_REQUEST_TOKEN_TYPE)]).status, 200);
     let refuse = |request: &Value, words: &str| {
         assert_refused(&exchange_aws_request(&sandbox, request), 400, "invalid_grant", words);
     };
@@ -374,13 +332,8 @@ fn unknown_aws_keys_are_refused() {
     ] {
         let keys = AwsCredentials { access_key_id, secret_access_key, session_token };
         let url = Url::parse(url).unwrap();
-        let token =
-            aws_sigv4::subject_token(&url, "us-east-2", &keys, WORKLOAD_PROVIDER, NOW).unwrap();
-        let reply = exchange_token(
-            &sandbox,
-            token.expose(),
-            &[("subject_token_type", AWS4_REQUEST_TOKEN_TYPE)],
-        );
+        let token = aws_sigv4::subject_token(&url, "us-east-2", &keys, WORKLOAD_PROVIDER, NOW).unwrap();
+        let reply = exchange_token(&sandbox, token.expose(), &[("subject_token_type", AWS4_REQUEST_TOKEN_TYPE)]);
         assert_refused(&reply, 400, "invalid_grant", words);
     }
 }
@@ -434,12 +387,8 @@ fn one_bucket_options() -> String {
 
 fn downscope(sandbox: &RunningSandbox, token: &str, changes: &[(&str, &str)]) -> HttpReply {
     let options = one_bucket_options();
-    let mut all = vec![
-        ("audience", ""),
-        ("scope", ""),
-        ("subject_token_type", ACCESS_TOKEN_TYPE),
-        ("options", options.as_str()),
-    ];
+    let mut all =
+        vec![("audience", ""), ("scope", ""), ("subject_token_type", ACCESS_TOKEN_TYPE), ("options", options.as_str())];
     for change in changes {
         all.retain(|(name, _)| name != &change.0);
         all.push(*change);
@@ -493,8 +442,7 @@ fn what_cannot_be_downscoped_is_refused() {
     let reply = downscope(&sandbox, text_field(&narrow, "access_token"), &[]);
     assert_refused(&reply, 400, "invalid_grant", "lacks the scope");
     let workforce = sandbox.fixtures().workforce_token(NOW).unwrap();
-    let workforce =
-        exchange_token(&sandbox, workforce.expose(), &[("audience", WORKFORCE_PROVIDER)]);
+    let workforce = exchange_token(&sandbox, workforce.expose(), &[("audience", WORKFORCE_PROVIDER)]);
     let reply = downscope(&sandbox, text_field(&workforce.json(), "access_token"), &[]);
     assert_refused(&reply, 400, "invalid_grant", "workforce");
 }
@@ -508,12 +456,7 @@ fn sts_faults_produce_sts_errors() {
         ("sts=503", 503, "backend_error"),
     ] {
         let (sandbox, _) = start_sandbox(&[fault]);
-        assert_refused(
-            &exchange_token(&sandbox, &workload_subject_token(&sandbox), &[]),
-            status,
-            code,
-            "",
-        );
+        assert_refused(&exchange_token(&sandbox, &workload_subject_token(&sandbox), &[]), status, code, "");
     }
     let (sandbox, _) = start_sandbox(&["sts=no-expiry"]);
     let issued = exchange_token(&sandbox, &workload_subject_token(&sandbox), &[]).json();

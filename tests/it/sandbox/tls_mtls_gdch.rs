@@ -21,8 +21,7 @@ use serde_json::{Value, json};
 
 use super::sts::{ACCESS_TOKEN_TYPE, TOKEN_EXCHANGE_GRANT_TYPE, introspect};
 use super::{
-    FORM_HEADER, HttpReply, NOW, encode_form, parse_reply, post_form, request_text, start_sandbox,
-    text_field,
+    FORM_HEADER, HttpReply, NOW, encode_form, parse_reply, post_form, request_text, start_sandbox, text_field,
 };
 
 /// What a client shows of itself.
@@ -75,17 +74,10 @@ fn send_tls_request(
     headers: &str,
     body: &str,
 ) -> HttpReply {
-    parse_reply(
-        &exchange_over_tls(sandbox, client_certificate, &request_text("POST", path, headers, body))
-            .unwrap(),
-    )
+    parse_reply(&exchange_over_tls(sandbox, client_certificate, &request_text("POST", path, headers, body)).unwrap())
 }
 
-fn exchange_certificate(
-    sandbox: &RunningSandbox,
-    client_certificate: ShownCertificate,
-    token: &str,
-) -> HttpReply {
+fn exchange_certificate(sandbox: &RunningSandbox, client_certificate: ShownCertificate, token: &str) -> HttpReply {
     let fields = [
         ("grant_type", TOKEN_EXCHANGE_GRANT_TYPE),
         ("audience", WORKLOAD_PROVIDER),
@@ -112,26 +104,15 @@ fn the_certificate_that_is_shown_is_the_subject() {
         let issued = exchange_certificate(&sandbox, folder_client_certificate(&sandbox), &token);
         assert_eq!(issued.status, 200, "{}", issued.json());
         let told = introspect(&sandbox, text_field(&issued.json(), "access_token"));
-        assert!(
-            text_field(&told, "username").ends_with("/subject/workload.sandbox.example"),
-            "{told}"
-        );
+        assert!(text_field(&told, "username").ends_with("/subject/workload.sandbox.example"), "{told}");
     }
     let requests = sandbox.requests();
     assert_eq!(requests[0].request.client_certificate.as_deref(), Some(&*leaf));
     for (shown, token, code) in [
         (None, certificate_chain_token(&[&leaf]), "invalid_request"),
         (folder_client_certificate(&sandbox), certificate_chain_token(&[&issuer]), "invalid_grant"),
-        (
-            folder_client_certificate(&sandbox),
-            certificate_chain_token(&[&issuer, &leaf]),
-            "invalid_grant",
-        ),
-        (
-            folder_client_certificate(&sandbox),
-            certificate_chain_token(&[&leaf, &leaf]),
-            "invalid_grant",
-        ),
+        (folder_client_certificate(&sandbox), certificate_chain_token(&[&issuer, &leaf]), "invalid_grant"),
+        (folder_client_certificate(&sandbox), certificate_chain_token(&[&leaf, &leaf]), "invalid_grant"),
         (folder_client_certificate(&sandbox), certificate_chain_token(&[]), "invalid_grant"),
         (folder_client_certificate(&sandbox), "[\"!\"]".to_owned(), "invalid_grant"),
         (folder_client_certificate(&sandbox), STANDARD.encode(&leaf), "invalid_grant"),
@@ -178,16 +159,12 @@ fn misbehaviour_is_the_same_inside_tls() {
     let text = request_text("GET", "/certs", "", "");
     for fault in ["certs=truncate", "certs=close", "certs=two-lengths"] {
         let (sandbox, _) = start_sandbox(&[fault]);
-        assert!(
-            exchange_over_tls(&sandbox, None, &text).is_err(),
-            "{fault} ends as if all were well"
-        );
+        assert!(exchange_over_tls(&sandbox, None, &text).is_err(), "{fault} ends as if all were well");
         assert_eq!(sandbox.request_count("certs"), 1);
     }
     let (sandbox, _) = start_sandbox(&["certs=oversize", "subject=redirect"]);
     assert!(exchange_over_tls(&sandbox, None, &text).unwrap().len() > 2 * 1024 * 1024);
-    let moved =
-        exchange_over_tls(&sandbox, None, &request_text("GET", "/subject", "", "")).unwrap();
+    let moved = exchange_over_tls(&sandbox, None, &request_text("GET", "/subject", "", "")).unwrap();
     assert!(String::from_utf8_lossy(&moved).contains("Location: //127.0.0.1/elsewhere\r\n"));
 }
 
@@ -230,10 +207,7 @@ fn an_assertion_on_a_curve_gets_a_token_of_the_distributed_cloud() {
     let kid = &sandbox.fixtures().external.gdch_key_id;
     let good = signed_assertion(&sandbox, kid, &assertion_claims(&sandbox));
     let issued = authenticate(&sandbox, &gdch_body(&good)).json();
-    assert_eq!(
-        (issued["expires_in"].as_i64(), text_field(&issued, "token_type")),
-        (Some(3599), "Bearer")
-    );
+    assert_eq!((issued["expires_in"].as_i64(), text_field(&issued, "token_type")), (Some(3599), "Bearer"));
     let told = introspect(&sandbox, text_field(&issued, "access_token"));
     assert_eq!(text_field(&told, "username"), gdch_account());
     for (name, value, words) in [
@@ -248,8 +222,7 @@ fn an_assertion_on_a_curve_gets_a_token_of_the_distributed_cloud() {
     ] {
         let mut claims = assertion_claims(&sandbox);
         claims[name] = value;
-        let answer =
-            authenticate(&sandbox, &gdch_body(&signed_assertion(&sandbox, kid, &claims))).json();
+        let answer = authenticate(&sandbox, &gdch_body(&signed_assertion(&sandbox, kid, &claims))).json();
         assert_eq!(text_field(&answer, "error"), "invalid_grant", "{claims}");
         assert!(text_field(&answer, "error_description").contains(words), "{answer}");
     }
@@ -267,10 +240,7 @@ fn an_assertion_on_a_curve_gets_a_token_of_the_distributed_cloud() {
         assert!(text_field(&answer, "error_description").contains(words), "{answer}");
     }
     clock.0.fetch_add(3600, Ordering::Relaxed);
-    assert_eq!(
-        text_field(&authenticate(&sandbox, &gdch_body(&good)).json(), "error"),
-        "invalid_grant"
-    );
+    assert_eq!(text_field(&authenticate(&sandbox, &gdch_body(&good)).json(), "error"), "invalid_grant");
 }
 
 #[test]

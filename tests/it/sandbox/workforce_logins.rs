@@ -1,14 +1,13 @@
 //! Logins by way of a workforce pool: refreshed, looked at, ended; and none of it at Google accounts' doors.
 
-use gauth_sandbox::RunningSandbox;
 use gauth_sandbox::admitted::AdmittedCredential;
 use gauth_sandbox::fixtures::{CLIENT_ID, USER};
-use gauth_sandbox::{Sandbox, SandboxOptions};
+use gauth_sandbox::{RunningSandbox, Sandbox, SandboxOptions};
 
 use super::sts::introspect;
 use super::{
-    FORM_HEADER, HttpReply, basic_authorization_header, default_refresh_grant, encode_form,
-    refresh_token_grant, send_to_sandbox, start_sandbox, text_field,
+    FORM_HEADER, HttpReply, basic_authorization_header, default_refresh_grant, encode_form, refresh_token_grant,
+    send_to_sandbox, start_sandbox, text_field,
 };
 
 /// A form with the client that the login was made with.
@@ -30,10 +29,7 @@ fn first_refresh_token(sandbox: &RunningSandbox) -> &str {
 fn a_workforce_login_is_refreshed_only_at_the_sts() {
     let (sandbox, _) = start_sandbox(&[]);
     let issued = refresh_workforce(&sandbox, first_refresh_token(&sandbox)).json();
-    assert_eq!(
-        (issued["expires_in"].as_i64(), text_field(&issued, "token_type")),
-        (Some(3599), "Bearer")
-    );
+    assert_eq!((issued["expires_in"].as_i64(), text_field(&issued, "token_type")), (Some(3599), "Bearer"));
     assert!(issued.get("refresh_token").is_none() && issued.get("id_token").is_none(), "{issued}");
     let told = introspect(&sandbox, text_field(&issued, "access_token"));
     assert!(text_field(&told, "username").starts_with("principal://iam.googleapis.com/"), "{told}");
@@ -53,40 +49,18 @@ fn clients_and_grants_are_checked() {
     let in_body = [&good[..], &[("client_id", CLIENT_ID), ("client_secret", secret)]].concat();
     for (headers, fields, status, code) in [
         (FORM_HEADER.to_owned(), &in_body[..], 401, "invalid_client"),
-        (
-            format!("{FORM_HEADER}{}", basic_authorization_header(CLIENT_ID, "other")),
-            &good,
-            401,
-            "invalid_client",
-        ),
-        (
-            format!("{FORM_HEADER}{}", basic_authorization_header("other", secret)),
-            &good,
-            401,
-            "invalid_client",
-        ),
-        (
-            format!("{FORM_HEADER}{}", basic_authorization_header(CLIENT_ID, secret)),
-            &good[..1],
-            400,
-            "invalid_request",
-        ),
-        (
-            format!("{FORM_HEADER}{}", basic_authorization_header(CLIENT_ID, secret)),
-            &good[1..],
-            400,
-            "invalid_request",
-        ),
+        (format!("{FORM_HEADER}{}", basic_authorization_header(CLIENT_ID, "other")), &good, 401, "invalid_client"),
+        (format!("{FORM_HEADER}{}", basic_authorization_header("other", secret)), &good, 401, "invalid_client"),
+        (format!("{FORM_HEADER}{}", basic_authorization_header(CLIENT_ID, secret)), &good[..1], 400, "invalid_request"),
+        (format!("{FORM_HEADER}{}", basic_authorization_header(CLIENT_ID, secret)), &good[1..], 400, "invalid_request"),
         (basic_authorization_header(CLIENT_ID, secret), &good, 400, "invalid_request"),
     ] {
-        let reply =
-            send_to_sandbox(&sandbox, "POST", "/v1/oauthtoken", &headers, &encode_form(fields));
+        let reply = send_to_sandbox(&sandbox, "POST", "/v1/oauthtoken", &headers, &encode_form(fields));
         assert_eq!((reply.status, text_field(&reply.json(), "error")), (status, code), "{headers}");
     }
-    for (name, value, code) in [
-        ("grant_type", "password", "unsupported_grant_type"),
-        ("refresh_token", "1//other", "invalid_grant"),
-    ] {
+    for (name, value, code) in
+        [("grant_type", "password", "unsupported_grant_type"), ("refresh_token", "1//other", "invalid_grant")]
+    {
         let fields = good.map(|(known, kept)| (known, if known == name { value } else { kept }));
         let reply = post_form_as_client(&sandbox, "/v1/oauthtoken", &fields);
         assert_eq!((reply.status, text_field(&reply.json(), "error")), (400, code));
@@ -142,39 +116,24 @@ fn a_revoked_workforce_login_is_invalid() {
     assert_eq!(post_form_as_client(&sandbox, "/v1/revoke", &[("token", "1//other")]).status, 200);
     let path = "/computeMetadata/v1/instance/service-accounts/default/token";
     let machines = super::get_path(&sandbox, path).json();
-    let reply = post_form_as_client(
-        &sandbox,
-        "/v1/revoke",
-        &[("token", text_field(&machines, "access_token"))],
-    );
+    let reply = post_form_as_client(&sandbox, "/v1/revoke", &[("token", text_field(&machines, "access_token"))]);
     assert_eq!((reply.status, text_field(&reply.json(), "error")), (400, "unauthorized_client"));
 }
 
 #[test]
 fn an_admitted_workforce_login_is_accepted() {
-    let file = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/data/credentials/external_account_authorized_user.json"
-    );
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/credentials/external_account_authorized_user.json");
     let guest = AdmittedCredential::read(file.as_ref()).unwrap();
-    let AdmittedCredential::WorkforceUser { client_id, client_secret, refresh_token } =
-        guest.clone()
-    else {
+    let AdmittedCredential::WorkforceUser { client_id, client_secret, refresh_token } = guest.clone() else {
         panic!("another kind");
     };
     let (ours, _) = start_sandbox(&[]);
     let key = gauth_core::text::secret::Secret::new(ours.fixtures().service_account_pem.expose());
-    let options =
-        SandboxOptions { key: Some(key), admitted: vec![guest], ..SandboxOptions::default() };
+    let options = SandboxOptions { key: Some(key), admitted: vec![guest], ..SandboxOptions::default() };
     let sandbox = Sandbox::start(options).unwrap();
-    let headers =
-        format!("{FORM_HEADER}{}", basic_authorization_header(&client_id, client_secret.expose()));
+    let headers = format!("{FORM_HEADER}{}", basic_authorization_header(&client_id, client_secret.expose()));
     let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose())];
-    let reply =
-        send_to_sandbox(&sandbox, "POST", "/v1/oauthtoken", &headers, &encode_form(&fields));
+    let reply = send_to_sandbox(&sandbox, "POST", "/v1/oauthtoken", &headers, &encode_form(&fields));
     assert_eq!(reply.status, 200, "{}", reply.json());
-    assert_eq!(
-        send_to_sandbox(&ours, "POST", "/v1/oauthtoken", &headers, &encode_form(&fields)).status,
-        401
-    );
+    assert_eq!(send_to_sandbox(&ours, "POST", "/v1/oauthtoken", &headers, &encode_form(&fields)).status, 401);
 }

@@ -39,9 +39,7 @@ impl Page {
         let attribute = format!(" name=\"{name}\"");
         let tags = self.body.split("<input").skip(1).filter_map(|rest| rest.split_once('>'));
         tags.filter(|(tag, _)| tag.contains(&attribute))
-            .filter_map(|(tag, _)| {
-                Some(tag.split_once("value=\"")?.1.split_once('"')?.0.to_owned())
-            })
+            .filter_map(|(tag, _)| Some(tag.split_once("value=\"")?.1.split_once('"')?.0.to_owned()))
             .collect()
     }
 }
@@ -96,8 +94,7 @@ pub(crate) struct ConsentChoice<'a> {
 }
 
 /// The usual one.
-pub(crate) const ALLOW: ConsentChoice<'static> =
-    ConsentChoice { button: "allow", account: None, scopes: None };
+pub(crate) const ALLOW: ConsentChoice<'static> = ConsentChoice { button: "allow", account: None, scopes: None };
 
 /// Sends the form of a page, which was found at `url`.
 pub(crate) fn submit_form(url: &str, page: &Page, choice: ConsentChoice<'_>) -> Page {

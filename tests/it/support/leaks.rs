@@ -9,8 +9,7 @@ pub(crate) fn find_leaked_secret<'a>(text: &[u8], secrets: &'a [String]) -> Opti
     // Line ends may be escaped.
     let flat = text.replace("\\n", "").replace("%0A", "").replace('\n', "");
     secrets.iter().map(String::as_str).filter(|secret| secret.len() >= 8).find(|secret| {
-        let percent =
-            percent_encoding::utf8_percent_encode(secret, percent_encoding::NON_ALPHANUMERIC);
+        let percent = percent_encoding::utf8_percent_encode(secret, percent_encoding::NON_ALPHANUMERIC);
         let form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
         // The last letters of base64 depend on what follows.
         let base64 = [STANDARD_NO_PAD, URL_SAFE_NO_PAD].map(|base64| {

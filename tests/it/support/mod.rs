@@ -26,8 +26,8 @@ use zeroize::Zeroizing;
 use leaks::find_leaked_secret;
 use test_doubles::{CapturedOutput, DeterministicRandom, ScriptedHttp, WriteHook};
 pub(crate) use test_doubles::{
-    ManualClock, MockExchange, SentRequest, get_response, iam_response, metadata_ping,
-    metadata_response, post_response, put_response, sts_response, token_response, without_response,
+    ManualClock, MockExchange, SentRequest, get_response, iam_response, metadata_ping, metadata_response,
+    post_response, put_response, sts_response, token_response, without_response,
 };
 
 /// 2026-01-02T03:04:05Z.
@@ -77,9 +77,8 @@ impl Home {
     /// The names in a folder, sorted; none when there is no such folder.
     pub(crate) fn names(&self, below: &str) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(self.path(below)) else { return Vec::new() };
-        let mut names: Vec<String> = entries
-            .map(|entry| entry.expect("entry").file_name().into_string().expect("name"))
-            .collect();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.expect("entry").file_name().into_string().expect("name")).collect();
         names.sort();
         names
     }
@@ -168,10 +167,7 @@ impl Test {
             exchanges: Vec::new(),
             stdin: Vec::new(),
             home: None,
-            secrets: sample_credentials::PLANTED_SECRETS
-                .iter()
-                .map(|secret| (*secret).to_owned())
-                .collect(),
+            secrets: sample_credentials::PLANTED_SECRETS.iter().map(|secret| (*secret).to_owned()).collect(),
             started: None,
             is_interactive: false,
             is_ci: false,
@@ -286,10 +282,7 @@ impl Test {
     }
 
     /// What happens when something is printed, before it is.
-    pub(crate) fn on_write(
-        mut self,
-        on_write: impl Fn(&Home) -> std::io::Result<()> + 'static,
-    ) -> Test {
+    pub(crate) fn on_write(mut self, on_write: impl Fn(&Home) -> std::io::Result<()> + 'static) -> Test {
         self.on_write = Rc::new(on_write);
         self
     }
@@ -358,8 +351,7 @@ impl Test {
         for step in &self.setup_steps {
             step(home);
         }
-        let (stdout, stderr) =
-            (CapturedOutput::new(&self.on_write, home), Rc::new(RefCell::new(Vec::new())));
+        let (stdout, stderr) = (CapturedOutput::new(&self.on_write, home), Rc::new(RefCell::new(Vec::new())));
         let http = ScriptedHttp::new(&self.exchanges, home);
         let requests = http.sent();
         let mut world = self.world(home, http, stdout.clone(), Rc::clone(&stderr), very_verbose);
@@ -388,8 +380,7 @@ impl Test {
     /// Types what the case says, and keeps the questions.
     fn typist(&self, home: &Rc<Home>) -> (ScriptedInput, Rc<RefCell<Vec<String>>>) {
         let prompts: Rc<RefCell<Vec<String>>> = Rc::default();
-        let (typed_lines, home, recorded_prompts) =
-            (self.typed_lines.clone(), Rc::clone(home), Rc::clone(&prompts));
+        let (typed_lines, home, recorded_prompts) = (self.typed_lines.clone(), Rc::clone(home), Rc::clone(&prompts));
         let typist = move |question: &str| {
             let number = recorded_prompts.borrow().len();
             let next = typed_lines.get(number);
@@ -403,8 +394,7 @@ impl Test {
 
     /// What the runner of GitHub Actions takes out of standard error, and what it leaves.
     fn masks(&self, stderr: &str) -> (Vec<String>, String) {
-        let on_github =
-            self.variables.iter().any(|(name, value)| name == "GITHUB_ACTIONS" && value == "true");
+        let on_github = self.variables.iter().any(|(name, value)| name == "GITHUB_ACTIONS" && value == "true");
         let command = |line: &&str| on_github && line.starts_with("::add-mask::");
         let (masks, rest): (Vec<&str>, Vec<&str>) = stderr.split_inclusive('\n').partition(command);
         let value = |line: &str| line.trim_end().replacen("::add-mask::", "", 1);
@@ -430,8 +420,7 @@ impl Test {
         if very_verbose {
             variables.insert("GAUTH_LOG".to_owned(), "2".into());
         }
-        variables
-            .extend(self.variables.iter().map(|(name, value)| (name.clone(), expand_home(value))));
+        variables.extend(self.variables.iter().map(|(name, value)| (name.clone(), expand_home(value))));
         let env = Env::Fixed(variables);
         let mut folders = Folders::from_env(&env);
         folders.system_root = home.path("root");
@@ -440,8 +429,7 @@ impl Test {
         terminal.width = columns.map_or(80, |columns| columns.parse().expect("a number"));
         let input = Box::new(std::io::Cursor::new(self.stdin.clone()));
         let mut streams = Streams::from_parts(input, Box::new(stdout));
-        (terminal.may_prompt, terminal.is_terminal) =
-            (self.is_interactive && !self.is_ci, self.is_interactive);
+        (terminal.may_prompt, terminal.is_terminal) = (self.is_interactive && !self.is_ci, self.is_interactive);
         streams.stdin_is_terminal = self.is_interactive;
         World {
             folders,
@@ -458,11 +446,7 @@ impl Test {
     /// What the case asks for, and what holds for every run.
     #[track_caller]
     fn check(&self, ran: &RunOutput, very_verbose: bool) {
-        assert!(
-            self.expected_statuses.contains(&ran.status),
-            "not {:?}: {ran:#?}",
-            self.expected_statuses
-        );
+        assert!(self.expected_statuses.contains(&ran.status), "not {:?}: {ran:#?}", self.expected_statuses);
         let mut secrets = self.secrets.clone();
         secrets.extend(self.typed_lines.iter().map(|(line, _)| line.clone()));
         secrets.extend(self.exchanges.iter().flat_map(MockExchange::secrets));
@@ -478,11 +462,7 @@ impl Test {
         }
         let odd = |letter: char| letter.is_control() && letter != '\n';
         assert!(!ran.stderr.contains(odd), "control characters: {ran:#?}");
-        assert!(
-            ran.stderr.contains(&self.expected_notice),
-            "not told {:?}: {ran:#?}",
-            self.expected_notice
-        );
+        assert!(ran.stderr.contains(&self.expected_notice), "not told {:?}: {ran:#?}", self.expected_notice);
         let warning = |line: &&str| line.starts_with("gauth: warning: ");
         // A hint may go on in lines that are indented as far as its first.
         let notices = ran.stderr.replacen(&self.expected_notice, "", 1).replace("\n     ", " ");
@@ -509,10 +489,7 @@ impl Test {
         }
         if matches!(ran.status, 0 | 10) {
             assert!(other.is_empty() || self.expected_stderr.is_some(), "{ran:#?}");
-            assert!(
-                self.expected_warnings.len() >= warnings.len() || self.expected_stderr.is_some(),
-                "{ran:#?}"
-            );
+            assert!(self.expected_warnings.len() >= warnings.len() || self.expected_stderr.is_some(), "{ran:#?}");
         }
     }
 

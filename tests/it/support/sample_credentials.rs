@@ -76,11 +76,11 @@ pub(crate) const SUBJECT_TOKEN: &str = "planted-subject-token.of-an-issuer.outsi
 /// A provider of a workload identity pool.
 pub(crate) const WORKLOAD_PROVIDER: &str = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/example-pool/providers/example-provider";
 /// A provider of a workforce pool.
-pub(crate) const WORKFORCE_PROVIDER: &str = "//iam.googleapis.com/locations/global/workforcePools/example-wf-pool/providers/example-wf-provider";
+pub(crate) const WORKFORCE_PROVIDER: &str =
+    "//iam.googleapis.com/locations/global/workforcePools/example-wf-pool/providers/example-wf-provider";
 /// A service account that others act as.
 pub(crate) const TARGET_SERVICE_ACCOUNT: &str = "target-sa@example-project.iam.gserviceaccount.com";
-pub(crate) const IAM_SERVICE_ACCOUNTS_URL: &str =
-    "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts";
+pub(crate) const IAM_SERVICE_ACCOUNTS_URL: &str = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts";
 
 /// A federated identity whose subject token comes from here.
 pub(crate) fn external_account(credential_source: Value) -> Value {
@@ -141,8 +141,7 @@ pub(crate) fn impersonated_service_account(source: Value) -> Value {
 
 /// A service identity of Google Distributed Cloud.
 pub(crate) fn gdch_service_account() -> Value {
-    serde_json::from_str(include_str!("../../data/credentials/gdch_service_account.json"))
-        .expect("JSON")
+    serde_json::from_str(include_str!("../../data/credentials/gdch_service_account.json")).expect("JSON")
 }
 
 /// What IAM answers.
@@ -153,8 +152,7 @@ pub(crate) fn iam_response_body(token: &str) -> String {
 /// What Google's STS answers.
 pub(crate) fn sts_response_body(token: &str) -> String {
     let kind = "urn:ietf:params:oauth:token-type:access_token";
-    json!({"access_token": token, "issued_token_type": kind, "token_type": "Bearer", "expires_in": 3599})
-        .to_string()
+    json!({"access_token": token, "issued_token_type": kind, "token_type": "Bearer", "expires_in": 3599}).to_string()
 }
 
 /// A JWT with these claims and an invalid signature.

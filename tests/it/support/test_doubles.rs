@@ -29,11 +29,7 @@ pub(crate) struct ManualClock {
 
 impl ManualClock {
     pub(crate) fn at_unix_seconds(unix: i64) -> ManualClock {
-        ManualClock {
-            millis: AtomicI64::new(unix * 1000),
-            speed: AtomicU32::new(0),
-            start: Instant::now(),
-        }
+        ManualClock { millis: AtomicI64::new(unix * 1000), speed: AtomicU32::new(0), start: Instant::now() }
     }
 
     pub(crate) fn millis(&self) -> i64 {
@@ -58,8 +54,7 @@ impl Clock for ManualClock {
 
     fn elapsed(&self) -> Duration {
         // Far from zero, so that a clock set back does not go below it.
-        let by_hand =
-            Duration::from_millis((self.millis() - (NOW - 100_000_000) * 1000).unsigned_abs());
+        let by_hand = Duration::from_millis((self.millis() - (NOW - 100_000_000) * 1000).unsigned_abs());
         by_hand + self.start.elapsed() * self.speed.load(Ordering::Relaxed)
     }
 
@@ -78,11 +73,7 @@ pub(super) struct DeterministicRandom(Cell<u64>);
 impl Random for DeterministicRandom {
     fn fill(&self, bytes: &mut [u8]) -> Result<()> {
         for byte in bytes {
-            let next = self
-                .0
-                .get()
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            let next = self.0.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             self.0.set(next);
             *byte = next.to_be_bytes()[0];
         }
@@ -103,11 +94,7 @@ pub(super) struct CapturedOutput {
 
 impl CapturedOutput {
     pub(super) fn new(on_write: &WriteHook, home: &Rc<Home>) -> CapturedOutput {
-        CapturedOutput {
-            bytes: Rc::default(),
-            on_write: Rc::clone(on_write),
-            home: Rc::clone(home),
-        }
+        CapturedOutput { bytes: Rc::default(), on_write: Rc::clone(on_write), home: Rc::clone(home) }
     }
 
     pub(super) fn take(&self) -> Vec<u8> {
@@ -158,11 +145,7 @@ impl SentRequest {
         SentRequest {
             method: request.method.as_str(),
             url: request.url.to_string(),
-            headers: request
-                .headers
-                .iter()
-                .map(|(name, value)| (name.to_string(), text(value)))
-                .collect(),
+            headers: request.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
             form: form_urlencoded::parse(&body).into_owned().collect(),
             body: String::from_utf8(body).expect("text"),
             ca_file: request.ca_file.clone(),
@@ -192,8 +175,7 @@ impl SentRequest {
 
     /// What nobody may see of it.
     pub(super) fn secrets(&self) -> Vec<String> {
-        let names =
-            ["assertion", "client_secret", "refresh_token", "rapt", "subject_token", "actor_token"];
+        let names = ["assertion", "client_secret", "refresh_token", "rapt", "subject_token", "actor_token"];
         let in_form = names.iter().filter_map(|name| self.form.get(*name).cloned());
         let json: Json = serde_json::from_str(&self.body).unwrap_or_default();
         let in_json = json.get("subject_token").and_then(Json::as_str).map(str::to_owned);
@@ -219,8 +201,7 @@ pub(crate) struct MockExchange {
 
 impl MockExchange {
     fn new(method: HttpMethod, url: &str, status: u16, body: &[u8]) -> MockExchange {
-        let response =
-            HttpResponse { status, headers: Vec::new(), body: Zeroizing::new(body.to_vec()) };
+        let response = HttpResponse { status, headers: Vec::new(), body: Zeroizing::new(body.to_vec()) };
         MockExchange {
             method,
             url: url.to_owned(),
@@ -272,22 +253,15 @@ impl MockExchange {
 
     /// The tokens in the response.
     pub(super) fn secrets(&self) -> Vec<String> {
-        let body =
-            self.response.as_ref().map(|response| response.body.to_vec()).unwrap_or_default();
+        let body = self.response.as_ref().map(|response| response.body.to_vec()).unwrap_or_default();
         let json: Json = serde_json::from_slice(&body).unwrap_or_default();
         let text = |name: &&str| json.get(*name)?.as_str().map(str::to_owned);
         let names = ["access_token", "refresh_token", "id_token", "accessToken", "signedJwt"];
-        let others =
-            ["SecretAccessKey", "Token", "value", "oidcToken", "encodedProofOfReauthToken"];
+        let others = ["SecretAccessKey", "Token", "value", "oidcToken", "encodedProofOfReauthToken"];
         names.iter().chain(&others).filter_map(text).collect()
     }
 
-    fn respond(
-        &self,
-        request: &HttpRequest,
-        conditions: &TransportOptions,
-        home: &Home,
-    ) -> Result<HttpResponse> {
+    fn respond(&self, request: &HttpRequest, conditions: &TransportOptions, home: &Home) -> Result<HttpResponse> {
         assert_eq!((request.method, request.url.as_str()), (self.method, self.url.as_str()));
         home.clock.sleep(self.latency.min(conditions.timeout));
         if let Some(during) = &self.on_request {
@@ -296,28 +270,19 @@ impl MockExchange {
         let host = request.url.authority();
         if self.latency > conditions.timeout {
             let message = format!("{host}: no answer in time");
-            return Err(Error::no_answer(message)
-                .with_retryable(Retryable::IfIdempotent)
-                .hint("--timeout 60s"));
+            return Err(Error::no_answer(message).with_retryable(Retryable::IfIdempotent).hint("--timeout 60s"));
         }
         self.response.clone().ok_or_else(|| {
             let message = format!("{host}: connection refused");
-            Error::no_answer(message)
-                .with_retryable(Retryable::NothingSent)
-                .hint("check the network")
+            Error::no_answer(message).with_retryable(Retryable::NothingSent).hint("check the network")
         })
     }
 }
 
 /// Google's token endpoint.
 pub(crate) fn token_response(status: u16, body: impl AsRef<[u8]>) -> MockExchange {
-    MockExchange::new(
-        HttpMethod::Post,
-        "https://oauth2.googleapis.com/token",
-        status,
-        body.as_ref(),
-    )
-    .with_header("content-type", "application/json")
+    MockExchange::new(HttpMethod::Post, "https://oauth2.googleapis.com/token", status, body.as_ref())
+        .with_header("content-type", "application/json")
 }
 
 /// Google's STS, or another one at its URL.
@@ -326,12 +291,7 @@ pub(crate) fn sts_response(status: u16, body: impl AsRef<[u8]>) -> MockExchange 
 }
 
 /// IAM, asked for this account.
-pub(crate) fn iam_response(
-    account: &str,
-    method: &str,
-    status: u16,
-    body: impl AsRef<[u8]>,
-) -> MockExchange {
+pub(crate) fn iam_response(account: &str, method: &str, status: u16, body: impl AsRef<[u8]>) -> MockExchange {
     let server = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts";
     token_response(status, body).at_url(&format!("{server}/{account}:{method}"))
 }
@@ -354,14 +314,12 @@ pub(crate) fn post_response(url: &str, status: u16, body: impl AsRef<[u8]>) -> M
 /// A value of the metadata server's.
 pub(crate) fn metadata_response(path: &str, status: u16, body: impl AsRef<[u8]>) -> MockExchange {
     let url = format!("http://metadata.google.internal/computeMetadata/v1/{path}");
-    MockExchange::new(HttpMethod::Get, &url, status, body.as_ref())
-        .with_header("metadata-flavor", "Google")
+    MockExchange::new(HttpMethod::Get, &url, status, body.as_ref()).with_header("metadata-flavor", "Google")
 }
 
 /// The question whether there is a metadata server, answered with yes.
 pub(crate) fn metadata_ping() -> MockExchange {
-    MockExchange::new(HttpMethod::Get, "http://169.254.169.254/", 200, b"")
-        .with_header("metadata-flavor", "Google")
+    MockExchange::new(HttpMethod::Get, "http://169.254.169.254/", 200, b"").with_header("metadata-flavor", "Google")
 }
 
 /// A request that nobody answers.

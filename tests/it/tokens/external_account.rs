@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::token_test;
 use crate::support::sample_credentials::{
-    self, CLIENT_ID, CLIENT_SECRET, CLOUD_PLATFORM, IAM_SERVICE_ACCOUNTS_URL, SECOND_TOKEN,
-    SUBJECT_TOKEN, TARGET_SERVICE_ACCOUNT, TOKEN, WORKFORCE_PROVIDER, WORKLOAD_PROVIDER,
-    aws_external_account, external_account, file_external_account, iam_response_body,
-    impersonated_service_account, sts_response_body, workforce_external_account,
+    self, CLIENT_ID, CLIENT_SECRET, CLOUD_PLATFORM, IAM_SERVICE_ACCOUNTS_URL, SECOND_TOKEN, SUBJECT_TOKEN,
+    TARGET_SERVICE_ACCOUNT, TOKEN, WORKFORCE_PROVIDER, WORKLOAD_PROVIDER, aws_external_account, external_account,
+    file_external_account, iam_response_body, impersonated_service_account, sts_response_body,
+    workforce_external_account,
 };
 use crate::support::{Home, SentRequest, get_response, iam_response, put_response, sts_response};
 
@@ -37,27 +37,22 @@ fn assert_token_exchange(
     ];
     expected.extend(more);
     let fields = sent.form_fields();
-    let fields: Vec<(&str, &str)> =
-        fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(fields, expected);
 }
 
 #[track_caller]
 fn assert_metrics_header(sent: &SentRequest, source: &str, impersonation: bool, lifetime: bool) {
     let measured = sent.header("x-goog-api-client").expect("the header of Google's metrics");
-    let suffix = format!(
-        " google-byoid-sdk source/{source} sa-impersonation/{impersonation} config-lifetime/{lifetime}"
-    );
+    let suffix =
+        format!(" google-byoid-sdk source/{source} sa-impersonation/{impersonation} config-lifetime/{lifetime}");
     assert!(measured.starts_with("gl-rust/") && measured.ends_with(&suffix), "{measured}");
 }
 
 /// The credential with the URL that impersonates [`TARGET_SERVICE_ACCOUNT`].
 fn with_impersonation_url(credential: Value) -> Value {
     let url = format!("{IAM_SERVICE_ACCOUNTS_URL}/{TARGET_SERVICE_ACCOUNT}:generateAccessToken");
-    sample_credentials::with_fields(
-        credential,
-        &json!({ "service_account_impersonation_url": url }),
-    )
+    sample_credentials::with_fields(credential, &json!({ "service_account_impersonation_url": url }))
 }
 
 #[test]
@@ -69,36 +64,17 @@ fn a_token_in_a_file_is_exchanged() {
         test.expect_stdout(&format!("{TOKEN}\n")).run()
     };
     let ran = run(&file_external_account(), "");
-    assert_token_exchange(
-        &ran.requests[0],
-        WORKLOAD_PROVIDER,
-        CLOUD_PLATFORM,
-        [SUBJECT_TOKEN, JWT_TOKEN_TYPE],
-        &[],
-    );
+    assert_token_exchange(&ran.requests[0], WORKLOAD_PROVIDER, CLOUD_PLATFORM, [SUBJECT_TOKEN, JWT_TOKEN_TYPE], &[]);
     assert_metrics_header(&ran.requests[0], "file", false, false);
     assert_eq!(ran.requests[0].header("authorization"), None);
     let ran = run(&file_external_account(), "--scopes pubsub,email");
     let scope = "email https://www.googleapis.com/auth/pubsub";
-    assert_token_exchange(
-        &ran.requests[0],
-        WORKLOAD_PROVIDER,
-        scope,
-        [SUBJECT_TOKEN, JWT_TOKEN_TYPE],
-        &[],
-    );
+    assert_token_exchange(&ran.requests[0], WORKLOAD_PROVIDER, scope, [SUBJECT_TOKEN, JWT_TOKEN_TYPE], &[]);
     // The scopes of the file are used where the user names none.
-    let own =
-        sample_credentials::with_fields(file_external_account(), &json!({"scopes": ["b", "a"]}));
+    let own = sample_credentials::with_fields(file_external_account(), &json!({"scopes": ["b", "a"]}));
     let [a, b] = ["a", "b"].map(|word| format!("https://www.googleapis.com/auth/{word}"));
     let scope = format!("{a} {b}");
-    assert_token_exchange(
-        &run(&own, "").requests[0],
-        WORKLOAD_PROVIDER,
-        &scope,
-        [SUBJECT_TOKEN, JWT_TOKEN_TYPE],
-        &[],
-    );
+    assert_token_exchange(&run(&own, "").requests[0], WORKLOAD_PROVIDER, &scope, [SUBJECT_TOKEN, JWT_TOKEN_TYPE], &[]);
     assert_token_exchange(
         &run(&own, "--scopes email").requests[0],
         WORKLOAD_PROVIDER,
@@ -118,13 +94,7 @@ fn a_token_in_a_field_of_json_is_exchanged() {
         .file("subject", json!({"x": [1], "id token": format!("{SUBJECT_TOKEN}\n")}).to_string())
         .expect_request(sts_response(200, sts_response_body(TOKEN)))
         .run();
-    assert_token_exchange(
-        &ran.requests[0],
-        WORKLOAD_PROVIDER,
-        CLOUD_PLATFORM,
-        [SUBJECT_TOKEN, JWT_TOKEN_TYPE],
-        &[],
-    );
+    assert_token_exchange(&ran.requests[0], WORKLOAD_PROVIDER, CLOUD_PLATFORM, [SUBJECT_TOKEN, JWT_TOKEN_TYPE], &[]);
 }
 
 #[test]
@@ -161,13 +131,7 @@ fn a_token_behind_a_url_is_fetched_with_the_headers_of_the_file() {
     assert_eq!(headers, [("metadata", "True"), ("x-key", "planted-header-of-the-file")]);
     assert_eq!((fetched.method, fetched.body.as_str()), ("GET", ""));
     assert_eq!((fetched.is_proxied, ran.requests[1].is_proxied), (false, true));
-    assert_token_exchange(
-        &ran.requests[1],
-        WORKLOAD_PROVIDER,
-        CLOUD_PLATFORM,
-        [SUBJECT_TOKEN, JWT_TOKEN_TYPE],
-        &[],
-    );
+    assert_token_exchange(&ran.requests[1], WORKLOAD_PROVIDER, CLOUD_PLATFORM, [SUBJECT_TOKEN, JWT_TOKEN_TYPE], &[]);
     assert_metrics_header(&ran.requests[1], "url", false, false);
 }
 
@@ -190,8 +154,7 @@ fn signed_aws_request(sent: &SentRequest, region: &str) -> Value {
     let text = percent_encoding::percent_decode_str(packed).decode_utf8().expect("text");
     let request: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(request["method"], "POST");
-    let url =
-        format!("https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15");
+    let url = format!("https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15");
     assert_eq!(request["url"], url);
     let header = |name: &str| {
         let headers = request["headers"].as_array().expect("headers").iter();
@@ -220,10 +183,7 @@ fn keys_of_amazon_in_variables_need_no_metadata_server() {
     let ran = run(&[("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "us-east-1")]);
     assert_eq!(signed_aws_request(&ran.requests[0], "eu-west-1")["session"], Value::Null);
     assert_metrics_header(&ran.requests[0], "aws", false, false);
-    assert_eq!(
-        ran.requests[0].form_field("subject_token_type"),
-        "urn:ietf:params:aws:token-type:aws4_request"
-    );
+    assert_eq!(ran.requests[0].form_field("subject_token_type"), "urn:ietf:params:aws:token-type:aws4_request");
     let session = "planted-session-of-amazon";
     let ran = run(&[("AWS_DEFAULT_REGION", "us-east-1"), ("AWS_SESSION_TOKEN", session)]);
     assert_eq!(signed_aws_request(&ran.requests[0], "us-east-1")["session"], session);
@@ -234,27 +194,13 @@ fn amazons_metadata_server_is_asked_in_one_session() {
     let roles = format!("{IMDS_URL}/iam/security-credentials");
     let ran = token_test(&aws_external_account(), "")
         .secret("planted-session-of-the-visit")
-        .expect_request(put_response(
-            "http://169.254.169.254/latest/api/token",
-            200,
-            "planted-session-of-the-visit",
-        ))
-        .expect_request(get_response(
-            &format!("{IMDS_URL}/placement/availability-zone"),
-            200,
-            "us-east-1d\n",
-        ))
+        .expect_request(put_response("http://169.254.169.254/latest/api/token", 200, "planted-session-of-the-visit"))
+        .expect_request(get_response(&format!("{IMDS_URL}/placement/availability-zone"), 200, "us-east-1d\n"))
         .expect_request(get_response(&roles, 200, "role-name\n"))
-        .expect_request(get_response(
-            &format!("{roles}/role-name"),
-            200,
-            aws_security_credentials(),
-        ))
+        .expect_request(get_response(&format!("{roles}/role-name"), 200, aws_security_credentials()))
         .expect_request(sts_response(200, sts_response_body(TOKEN)))
         .run();
-    let [session, visits @ .., exchange] = ran.requests.as_slice() else {
-        panic!("{:#?}", ran.requests)
-    };
+    let [session, visits @ .., exchange] = ran.requests.as_slice() else { panic!("{:#?}", ran.requests) };
     assert_eq!(session.method, "PUT");
     assert_eq!(session.header("x-aws-ec2-metadata-token-ttl-seconds"), Some("300"));
     for visit in visits {
@@ -268,17 +214,9 @@ fn amazons_metadata_server_is_asked_in_one_session() {
     let mut first = aws_external_account();
     first["credential_source"]["imdsv2_session_token_url"] = Value::Null;
     let ran = token_test(&first, "")
-        .expect_request(get_response(
-            &format!("{IMDS_URL}/placement/availability-zone"),
-            200,
-            "eu-central-1a",
-        ))
+        .expect_request(get_response(&format!("{IMDS_URL}/placement/availability-zone"), 200, "eu-central-1a"))
         .expect_request(get_response(&roles, 200, "role-name"))
-        .expect_request(get_response(
-            &format!("{roles}/role-name"),
-            200,
-            aws_security_credentials(),
-        ))
+        .expect_request(get_response(&format!("{roles}/role-name"), 200, aws_security_credentials()))
         .expect_request(sts_response(200, sts_response_body(TOKEN)))
         .run();
     assert!(ran.requests.iter().all(|sent| sent.header("x-aws-ec2-metadata-token").is_none()));
@@ -286,17 +224,9 @@ fn amazons_metadata_server_is_asked_in_one_session() {
     // What is in variables is not requested.
     let ran = token_test(&aws_external_account(), "")
         .env("AWS_REGION", "eu-west-1")
-        .expect_request(put_response(
-            "http://169.254.169.254/latest/api/token",
-            200,
-            "planted-session-of-the-visit",
-        ))
+        .expect_request(put_response("http://169.254.169.254/latest/api/token", 200, "planted-session-of-the-visit"))
         .expect_request(get_response(&roles, 200, "role-name"))
-        .expect_request(get_response(
-            &format!("{roles}/role-name"),
-            200,
-            aws_security_credentials(),
-        ))
+        .expect_request(get_response(&format!("{roles}/role-name"), 200, aws_security_credentials()))
         .expect_request(sts_response(200, sts_response_body(TOKEN)))
         .run();
     signed_aws_request(&ran.requests[3], "eu-west-1");
@@ -304,17 +234,9 @@ fn amazons_metadata_server_is_asked_in_one_session() {
     token_test(&aws_external_account(), "")
         .env("AWS_REGION", "eu-west-1")
         .env("AWS_ACCESS_KEY_ID", "AKIDOTHER")
-        .expect_request(put_response(
-            "http://169.254.169.254/latest/api/token",
-            200,
-            "planted-session-of-the-visit",
-        ))
+        .expect_request(put_response("http://169.254.169.254/latest/api/token", 200, "planted-session-of-the-visit"))
         .expect_request(get_response(&roles, 200, "role-name"))
-        .expect_request(get_response(
-            &format!("{roles}/role-name"),
-            200,
-            aws_security_credentials(),
-        ))
+        .expect_request(get_response(&format!("{roles}/role-name"), 200, aws_security_credentials()))
         .expect_request(sts_response(200, sts_response_body(TOKEN)))
         .run();
 }
@@ -357,13 +279,7 @@ fn a_workforce_pool_needs_a_user_project_or_a_client() {
     );
     let paid = run(&sample_credentials::with_fields(workforce_external_account(), &pays));
     let options = [("options", r#"{"userProject":"payer"}"#)];
-    assert_token_exchange(
-        &paid,
-        WORKFORCE_PROVIDER,
-        CLOUD_PLATFORM,
-        [SUBJECT_TOKEN, JWT_TOKEN_TYPE],
-        &options,
-    );
+    assert_token_exchange(&paid, WORKFORCE_PROVIDER, CLOUD_PLATFORM, [SUBJECT_TOKEN, JWT_TOKEN_TYPE], &options);
     assert!(paid.body.ends_with("&options=%7B%22userProject%22%3A%22payer%22%7D"), "{}", paid.body);
     // An OAuth client has a project of its own; it is sent in the Authorization header only.
     let client = json!({"client_id": "CID", "client_secret": "CS"});
@@ -371,18 +287,9 @@ fn a_workforce_pool_needs_a_user_project_or_a_client() {
         sample_credentials::with_fields(workforce_external_account(), &pays),
         &client,
     ));
-    assert_token_exchange(
-        &known,
-        WORKFORCE_PROVIDER,
-        CLOUD_PLATFORM,
-        [SUBJECT_TOKEN, JWT_TOKEN_TYPE],
-        &[],
-    );
+    assert_token_exchange(&known, WORKFORCE_PROVIDER, CLOUD_PLATFORM, [SUBJECT_TOKEN, JWT_TOKEN_TYPE], &[]);
     assert_eq!(known.header("authorization"), Some("Basic Q0lEOkNT"));
-    let bare = run(&sample_credentials::with_fields(
-        workforce_external_account(),
-        &json!({"client_id": "CID"}),
-    ));
+    let bare = run(&sample_credentials::with_fields(workforce_external_account(), &json!({"client_id": "CID"})));
     assert_eq!(bare.header("authorization"), Some("Basic Q0lEOg=="));
     let client = json!({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET});
     let long = run(&sample_credentials::with_fields(workforce_external_account(), &client));
@@ -393,28 +300,16 @@ fn a_workforce_pool_needs_a_user_project_or_a_client() {
 fn a_service_account_is_impersonated_with_the_exchanged_token() {
     let lifetime = json!({"service_account_impersonation": {"token_lifetime_seconds": 2800}});
     for (credential, words, scope, life, config) in [
+        (with_impersonation_url(file_external_account()), "", json!([CLOUD_PLATFORM]), "3600s", false),
         (
-            with_impersonation_url(file_external_account()),
-            "",
-            json!([CLOUD_PLATFORM]),
-            "3600s",
-            false,
-        ),
-        (
-            sample_credentials::with_fields(
-                with_impersonation_url(file_external_account()),
-                &lifetime,
-            ),
+            sample_credentials::with_fields(with_impersonation_url(file_external_account()), &lifetime),
             "",
             json!([CLOUD_PLATFORM]),
             "2800s",
             true,
         ),
         (
-            sample_credentials::with_fields(
-                with_impersonation_url(file_external_account()),
-                &lifetime,
-            ),
+            sample_credentials::with_fields(with_impersonation_url(file_external_account()), &lifetime),
             "--lifetime 10m --scopes email,openid",
             json!(["email", "openid"]),
             "600s",
@@ -441,13 +336,7 @@ fn a_service_account_is_impersonated_with_the_exchanged_token() {
                 iam_response_body(SECOND_TOKEN),
             ))
             .run();
-        assert_token_exchange(
-            &ran.requests[0],
-            WORKLOAD_PROVIDER,
-            IAM_SCOPE,
-            [SUBJECT_TOKEN, JWT_TOKEN_TYPE],
-            &[],
-        );
+        assert_token_exchange(&ran.requests[0], WORKLOAD_PROVIDER, IAM_SCOPE, [SUBJECT_TOKEN, JWT_TOKEN_TYPE], &[]);
         assert_metrics_header(&ran.requests[0], "file", true, config);
         let asked = &ran.requests[1];
         assert_eq!(asked.json(), json!({"delegates": null, "scope": scope, "lifetime": life}));
@@ -456,10 +345,7 @@ fn a_service_account_is_impersonated_with_the_exchanged_token() {
         // The quota project is for requests made with the token, not for the exchange.
         assert_eq!(asked.header("x-goog-user-project"), None);
         let told = ran.json();
-        assert_eq!(
-            (&told["token"], &told["account"]),
-            (&json!(SECOND_TOKEN), &json!(TARGET_SERVICE_ACCOUNT))
-        );
+        assert_eq!((&told["token"], &told["account"]), (&json!(SECOND_TOKEN), &json!(TARGET_SERVICE_ACCOUNT)));
         assert_eq!(told["quota_project"], credential["quota_project_id"]);
         assert_eq!(told["expires_at"], "2026-01-02T04:04:05Z");
     }
@@ -502,8 +388,7 @@ fn options_that_a_federated_identity_does_not_support_are_refused_before_anythin
         ("--audience https://a.example", "cannot sign a token itself"),
         ("--self-signed", "cannot sign a token itself"),
     ] {
-        let test =
-            token_test(&file_external_account(), words).subject_token_file().expect_status(7);
+        let test = token_test(&file_external_account(), words).subject_token_file().expect_status(7);
         test.expect_error("HOME/key.json is a federated identity, which ").expect_error(says).run();
     }
 }
@@ -521,13 +406,7 @@ fn an_external_account_can_be_the_source_of_an_impersonated_account() {
         ))
         .expect_stdout(&format!("{SECOND_TOKEN}\n"))
         .run();
-    assert_token_exchange(
-        &ran.requests[0],
-        WORKLOAD_PROVIDER,
-        IAM_SCOPE,
-        [SUBJECT_TOKEN, JWT_TOKEN_TYPE],
-        &[],
-    );
+    assert_token_exchange(&ran.requests[0], WORKLOAD_PROVIDER, IAM_SCOPE, [SUBJECT_TOKEN, JWT_TOKEN_TYPE], &[]);
     // A chain: the first account is named in the source's file, the second in the file around it.
     let other = "other@example-project.iam.gserviceaccount.com";
     let url = format!("{IAM_SERVICE_ACCOUNTS_URL}/{other}:generateAccessToken");
@@ -544,12 +423,7 @@ fn an_external_account_can_be_the_source_of_an_impersonated_account() {
             200,
             iam_response_body(SECOND_TOKEN),
         ))
-        .expect_request(iam_response(
-            other,
-            "generateAccessToken",
-            200,
-            iam_response_body("ya29.of-the-third-account"),
-        ))
+        .expect_request(iam_response(other, "generateAccessToken", 200, iam_response_body("ya29.of-the-third-account")))
         .run();
     assert_eq!(ran.requests[1].json()["scope"], json!([IAM_SCOPE]));
     assert_eq!(ran.requests[2].header("authorization"), Some(&*format!("Bearer {SECOND_TOKEN}")));

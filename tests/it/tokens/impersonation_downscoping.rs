@@ -7,13 +7,11 @@ use serde_json::{Value, json};
 
 use super::token_test;
 use crate::support::sample_credentials::{
-    self, CLOUD_PLATFORM, IAM_SERVICE_ACCOUNTS_URL, SECOND_TOKEN, TARGET_SERVICE_ACCOUNT, TOKEN,
-    authorized_user, file_external_account, iam_response_body, impersonated_service_account,
-    service_account, sts_response_body, token_response_body, workforce_login,
+    self, CLOUD_PLATFORM, IAM_SERVICE_ACCOUNTS_URL, SECOND_TOKEN, TARGET_SERVICE_ACCOUNT, TOKEN, authorized_user,
+    file_external_account, iam_response_body, impersonated_service_account, service_account, sts_response_body,
+    token_response_body, workforce_login,
 };
-use crate::support::{
-    Home, MockExchange, NOW, Test, iam_response, metadata_response, sts_response, token_response,
-};
+use crate::support::{Home, MockExchange, NOW, Test, iam_response, metadata_response, sts_response, token_response};
 
 const DELEGATE: &str = "middle@example-project.iam.gserviceaccount.com";
 
@@ -22,12 +20,7 @@ fn source_token_response() -> MockExchange {
 }
 
 fn iam_success() -> MockExchange {
-    iam_response(
-        TARGET_SERVICE_ACCOUNT,
-        "generateAccessToken",
-        200,
-        iam_response_body(SECOND_TOKEN),
-    )
+    iam_response(TARGET_SERVICE_ACCOUNT, "generateAccessToken", 200, iam_response_body(SECOND_TOKEN))
 }
 
 fn delegate_name(account: &str) -> String {
@@ -51,10 +44,7 @@ fn a_user_impersonates_a_service_account_with_the_users_quota_project() {
     let asked = &ran.requests[1];
     assert_eq!(
         asked.body,
-        format!(
-            r#"{{"delegates":["{}"],"scope":["email"],"lifetime":"600s"}}"#,
-            delegate_name(DELEGATE)
-        )
+        format!(r#"{{"delegates":["{}"],"scope":["email"],"lifetime":"600s"}}"#, delegate_name(DELEGATE))
     );
     assert_eq!(asked.header("authorization"), Some(&*format!("Bearer {TOKEN}")));
     // The source's quota project is for this request, the file's own for requests made with the token.
@@ -71,14 +61,9 @@ fn a_user_impersonates_a_service_account_with_the_users_quota_project() {
 
 #[test]
 fn a_service_account_key_that_impersonates_requests_only_the_iam_scope() {
-    let file = sample_credentials::with_fields(
-        impersonated_service_account(service_account()),
-        &json!({"scopes": "openid"}),
-    );
-    let ran = token_test(&file, "")
-        .expect_request(source_token_response())
-        .expect_request(iam_success())
-        .run();
+    let file =
+        sample_credentials::with_fields(impersonated_service_account(service_account()), &json!({"scopes": "openid"}));
+    let ran = token_test(&file, "").expect_request(source_token_response()).expect_request(iam_success()).run();
     let assertion = ran.requests[0].form_field("assertion");
     let claims = gauth_core::jose::jwt::decode(assertion).expect("a JWT").claims;
     assert_eq!(claims["scope"], "https://www.googleapis.com/auth/iam");
@@ -93,10 +78,7 @@ fn an_older_url_with_another_method_names_the_account_as_well() {
         impersonated_service_account(authorized_user()),
         &json!({ "service_account_impersonation_url": url }),
     );
-    token_test(&file, "")
-        .expect_request(source_token_response())
-        .expect_request(iam_success())
-        .run();
+    token_test(&file, "").expect_request(source_token_response()).expect_request(iam_success()).run();
 }
 
 /// `gauth token` of a login that impersonates these accounts.
@@ -113,19 +95,13 @@ fn a_flag_names_the_account_and_its_delegates() {
     let usual = json!({"delegates": null, "scope": [CLOUD_PLATFORM], "lifetime": "3600s"});
     assert_eq!(ran.requests[1].json(), usual);
     let told = ran.json();
-    assert_eq!(
-        (&told["account"], &told["source"]),
-        (&json!(TARGET_SERVICE_ACCOUNT), &json!("file"))
-    );
+    assert_eq!((&told["account"], &told["source"]), (&json!(TARGET_SERVICE_ACCOUNT), &json!("file")));
     let third = "third@example-project.iam.gserviceaccount.com";
     let ran = impersonation_test(&format!("{DELEGATE}, {third},{TARGET_SERVICE_ACCOUNT}"))
         .expect_request(source_token_response())
         .expect_request(iam_success())
         .run();
-    assert_eq!(
-        ran.requests[1].json()["delegates"],
-        json!([delegate_name(DELEGATE), delegate_name(third)])
-    );
+    assert_eq!(ran.requests[1].json()["delegates"], json!([delegate_name(DELEGATE), delegate_name(third)]));
     for (name, value) in [
         ("GAUTH_IMPERSONATE_SERVICE_ACCOUNT", TARGET_SERVICE_ACCOUNT),
         ("CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT", TARGET_SERVICE_ACCOUNT),
@@ -149,10 +125,7 @@ fn a_flag_names_the_account_and_its_delegates() {
 fn invalid_account_names_are_refused() {
     let long = format!("{}@p.iam.gserviceaccount.com", "x".repeat(300));
     for odd in ["ci", "a@b", ",", "a@b.c,", "a b@c.d", "a@b.c/x", "a@b.c?x", "a\n@b.c", &long] {
-        impersonation_test(odd)
-            .expect_status(2)
-            .expect_error("--impersonate-service-account")
-            .run();
+        impersonation_test(odd).expect_status(2).expect_error("--impersonate-service-account").run();
     }
     // The number of an account is valid too.
     let number = "100000000000000000001";
@@ -165,11 +138,7 @@ fn any_discovered_credential_can_impersonate() {
     let words = format!("token --impersonate-service-account {TARGET_SERVICE_ACCOUNT}");
     Test::new(&words)
         .env("GCE_METADATA_HOST", "metadata.google.internal")
-        .expect_request(metadata_response(
-            "instance/service-accounts/default/token",
-            200,
-            token_response_body(TOKEN),
-        ))
+        .expect_request(metadata_response("instance/service-accounts/default/token", 200, token_response_body(TOKEN)))
         .expect_request(iam_success())
         .run();
     Test::new(&words).env("CLOUDSDK_AUTH_ACCESS_TOKEN", TOKEN).expect_request(iam_success()).run();
@@ -197,19 +166,13 @@ fn each_token_of_a_chain_is_cached() {
     token_test_in(&home, "").expect_stdout(&format!("{TOKEN}\n")).run();
     // Another account, lifetime, scopes or delegate: the source token is still cached.
     let other = "other@example-project.iam.gserviceaccount.com";
-    let answer =
-        || iam_response(other, "generateAccessToken", 200, iam_response_body(SECOND_TOKEN));
-    token_test_in(&home, &format!("--impersonate-service-account {other}"))
-        .expect_request(answer())
-        .run();
+    let answer = || iam_response(other, "generateAccessToken", 200, iam_response_body(SECOND_TOKEN));
+    token_test_in(&home, &format!("--impersonate-service-account {other}")).expect_request(answer()).run();
     token_test_in(&home, &format!("{target} --lifetime 10m")).expect_request(iam_success()).run();
     token_test_in(&home, &format!("{target} --scopes email")).expect_request(iam_success()).run();
-    token_test_in(
-        &home,
-        &format!("--impersonate-service-account {DELEGATE},{TARGET_SERVICE_ACCOUNT}"),
-    )
-    .expect_request(iam_success())
-    .run();
+    token_test_in(&home, &format!("--impersonate-service-account {DELEGATE},{TARGET_SERVICE_ACCOUNT}"))
+        .expect_request(iam_success())
+        .run();
     // --refresh gets new tokens of the whole chain: the source's may be the invalid one.
     token_test_in(&home, &format!("{target} --refresh"))
         .expect_request(source_token_response())
@@ -225,8 +188,7 @@ fn each_token_of_a_chain_is_cached() {
 }
 
 fn iam_success_expiring_later() -> MockExchange {
-    let body =
-        json!({"accessToken": SECOND_TOKEN, "expireTime": "2026-01-02T05:04:05Z"}).to_string();
+    let body = json!({"accessToken": SECOND_TOKEN, "expireTime": "2026-01-02T05:04:05Z"}).to_string();
     iam_response(TARGET_SERVICE_ACCOUNT, "generateAccessToken", 200, body)
 }
 
@@ -234,25 +196,14 @@ fn iam_success_expiring_later() -> MockExchange {
 fn an_impersonating_external_account_takes_two_requests_then_one_then_none() {
     let home = Home::new();
     let url = format!("{IAM_SERVICE_ACCOUNTS_URL}/{TARGET_SERVICE_ACCOUNT}:generateAccessToken");
-    let file = sample_credentials::with_fields(
-        file_external_account(),
-        &json!({ "service_account_impersonation_url": url }),
-    );
+    let file =
+        sample_credentials::with_fields(file_external_account(), &json!({ "service_account_impersonation_url": url }));
     let run = |words: &str| token_test(&file, words).home(&home).subject_token_file();
-    run("")
-        .expect_request(sts_response(200, sts_response_body(TOKEN)))
-        .expect_request(iam_success())
-        .run();
+    run("").expect_request(sts_response(200, sts_response_body(TOKEN))).expect_request(iam_success()).run();
     run("").expect_stdout(&format!("{SECOND_TOKEN}\n")).run();
     run("--scopes email").expect_request(iam_success()).run();
-    run("--refresh")
-        .expect_request(sts_response(200, sts_response_body(TOKEN)))
-        .expect_request(iam_success())
-        .run();
-    run("--no-cache")
-        .expect_request(sts_response(200, sts_response_body(TOKEN)))
-        .expect_request(iam_success())
-        .run();
+    run("--refresh").expect_request(sts_response(200, sts_response_body(TOKEN))).expect_request(iam_success()).run();
+    run("--no-cache").expect_request(sts_response(200, sts_response_body(TOKEN))).expect_request(iam_success()).run();
     home.clock.advance(4000);
     run("")
         .expect_request(sts_response(200, sts_response_body(TOKEN)))
@@ -268,10 +219,7 @@ fn an_iam_scoped_source_token_is_never_printed() {
     key(&target).expect_request(source_token_response()).expect_request(iam_success()).run();
     // A source token for IAM only is not printed as the account's own.
     let own = "ya29.token-for-everything";
-    key("")
-        .expect_request(token_response(200, token_response_body(own)))
-        .expect_stdout(&format!("{own}\n"))
-        .run();
+    key("").expect_request(token_response(200, token_response_body(own))).expect_stdout(&format!("{own}\n")).run();
     let ran = key(&format!("{target} --scopes email")).expect_request(iam_success()).run();
     assert_eq!(ran.requests[0].header("authorization"), Some(&*format!("Bearer {own}")));
 }
@@ -291,8 +239,7 @@ fn domain_wide_delegation_uses_iam_sign_jwt() {
         .run();
     let asked = ran.requests[1].json();
     assert_eq!(asked["delegates"], Value::Null);
-    let claims: Value =
-        serde_json::from_str(asked["payload"].as_str().expect("text")).expect("JSON");
+    let claims: Value = serde_json::from_str(asked["payload"].as_str().expect("text")).expect("JSON");
     let expected = json!({
         "iss": TARGET_SERVICE_ACCOUNT, "sub": "bob@example.com", "scope": "email",
         "aud": "https://oauth2.googleapis.com/token", "iat": NOW - 10, "exp": NOW + 3590,
@@ -300,9 +247,7 @@ fn domain_wide_delegation_uses_iam_sign_jwt() {
     assert_eq!(claims, expected);
     assert_eq!(
         ran.requests[2].body,
-        format!(
-            "assertion={signed}&grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer"
-        )
+        format!("assertion={signed}&grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer")
     );
     assert_eq!(ran.json()["account"], TARGET_SERVICE_ACCOUNT);
     for (body, words) in [
@@ -329,10 +274,7 @@ fn domain_wide_delegation_uses_iam_sign_jwt() {
         .expect_error("oauth2.googleapis.com: Google says unauthorized_client")
         .expect_hint("domain-wide delegation")
         .run();
-    let test = impersonation_test(TARGET_SERVICE_ACCOUNT)
-        .arg("--subject")
-        .arg("bob@example.com")
-        .arg("--lifetime");
+    let test = impersonation_test(TARGET_SERVICE_ACCOUNT).arg("--subject").arg("bob@example.com").arg("--lifetime");
     test.arg("2h")
         .expect_request(source_token_response())
         .expect_status(2)
@@ -374,12 +316,8 @@ fn a_downscoped_token_is_exchanged_for_the_source_token() {
     narrow(rule).expect_request(sts_response(200, sts_response_body(SECOND_TOKEN))).run();
     narrow(rule).expect_stdout(&format!("{SECOND_TOKEN}\n")).run();
     token_test_in(&home, "").expect_stdout(&format!("{TOKEN}\n")).run();
-    narrow("--downscope objectViewer@b-2")
-        .expect_request(sts_response(200, sts_response_body(SECOND_TOKEN)))
-        .run();
-    narrow("--downscope objectViewer@b-1/x")
-        .expect_request(sts_response(200, sts_response_body(SECOND_TOKEN)))
-        .run();
+    narrow("--downscope objectViewer@b-2").expect_request(sts_response(200, sts_response_body(SECOND_TOKEN))).run();
+    narrow("--downscope objectViewer@b-1/x").expect_request(sts_response(200, sts_response_body(SECOND_TOKEN))).run();
 }
 
 #[test]
@@ -411,10 +349,7 @@ fn downscoping_is_applied_after_impersonation() {
     let elsewhere = json!({"universe_domain": "u.example", "token_uri": null});
     let robot = sample_credentials::with_fields(service_account(), &elsewhere);
     token_test(&robot, "--downscope objectViewer@b-1")
-        .expect_request(
-            sts_response(200, sts_response_body(SECOND_TOKEN))
-                .at_url("https://sts.u.example/v1/token"),
-        )
+        .expect_request(sts_response(200, sts_response_body(SECOND_TOKEN)).at_url("https://sts.u.example/v1/token"))
         .run();
     let url = format!(
         "{}/{TARGET_SERVICE_ACCOUNT}:generateAccessToken",
@@ -423,13 +358,8 @@ fn downscoping_is_applied_after_impersonation() {
     token_test(&robot, "--impersonate-service-account")
         .arg(TARGET_SERVICE_ACCOUNT)
         .expect_request(
-            iam_response(
-                TARGET_SERVICE_ACCOUNT,
-                "generateAccessToken",
-                200,
-                iam_response_body(SECOND_TOKEN),
-            )
-            .at_url(&url),
+            iam_response(TARGET_SERVICE_ACCOUNT, "generateAccessToken", 200, iam_response_body(SECOND_TOKEN))
+                .at_url(&url),
         )
         .run();
 }

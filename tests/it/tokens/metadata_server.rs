@@ -17,9 +17,7 @@ fn metadata_token_response(path: &str) -> MockExchange {
 
 #[test]
 fn one_request_is_sent_with_the_metadata_flavor_header() {
-    let ran = metadata_test("--format json")
-        .expect_request(metadata_token_response(DEFAULT_TOKEN_PATH))
-        .run();
+    let ran = metadata_test("--format json").expect_request(metadata_token_response(DEFAULT_TOKEN_PATH)).run();
     let sent = &ran.requests[0];
     assert_eq!((sent.method, sent.is_proxied, sent.timeout.as_secs()), ("GET", false, 3));
     assert_eq!(sent.headers["metadata-flavor"], "Google");
@@ -33,8 +31,15 @@ fn one_request_is_sent_with_the_metadata_flavor_header() {
 fn account_and_scopes_are_in_the_url() {
     for (words, path) in [
         ("--scopes openid,email", "instance/service-accounts/default/token?scopes=email%2Copenid".to_owned()),
-        ("--scopes pubsub", "instance/service-accounts/default/token?scopes=https%3A%2F%2Fwww.googleapis.com%2Fauth%2Fpubsub".to_owned()),
-        ("--account sa@p.iam.gserviceaccount.com", "instance/service-accounts/sa@p.iam.gserviceaccount.com/token".to_owned()),
+        (
+            "--scopes pubsub",
+            "instance/service-accounts/default/token?scopes=https%3A%2F%2Fwww.googleapis.com%2Fauth%2Fpubsub"
+                .to_owned(),
+        ),
+        (
+            "--account sa@p.iam.gserviceaccount.com",
+            "instance/service-accounts/sa@p.iam.gserviceaccount.com/token".to_owned(),
+        ),
         ("--account ../../x@y", "instance/service-accounts/..%2F..%2Fx@y/token".to_owned()),
         ("--account a?b#c@d", "instance/service-accounts/a%3Fb%23c@d/token".to_owned()),
     ] {
@@ -60,9 +65,7 @@ fn transient_errors_are_retried() {
         .expect_request(metadata_token_response(DEFAULT_TOKEN_PATH))
         .run();
     metadata_test("")
-        .expect_request(
-            metadata_response(DEFAULT_TOKEN_PATH, 429, "").with_header("retry-after", "2"),
-        )
+        .expect_request(metadata_response(DEFAULT_TOKEN_PATH, 429, "").with_header("retry-after", "2"))
         .expect_request(metadata_token_response(DEFAULT_TOKEN_PATH))
         .run();
 }
@@ -75,17 +78,13 @@ fn a_named_universe_must_match_the_metadata_server() {
         .expect_request(asked(200, "universe.example\n"))
         .expect_request(metadata_token_response(DEFAULT_TOKEN_PATH))
         .run();
-    for (status, domain, found) in [
-        (200, "other.example", "other.example"),
-        (404, "", "googleapis.com"),
-        (200, "", "googleapis.com"),
-    ] {
+    for (status, domain, found) in
+        [(200, "other.example", "other.example"), (404, "", "googleapis.com"), (200, "", "googleapis.com")]
+    {
         let test = wanted().expect_request(asked(status, domain)).expect_status(7);
-        test.expect_error(&format!(
-            "this machine is in the universe {found}, not universe.example"
-        ))
-        .expect_hint("remove --universe-domain")
-        .run();
+        test.expect_error(&format!("this machine is in the universe {found}, not universe.example"))
+            .expect_hint("remove --universe-domain")
+            .run();
     }
 }
 

@@ -3,9 +3,7 @@
 use serde_json::{Value, json};
 
 use super::token_test;
-use crate::support::sample_credentials::{
-    SECOND_TOKEN, TOKEN, authorized_user, service_account, token_response_body,
-};
+use crate::support::sample_credentials::{SECOND_TOKEN, TOKEN, authorized_user, service_account, token_response_body};
 use crate::support::{Home, Test, sample_credentials, token_response};
 
 #[test]
@@ -16,10 +14,7 @@ fn every_output_format_is_complete() {
         ("--format value(token)", format!("{TOKEN}\n")),
         ("--format=value(token)", format!("{TOKEN}\n")),
         ("--format header", format!("Authorization: Bearer {TOKEN}\n")),
-        (
-            "--format env",
-            format!("CLOUDSDK_AUTH_ACCESS_TOKEN={TOKEN}\nGOOGLE_OAUTH_ACCESS_TOKEN={TOKEN}\n"),
-        ),
+        ("--format env", format!("CLOUDSDK_AUTH_ACCESS_TOKEN={TOKEN}\nGOOGLE_OAUTH_ACCESS_TOKEN={TOKEN}\n")),
         ("--format curl-config", format!("header = \"Authorization: Bearer {TOKEN}\"\n")),
     ] {
         token_test(&authorized_user(), format)
@@ -34,9 +29,8 @@ fn every_output_format_is_complete() {
 #[test]
 fn json_has_every_key() {
     let body = json!({"access_token": TOKEN, "expires_in": "3599", "token_type": "bearer"});
-    let ran = token_test(&authorized_user(), "--format json")
-        .expect_request(token_response(200, body.to_string()))
-        .run();
+    let ran =
+        token_test(&authorized_user(), "--format json").expect_request(token_response(200, body.to_string())).run();
     let expected = json!({
         "token": TOKEN, "token_type": "Bearer", "expires_at": "2026-01-02T04:04:04Z", "expires_in": 3599,
         "scopes": null, "account": "ada@example.com", "kind": "authorized_user", "source": "file",
@@ -58,8 +52,7 @@ fn json_has_every_key() {
         "cached",
     ];
     assert_eq!(keys, order);
-    let ready =
-        Test::new("token --format json").env("GOOGLE_OAUTH_ACCESS_TOKEN", format!(" {TOKEN}\n"));
+    let ready = Test::new("token --format json").env("GOOGLE_OAUTH_ACCESS_TOKEN", format!(" {TOKEN}\n"));
     let json = ready.run().json();
     assert_eq!(
         (&json["token"], &json["expires_at"], &json["kind"]),
@@ -70,17 +63,16 @@ fn json_has_every_key() {
 #[test]
 fn a_token_a_shell_would_misread_is_quoted() {
     let odd = "a'b\"c\\d$e";
-    let run = |format: &str| {
-        Test::new(&format!("token --format {format}")).env("CLOUDSDK_AUTH_ACCESS_TOKEN", odd)
-    };
-    run("env").expect_stdout("CLOUDSDK_AUTH_ACCESS_TOKEN='a'\\''b\"c\\d$e'\nGOOGLE_OAUTH_ACCESS_TOKEN='a'\\''b\"c\\d$e'\n").run();
+    let run = |format: &str| Test::new(&format!("token --format {format}")).env("CLOUDSDK_AUTH_ACCESS_TOKEN", odd);
+    run("env")
+        .expect_stdout("CLOUDSDK_AUTH_ACCESS_TOKEN='a'\\''b\"c\\d$e'\nGOOGLE_OAUTH_ACCESS_TOKEN='a'\\''b\"c\\d$e'\n")
+        .run();
     run("curl-config").expect_stdout("header = \"Authorization: Bearer a'b\\\"c\\\\d$e\"\n").run();
 }
 
 #[test]
 fn the_quota_project_comes_from_flag_variables_then_file() {
-    let file =
-        sample_credentials::with_fields(authorized_user(), &json!({"quota_project_id": "in-file"}));
+    let file = sample_credentials::with_fields(authorized_user(), &json!({"quota_project_id": "in-file"}));
     let run = |words: &str, variables: &[(&str, &str)]| {
         let test = token_test(&file, &format!("--format json {words}"))
             .expect_request(token_response(200, token_response_body(TOKEN)));
@@ -102,32 +94,21 @@ fn an_unreachable_min_ttl_is_an_error() {
     token_test(&service_account(), "").expect_request(token_response(200, &short)).run();
     for effort in ["", "--no-cache", "--refresh"] {
         let words = format!("--min-ttl 5m {effort}");
-        let test = token_test(&service_account(), &words)
-            .expect_request(token_response(200, &short))
-            .expect_status(7);
-        test.expect_error("a new token lives 200 s, --min-ttl asks for 300 s")
-            .expect_hint("--min-ttl")
-            .run();
+        let test = token_test(&service_account(), &words).expect_request(token_response(200, &short)).expect_status(7);
+        test.expect_error("a new token lives 200 s, --min-ttl asks for 300 s").expect_hint("--min-ttl").run();
     }
-    token_test(&service_account(), "--min-ttl 200s")
-        .expect_request(token_response(200, &short))
-        .run();
-    let variable = token_test(&service_account(), "")
-        .env("GAUTH_MIN_TTL", "5m")
-        .expect_request(token_response(200, &short));
+    token_test(&service_account(), "--min-ttl 200s").expect_request(token_response(200, &short)).run();
+    let variable =
+        token_test(&service_account(), "").env("GAUTH_MIN_TTL", "5m").expect_request(token_response(200, &short));
     variable.expect_status(7).run();
-    token_test(&service_account(), "--self-signed --min-ttl 2h")
-        .expect_status(7)
-        .expect_error("lives 3590 s")
-        .run();
+    token_test(&service_account(), "--self-signed --min-ttl 2h").expect_status(7).expect_error("lives 3590 s").run();
 }
 
 #[test]
 fn no_cache_neither_reads_nor_writes() {
     for (words, variable) in [("--no-cache", ""), ("", "true")] {
         let home = Home::new();
-        let run =
-            || token_test(&authorized_user(), words).env("GAUTH_NO_CACHE", variable).home(&home);
+        let run = || token_test(&authorized_user(), words).env("GAUTH_NO_CACHE", variable).home(&home);
         run().expect_request(token_response(200, token_response_body(TOKEN))).run();
         assert!(home.names(crate::support::TOKEN_CACHE_FOLDER).is_empty());
         token_test(&authorized_user(), "")
@@ -165,10 +146,7 @@ fn a_static_access_token_is_never_cached() {
 #[test]
 fn an_output_that_cannot_be_written_is_an_error_and_a_reader_that_left_is_none() {
     use std::io::{Error, ErrorKind};
-    let test = || {
-        token_test(&authorized_user(), "")
-            .expect_request(token_response(200, token_response_body(TOKEN)))
-    };
+    let test = || token_test(&authorized_user(), "").expect_request(token_response(200, token_response_body(TOKEN)));
     test().on_write(|_| Err(ErrorKind::BrokenPipe.into())).expect_status(141).run();
     test()
         .on_write(|_| Err(Error::from_raw_os_error(28)))

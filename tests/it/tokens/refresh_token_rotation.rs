@@ -7,17 +7,14 @@ use serde_json::json;
 
 use super::token_test;
 use crate::support::sample_credentials::{
-    self, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, ROTATED_REFRESH_TOKEN, SECOND_TOKEN, TOKEN,
-    authorized_user, token_response_body,
+    self, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, ROTATED_REFRESH_TOKEN, SECOND_TOKEN, TOKEN, authorized_user,
+    token_response_body,
 };
-use crate::support::{
-    Home, LOGIN_FILE, MockExchange, OVERLAY_FOLDER, Test, token_response, without_response,
-};
+use crate::support::{Home, LOGIN_FILE, MockExchange, OVERLAY_FOLDER, Test, token_response, without_response};
 
 /// A response with a new refresh token.
 fn rotating_response(access: &str, next_refresh_token: &str) -> MockExchange {
-    let body =
-        json!({"access_token": access, "expires_in": 3599, "refresh_token": next_refresh_token});
+    let body = json!({"access_token": access, "expires_in": 3599, "refresh_token": next_refresh_token});
     token_response(200, body.to_string())
 }
 
@@ -35,10 +32,8 @@ fn overlay_file(home: &Home) -> String {
 #[test]
 fn gauths_own_login_stores_the_new_refresh_token() {
     let home = Home::new();
-    let login = sample_credentials::with_fields(
-        authorized_user(),
-        &json!({"later": {"x": [1]}, "quota_project_id": "p"}),
-    );
+    let login =
+        sample_credentials::with_fields(authorized_user(), &json!({"later": {"x": [1]}, "quota_project_id": "p"}));
     home.write(LOGIN_FILE, login.to_string());
     own_login_test(&home, "").expect_request(rotating_response(TOKEN, ROTATED_REFRESH_TOKEN)).run();
     let expected = sample_credentials::with_fields(
@@ -51,9 +46,8 @@ fn gauths_own_login_stores_the_new_refresh_token() {
     assert_eq!(home.names(".config/gauth/accounts"), ["ada@example.com.json"]);
     // The cached access token is still used after the file has changed.
     own_login_test(&home, "").run();
-    let ran = own_login_test(&home, "--refresh")
-        .expect_request(token_response(200, token_response_body(SECOND_TOKEN)))
-        .run();
+    let ran =
+        own_login_test(&home, "--refresh").expect_request(token_response(200, token_response_body(SECOND_TOKEN))).run();
     assert_eq!(ran.requests[0].form_field("refresh_token"), ROTATED_REFRESH_TOKEN);
 }
 
@@ -66,8 +60,7 @@ fn a_read_only_login_file_is_not_changed() {
     assert_eq!(home.read("key.json"), before);
     assert_eq!(home.read_json(&overlay_file(&home))["refresh_token"], ROTATED_REFRESH_TOKEN);
     let third = "1//0third-refresh-token";
-    let ran =
-        run("--refresh").expect_request(rotating_response(SECOND_TOKEN, third)).secret(third).run();
+    let ran = run("--refresh").expect_request(rotating_response(SECOND_TOKEN, third)).secret(third).run();
     assert_eq!(ran.requests[0].form_field("refresh_token"), ROTATED_REFRESH_TOKEN);
     assert_eq!(home.read_json(&overlay_file(&home))["refresh_token"], third);
     assert_eq!(home.read("key.json"), before);
@@ -80,24 +73,16 @@ fn a_new_login_discards_the_old_logins_overlay() {
         .home(&home)
         .expect_request(rotating_response(TOKEN, ROTATED_REFRESH_TOKEN))
         .run();
-    let anew = sample_credentials::with_fields(
-        authorized_user(),
-        &json!({"refresh_token": "1//0a-login-made-anew"}),
-    );
-    let ran = token_test(&anew, "")
-        .home(&home)
-        .expect_request(token_response(200, token_response_body(SECOND_TOKEN)))
-        .run();
+    let anew = sample_credentials::with_fields(authorized_user(), &json!({"refresh_token": "1//0a-login-made-anew"}));
+    let ran =
+        token_test(&anew, "").home(&home).expect_request(token_response(200, token_response_body(SECOND_TOKEN))).run();
     assert_eq!(ran.requests[0].form_field("refresh_token"), "1//0a-login-made-anew");
 }
 
 #[test]
 fn an_unchanged_refresh_token_is_not_stored() {
     let home = Home::new();
-    token_test(&authorized_user(), "")
-        .home(&home)
-        .expect_request(rotating_response(TOKEN, REFRESH_TOKEN))
-        .run();
+    token_test(&authorized_user(), "").home(&home).expect_request(rotating_response(TOKEN, REFRESH_TOKEN)).run();
     assert!(home.names(OVERLAY_FOLDER).is_empty());
 }
 
@@ -132,10 +117,8 @@ fn a_rotating_refresh_token_is_not_used_when_it_cannot_be_stored() {
         .expect_request(rotating_response(TOKEN, ROTATED_REFRESH_TOKEN))
         .run();
     // The folder has the newer token, but no file can be created in it.
-    let mode = |mode| {
-        std::fs::set_permissions(home.path(OVERLAY_FOLDER), PermissionsExt::from_mode(mode))
-            .expect("mode")
-    };
+    let mode =
+        |mode| std::fs::set_permissions(home.path(OVERLAY_FOLDER), PermissionsExt::from_mode(mode)).expect("mode");
     mode(0o577);
     token_test(&authorized_user(), "--refresh")
         .home(&home)
@@ -150,10 +133,7 @@ fn a_rotating_refresh_token_is_not_used_when_it_cannot_be_stored() {
 fn the_store_changed_meanwhile_and_the_newer_token_is_tried_once() {
     let home = Home::new();
     home.write(LOGIN_FILE, authorized_user().to_string());
-    let newer = sample_credentials::with_fields(
-        authorized_user(),
-        &json!({"refresh_token": ROTATED_REFRESH_TOKEN}),
-    );
+    let newer = sample_credentials::with_fields(authorized_user(), &json!({"refresh_token": ROTATED_REFRESH_TOKEN}));
     let meanwhile = move |home: &Home| home.write(LOGIN_FILE, newer.to_string());
     let refused = token_response(400, r#"{"error":"invalid_grant"}"#);
     let ran = own_login_test(&home, "")
@@ -210,9 +190,7 @@ fn without_a_home_a_rotated_token_is_warned_about() {
     token_test(&authorized_user(), "")
         .env("HOME", "")
         .expect_request(rotating_response(TOKEN, ROTATED_REFRESH_TOKEN))
-        .expect_warning(
-            "the new refresh token of ada@example.com cannot be stored, there is no home folder",
-        )
+        .expect_warning("the new refresh token of ada@example.com cannot be stored, there is no home folder")
         .run();
 }
 
@@ -220,10 +198,7 @@ fn without_a_home_a_rotated_token_is_warned_about() {
 fn a_login_made_during_a_refresh_is_not_overwritten() {
     let home = Home::new();
     home.write(LOGIN_FILE, authorized_user().to_string());
-    let anew = sample_credentials::with_fields(
-        authorized_user(),
-        &json!({"refresh_token": "1//0a-login-made-anew"}),
-    );
+    let anew = sample_credentials::with_fields(authorized_user(), &json!({"refresh_token": "1//0a-login-made-anew"}));
     let there = anew.clone();
     let meanwhile = move |home: &Home| home.write(LOGIN_FILE, there.to_string());
     own_login_test(&home, "")
@@ -237,9 +212,7 @@ fn a_login_removed_during_a_refresh_stays_removed() {
     let home = Home::new();
     home.write(LOGIN_FILE, authorized_user().to_string());
     let remove = |home: &Home| std::fs::remove_file(home.path(LOGIN_FILE)).expect("a file");
-    own_login_test(&home, "")
-        .expect_request(rotating_response(TOKEN, ROTATED_REFRESH_TOKEN).on_request(remove))
-        .run();
+    own_login_test(&home, "").expect_request(rotating_response(TOKEN, ROTATED_REFRESH_TOKEN).on_request(remove)).run();
     assert!(home.names(".config/gauth/accounts").is_empty());
 }
 
@@ -247,10 +220,7 @@ fn a_login_removed_during_a_refresh_stays_removed() {
 fn a_login_damaged_during_a_refresh_is_not_rewritten() {
     for rotates in [true, false] {
         let home = Home::new();
-        let login = sample_credentials::with_fields(
-            authorized_user(),
-            &json!({"refresh_token_rotates": rotates}),
-        );
+        let login = sample_credentials::with_fields(authorized_user(), &json!({"refresh_token_rotates": rotates}));
         home.write(LOGIN_FILE, login.to_string());
         let damage = |home: &Home| home.write(LOGIN_FILE, "{");
         let test = own_login_test(&home, "")
@@ -271,8 +241,7 @@ fn a_login_damaged_during_a_refresh_is_not_rewritten() {
 fn refused_refresh_test(meanwhile: impl Fn(&Home) + 'static) -> Test {
     let home = Home::new();
     home.write(LOGIN_FILE, authorized_user().to_string());
-    own_login_test(&home, "")
-        .expect_request(token_response(400, r#"{"error":"invalid_grant"}"#).on_request(meanwhile))
+    own_login_test(&home, "").expect_request(token_response(400, r#"{"error":"invalid_grant"}"#).on_request(meanwhile))
 }
 
 #[test]
@@ -284,8 +253,7 @@ fn a_login_removed_or_reassigned_meanwhile_is_not_used() {
         .run();
     let other = json!({"client_id": "another-client", "refresh_token": ROTATED_REFRESH_TOKEN});
     let other = sample_credentials::with_fields(authorized_user(), &other);
-    let test = refused_refresh_test(move |home| home.write(LOGIN_FILE, other.to_string()))
-        .expect_status(6);
+    let test = refused_refresh_test(move |home| home.write(LOGIN_FILE, other.to_string())).expect_status(6);
     test.expect_error("ada@example.com was signed in again while its old login was used").run();
 }
 
@@ -306,19 +274,15 @@ fn leftovers_of_killed_writers_among_the_logins_are_removed() {
 #[test]
 fn a_pending_update_removed_by_cleanup_does_not_lose_the_refresh_token() {
     let home = Home::new();
-    let login =
-        sample_credentials::with_fields(authorized_user(), &json!({"refresh_token_rotates": true}));
+    let login = sample_credentials::with_fields(authorized_user(), &json!({"refresh_token_rotates": true}));
     home.write(LOGIN_FILE, login.to_string());
     let sweep = |home: &Home| {
         let folder = ".config/gauth/accounts";
-        let drafts: Vec<String> =
-            home.names(folder).into_iter().filter(|name| name.ends_with(".tmp")).collect();
+        let drafts: Vec<String> = home.names(folder).into_iter().filter(|name| name.ends_with(".tmp")).collect();
         assert_eq!(drafts.len(), 1);
         std::fs::remove_file(home.path(folder).join(&drafts[0])).expect("a file");
     };
-    own_login_test(&home, "")
-        .expect_request(rotating_response(TOKEN, ROTATED_REFRESH_TOKEN).on_request(sweep))
-        .run();
+    own_login_test(&home, "").expect_request(rotating_response(TOKEN, ROTATED_REFRESH_TOKEN).on_request(sweep)).run();
     assert_eq!(home.read_json(LOGIN_FILE)["refresh_token"], ROTATED_REFRESH_TOKEN);
 }
 
@@ -333,8 +297,7 @@ fn a_token_endpoint_other_than_google_is_assumed_to_rotate_and_asked_once() {
 #[test]
 fn a_copied_login_and_its_original_share_what_changes() {
     let home = Home::new();
-    let copy =
-        sample_credentials::with_fields(authorized_user(), &json!({"refresh_token_shared": true}));
+    let copy = sample_credentials::with_fields(authorized_user(), &json!({"refresh_token_shared": true}));
     home.write(LOGIN_FILE, copy.to_string());
     own_login_test(&home, "").expect_request(rotating_response(TOKEN, ROTATED_REFRESH_TOKEN)).run();
     assert_eq!(home.read_json(LOGIN_FILE), copy);
@@ -342,8 +305,6 @@ fn a_copied_login_and_its_original_share_what_changes() {
     let test = token_test(&authorized_user(), "--refresh").home(&home).secret(third);
     let ran = test.expect_request(rotating_response(SECOND_TOKEN, third)).run();
     assert_eq!(ran.requests[0].form_field("refresh_token"), ROTATED_REFRESH_TOKEN);
-    let ran = own_login_test(&home, "--refresh")
-        .expect_request(token_response(200, token_response_body(TOKEN)))
-        .run();
+    let ran = own_login_test(&home, "--refresh").expect_request(token_response(200, token_response_body(TOKEN))).run();
     assert_eq!(ran.requests[0].form_field("refresh_token"), third);
 }

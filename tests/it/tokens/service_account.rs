@@ -8,8 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::token_test;
 use crate::support::sample_credentials::{
-    self, CLOUD_PLATFORM, SERVICE_ACCOUNT_EMAIL, TOKEN, service_account, service_account_key_pem,
-    token_response_body,
+    self, CLOUD_PLATFORM, SERVICE_ACCOUNT_EMAIL, TOKEN, service_account, service_account_key_pem, token_response_body,
 };
 use crate::support::{NOW, token_response};
 
@@ -28,9 +27,8 @@ fn decode_verified_jwt(token: &str) -> (Map<String, Value>, Map<String, Value>) 
 /// Checks the claims of the assertion for these arguments; `changes` are those that differ from the usual ones.
 #[track_caller]
 fn assert_assertion(args: &str, changes: &Value) {
-    let ran = token_test(&service_account(), args)
-        .expect_request(token_response(200, token_response_body(TOKEN)))
-        .run();
+    let ran =
+        token_test(&service_account(), args).expect_request(token_response(200, token_response_body(TOKEN))).run();
     let sent = &ran.requests[0];
     assert_eq!(sent.form_field("grant_type"), "urn:ietf:params:oauth:grant-type:jwt-bearer");
     assert_eq!(sent.form.len(), 2, "{sent:#?}");
@@ -81,13 +79,8 @@ fn scopes_are_expanded_sorted_and_deduplicated() {
 #[test]
 fn the_audience_is_the_token_endpoint() {
     let uri = "https://accounts.google.com/o/oauth2/token";
-    let robot = sample_credentials::with_fields(
-        service_account(),
-        &json!({"token_uri": uri, "private_key_id": null}),
-    );
-    let ran = token_test(&robot, "")
-        .expect_request(token_response(200, token_response_body(TOKEN)).at_url(uri))
-        .run();
+    let robot = sample_credentials::with_fields(service_account(), &json!({"token_uri": uri, "private_key_id": null}));
+    let ran = token_test(&robot, "").expect_request(token_response(200, token_response_body(TOKEN)).at_url(uri)).run();
     let (header, claims) = decode_verified_jwt(ran.requests[0].form_field("assertion"));
     assert_eq!(claims["aud"], uri);
     assert!(!header.contains_key("kid"));
@@ -95,11 +88,9 @@ fn the_audience_is_the_token_endpoint() {
 
 #[test]
 fn the_whole_token_response_is_printed() {
-    let body =
-        json!({"access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer", "scope": "b a"});
-    let ran = token_test(&service_account(), "--format json")
-        .expect_request(token_response(200, body.to_string()))
-        .run();
+    let body = json!({"access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer", "scope": "b a"});
+    let ran =
+        token_test(&service_account(), "--format json").expect_request(token_response(200, body.to_string())).run();
     let expected = json!({
         "token": TOKEN, "token_type": "Bearer", "expires_at": "2026-01-02T04:04:04Z", "expires_in": 3599,
         "scopes": ["a", "b"], "account": SERVICE_ACCOUNT_EMAIL, "kind": "service_account", "source": "file",
@@ -124,15 +115,12 @@ fn assert_self_signed(credential: &Value, args: &str, expected: &Value) {
 #[test]
 fn a_self_signed_jwt_has_an_audience_or_scopes() {
     let robot = service_account();
-    let claims = json!({"iss": SERVICE_ACCOUNT_EMAIL, "sub": SERVICE_ACCOUNT_EMAIL, "iat": NOW - 10, "exp": NOW + 3590});
+    let claims =
+        json!({"iss": SERVICE_ACCOUNT_EMAIL, "sub": SERVICE_ACCOUNT_EMAIL, "iat": NOW - 10, "exp": NOW + 3590});
     let with = |changes: &Value| sample_credentials::with_fields(claims.clone(), changes);
     let audience = "https://pubsub.googleapis.com/";
     assert_self_signed(&robot, &format!("--audience {audience}"), &with(&json!({"aud": audience})));
-    assert_self_signed(
-        &robot,
-        &format!("--audience {audience} --self-signed"),
-        &with(&json!({"aud": audience})),
-    );
+    assert_self_signed(&robot, &format!("--audience {audience} --self-signed"), &with(&json!({"aud": audience})));
     assert_self_signed(&robot, "--self-signed", &with(&json!({"scope": CLOUD_PLATFORM})));
     assert_self_signed(&robot, "--self-signed --scopes email", &with(&json!({"scope": "email"})));
     let short = json!({"scope": CLOUD_PLATFORM, "exp": NOW + 60});
@@ -153,17 +141,10 @@ fn a_self_signed_jwt_is_reported_as_such() {
 fn a_key_of_another_universe_signs_its_own_tokens() {
     let elsewhere = json!({"universe_domain": "universe.example", "token_uri": null});
     let robot = sample_credentials::with_fields(service_account(), &elsewhere);
-    let claims = json!({"iss": SERVICE_ACCOUNT_EMAIL, "sub": SERVICE_ACCOUNT_EMAIL, "iat": NOW - 10, "exp": NOW + 3590});
-    assert_self_signed(
-        &robot,
-        "",
-        &sample_credentials::with_fields(claims.clone(), &json!({"scope": CLOUD_PLATFORM})),
-    );
-    assert_self_signed(
-        &robot,
-        "--scopes email",
-        &sample_credentials::with_fields(claims, &json!({"scope": "email"})),
-    );
+    let claims =
+        json!({"iss": SERVICE_ACCOUNT_EMAIL, "sub": SERVICE_ACCOUNT_EMAIL, "iat": NOW - 10, "exp": NOW + 3590});
+    assert_self_signed(&robot, "", &sample_credentials::with_fields(claims.clone(), &json!({"scope": CLOUD_PLATFORM})));
+    assert_self_signed(&robot, "--scopes email", &sample_credentials::with_fields(claims, &json!({"scope": "email"})));
     let ran = token_test(&robot, "--format json").run();
     assert_eq!(ran.json()["universe_domain"], "universe.example");
     let flag = token_test(

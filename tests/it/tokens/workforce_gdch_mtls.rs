@@ -8,13 +8,12 @@ use serde_json::{Value, json};
 
 use super::token_test;
 use crate::support::sample_credentials::{
-    self, REFRESH_TOKEN, ROTATED_REFRESH_TOKEN, SECOND_TOKEN, TARGET_SERVICE_ACCOUNT, TOKEN,
-    external_account, gdch_service_account, iam_response_body, sts_response_body,
-    token_response_body, workforce_login,
+    self, REFRESH_TOKEN, ROTATED_REFRESH_TOKEN, SECOND_TOKEN, TARGET_SERVICE_ACCOUNT, TOKEN, external_account,
+    gdch_service_account, iam_response_body, sts_response_body, token_response_body, workforce_login,
 };
 use crate::support::{
-    Home, LOGIN_FILE, MockExchange, NOW, OVERLAY_FOLDER, Test, iam_response, sts_response,
-    token_response, without_response,
+    Home, LOGIN_FILE, MockExchange, NOW, OVERLAY_FOLDER, Test, iam_response, sts_response, token_response,
+    without_response,
 };
 
 const STS_OAUTH_TOKEN_ENDPOINT: &str = "https://sts.googleapis.com/v1/oauthtoken";
@@ -24,8 +23,7 @@ fn refresh_response(access: &str) -> MockExchange {
 }
 
 fn rotating_response(access: &str, next_refresh_token: &str) -> MockExchange {
-    let body =
-        json!({"access_token": access, "expires_in": 3599, "refresh_token": next_refresh_token});
+    let body = json!({"access_token": access, "expires_in": 3599, "refresh_token": next_refresh_token});
     token_response(200, body.to_string()).at_url(STS_OAUTH_TOKEN_ENDPOINT)
 }
 
@@ -72,10 +70,7 @@ fn the_next_refresh_token_of_a_workforce_login_is_stored_before_anything_is_prin
     file("").expect_request(rotating_response(TOKEN, ROTATED_REFRESH_TOKEN)).run();
     assert_eq!(home.read_json("key.json"), workforce_login());
     let names = home.names(OVERLAY_FOLDER);
-    assert_eq!(
-        home.read_json(&format!("{OVERLAY_FOLDER}/{}", names[0]))["refresh_token"],
-        ROTATED_REFRESH_TOKEN
-    );
+    assert_eq!(home.read_json(&format!("{OVERLAY_FOLDER}/{}", names[0]))["refresh_token"], ROTATED_REFRESH_TOKEN);
     let ran = file("--refresh").expect_request(refresh_response(SECOND_TOKEN)).run();
     assert_eq!(ran.requests[0].form_field("refresh_token"), ROTATED_REFRESH_TOKEN);
 }
@@ -101,14 +96,10 @@ fn a_token_saved_with_a_workforce_login_is_used_until_its_refresh_margin() {
         sample_credentials::with_fields(workforce_login(), &fields)
     };
     let fresh = "2026-01-02T04:04:04Z";
-    token_test(&saved(fresh, json!(REFRESH_TOKEN)), "")
-        .expect_stdout(&format!("{SECOND_TOKEN}\n"))
-        .run();
+    token_test(&saved(fresh, json!(REFRESH_TOKEN)), "").expect_stdout(&format!("{SECOND_TOKEN}\n")).run();
     token_test(&saved(fresh, Value::Null), "").expect_stdout(&format!("{SECOND_TOKEN}\n")).run();
     let over = "2026-01-02T03:04:04Z";
-    token_test(&saved(over, json!(REFRESH_TOKEN)), "")
-        .expect_request(refresh_response(TOKEN))
-        .run();
+    token_test(&saved(over, json!(REFRESH_TOKEN)), "").expect_request(refresh_response(TOKEN)).run();
     token_test(&saved(over, Value::Null), "")
         .expect_status(4)
         .expect_error("HOME/key.json must sign in again, the saved token is expired")
@@ -135,11 +126,9 @@ fn gdch_gets_an_assertion_signed_by_the_service_identity_key() {
     let audience = "https://api.gdch.example";
     let home = Home::new();
     let run = |words: &str| {
-        token_test(&gdch_service_account(), &format!("--audience {audience} --format json {words}"))
-            .home(&home)
+        token_test(&gdch_service_account(), &format!("--audience {audience} --format json {words}")).home(&home)
     };
-    let ran =
-        run("").expect_request(token_response(200, token_response_body(TOKEN)).at_url(at)).run();
+    let ran = run("").expect_request(token_response(200, token_response_body(TOKEN)).at_url(at)).run();
     let sent = &ran.requests[0];
     assert_eq!(sent.ca_file, Some(PathBuf::from("/etc/gauth/gdch-ca.pem")));
     assert_eq!(sent.header("content-type"), Some("application/json"));
@@ -156,8 +145,7 @@ fn gdch_gets_an_assertion_signed_by_the_service_identity_key() {
     assert_eq!(body, expected);
     let parts = jwt::decode(assertion.as_str().expect("text")).expect("a JWT");
     let pem = gdch_service_account()["private_key"].as_str().expect("a key").to_owned();
-    let key =
-        PrivateKey::any_from_secret(&gauth_core::text::secret::Secret::new(pem)).expect("the key");
+    let key = PrivateKey::any_from_secret(&gauth_core::text::secret::Secret::new(pem)).expect("the key");
     assert!(key.public_key().verifies(parts.signing_input, &parts.signature), "the signature");
     assert_eq!(parts.signature.len(), 64);
     let id = gdch_service_account()["private_key_id"].clone();
@@ -168,14 +156,10 @@ fn gdch_gets_an_assertion_signed_by_the_service_identity_key() {
     });
     assert_eq!(Value::from(parts.claims), claims);
     let told = ran.json();
-    assert_eq!(
-        (&told["account"], &told["kind"]),
-        (&json!(identity), &json!("gdch_service_account"))
-    );
+    assert_eq!((&told["account"], &told["kind"]), (&json!(identity), &json!("gdch_service_account")));
     // One token for each audience.
     assert_eq!(run("").run().json()["cached"], true);
-    let other =
-        token_test(&gdch_service_account(), "--audience https://other.gdch.example").home(&home);
+    let other = token_test(&gdch_service_account(), "--audience https://other.gdch.example").home(&home);
     other
         .expect_request(token_response(200, token_response_body(SECOND_TOKEN)).at_url(at))
         .expect_stdout(&format!("{SECOND_TOKEN}\n"))
@@ -212,11 +196,7 @@ fn the_certificate_is_used_for_tls_and_sent_as_the_subject_token() {
         .expect_request(sts_response(200, sts_response_body(TOKEN)).at_url(url))
         .run();
     let sent = &ran.requests[0];
-    assert!(
-        sent.client_certificate
-            .as_ref()
-            .is_some_and(|pair| pair.certificate_path.ends_with("client.pem"))
-    );
+    assert!(sent.client_certificate.as_ref().is_some_and(|pair| pair.certificate_path.ends_with("client.pem")));
     let inside: String = certificate.lines().filter(|line| !line.starts_with('-')).collect();
     assert_eq!(sent.form_field("subject_token"), format!("[\"{inside}\"]"));
     let measured = sent.header("x-goog-api-client").expect("the header of Google's metrics");
@@ -238,11 +218,7 @@ fn the_certificate_is_used_for_iam_with_an_account_named_by_flag() {
             iam_response_body(SECOND_TOKEN),
         ))
         .run();
-    assert!(
-        ran.requests.iter().all(|sent| sent.client_certificate.is_some()),
-        "{:#?}",
-        ran.requests
-    );
+    assert!(ran.requests.iter().all(|sent| sent.client_certificate.is_some()), "{:#?}", ran.requests);
 }
 
 #[test]

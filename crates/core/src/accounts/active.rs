@@ -10,10 +10,9 @@ use crate::accounts::files::{read_file, remove_stale_files};
 use crate::error::{Error, Result, io_reason};
 use crate::text::{json, printable};
 use crate::tokens::cache;
-use crate::world::World;
 use crate::world::clock::Deadline;
-use crate::world::private_file;
 use crate::world::private_file::WriteDurability;
+use crate::world::{World, private_file};
 
 const FILE_NAME: &str = "state.json";
 
@@ -49,8 +48,7 @@ impl AccountSelection {
             return Ok(AccountSelection::default());
         };
         let malformed = |what: String| {
-            Error::malformed(&location, what)
-                .hint(format!("rm {location}, then choose the account with --account"))
+            Error::malformed(&location, what).hint(format!("rm {location}, then choose the account with --account"))
         };
         let mut fields = json::JsonFields::new(json::parse_object(&bytes).map_err(malformed)?);
         let active = fields.text("active").map_err(malformed)?;
@@ -85,13 +83,7 @@ impl AccountSelection {
         private_file::create_private_folder(folder)
             .and_then(|()| {
                 remove_stale_files(folder, world);
-                private_file::write_atomic(
-                    folder,
-                    FILE_NAME,
-                    &bytes,
-                    WriteDurability::Durable,
-                    &*world.random,
-                )
+                private_file::write_atomic(folder, FILE_NAME, &bytes, WriteDurability::Durable, &*world.random)
             })
             .map_err(|error| {
                 let location = printable::path(&folder.join(FILE_NAME));

@@ -13,10 +13,8 @@ use crate::gcloud;
 use crate::net::endpoint_policy::DEFAULT_UNIVERSE;
 use crate::oauth::token;
 use crate::text::{json, printable};
-use crate::world::World;
-use crate::world::files;
-use crate::world::private_file;
 use crate::world::private_file::{PrivateFileError, WriteDurability};
+use crate::world::{World, files, private_file};
 
 /// The maximum number of backups of previous files.
 const MAX_BACKUPS: u32 = 100;
@@ -161,8 +159,7 @@ fn back_up(existing: &[u8], path: &Path, folder: &Path, world: &World) -> Result
 
 fn write_file(folder: &Path, path: &Path, text: &[u8], world: &World) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let written =
-        private_file::write_atomic(folder, &name, text, WriteDurability::Durable, &*world.random);
+    let written = private_file::write_atomic(folder, &name, text, WriteDurability::Durable, &*world.random);
     written.map_err(|error| {
         let shown = printable::path(path);
         Error::unexpected(format!("{shown} cannot be written, {}", io_reason(&error)))
@@ -213,14 +210,10 @@ mod tests {
         let mode = updated.path.metadata().expect("file").permissions().mode() & 0o777;
         assert_eq!(mode, 0o600);
         // A token endpoint other than Google's is written.
-        let moved =
-            login(json!({"token_uri": "http://127.0.0.1:9/token", "quota_project_id": "p"}));
+        let moved = login(json!({"token_uri": "http://127.0.0.1:9/token", "quota_project_id": "p"}));
         let updated = update_adc("ada@example.com", &moved, &world).expect("updated");
         let text = read(&updated.path);
-        assert!(
-            text.contains("127.0.0.1:9") && text.contains("\"quota_project_id\": \"p\""),
-            "{text}"
-        );
+        assert!(text.contains("127.0.0.1:9") && text.contains("\"quota_project_id\": \"p\""), "{text}");
     }
 
     #[test]
@@ -239,8 +232,7 @@ mod tests {
         // The content that is replaced now has a backup already.
         assert_eq!(write("2"), bak(""));
         assert_eq!(write("3"), bak(".1"));
-        let kept =
-            |ending: &str| read(&home.path().join("gcloud").join(bak(ending).expect("a name")));
+        let kept = |ending: &str| read(&home.path().join("gcloud").join(bak(ending).expect("a name")));
         assert!(kept("").contains("\"1\"") && kept(".1").contains("\"2\""));
     }
 
@@ -251,8 +243,7 @@ mod tests {
         std::fs::DirBuilder::new().create(home.path().join("gcloud")).expect("a folder");
         let write = |text: &str| {
             drop(std::fs::remove_file(&old));
-            write_file(&home.path().join("gcloud"), &old, text.as_bytes(), &world)
-                .expect("written");
+            write_file(&home.path().join("gcloud"), &old, text.as_bytes(), &world).expect("written");
             update_adc("ada@example.com", &login(json!({})), &world).expect("updated");
             read(&old).contains("\"quota_project_id\": \"payer\"")
         };
@@ -289,15 +280,8 @@ mod tests {
         });
         let shape = adc_fields("x", "external_account_authorized_user", &login(workforce));
         let names: Vec<&str> = shape.keys().map(String::as_str).collect();
-        let expected = [
-            "audience",
-            "client_id",
-            "client_secret",
-            "refresh_token",
-            "token_info_url",
-            "token_url",
-            "type",
-        ];
+        let expected =
+            ["audience", "client_id", "client_secret", "refresh_token", "token_info_url", "token_url", "type"];
         assert_eq!(names, expected);
     }
 }

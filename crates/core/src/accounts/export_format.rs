@@ -66,38 +66,26 @@ impl ExportedCredential {
     ///
     /// # Errors
     /// Usage, when `omitted_fields` has a field that logins of this type do not have.
-    pub fn new(
-        login: &Map<String, Value>,
-        omitted_fields: &[String],
-    ) -> Result<ExportedCredential> {
+    pub fn new(login: &Map<String, Value>, omitted_fields: &[String]) -> Result<ExportedCredential> {
         let order = field_order(login);
         let mut login = login.clone();
         remove_fields_not_exported(&mut login);
         if order == USER_FIELDS {
-            let defaults = [
-                ("token_uri", token::ENDPOINT),
-                ("universe_domain", DEFAULT_UNIVERSE),
-                ("type", "authorized_user"),
-            ];
+            let defaults =
+                [("token_uri", token::ENDPOINT), ("universe_domain", DEFAULT_UNIVERSE), ("type", "authorized_user")];
             for (name, default) in defaults {
                 login.entry(name).or_insert_with(|| Value::from(default));
             }
         }
-        if let Some(unknown) = omitted_fields
-            .iter()
-            .find(|name| !order.contains(&name.as_str()) && !login.contains_key(name.as_str()))
+        if let Some(unknown) =
+            omitted_fields.iter().find(|name| !order.contains(&name.as_str()) && !login.contains_key(name.as_str()))
         {
             let unknown = crate::text::printable::text(unknown);
-            return Err(Error::usage(format!("--strip: this login has no field {unknown}")).hint(
-                format!("--strip with one of {}", ordered_field_names(order, &login).join(", ")),
-            ));
+            return Err(Error::usage(format!("--strip: this login has no field {unknown}"))
+                .hint(format!("--strip with one of {}", ordered_field_names(order, &login).join(", "))));
         }
-        let included = ordered_field_names(order, &login)
-            .into_iter()
-            .filter(|name| !omitted_fields.contains(name));
-        Ok(ExportedCredential(
-            included.filter_map(|name| login.remove(&name).map(|value| (name, value))).collect(),
-        ))
+        let included = ordered_field_names(order, &login).into_iter().filter(|name| !omitted_fields.contains(name));
+        Ok(ExportedCredential(included.filter_map(|name| login.remove(&name).map(|value| (name, value))).collect()))
     }
 
     /// The content of the credential file.
@@ -136,17 +124,15 @@ pub(super) fn remove_fields_not_exported(login: &mut Map<String, Value>) {
     if matches!(order, USER_FIELDS | WORKFORCE_FIELDS) {
         login.retain(|name, _| order.contains(&name.as_str()));
     }
-    let is_exported = |name: &String, value: &mut Value| {
-        !value.is_null() && !fields::GAUTH_OWN.contains(&name.as_str())
-    };
+    let is_exported =
+        |name: &String, value: &mut Value| !value.is_null() && !fields::GAUTH_OWN.contains(&name.as_str());
     login.retain(is_exported);
     refresh_token_location::object_mut(login).retain(is_exported);
 }
 
 /// The names of the fields of a login: those in `order` first, then the others.
 fn ordered_field_names(order: &[&str], login: &Map<String, Value>) -> Vec<String> {
-    let known =
-        order.iter().filter(|name| login.contains_key(**name)).map(|name| (*name).to_owned());
+    let known = order.iter().filter(|name| login.contains_key(**name)).map(|name| (*name).to_owned());
     let others = login.keys().filter(|name| !order.contains(&name.as_str())).cloned();
     known.chain(others).collect()
 }
@@ -192,17 +178,12 @@ mod tests {
         assert_eq!(fields(user(), &[]), all);
         assert_eq!(
             fields(user(), &["scopes", "token", "type"]),
-            [
-                "refresh_token",
-                "token_uri",
-                "client_id",
-                "client_secret",
-                "universe_domain",
-                "account"
-            ]
+            ["refresh_token", "token_uri", "client_id", "client_secret", "universe_domain", "account"]
         );
         let text = ExportedCredential::new(&map(user()), &[]).expect("exported").to_json_bytes();
-        assert!(text.starts_with(b"{\n  \"refresh_token\": \"r\",\n  \"token_uri\": \"https://oauth2.googleapis.com/token\",\n"));
+        assert!(text.starts_with(
+            b"{\n  \"refresh_token\": \"r\",\n  \"token_uri\": \"https://oauth2.googleapis.com/token\",\n"
+        ));
     }
 
     #[test]
@@ -215,9 +196,7 @@ mod tests {
 
     #[test]
     fn an_unknown_field_cannot_be_omitted() {
-        let error = ExportedCredential::new(&map(user()), &["refreshtoken".to_owned()])
-            .err()
-            .expect("refused");
+        let error = ExportedCredential::new(&map(user()), &["refreshtoken".to_owned()]).err().expect("refused");
         assert!(error.message().contains("no field refreshtoken"), "{error}");
         assert!(error.hint_text().expect("hint").contains("refresh_token, token_uri"), "{error}");
     }

@@ -35,8 +35,7 @@ pub(crate) const REJECTION_KEY: &str = "gauth_mark";
 pub const SECRET_PLACEHOLDER: &str = "(in the store)";
 
 /// The fields of gauth's own, which other programs do not know.
-pub(crate) const GAUTH_OWN: &[&str] =
-    &[STORE, SECRETS_DIGEST, REJECTION_KEY, SIGNED_IN_AT, ROTATES, SHARED];
+pub(crate) const GAUTH_OWN: &[&str] = &[STORE, SECRETS_DIGEST, REJECTION_KEY, SIGNED_IN_AT, ROTATES, SHARED];
 
 /// The fields that change while a login stays the same: its cached access tokens remain valid.
 pub(crate) const ROTATING: &[&str] =

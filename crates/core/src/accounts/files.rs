@@ -8,30 +8,21 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::error::Result;
-use crate::text::hex;
-use crate::text::json;
-use crate::text::printable;
-use crate::world::World;
-use crate::world::files;
-use crate::world::private_file;
+use crate::text::{hex, json, printable};
 use crate::world::private_file::{PrivateFileError, SweepAgeLimits};
+use crate::world::{World, files, private_file};
 
 /// The maximum size of a credential file, in bytes.
 pub const MAX_CREDENTIAL_FILE_BYTES: usize = 1024 * 1024;
 /// Temporary files of processes that were killed are removed after an hour. Other files are never removed.
-const STALE_FILE_LIMITS: SweepAgeLimits =
-    SweepAgeLimits { temporary: Duration::from_secs(3600), other: None };
+const STALE_FILE_LIMITS: SweepAgeLimits = SweepAgeLimits { temporary: Duration::from_secs(3600), other: None };
 /// The maximum length of a file name that spells the account, in bytes. A longer one is a digest.
 const MAX_FILE_NAME_BYTES: usize = 120;
 
 /// The file name of an account: in lower case and percent-encoded, or a digest where that is longer than 120 bytes.
 pub fn file_name(account: &str) -> String {
-    const UNESCAPED: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
-        .remove(b'@')
-        .remove(b'.')
-        .remove(b'-')
-        .remove(b'_')
-        .remove(b'+');
+    const UNESCAPED: &percent_encoding::AsciiSet =
+        &percent_encoding::NON_ALPHANUMERIC.remove(b'@').remove(b'.').remove(b'-').remove(b'_').remove(b'+');
     let name = account.to_lowercase();
     let name = percent_encoding::utf8_percent_encode(&name, UNESCAPED).to_string();
     match name.len() > MAX_FILE_NAME_BYTES {
@@ -69,8 +60,7 @@ pub(crate) fn list_files(world: &World) -> Vec<(String, PathBuf)> {
         // The login has the account in the user's spelling, also where the file name is a digest.
         let bytes = private_file::read_private(&path, MAX_CREDENTIAL_FILE_BYTES).ok();
         let login = bytes.and_then(|bytes| json::parse_object(&bytes).ok());
-        let spelled =
-            login.as_ref().and_then(account_name).filter(|owner| file_name(owner) == name);
+        let spelled = login.as_ref().and_then(account_name).filter(|owner| file_name(owner) == name);
         Some((spelled.map_or(plain, str::to_owned), path))
     };
     names.filter_map(account).collect()
@@ -112,12 +102,9 @@ pub(super) fn read_file(path: &Path, world: &World) -> Result<Option<Zeroizing<V
         Err(PrivateFileError::NotFound) => Ok(None),
         Err(PrivateFileError::Io(_)) if private_file::is_unreachable(path) => Ok(None),
         Err(PrivateFileError::Insecure(problem, _)) if is_owned_by_root(path) => {
-            world.terminal.note(|| {
-                format!(
-                    "{} {problem}, it is read because it belongs to root",
-                    printable::path(path)
-                )
-            });
+            world
+                .terminal
+                .note(|| format!("{} {problem}, it is read because it belongs to root", printable::path(path)));
             let read = private_file::read_user_file(path, MAX_CREDENTIAL_FILE_BYTES);
             read.map(Some).map_err(|error| error.to_error(path, &printable::path(path)))
         }

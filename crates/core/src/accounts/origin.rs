@@ -5,11 +5,9 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use crate::accounts::secrets::external;
-use crate::accounts::secrets::{ExternalSecret, SecretStores};
+use crate::accounts::secrets::{ExternalSecret, SecretStores, external};
 use crate::error::{Error, Result};
-use crate::text::json;
-use crate::text::printable;
+use crate::text::{json, printable};
 
 /// Where a login is stored, which decides where its next refresh token is written.
 #[derive(Debug, Clone)]
@@ -37,12 +35,7 @@ impl Origin {
 ///
 /// # Errors
 /// When the file is not a login, or the store does not return it.
-pub fn resolve_secrets(
-    path: &Path,
-    account: &str,
-    bytes: &[u8],
-    stores: &SecretStores,
-) -> Result<Map<String, Value>> {
+pub fn resolve_secrets(path: &Path, account: &str, bytes: &[u8], stores: &SecretStores) -> Result<Map<String, Value>> {
     let malformed = |what: String| Error::malformed(&printable::path(path), what);
     let file = json::parse_object(bytes).map_err(malformed)?;
     match external::named_store(&file).map_err(malformed)? {

@@ -20,11 +20,9 @@ use crate::text::secret::Secret;
 use crate::text::{json, printable};
 use crate::tokens::cache;
 use crate::tokens::cache::{CacheKey, Lock};
-use crate::world::World;
 use crate::world::clock::Deadline;
-use crate::world::files;
-use crate::world::private_file;
 use crate::world::private_file::{PendingFile, WriteDurability};
+use crate::world::{World, files, private_file};
 
 /// The disk space that is reserved for a login before its refresh token is sent, in bytes.
 pub(super) const RESERVED_BYTES: usize = 64 * 1024;
@@ -94,16 +92,10 @@ impl PendingUpdate {
     ///
     /// # Errors
     /// When it cannot be stored: the next call may need a new login.
-    pub(crate) fn store_refresh_token(
-        self,
-        sent: &Secret,
-        next: &Secret,
-        world: &World,
-    ) -> io::Result<()> {
+    pub(crate) fn store_refresh_token(self, sent: &Secret, next: &Secret, world: &World) -> io::Result<()> {
         self.commit(sent, world, |content| {
             content.insert(fields::ROTATES.to_owned(), Value::Bool(true));
-            refresh_token_location::object_mut(content)
-                .insert(fields::REFRESH_TOKEN.to_owned(), next.to_json());
+            refresh_token_location::object_mut(content).insert(fields::REFRESH_TOKEN.to_owned(), next.to_json());
         })
     }
 
@@ -117,12 +109,7 @@ impl PendingUpdate {
         })
     }
 
-    fn commit(
-        self,
-        sent: &Secret,
-        world: &World,
-        change: impl FnOnce(&mut Map<String, Value>),
-    ) -> io::Result<()> {
+    fn commit(self, sent: &Secret, world: &World, change: impl FnOnce(&mut Map<String, Value>)) -> io::Result<()> {
         // Some file systems have no locks, and users move files, so the current file decides. It is read again only where it
         // has changed: a process that is killed between the response and the rename loses the login.
         let mut content = self.content;
@@ -133,8 +120,7 @@ impl PendingUpdate {
         if version != self.version {
             let now = read_file(&self.path, world).ok().flatten();
             let now = now.and_then(|bytes| json::parse_object(&bytes).ok());
-            let now =
-                now.and_then(|now| with_external_secrets(now, self.external_secret.as_ref()).ok());
+            let now = now.and_then(|now| with_external_secrets(now, self.external_secret.as_ref()).ok());
             content = now.unwrap_or(content);
         }
         if self.is_own && content.is_empty() {
@@ -142,9 +128,7 @@ impl PendingUpdate {
             return Err(io::Error::other("its file is damaged"));
         }
         let is_another = |token: &str| !Secret::new(token).constant_time_eq(sent);
-        let stored_token = refresh_token_location::object(&content)
-            .get(fields::REFRESH_TOKEN)
-            .and_then(Value::as_str);
+        let stored_token = refresh_token_location::object(&content).get(fields::REFRESH_TOKEN).and_then(Value::as_str);
         if self.is_own && stored_token.is_some_and(is_another) {
             return Ok(());
         }
@@ -169,13 +153,7 @@ impl PendingUpdate {
             // was suspended.
             let folder = self.path.parent().unwrap_or(Path::new("."));
             let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-            private_file::write_atomic(
-                folder,
-                &name,
-                &bytes,
-                WriteDurability::Durable,
-                &*world.random,
-            )
+            private_file::write_atomic(folder, &name, &bytes, WriteDurability::Durable, &*world.random)
         })
     }
 }
@@ -242,8 +220,7 @@ impl RefreshTokenHandle<'_> {
         let stored = bytes.and_then(|bytes| json::parse_object(&bytes).ok()).unwrap_or_default();
         let mut stored = with_external_secrets(stored, self.external_secret())?;
         let is_marked = stored.get(fields::ROTATES) == Some(&Value::Bool(true));
-        let mut stored =
-            json::JsonFields::new(std::mem::take(refresh_token_location::object_mut(&mut stored)));
+        let mut stored = json::JsonFields::new(std::mem::take(refresh_token_location::object_mut(&mut stored)));
         let client_id = stored.text(fields::CLIENT_ID).ok().flatten();
         if self.is_own() && client_id.is_some_and(|client_id| client_id != self.client_id) {
             return Ok(StoredState::Replaced);
@@ -260,11 +237,7 @@ impl RefreshTokenHandle<'_> {
                 refresh_token: token,
                 rapts,
             },
-            None => CurrentRefreshToken {
-                refresh_token: self.refresh_token.clone(),
-                rotates: false,
-                rapts,
-            },
+            None => CurrentRefreshToken { refresh_token: self.refresh_token.clone(), rotates: false, rapts },
         };
         Ok(StoredState::Current(current))
     }
@@ -304,22 +277,18 @@ impl RefreshTokenHandle<'_> {
         let path = self.path(world).ok_or_else(|| Error::unexpected("there is no home folder"))?;
         let version = FileVersion::of(&path);
         let content = match read_file(&path, world) {
-            Ok(bytes) => {
-                bytes.and_then(|bytes| json::parse_object(&bytes).ok()).unwrap_or_default()
-            }
+            Ok(bytes) => bytes.and_then(|bytes| json::parse_object(&bytes).ok()).unwrap_or_default(),
             Err(error) if self.is_own() => return Err(error),
             Err(_) => Map::new(),
         };
         let content = with_external_secrets(content, self.external_secret())?;
-        private_file::create_subfolder(world.folders.gauth.as_deref(), "accounts")
-            .map_err(failed)?;
+        private_file::create_subfolder(world.folders.gauth.as_deref(), "accounts").map_err(failed)?;
         let folder = path.parent().unwrap_or(Path::new("."));
         private_file::create_private_folder(folder).map_err(failed)?;
         remove_stale_files(folder, world);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let mut pending_file =
-            PendingFile::create(folder, &name, WriteDurability::Durable, &*world.random)
-                .map_err(failed)?;
+            PendingFile::create(folder, &name, WriteDurability::Durable, &*world.random).map_err(failed)?;
         pending_file.reserve_space(RESERVED_BYTES).map_err(failed)?;
         let (is_own, external_secret) = (self.is_own(), self.external_secret().cloned());
         Ok(PendingUpdate { pending_file, path, is_own, external_secret, content, version })
@@ -346,9 +315,7 @@ impl RefreshTokenHandle<'_> {
     fn path(&self, world: &World) -> Option<PathBuf> {
         match self.origin.file() {
             Some(path) => Some(path.to_owned()),
-            None => {
-                Some(accounts_folder(world)?.join("shadow").join(format!("{}.json", self.digest())))
-            }
+            None => Some(accounts_folder(world)?.join("shadow").join(format!("{}.json", self.digest()))),
         }
     }
 
@@ -365,10 +332,7 @@ impl RefreshTokenHandle<'_> {
 ///
 /// # Errors
 /// When the overlay file cannot be used.
-pub fn with_newest_refresh_token(
-    mut login: Map<String, Value>,
-    world: &World,
-) -> Result<Map<String, Value>> {
+pub fn with_newest_refresh_token(mut login: Map<String, Value>, world: &World) -> Result<Map<String, Value>> {
     let state = match refresh_token_location::find(&login) {
         Some(found) => RefreshTokenHandle::beside(&found).stored_state(world)?,
         None => return Ok(login),

@@ -9,19 +9,16 @@ use zeroize::Zeroizing;
 use crate::accounts::active::AccountSelection;
 use crate::accounts::files::{account_name, file_name, path, read_stored, remove_stale_files};
 use crate::accounts::origin::{Origin, resolve_secrets};
-use crate::accounts::refresh_token::{
-    RESERVED_BYTES, RefreshTokenHandle, with_newest_refresh_token,
-};
+use crate::accounts::refresh_token::{RESERVED_BYTES, RefreshTokenHandle, with_newest_refresh_token};
 use crate::accounts::secrets::{ExternalSecret, SecretStore, SecretStores, external};
 use crate::accounts::{active, fields, refresh_token_location};
 use crate::error::{Error, Result, io_reason};
 use crate::text::secret::Secret;
 use crate::text::{json, printable};
 use crate::tokens::cache::{Cache, Lock};
-use crate::world::World;
 use crate::world::clock::Deadline;
-use crate::world::private_file;
 use crate::world::private_file::{PendingFile, WriteDurability};
+use crate::world::{World, private_file};
 
 /// How long to wait for a process that refreshes the login, whose request takes up to 30 s.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(35);
@@ -80,8 +77,7 @@ pub fn check_storage(world: &World) -> Result<()> {
     let gauth = world.folders.gauth.as_deref().ok_or_else(active::no_home_error)?;
     let reserved = private_file::create_subfolder(Some(gauth), "accounts").and_then(|folder| {
         let name = "login";
-        PendingFile::create(&folder, name, WriteDurability::Durable, &*world.random)?
-            .reserve_space(RESERVED_BYTES)
+        PendingFile::create(&folder, name, WriteDurability::Durable, &*world.random)?.reserve_space(RESERVED_BYTES)
     });
     reserved.map_err(|error| {
         let shown = printable::path(gauth);
@@ -103,8 +99,7 @@ fn write_file(path: &Path, login: &Map<String, Value>, world: &World) -> Result<
     serde_json::to_writer_pretty(&mut *bytes, login).map_err(|error| failed(error.into()))?;
     bytes.push(b'\n');
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    private_file::write_atomic(&folder, &name, &bytes, WriteDurability::Durable, &*world.random)
-        .map_err(failed)
+    private_file::write_atomic(&folder, &name, &bytes, WriteDurability::Durable, &*world.random).map_err(failed)
 }
 
 /// Removes a login after `revoke` succeeds, under the lock of the login: from the active account and the profiles, then
@@ -112,12 +107,7 @@ fn write_file(path: &Path, login: &Map<String, Value>, world: &World) -> Result<
 ///
 /// # Errors
 /// Those of `revoke`, or when `state.json` cannot be changed or the file cannot be removed. The login is then kept.
-pub fn forget(
-    name: &str,
-    stores: &SecretStores,
-    world: &World,
-    revoke: impl FnOnce() -> Result<()>,
-) -> Result<()> {
+pub fn forget(name: &str, stores: &SecretStores, world: &World, revoke: impl FnOnce() -> Result<()>) -> Result<()> {
     let Some(path) = path(name, world) else { return Ok(()) };
     let _lock = lock_login(&path, world)?;
     revoke()?;
@@ -129,8 +119,7 @@ pub fn forget(
     })?;
     private_file::remove_durably(&path).map_err(|error| {
         let shown = printable::path(&path);
-        Error::unexpected(format!("{shown} cannot be removed, {}", io_reason(&error)))
-            .hint(format!("rm {shown}"))
+        Error::unexpected(format!("{shown} cannot be removed, {}", io_reason(&error))).hint(format!("rm {shown}"))
     })?;
     Cache::new(world).remove_account(name);
     if let Some(store) = store {
@@ -168,11 +157,7 @@ pub fn remove_overlays(login: &Map<String, Value>, world: &World) {
     }
 }
 
-fn with_account_and_time(
-    name: &str,
-    mut login: Map<String, Value>,
-    world: &World,
-) -> Map<String, Value> {
+fn with_account_and_time(name: &str, mut login: Map<String, Value>, world: &World) -> Map<String, Value> {
     if account_name(&login).is_none_or(|owner| file_name(owner) != file_name(name)) {
         login.insert("account".to_owned(), Value::from(name));
     }
@@ -185,7 +170,6 @@ fn with_account_and_time(
 fn lock_login(path: &Path, world: &World) -> Result<Option<Lock>> {
     let origin = Origin::Own(path.to_owned());
     let empty = Secret::new(String::new());
-    let login =
-        RefreshTokenHandle { origin: &origin, client_id: "", refresh_token: &empty, rapt: None };
+    let login = RefreshTokenHandle { origin: &origin, client_id: "", refresh_token: &empty, rapt: None };
     login.lock(world, Deadline::after(&*world.clock, LOCK_TIMEOUT))
 }

@@ -9,10 +9,8 @@ use crate::accounts::secrets::StoreCommands;
 use crate::config::{Overrides, flag_text};
 use crate::error::{Error, Result};
 use crate::text::printable;
-use crate::world::World;
-use crate::world::env;
-use crate::world::private_file;
 use crate::world::private_file::PrivateFileError;
+use crate::world::{World, env, private_file};
 
 /// Largest configuration file, in bytes.
 const MAX_CONFIG_BYTES: usize = 1024 * 1024;
@@ -66,12 +64,8 @@ impl Profile {
             account: self.account.or(defaults.account),
             source: self.source.or(defaults.source),
             scopes: self.scopes.or(defaults.scopes),
-            workload_identity_provider: self
-                .workload_identity_provider
-                .or(defaults.workload_identity_provider),
-            impersonate_service_account: self
-                .impersonate_service_account
-                .or(defaults.impersonate_service_account),
+            workload_identity_provider: self.workload_identity_provider.or(defaults.workload_identity_provider),
+            impersonate_service_account: self.impersonate_service_account.or(defaults.impersonate_service_account),
             quota_project: self.quota_project.or(defaults.quota_project),
             universe_domain: self.universe_domain.or(defaults.universe_domain),
             min_ttl: self.min_ttl.or(defaults.min_ttl),
@@ -86,9 +80,7 @@ impl Profile {
     }
 
     fn names_credential(&self) -> bool {
-        self.credentials.is_some()
-            || self.account.is_some()
-            || self.workload_identity_provider.is_some()
+        self.credentials.is_some() || self.account.is_some() || self.workload_identity_provider.is_some()
     }
 }
 
@@ -128,9 +120,7 @@ pub(super) fn active_profile(overrides: &Overrides, world: &World) -> Result<Act
     let name = explicit_name.clone().or(config.profile.take());
     let profile = match &name {
         None => Profile::default(),
-        Some(name) => {
-            read_profile(name, &mut config, &location, overrides.allow_new_profile, world)?
-        }
+        Some(name) => read_profile(name, &mut config, &location, overrides.allow_new_profile, world)?,
     };
     if let Some(Err(what)) = config.store_command.as_ref().map(StoreCommands::check) {
         return Err(Error::malformed(&location, what).hint("gauth help files shows an example"));
@@ -156,17 +146,15 @@ fn read_profile(
     let mut state = AccountSelection::read(world)?;
     let account = state.profiles.remove(name);
     if from_file.is_none() && account.is_none() && !allow_new {
-        let mut known: Vec<String> =
-            config.profiles.keys().map(|name| printable::text(name)).collect();
+        let mut known: Vec<String> = config.profiles.keys().map(|name| printable::text(name)).collect();
         known.extend(state.profiles.keys().map(|name| printable::text(name)));
         known.sort();
         known.dedup();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         let quoted = printable::quoted_argument(name, "of that name");
         let name = printable::quoted_argument(name, "NAME").replace('"', "");
-        return Err(Error::usage(format!("there is no profile {quoted} in {location}")).hint(format!(
-            "add [profiles.{name}] there, gauth login --profile {name}, or name another: {known}"
-        )));
+        return Err(Error::usage(format!("there is no profile {quoted} in {location}"))
+            .hint(format!("add [profiles.{name}] there, gauth login --profile {name}, or name another: {known}")));
     }
     Ok(Profile { account, ..from_file.unwrap_or_default() })
 }
@@ -193,11 +181,9 @@ fn read_config_file(world: &World) -> Result<(ConfigFile, String)> {
         Err(error) => return Err(error.to_error(&path, &location)),
     };
     let malformed = |what: String| {
-        Error::malformed(&location, what)
-            .hint(format!("correct {location}; gauth help files shows an example"))
+        Error::malformed(&location, what).hint(format!("correct {location}; gauth help files shows an example"))
     };
-    let text =
-        std::str::from_utf8(&bytes).map_err(|_| malformed("is not UTF-8 text".to_owned()))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| malformed("is not UTF-8 text".to_owned()))?;
     match toml::from_str(text) {
         Ok(config) => Ok((config, location)),
         Err(error) => {

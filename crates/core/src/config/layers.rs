@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use crate::config::file::ActiveProfile;
 use crate::config::parse::{
-    flag_text, parse_impersonation_chain, parse_lifetime, parse_scopes, parse_subject,
-    subject_token_location,
+    flag_text, parse_impersonation_chain, parse_lifetime, parse_scopes, parse_subject, subject_token_location,
 };
 use crate::config::{Overrides, Sourced};
 use crate::credentials::external_account::provider;
@@ -14,9 +13,8 @@ use crate::credentials::external_account::workload::{SubjectTokenLocation, Workl
 use crate::error::{Error, Result};
 use crate::net::endpoint_policy;
 use crate::tokens::AccessTokenRequest;
-use crate::world::World;
-use crate::world::env;
 use crate::world::env::Variable;
+use crate::world::{World, env};
 
 /// The layers of the configuration, each of which goes before the next.
 pub(super) struct ConfigLayers<'a> {
@@ -102,9 +100,7 @@ impl ConfigLayers<'_> {
     }
 
     pub(super) fn access_token_request(&self) -> Result<AccessTokenRequest> {
-        let text = |flag, value: &Option<OsString>| {
-            value.as_deref().map(|value| flag_text(flag, value)).transpose()
-        };
+        let text = |flag, value: &Option<OsString>| value.as_deref().map(|value| flag_text(flag, value)).transpose();
         Ok(AccessTokenRequest {
             scopes: match self.scopes()? {
                 Some(scope_lists) => parse_scopes(&scope_lists)?,
@@ -146,10 +142,8 @@ impl ConfigLayers<'_> {
                     .hint(format!("{flag} {}", provider::PROVIDER_NAME_FORMAT))),
             };
         };
-        let audience =
-            provider::audience_of_provider(&provider.value).map_err(|(what, hint)| {
-                Error::usage(format!("{} {what}", provider.origin)).hint(hint)
-            })?;
+        let audience = provider::audience_of_provider(&provider.value)
+            .map_err(|(what, hint)| Error::usage(format!("{} {what}", provider.origin)).hint(hint))?;
         Ok(Some(provider.map(|_| WorkloadIdentity { audience, subject_token })))
     }
 
@@ -157,10 +151,7 @@ impl ConfigLayers<'_> {
         let chain = self.text(
             "--impersonate-service-account",
             &self.flags.impersonate_service_account,
-            &[
-                env::GAUTH_IMPERSONATE_SERVICE_ACCOUNT,
-                env::CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT,
-            ],
+            &[env::GAUTH_IMPERSONATE_SERVICE_ACCOUNT, env::CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT],
             &self.profile.profile.impersonate_service_account,
         )?;
         chain.map(|chain| parse_impersonation_chain(&chain)).transpose()

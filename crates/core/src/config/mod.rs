@@ -18,9 +18,8 @@ use crate::error::Result;
 use crate::net::url::Url;
 use crate::tokens::AccessTokenRequest;
 use crate::tokens::broker::CachePolicy;
-use crate::world::World;
-use crate::world::env;
 use crate::world::terminal::Verbosity;
+use crate::world::{World, env};
 
 pub use crate::config::file::{file_location, profile_names};
 pub use crate::config::overrides::Overrides;
@@ -120,18 +119,8 @@ impl Config {
         let layers = ConfigLayers { flags: overrides, world, profile: &active };
         let profile = &active.profile;
 
-        let min_ttl = layers.text(
-            "--min-ttl",
-            &overrides.min_ttl,
-            &[env::GAUTH_MIN_TTL],
-            &profile.min_ttl,
-        )?;
-        let timeout = layers.text(
-            "--timeout",
-            &overrides.timeout,
-            &[env::GAUTH_TIMEOUT],
-            &profile.timeout,
-        )?;
+        let min_ttl = layers.text("--min-ttl", &overrides.min_ttl, &[env::GAUTH_MIN_TTL], &profile.min_ttl)?;
+        let timeout = layers.text("--timeout", &overrides.timeout, &[env::GAUTH_TIMEOUT], &profile.timeout)?;
         let source = layers.text(
             "--source",
             &overrides.source.map(|source| OsString::from(source.as_str())),
@@ -157,12 +146,7 @@ impl Config {
         let min_ttl = min_ttl.map(|chosen| parse::parse_seconds(&chosen)).transpose()?;
         Ok(Config {
             credentials: layers.credentials(),
-            account: layers.text(
-                "--account",
-                &overrides.account,
-                &[env::GAUTH_ACCOUNT],
-                &profile.account,
-            )?,
+            account: layers.text("--account", &overrides.account, &[env::GAUTH_ACCOUNT], &profile.account)?,
             source: source.map(parse::parse_source).transpose()?,
             quota_project: quota_project.map(parse::parse_quota_project).transpose()?,
             universe_domain: universe_domain.map(parse::parse_universe_domain).transpose()?,
@@ -184,35 +168,19 @@ impl Config {
             impersonation_chain: layers.impersonation_chain()?,
             downscoping: parse::downscoping(overrides)?,
             profile: active.name.clone(),
-            client_id_file: layers.path(
-                "--client-id-file",
-                &None,
-                &env::GAUTH_CLIENT_ID_FILE,
-                &profile.client_id_file,
-            ),
+            client_id_file: layers.path("--client-id-file", &None, &env::GAUTH_CLIENT_ID_FILE, &profile.client_id_file),
             secret_store: match &profile.store {
-                Some(name) => {
-                    Some(SecretStore::parse(name, &format!("{}: store", active.location))?)
-                }
+                Some(name) => Some(SecretStore::parse(name, &format!("{}: store", active.location))?),
                 None => None,
             },
             store_command: active.store_command.clone(),
             access_token_request: layers.access_token_request()?,
-            cache_policy: CachePolicy {
-                no_cache: overrides.no_cache || no_cache,
-                refresh: overrides.refresh,
-                min_ttl,
-            },
+            cache_policy: CachePolicy { no_cache: overrides.no_cache || no_cache, refresh: overrides.refresh, min_ttl },
             timeout: match timeout {
                 Some(chosen) => parse::parse_timeout(&chosen)?,
                 None => DEFAULT_TIMEOUT,
             },
-            ca_file: layers.path(
-                "--ca-file",
-                &overrides.ca_file,
-                &env::GAUTH_CA_FILE,
-                &profile.ca_file,
-            ),
+            ca_file: layers.path("--ca-file", &overrides.ca_file, &env::GAUTH_CA_FILE, &profile.ca_file),
         })
     }
 }

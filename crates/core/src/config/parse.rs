@@ -5,18 +5,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::{Downscoping, Overrides, Source, Sourced};
-use crate::credentials::EndpointOverrides;
 use crate::credentials::external_account::workload::SubjectTokenLocation;
-use crate::credentials::impersonated;
+use crate::credentials::{EndpointOverrides, impersonated};
 use crate::error::{Error, Result};
 use crate::net::endpoint_policy;
 use crate::net::url::Url;
 use crate::text::duration;
 use crate::text::printable::quoted_argument;
 use crate::text::scopes::expand_scopes;
-use crate::world::World;
-use crate::world::env;
 use crate::world::env::Variable;
+use crate::world::{World, env};
 
 /// The longest `--timeout`; more is cut to it.
 const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
@@ -27,11 +25,13 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 /// Usage, when it is empty or not valid UTF-8.
 pub fn flag_text(flag: &str, value: &OsStr) -> Result<String> {
     match value.to_str() {
-        Some("") => Err(Error::usage(format!("{flag} is empty"))
-            .hint(format!("give {flag} a value, or leave it away"))),
+        Some("") => {
+            Err(Error::usage(format!("{flag} is empty")).hint(format!("give {flag} a value, or leave it away")))
+        }
         Some(text) => Ok(text.to_owned()),
-        None => Err(Error::usage(format!("the value of {flag} is not valid UTF-8"))
-            .hint(format!("give {flag} as text"))),
+        None => {
+            Err(Error::usage(format!("the value of {flag} is not valid UTF-8")).hint(format!("give {flag} as text")))
+        }
     }
 }
 
@@ -62,14 +62,8 @@ pub fn endpoint_override(world: &World, variable: &Variable) -> Result<Option<Ur
 pub(super) fn service_endpoints(world: &World) -> Result<EndpointOverrides> {
     Ok(EndpointOverrides {
         sts: endpoint_override(world, &env::CLOUDSDK_API_ENDPOINT_OVERRIDES_STS)?,
-        iam_credentials: endpoint_override(
-            world,
-            &env::CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS,
-        )?,
-        introspection_endpoint: endpoint_override(
-            world,
-            &env::CLOUDSDK_AUTH_TOKEN_INTROSPECTION_ENDPOINT,
-        )?,
+        iam_credentials: endpoint_override(world, &env::CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS)?,
+        introspection_endpoint: endpoint_override(world, &env::CLOUDSDK_AUTH_TOKEN_INTROSPECTION_ENDPOINT)?,
     })
 }
 
@@ -112,8 +106,9 @@ pub(super) fn parse_subject(subject: String) -> Result<String> {
     let is_blank = |c: char| c.is_whitespace() || c.is_control();
     if !subject.contains('@') || subject.chars().any(is_blank) {
         let subject = quoted_argument(&subject, "the value");
-        return Err(Error::usage(format!("--subject: {subject} is not an e-mail address"))
-            .hint("--subject ada@example.com"));
+        return Err(
+            Error::usage(format!("--subject: {subject} is not an e-mail address")).hint("--subject ada@example.com")
+        );
     }
     Ok(subject)
 }
@@ -122,8 +117,7 @@ pub(super) fn parse_subject(subject: String) -> Result<String> {
 pub(super) fn parse_lifetime(written: String) -> Result<u32> {
     let seconds = parse_seconds(&Sourced::explicit(written, "--lifetime"))?;
     u32::try_from(seconds).ok().filter(|seconds| *seconds > 0).ok_or_else(|| {
-        Error::usage(format!("--lifetime {seconds}s is out of range"))
-            .hint("give 1s to 12h; most credentials allow 1h")
+        Error::usage(format!("--lifetime {seconds}s is out of range")).hint("give 1s to 12h; most credentials allow 1h")
     })
 }
 
@@ -142,13 +136,8 @@ pub(super) fn parse_universe_domain(chosen: Sourced<String>) -> Result<String> {
     let Sourced { value, origin, .. } = chosen;
     match endpoint_policy::check_universe_domain(&value) {
         Ok(()) => Ok(value),
-        Err(what) => {
-            Err(Error::usage(format!("{origin}: {} {what}", quoted_argument(&value, "the value")))
-                .hint(format!(
-                    "give {origin} a domain such as {}",
-                    endpoint_policy::DEFAULT_UNIVERSE
-                )))
-        }
+        Err(what) => Err(Error::usage(format!("{origin}: {} {what}", quoted_argument(&value, "the value")))
+            .hint(format!("give {origin} a domain such as {}", endpoint_policy::DEFAULT_UNIVERSE))),
     }
 }
 
@@ -169,9 +158,8 @@ fn is_visible_ascii(text: &str) -> bool {
 }
 
 pub(super) fn parse_seconds(chosen: &Sourced<String>) -> Result<i64> {
-    i64::try_from(parse_duration(chosen)?.as_secs()).map_err(|_| {
-        Error::usage(format!("{} is too long", chosen.origin)).hint("give at most 12h")
-    })
+    i64::try_from(parse_duration(chosen)?.as_secs())
+        .map_err(|_| Error::usage(format!("{} is too long", chosen.origin)).hint("give at most 12h"))
 }
 
 pub(super) fn parse_timeout(chosen: &Sourced<String>) -> Result<Duration> {
@@ -186,7 +174,6 @@ pub(super) fn parse_timeout(chosen: &Sourced<String>) -> Result<Duration> {
 fn parse_duration(chosen: &Sourced<String>) -> Result<Duration> {
     duration::parse(&chosen.value).map_err(|what| {
         let (origin, value) = (&chosen.origin, quoted_argument(&chosen.value, "the value"));
-        Error::usage(format!("{origin}: {value} {what}"))
-            .hint(format!("give {origin} a duration such as 10m"))
+        Error::usage(format!("{origin}: {value} {what}")).hint(format!("give {origin} a duration such as 10m"))
     })
 }

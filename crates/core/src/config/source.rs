@@ -21,8 +21,7 @@ pub enum Source {
 
 impl Source {
     /// The sources that `--source` can name, in the order in which they are searched.
-    pub const SEARCHED: [Source; 5] =
-        [Source::Env, Source::Login, Source::Adc, Source::Gcloud, Source::Metadata];
+    pub const SEARCHED: [Source; 5] = [Source::Env, Source::Login, Source::Adc, Source::Gcloud, Source::Metadata];
 
     /// The name in flags, variables and the JSON output.
     pub fn as_str(self) -> &'static str {

@@ -4,10 +4,9 @@
 //! `expiry`.
 
 use crate::accounts::{Origin, RefreshTokenHandle};
-use crate::credentials::login_refresh;
 use crate::credentials::login_refresh::{LockedLogin, LoginContext, SavedAccessToken};
 use crate::credentials::reauth::{ReauthOutcome, ReauthUser, RefreshRequest};
-use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions};
+use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions, login_refresh};
 use crate::error::{Error, ErrorKind, Result};
 use crate::google::tokeninfo;
 use crate::net::endpoint_policy;
@@ -66,8 +65,7 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
     let universe = parse_options.resolve_universe_domain(universe)?;
     let account = fields.non_empty_text("account").map_err(malformed)?;
     let scopes = fields.string_list("scopes").map_err(malformed)?;
-    let saved_access_token =
-        SavedAccessToken::read(&mut fields, scopes.clone()).map_err(malformed)?;
+    let saved_access_token = SavedAccessToken::read(&mut fields, scopes.clone()).map_err(malformed)?;
     let info = CredentialInfo {
         credential_type: CREDENTIAL_TYPE.to_owned(),
         location: parse_options.location.clone(),
@@ -106,11 +104,8 @@ impl Credential for AuthorizedUser {
 
     fn access_token(&self, request: &AccessTokenRequest, session: &dyn Session) -> Result<Token> {
         self.check_supported(request)?;
-        let saved_access_token =
-            self.saved_access_token.as_ref().filter(|_| request.scopes.is_empty());
-        if let Some(token) =
-            saved_access_token.and_then(|saved| saved.usable_token(&self.info, session))
-        {
+        let saved_access_token = self.saved_access_token.as_ref().filter(|_| request.scopes.is_empty());
+        if let Some(token) = saved_access_token.and_then(|saved| saved.usable_token(&self.info, session)) {
             return Ok(token);
         }
         let now = session.now();
@@ -128,11 +123,9 @@ impl Credential for AuthorizedUser {
 
     fn revoke(&self, session: &dyn Session) -> Result<Revocation> {
         let refresh_token = self.refresh_token_handle().newest_refresh_token(session.world())?;
-        let url =
-            self.endpoint_beside_token_uri(revocation::ENDPOINT, "revoke").map_err(|what| {
-                Error::malformed(&self.info.location, format!("token_uri {what}"))
-                    .hint(BROKEN_CREDENTIAL_HINT)
-            })?;
+        let url = self.endpoint_beside_token_uri(revocation::ENDPOINT, "revoke").map_err(|what| {
+            Error::malformed(&self.info.location, format!("token_uri {what}")).hint(BROKEN_CREDENTIAL_HINT)
+        })?;
         let request = revocation::google_revocation_request(&url, &refresh_token);
         login_refresh::revoke("Google", &request, session)
     }
@@ -144,23 +137,18 @@ impl Credential for AuthorizedUser {
         }
         let url = self.endpoint_beside_token_uri(tokeninfo::ENDPOINT, "tokeninfo");
         let Ok(url) = url else { return Ok(info) };
-        let token =
-            session.token(self, &TokenRequest::AccessToken(AccessTokenRequest::default()))?;
+        let token = session.token(self, &TokenRequest::AccessToken(AccessTokenRequest::default()))?;
         // Only tokens with the scope email show the address: without one the account stays unknown.
         let response = session.send(&tokeninfo::token_info_request(&url, &token.secret));
-        let token_info = response.and_then(|response| {
-            tokeninfo::read_token_info(&response, url.authority(), session.now())
-        });
-        info.account =
-            token_info.ok().and_then(std::result::Result::ok).and_then(|info| info.account);
+        let token_info =
+            response.and_then(|response| tokeninfo::read_token_info(&response, url.authority(), session.now()));
+        info.account = token_info.ok().and_then(std::result::Result::ok).and_then(|info| info.account);
         Ok(info)
     }
 
     fn id_token(&self, request: &IdTokenRequest, session: &dyn Session) -> Result<Token> {
         self.info.check_id_token_options(request)?;
-        if let Some(audience) =
-            request.audience.as_deref().filter(|audience| *audience != self.client_id)
-        {
+        if let Some(audience) = request.audience.as_deref().filter(|audience| *audience != self.client_id) {
             let name = self.info.display_name();
             let audience = crate::text::printable::text(audience);
             return Err(Error::unsupported(format!(
@@ -171,8 +159,7 @@ impl Credential for AuthorizedUser {
         self.check_supported(&AccessTokenRequest::default())?;
         let granted = self.refresh(&[], session)?;
         let Some(token) = granted.id_token else {
-            let error =
-                self.info.unsupported_error("give ID tokens: its login lacks the scope openid");
+            let error = self.info.unsupported_error("give ID tokens: its login lacks the scope openid");
             return Err(error.hint(self.sign_in_hint.clone()));
         };
         Ok(self.info.annotate(Token::from_id_token(token, CREDENTIAL_TYPE)))
@@ -199,11 +186,7 @@ impl AuthorizedUser {
     }
 
     /// Google's endpoint, or for another server the one beside its token endpoint.
-    fn endpoint_beside_token_uri(
-        &self,
-        google_endpoint: &str,
-        name: &str,
-    ) -> std::result::Result<Url, &'static str> {
+    fn endpoint_beside_token_uri(&self, google_endpoint: &str, name: &str) -> std::result::Result<Url, &'static str> {
         match endpoint_policy::is_google_token_endpoint(&self.token_uri) {
             true => Url::parse(google_endpoint),
             false => self.token_uri.sibling(name),
@@ -222,8 +205,7 @@ impl AuthorizedUser {
     fn refresh(&self, scopes: &[String], session: &dyn Session) -> Result<TokenResponse> {
         let handle = self.refresh_token_handle();
         // Google's refresh tokens do not rotate; those of other servers may.
-        let rotates = !self.token_uri.is_loopback()
-            && !endpoint_policy::is_google_token_endpoint(&self.token_uri);
+        let rotates = !self.token_uri.is_loopback() && !endpoint_policy::is_google_token_endpoint(&self.token_uri);
         let context = LoginContext {
             name: self.info.display_name(),
             sign_in_hint: &self.sign_in_hint,
@@ -237,16 +219,11 @@ impl AuthorizedUser {
             token_endpoint: &self.token_uri,
             scopes: if scopes.is_empty() { &self.scopes } else { scopes },
         };
-        let send =
-            |refresh_request: &RefreshRequest<'_>| self.send_refresh(refresh_request, session);
+        let send = |refresh_request: &RefreshRequest<'_>| self.send_refresh(refresh_request, session);
         reauth_user.refresh_with_reauth(&mut locked_login, scopes, &send, session)
     }
 
-    fn send_refresh(
-        &self,
-        refresh_request: &RefreshRequest<'_>,
-        session: &dyn Session,
-    ) -> Result<ReauthOutcome> {
+    fn send_refresh(&self, refresh_request: &RefreshRequest<'_>, session: &dyn Session) -> Result<ReauthOutcome> {
         let refresh = RefreshTokenGrant {
             client: ClientCredentials::new(
                 &self.client_id,
@@ -278,16 +255,12 @@ impl AuthorizedUser {
     fn explain_rejection(&self, error: Error, server_error: &response::ServerError) -> Error {
         let name = self.info.display_name();
         match server_error.code.as_str() {
-            "invalid_grant" => {
-                Error::login_required(name, &server_error.to_string(), &self.sign_in_hint)
-            }
+            "invalid_grant" => Error::login_required(name, &server_error.to_string(), &self.sign_in_hint),
             "invalid_client" | "unauthorized_client" => error.hint(format!(
                 "check client_id and client_secret in {}, or log in again: {}",
                 self.info.location, self.sign_in_hint
             )),
-            "invalid_scope" => {
-                error.hint("ask for scopes that were granted at login, or log in with more")
-            }
+            "invalid_scope" => error.hint("ask for scopes that were granted at login, or log in with more"),
             "access_denied" | "admin_policy_enforced" => {
                 error.hint("ask the administrator: a policy blocks this user, app or device")
             }
@@ -295,12 +268,7 @@ impl AuthorizedUser {
         }
     }
 
-    fn warn_about_missing_scopes(
-        &self,
-        request: &AccessTokenRequest,
-        granted: &TokenResponse,
-        session: &dyn Session,
-    ) {
+    fn warn_about_missing_scopes(&self, request: &AccessTokenRequest, granted: &TokenResponse, session: &dyn Session) {
         let Some(granted_scopes) = &granted.scopes else { return };
         let missing: Vec<&str> = request
             .scopes

@@ -8,9 +8,8 @@ use crate::credentials::source::SourceCredential;
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::message::ClientCertificate;
 use crate::net::url::Url;
-use crate::oauth::token as oauth;
-use crate::oauth::token_exchange;
 use crate::oauth::token_exchange::{ACCESS_TOKEN_TYPE, TokenExchangeRequest};
+use crate::oauth::{token as oauth, token_exchange};
 use crate::tokens::cache::CacheKeyHasher;
 use crate::tokens::credential::{Credential, CredentialInfo, Revocation, Session};
 use crate::tokens::{AccessTokenRequest, IdTokenRequest, SelfSignedRequest, Token, TokenRequest};
@@ -99,8 +98,7 @@ impl Credential for DownscopedCredential {
     }
 
     fn access_token(&self, request: &AccessTokenRequest, session: &dyn Session) -> Result<Token> {
-        let source_token =
-            self.source.token(&TokenRequest::AccessToken(request.clone()), session)?;
+        let source_token = self.source.token(&TokenRequest::AccessToken(request.clone()), session)?;
         let exchange_request = TokenExchangeRequest {
             requested_token_type: Some(ACCESS_TOKEN_TYPE),
             subject_token: Some((&source_token.secret, ACCESS_TOKEN_TYPE)),
@@ -110,17 +108,14 @@ impl Credential for DownscopedCredential {
         let universe = self.source.universe_domain(self.chosen_universe.as_deref())?;
         let url = self.endpoint_overrides.token_exchange_url(&universe)?;
         let now = session.now();
-        let response =
-            session.send(&token_exchange::token_exchange_request(&url, &exchange_request))?;
+        let response = session.send(&token_exchange::token_exchange_request(&url, &exchange_request))?;
         let source_name = self.info().display_name();
         let granted = oauth::read_bearer_response(&response, url.authority(), now).map_err(|error| {
             if error.kind() != ErrorKind::Refused {
                 return error;
             }
             error.hint_if_none(|| {
-                format!(
-                    "check the access boundary, and that the token of {source_name} has the scope cloud-platform"
-                )
+                format!("check the access boundary, and that the token of {source_name} has the scope cloud-platform")
             })
         })?;
         // It never outlives its source token; for a user's token the STS does not give an expiry.

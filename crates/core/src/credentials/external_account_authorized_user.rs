@@ -2,9 +2,8 @@
 //! new refresh token.
 
 use crate::accounts::{Origin, RefreshTokenHandle};
-use crate::credentials::login_refresh;
 use crate::credentials::login_refresh::{RefreshEndpoint, SavedAccessToken};
-use crate::credentials::{BROKEN_CREDENTIAL_HINT, DEFAULT_SIGN_IN_HINT, ParseOptions};
+use crate::credentials::{BROKEN_CREDENTIAL_HINT, DEFAULT_SIGN_IN_HINT, ParseOptions, login_refresh};
 use crate::error::{Error, Result};
 use crate::net::endpoint_policy::EndpointKind;
 use crate::net::url::Url;
@@ -67,9 +66,7 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
     let token_info_url = parse_options.introspection_endpoint(token_info_url, claimed_universe)?;
     let revoke_url = fields.non_empty_text("revoke_url").map_err(malformed)?;
     let revoke_url = revoke_url
-        .map(|url| {
-            parse_options.checked_endpoint(EndpointKind::Sts, "revoke_url", &url, claimed_universe)
-        })
+        .map(|url| parse_options.checked_endpoint(EndpointKind::Sts, "revoke_url", &url, claimed_universe))
         .transpose();
     let audience = fields.text("audience").map_err(malformed)?;
     let account = fields.non_empty_text("account").map_err(malformed)?;
@@ -86,16 +83,13 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
         ..CredentialInfo::default()
     };
     // The default hint is for users of Google accounts.
-    let sign_in_hint =
-        match (&parse_options.origin, parse_options.sign_in_hint == DEFAULT_SIGN_IN_HINT) {
-            (Origin::Own(_) | Origin::OwnExternalSecret(_), _) => {
-                "gauth login --login-config FILE".to_owned()
-            }
-            (Origin::ReadOnly, true) => "gauth login --login-config FILE, or gcloud auth \
+    let sign_in_hint = match (&parse_options.origin, parse_options.sign_in_hint == DEFAULT_SIGN_IN_HINT) {
+        (Origin::Own(_) | Origin::OwnExternalSecret(_), _) => "gauth login --login-config FILE".to_owned(),
+        (Origin::ReadOnly, true) => "gauth login --login-config FILE, or gcloud auth \
              application-default login --login-config FILE"
-                .to_owned(),
-            (Origin::ReadOnly, false) => parse_options.sign_in_hint.clone(),
-        };
+            .to_owned(),
+        (Origin::ReadOnly, false) => parse_options.sign_in_hint.clone(),
+    };
     let origin = login_refresh::storage_origin(&mut fields, parse_options);
     Ok(Box::new(WorkforceLogin {
         info,
@@ -123,18 +117,12 @@ fn parse_refresh_grant(
         return Err(malformed("refresh_token has a control character".to_owned()));
     }
     let token_url = fields.non_empty_text("token_url").map_err(malformed)?;
-    let token_url =
-        token_url.unwrap_or_else(|| format!("https://sts.{universe_domain}/v1/oauthtoken"));
+    let token_url = token_url.unwrap_or_else(|| format!("https://sts.{universe_domain}/v1/oauthtoken"));
     Ok(WorkforceRefreshGrant {
         client_id,
         client_secret: Secret::new(client_secret),
         refresh_token: Secret::new(refresh_token),
-        token_url: parse_options.checked_endpoint(
-            EndpointKind::Sts,
-            "token_url",
-            &token_url,
-            claimed_universe,
-        )?,
+        token_url: parse_options.checked_endpoint(EndpointKind::Sts, "token_url", &token_url, claimed_universe)?,
     })
 }
 
@@ -162,9 +150,7 @@ impl Credential for WorkforceLogin {
     fn access_token(&self, request: &AccessTokenRequest, session: &dyn Session) -> Result<Token> {
         self.check_supported(request)?;
         let saved_access_token = self.saved_access_token.as_ref();
-        if let Some(token) =
-            saved_access_token.and_then(|saved| saved.usable_token(&self.info, session))
-        {
+        if let Some(token) = saved_access_token.and_then(|saved| saved.usable_token(&self.info, session)) {
             return Ok(token);
         }
         let name = self.info.display_name();
@@ -192,20 +178,14 @@ impl Credential for WorkforceLogin {
 
     fn revoke(&self, session: &dyn Session) -> Result<Revocation> {
         let Some(refresh_grant) = &self.refresh_grant else { return Ok(Revocation::Unsupported) };
-        let refresh_token =
-            self.refresh_token_handle(refresh_grant).newest_refresh_token(session.world())?;
+        let refresh_token = self.refresh_token_handle(refresh_grant).newest_refresh_token(session.world())?;
         let url = match self.revoke_url.clone()? {
             Some(url) => url,
             None => refresh_grant.token_url.sibling("revoke").map_err(|what| {
-                Error::malformed(&self.info.location, format!("token_url {what}"))
-                    .hint(BROKEN_CREDENTIAL_HINT)
+                Error::malformed(&self.info.location, format!("token_url {what}")).hint(BROKEN_CREDENTIAL_HINT)
             })?,
         };
-        let request = revocation::revocation_request(
-            &url,
-            &refresh_token,
-            refresh_grant.client_credentials(),
-        );
+        let request = revocation::revocation_request(&url, &refresh_token, refresh_grant.client_credentials());
         login_refresh::revoke("Google", &request, session)
     }
 
@@ -215,21 +195,16 @@ impl Credential for WorkforceLogin {
         let token = session.source_token(self)?;
         let client = self.refresh_grant.as_ref().map(WorkforceRefreshGrant::client_credentials);
         // Google answers its own clients only: without an answer the account stays unknown.
-        let response =
-            session.send(&token_exchange::introspection_request(url, &token.secret, client));
-        let principal = response.and_then(|response| {
-            token_exchange::read_introspected_username(&response, url.authority())
-        });
+        let response = session.send(&token_exchange::introspection_request(url, &token.secret, client));
+        let principal =
+            response.and_then(|response| token_exchange::read_introspected_username(&response, url.authority()));
         info.account = principal.ok().flatten();
         Ok(info)
     }
 }
 
 impl WorkforceLogin {
-    fn refresh_token_handle<'a>(
-        &'a self,
-        refresh_grant: &'a WorkforceRefreshGrant,
-    ) -> RefreshTokenHandle<'a> {
+    fn refresh_token_handle<'a>(&'a self, refresh_grant: &'a WorkforceRefreshGrant) -> RefreshTokenHandle<'a> {
         RefreshTokenHandle {
             origin: &self.origin,
             client_id: &refresh_grant.client_id,
@@ -245,8 +220,7 @@ impl WorkforceLogin {
             (!request.scopes.is_empty(), "choose scopes (--scopes): they were set at login"),
         ] {
             if is_set {
-                let hint =
-                    "remove the flag, or name a service account with --impersonate-service-account";
+                let hint = "remove the flag, or name a service account with --impersonate-service-account";
                 return Err(self.info.unsupported_error(action).hint(hint));
             }
         }

@@ -48,15 +48,8 @@ impl GcloudAccount {
             universe_domain: universe.clone(),
             ..CredentialInfo::default()
         };
-        let account = GcloudAccount {
-            info,
-            folder,
-            name,
-            universe,
-            database_version,
-            parse_options,
-            metadata_authority,
-        };
+        let account =
+            GcloudAccount { info, folder, name, universe, database_version, parse_options, metadata_authority };
         Some(LazyCredential::new(account))
     }
 }
@@ -90,16 +83,10 @@ impl UnparsedCredential for GcloudAccount {
     }
 
     fn load(&self) -> Result<Box<dyn Credential>> {
-        let found = accounts::find(
-            &self.folder,
-            &self.name,
-            self.universe.as_deref(),
-            DATABASE_LOCK_TIMEOUT,
-        )?;
+        let found = accounts::find(&self.folder, &self.name, self.universe.as_deref(), DATABASE_LOCK_TIMEOUT)?;
         let Some(row) = found else {
             let name = printable::text(&self.name);
-            let message =
-                format!("gcloud's account {name} has no login in {}", self.parse_options.location);
+            let message = format!("gcloud's account {name} has no login in {}", self.parse_options.location);
             return Err(Error::new(ErrorKind::NoCredential, message)
                 .hint(format!("gcloud auth login {name}, or choose another with --account")));
         };
@@ -113,12 +100,8 @@ impl UnparsedCredential for GcloudAccount {
                 universe,
             )));
         }
-        let malformed =
-            |what| self.parse_options.malformed(what).hint(&*self.parse_options.sign_in_hint);
-        credentials::parse_object(
-            json_with_rapt(&self.folder, &row).map_err(malformed)?,
-            &self.parse_options,
-        )
+        let malformed = |what| self.parse_options.malformed(what).hint(&*self.parse_options.sign_in_hint);
+        credentials::parse_object(json_with_rapt(&self.folder, &row).map_err(malformed)?, &self.parse_options)
     }
 }
 
@@ -126,12 +109,7 @@ impl UnparsedCredential for GcloudAccount {
 ///
 /// # Errors
 /// When the database cannot be read, or does not have the account any more.
-pub fn account_json(
-    folder: &Path,
-    name: &str,
-    universe: &str,
-    lock_timeout: Duration,
-) -> Result<Map<String, Value>> {
+pub fn account_json(folder: &Path, name: &str, universe: &str, lock_timeout: Duration) -> Result<Map<String, Value>> {
     let location = printable::path(&folder.join("credentials.db"));
     let shown = printable::text(name);
     match accounts::find(folder, name, Some(universe), lock_timeout)? {
@@ -139,8 +117,7 @@ pub fn account_json(
             .map_err(|what| Error::malformed(&location, format!("the login of {shown} {what}"))),
         None => {
             let message = format!("gcloud's account {shown} has no login in {location}");
-            Err(Error::new(ErrorKind::NoCredential, message)
-                .hint(format!("gcloud auth login {shown}")))
+            Err(Error::new(ErrorKind::NoCredential, message).hint(format!("gcloud auth login {shown}")))
         }
     }
 }

@@ -12,8 +12,7 @@ use crate::jose::jwt::{Claims, IAT_BACKDATE_SECONDS, MAX_ASSERTION_LIFETIME_SECO
 use crate::jose::key::PrivateKey;
 use crate::net::endpoint_policy::EndpointKind;
 use crate::net::url::Url;
-use crate::oauth::response;
-use crate::oauth::token as oauth;
+use crate::oauth::{response, token as oauth};
 use crate::text::json::JsonFields;
 use crate::text::secret::Secret;
 use crate::text::visible_ascii::check_visible_ascii;
@@ -39,10 +38,7 @@ struct GdchServiceAccount {
 ///
 /// # Errors
 /// `Malformed` or `Unsafe`, naming the field.
-pub(super) fn parse(
-    mut fields: JsonFields,
-    parse_options: &ParseOptions,
-) -> Result<Box<dyn Credential>> {
+pub(super) fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box<dyn Credential>> {
     let malformed = |what: String| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
     let version = fields.required("format_version").map_err(malformed)?;
     if version != "1" {
@@ -56,8 +52,7 @@ pub(super) fn parse(
         return Err(malformed("private_key is longer than 64 KiB".to_owned()));
     }
     let private_key_id = fields.required("private_key_id").map_err(malformed)?;
-    check_visible_ascii(&private_key_id)
-        .map_err(|what| malformed(format!("private_key_id {what}")))?;
+    check_visible_ascii(&private_key_id).map_err(|what| malformed(format!("private_key_id {what}")))?;
     let ca_cert_path = fields.path("ca_cert_path").map_err(malformed)?;
     let token_uri = fields.required("token_uri").map_err(malformed)?;
     let endpoint_kind = match ca_cert_path {
@@ -73,14 +68,7 @@ pub(super) fn parse(
         ..CredentialInfo::default()
     };
     let key = OnceCell::new();
-    Ok(Box::new(GdchServiceAccount {
-        info,
-        private_key,
-        private_key_id,
-        token_uri,
-        ca_cert_path,
-        key,
-    }))
+    Ok(Box::new(GdchServiceAccount { info, private_key, private_key_id, token_uri, ca_cert_path, key }))
 }
 
 /// A name that becomes a part of the account `system:serviceaccount:PROJECT:NAME`.
@@ -107,10 +95,7 @@ impl Credential for GdchServiceAccount {
     }
 
     fn access_token(&self, _: &AccessTokenRequest, _: &dyn Session) -> Result<Token> {
-        Err(self
-            .info
-            .unsupported_error("give a token without an audience")
-            .hint("--audience https://SERVICE"))
+        Err(self.info.unsupported_error("give a token without an audience").hint("--audience https://SERVICE"))
     }
 
     /// `--audience` asks for such a token, as it asks for a self-signed JWT of other service accounts; here the JWT is
@@ -132,9 +117,7 @@ impl Credential for GdchServiceAccount {
         let host = self.token_uri.authority();
         let granted = oauth::read_token_response(&response, host, now).map_err(|error| {
             oauth::add_assertion_hint(error, &response, session.now(), &self.info.location)
-                .hint_if_none(|| {
-                    format!("check the identity and the key in {}", self.info.location)
-                })
+                .hint_if_none(|| format!("check the identity and the key in {}", self.info.location))
         })?;
         // One of Google's libraries accepts STS-Bearer, the others Bearer.
         if !granted.token_type.to_ascii_lowercase().ends_with("bearer") {
@@ -158,9 +141,8 @@ impl GdchServiceAccount {
             exp: iat + MAX_ASSERTION_LIFETIME_SECONDS,
             ..Claims::default()
         };
-        jwt::sign(self.parsed_key()?, Some(&self.private_key_id), &claims).map_err(|what| {
-            Error::unexpected(format!("{}: private_key {what}", self.info.location))
-        })
+        jwt::sign(self.parsed_key()?, Some(&self.private_key_id), &claims)
+            .map_err(|what| Error::unexpected(format!("{}: private_key {what}", self.info.location)))
     }
 
     fn parsed_key(&self) -> Result<&PrivateKey> {
@@ -168,8 +150,7 @@ impl GdchServiceAccount {
             return Ok(key);
         }
         let key = PrivateKey::any_from_secret(&self.private_key).map_err(|what| {
-            Error::malformed(&self.info.location, format!("private_key {what}"))
-                .hint(BROKEN_CREDENTIAL_HINT)
+            Error::malformed(&self.info.location, format!("private_key {what}")).hint(BROKEN_CREDENTIAL_HINT)
         })?;
         Ok(self.key.get_or_init(|| key))
     }

@@ -4,14 +4,11 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 
 use crate::credentials;
-use crate::credentials::gdch_service_account;
 use crate::credentials::source::SourceCredential;
-use crate::credentials::{BROKEN_CREDENTIAL_HINT, EndpointOverrides, ParseOptions};
+use crate::credentials::{BROKEN_CREDENTIAL_HINT, EndpointOverrides, ParseOptions, gdch_service_account};
 use crate::error::{Error, Result};
 use crate::google::iam;
-use crate::google::iam::{
-    DEFAULT_LIFETIME_SECONDS, MAX_LIFETIME_SECONDS, MIN_LIFETIME_SECONDS, TargetServiceAccount,
-};
+use crate::google::iam::{DEFAULT_LIFETIME_SECONDS, MAX_LIFETIME_SECONDS, MIN_LIFETIME_SECONDS, TargetServiceAccount};
 use crate::jose::jwt;
 use crate::jose::jwt::{Claims, IAT_BACKDATE_SECONDS};
 use crate::net::endpoint_policy::{DEFAULT_UNIVERSE, EndpointKind};
@@ -21,9 +18,7 @@ use crate::oauth::token as oauth;
 use crate::text::json::JsonFields;
 use crate::text::printable;
 use crate::tokens::cache::CacheKeyHasher;
-use crate::tokens::credential::{
-    Credential, CredentialInfo, Revocation, Session, credential_type_name,
-};
+use crate::tokens::credential::{Credential, CredentialInfo, Revocation, Session, credential_type_name};
 use crate::tokens::{AccessTokenRequest, IdTokenRequest, SelfSignedRequest, Token, TokenRequest};
 use crate::world::World;
 
@@ -65,14 +60,8 @@ pub struct ImpersonatedServiceAccount {
 
 impl ImpersonatedServiceAccount {
     /// `source` impersonating the service account of flags or settings.
-    pub fn new(
-        source: Rc<dyn Credential>,
-        config: ImpersonationConfig,
-    ) -> ImpersonatedServiceAccount {
-        let own_info = CredentialInfo {
-            credential_type: CREDENTIAL_TYPE.to_owned(),
-            ..CredentialInfo::default()
-        };
+    pub fn new(source: Rc<dyn Credential>, config: ImpersonationConfig) -> ImpersonatedServiceAccount {
+        let own_info = CredentialInfo { credential_type: CREDENTIAL_TYPE.to_owned(), ..CredentialInfo::default() };
         ImpersonatedServiceAccount::from_file(source, config, own_info)
     }
 
@@ -102,22 +91,15 @@ impl ImpersonatedServiceAccount {
             derived_from.push_str(&format!(", by {source_derived_from}"));
         }
         for delegate in &self.config.delegates {
-            derived_from
-                .push_str(&format!(", then {}", delegate.rsplit('/').next().unwrap_or(delegate)));
+            derived_from.push_str(&format!(", then {}", delegate.rsplit('/').next().unwrap_or(delegate)));
         }
         CredentialInfo {
             credential_type: own_info.credential_type,
-            location: if own_info.location.is_empty() {
-                source_info.location.clone()
-            } else {
-                own_info.location
-            },
+            location: if own_info.location.is_empty() { source_info.location.clone() } else { own_info.location },
             account: Some(self.config.account.clone()),
             project: project_of_account(&self.config.account),
             quota_project: own_info.quota_project,
-            universe_domain: own_info
-                .universe_domain
-                .or_else(|| source_info.universe_domain.clone()),
+            universe_domain: own_info.universe_domain.or_else(|| source_info.universe_domain.clone()),
             derived_from: Some(derived_from),
         }
     }
@@ -128,10 +110,7 @@ impl ImpersonatedServiceAccount {
             IamEndpoint::Url(target) => Ok(target.clone()),
             IamEndpoint::Universe(services, chosen_universe) => {
                 let universe = self.source.universe_domain(chosen_universe.as_deref())?;
-                Ok(TargetServiceAccount::new(
-                    &services.iam_credentials_url(&universe),
-                    &self.config.account,
-                ))
+                Ok(TargetServiceAccount::new(&services.iam_credentials_url(&universe), &self.config.account))
             }
         }
     }
@@ -166,14 +145,11 @@ impl ImpersonatedServiceAccount {
         }
         let lifetime = match request.lifetime {
             None => jwt::MAX_ASSERTION_LIFETIME_SECONDS,
-            Some(seconds) if i64::from(seconds) <= jwt::MAX_ASSERTION_LIFETIME_SECONDS => {
-                i64::from(seconds)
-            }
+            Some(seconds) if i64::from(seconds) <= jwt::MAX_ASSERTION_LIFETIME_SECONDS => i64::from(seconds),
             Some(seconds) => {
-                return Err(Error::usage(format!(
-                    "--lifetime {seconds}s is too long with --subject"
-                ))
-                .hint("give at most 1h"));
+                return Err(
+                    Error::usage(format!("--lifetime {seconds}s is too long with --subject")).hint("give at most 1h")
+                );
             }
         };
         let now = session.now();
@@ -190,37 +166,22 @@ impl ImpersonatedServiceAccount {
         };
         let claims = serde_json::to_string(&claims)
             .map_err(|error| Error::unexpected(format!("the claims cannot be written, {error}")))?;
-        let source_token =
-            self.source.token(&TokenRequest::AccessToken(request.clone()), session)?;
-        let mut http_request = iam::sign_jwt_request(
-            &self.iam_target()?,
-            &source_token,
-            &self.config.delegates,
-            &claims,
-        )?;
-        http_request.client_certificate =
-            self.source.credential().client_certificate(session.world())?;
+        let source_token = self.source.token(&TokenRequest::AccessToken(request.clone()), session)?;
+        let mut http_request =
+            iam::sign_jwt_request(&self.iam_target()?, &source_token, &self.config.delegates, &claims)?;
+        http_request.client_certificate = self.source.credential().client_certificate(session.world())?;
         let response = session.send(&http_request)?;
         let assertion = iam::read_signed_jwt(&response, http_request.url.authority())
             .map_err(|error| self.explain_error(error, &response))?;
-        let response =
-            session.send(&oauth::jwt_bearer_request(&self.config.token_uri, &assertion))?;
-        let granted =
-            oauth::read_bearer_response(&response, self.config.token_uri.authority(), now)
-                .map_err(|error| {
-                    oauth::add_assertion_hint(error, &response, session.now(), account)
-                })?;
+        let response = session.send(&oauth::jwt_bearer_request(&self.config.token_uri, &assertion))?;
+        let granted = oauth::read_bearer_response(&response, self.config.token_uri.authority(), now)
+            .map_err(|error| oauth::add_assertion_hint(error, &response, session.now(), account))?;
         Ok(Token::new(granted.access_token, &self.own_info.credential_type, granted.expires_at))
     }
 
     fn explain_error(&self, error: Error, response: &HttpResponse) -> Error {
         // The last one in the chain is the one that lacks the permission.
-        iam::explain_refusal(
-            error,
-            response,
-            self.source.credential().info().display_name(),
-            &self.config.account,
-        )
+        iam::explain_refusal(error, response, self.source.credential().info().display_name(), &self.config.account)
     }
 }
 
@@ -305,8 +266,7 @@ impl Credential for ImpersonatedServiceAccount {
             audience,
             include_email,
         )?;
-        http_request.client_certificate =
-            self.source.credential().client_certificate(session.world())?;
+        http_request.client_certificate = self.source.credential().client_certificate(session.world())?;
         let response = session.send(&http_request)?;
         let token = iam::read_id_token(&response, http_request.url.authority())
             .map_err(|error| self.explain_error(error, &response))?;
@@ -323,19 +283,12 @@ impl Credential for ImpersonatedServiceAccount {
         let mut token = match &request.subject {
             Some(subject) => self.access_token_for_subject(subject, &scopes, request, session)?,
             None => {
-                let (config, token_request) =
-                    (&self.config, TokenRequest::AccessToken(request.clone()));
+                let (config, token_request) = (&self.config, TokenRequest::AccessToken(request.clone()));
                 let source_token = self.source.token(&token_request, session)?;
                 let target = self.iam_target()?;
-                let mut http_request = iam::generate_access_token_request(
-                    &target,
-                    &source_token,
-                    &config.delegates,
-                    &scopes,
-                    lifetime,
-                )?;
-                http_request.client_certificate =
-                    self.source.credential().client_certificate(session.world())?;
+                let mut http_request =
+                    iam::generate_access_token_request(&target, &source_token, &config.delegates, &scopes, lifetime)?;
+                http_request.client_certificate = self.source.credential().client_certificate(session.world())?;
                 let response = session.send(&http_request)?;
                 let (token, end) = iam::read_access_token(&response, http_request.url.authority())
                     .map_err(|error| self.explain_error(error, &response))?;
@@ -354,10 +307,10 @@ impl Credential for ImpersonatedServiceAccount {
 pub fn check_lifetime(lifetime: Option<u32>) -> Result<u32> {
     match lifetime.unwrap_or(DEFAULT_LIFETIME_SECONDS) {
         seconds @ MIN_LIFETIME_SECONDS..=MAX_LIFETIME_SECONDS => Ok(seconds),
-        seconds => Err(Error::usage(format!(
-            "--lifetime {seconds}s is out of range for an impersonated service account"
-        ))
-        .hint("give 10m to 12h; above 1h a policy of the organisation must allow it")),
+        seconds => {
+            Err(Error::usage(format!("--lifetime {seconds}s is out of range for an impersonated service account"))
+                .hint("give 10m to 12h; above 1h a policy of the organisation must allow it"))
+        }
     }
 }
 
@@ -379,8 +332,7 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
     let target = parse_impersonation_url(&url, field, parse_options, universe.as_deref())?;
     let delegates = fields.string_list("delegates").map_err(malformed)?.unwrap_or_default();
     for delegate in &delegates {
-        check_delegate_name(delegate)
-            .map_err(|what| malformed(format!("an item of delegates {what}")))?;
+        check_delegate_name(delegate).map_err(|what| malformed(format!("an item of delegates {what}")))?;
     }
     let scopes = parse_scopes(&mut fields).map_err(malformed)?;
     let quota_project = parse_options.read_quota_project(&mut fields)?;
@@ -399,8 +351,7 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
     let token_uri = parse_options.token_endpoint(None)?;
     let account = target.account.clone();
     let iam_endpoint = IamEndpoint::Url(target);
-    let config =
-        ImpersonationConfig { account, iam_endpoint, delegates, scopes, lifetime: None, token_uri };
+    let config = ImpersonationConfig { account, iam_endpoint, delegates, scopes, lifetime: None, token_uri };
     Ok(Box::new(ImpersonatedServiceAccount::from_file(source, config, own_info)))
 }
 
@@ -414,12 +365,7 @@ pub(crate) fn parse_impersonation_url(
     parse_options: &ParseOptions,
     claimed_universe: Option<&str>,
 ) -> Result<TargetServiceAccount> {
-    let url = parse_options.checked_endpoint(
-        EndpointKind::IamCredentials,
-        field,
-        url,
-        claimed_universe,
-    )?;
+    let url = parse_options.checked_endpoint(EndpointKind::IamCredentials, field, url, claimed_universe)?;
     TargetServiceAccount::from_url(&url).ok_or_else(|| {
         parse_options
             .malformed(format!("{field} does not end in serviceAccounts/EMAIL:generateAccessToken"))
@@ -441,30 +387,22 @@ fn check_delegate_name(delegate: &str) -> std::result::Result<(), String> {
     let account = delegate.strip_prefix("projects/-/serviceAccounts/");
     match account.is_some_and(is_service_account_name) {
         true => Ok(()),
-        false => Err(format!(
-            "is {}, not projects/-/serviceAccounts/EMAIL",
-            printable::redacted(delegate)
-        )),
+        false => Err(format!("is {}, not projects/-/serviceAccounts/EMAIL", printable::redacted(delegate))),
     }
 }
 
 /// Whether this can name a service account: an e-mail address, or the account's number.
 pub fn is_service_account_name(name: &str) -> bool {
-    let is_name_character =
-        |letter: char| letter.is_ascii_alphanumeric() || "@.-_:".contains(letter);
+    let is_name_character = |letter: char| letter.is_ascii_alphanumeric() || "@.-_:".contains(letter);
     let is_number = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
     let parts = name.split_once('@');
-    let is_email = parts.is_some_and(|(user, domain)| {
-        !user.is_empty() && domain.contains('.') && !domain.contains('@')
-    });
+    let is_email =
+        parts.is_some_and(|(user, domain)| !user.is_empty() && domain.contains('.') && !domain.contains('@'));
     name.len() <= 256 && name.chars().all(is_name_character) && (is_number || is_email)
 }
 
 /// The credential in `source_credentials`: any kind but this one, for which there are delegates.
-fn parse_source_credential(
-    fields: &mut JsonFields,
-    parse_options: &ParseOptions,
-) -> Result<Rc<dyn Credential>> {
+fn parse_source_credential(fields: &mut JsonFields, parse_options: &ParseOptions) -> Result<Rc<dyn Credential>> {
     let malformed = |what: &str| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
     let map = match fields.value("source_credentials") {
         Some(serde_json::Value::Object(map)) => map,
@@ -477,11 +415,9 @@ fn parse_source_credential(
             .hint("name the accounts between source and target in delegates"));
     }
     if map.get("type").is_some_and(|kind| kind == gdch_service_account::CREDENTIAL_TYPE) {
-        let what =
-            "source_credentials is of Google Distributed Cloud, whose tokens IAM does not accept";
-        return Err(Error::unsupported(format!("{}: {what}", parse_options.location)).hint(
-            "gauth token --audience https://SERVICE with the file of source_credentials alone",
-        ));
+        let what = "source_credentials is of Google Distributed Cloud, whose tokens IAM does not accept";
+        return Err(Error::unsupported(format!("{}: {what}", parse_options.location))
+            .hint("gauth token --audience https://SERVICE with the file of source_credentials alone"));
     }
     let source_options = ParseOptions {
         location: format!("{}: source_credentials", parse_options.location),
@@ -502,9 +438,7 @@ mod tests {
         for good in ["ci@p.iam.gserviceaccount.com", "100000000000000000001", "a.b@x.example.com"] {
             assert!(is_service_account_name(good), "{good}");
         }
-        for bad in
-            ["", "ci", "@p.example", "a@b", "a b@c.d", "a@b.c/d", "a@b@c.d", "ä@b.c", "a@b.c?x"]
-        {
+        for bad in ["", "ci", "@p.example", "a@b", "a b@c.d", "a@b.c/d", "a@b@c.d", "ä@b.c", "a@b.c?x"] {
             assert!(!is_service_account_name(bad), "{bad}");
         }
     }

@@ -33,9 +33,7 @@ impl SavedAccessToken {
         let token = fields.secret("token")?;
         let expires_at = match fields.text("expiry")? {
             None => None,
-            Some(text) => {
-                Some(parse_expiry(&text).ok_or("expiry is not a time like 2026-01-02T03:04:05Z")?)
-            }
+            Some(text) => Some(parse_expiry(&text).ok_or("expiry is not a time like 2026-01-02T03:04:05Z")?),
         };
         let token = token.filter(bearer_token::is_well_formed_secret);
         Ok(token.zip(expires_at).map(|(token, expires_at)| SavedAccessToken {
@@ -46,13 +44,8 @@ impl SavedAccessToken {
     }
 
     /// The token, while it is fresh enough for the request.
-    pub(super) fn usable_token(
-        &self,
-        info: &CredentialInfo,
-        session: &dyn Session,
-    ) -> Option<Token> {
-        let mut token =
-            Token::new(self.token.clone(), &info.credential_type, Some(self.expires_at));
+    pub(super) fn usable_token(&self, info: &CredentialInfo, session: &dyn Session) -> Option<Token> {
+        let mut token = Token::new(self.token.clone(), &info.credential_type, Some(self.expires_at));
         token.scopes.clone_from(&self.scopes);
         if !session.is_sufficient(&token, token.refresh_margin) {
             return None;
@@ -90,11 +83,7 @@ pub(super) fn hash_cache_key(origin: &Origin, refresh_token: &Secret, hasher: &m
 ///
 /// # Errors
 /// When the server does not answer, or refuses.
-pub(super) fn revoke(
-    server_name: &str,
-    request: &HttpRequest,
-    session: &dyn Session,
-) -> Result<Revocation> {
+pub(super) fn revoke(server_name: &str, request: &HttpRequest, session: &dyn Session) -> Result<Revocation> {
     let response = session.send(request)?;
     match revocation::read_revocation(server_name, &response, request.url.authority())? {
         true => Ok(Revocation::Revoked),
@@ -191,9 +180,9 @@ impl<'a> LockedLogin<'a> {
         });
         if let Err(error) = stored {
             let name = self.context.name;
-            world.terminal.warn(&format!(
-                "the reauthentication of {name} cannot be stored, {error}: the next run asks again"
-            ));
+            world
+                .terminal
+                .warn(&format!("the reauthentication of {name} cannot be stored, {error}: the next run asks again"));
         }
     }
 
@@ -211,10 +200,8 @@ impl<'a> LockedLogin<'a> {
         let rotates = self.context.rotates_refresh_tokens || self.current.rotates;
         let pending_update = rotates.then(|| handle.pending_update(world));
         if let Some(Err(error)) = &pending_update {
-            return Err(Error::unexpected(format!(
-                "the next refresh token of {name} could not be stored, {error}"
-            ))
-            .hint("free disk space, or set GAUTH_CONFIG_DIR to a folder of your own"));
+            return Err(Error::unexpected(format!("the next refresh token of {name} could not be stored, {error}"))
+                .hint("free disk space, or set GAUTH_CONFIG_DIR to a folder of your own"));
         }
         let retry_policy = if rotates { RetryPolicy::OnlyIfUnsent } else { RetryPolicy::Standard };
         let mut result = send_refresh(&self.current.refresh_token, retry_policy);
@@ -233,8 +220,7 @@ impl<'a> LockedLogin<'a> {
         {
             let pending_update = pending_update.unwrap_or_else(|| handle.pending_update(world));
             let stored = pending_update.and_then(|update| {
-                let stored =
-                    update.store_refresh_token(sent_refresh_token, new_refresh_token, world);
+                let stored = update.store_refresh_token(sent_refresh_token, new_refresh_token, world);
                 stored.map_err(|error| Error::unexpected(io_reason(&error)))
             });
             if let Err(error) = stored {
@@ -287,10 +273,7 @@ impl RefreshEndpoint<'_> {
             }
             let error = response::status_error(self.server_name, &response, host);
             match response::server_error(&response) {
-                Some(server_error)
-                    if error.kind() == ErrorKind::Refused
-                        && server_error.code == "invalid_grant" =>
-                {
+                Some(server_error) if error.kind() == ErrorKind::Refused && server_error.code == "invalid_grant" => {
                     let why = format!("{} says {}", self.rejecting_server, server_error.message());
                     Err(Error::login_required(name, &why, sign_in_hint))
                 }
@@ -342,8 +325,7 @@ mod tests {
     #[test]
     fn expiries_are_read_as_the_published_vectors_say() {
         let vectors: serde_json::Value =
-            serde_json::from_str(include_str!("../../../../tests/data/vectors.json"))
-                .expect("vectors");
+            serde_json::from_str(include_str!("../../../../tests/data/vectors.json")).expect("vectors");
         for case in vectors["expiry_parse"].as_array().expect("cases") {
             let text = case["in"].as_str().expect("text");
             assert_eq!(parse_expiry(text), case["unix"].as_i64(), "{text}");

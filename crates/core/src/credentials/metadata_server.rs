@@ -34,10 +34,7 @@ impl MetadataServerCredential {
     ) -> MetadataServerCredential {
         let info = CredentialInfo {
             credential_type: "metadata".to_owned(),
-            location: format!(
-                "the metadata server {}",
-                crate::text::printable::text(&server_authority)
-            ),
+            location: format!("the metadata server {}", crate::text::printable::text(&server_authority)),
             account: account.map(str::to_owned),
             universe_domain: required_universe.clone(),
             ..CredentialInfo::default()
@@ -68,8 +65,7 @@ impl MetadataServerCredential {
             true => Ok(()),
             false => {
                 let found = crate::text::printable::redacted(&found);
-                let message =
-                    format!("this machine is in the universe {found}, not {required_universe}");
+                let message = format!("this machine is in the universe {found}, not {required_universe}");
                 Err(Error::unsupported(message).hint("remove --universe-domain"))
             }
         }
@@ -92,8 +88,7 @@ impl Credential for MetadataServerCredential {
     fn access_token(&self, request: &AccessTokenRequest, session: &dyn Session) -> Result<Token> {
         self.check_supported(request, session)?;
         let now = session.now();
-        let http_request =
-            metadata::access_token_request(&self.server_authority, &self.account, &request.scopes)?;
+        let http_request = metadata::access_token_request(&self.server_authority, &self.account, &request.scopes)?;
         let response = session.send(&http_request)?;
         let granted = metadata::read_access_token(&response, http_request.url.authority(), now)
             .map_err(|error| self.explain_not_found(error))?;

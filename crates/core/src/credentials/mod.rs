@@ -111,11 +111,8 @@ impl EndpointOverrides {
             None => Ok(default_url),
         });
         url.map_err(|what| {
-            Error::usage(format!(
-                "the URL of the STS in {} {what}",
-                crate::text::printable::text(universe_domain)
-            ))
-            .hint("check --universe-domain")
+            Error::usage(format!("the URL of the STS in {} {what}", crate::text::printable::text(universe_domain)))
+                .hint("check --universe-domain")
         })
     }
 }
@@ -155,9 +152,7 @@ impl ParseOptions {
         hasher.add_optional(self.token_endpoint_override.as_ref().map(Url::as_str));
         hasher.add_optional(self.universe_domain.as_deref());
         hasher.add_text(if self.use_self_signed_jwt { "signs" } else { "asks" });
-        for endpoint_override in
-            [&self.endpoint_overrides.sts, &self.endpoint_overrides.iam_credentials]
-        {
+        for endpoint_override in [&self.endpoint_overrides.sts, &self.endpoint_overrides.iam_credentials] {
             hasher.add_optional(endpoint_override.as_ref().map(Url::as_str));
         }
         hasher.add_optional(self.aws_access_key_id.as_deref());
@@ -210,9 +205,9 @@ impl ParseOptions {
         };
         match endpoint_override {
             // A loopback address is an override already.
-            Some(endpoint_override) if !url.is_loopback() => url
-                .with_base(endpoint_override)
-                .map_err(|what| self.malformed(format!("{field} {what}"))),
+            Some(endpoint_override) if !url.is_loopback() => {
+                url.with_base(endpoint_override).map_err(|what| self.malformed(format!("{field} {what}")))
+            }
             _ => Ok(url),
         }
     }
@@ -224,12 +219,7 @@ impl ParseOptions {
         claimed_universe: Option<&str>,
     ) -> Result<Option<Url>> {
         let from_file = match token_info_url {
-            Some(url) => Some(self.checked_endpoint(
-                EndpointKind::Sts,
-                "token_info_url",
-                &url,
-                claimed_universe,
-            )?),
+            Some(url) => Some(self.checked_endpoint(EndpointKind::Sts, "token_info_url", &url, claimed_universe)?),
             None => None,
         };
         Ok(self.endpoint_overrides.introspection_endpoint.clone().or(from_file))
@@ -238,9 +228,8 @@ impl ParseOptions {
     /// The universe domain: the user's choice, the credential's, or the default.
     pub(crate) fn resolve_universe_domain(&self, from_file: Option<String>) -> Result<String> {
         if let Some(domain) = &from_file {
-            endpoint_policy::check_universe_domain(domain).map_err(|what| {
-                self.malformed(format!("universe_domain {what}")).hint(BROKEN_CREDENTIAL_HINT)
-            })?;
+            endpoint_policy::check_universe_domain(domain)
+                .map_err(|what| self.malformed(format!("universe_domain {what}")).hint(BROKEN_CREDENTIAL_HINT))?;
         }
         match (&self.universe_domain, from_file) {
             (Some(chosen), Some(domain)) if *chosen != domain => Err(Error::unsupported(format!(
@@ -280,8 +269,7 @@ const PARSERS_BY_TYPE: &[(&str, ParseCredential)] = &[
 /// # Errors
 /// `Malformed`, naming location and field; `Unsafe`, for an endpoint that is not Google's.
 pub fn parse(bytes: &[u8], parse_options: &ParseOptions) -> Result<Box<dyn Credential>> {
-    let map = json::parse_object(bytes)
-        .map_err(|what| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT))?;
+    let map = json::parse_object(bytes).map_err(|what| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT))?;
     parse_object(map, parse_options)
 }
 
@@ -289,28 +277,23 @@ pub fn parse(bytes: &[u8], parse_options: &ParseOptions) -> Result<Box<dyn Crede
 ///
 /// # Errors
 /// As [`parse`].
-pub fn parse_object(
-    map: Map<String, Value>,
-    parse_options: &ParseOptions,
-) -> Result<Box<dyn Credential>> {
+pub fn parse_object(map: Map<String, Value>, parse_options: &ParseOptions) -> Result<Box<dyn Credential>> {
     if map.contains_key(fields::STORE) && matches!(parse_options.origin, Origin::ReadOnly) {
         let what = "this is an account of gauth, and its secrets are in another store";
         return Err(parse_options.malformed(what).hint("gauth token --account ACCOUNT"));
     }
     let mut fields = JsonFields::new(map);
-    let credential_type = fields
-        .text("type")
-        .map_err(|what| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT))?;
+    let credential_type =
+        fields.text("type").map_err(|what| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT))?;
     let Some(credential_type) = credential_type else {
         return parse_untyped(fields, parse_options);
     };
     match PARSERS_BY_TYPE.iter().find(|(name, _)| *name == credential_type) {
         Some((_, parse)) => parse(fields, parse_options),
-        None if credential_type == "service_account_p12" => Err(Error::unsupported(format!(
-            "{}: keys in P12 files are not supported",
-            parse_options.location
-        ))
-        .hint("create a new key of the account, as JSON")),
+        None if credential_type == "service_account_p12" => {
+            Err(Error::unsupported(format!("{}: keys in P12 files are not supported", parse_options.location))
+                .hint("create a new key of the account, as JSON"))
+        }
         None if credential_type == external_account_authorized_user::LOGIN_CONFIG_TYPE => {
             let file = crate::text::printable::text(&parse_options.location);
             Err(parse_options
@@ -328,10 +311,7 @@ pub fn parse_object(
 }
 
 /// Files without `type`: the `token.json` of Google's quickstarts, and OAuth clients mistaken for credentials.
-fn parse_untyped(
-    mut fields: JsonFields,
-    parse_options: &ParseOptions,
-) -> Result<Box<dyn Credential>> {
+fn parse_untyped(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box<dyn Credential>> {
     for kind in ["installed", "web"] {
         if matches!(fields.value(kind), Some(Value::Object(_))) {
             let file = crate::text::printable::text(&parse_options.location);

@@ -20,15 +20,11 @@ struct OidcLogin {
 ///
 /// # Errors
 /// `Malformed` or `Unsafe`, naming the field.
-pub(super) fn parse(
-    mut fields: JsonFields,
-    parse_options: &ParseOptions,
-) -> Result<Box<dyn Credential>> {
+pub(super) fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box<dyn Credential>> {
     let malformed = |what: String| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
     let account = fields.non_empty_text("account").map_err(malformed)?;
     let account = account.or_else(|| parse_options.account.clone());
-    let oidc_session =
-        OidcSession::parse(&mut fields, "", parse_options)?.with_account(account.as_deref());
+    let oidc_session = OidcSession::parse(&mut fields, "", parse_options)?.with_account(account.as_deref());
     let info = CredentialInfo {
         credential_type: CREDENTIAL_TYPE.to_owned(),
         location: parse_options.location.clone(),
@@ -67,8 +63,7 @@ impl Credential for OidcLogin {
     fn id_token(&self, request: &IdTokenRequest, session: &dyn Session) -> Result<Token> {
         self.info.check_id_token_options(request)?;
         let client_id = &self.oidc_session.client_id;
-        if let Some(audience) = request.audience.as_deref().filter(|audience| audience != client_id)
-        {
+        if let Some(audience) = request.audience.as_deref().filter(|audience| audience != client_id) {
             let (name, audience) = (self.info.display_name(), printable::text(audience));
             return Err(Error::unsupported(format!(
                 "{name} is a login at another provider, whose ID tokens are for its client {} only, not for {audience}",
@@ -76,8 +71,6 @@ impl Credential for OidcLogin {
             ))
             .hint("remove --audiences"));
         }
-        Ok(self
-            .info
-            .annotate(Token::from_id_token(self.oidc_session.id_token(session)?, CREDENTIAL_TYPE)))
+        Ok(self.info.annotate(Token::from_id_token(self.oidc_session.id_token(session)?, CREDENTIAL_TYPE)))
     }
 }

@@ -6,9 +6,7 @@ use std::time::Duration;
 use crate::credentials::login_refresh::{HasRefreshToken, LockedLogin};
 use crate::error::{Error, ErrorKind, Result};
 use crate::google::reauth;
-use crate::google::reauth::{
-    ChallengeType, MAX_CHALLENGES, REAUTH_SCOPE, ReauthChallenge, ReauthSessionState,
-};
+use crate::google::reauth::{ChallengeType, MAX_CHALLENGES, REAUTH_SCOPE, ReauthChallenge, ReauthSessionState};
 use crate::net::message::{HttpRequest, RetryPolicy};
 use crate::net::url::Url;
 use crate::oauth::token::TokenResponse;
@@ -79,9 +77,9 @@ impl ReauthUser<'_> {
         }
         let Some(server) = reauth::server_for_token_endpoint(self.token_endpoint) else {
             let host = self.token_endpoint.authority();
-            return Err(self.login_required_error(&format!(
-                "{host} requires a reauthentication, which only Google supports"
-            )));
+            return Err(
+                self.login_required_error(&format!("{host} requires a reauthentication, which only Google supports"))
+            );
         };
         // While the user is prompted, the login is not locked: a new login in another process need not wait.
         locked_login.release();
@@ -114,20 +112,16 @@ impl ReauthUser<'_> {
         send_refresh: &SendRefresh<'_>,
     ) -> Result<Secret> {
         let scope_missing_error = || {
-            let error = self.login_required_error(
-                "its login lacks the scope accounts.reauth, which a reauthentication needs",
-            );
+            let error =
+                self.login_required_error("its login lacks the scope accounts.reauth, which a reauthentication needs");
             match self.is_own_login {
-                true => error
-                    .hint(format!("{} --scopes cloud-platform,accounts.reauth", self.sign_in_hint)),
+                true => error.hint(format!("{} --scopes cloud-platform,accounts.reauth", self.sign_in_hint)),
                 false => error,
             }
         };
         match refresh_with_rapt(locked_login, &[REAUTH_SCOPE.to_owned()], None, send_refresh) {
             Ok(ReauthOutcome::Granted(granted)) => match &granted.scopes {
-                Some(scopes) if !scopes.iter().any(|scope| scope == REAUTH_SCOPE) => {
-                    Err(scope_missing_error())
-                }
+                Some(scopes) if !scopes.iter().any(|scope| scope == REAUTH_SCOPE) => Err(scope_missing_error()),
                 _ => Ok(granted.access_token),
             },
             Ok(ReauthOutcome::ReauthRequired) => Err(scope_missing_error()),
@@ -137,17 +131,8 @@ impl ReauthUser<'_> {
     }
 
     /// Responds to the server's challenges until it issues a RAPT.
-    fn answer_challenges(
-        &self,
-        server: &Url,
-        token: &Secret,
-        session: &dyn Session,
-    ) -> Result<Secret> {
-        let mut next = self.send(
-            &reauth::start_session_request(server, token, self.scopes)?,
-            server,
-            session,
-        )?;
+    fn answer_challenges(&self, server: &Url, token: &Secret, session: &dyn Session) -> Result<Secret> {
+        let mut next = self.send(&reauth::start_session_request(server, token, self.scopes)?, server, session)?;
         let mut answered_challenge = None;
         for _ in 0..MAX_CHALLENGES {
             let (session_id, challenges, pending) = match next {
@@ -159,17 +144,9 @@ impl ReauthUser<'_> {
             };
             let challenge = self.supported_challenge(&challenges)?;
             // The same challenge again: the response was wrong.
-            let is_retry = answered_challenge
-                .as_ref()
-                .is_some_and(|answered| !pending || *answered == challenge.id);
+            let is_retry = answered_challenge.as_ref().is_some_and(|answered| !pending || *answered == challenge.id);
             let password = self.prompt_password(is_retry, server, session)?;
-            let request = reauth::continue_session_request(
-                server,
-                token,
-                &session_id,
-                &challenge.id,
-                &password,
-            )?;
+            let request = reauth::continue_session_request(server, token, &session_id, &challenge.id, &password)?;
             let host = server.authority();
             next = self
                 .send(&request, server, session)
@@ -185,24 +162,15 @@ impl ReauthUser<'_> {
         }
     }
 
-    fn send(
-        &self,
-        request: &HttpRequest,
-        server: &Url,
-        session: &dyn Session,
-    ) -> Result<ReauthSessionState> {
+    fn send(&self, request: &HttpRequest, server: &Url, session: &dyn Session) -> Result<ReauthSessionState> {
         let response = session.send(request)?;
         reauth::read_session(&response, server.authority())
             .map_err(|error| error.hint_if_none(|| self.sign_in_hint.to_owned()))
     }
 
     /// The first challenge that gauth supports.
-    fn supported_challenge<'c>(
-        &self,
-        challenges: &'c [ReauthChallenge],
-    ) -> Result<&'c ReauthChallenge> {
-        let password =
-            challenges.iter().find(|challenge| challenge.challenge_type == ChallengeType::Password);
+    fn supported_challenge<'c>(&self, challenges: &'c [ReauthChallenge]) -> Result<&'c ReauthChallenge> {
+        let password = challenges.iter().find(|challenge| challenge.challenge_type == ChallengeType::Password);
         password.ok_or_else(|| {
             let kinds = challenges.iter().map(|challenge| challenge.challenge_type.description());
             let asks = "the organisation asks for";
@@ -214,7 +182,9 @@ impl ReauthUser<'_> {
                         "{} in a browser; for machines a service account (--impersonate-service-account)",
                         self.sign_in_hint
                     )),
-                Some(ChallengeType::Saml) => self.login_required_error(&format!("{asks} {}", ChallengeType::Saml.description())),
+                Some(ChallengeType::Saml) => {
+                    self.login_required_error(&format!("{asks} {}", ChallengeType::Saml.description()))
+                }
                 Some(_) => {
                     let kinds: Vec<String> = kinds.collect();
                     self.login_required_error(&format!("{asks} {}, which gauth does not support", kinds.join(" or ")))
@@ -223,12 +193,7 @@ impl ReauthUser<'_> {
         })
     }
 
-    fn prompt_password(
-        &self,
-        is_retry: bool,
-        server: &Url,
-        session: &dyn Session,
-    ) -> Result<Secret> {
+    fn prompt_password(&self, is_retry: bool, server: &Url, session: &dyn Session) -> Result<Secret> {
         let name = printable::text(self.name);
         let server_name = if server.is_loopback() { server.authority() } else { "Google" };
         let why = match is_retry {
@@ -238,8 +203,7 @@ impl ReauthUser<'_> {
         let question = format!("{why}\nthe password, for {server_name} (not shown): ");
         let world = session.world();
         let deadline = Deadline::after(&*world.clock, PASSWORD_PROMPT_TIMEOUT);
-        let password =
-            session.pause_deadline(|| prompt::ask_secret_until(&question, deadline, world));
+        let password = session.pause_deadline(|| prompt::ask_secret_until(&question, deadline, world));
         let password = password.map_err(|error| match error.kind() {
             ErrorKind::NoAnswer => {
                 let minutes = PASSWORD_PROMPT_TIMEOUT.as_secs() / 60;
@@ -263,14 +227,8 @@ impl ReauthUser<'_> {
     fn reauth_required_error(&self) -> Error {
         let why = "the organisation asks for the password or key again (reauthentication)";
         let hint = match self.is_own_login {
-            true => format!(
-                "gauth token --account {} at a terminal, which prompts for it",
-                printable::text(self.name)
-            ),
-            false => format!(
-                "{}, or the same command at a terminal, which prompts for it",
-                self.sign_in_hint
-            ),
+            true => format!("gauth token --account {} at a terminal, which prompts for it", printable::text(self.name)),
+            false => format!("{}, or the same command at a terminal, which prompts for it", self.sign_in_hint),
         };
         self.login_required_error(why).hint(hint)
     }
@@ -288,9 +246,7 @@ fn refresh_with_known_rapts(
         candidates.push(None);
     }
     for rapt in candidates {
-        if let ReauthOutcome::Granted(granted) =
-            refresh_with_rapt(locked_login, scopes, rapt, send_refresh)?
-        {
+        if let ReauthOutcome::Granted(granted) = refresh_with_rapt(locked_login, scopes, rapt, send_refresh)? {
             return Ok(Some(*granted));
         }
     }
@@ -311,6 +267,5 @@ fn refresh_with_rapt(
 fn has_new_tokens(locked_login: &LockedLogin<'_>, tried_tokens: &(Secret, Vec<Secret>)) -> bool {
     let (refresh_token, rapts) = tried_tokens;
     let is_new = |rapt: &Secret| !rapts.iter().any(|known| known.constant_time_eq(rapt));
-    !locked_login.refresh_token().constant_time_eq(refresh_token)
-        || locked_login.rapts().iter().any(is_new)
+    !locked_login.refresh_token().constant_time_eq(refresh_token) || locked_login.rapts().iter().any(is_new)
 }

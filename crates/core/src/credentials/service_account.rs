@@ -17,9 +17,7 @@ use crate::text::scopes::{CLOUD_PLATFORM_SCOPE, IAM_SCOPE};
 use crate::text::secret::Secret;
 use crate::tokens::cache::CacheKeyHasher;
 use crate::tokens::credential::{Credential, CredentialInfo, Session};
-use crate::tokens::{
-    AccessTokenRequest, IdTokenRequest, SelfSignedRequest, SelfSignedTarget, Token,
-};
+use crate::tokens::{AccessTokenRequest, IdTokenRequest, SelfSignedRequest, SelfSignedTarget, Token};
 
 /// A service account's key file.
 struct ServiceAccount {
@@ -70,8 +68,7 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
         private_key_id,
         token_uri: parse_options.token_endpoint(token_uri.as_deref())?,
         // Other universes have no token endpoint for service account keys.
-        use_self_signed_jwt: parse_options.use_self_signed_jwt
-            || universe_domain != DEFAULT_UNIVERSE,
+        use_self_signed_jwt: parse_options.use_self_signed_jwt || universe_domain != DEFAULT_UNIVERSE,
         endpoint_overrides: parse_options.endpoint_overrides.clone(),
         universe_domain,
         key: OnceCell::new(),
@@ -142,16 +139,11 @@ impl Credential for ServiceAccount {
     fn self_signed_jwt(&self, request: &SelfSignedRequest, session: &dyn Session) -> Result<Token> {
         let (iat, exp) = iat_and_exp(session.now(), request.lifetime)?;
         let scope;
-        let mut claims =
-            Claims { iss: &self.email, sub: Some(&self.email), iat, exp, ..Claims::default() };
+        let mut claims = Claims { iss: &self.email, sub: Some(&self.email), iat, exp, ..Claims::default() };
         match &request.target {
             SelfSignedTarget::Audience(audience) => claims.aud = Some(audience),
             SelfSignedTarget::Scopes(scopes) => {
-                scope = if scopes.is_empty() {
-                    CLOUD_PLATFORM_SCOPE.to_owned()
-                } else {
-                    scopes.join(" ")
-                };
+                scope = if scopes.is_empty() { CLOUD_PLATFORM_SCOPE.to_owned() } else { scopes.join(" ") };
                 claims.scope = Some(&scope);
             }
         }
@@ -189,12 +181,9 @@ impl ServiceAccount {
         let target = SelfSignedTarget::Scopes(vec![IAM_SCOPE.to_owned()]);
         let jwt_request = SelfSignedRequest { target, lifetime: None };
         let access_token = self.self_signed_jwt(&jwt_request, session)?;
-        let target = TargetServiceAccount::new(
-            &self.endpoint_overrides.iam_credentials_url(&self.universe_domain),
-            &self.email,
-        );
-        let http_request =
-            iam::generate_id_token_request(&target, &access_token, &[], audience, true)?;
+        let target =
+            TargetServiceAccount::new(&self.endpoint_overrides.iam_credentials_url(&self.universe_domain), &self.email);
+        let http_request = iam::generate_id_token_request(&target, &access_token, &[], audience, true)?;
         let response = session.send(&http_request)?;
         iam::read_id_token(&response, http_request.url.authority())
             .map_err(|error| iam::explain_refusal(error, &response, &self.email, &self.email))
@@ -237,10 +226,9 @@ impl ServiceAccount {
 fn iat_and_exp(now: i64, lifetime: Option<u32>) -> Result<(i64, i64)> {
     let lifetime = lifetime.map_or(MAX_ASSERTION_LIFETIME_SECONDS, i64::from);
     if !(1..=MAX_ASSERTION_LIFETIME_SECONDS).contains(&lifetime) {
-        return Err(Error::usage(format!(
-            "--lifetime {lifetime}s is out of range for a service account"
-        ))
-        .hint("give 1s to 1h"));
+        return Err(
+            Error::usage(format!("--lifetime {lifetime}s is out of range for a service account")).hint("give 1s to 1h")
+        );
     }
     let iat = now - IAT_BACKDATE_SECONDS;
     Ok((iat, (now + lifetime).min(iat + MAX_ASSERTION_LIFETIME_SECONDS)))

@@ -42,11 +42,7 @@ impl SourceCredential {
     pub fn universe_domain(&self, chosen_universe: Option<&str>) -> Result<String> {
         match chosen_universe {
             Some(chosen) => Ok(chosen.to_owned()),
-            None => Ok(self
-                .credential
-                .load_info()?
-                .universe_domain
-                .unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned())),
+            None => Ok(self.credential.load_info()?.universe_domain.unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned())),
         }
     }
 
@@ -56,9 +52,7 @@ impl SourceCredential {
     /// Those of the credential.
     pub fn prepare(&self, request: &TokenRequest, session: &dyn Session) -> Result<()> {
         let known_token = self.token.borrow().clone();
-        match known_token
-            .is_some_and(|token| token.is_fresh(session.now(), MIN_SOURCE_TOKEN_SECONDS))
-        {
+        match known_token.is_some_and(|token| token.is_fresh(session.now(), MIN_SOURCE_TOKEN_SECONDS)) {
             true => Ok(()),
             false => self.fetch_token(request, session).map(drop),
         }

@@ -19,10 +19,8 @@ impl StaticToken {
     /// # Errors
     /// `Malformed`, when it is empty or cannot be a token.
     pub fn new(raw: &[u8], location: &str) -> Result<StaticToken> {
-        let malformed = |what| {
-            Error::malformed(location, what)
-                .hint(format!("put an access token there, or remove {location}"))
-        };
+        let malformed =
+            |what| Error::malformed(location, what).hint(format!("put an access token there, or remove {location}"));
         let text = std::str::from_utf8(raw).map_err(|_| malformed("is not UTF-8 text"))?;
         let text = text.trim();
         if text.is_empty() {

@@ -7,10 +7,8 @@ use serde_json::{Map, Value};
 use siphasher::sip128::SipHasher24;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::accounts;
 use crate::accounts::secrets::{ExternalSecret, external};
 use crate::accounts::{Origin, fields};
-use crate::credentials;
 use crate::credentials::lazy::{LazyCredential, UnparsedCredential};
 use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions};
 use crate::error::Result;
@@ -19,6 +17,7 @@ use crate::text::json::JsonFields;
 use crate::tokens::cache::CacheKeyHasher;
 use crate::tokens::credential::{Credential, CredentialInfo};
 use crate::world::World;
+use crate::{accounts, credentials};
 
 /// The JSON text of a credential, and how to parse it.
 pub struct DeferredFile {
@@ -29,10 +28,7 @@ pub struct DeferredFile {
 
 impl DeferredFile {
     /// The credential of a text that is not parsed yet.
-    pub fn new(
-        text: Zeroizing<Vec<u8>>,
-        parse_options: ParseOptions,
-    ) -> LazyCredential<DeferredFile> {
+    pub fn new(text: Zeroizing<Vec<u8>>, parse_options: ParseOptions) -> LazyCredential<DeferredFile> {
         let info = CredentialInfo {
             credential_type: "credential".to_owned(),
             location: parse_options.location.clone(),
@@ -46,8 +42,7 @@ impl DeferredFile {
 impl DeferredFile {
     /// The parsed file and the access to its secrets, where they are in another store (a keyring, a command).
     fn external_secret(&self) -> Result<Option<(Map<String, Value>, ExternalSecret)>> {
-        let (Origin::Own(path), Some(secret_stores)) =
-            (&self.parse_options.origin, &self.parse_options.secret_stores)
+        let (Origin::Own(path), Some(secret_stores)) = (&self.parse_options.origin, &self.parse_options.secret_stores)
         else {
             return Ok(None);
         };
@@ -55,13 +50,11 @@ impl DeferredFile {
         if !self.text.windows(marker.len()).any(|window| window == marker) {
             return Ok(None);
         }
-        let malformed =
-            |what: String| self.parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
+        let malformed = |what: String| self.parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
         let file = json::parse_object(&self.text).map_err(malformed)?;
         let store = external::named_store(&file).map_err(malformed)?;
         let account = self.parse_options.account.as_deref().unwrap_or_default();
-        Ok(store
-            .map(|store| (file, ExternalSecret::new(path.clone(), account, store, secret_stores))))
+        Ok(store.map(|store| (file, ExternalSecret::new(path.clone(), account, store, secret_stores))))
     }
 }
 

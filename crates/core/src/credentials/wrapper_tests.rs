@@ -6,9 +6,7 @@ use std::time::Duration;
 use crate::credentials::EndpointOverrides;
 use crate::credentials::access_boundary::AccessBoundary;
 use crate::credentials::downscoped::DownscopedCredential;
-use crate::credentials::impersonated::{
-    IamEndpoint, ImpersonatedServiceAccount, ImpersonationConfig,
-};
+use crate::credentials::impersonated::{IamEndpoint, ImpersonatedServiceAccount, ImpersonationConfig};
 use crate::credentials::lazy::{LazyCredential, UnparsedCredential};
 use crate::error::{Error, Result};
 use crate::net::message::{ClientCertificate, HttpRequest, HttpResponse};
@@ -16,9 +14,7 @@ use crate::net::url::Url;
 use crate::text::secret::Secret;
 use crate::tokens::cache::{CacheKeyHasher, Lock};
 use crate::tokens::credential::{Credential, CredentialInfo, Revocation, Session};
-use crate::tokens::{
-    AccessTokenRequest, IdTokenRequest, SelfSignedRequest, SelfSignedTarget, Token, TokenRequest,
-};
+use crate::tokens::{AccessTokenRequest, IdTokenRequest, SelfSignedRequest, SelfSignedTarget, Token, TokenRequest};
 use crate::world::World;
 use crate::world::clock::Deadline;
 
@@ -237,12 +233,7 @@ fn an_impersonated_service_account_answers_about_its_login_as_its_source() {
         ("prepare", ""),
         ("access_token", sent),
         ("id_token", sent),
-        (
-            "self_signed_jwt",
-            &format!(
-                "{account} is an impersonated service account, which cannot sign a token itself"
-            ),
-        ),
+        ("self_signed_jwt", &format!("{account} is an impersonated service account, which cannot sign a token itself")),
     ];
     let expected = expected.map(|(name, answer)| (name, answer.to_owned()));
     assert_eq!(own_answers(&wrapper), expected);

@@ -9,8 +9,7 @@ use crate::gcloud::properties::GcloudProperties;
 use crate::http::client;
 use crate::http::client::{HttpClient, NetworkConfig};
 use crate::tokens::broker::Broker;
-use crate::world::World;
-use crate::world::env;
+use crate::world::{World, env};
 
 /// The broker of a run: its time limit begins now.
 pub fn broker<'w>(config: &Config, world: &'w World) -> Broker<'w> {

@@ -6,9 +6,7 @@ use std::rc::Rc;
 use crate::config::{Config, Downscoping};
 use crate::credentials::access_boundary::AccessBoundary;
 use crate::credentials::downscoped::DownscopedCredential;
-use crate::credentials::impersonated::{
-    IamEndpoint, ImpersonatedServiceAccount, ImpersonationConfig,
-};
+use crate::credentials::impersonated::{IamEndpoint, ImpersonatedServiceAccount, ImpersonationConfig};
 use crate::error::{Error, Result};
 use crate::google::iam;
 use crate::net::url::Url;
@@ -48,8 +46,7 @@ impl<'a> Decorations<'a> {
         }
         if let Some(boundary) = self.boundary {
             let (services, universe) = (config.services.clone(), config.universe_domain.clone());
-            credential =
-                Rc::new(DownscopedCredential::new(credential, boundary, services, universe));
+            credential = Rc::new(DownscopedCredential::new(credential, boundary, services, universe));
         }
         Ok(credential)
     }
@@ -75,8 +72,7 @@ pub fn apply_impersonation(
     let Some((target, delegates)) = chain.split_last() else { return Ok(credential) };
     let token_uri = match &config.token_host {
         Some(chosen) => chosen.clone(),
-        None => Url::parse(token::ENDPOINT)
-            .map_err(|what| Error::unexpected(format!("{} {what}", token::ENDPOINT)))?,
+        None => Url::parse(token::ENDPOINT).map_err(|what| Error::unexpected(format!("{} {what}", token::ENDPOINT)))?,
     };
     let endpoint = IamEndpoint::Universe(config.services.clone(), config.universe_domain.clone());
     let impersonation = ImpersonationConfig {
@@ -102,7 +98,6 @@ fn load_boundary(downscoping: &Downscoping) -> Result<AccessBoundary> {
 }
 
 fn read_boundary_file(path: &Path, location: &str) -> Result<zeroize::Zeroizing<Vec<u8>>> {
-    private_file::read_user_file(path, MAX_BOUNDARY_BYTES).map_err(|error| {
-        error.to_error(path, location).hint("a JSON file with accessBoundary.accessBoundaryRules")
-    })
+    private_file::read_user_file(path, MAX_BOUNDARY_BYTES)
+        .map_err(|error| error.to_error(path, location).hint("a JSON file with accessBoundary.accessBoundaryRules"))
 }

@@ -12,13 +12,11 @@ use crate::discovery::{Discovery, sources};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gcloud::accounts as stored;
 use crate::gcloud::properties::GcloudProperties;
-use crate::text::json;
-use crate::text::printable;
+use crate::text::{json, printable};
 use crate::tokens::broker::Broker;
 use crate::tokens::credential::{Credential, CredentialInfo};
 use crate::tokens::{AccessTokenRequest, TokenRequest};
-use crate::world::World;
-use crate::world::files;
+use crate::world::{World, files};
 
 /// How long gcloud may keep its database locked before its logins are left out.
 const DATABASE_LOCK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -64,9 +62,7 @@ impl StoredLogin {
         let map = self.json.as_ref().ok()?;
         let kind = map.get("type").and_then(Value::as_str);
         // The token.json of Google's quickstarts has no type.
-        kind.or_else(|| {
-            accounts::refresh_token_location::is_outermost(map).then_some("authorized_user")
-        })
+        kind.or_else(|| accounts::refresh_token_location::is_outermost(map).then_some("authorized_user"))
     }
 
     /// The whole JSON, secrets included.
@@ -79,12 +75,7 @@ impl StoredLogin {
             LoginStore::Gcloud => Ok(json),
             LoginStore::Gauth => {
                 let bytes = accounts::read_stored(&self.file, search.world())?;
-                accounts::resolve_secrets(
-                    &self.file,
-                    &self.account,
-                    &bytes,
-                    &search.secret_stores(),
-                )
+                accounts::resolve_secrets(&self.file, &self.account, &bytes, &search.secret_stores())
             }
         }
     }
@@ -96,10 +87,7 @@ impl StoredLogin {
     pub fn load_info(&self) -> Result<CredentialInfo> {
         match &self.credential {
             Some(credential) => credential.load_info(),
-            None => Ok(CredentialInfo {
-                account: Some(self.account.clone()),
-                ..CredentialInfo::default()
-            }),
+            None => Ok(CredentialInfo { account: Some(self.account.clone()), ..CredentialInfo::default() }),
         }
     }
 }
@@ -124,10 +112,7 @@ impl StoredLogin {
             (Err(error), _) => error.message().to_owned(),
             (_, Err(error)) => error.message().to_owned(),
             (Ok(_), Ok(_)) => {
-                let refusal = self
-                    .credential
-                    .as_ref()
-                    .and_then(|credential| credential.last_rejection(world));
+                let refusal = self.credential.as_ref().and_then(|credential| credential.last_rejection(world));
                 return refusal.map_or(LoginState::Usable, LoginState::LoginRequired);
             }
         };
@@ -138,9 +123,7 @@ impl StoredLogin {
     /// Whether it can be used, by requesting a token.
     pub fn check_with_server(&self, broker: &Broker<'_>) -> LoginState {
         let state = self.local_state(broker.world);
-        let (LoginState::Usable | LoginState::LoginRequired(_), Some(credential)) =
-            (&state, &self.credential)
-        else {
+        let (LoginState::Usable | LoginState::LoginRequired(_), Some(credential)) = (&state, &self.credential) else {
             return state;
         };
         let request = TokenRequest::AccessToken(AccessTokenRequest::default());
@@ -204,12 +187,7 @@ fn gcloud_logins(search: &Discovery<'_>) -> Result<Vec<StoredLogin>> {
         let (name, universe_domain) = (account.name, account.universe_domain);
         let login = sources::gcloud::stored_login(search, &name, Some(universe_domain.clone()))?;
         logins.push(StoredLogin {
-            json: gcloud_account::account_json(
-                folder,
-                &name,
-                &universe_domain,
-                DATABASE_LOCK_TIMEOUT,
-            ),
+            json: gcloud_account::account_json(folder, &name, &universe_domain, DATABASE_LOCK_TIMEOUT),
             account: name,
             store: LoginStore::Gcloud,
             file: folder.join("credentials.db"),

@@ -7,9 +7,8 @@ use crate::google::metadata;
 use crate::net::url::Url;
 use crate::tokens::broker::Broker;
 use crate::tokens::cache::{Cache, CacheKeyHasher};
-use crate::world::World;
-use crate::world::env;
 use crate::world::env::Variable;
+use crate::world::{World, env};
 
 /// How long the ping may take: where there is a server, it answers within a few milliseconds.
 const PING_TIMEOUT: Duration = Duration::from_millis(500);
@@ -17,13 +16,8 @@ const PING_TIMEOUT: Duration = Duration::from_millis(500);
 const NEGATIVE_CACHE_MILLIS: i64 = 600_000;
 
 /// Variables that only Google's own environments set.
-const GOOGLE_RUNTIME_VARIABLES: &[Variable] = &[
-    env::K_SERVICE,
-    env::CLOUD_RUN_JOB,
-    env::FUNCTION_NAME,
-    env::FUNCTION_TARGET,
-    env::GAE_SERVICE,
-];
+const GOOGLE_RUNTIME_VARIABLES: &[Variable] =
+    &[env::K_SERVICE, env::CLOUD_RUN_JOB, env::FUNCTION_NAME, env::FUNCTION_TARGET, env::GAE_SERVICE];
 
 /// What is known of the server without a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,18 +51,14 @@ fn strip_scheme(value: &str) -> &str {
 /// What variables and the machine's own data tell.
 pub fn infer_presence(world: &World) -> MetadataPresence {
     let is_set = |variable: &Variable| world.env.os(variable).is_some();
-    let lowercase_value = |variable: &Variable| {
-        world.env.os(variable).map(|value| value.to_string_lossy().to_ascii_lowercase())
-    };
-    let absent = |variable: &Variable| {
-        MetadataPresence::Absent(format!("{} says there is none", variable.name))
-    };
+    let lowercase_value =
+        |variable: &Variable| world.env.os(variable).map(|value| value.to_string_lossy().to_ascii_lowercase());
+    let absent = |variable: &Variable| MetadataPresence::Absent(format!("{} says there is none", variable.name));
     if world.env.is_true(&env::NO_GCE_CHECK) {
         return absent(&env::NO_GCE_CHECK);
     }
     let check = world.env.raw(&env::CLOUDSDK_CORE_CHECK_GCE_METADATA);
-    if check.is_some_and(|value| !value.is_empty() && !env::is_true_text(&value.to_string_lossy()))
-    {
+    if check.is_some_and(|value| !value.is_empty() && !env::is_true_text(&value.to_string_lossy())) {
         return absent(&env::CLOUDSDK_CORE_CHECK_GCE_METADATA);
     }
     let detection = lowercase_value(&env::METADATA_SERVER_DETECTION);
@@ -84,9 +74,7 @@ pub fn infer_presence(world: &World) -> MetadataPresence {
     match detection.as_deref() {
         Some("ping-only") => MetadataPresence::Unknown,
         _ if world.folders.is_google_machine() => MetadataPresence::Present,
-        Some("bios-only") => {
-            MetadataPresence::Absent("the machine does not say it is Google's".to_owned())
-        }
+        Some("bios-only") => MetadataPresence::Absent("the machine does not say it is Google's".to_owned()),
         _ => MetadataPresence::Unknown,
     }
 }

@@ -187,10 +187,7 @@ pub fn decisive(reports: &[SourceReport]) -> Option<&SourceReport> {
 ///
 /// # Errors
 /// Whatever is wrong with a credential that is named by flag, variable, profile or `config.toml`.
-pub fn credential_from_reports(
-    search: &Discovery<'_>,
-    reports: &[SourceReport],
-) -> Result<Option<FoundCredential>> {
+pub fn credential_from_reports(search: &Discovery<'_>, reports: &[SourceReport]) -> Result<Option<FoundCredential>> {
     let decorations = Decorations::from_config(search.config)?;
     match decisive(reports).map(|report| (&report.lookup, report.source.number)) {
         Some((Lookup::Found(found), _)) => {
@@ -210,24 +207,19 @@ pub fn no_credential_hint(world: &World) -> String {
             provider::PROVIDER_NAME_FORMAT,
             system.name
         ),
-        None => {
-            "gauth login, or set GOOGLE_APPLICATION_CREDENTIALS to a credential file".to_owned()
-        }
+        None => "gauth login, or set GOOGLE_APPLICATION_CREDENTIALS to a credential file".to_owned(),
     }
 }
 
 /// The error of a search that found nothing; `reason` is that of the only source, where `--source` names one.
 fn no_credential_error(world: &World, reason: Option<String>) -> Error {
     match reason {
-        Some(reason) => {
-            Error::new(ErrorKind::NoCredential, format!("no credential found, {reason}"))
-                .hint("leave --source away, or gauth status to see what there is")
+        Some(reason) => Error::new(ErrorKind::NoCredential, format!("no credential found, {reason}"))
+            .hint("leave --source away, or gauth status to see what there is"),
+        None => {
+            Error::new(ErrorKind::NoCredential, "no credential found in any of the sources that gauth status lists")
+                .hint(no_credential_hint(world))
         }
-        None => Error::new(
-            ErrorKind::NoCredential,
-            "no credential found in any of the sources that gauth status lists",
-        )
-        .hint(no_credential_hint(world)),
     }
 }
 
@@ -235,10 +227,7 @@ fn no_credential_error(world: &World, reason: Option<String>) -> Error {
 pub fn no_login_error(name: &str, world: &World) -> Error {
     let known = account_names(world);
     let name = printable::text(name);
-    let error = Error::new(
-        ErrorKind::NoCredential,
-        format!("neither gauth nor gcloud has a login for {name}"),
-    );
+    let error = Error::new(ErrorKind::NoCredential, format!("neither gauth nor gcloud has a login for {name}"));
     match known.is_empty() {
         true => error.hint(format!("gauth login --account {name}")),
         false => {

@@ -3,15 +3,13 @@
 use std::rc::Rc;
 
 use crate::config::{Config, Overrides};
-use crate::credentials;
-use crate::discovery;
 use crate::discovery::Discovery;
 use crate::error::Result;
-use crate::http;
 use crate::text::scopes;
 use crate::tokens::credential::Credential;
 use crate::tokens::{IdTokenRequest, Token, TokenRequest};
 use crate::world::World;
+use crate::{credentials, discovery, http};
 
 /// What errors call a credential that the program hands over.
 const JSON_LOCATION: &str = "the JSON of the credential";
@@ -72,13 +70,9 @@ impl TokenProvider {
     /// Access tokens for these scopes in place of the default ones. A scope without `:` and `/` gets Google's prefix,
     /// so `devstorage.read_only` stands for `https://www.googleapis.com/auth/devstorage.read_only`.
     #[must_use]
-    pub fn with_scopes<S: AsRef<str>>(
-        mut self,
-        scopes: impl IntoIterator<Item = S>,
-    ) -> TokenProvider {
+    pub fn with_scopes<S: AsRef<str>>(mut self, scopes: impl IntoIterator<Item = S>) -> TokenProvider {
         let scopes: Vec<S> = scopes.into_iter().collect();
-        self.config.access_token_request.scopes =
-            scopes::expand_scopes(scopes.iter().map(AsRef::as_ref));
+        self.config.access_token_request.scopes = scopes::expand_scopes(scopes.iter().map(AsRef::as_ref));
         self
     }
 
@@ -105,8 +99,7 @@ impl TokenProvider {
     }
 
     fn token(&self, request: &TokenRequest) -> Result<Token> {
-        let mut token =
-            discovery::broker(&self.config, &self.world).token(&*self.credential, request)?;
+        let mut token = discovery::broker(&self.config, &self.world).token(&*self.credential, request)?;
         token.quota_project = self.config.quota_project.clone().or(token.quota_project);
         Ok(token)
     }

@@ -46,16 +46,12 @@ impl Ini {
             self.0.get(section)?;
             value_in(DEFAULT_SECTION)
         });
-        raw.map(|raw| unescape_percent(raw))
-            .transpose()
-            .map_err(|what| format!("{section}/{name} {what}"))
+        raw.map(|raw| unescape_percent(raw)).transpose().map_err(|what| format!("{section}/{name} {what}"))
     }
 }
 
 /// Converts keys to lower case, and checks that every key has a value.
-fn lowercase_keys(
-    keys: HashMap<String, Option<String>>,
-) -> Result<HashMap<String, String>, String> {
+fn lowercase_keys(keys: HashMap<String, Option<String>>) -> Result<HashMap<String, String>, String> {
     let mut lowercased = HashMap::with_capacity(keys.len());
     for (key, value) in keys {
         let Some(value) = value else { return Err("has a line without = or :".to_owned()) };
@@ -115,10 +111,7 @@ mod tests {
             ("[core]\r\naccount = crlf\r\nproject = p\r\n", both("crlf", "p")),
             ("[core]\raccount = cr\rproject = p\r", both("cr", "p")),
             ("  [core]\n  account = a\n  project = p\n", both("a", "p")),
-            (
-                "# c\n; d\n[core]\n# c\naccount = a\n  # in\n  b\n;x\nproject = p\n",
-                both("a\nb", "p"),
-            ),
+            ("# c\n; d\n[core]\n# c\naccount = a\n  # in\n  b\n;x\nproject = p\n", both("a\nb", "p")),
             ("[core]\naccount = \"a@b\"\n", (Some("\"a@b\""), None)),
             ("[core]\naccount = a=b:c\n", (Some("a=b:c"), None)),
             ("[core] tail\naccount = a\n", (Some("a"), None)),
@@ -155,8 +148,7 @@ mod tests {
     #[test]
     fn a_single_percent_sign_invalidates_only_its_own_value() {
         let ini =
-            Ini::parse("[core]\naccount = a\n[proxy]\npassword = a%b\nusername = %(password)s")
-                .expect("sections");
+            Ini::parse("[core]\naccount = a\n[proxy]\npassword = a%b\nusername = %(password)s").expect("sections");
         assert_eq!(ini.get("core", "account").expect("plain").as_deref(), Some("a"));
         for (name, message) in [
             ("password", "proxy/password has a % that is not doubled"),

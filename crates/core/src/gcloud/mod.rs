@@ -65,17 +65,12 @@ pub fn universe_domain(properties: &GcloudProperties) -> Result<Option<GcloudPro
 /// # Errors
 /// As [`GcloudProperties::get`].
 pub fn quota_project(properties: &GcloudProperties) -> Result<Option<GcloudProperty>> {
-    const CURRENT_PROJECT_VALUES: [&str; 3] =
-        ["CURRENT_PROJECT", "CURRENT_PROJECT_WITH_FALLBACK", "LEGACY"];
+    const CURRENT_PROJECT_VALUES: [&str; 3] = ["CURRENT_PROJECT", "CURRENT_PROJECT_WITH_FALLBACK", "LEGACY"];
     let property = non_empty_property(properties, "billing", "quota_project")?;
     Ok(property.filter(|property| !CURRENT_PROJECT_VALUES.contains(&property.value.as_str())))
 }
 
-fn non_empty_property(
-    properties: &GcloudProperties,
-    section: &str,
-    name: &str,
-) -> Result<Option<GcloudProperty>> {
+fn non_empty_property(properties: &GcloudProperties, section: &str, name: &str) -> Result<Option<GcloudProperty>> {
     Ok(properties.get(section, name)?.filter(|property| !property.value.is_empty()))
 }
 
@@ -87,9 +82,7 @@ fn read_file(path: &Path) -> Result<Option<Vec<u8>>> {
     }
     let file = files::open(path).map_err(|error| error::io("read", path, &error))?;
     let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| error::io("read", path, &error))?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(|error| error::io("read", path, &error))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(Error::malformed(&printable::path(path), "is larger than 1 MiB"));
     }
@@ -120,10 +113,8 @@ mod tests {
         variables: &[(&str, &str)],
         getter: fn(&GcloudProperties) -> Result<Option<GcloudProperty>>,
     ) -> Option<String> {
-        let variables: BTreeMap<_, _> = variables
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), OsString::from(value)))
-            .collect();
+        let variables: BTreeMap<_, _> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), OsString::from(value))).collect();
         let properties = GcloudProperties::open(None, &Env::Fixed(variables));
         getter(&properties).expect("no files involved").map(|property| property.value)
     }
@@ -132,8 +123,7 @@ mod tests {
     fn an_account_set_to_nothing_is_no_account() {
         assert_eq!(property_value(&[("CLOUDSDK_CORE_ACCOUNT", "")], active_account), None);
         assert_eq!(
-            property_value(&[("CLOUDSDK_CORE_ACCOUNT", "ada@example.com")], active_account)
-                .as_deref(),
+            property_value(&[("CLOUDSDK_CORE_ACCOUNT", "ada@example.com")], active_account).as_deref(),
             Some("ada@example.com")
         );
     }
@@ -141,10 +131,7 @@ mod tests {
     #[test]
     fn the_special_values_for_the_current_project_name_no_project() {
         for word in ["CURRENT_PROJECT", "CURRENT_PROJECT_WITH_FALLBACK", "LEGACY", ""] {
-            assert_eq!(
-                property_value(&[("CLOUDSDK_BILLING_QUOTA_PROJECT", word)], quota_project),
-                None
-            );
+            assert_eq!(property_value(&[("CLOUDSDK_BILLING_QUOTA_PROJECT", word)], quota_project), None);
         }
         let named = [("CLOUDSDK_BILLING_QUOTA_PROJECT", "payer")];
         assert_eq!(property_value(&named, quota_project).as_deref(), Some("payer"));
@@ -152,10 +139,7 @@ mod tests {
 
     #[test]
     fn project_and_universe_are_plain_properties() {
-        assert_eq!(
-            property_value(&[("CLOUDSDK_CORE_PROJECT", "p")], project).as_deref(),
-            Some("p")
-        );
+        assert_eq!(property_value(&[("CLOUDSDK_CORE_PROJECT", "p")], project).as_deref(), Some("p"));
         let set = [("CLOUDSDK_CORE_UNIVERSE_DOMAIN", "example.goog")];
         assert_eq!(property_value(&set, universe_domain).as_deref(), Some("example.goog"));
     }

@@ -89,16 +89,15 @@ impl GcloudProperties {
             let origin = env::gcloud_property_variable(section, name);
             return match value.into_string() {
                 Ok(value) => Ok(Some(GcloudProperty { value, origin })),
-                Err(_) => Err(Error::usage(format!("{origin} is not valid UTF-8"))
-                    .hint(format!("unset {origin}"))),
+                Err(_) => Err(Error::usage(format!("{origin} is not valid UTF-8")).hint(format!("unset {origin}"))),
             };
         }
         let Some(ConfigurationFile { display_path: file, ini }) = self.configuration_file()? else {
             return Ok(None);
         };
-        let value = ini.get(section, name).map_err(|what| {
-            Error::malformed(file, what).hint(format!("gcloud config set {section}/{name} VALUE"))
-        })?;
+        let value = ini
+            .get(section, name)
+            .map_err(|what| Error::malformed(file, what).hint(format!("gcloud config set {section}/{name} VALUE")))?;
         Ok(value.map(|value| GcloudProperty { value, origin: file.clone() }))
     }
 
@@ -114,10 +113,7 @@ impl GcloudProperties {
 
     fn find_active_configuration(&self) -> Result<ActiveConfiguration> {
         if let Some(name) = self.env.text(&env::CLOUDSDK_ACTIVE_CONFIG_NAME)? {
-            return Ok(ActiveConfiguration {
-                name,
-                origin: env::CLOUDSDK_ACTIVE_CONFIG_NAME.name.to_owned(),
-            });
+            return Ok(ActiveConfiguration { name, origin: env::CLOUDSDK_ACTIVE_CONFIG_NAME.name.to_owned() });
         }
         if let Some(path) = self.folder.as_ref().map(|folder| folder.join("active_config"))
             && let Some(bytes) = gcloud::read_file(&path)?
@@ -127,15 +123,9 @@ impl GcloudProperties {
             // gcloud deletes a file with any other content and uses the default.
             && (name == EMPTY_CONFIGURATION || is_configuration_name(name))
         {
-            return Ok(ActiveConfiguration {
-                name: name.to_owned(),
-                origin: printable::path(&path),
-            });
+            return Ok(ActiveConfiguration { name: name.to_owned(), origin: printable::path(&path) });
         }
-        Ok(ActiveConfiguration {
-            name: DEFAULT_CONFIGURATION.to_owned(),
-            origin: "gcloud's default".to_owned(),
-        })
+        Ok(ActiveConfiguration { name: DEFAULT_CONFIGURATION.to_owned(), origin: "gcloud's default".to_owned() })
     }
 
     fn configuration_file(&self) -> Result<Option<&ConfigurationFile>> {
@@ -205,10 +195,8 @@ mod tests {
     }
 
     fn open(folder: &TempDir, variables: &[(&str, &str)]) -> GcloudProperties {
-        let variables: BTreeMap<_, _> = variables
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), OsString::from(value)))
-            .collect();
+        let variables: BTreeMap<_, _> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), OsString::from(value))).collect();
         GcloudProperties::open(Some(folder.path()), &Env::Fixed(variables))
     }
 

@@ -11,12 +11,11 @@ use std::time::Duration;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::error;
 use crate::error::{Error, Result};
-use crate::gcloud;
 use crate::gcloud::Query;
 use crate::text::printable;
 use crate::world::files;
+use crate::{error, gcloud};
 
 /// The maximum wait for a locked database, which is also gcloud's.
 const MAX_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -42,9 +41,7 @@ pub(super) fn open(path: &Path, lock_timeout: Duration) -> Result<Option<Box<Que
     // SQLite follows links, and looks for the log beside the file they lead to.
     let path = files::canonicalize(path).map_err(|error| error::io("read", path, &error))?;
     let options = read_only_options(&path)?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_URI;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let lock_timeout = lock_timeout.min(MAX_LOCK_TIMEOUT);
     let connection = Connection::open_with_flags(uri(&path, options), flags)
         .and_then(|connection| connection.busy_timeout(lock_timeout).map(|()| connection))
@@ -155,18 +152,13 @@ fn sqlite_error(path: &Path, lock_timeout: Duration, error: &rusqlite::Error) ->
                 .hint("gcloud auth list")
         }
         _ if error.to_string().contains("no such table") => {
-            Error::malformed(&name, "is not a database of gcloud's, a table is missing")
-                .hint("gcloud auth login")
+            Error::malformed(&name, "is not a database of gcloud's, a table is missing").hint("gcloud auth login")
         }
-        _ => unusable_database_error(
-            path,
-            &format!("cannot be read, {}", printable::text(&error.to_string())),
-        ),
+        _ => unusable_database_error(path, &format!("cannot be read, {}", printable::text(&error.to_string()))),
     }
 }
 
 /// The error for a file that gcloud cannot use either.
 fn unusable_database_error(path: &Path, what: &str) -> Error {
-    Error::malformed(&printable::path(path), what)
-        .hint("gcloud auth login, after moving that file away")
+    Error::malformed(&printable::path(path), what).hint("gcloud auth login, after moving that file away")
 }

@@ -37,8 +37,7 @@ mod tests {
     fn the_request_is_the_same_as_that_of_googles_libraries() {
         let url = Url::parse("https://service-identity.example.com/authenticate").expect("url");
         let request = token_exchange_request(&url, "https://api.example.com", &Secret::new("JWT"));
-        let body: serde_json::Value =
-            serde_json::from_slice(request.body.as_ref().expect("body")).expect("json");
+        let body: serde_json::Value = serde_json::from_slice(request.body.as_ref().expect("body")).expect("json");
         let expected = serde_json::json!({
             "grant_type": "urn:ietf:params:oauth:token-type:token-exchange",
             "audience": "https://api.example.com",

@@ -7,8 +7,7 @@ use crate::net::message::{HttpRequest, HttpResponse};
 use crate::net::url::Url;
 use crate::oauth::metrics::metrics_header;
 use crate::oauth::{response, token};
-use crate::text::bearer_token::authorization_header;
-use crate::text::bearer_token::is_well_formed_secret;
+use crate::text::bearer_token::{authorization_header, is_well_formed_secret};
 use crate::text::json::JsonFields;
 use crate::text::printable;
 use crate::text::secret::Secret;
@@ -61,10 +60,8 @@ impl TargetServiceAccount {
         let account = base.rsplit('/').next().filter(|account| !account.is_empty())?;
         // Google's libraries write `generateAccessToken`; the one for Node.js accepts both.
         let known = ["generateAccessToken", "generateIdToken"].contains(&method);
-        (known && !account.contains('?')).then(|| TargetServiceAccount {
-            base_url: base.to_owned(),
-            account: account.to_owned(),
-        })
+        (known && !account.contains('?'))
+            .then(|| TargetServiceAccount { base_url: base.to_owned(), account: account.to_owned() })
     }
 
     /// An account at a server such as `https://iamcredentials.googleapis.com`.
@@ -124,11 +121,8 @@ pub(crate) fn generate_access_token_request(
     scopes: &[String],
     lifetime: u32,
 ) -> Result<HttpRequest> {
-    let body = GenerateAccessTokenBody {
-        delegates: non_empty(delegates),
-        scope: scopes,
-        lifetime: format!("{lifetime}s"),
-    };
+    let body =
+        GenerateAccessTokenBody { delegates: non_empty(delegates), scope: scopes, lifetime: format!("{lifetime}s") };
     Ok(with_source_token(
         HttpRequest::json(target.url(IamCredentialsMethod::GenerateAccessToken)?, &body),
         source,
@@ -163,11 +157,7 @@ pub(crate) fn sign_jwt_request(
     claims: &str,
 ) -> Result<HttpRequest> {
     let body = SignJwtBody { delegates: non_empty(delegates), payload: claims };
-    Ok(with_source_token(
-        HttpRequest::json(target.url(IamCredentialsMethod::SignJwt)?, &body),
-        source,
-        "at",
-    ))
+    Ok(with_source_token(HttpRequest::json(target.url(IamCredentialsMethod::SignJwt)?, &body), source, "at"))
 }
 
 fn non_empty(delegates: &[String]) -> Option<&[String]> {
@@ -198,9 +188,8 @@ pub(crate) fn delegate_resource_name(account: &str) -> String {
 /// `Refused` with the server's error, or `NoAnswer` naming the invalid field.
 pub fn read_access_token(response: &HttpResponse, host: &str) -> Result<(Secret, Option<i64>)> {
     let mut fields = JsonFields::new(response::json_object(response, host)?);
-    let invalid_field = |what: String| {
-        response::invalid_response(response, host, &format!("is not understood, {what}"))
-    };
+    let invalid_field =
+        |what: String| response::invalid_response(response, host, &format!("is not understood, {what}"));
     let token = fields.required_secret("accessToken").map_err(invalid_field)?;
     if !is_well_formed_secret(&token) {
         let what = "has an accessToken that cannot be sent in a header";
@@ -208,9 +197,10 @@ pub fn read_access_token(response: &HttpResponse, host: &str) -> Result<(Secret,
     }
     let expires_at = match fields.text("expireTime").map_err(invalid_field)? {
         None => None,
-        Some(text) => Some(text.parse::<jiff::Timestamp>().map_err(|_| {
-            invalid_field("expireTime is not a time like 2026-01-02T03:04:05Z".to_owned())
-        })?),
+        Some(text) => Some(
+            text.parse::<jiff::Timestamp>()
+                .map_err(|_| invalid_field("expireTime is not a time like 2026-01-02T03:04:05Z".to_owned()))?,
+        ),
     };
     Ok((token, expires_at.map(jiff::Timestamp::as_second)))
 }
@@ -223,9 +213,7 @@ pub(crate) fn read_id_token(response: &HttpResponse, host: &str) -> Result<Secre
     let token = read_jwt(response, host, "token")?;
     match token::is_well_formed_jwt(&token) {
         true => Ok(token),
-        false => {
-            Err(response::invalid_response(response, host, "is not understood, token is not a JWT"))
-        }
+        false => Err(response::invalid_response(response, host, "is not understood, token is not a JWT")),
     }
 }
 
@@ -239,9 +227,8 @@ pub fn read_signed_jwt(response: &HttpResponse, host: &str) -> Result<Secret> {
 
 fn read_jwt(response: &HttpResponse, host: &str, field: &str) -> Result<Secret> {
     let mut fields = JsonFields::new(response::json_object(response, host)?);
-    let invalid_field = |what: String| {
-        response::invalid_response(response, host, &format!("is not understood, {what}"))
-    };
+    let invalid_field =
+        |what: String| response::invalid_response(response, host, &format!("is not understood, {what}"));
     let token = fields.required_secret(field).map_err(invalid_field)?;
     match is_well_formed_secret(&token) {
         true => Ok(token),
@@ -250,12 +237,7 @@ fn read_jwt(response: &HttpResponse, host: &str, field: &str) -> Result<Secret> 
 }
 
 /// Explains why IAM refuses `source_principal` a token of `account`, with a hint about what to do.
-pub fn explain_refusal(
-    error: Error,
-    response: &HttpResponse,
-    source_principal: &str,
-    account: &str,
-) -> Error {
+pub fn explain_refusal(error: Error, response: &HttpResponse, source_principal: &str, account: &str) -> Error {
     if error.kind() != ErrorKind::Refused {
         return error;
     }
@@ -271,25 +253,19 @@ pub fn explain_refusal(
             .hint(hint)
     };
     match response.status {
-        403 if text.contains("has not been used") || text.contains("is disabled") => refused(
-            "gcloud services enable iamcredentials.googleapis.com in the project of the source"
-                .to_owned(),
-        ),
+        403 if text.contains("has not been used") || text.contains("is disabled") => {
+            refused("gcloud services enable iamcredentials.googleapis.com in the project of the source".to_owned())
+        }
         403 => refused(format!(
             "grant roles/iam.serviceAccountTokenCreator on that service account to {source_principal}, and wait a minute"
         )),
-        404 => refused(format!(
-            "check the names of {account} and of its delegates: one of them does not exist"
-        )),
-        401 => refused(format!(
-            "gauth token --refresh, because the token of {source_principal} is no longer accepted"
-        )),
+        404 => refused(format!("check the names of {account} and of its delegates: one of them does not exist")),
+        401 => refused(format!("gauth token --refresh, because the token of {source_principal} is no longer accepted")),
         400 if text.to_lowercase().contains("lifetime") => error.hint(
             "ask for at most 1h with --lifetime, or have the organisation policy \
              constraints/iam.allowServiceAccountCredentialLifetimeExtension name the account",
         ),
-        _ => error
-            .hint_if_none(|| "check --scopes, --lifetime and the name of the account".to_owned()),
+        _ => error.hint_if_none(|| "check --scopes, --lifetime and the name of the account".to_owned()),
     }
 }
 
@@ -311,21 +287,13 @@ mod tests {
     #[test]
     fn the_account_of_a_url_is_found_as_the_published_vectors_say() {
         let vectors: serde_json::Value =
-            serde_json::from_str(include_str!("../../../../tests/data/vectors.json"))
-                .expect("vectors");
+            serde_json::from_str(include_str!("../../../../tests/data/vectors.json")).expect("vectors");
         for case in vectors["impersonation_url"].as_array().expect("cases") {
             let url = Url::parse(case["in"].as_str().expect("text")).expect("url");
             let target = TargetServiceAccount::from_url(&url);
-            assert_eq!(
-                target.as_ref().map(|t| t.account.as_str()),
-                case["principal"].as_str(),
-                "{url}"
-            );
+            assert_eq!(target.as_ref().map(|t| t.account.as_str()), case["principal"].as_str(), "{url}");
             if let Some(target) = target {
-                assert_eq!(
-                    target.url(IamCredentialsMethod::GenerateAccessToken).expect("url"),
-                    url
-                );
+                assert_eq!(target.url(IamCredentialsMethod::GenerateAccessToken).expect("url"), url);
             }
         }
     }
@@ -337,8 +305,7 @@ mod tests {
         source.quota_project = Some("qp".to_owned());
         let delegates = [delegate_resource_name("D")];
         let scopes = ["a".to_owned(), "b".to_owned()];
-        let request = generate_access_token_request(&target, &source, &delegates, &scopes, 600)
-            .expect("request");
+        let request = generate_access_token_request(&target, &source, &delegates, &scopes, 600).expect("request");
         assert_eq!(
             body_text(&request),
             r#"{"delegates":["projects/-/serviceAccounts/D"],"scope":["a","b"],"lifetime":"600s"}"#
@@ -349,9 +316,9 @@ mod tests {
         assert!(request.url.as_str().ends_with("/v1/projects/-/serviceAccounts/T:signJwt"));
         let metrics = request.headers.iter().find(|(name, _)| name == "x-goog-api-client");
         let suffix = "auth-request-type/at cred-type/imp";
-        assert!(metrics.is_some_and(
-            |(_, value)| matches!(value, HttpHeaderValue::Plain(text) if text.ends_with(suffix))
-        ));
+        assert!(
+            metrics.is_some_and(|(_, value)| matches!(value, HttpHeaderValue::Plain(text) if text.ends_with(suffix)))
+        );
     }
 
     #[test]
@@ -369,17 +336,13 @@ mod tests {
             assert_eq!(read.ok().and_then(|(_, end)| end), end, "{time}");
         }
         for body in ["{}", "{\"accessToken\":\"a b\",\"expireTime\":\"2026-01-02T04:04:05Z\"}"] {
-            assert_eq!(
-                read_access_token(&response(200, body), "host").expect_err(body).kind(),
-                ErrorKind::NoAnswer
-            );
+            assert_eq!(read_access_token(&response(200, body), "host").expect_err(body).kind(), ErrorKind::NoAnswer);
         }
     }
 
     #[test]
     fn a_refusal_names_the_source_principal_and_the_target_account() {
-        let body =
-            r#"{"error":{"code":403,"message":"Permission denied","status":"PERMISSION_DENIED"}}"#;
+        let body = r#"{"error":{"code":403,"message":"Permission denied","status":"PERMISSION_DENIED"}}"#;
         let response = response(403, body);
         let error = read_access_token(&response, "host").expect_err("refused");
         let error = explain_refusal(error, &response, "ada@example.com", "ci@p");
@@ -387,11 +350,6 @@ mod tests {
             error.message(),
             "ada@example.com may not act as ci@p, Google says PERMISSION_DENIED: \"Permission denied\""
         );
-        assert!(
-            error
-                .hint_text()
-                .expect("hint")
-                .starts_with("grant roles/iam.serviceAccountTokenCreator")
-        );
+        assert!(error.hint_text().expect("hint").starts_with("grant roles/iam.serviceAccountTokenCreator"));
     }
 }

@@ -14,8 +14,7 @@ pub(crate) const IP_ADDRESS: &str = "169.254.169.254";
 
 /// Builds the request that detects a metadata server.
 pub(crate) fn ping_request(url: &Url) -> HttpRequest {
-    let request =
-        metadata_request(url).header("x-goog-api-client", metrics_header("auth-request-type/mds"));
+    let request = metadata_request(url).header("x-goog-api-client", metrics_header("auth-request-type/mds"));
     request.retry_policy(RetryPolicy::SingleAttempt)
 }
 
@@ -54,11 +53,7 @@ pub fn id_token_request(
     if licenses {
         query.append_pair("licenses", "TRUE");
     }
-    let path = format!(
-        "instance/service-accounts/{}/identity?{}",
-        encode_path_segment(account),
-        query.finish()
-    );
+    let path = format!("instance/service-accounts/{}/identity?{}", encode_path_segment(account), query.finish());
     let request = metadata_request(&metadata_url(host, &path)?);
     Ok(request.header("x-goog-api-client", metrics_header("auth-request-type/it cred-type/mds")))
 }
@@ -71,8 +66,7 @@ pub(crate) fn read_id_token(response: &HttpResponse, host: &str) -> Result<Secre
     check_metadata_flavor(response, host)?;
     if response.status != 200 {
         return Err(response::status_error("Google", response, host).hint_if_none(|| {
-            "attach a service account to this machine, or choose one it has with --account"
-                .to_owned()
+            "attach a service account to this machine, or choose one it has with --account".to_owned()
         }));
     }
     let token = Secret::new(String::from_utf8_lossy(&response.body).trim());
@@ -111,15 +105,10 @@ pub(crate) fn metadata_url(host: &str, path: &str) -> Result<Url> {
 ///
 /// # Errors
 /// As [`token::read_bearer_response`], with a hint about the service account or the access scopes of the machine.
-pub fn read_access_token(
-    response: &HttpResponse,
-    host: &str,
-    now: i64,
-) -> Result<token::TokenResponse> {
+pub fn read_access_token(response: &HttpResponse, host: &str, now: i64) -> Result<token::TokenResponse> {
     check_metadata_flavor(response, host)?;
     token::read_bearer_response(response, host, now).map_err(|error| match response.status {
-        404 => error
-            .hint("attach a service account to this machine, or choose one it has with --account"),
+        404 => error.hint("attach a service account to this machine, or choose one it has with --account"),
         403 => error.hint("allow access scopes on this machine, or ask for fewer with --scopes"),
         _ => error,
     })
@@ -151,10 +140,8 @@ fn check_metadata_flavor(response: &HttpResponse, host: &str) -> Result<()> {
     if response.status != 200 || has_metadata_flavor(response) {
         return Ok(());
     }
-    let message =
-        format!("{host}: the response is not from a metadata server (no Metadata-Flavor)");
-    Err(Error::no_answer(message)
-        .hint("set NO_GCE_CHECK=true if this machine is not on Google Cloud"))
+    let message = format!("{host}: the response is not from a metadata server (no Metadata-Flavor)");
+    Err(Error::no_answer(message).hint("set NO_GCE_CHECK=true if this machine is not on Google Cloud"))
 }
 
 fn metadata_request(url: &Url) -> HttpRequest {
@@ -178,8 +165,7 @@ mod tests {
     #[test]
     fn scopes_are_joined_by_commas_and_encoded() {
         let scopes = ["a".to_owned(), "b".to_owned()];
-        let request =
-            access_token_request("metadata.google.internal", "default", &scopes).expect("request");
+        let request = access_token_request("metadata.google.internal", "default", &scopes).expect("request");
         assert_eq!(
             request.url.as_str(),
             "http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default/token?scopes=a%2Cb"

@@ -44,9 +44,7 @@ const PATH_SEGMENT_ENCODE_SET: &percent_encoding::AsciiSet =
 pub(crate) fn server_for_token_endpoint(token_endpoint: &Url) -> Option<Url> {
     match token_endpoint.is_loopback() {
         true => Url::parse(token_endpoint.origin()).ok(),
-        false if endpoint_policy::is_google_token_endpoint(token_endpoint) => {
-            Url::parse(DEFAULT_SERVER).ok()
-        }
+        false if endpoint_policy::is_google_token_endpoint(token_endpoint) => Url::parse(DEFAULT_SERVER).ok(),
         false => None,
     }
 }
@@ -131,11 +129,7 @@ struct ProposalResponseBody<'a> {
 ///
 /// # Errors
 /// When the URL of the session is invalid.
-pub(crate) fn start_session_request(
-    server: &Url,
-    token: &Secret,
-    scopes: &[String],
-) -> Result<HttpRequest> {
+pub(crate) fn start_session_request(server: &Url, token: &Secret, scopes: &[String]) -> Result<HttpRequest> {
     let body = StartSessionBody {
         supported_challenge_types: SUPPORTED_CHALLENGE_TYPES,
         oauth_scopes_for_domain_policy_lookup: scopes,
@@ -200,13 +194,10 @@ pub fn read_session(response: &HttpResponse, host: &str) -> Result<ReauthSession
     let status = fields.required("status").map_err(invalid_field)?;
     match status.as_str() {
         "AUTHENTICATED" => {
-            let rapt =
-                fields.required_secret("encodedProofOfReauthToken").map_err(invalid_field)?;
+            let rapt = fields.required_secret("encodedProofOfReauthToken").map_err(invalid_field)?;
             match bearer_token::is_well_formed_secret(&rapt) {
                 true => Ok(ReauthSessionState::Authenticated(rapt)),
-                false => Err(invalid_field(
-                    "encodedProofOfReauthToken has invalid characters".to_owned(),
-                )),
+                false => Err(invalid_field("encodedProofOfReauthToken has invalid characters".to_owned())),
             }
         }
         "CHALLENGE_REQUIRED" | "CHALLENGE_PENDING" => {
@@ -261,13 +252,10 @@ fn read_id(fields: &mut JsonFields, field: &str) -> std::result::Result<String, 
 /// characters.
 pub fn without_password_echo(error: Error, password: &Secret, host: &str) -> Error {
     let messages = [Some(error.message()), error.hint_text()];
-    if password.is_empty()
-        || !messages.into_iter().flatten().any(|message| contains_password(message, password))
-    {
+    if password.is_empty() || !messages.into_iter().flatten().any(|message| contains_password(message, password)) {
         return error;
     }
-    let status_text =
-        error.http_status().map_or(String::new(), |status| format!(" (status {status})"));
+    let status_text = error.http_status().map_or(String::new(), |status| format!(" (status {status})"));
     Error::new(error.kind(), format!("{host}: the response{status_text} repeats the password"))
         .hint("gauth -vv shows the exchange without it")
 }
@@ -316,8 +304,7 @@ mod tests {
     fn a_session_is_started_with_the_needed_scopes() {
         let token = Secret::new("ya29.for-this-alone");
         let server = url("https://reauth.googleapis.com/");
-        let request =
-            start_session_request(&server, &token, &["openid".to_owned()]).expect("a request");
+        let request = start_session_request(&server, &token, &["openid".to_owned()]).expect("a request");
         assert_eq!(request.url.as_str(), "https://reauth.googleapis.com/v2/sessions:start");
         let types = json!(["PASSWORD", "SECURITY_KEY", "SAML"]);
         let lookup = "oauthScopesForDomainPolicyLookup";
@@ -335,8 +322,7 @@ mod tests {
             for (typed, sent) in [("hunter2", "hunter2"), ("", " "), ("\"\u{1}ä", "\"\u{1}ä")] {
                 let password = Secret::new(typed);
                 let id = json!(7);
-                let request = continue_session_request(&server, &token, session, &id, &password)
-                    .expect("a request");
+                let request = continue_session_request(&server, &token, session, &id, &password).expect("a request");
                 let expected = format!("http://127.0.0.1/v2/sessions/{path}:continue");
                 assert_eq!(request.url.as_str(), expected);
                 assert_eq!(request.retry_policy, RetryPolicy::OnlyIfUnsent);
@@ -349,11 +335,8 @@ mod tests {
 
     #[test]
     fn every_session_state_is_distinguished() {
-        let rapt =
-            session_state(200, r#"{"status":"AUTHENTICATED","encodedProofOfReauthToken":"p"}"#);
-        assert!(
-            matches!(rapt, Ok(ReauthSessionState::Authenticated(proof)) if proof.expose() == "p")
-        );
+        let rapt = session_state(200, r#"{"status":"AUTHENTICATED","encodedProofOfReauthToken":"p"}"#);
+        assert!(matches!(rapt, Ok(ReauthSessionState::Authenticated(proof)) if proof.expose() == "p"));
         for status in ["CHALLENGE_REQUIRED", "CHALLENGE_PENDING"] {
             let body = json!({"status": status, "sessionId": "s", "challenges": [
                 {"status": "PROPOSED", "challengeId": 1, "challengeType": "SAML"},
@@ -362,11 +345,8 @@ mod tests {
                 {"status": "READY", "challengeId": "x", "challengeType": "PASSWORD"},
                 {"status": "READY", "challengeId": 4, "challengeType": "FAX\u{7}"},
             ]});
-            let Ok(ReauthSessionState::ChallengeRequired {
-                session_id: session,
-                challenges,
-                pending,
-            }) = session_state(200, &body.to_string())
+            let Ok(ReauthSessionState::ChallengeRequired { session_id: session, challenges, pending }) =
+                session_state(200, &body.to_string())
             else {
                 panic!("{status}")
             };
@@ -382,9 +362,7 @@ mod tests {
         let over = session_state(200, r#"{"status":"LOCKED\n"}"#);
         assert!(matches!(over, Ok(ReauthSessionState::Ended(status)) if status == "LOCKED\\n"));
         let none = session_state(200, r#"{"status":"CHALLENGE_PENDING","sessionId":"s"}"#);
-        assert!(
-            matches!(none, Ok(ReauthSessionState::ChallengeRequired { challenges, .. }) if challenges.is_empty())
-        );
+        assert!(matches!(none, Ok(ReauthSessionState::ChallengeRequired { challenges, .. }) if challenges.is_empty()));
     }
 
     #[test]
@@ -401,10 +379,7 @@ mod tests {
             (200, r#"{"status":"CHALLENGE_REQUIRED","sessionId":"a b"}"#),
             (200, r#"{"status":"CHALLENGE_REQUIRED","sessionId":"s","challenges":{}}"#),
             (200, r#"{"status":"CHALLENGE_REQUIRED","sessionId":"s","challenges":[5]}"#),
-            (
-                200,
-                r#"{"status":"CHALLENGE_REQUIRED","sessionId":"s","challenges":[{"status":"READY"}]}"#,
-            ),
+            (200, r#"{"status":"CHALLENGE_REQUIRED","sessionId":"s","challenges":[{"status":"READY"}]}"#),
             (
                 200,
                 r#"{"status":"CHALLENGE_REQUIRED","sessionId":"s","challenges":[{"status":"READY","challengeType":"SAML","challengeId":[]}]}"#,
@@ -415,8 +390,7 @@ mod tests {
             let error = session_state(status, body).expect_err(body);
             assert_eq!(error.kind(), ErrorKind::NoAnswer, "{body}");
         }
-        let refused =
-            session_state(401, r#"{"error":{"status":"UNAUTHENTICATED","message":"no"}}"#);
+        let refused = session_state(401, r#"{"error":{"status":"UNAUTHENTICATED","message":"no"}}"#);
         assert_eq!(refused.expect_err("refused").kind(), ErrorKind::Refused);
     }
 
@@ -428,13 +402,7 @@ mod tests {
         };
         assert_eq!(refused("pw", "no"), "no");
         assert_eq!(refused("", "no"), "no");
-        assert_eq!(
-            refused("pw", "pw is bad"),
-            "host: the response (status 400) repeats the password"
-        );
-        assert_eq!(
-            refused("p\tw", "p\\tw?"),
-            "host: the response (status 400) repeats the password"
-        );
+        assert_eq!(refused("pw", "pw is bad"), "host: the response (status 400) repeats the password");
+        assert_eq!(refused("p\tw", "p\\tw?"), "host: the response (status 400) repeats the password");
     }
 }

@@ -62,8 +62,8 @@ pub fn read_token_info(
     }
     let fields = response::json_object(response, host)?;
     let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
-    let expires_at = integer_field(&fields, "exp")
-        .or_else(|| Some(now.saturating_add(integer_field(&fields, "expires_in")?)));
+    let expires_at =
+        integer_field(&fields, "exp").or_else(|| Some(now.saturating_add(integer_field(&fields, "expires_in")?)));
     let info = TokenInfo {
         account: text("email"),
         subject: text("sub"),
@@ -128,8 +128,7 @@ mod tests {
 
     #[test]
     fn an_invalid_token_is_a_result_and_other_responses_are_errors() {
-        let refused =
-            read_body(400, r#"{"error":"invalid_token","error_description":"Invalid Value"}"#);
+        let refused = read_body(400, r#"{"error":"invalid_token","error_description":"Invalid Value"}"#);
         assert!(refused.expect("answer").expect_err("invalid").contains("Invalid Value"));
         for (status, body) in [
             (400, r#"{"error":"unauthorized_client"}"#),
@@ -147,9 +146,7 @@ mod tests {
     fn federated_tokens_and_refresh_tokens_are_recognised() {
         let token = |text: &str| Secret::new(text);
         assert!(is_federated_token(&token("ya29.d.x")) && is_federated_token(&token("ya29.dr.x")));
-        assert!(
-            !is_federated_token(&token("ya29.c.d.x")) && !is_federated_token(&token("ya29.a0d"))
-        );
+        assert!(!is_federated_token(&token("ya29.c.d.x")) && !is_federated_token(&token("ya29.a0d")));
         assert!(is_refresh_token(&token("1//0x")) && !is_refresh_token(&token("ya29.1//")));
     }
 }

@@ -34,8 +34,7 @@ pub fn with_client_certificate(
     client_certificate: &ClientCertificate,
 ) -> Result<ClientConfig> {
     let certified_key = load_certified_key(client_certificate)?;
-    tls_config.client_auth_cert_resolver =
-        Arc::new(rustls::sign::SingleCertAndKey::from(certified_key));
+    tls_config.client_auth_cert_resolver = Arc::new(rustls::sign::SingleCertAndKey::from(certified_key));
     Ok(tls_config)
 }
 
@@ -43,10 +42,8 @@ fn load_certified_key(client_certificate: &ClientCertificate) -> Result<Certifie
     let certificates = read_certificates(client_certificate)?;
     let key = read_private_key(client_certificate)?;
     CertifiedKey::from_der(certificates, key, &default_provider()).map_err(|error| {
-        let (certificate, key) = (
-            printable::path(&client_certificate.certificate_path),
-            printable::path(&client_certificate.key_path),
-        );
+        let (certificate, key) =
+            (printable::path(&client_certificate.certificate_path), printable::path(&client_certificate.key_path));
         let what = match error {
             rustls::Error::InconsistentKeys(_) => {
                 format!("{key} is not the key of the certificate {certificate}")
@@ -58,9 +55,7 @@ fn load_certified_key(client_certificate: &ClientCertificate) -> Result<Certifie
     })
 }
 
-fn read_certificates(
-    client_certificate: &ClientCertificate,
-) -> Result<Vec<CertificateDer<'static>>> {
+fn read_certificates(client_certificate: &ClientCertificate) -> Result<Vec<CertificateDer<'static>>> {
     let path = &client_certificate.certificate_path;
     let pem = read_file(path, client_certificate)?;
     let list: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
@@ -79,27 +74,17 @@ fn read_private_key(client_certificate: &ClientCertificate) -> Result<PrivateKey
     let mut keys = PrivateKeyDer::pem_slice_iter(&pem);
     match (keys.next(), keys.next()) {
         (Some(Ok(key)), None) => Ok(key),
-        (Some(Ok(_)), Some(_)) => {
-            Err(unusable_file_error(path, client_certificate, "holds more than one private key"))
+        (Some(Ok(_)), Some(_)) => Err(unusable_file_error(path, client_certificate, "holds more than one private key")),
+        (Some(Err(_)), _) => Err(unusable_file_error(path, client_certificate, "holds a broken PEM")),
+        (None, _) => {
+            Err(unusable_file_error(path, client_certificate, "holds no private key in PEM, or an encrypted one"))
         }
-        (Some(Err(_)), _) => {
-            Err(unusable_file_error(path, client_certificate, "holds a broken PEM"))
-        }
-        (None, _) => Err(unusable_file_error(
-            path,
-            client_certificate,
-            "holds no private key in PEM, or an encrypted one",
-        )),
     }
 }
 
-fn read_file(
-    path: &Path,
-    client_certificate: &ClientCertificate,
-) -> Result<zeroize::Zeroizing<Vec<u8>>> {
+fn read_file(path: &Path, client_certificate: &ClientCertificate) -> Result<zeroize::Zeroizing<Vec<u8>>> {
     let location = format!("{} ({})", printable::path(path), client_certificate.origin);
-    private_file::read_user_file(path, MAX_FILE_BYTES)
-        .map_err(|fault| fault.to_error(path, &location))
+    private_file::read_user_file(path, MAX_FILE_BYTES).map_err(|fault| fault.to_error(path, &location))
 }
 
 fn unusable_file_error(path: &Path, client_certificate: &ClientCertificate, what: &str) -> Error {

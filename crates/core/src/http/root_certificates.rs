@@ -41,8 +41,7 @@ pub fn select(
     gcloud: impl FnOnce() -> Option<PathBuf>,
     variable: impl FnOnce() -> Option<PathBuf>,
 ) -> RootCertificates {
-    let file =
-        |origin: &str, path: PathBuf| RootCertificates::File { origin: origin.to_owned(), path };
+    let file = |origin: &str, path: PathBuf| RootCertificates::File { origin: origin.to_owned(), path };
     if let Some((origin, path)) = flag {
         return file(origin, path.to_owned());
     }
@@ -66,12 +65,8 @@ impl RootCertificates {
             RootCertificates::File { origin: named_by, path } => load_file(named_by, path)?,
             #[cfg(any(windows, target_os = "macos"))]
             RootCertificates::System => {
-                let verifier =
-                    rustls_platform_verifier::Verifier::new(provider).map_err(|error| {
-                        Error::unexpected(format!(
-                            "the system's certificates cannot be used, {error}"
-                        ))
-                    })?;
+                let verifier = rustls_platform_verifier::Verifier::new(provider)
+                    .map_err(|error| Error::unexpected(format!("the system's certificates cannot be used, {error}")))?;
                 // "Dangerous" is the name rustls has for every verifier but its own.
                 return Ok(builder
                     .dangerous()
@@ -88,9 +83,7 @@ impl RootCertificates {
 /// The certificates of the file that `origin` names.
 fn load_file(origin: &str, path: &Path) -> Result<RootCertStore> {
     let hint = || format!("{origin}: a PEM file with the certificate of the issuer");
-    let unusable = |what: &str| {
-        Error::malformed(origin, format!("{} {what}", printable::path(path))).hint(hint())
-    };
+    let unusable = |what: &str| Error::malformed(origin, format!("{} {what}", printable::path(path))).hint(hint());
     let bytes = match read_regular_file(path) {
         Ok(Some(bytes)) => bytes,
         Ok(None) => return Err(unusable("is not a file of at most 4 MiB")),
@@ -180,8 +173,7 @@ mod tests {
 
     #[track_caller]
     fn refused(path: &Path, says: &str) {
-        let trust =
-            RootCertificates::File { origin: "SSL_CERT_FILE".to_owned(), path: path.to_owned() };
+        let trust = RootCertificates::File { origin: "SSL_CERT_FILE".to_owned(), path: path.to_owned() };
         let error = trust.tls_client_config().expect_err("unusable");
         assert_eq!(error.kind(), ErrorKind::Malformed);
         assert!(error.message().starts_with("SSL_CERT_FILE: "), "{error}");

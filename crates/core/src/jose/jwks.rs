@@ -82,8 +82,7 @@ fn public_key(key: &Map<String, Value>) -> Option<PublicKey> {
             let modulus = number("n")?;
             let first = modulus.iter().position(|byte| *byte != 0)?;
             let large_enough = modulus.len() - first >= MIN_MODULUS_BYTES;
-            large_enough
-                .then(|| PublicKey::from_rsa_parameters(&modulus[first..], &number("e")?))?
+            large_enough.then(|| PublicKey::from_rsa_parameters(&modulus[first..], &number("e")?))?
         }
         _ => PublicKey::from_ec_point(&number("x")?, &number("y")?),
     }
@@ -108,8 +107,7 @@ mod tests {
 
     fn vectors() -> Value {
         let vectors: Value =
-            serde_json::from_str(include_str!("../../../../tests/data/vectors.json"))
-                .expect("vectors");
+            serde_json::from_str(include_str!("../../../../tests/data/vectors.json")).expect("vectors");
         vectors["id_token_verify"]["jwks"].clone()
     }
 
@@ -171,14 +169,9 @@ mod tests {
             (1, "crv", json!("P-384")),
             (1, "alg", json!("RS256")),
         ] {
-            assert!(
-                Jwks::parse(&with_changed_key(index, name, value.clone())).is_err(),
-                "{name} {value}"
-            );
+            assert!(Jwks::parse(&with_changed_key(index, name, value.clone())).is_err(), "{name} {value}");
         }
-        for (name, value) in
-            [("alg", Value::Null), ("use", Value::Null), ("key_ops", json!(["verify"]))]
-        {
+        for (name, value) in [("alg", Value::Null), ("use", Value::Null), ("key_ops", json!(["verify"]))] {
             assert!(Jwks::parse(&with_changed_key(0, name, value)).is_ok(), "{name}");
         }
     }

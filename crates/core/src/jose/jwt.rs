@@ -6,9 +6,8 @@ use serde::Serialize;
 
 use crate::jose::key::PrivateKey;
 use crate::text::bearer_token::MAX_TOKEN_CHARS;
-use crate::text::json;
-use crate::text::printable;
 use crate::text::secret::Secret;
+use crate::text::{json, printable};
 
 /// The maximum lifetime of an assertion that Google accepts, in seconds.
 pub const MAX_ASSERTION_LIFETIME_SECONDS: i64 = 3600;
@@ -55,11 +54,7 @@ pub struct Claims<'a> {
 ///
 /// # Errors
 /// When the key cannot sign.
-pub fn sign(
-    key: &PrivateKey,
-    kid: Option<&str>,
-    claims: &impl Serialize,
-) -> Result<Secret, String> {
+pub fn sign(key: &PrivateKey, kid: Option<&str>, claims: &impl Serialize) -> Result<Secret, String> {
     let header = JoseHeader { alg: key.algorithm(), typ: "JWT", kid };
     sign_with_header(key, &header, claims)
 }
@@ -68,11 +63,7 @@ pub fn sign(
 ///
 /// # Errors
 /// When they cannot be written as JSON or the key cannot sign.
-pub fn sign_with_header(
-    key: &PrivateKey,
-    header: &impl Serialize,
-    claims: &impl Serialize,
-) -> Result<Secret, String> {
+pub fn sign_with_header(key: &PrivateKey, header: &impl Serialize, claims: &impl Serialize) -> Result<Secret, String> {
     let json_error = |error: serde_json::Error| error.to_string();
     let header = URL_SAFE_NO_PAD.encode(serde_json::to_vec(header).map_err(json_error)?);
     let claims = URL_SAFE_NO_PAD.encode(serde_json::to_vec(claims).map_err(json_error)?);
@@ -109,17 +100,13 @@ pub fn decode(token: &str) -> Result<UnverifiedJwt<'_>, &'static str> {
         return Err("does not have three segments");
     };
     let decode_segment = |text: &str| {
-        URL_SAFE_NO_PAD
-            .decode(text.trim_end_matches('='))
-            .map_err(|_| "has a segment that is not base64url")
+        URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).map_err(|_| "has a segment that is not base64url")
     };
     // RFC 7519, 4 lets parsers reject duplicate names or take the last one, so other readers may see another value.
     let object = |text: &str| {
-        json::parse_object(&decode_segment(text)?).map_err(|what| {
-            match what.starts_with(json::DUPLICATE_KEY_PREFIX) {
-                true => "has a duplicate name in its header or claims",
-                false => "has a segment that is not a JSON object",
-            }
+        json::parse_object(&decode_segment(text)?).map_err(|what| match what.starts_with(json::DUPLICATE_KEY_PREFIX) {
+            true => "has a duplicate name in its header or claims",
+            false => "has a segment that is not a JSON object",
         })
     };
     Ok(UnverifiedJwt {
@@ -170,10 +157,7 @@ pub(crate) fn issuer_and_audiences(token: &Secret) -> Option<IssuerAndAudiences>
         Some(serde_json::Value::Array(list)) => list.iter().filter_map(text).collect(),
         one => one.and_then(text).into_iter().collect(),
     };
-    Some(IssuerAndAudiences {
-        issuer: claims.get("iss").and_then(text).unwrap_or_default(),
-        audiences,
-    })
+    Some(IssuerAndAudiences { issuer: claims.get("iss").and_then(text).unwrap_or_default(), audiences })
 }
 
 /// The time of expiry of a JWT whose signature is not verified, in Unix seconds.
@@ -189,14 +173,10 @@ mod tests {
     #[test]
     fn rs256_tokens_are_those_of_the_published_vectors() {
         let vectors: Value =
-            serde_json::from_str(include_str!("../../../../tests/data/vectors.json"))
-                .expect("vectors");
-        let file: Value = serde_json::from_str(include_str!(
-            "../../../../tests/data/credentials/service_account.json"
-        ))
-        .expect("sample");
-        let key =
-            PrivateKey::rsa_from_pem(file["private_key"].as_str().expect("pem")).expect("key");
+            serde_json::from_str(include_str!("../../../../tests/data/vectors.json")).expect("vectors");
+        let file: Value = serde_json::from_str(include_str!("../../../../tests/data/credentials/service_account.json"))
+            .expect("sample");
+        let key = PrivateKey::rsa_from_pem(file["private_key"].as_str().expect("pem")).expect("key");
         for case in vectors["rs256"].as_array().expect("cases") {
             let claims = &case["claims"];
             let text = |name: &str| claims[name].as_str();
@@ -219,13 +199,9 @@ mod tests {
     #[test]
     fn the_published_es256_vector_verifies_and_one_signed_here_does_too() {
         let vectors: Value =
-            serde_json::from_str(include_str!("../../../../tests/data/vectors.json"))
-                .expect("vectors");
-        let file =
-            include_str!("../../../../tests/data/credentials/gdch_service_account.json").as_bytes();
-        let mut file = crate::text::json::JsonFields::new(
-            crate::text::json::parse_object(file).expect("sample"),
-        );
+            serde_json::from_str(include_str!("../../../../tests/data/vectors.json")).expect("vectors");
+        let file = include_str!("../../../../tests/data/credentials/gdch_service_account.json").as_bytes();
+        let mut file = crate::text::json::JsonFields::new(crate::text::json::parse_object(file).expect("sample"));
         let pem = file.required_secret("private_key").expect("pem");
         let kid = file.required("private_key_id").expect("kid");
         let key = PrivateKey::any_from_secret(&pem).expect("key");
@@ -254,11 +230,8 @@ mod tests {
 
     #[test]
     fn issuer_and_audiences_are_read_from_a_jwt() {
-        let jwt = |claims: &str| {
-            Secret::new(format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims.as_bytes())))
-        };
-        let shown =
-            |claims: &str| issuer_and_audiences(&jwt(claims)).map(|address| address.to_string());
+        let jwt = |claims: &str| Secret::new(format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims.as_bytes())));
+        let shown = |claims: &str| issuer_and_audiences(&jwt(claims)).map(|address| address.to_string());
         assert_eq!(
             shown(r#"{"iss":"https://ci.example","aud":["a","b\n"]}"#).as_deref(),
             Some("issuer https://ci.example, audience a and b\\n")

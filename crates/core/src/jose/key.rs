@@ -9,11 +9,10 @@ use base64::engine::general_purpose::STANDARD;
 use p256::ecdsa;
 use p256::elliptic_curve::Generate;
 use rsa::pkcs1::DecodeRsaPrivateKey;
-use rsa::pkcs1v15;
 use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding};
 use rsa::signature::{SignatureEncoding, Signer, Verifier};
 use rsa::traits::PublicKeyParts;
-use rsa::{BoxedUint, PrivateKey as RsaPrivateKey, PublicKey as RsaPublicKey};
+use rsa::{BoxedUint, PrivateKey as RsaPrivateKey, PublicKey as RsaPublicKey, pkcs1v15};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -120,9 +119,7 @@ impl PrivateKey {
     fn from_rsa(key: RsaPrivateKey) -> Result<PrivateKey, String> {
         let bits = key.n().bit_width();
         if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
-            return Err(format!(
-                "has {bits} bits, {RECOMMENDED_RSA_BITS} to {MAX_RSA_BITS} are accepted"
-            ));
+            return Err(format!("has {bits} bits, {RECOMMENDED_RSA_BITS} to {MAX_RSA_BITS} are accepted"));
         }
         key.validate().map_err(|_| "is not a valid key, its numbers are inconsistent")?;
         Ok(PrivateKey(PrivateKeyInner::Rsa { signing: pkcs1v15::SigningKey::new(key), bits }))
@@ -158,9 +155,7 @@ impl PrivateKey {
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, String> {
         let signature = match &self.0 {
             PrivateKeyInner::Rsa { signing, .. } => signing.try_sign(message).map(|it| it.to_vec()),
-            PrivateKeyInner::Ec(signing) => {
-                signing.try_sign(message).map(|it: ecdsa::Signature| it.to_vec())
-            }
+            PrivateKeyInner::Ec(signing) => signing.try_sign(message).map(|it: ecdsa::Signature| it.to_vec()),
         };
         signature.map_err(|_| "could not sign".to_owned())
     }
@@ -199,11 +194,9 @@ fn is_other_algorithm(error: &rsa::pkcs8::Error) -> bool {
 }
 
 fn ec_from_pkcs8(der: &[u8]) -> Result<PrivateKey, String> {
-    let key = ecdsa::SigningKey::from_pkcs8_der(der).map_err(|error| {
-        match is_other_algorithm(&error) {
-            true => "is neither an RSA key nor an EC key on the curve P-256".to_owned(),
-            false => "is not a valid PKCS#8 EC key".to_owned(),
-        }
+    let key = ecdsa::SigningKey::from_pkcs8_der(der).map_err(|error| match is_other_algorithm(&error) {
+        true => "is neither an RSA key nor an EC key on the curve P-256".to_owned(),
+        false => "is not a valid PKCS#8 EC key".to_owned(),
     })?;
     Ok(PrivateKey(PrivateKeyInner::Ec(key)))
 }
@@ -249,10 +242,7 @@ impl PublicKey {
         match &self.0 {
             PublicKeyInner::Rsa(verifying) => {
                 let key: &RsaPublicKey = verifying.as_ref();
-                (
-                    key.n().to_be_bytes_trimmed_vartime().to_vec(),
-                    key.e().to_be_bytes_trimmed_vartime().to_vec(),
-                )
+                (key.n().to_be_bytes_trimmed_vartime().to_vec(), key.e().to_be_bytes_trimmed_vartime().to_vec())
             }
             PublicKeyInner::Ec(verifying) => {
                 // The first byte marks an uncompressed point.
@@ -326,10 +316,9 @@ mod tests {
     use super::*;
 
     fn sample() -> String {
-        let file: serde_json::Value = serde_json::from_str(include_str!(
-            "../../../../tests/data/credentials/service_account.json"
-        ))
-        .expect("sample");
+        let file: serde_json::Value =
+            serde_json::from_str(include_str!("../../../../tests/data/credentials/service_account.json"))
+                .expect("sample");
         file["private_key"].as_str().expect("key").to_owned()
     }
 
@@ -391,10 +380,7 @@ mod tests {
         let signature = key.sign(b"message").expect("signature");
         assert_eq!(signature.len(), 64);
         assert_eq!(key.sign(b"message").as_ref(), Ok(&signature), "RFC 6979 has one signature");
-        assert_eq!(
-            PrivateKey::any_from_pem(EC_SEC1).expect("key").sign(b"message").as_ref(),
-            Ok(&signature)
-        );
+        assert_eq!(PrivateKey::any_from_pem(EC_SEC1).expect("key").sign(b"message").as_ref(), Ok(&signature));
         assert!(key.public_key().verifies(b"message", &signature));
         assert!(!key.public_key().verifies(b"massage", &signature));
         assert!(!key.public_key().verifies(b"message", &signature[..63]));
@@ -472,9 +458,7 @@ mod tests {
             (rsa.replacen("MII", "MIJ", 1), "is not a valid PKCS#8 key"),
             (rsa.replace("PRIVATE", "RSA PRIVATE"), "is not a valid PKCS#1 RSA key"),
         ] {
-            let error = PrivateKey::any_from_pem(&variant)
-                .err()
-                .unwrap_or_else(|| panic!("{variant} was read"));
+            let error = PrivateKey::any_from_pem(&variant).err().unwrap_or_else(|| panic!("{variant} was read"));
             assert!(error.contains(message), "{error}: {message}");
         }
     }

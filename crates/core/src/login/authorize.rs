@@ -57,8 +57,7 @@ impl AuthorizationRequest {
             Error::usage(format!("--parameter {} {what}", crate::text::printable::text(parameter)))
                 .hint("--parameter NAME=VALUE; scopes, prompt, account and domain have flags of their own")
         };
-        let (name, value) =
-            parameter.split_once('=').ok_or_else(|| invalid("is not NAME=VALUE"))?;
+        let (name, value) = parameter.split_once('=').ok_or_else(|| invalid("is not NAME=VALUE"))?;
         let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
         if name.is_empty() || !name.bytes().all(is_name_byte) {
             return Err(invalid("has an invalid name"));
@@ -155,10 +154,8 @@ pub fn authorization_url(
     let url = format!("{base}{separator}{}", query.finish().replace('+', "%20"));
     match url.len() <= MAX_URL_BYTES {
         true => Ok(url),
-        false => {
-            Err(Error::usage(format!("the URL of this login is {} characters long", url.len()))
-                .hint("request fewer --scopes"))
-        }
+        false => Err(Error::usage(format!("the URL of this login is {} characters long", url.len()))
+            .hint("request fewer --scopes")),
     }
 }
 
@@ -177,8 +174,7 @@ mod tests {
 
     fn login_request(authorization: AuthorizationRequest, is_google: bool) -> LoginRequest {
         let endpoint = |text: &str| Url::parse(text).expect("url");
-        let client =
-            OAuthClient::parse(br#"{"installed":{"client_id":"CID"}}"#, "c.json").expect("client");
+        let client = OAuthClient::parse(br#"{"installed":{"client_id":"CID"}}"#, "c.json").expect("client");
         LoginRequest {
             provider: LoginProvider {
                 name: "Google".to_owned(),
@@ -210,13 +206,9 @@ mod tests {
     #[test]
     fn the_code_challenge_is_that_of_rfc_7636() {
         // RFC 7636, appendix B.
-        assert_eq!(
-            s256_code_challenge(&session().code_verifier),
-            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
-        );
+        assert_eq!(s256_code_challenge(&session().code_verifier), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
         let vectors: serde_json::Value =
-            serde_json::from_str(include_str!("../../../../tests/data/vectors.json"))
-                .expect("vectors");
+            serde_json::from_str(include_str!("../../../../tests/data/vectors.json")).expect("vectors");
         let text = |name: &str| vectors["pkce"][name].as_str().expect("a text").to_owned();
         let verifier = Secret::new(text("code_verifier"));
         assert_eq!(s256_code_challenge(&verifier), text("code_challenge"));
@@ -225,15 +217,9 @@ mod tests {
     #[test]
     fn the_url_has_the_chosen_parameters_and_no_others() {
         let scopes = vec!["openid".to_owned(), "https://www.googleapis.com/auth/x y".to_owned()];
-        let plain =
-            AuthorizationRequest { scopes: scopes.clone(), ..AuthorizationRequest::default() };
+        let plain = AuthorizationRequest { scopes: scopes.clone(), ..AuthorizationRequest::default() };
         let url = |request: AuthorizationRequest, google| {
-            super::authorization_url(
-                &login_request(request, google),
-                "http://127.0.0.1:9/",
-                &session(),
-            )
-            .expect("a URL")
+            super::authorization_url(&login_request(request, google), "http://127.0.0.1:9/", &session()).expect("a URL")
         };
         let common = "https://accounts.google.com/o/oauth2/v2/auth?client_id=CID\
             &redirect_uri=http%3A%2F%2F127.0.0.1%3A9%2F&response_type=code\
@@ -260,8 +246,7 @@ mod tests {
     fn parameters_that_gauth_sets_itself_are_refused() {
         let mut request = AuthorizationRequest::default();
         request.add_parameter("acr_values=a=b").expect("a parameter");
-        for written in ["state=x", "redirect_uri=x", "scope=x", "x", "=x", "a b=c", "acr_values=c"]
-        {
+        for written in ["state=x", "redirect_uri=x", "scope=x", "x", "=x", "a b=c", "acr_values=c"] {
             assert_eq!(request.add_parameter(written).expect_err(written).kind().exit_code(), 2);
         }
         assert_eq!(request.extra_parameters, [("acr_values".to_owned(), "a=b".to_owned())]);
@@ -269,12 +254,9 @@ mod tests {
 
     #[test]
     fn no_two_sign_ins_have_the_same_random_values() {
-        let new =
-            || AuthorizationSession::new(&crate::world::random::SystemRandom).expect("randomness");
+        let new = || AuthorizationSession::new(&crate::world::random::SystemRandom).expect("randomness");
         let (one, other) = (new(), new());
-        assert!(
-            one.state != other.state && !one.code_verifier.constant_time_eq(&other.code_verifier)
-        );
+        assert!(one.state != other.state && !one.code_verifier.constant_time_eq(&other.code_verifier));
         assert!(one.state.len() >= 22 && one.code_verifier.len() >= 43);
     }
 }

@@ -3,9 +3,8 @@
 use std::ffi::OsString;
 
 use crate::error::Result;
-use crate::world::World;
-use crate::world::env;
 use crate::world::env::Env;
+use crate::world::{World, env};
 
 /// How a URL can be opened.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,9 +62,7 @@ fn browser_commands(value: &str, url: &str) -> Vec<Vec<OsString>> {
 /// Whether a window can be shown. The Windows Subsystem for Linux opens the browser of Windows, with or without a display.
 #[cfg(all(unix, not(target_os = "macos")))]
 fn has_display(env: &Env) -> bool {
-    [&env::DISPLAY, &env::WAYLAND_DISPLAY, &env::WSL_DISTRO_NAME]
-        .into_iter()
-        .any(|variable| env.os(variable).is_some())
+    [&env::DISPLAY, &env::WAYLAND_DISPLAY, &env::WSL_DISTRO_NAME].into_iter().any(|variable| env.os(variable).is_some())
 }
 
 #[cfg(not(all(unix, not(target_os = "macos"))))]
@@ -101,10 +98,7 @@ mod tests {
             (&[display, ("SSH_TTY", "/dev/pts/1")], true),
             (&[("BROWSER", "b")], false),
         ] {
-            assert!(
-                matches!(chosen(variables, may_launch), BrowserChoice::Unavailable(_)),
-                "{variables:?}"
-            );
+            assert!(matches!(chosen(variables, may_launch), BrowserChoice::Unavailable(_)), "{variables:?}");
         }
     }
 

@@ -58,10 +58,7 @@ impl ExpectedCallback {
     ///
     /// # Errors
     /// Why the parameters are not the expected ones, in a short phrase.
-    pub(crate) fn parse_parameters(
-        &self,
-        parameters: &[(String, String)],
-    ) -> Result<CallbackResult, &'static str> {
+    pub(crate) fn parse_parameters(&self, parameters: &[(String, String)]) -> Result<CallbackResult, &'static str> {
         let single = |name: &str| {
             let mut found = parameters.iter().filter(|(known, _)| known == name);
             match (found.next(), found.next()) {
@@ -82,9 +79,7 @@ impl ExpectedCallback {
             _ => {}
         }
         match (single("code")?, single("error")?) {
-            (Some(code), None) if is_authorization_code(code) => {
-                Ok(CallbackResult::Code(Secret::new(code)))
-            }
+            (Some(code), None) if is_authorization_code(code) => Ok(CallbackResult::Code(Secret::new(code))),
             (Some(_), None) => Err("an invalid code"),
             (None, Some(error)) if !error.is_empty() => Ok(CallbackResult::Error {
                 code: error.to_owned(),

@@ -6,10 +6,9 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::text::json;
 use crate::text::json::JsonFields;
-use crate::text::printable;
 use crate::text::secret::Secret;
+use crate::text::{json, printable};
 use crate::world::private_file;
 use crate::world::private_file::PrivateFileError;
 
@@ -49,17 +48,13 @@ impl OAuthClient {
             true => shown,
             false => format!("{shown} ({origin})"),
         };
-        let bytes =
-            private_file::read_user_file(path, MAX_FILE_BYTES).map_err(|error| match error {
-                PrivateFileError::NotFound => Error::new(
-                    ErrorKind::Malformed,
-                    format!("{location}: there is no such file"),
-                )
-                .hint(format!(
-                    "download the client at {CONSOLE_URL}, then pass its file to --client-id-file"
-                )),
-                error => error.to_error(path, &location),
-            })?;
+        let bytes = private_file::read_user_file(path, MAX_FILE_BYTES).map_err(|error| match error {
+            PrivateFileError::NotFound => {
+                Error::new(ErrorKind::Malformed, format!("{location}: there is no such file"))
+                    .hint(format!("download the client at {CONSOLE_URL}, then pass its file to --client-id-file"))
+            }
+            error => error.to_error(path, &location),
+        })?;
         OAuthClient::parse(&bytes, &location)
     }
 
@@ -69,8 +64,7 @@ impl OAuthClient {
     /// As [`OAuthClient::read`].
     pub fn parse(bytes: &[u8], location: &str) -> Result<OAuthClient> {
         let malformed = |what: String| {
-            Error::malformed(location, what)
-                .hint(format!("download the OAuth client again: {CONSOLE_URL}"))
+            Error::malformed(location, what).hint(format!("download the OAuth client again: {CONSOLE_URL}"))
         };
         let mut fields = JsonFields::new(json::parse_object(bytes).map_err(malformed)?);
         let kinds = ["installed", "web"];
@@ -143,10 +137,7 @@ impl PreviousLogin {
             redirect_uris: Vec::new(),
             location: location.to_owned(),
         });
-        PreviousLogin {
-            client,
-            scopes: fields.string_list("scopes").ok().flatten().unwrap_or_default(),
-        }
+        PreviousLogin { client, scopes: fields.string_list("scopes").ok().flatten().unwrap_or_default() }
     }
 }
 
@@ -169,24 +160,17 @@ fn string_list(value: Option<Value>) -> std::result::Result<Vec<String>, String>
 fn not_a_client_error(fields: &mut JsonFields, location: &str) -> Error {
     let kind = fields.text("type").ok().flatten();
     match kind.as_deref() {
-        Some("external_account_authorized_user_login_config") => Error::malformed(
-            location,
-            "this is a login configuration of a workforce pool, not an OAuth client",
-        )
-        .hint(format!("gauth login --login-config {location}")),
+        Some("external_account_authorized_user_login_config") => {
+            Error::malformed(location, "this is a login configuration of a workforce pool, not an OAuth client")
+                .hint(format!("gauth login --login-config {location}"))
+        }
         Some(kind) => {
             let kind = printable::text(kind);
-            Error::malformed(
-                location,
-                format!("this is a credential ({kind}), not an OAuth client"),
-            )
-            .hint(format!("gauth login --credentials {location}, which stores it as an account"))
+            Error::malformed(location, format!("this is a credential ({kind}), not an OAuth client"))
+                .hint(format!("gauth login --credentials {location}, which stores it as an account"))
         }
-        None => Error::malformed(
-            location,
-            "this is not an OAuth client, it has neither installed nor web",
-        )
-        .hint(format!("download a client of type \"Desktop app\" at {CONSOLE_URL}")),
+        None => Error::malformed(location, "this is not an OAuth client, it has neither installed nor web")
+            .hint(format!("download a client of type \"Desktop app\" at {CONSOLE_URL}")),
     }
 }
 
@@ -240,11 +224,7 @@ mod tests {
             ("[]", "not an object", "download"),
             (r#"{"type":"service_account"}"#, "a credential (service_account)", "--credentials"),
             (r#"{"type":"authorized_user"}"#, "a credential", "gauth login --credentials"),
-            (
-                r#"{"type":"external_account_authorized_user_login_config"}"#,
-                "a login configuration",
-                "--login-config",
-            ),
+            (r#"{"type":"external_account_authorized_user_login_config"}"#, "a login configuration", "--login-config"),
             (r#"{"installed":{}}"#, "installed.client_id", "download"),
             (r#"{"installed":null}"#, "neither", "Desktop app"),
             (r#"{"installed":[]}"#, "installed", "download"),

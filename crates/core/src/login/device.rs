@@ -44,14 +44,10 @@ pub fn sign_in(login_request: &LoginRequest, broker: &Broker<'_>) -> Result<Toke
         true => ClientCredentials::public(&login_request.client.id),
         false => login_request.client_credentials(),
     };
-    let response = broker.send(&device::device_authorization_request(
-        endpoint,
-        client,
-        &login_request.authorization.scopes,
-    ))?;
-    let authorization =
-        device::read_device_authorization(&response, endpoint.authority(), &provider.name)
-            .map_err(|error| add_hint(error, login_request))?;
+    let response =
+        broker.send(&device::device_authorization_request(endpoint, client, &login_request.authorization.scopes))?;
+    let authorization = device::read_device_authorization(&response, endpoint.authority(), &provider.name)
+        .map_err(|error| add_hint(error, login_request))?;
     let code_deadline = Deadline::after(&*world.clock, seconds(authorization.expires_in));
     show_user_code(&authorization, world);
     let countdown = Countdown::start("the sign-in", login_request.deadline, world)?;
@@ -82,14 +78,10 @@ fn poll_until_granted(
     countdown: &Countdown<'_>,
     broker: &Broker<'_>,
 ) -> Result<TokenResponse> {
-    let (endpoint, provider_name) =
-        (&login_request.provider.token_endpoint, login_request.provider.name.as_str());
+    let (endpoint, provider_name) = (&login_request.provider.token_endpoint, login_request.provider.name.as_str());
     let clock = &*broker.world.clock;
-    let request = device::device_token_request(
-        endpoint,
-        login_request.client_credentials(),
-        &authorization.device_code,
-    );
+    let request =
+        device::device_token_request(endpoint, login_request.client_credentials(), &authorization.device_code);
     let mut interval = seconds(authorization.interval);
     let mut failures = 0;
     let mut response_lost = false;
@@ -98,12 +90,8 @@ fn poll_until_granted(
         let now = broker.now();
         let polled = broker
             .pause_deadline(|| broker.send_with_timeout(&request, POLL_TIMEOUT))
-            .and_then(|response| {
-                device::read_poll_response(&response, endpoint.authority(), provider_name, now)
-            });
-        if code_deadline.remaining(clock).is_zero()
-            && !matches!(polled, Ok(PollOutcome::Granted(_)))
-        {
+            .and_then(|response| device::read_poll_response(&response, endpoint.authority(), provider_name, now));
+        if code_deadline.remaining(clock).is_zero() && !matches!(polled, Ok(PollOutcome::Granted(_))) {
             return Err(expired_error());
         }
         match polled {
@@ -205,10 +193,7 @@ mod tests {
         assert_eq!(shown, ["         ████", "visit    █  █", "  ABCD   ████", "             "]);
         let below = side_by_side(&text, &picture, 10);
         assert_eq!(below.len(), 7);
-        assert_eq!(
-            (below[1].as_str(), below[2].as_str(), below[3].as_str()),
-            ("  ABCD", "", "████")
-        );
+        assert_eq!((below[1].as_str(), below[2].as_str(), below[3].as_str()), ("  ABCD", "", "████"));
         assert_eq!(side_by_side(&text, &picture, 3), text);
         assert_eq!(side_by_side(&text, &[], 80), text);
     }

@@ -40,19 +40,18 @@ pub struct ProviderMetadata {
 pub fn parse_issuer(text: &str) -> Result<Url> {
     let hint = "--issuer https://login.example.com, exactly as the provider spells its issuer";
     let shown = printable::text(text);
-    let url = Url::parse(text)
-        .map_err(|what| Error::usage(format!("--issuer {shown} {what}")).hint(hint))?;
+    let url = Url::parse(text).map_err(|what| Error::usage(format!("--issuer {shown} {what}")).hint(hint))?;
     if url.as_str().contains('?') {
         return Err(Error::usage(format!("--issuer {shown} has a query")).hint(hint));
     }
     if text.trim_end_matches('/') == GOOGLE_ISSUER {
-        return Err(Error::usage("--issuer is for providers other than Google")
-            .hint("gauth login, without --issuer"));
+        return Err(Error::usage("--issuer is for providers other than Google").hint("gauth login, without --issuer"));
     }
     match url.scheme == Scheme::Https || url.is_loopback() {
         true => Ok(url),
-        false => Err(Error::not_safe(format!("--issuer {shown} is not https"))
-            .hint("use the https address of the provider")),
+        false => {
+            Err(Error::not_safe(format!("--issuer {shown} is not https")).hint("use the https address of the provider"))
+        }
     }
 }
 
@@ -63,17 +62,12 @@ pub fn parse_issuer(text: &str) -> Result<Url> {
 pub fn fetch(issuer_text: &str, broker: &Broker<'_>) -> Result<ProviderMetadata> {
     let issuer_url = parse_issuer(issuer_text)?;
     let metadata_url = format!("{}{WELL_KNOWN_PATH}", issuer_url.as_str().trim_end_matches('/'));
-    let url = Url::parse(&metadata_url).map_err(|what| {
-        Error::usage(format!("--issuer {}: {what}", printable::text(&metadata_url)))
-    })?;
+    let url = Url::parse(&metadata_url)
+        .map_err(|what| Error::usage(format!("--issuer {}: {what}", printable::text(&metadata_url))))?;
     let response = broker.send(&HttpRequest::get(url.clone()))?;
     if response.status == 404 {
-        return Err(response::status_error("the provider", &response, url.authority()).hint(
-            format!(
-                "check --issuer: the metadata of a provider is at {}",
-                printable::text(url.as_str())
-            ),
-        ));
+        return Err(response::status_error("the provider", &response, url.authority())
+            .hint(format!("check --issuer: the metadata of a provider is at {}", printable::text(url.as_str()))));
     }
     parse(&response, issuer_text, &issuer_url)
 }
@@ -85,16 +79,11 @@ pub fn fetch(issuer_text: &str, broker: &Broker<'_>) -> Result<ProviderMetadata>
 pub fn parse(response: &HttpResponse, issuer: &str, issuer_url: &Url) -> Result<ProviderMetadata> {
     let host = issuer_url.authority();
     if response.status != 200 {
-        return Err(response::status_error("the provider", response, host)
-            .hint_if_none(|| "check --issuer".to_owned()));
+        return Err(response::status_error("the provider", response, host).hint_if_none(|| "check --issuer".to_owned()));
     }
     let mut fields = JsonFields::new(response::json_object(response, host)?);
     let invalid = |what: String| {
-        response::invalid_response(
-            response,
-            host,
-            &format!("is not the metadata of a provider, {what}"),
-        )
+        response::invalid_response(response, host, &format!("is not the metadata of a provider, {what}"))
     };
     let metadata_issuer = fields.required("issuer").map_err(invalid)?;
     if metadata_issuer != issuer {
@@ -106,9 +95,7 @@ pub fn parse(response: &HttpResponse, issuer: &str, issuer_url: &Url) -> Result<
         // A difference in the last slash is a spelling mistake, any other difference is another provider.
         return Err(match metadata_issuer.trim_end_matches('/') == issuer.trim_end_matches('/') {
             true => error.hint(format!("--issuer {shown}")),
-            false => {
-                error.hint("check --issuer: the metadata must be of the issuer it is published by")
-            }
+            false => error.hint("check --issuer: the metadata must be of the issuer it is published by"),
         });
     }
     let mut endpoint = |name: &str| -> Result<Option<Url>> {
@@ -116,8 +103,7 @@ pub fn parse(response: &HttpResponse, issuer: &str, issuer_url: &Url) -> Result<
             return Ok(None);
         };
         let url = Url::parse(&text).map_err(|what| invalid(format!("{name} {what}")))?;
-        let is_safe =
-            url.scheme == Scheme::Https || (url.is_loopback() && issuer_url.is_loopback());
+        let is_safe = url.scheme == Scheme::Https || (url.is_loopback() && issuer_url.is_loopback());
         match is_safe {
             true => Ok(Some(url)),
             false => Err(Error::not_safe(format!(
@@ -128,8 +114,7 @@ pub fn parse(response: &HttpResponse, issuer: &str, issuer_url: &Url) -> Result<
         }
     };
     let missing = |name: &str| invalid(format!("{name} is missing"));
-    let authorization =
-        endpoint("authorization_endpoint")?.ok_or_else(|| missing("authorization_endpoint"))?;
+    let authorization = endpoint("authorization_endpoint")?.ok_or_else(|| missing("authorization_endpoint"))?;
     let token = endpoint("token_endpoint")?.ok_or_else(|| missing("token_endpoint"))?;
     let device = endpoint("device_authorization_endpoint")?;
     let userinfo = endpoint("userinfo_endpoint")?;
@@ -139,9 +124,8 @@ pub fn parse(response: &HttpResponse, issuer: &str, issuer_url: &Url) -> Result<
     let challenges = list("code_challenge_methods_supported")?;
     let scopes = list("scopes_supported")?.unwrap_or_default();
     if challenges.is_some_and(|methods| !methods.iter().any(|method| method == "S256")) {
-        return Err(Error::not_safe(format!("{host} does not support PKCE with S256")).hint(
-            "ask the administrator of the provider for PKCE, without which a code can be stolen",
-        ));
+        return Err(Error::not_safe(format!("{host} does not support PKCE with S256"))
+            .hint("ask the administrator of the provider for PKCE, without which a code can be stolen"));
     }
     let sends_issuer = fields.boolean("authorization_response_iss_parameter_supported");
     Ok(ProviderMetadata {
@@ -167,10 +151,7 @@ fn choose_client_authentication(methods: Option<&[String]>) -> Option<ClientAuth
 }
 
 /// Reads an optional list of strings.
-fn string_list(
-    value: Option<Value>,
-    name: &str,
-) -> std::result::Result<Option<Vec<String>>, String> {
+fn string_list(value: Option<Value>, name: &str) -> std::result::Result<Option<Vec<String>>, String> {
     let text = |value: Value| match value {
         Value::String(text) => Some(text),
         _ => None,
@@ -248,14 +229,10 @@ mod tests {
         let provider = least.login_provider(true).expect("a provider");
         assert_eq!(provider.client_authentication, ClientAuthentication::ClientSecretBasic);
         assert_eq!((provider.issuer.as_deref(), provider.sends_issuer), (Some(IDP), false));
-        assert_eq!(
-            (provider.device_authorization_endpoint, least.revocation_endpoint.clone()),
-            (None, None)
-        );
+        assert_eq!((provider.device_authorization_endpoint, least.revocation_endpoint.clone()), (None, None));
         assert!(!least.supports_offline_access());
         let more = metadata(|value| {
-            value["token_endpoint_auth_methods_supported"] =
-                json!(["private_key_jwt", "client_secret_post"]);
+            value["token_endpoint_auth_methods_supported"] = json!(["private_key_jwt", "client_secret_post"]);
             value["code_challenge_methods_supported"] = json!(["plain", "S256"]);
             value["scopes_supported"] = json!(["openid", "offline_access"]);
             value["device_authorization_endpoint"] = json!("https://idp.example/device");
@@ -284,12 +261,7 @@ mod tests {
             ("authorization_endpoint", json!("javascript:x"), 6, "authorization_endpoint"),
             ("userinfo_endpoint", json!("http://idp.example/u"), 9, "userinfo_endpoint"),
             ("code_challenge_methods_supported", json!(["plain"]), 9, "S256"),
-            (
-                "code_challenge_methods_supported",
-                json!("S256"),
-                6,
-                "code_challenge_methods_supported",
-            ),
+            ("code_challenge_methods_supported", json!("S256"), 6, "code_challenge_methods_supported"),
             ("scopes_supported", json!([5]), 6, "scopes_supported"),
             ("authorization_response_iss_parameter_supported", json!("yes"), 6, "iss_parameter"),
         ] {

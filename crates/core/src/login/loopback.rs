@@ -8,17 +8,14 @@ use std::time::Duration;
 
 use crate::error::{Error, Result, io_reason};
 use crate::http::server::http::{ServerRequest, ServerResponse};
-use crate::http::server::{
-    ConnectionPolicy, LoopbackServer, RequestHandler, StopSignal, lock_ignoring_poison,
-};
+use crate::http::server::{ConnectionPolicy, LoopbackServer, RequestHandler, StopSignal, lock_ignoring_poison};
 use crate::login::callback::{CallbackResult, ExpectedCallback};
 use crate::login::page;
 use crate::login::provider::LoginProvider;
 use crate::login::redirect::{RedirectTarget, RedirectUri};
 use crate::login::wait::{Countdown, TICK_INTERVAL};
-use crate::world::World;
 use crate::world::exec::Browser;
-use crate::world::listen;
+use crate::world::{World, listen};
 
 /// How long a browser waits for its page while the code is exchanged.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(120);
@@ -60,9 +57,7 @@ impl BrowserReply {
     pub fn send_result(self, result: std::result::Result<&str, &Error>) {
         self.send(match result {
             Ok(account) => page::success(account),
-            Err(error) => {
-                page::failure(error.message(), error.hint_text().unwrap_or("gauth login"))
-            }
+            Err(error) => page::failure(error.message(), error.hint_text().unwrap_or("gauth login")),
         });
     }
 }
@@ -72,11 +67,7 @@ impl CallbackListener {
     ///
     /// # Errors
     /// When the port is in use.
-    pub fn open(
-        target: &RedirectTarget,
-        state: &str,
-        provider: &LoginProvider,
-    ) -> Result<CallbackListener> {
+    pub fn open(target: &RedirectTarget, state: &str, provider: &LoginProvider) -> Result<CallbackListener> {
         let (listeners, port) = bind_listeners(target)?;
         let redirect = target.with_port(port);
         let expected = ExpectedCallback {
@@ -90,13 +81,7 @@ impl CallbackListener {
         let stop = Arc::new(StopSignal::default());
         let handler = callback_handler(expected, sender, Arc::clone(&stop));
         let servers = listeners.into_iter().map(|listener| {
-            LoopbackServer::start(
-                listener,
-                None,
-                ConnectionPolicy::CALLBACK,
-                Arc::clone(&stop),
-                Arc::clone(&handler),
-            )
+            LoopbackServer::start(listener, None, ConnectionPolicy::CALLBACK, Arc::clone(&stop), Arc::clone(&handler))
         });
         Ok(CallbackListener { servers: servers.collect::<Result<_>>()?, redirect, requests })
     }
@@ -120,9 +105,7 @@ impl CallbackListener {
             countdown.tick()?;
             if let Some(why) = browser.as_mut().and_then(Browser::take_failure) {
                 world.terminal.clear_status_line();
-                world
-                    .terminal
-                    .warn(&format!("no browser can be opened: {why}; visit the address above"));
+                world.terminal.warn(&format!("no browser can be opened: {why}; visit the address above"));
             }
             match self.requests.recv_timeout(TICK_INTERVAL) {
                 Ok(IncomingRequest::Callback(outcome, page)) => {
@@ -176,20 +159,17 @@ fn not_found() -> ServerResponse {
 fn bind_listeners(target: &RedirectTarget) -> Result<(Vec<TcpListener>, u16)> {
     let (v4, v6) = (IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST));
     let requested_port = target.port.unwrap_or(0);
-    let port_in_use = |error: Error| {
-        match target.port {
+    let port_in_use = |error: Error| match target.port {
         None => error,
         Some(port) => error.hint(format!(
             "stop the program that uses port {port}, or choose another port: with --port where the client allows any, \
             with --redirect-uri where another one is registered"
         )),
-    }
     };
     let first_address = if target.is_v6() { v6 } else { v4 };
     for _ in 0..MAX_PORT_ATTEMPTS {
         let listener = listen::bind_loopback(first_address, requested_port).map_err(port_in_use)?;
-        let address =
-            listener.local_addr().map_err(|error| Error::unexpected(io_reason(&error)))?;
+        let address = listener.local_addr().map_err(|error| Error::unexpected(io_reason(&error)))?;
         let port = address.port();
         if !target.is_localhost() || !listen::has_ipv6_loopback() {
             return Ok((vec![listener], port));

@@ -32,11 +32,9 @@ use crate::login::client::OAuthClient;
 use crate::login::provider::LoginProvider;
 use crate::login::redirect::RedirectUri;
 use crate::oauth::client_authentication::ClientCredentials;
-use crate::oauth::code;
 use crate::oauth::code::AuthorizationCodeGrant;
-use crate::oauth::response;
-use crate::oauth::token;
 use crate::oauth::token::TokenResponse;
+use crate::oauth::{code, response, token};
 use crate::text::printable;
 use crate::text::secret::Secret;
 use crate::tokens::broker::Broker;
@@ -104,9 +102,7 @@ pub fn exchange_code(
     let response = broker.send(&code::authorization_code_request(endpoint, &grant))?;
     token::read_bearer_response(&response, endpoint.authority(), now).map_err(|error| {
         match response::server_error(&response).as_ref().map(|error| error.code.as_str()) {
-            Some("invalid_grant") => {
-                error.hint("gauth login, because a code is valid once and for a few minutes")
-            }
+            Some("invalid_grant") => error.hint("gauth login, because a code is valid once and for a few minutes"),
             Some("redirect_uri_mismatch") => error.hint(format!(
                 "register {} with the client, or pass a registered one with --redirect-uri",
                 printable::text(&authorization.redirect_uri)
@@ -166,11 +162,7 @@ impl LoginRequest {
     ///
     /// # Errors
     /// Usage, when the URL is too long for a browser.
-    pub fn authorization_url(
-        &self,
-        redirect: &RedirectUri,
-        session: &AuthorizationSession,
-    ) -> Result<String> {
+    pub fn authorization_url(&self, redirect: &RedirectUri, session: &AuthorizationSession) -> Result<String> {
         authorize::authorization_url(self, &redirect.uri, session)
     }
 
@@ -184,24 +176,18 @@ impl LoginRequest {
         let provider = &self.provider.name;
         match code {
             "access_denied" if description.is_none() => {
-                Error::refused(format!("{provider}: consent was denied"))
-                    .hint("gauth login, and allow the access")
+                Error::refused(format!("{provider}: consent was denied")).hint("gauth login, and allow the access")
             }
             "access_denied" => Error::refused(format!("{provider} says {}", error.message()))
                 .hint("gauth login, and allow the access; or ask the administrator of the account"),
-            "interaction_required"
-            | "login_required"
-            | "consent_required"
-            | "account_selection_required" => {
+            "interaction_required" | "login_required" | "consent_required" | "account_selection_required" => {
                 Error::refused(format!("{provider} says {}", error.message()))
                     .hint("leave --prompt none away, because the user has to answer a question")
             }
             "invalid_scope" => Error::refused(format!("{provider} says {}", error.message()))
                 .hint("check --scopes: a scope is misspelt, or this client may not request it"),
-            _ => Error::refused(format!("{provider} says {}", error.message())).hint(format!(
-                "check the client in {}, then run gauth login again",
-                self.client.location
-            )),
+            _ => Error::refused(format!("{provider} says {}", error.message()))
+                .hint(format!("check the client in {}, then run gauth login again", self.client.location)),
         }
     }
 }

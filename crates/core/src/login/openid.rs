@@ -12,8 +12,7 @@ use crate::login::{LoginRequest, NewLogin, json_object};
 use crate::net::url::Url;
 use crate::oauth::token::TokenResponse;
 use crate::oauth::token_exchange;
-use crate::text::duration;
-use crate::text::printable;
+use crate::text::{duration, printable};
 use crate::world::World;
 
 /// The parts of a login at a provider that are known before the sign-in.
@@ -31,11 +30,7 @@ pub struct OpenIdLoginConfig {
 
 impl OpenIdLoginConfig {
     /// A login at the provider with this metadata. `audience` is the resource name of the pool provider.
-    pub fn new(
-        metadata: &ProviderMetadata,
-        audience: Option<String>,
-        universe: &str,
-    ) -> OpenIdLoginConfig {
+    pub fn new(metadata: &ProviderMetadata, audience: Option<String>, universe: &str) -> OpenIdLoginConfig {
         OpenIdLoginConfig {
             issuer: metadata.issuer.clone(),
             revocation_endpoint: metadata.revocation_endpoint.clone(),
@@ -53,8 +48,7 @@ impl OpenIdLoginConfig {
         });
         match pool {
             Some(pool) => pool.to_owned(),
-            None => Url::parse(&self.issuer)
-                .map_or_else(|_| self.issuer.clone(), |url| url.authority().to_owned()),
+            None => Url::parse(&self.issuer).map_or_else(|_| self.issuer.clone(), |url| url.authority().to_owned()),
         }
     }
 
@@ -76,9 +70,8 @@ impl OpenIdLoginConfig {
     ) -> Result<NewLogin> {
         let provider_name = &login_request.provider.name;
         let Some(id_token) = &granted.id_token else {
-            return Err(Error::refused(format!("{provider_name} gave no ID token")).hint(
-                "keep openid in --scopes, and check that the client may use OpenID Connect",
-            ));
+            return Err(Error::refused(format!("{provider_name} gave no ID token"))
+                .hint("keep openid in --scopes, and check that the client may use OpenID Connect"));
         };
         let account = format!("{}/{}", self.account_namespace(), user.account);
         if granted.refresh_token.is_none() {
@@ -116,11 +109,7 @@ impl OpenIdLoginConfig {
     }
 
     /// An `external_account` whose subject token is the ID token of the provider.
-    fn external_account_json(
-        &self,
-        audience: &str,
-        session: Map<String, Value>,
-    ) -> Map<String, Value> {
+    fn external_account_json(&self, audience: &str, session: Map<String, Value>) -> Map<String, Value> {
         let sts_url = format!("https://sts.{}/v1", self.universe_domain);
         json_object([
             ("type", json!("external_account")),
@@ -150,14 +139,10 @@ pub fn default_scopes(metadata: &ProviderMetadata) -> Vec<String> {
 pub fn parse_scopes(requested: &[String]) -> Result<Vec<String>> {
     let mut scopes = vec!["openid".to_owned()];
     for scope in requested.iter().flat_map(|text| text.split([',', ' '])) {
-        let is_valid =
-            scope.bytes().all(|byte| byte > 0x20 && byte < 0x7f && byte != b'"' && byte != b'\\');
+        let is_valid = scope.bytes().all(|byte| byte > 0x20 && byte < 0x7f && byte != b'"' && byte != b'\\');
         if !is_valid {
-            return Err(Error::usage(format!(
-                "--scopes {} is not a scope",
-                printable::text(scope)
-            ))
-            .hint("--scopes openid,email,offline_access"));
+            return Err(Error::usage(format!("--scopes {} is not a scope", printable::text(scope)))
+                .hint("--scopes openid,email,offline_access"));
         }
         if !scope.is_empty() && !scopes.iter().any(|known| known == scope) {
             scopes.push(scope.to_owned());

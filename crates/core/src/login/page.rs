@@ -21,20 +21,14 @@ pub fn success(account: &str) -> ServerResponse {
     render(
         "Signed in",
         "done",
-        &format!(
-            "<p>gauth has your login as <strong>{account}</strong>.</p>\n<p>You can close this window.</p>"
-        ),
+        &format!("<p>gauth has your login as <strong>{account}</strong>.</p>\n<p>You can close this window.</p>"),
     )
 }
 
 /// The page after a failed sign-in, with the error and the hint that the terminal shows.
 pub fn failure(message: &str, hint: &str) -> ServerResponse {
     let (message, hint) = (escape(message), escape(hint));
-    render(
-        "Not signed in",
-        "not",
-        &format!("<p>{message}</p>\n<p>Try: {hint}</p>\n<p>You can close this window.</p>"),
-    )
+    render("Not signed in", "not", &format!("<p>{message}</p>\n<p>Try: {hint}</p>\n<p>You can close this window.</p>"))
 }
 
 fn escape(text: &str) -> String {

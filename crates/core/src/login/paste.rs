@@ -6,9 +6,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::http::server::http::parse_form;
 use crate::login::callback::{CallbackResult, ExpectedCallback, is_authorization_code};
 use crate::text::secret::Secret;
-use crate::world::World;
 use crate::world::clock::Deadline;
-use crate::world::prompt;
+use crate::world::{World, prompt};
 
 /// The number of attempts to paste the response.
 const MAX_ATTEMPTS: usize = 5;
@@ -17,11 +16,7 @@ const MAX_ATTEMPTS: usize = 5;
 ///
 /// # Errors
 /// `LoginRequired`, when there is no terminal for a prompt; usage, when the pasted text is not the response.
-pub fn prompt_for_response(
-    expected: &ExpectedCallback,
-    deadline: Deadline,
-    world: &World,
-) -> Result<CallbackResult> {
+pub fn prompt_for_response(expected: &ExpectedCallback, deadline: Deadline, world: &World) -> Result<CallbackResult> {
     if !world.is_interactive() {
         return Err(not_interactive_error());
     }
@@ -35,8 +30,7 @@ pub fn prompt_for_response(
             Ok(outcome) => return Ok(outcome),
             Err(what) if attempts_left > 0 => world.terminal.warn(&format!("{what}; try again")),
             Err(what) => {
-                return Err(Error::usage(what)
-                    .hint("gauth login --no-browser, then paste the whole address"));
+                return Err(Error::usage(what).hint("gauth login --no-browser, then paste the whole address"));
             }
         }
     }
@@ -46,21 +40,15 @@ pub fn prompt_for_response(
 
 /// The error when there is no terminal for a prompt.
 fn not_interactive_error() -> Error {
-    Error::new(
-        ErrorKind::LoginRequired,
-        "--no-browser needs a terminal, at which the user pastes the address",
-    )
-    .hint("gauth login --no-browser at a terminal; machines use a service account or --workload-identity-provider")
+    Error::new(ErrorKind::LoginRequired, "--no-browser needs a terminal, at which the user pastes the address")
+        .hint("gauth login --no-browser at a terminal; machines use a service account or --workload-identity-provider")
 }
 
 /// Reads pasted text: an address, its query, or the code alone, which is of use only with the code verifier of this login.
 ///
 /// # Errors
 /// What the text is instead, without quoting it.
-pub fn parse_pasted(
-    pasted: &str,
-    expected: &ExpectedCallback,
-) -> std::result::Result<CallbackResult, String> {
+pub fn parse_pasted(pasted: &str, expected: &ExpectedCallback) -> std::result::Result<CallbackResult, String> {
     // Terminals and mail programs wrap long lines.
     let text = pasted.chars().filter(|letter| !letter.is_whitespace());
     let text = Zeroizing::new(text.collect::<String>());
@@ -115,8 +103,7 @@ mod tests {
                 other => panic!("{text}: {other:?}"),
             }
         }
-        let denied =
-            parse_pasted("http://127.0.0.1:9/?error=access_denied&state=STATE", &expected());
+        let denied = parse_pasted("http://127.0.0.1:9/?error=access_denied&state=STATE", &expected());
         assert!(matches!(denied, Ok(CallbackResult::Error { .. })));
     }
 
@@ -126,10 +113,7 @@ mod tests {
             ("http://127.0.0.1:9/?state=OTHER&code=s3cret-code", "another login"),
             ("http://127.0.0.1:9/?code=s3cret-code", "no state"),
             ("http://127.0.0.1:9/", "not an address with a code"),
-            (
-                "https://accounts.google.com/o/oauth2/v2/auth?state=STATE&code_challenge=c",
-                "to visit",
-            ),
+            ("https://accounts.google.com/o/oauth2/v2/auth?state=STATE&code_challenge=c", "to visit"),
             ("code=s3cret-code&state=STATE&iss=https://evil.example", "another issuer"),
             ("https://a.example/s3cret-code", "not an address with a code"),
         ] {

@@ -53,40 +53,25 @@ impl LoginProvider {
             trusted_universe: settings.universe_domain.as_deref(),
             claimed_universe: None,
         };
-        let endpoint = |endpoint_override: &Option<Url>,
-                        field: &str,
-                        client_uri: &Option<String>,
-                        default: &str| match endpoint_override {
-            Some(endpoint_override) => Ok(endpoint_override.clone()),
-            None => policy.check_endpoint(
-                EndpointKind::OAuthToken,
-                field,
-                client_uri.as_deref().unwrap_or(default),
-            ),
+        let endpoint = |endpoint_override: &Option<Url>, field: &str, client_uri: &Option<String>, default: &str| {
+            match endpoint_override {
+                Some(endpoint_override) => Ok(endpoint_override.clone()),
+                None => {
+                    policy.check_endpoint(EndpointKind::OAuthToken, field, client_uri.as_deref().unwrap_or(default))
+                }
+            }
         };
-        let token = endpoint(
-            &settings.token_host,
-            "token_uri",
-            &client.token_uri,
-            crate::oauth::token::ENDPOINT,
-        )?;
+        let token = endpoint(&settings.token_host, "token_uri", &client.token_uri, crate::oauth::token::ENDPOINT)?;
         let default_endpoint = sibling_endpoint(&token, AUTHORIZATION_ENDPOINT);
         let endpoint_override = config::endpoint_override(world, &env::CLOUDSDK_AUTH_AUTH_HOST)?;
-        let authorization =
-            endpoint(&endpoint_override, "auth_uri", &client.auth_uri, default_endpoint.as_str())?;
+        let authorization = endpoint(&endpoint_override, "auth_uri", &client.auth_uri, default_endpoint.as_str())?;
         Ok(LoginProvider {
             name: GOOGLE_NAME.to_owned(),
             issuer: Some(GOOGLE_ISSUER.to_owned()),
             sends_issuer: false,
             authorization_endpoint: authorization,
-            device_authorization_endpoint: Some(sibling_endpoint(
-                &token,
-                "https://oauth2.googleapis.com/device/code",
-            )),
-            userinfo_endpoint: Some(sibling_endpoint(
-                &token,
-                "https://openidconnect.googleapis.com/v1/userinfo",
-            )),
+            device_authorization_endpoint: Some(sibling_endpoint(&token, "https://oauth2.googleapis.com/device/code")),
+            userinfo_endpoint: Some(sibling_endpoint(&token, "https://openidconnect.googleapis.com/v1/userinfo")),
             token_endpoint: token,
             client_authentication: ClientAuthentication::ClientSecretPost,
             extra_parameters: Vec::new(),
@@ -99,8 +84,7 @@ impl LoginProvider {
 fn sibling_endpoint(token: &Url, default: &str) -> Url {
     let default = Url::parse(default).unwrap_or_else(|_| token.clone());
     match token.is_loopback() {
-        true => Url::parse(&format!("{}{}", token.origin(), default.path_and_query()))
-            .unwrap_or(default),
+        true => Url::parse(&format!("{}{}", token.origin(), default.path_and_query())).unwrap_or(default),
         false => default,
     }
 }
@@ -115,10 +99,7 @@ mod tests {
         let usual = "https://oauth2.googleapis.com/device/code";
         let local = sibling_endpoint(&url("http://127.0.0.1:8080/x/token"), usual);
         assert_eq!(local.as_str(), "http://127.0.0.1:8080/device/code");
-        assert_eq!(
-            sibling_endpoint(&url("https://oauth2.googleapis.com/token"), usual).as_str(),
-            usual
-        );
+        assert_eq!(sibling_endpoint(&url("https://oauth2.googleapis.com/token"), usual).as_str(), usual);
         assert_eq!(sibling_endpoint(&url("https://sts.example/token"), usual).as_str(), usual);
     }
 }

@@ -48,10 +48,10 @@ impl RedirectTarget {
             None => registered_target(client, match_host)?,
         };
         match (target.port, port) {
-            (Some(uri_port), Some(port)) if uri_port != port => Err(Error::usage(format!(
-                "--port {port} is not the port of the redirect URI, which is {uri_port}"
-            ))
-            .hint("leave --port away, or register another redirect URI")),
+            (Some(uri_port), Some(port)) if uri_port != port => {
+                Err(Error::usage(format!("--port {port} is not the port of the redirect URI, which is {uri_port}"))
+                    .hint("leave --port away, or register another redirect URI"))
+            }
             (uri_port, port) => Ok(RedirectTarget { port: uri_port.or(port), ..target }),
         }
     }
@@ -62,17 +62,11 @@ impl RedirectTarget {
         let is_local = url.is_loopback() || url.host == "localhost";
         if !is_local || url.scheme != Scheme::Http {
             let (host, rest) = (url.host.clone(), String::new());
-            return Ok(RedirectTarget {
-                host,
-                port: None,
-                path_and_query: rest,
-                remote_uri: Some(text.to_owned()),
-            });
+            return Ok(RedirectTarget { host, port: None, path_and_query: rest, remote_uri: Some(text.to_owned()) });
         }
         let rest = text.split_once("://").map_or("", |(_, rest)| rest);
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let host =
-            if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.clone() };
+        let host = if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.clone() };
         Ok(RedirectTarget { host, port, path_and_query: rest[end..].to_owned(), remote_uri: None })
     }
 
@@ -94,11 +88,7 @@ impl RedirectTarget {
     /// The redirect URI with this port.
     pub fn with_port(&self, port: u16) -> RedirectUri {
         if let Some(remote_uri) = &self.remote_uri {
-            return RedirectUri {
-                uri: remote_uri.clone(),
-                path: String::new(),
-                host: self.host.clone(),
-            };
+            return RedirectUri { uri: remote_uri.clone(), path: String::new(), host: self.host.clone() };
         }
         // Browsers leave port 80 out of `Host`, and the registered URI may have it.
         let host_port = if port == 80 { String::new() } else { format!(":{port}") };
@@ -117,13 +107,9 @@ fn registered_target(client: &OAuthClient, match_host: bool) -> Result<RedirectT
     let targets: Vec<RedirectTarget> =
         client.redirect_uris.iter().filter_map(|uri| RedirectTarget::parse(uri).ok()).collect();
     let is_local = |target: &&RedirectTarget| target.is_local();
-    let is_bare = |target: &&RedirectTarget| {
-        target.port.is_none() && matches!(&*target.path_and_query, "" | "/")
-    };
+    let is_bare = |target: &&RedirectTarget| target.port.is_none() && matches!(&*target.path_and_query, "" | "/");
     // A URI with a port or a path is one that the server expects exactly.
-    if let Some(registered) =
-        targets.iter().filter(is_local).find(|target| client.is_web || !is_bare(target))
-    {
+    if let Some(registered) = targets.iter().filter(is_local).find(|target| client.is_web || !is_bare(target)) {
         return Ok(registered.clone());
     }
     if client.is_web {
@@ -133,12 +119,8 @@ fn registered_target(client: &OAuthClient, match_host: bool) -> Result<RedirectT
         )
         .hint("create a client of type \"Desktop app\", or add http://localhost:8088/ to this one"));
     }
-    let default = RedirectTarget {
-        host: "127.0.0.1".to_owned(),
-        port: None,
-        path_and_query: "/".to_owned(),
-        remote_uri: None,
-    };
+    let default =
+        RedirectTarget { host: "127.0.0.1".to_owned(), port: None, path_and_query: "/".to_owned(), remote_uri: None };
     Ok(match targets.iter().find(is_local) {
         Some(registered) if match_host => RedirectTarget {
             path_and_query: registered.path_and_query.clone(),
@@ -186,16 +168,9 @@ mod tests {
                 "localhost",
             ),
             (true, &["http://localhost"], false, "http://localhost:9", "localhost:9"),
-            (
-                false,
-                &["urn:ietf:wg:oauth:2.0:oob", "http://localhost"],
-                false,
-                "http://127.0.0.1:9/",
-                "127.0.0.1:9",
-            ),
+            (false, &["urn:ietf:wg:oauth:2.0:oob", "http://localhost"], false, "http://127.0.0.1:9/", "127.0.0.1:9"),
         ] {
-            let target =
-                RedirectTarget::choose(&client(web, uris), None, None, exact).expect("a target");
+            let target = RedirectTarget::choose(&client(web, uris), None, None, exact).expect("a target");
             let redirect = target.with_port(target.port.unwrap_or(9));
             assert_eq!((&*redirect.uri, &*redirect.host), (uri, host), "{uris:?}");
             assert!(redirect.path.starts_with('/') && !redirect.path.contains('?'));
@@ -204,9 +179,7 @@ mod tests {
 
     #[test]
     fn the_redirect_uri_can_be_chosen_with_a_flag() {
-        let choose = |named: &str, port| {
-            RedirectTarget::choose(&client(false, &[]), Some(named), port, false)
-        };
+        let choose = |named: &str, port| RedirectTarget::choose(&client(false, &[]), Some(named), port, false);
         let named = choose("http://localhost:8088/cb", None).expect("a target");
         assert!(named.is_local() && named.is_localhost() && named.port == Some(8088));
         assert_eq!(choose("http://127.0.0.1/", Some(7)).expect("a target").port, Some(7));

@@ -11,9 +11,8 @@ use crate::net::message::HttpRequest;
 use crate::oauth::response;
 use crate::oauth::token::TokenResponse;
 use crate::text::bearer_token::authorization_header;
-use crate::text::printable;
-use crate::text::scopes;
 use crate::text::secret::Secret;
+use crate::text::{printable, scopes};
 use crate::tokens::broker::Broker;
 
 /// The accepted difference between the clocks of the server and of this machine, in seconds.
@@ -47,19 +46,12 @@ pub(crate) fn identify_user(
         Some(claims) if claims.contains_key("email") => claims,
         claims => userinfo_claims(login_request, &granted.access_token, broker, claims)?,
     };
-    let text =
-        |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let Some(account) =
-        text("email").or(text("sub")).or(login_request.authorization.account.as_deref())
-    else {
-        return Err(Error::no_answer(format!(
-            "{} does not say who signed in",
-            login_request.provider.name
-        ))
-        .hint("gauth login --account NAME, with the name to store the login under"));
+    let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let Some(account) = text("email").or(text("sub")).or(login_request.authorization.account.as_deref()) else {
+        return Err(Error::no_answer(format!("{} does not say who signed in", login_request.provider.name))
+            .hint("gauth login --account NAME, with the name to store the login under"));
     };
-    let user =
-        SignedInUser { account: account.to_owned(), hosted_domain: text("hd").map(str::to_owned) };
+    let user = SignedInUser { account: account.to_owned(), hosted_domain: text("hd").map(str::to_owned) };
     user.check_requested_user(login_request)?;
     Ok(user)
 }
@@ -74,19 +66,14 @@ impl SignedInUser {
         }
         if let Some(requested) = login_request.authorization.hosted_domain.as_deref()
             && requested != "*"
-            && !self
-                .hosted_domain
-                .as_deref()
-                .is_some_and(|domain| domain.eq_ignore_ascii_case(requested))
+            && !self.hosted_domain.as_deref().is_some_and(|domain| domain.eq_ignore_ascii_case(requested))
         {
             let requested = printable::text(requested);
             return Err(Error::new(
                 ErrorKind::LoginRequired,
                 format!("{shown} signed in and is not of {requested} (--hd), nothing was stored"),
             )
-            .hint(
-                "gauth login --prompt select_account, and choose an account of that organisation",
-            ));
+            .hint("gauth login --prompt select_account, and choose an account of that organisation"));
         }
         Ok(())
     }
@@ -99,19 +86,12 @@ pub(crate) fn wrong_user_error(account: &str, requested: &str) -> Error {
         ErrorKind::LoginRequired,
         format!("{shown} signed in instead of {requested} (--account), nothing was stored"),
     )
-    .hint(format!(
-        "gauth login --account {requested} --prompt select_account, or leave --account away"
-    ))
+    .hint(format!("gauth login --account {requested} --prompt select_account, or leave --account away"))
 }
 
 /// The claims of an ID token, which must be for this login. The signature need not be checked, because the token came
 /// from the token endpoint over TLS (OpenID Connect Core, 3.1.3.7).
-fn id_token_claims(
-    token: &Secret,
-    login_request: &LoginRequest,
-    nonce: &str,
-    now: i64,
-) -> Result<Map<String, Value>> {
+fn id_token_claims(token: &Secret, login_request: &LoginRequest, nonce: &str, now: i64) -> Result<Map<String, Value>> {
     let invalid = |what: &str| {
         let host = login_request.provider.token_endpoint.authority();
         Error::no_answer(format!("{host}: the ID token of the response {what}"))
@@ -151,8 +131,7 @@ fn userinfo_claims(
 ) -> Result<Map<String, Value>> {
     let id_token_claims = id_token_claims.unwrap_or_default();
     let Some(url) = &login_request.provider.userinfo_endpoint else { return Ok(id_token_claims) };
-    let request = HttpRequest::get(url.clone())
-        .secret_header("authorization", authorization_header(access_token));
+    let request = HttpRequest::get(url.clone()).secret_header("authorization", authorization_header(access_token));
     let response = broker.send(&request)?;
     let claims = match response::json_object(&response, url.authority()) {
         Ok(claims) => claims,

@@ -4,10 +4,9 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use crate::error::{Error, Result, io_reason};
-use crate::world::World;
 use crate::world::clock::Deadline;
-use crate::world::interrupt;
 use crate::world::interrupt::InterruptGuard;
+use crate::world::{World, interrupt};
 
 /// The time between two updates of the status line.
 pub(crate) const TICK_INTERVAL: Duration = Duration::from_millis(100);
@@ -29,11 +28,7 @@ impl<'w> Countdown<'w> {
     ///
     /// # Errors
     /// When the signal handlers cannot be installed.
-    pub fn start(
-        subject: &'static str,
-        deadline: Deadline,
-        world: &'w World,
-    ) -> Result<Countdown<'w>> {
+    pub fn start(subject: &'static str, deadline: Deadline, world: &'w World) -> Result<Countdown<'w>> {
         let interrupts = InterruptGuard::catch().map_err(|error| {
             let what = io_reason(&error);
             Error::unexpected(format!("signal handlers cannot be installed, {what}"))
@@ -63,9 +58,9 @@ impl<'w> Countdown<'w> {
         self.frame.set(self.frame.get() + 1);
         let seconds = ceil_seconds(left);
         let (minutes, seconds) = (seconds / 60, seconds % 60);
-        self.world.terminal.show_status_line(&format!(
-            "{frame} waiting for {subject}, {minutes}:{seconds:02} left, Ctrl-C stops"
-        ));
+        self.world
+            .terminal
+            .show_status_line(&format!("{frame} waiting for {subject}, {minutes}:{seconds:02} left, Ctrl-C stops"));
         Ok(())
     }
 

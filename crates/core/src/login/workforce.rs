@@ -20,10 +20,9 @@ use crate::net::url::{Scheme, Url};
 use crate::oauth::client_authentication::{ClientAuthentication, check_client_credentials};
 use crate::oauth::token::TokenResponse;
 use crate::oauth::token_exchange;
-use crate::text::json;
 use crate::text::json::JsonFields;
-use crate::text::printable;
 use crate::text::secret::Secret;
+use crate::text::{json, printable};
 use crate::tokens::broker::Broker;
 use crate::world::private_file;
 
@@ -31,8 +30,7 @@ use crate::world::private_file;
 const DEFAULT_WEB_DOMAIN: &str = "cloud.google";
 /// The maximum size of a login configuration, in bytes.
 const MAX_FILE_BYTES: usize = 64 * 1024;
-const CREATE_CONFIG_HINT: &str =
-    "gcloud iam workforce-pools create-login-config PROVIDER --output-file FILE";
+const CREATE_CONFIG_HINT: &str = "gcloud iam workforce-pools create-login-config PROVIDER --output-file FILE";
 
 /// A login configuration whose endpoints are checked.
 #[derive(Debug, Clone)]
@@ -56,8 +54,8 @@ impl WorkforceLoginConfig {
             true => shown,
             false => format!("{shown} ({origin})"),
         };
-        let bytes = private_file::read_user_file(path, MAX_FILE_BYTES)
-            .map_err(|error| error.to_error(path, &location))?;
+        let bytes =
+            private_file::read_user_file(path, MAX_FILE_BYTES).map_err(|error| error.to_error(path, &location))?;
         let options = ParseOptions {
             universe_domain: config.universe_domain.clone(),
             allowed_hosts: config.allowed_token_hosts.clone(),
@@ -78,10 +76,7 @@ impl WorkforceLoginConfig {
             Some(LOGIN_CONFIG_TYPE) => {}
             Some("external_account_authorized_user") => {
                 return Err(malformed("this is a login, not a login configuration".to_owned())
-                    .hint(format!(
-                        "gauth login --credentials {}",
-                        printable::text(&options.location)
-                    )));
+                    .hint(format!("gauth login --credentials {}", printable::text(&options.location))));
             }
             Some(other) => {
                 let other = printable::text(other);
@@ -90,8 +85,7 @@ impl WorkforceLoginConfig {
             None => return Err(malformed("type is missing".to_owned())),
         }
         let audience = fields.required("audience").map_err(malformed)?;
-        let named =
-            Named::parse(&audience).map_err(|what| malformed(format!("audience {what}")))?;
+        let named = Named::parse(&audience).map_err(|what| malformed(format!("audience {what}")))?;
         if named != Named::Workforce || provider_name(&audience).is_none() {
             return Err(malformed("audience is not a provider of a workforce pool".to_owned()));
         }
@@ -100,23 +94,16 @@ impl WorkforceLoginConfig {
         let web_domain = text("universe_cloud_web_domain").map_err(malformed)?;
         let universe_domain = options.resolve_universe_domain(claimed_universe.clone())?;
         let claimed_universe = claimed_universe.as_deref();
-        let web_domain = web_domain
-            .filter(|_| options.universe_domain.is_some())
-            .unwrap_or_else(|| DEFAULT_WEB_DOMAIN.to_owned());
+        let web_domain =
+            web_domain.filter(|_| options.universe_domain.is_some()).unwrap_or_else(|| DEFAULT_WEB_DOMAIN.to_owned());
         let auth_url = fields.required("auth_url").map_err(malformed)?;
         let token_url = fields.required("token_url").map_err(malformed)?;
         let token_info_url = fields.required("token_info_url").map_err(malformed)?;
-        let introspection_endpoint =
-            options.introspection_endpoint(Some(token_info_url), claimed_universe)?;
+        let introspection_endpoint = options.introspection_endpoint(Some(token_info_url), claimed_universe)?;
         Ok(WorkforceLoginConfig {
             audience,
             authorization_endpoint: check_auth_url(&auth_url, &web_domain, options)?,
-            token_endpoint: options.checked_endpoint(
-                EndpointKind::Sts,
-                "token_url",
-                &token_url,
-                claimed_universe,
-            )?,
+            token_endpoint: options.checked_endpoint(EndpointKind::Sts, "token_url", &token_url, claimed_universe)?,
             introspection_endpoint: introspection_endpoint
                 .ok_or_else(|| malformed("token_info_url is empty".to_owned()))?,
             universe_domain,
@@ -157,10 +144,7 @@ impl WorkforceLoginConfig {
             Some(login_request.client_credentials()),
         );
         let host = self.introspection_endpoint.authority();
-        let account = token_exchange::read_introspected_username(
-            &broker.send(&introspection_request)?,
-            host,
-        )?;
+        let account = token_exchange::read_introspected_username(&broker.send(&introspection_request)?, host)?;
         let Some(account) = account else {
             return Err(Error::no_answer(format!("{host} does not say who signed in"))
                 .hint("gauth login; gauth -vv login shows the exchange"));
@@ -188,9 +172,7 @@ impl WorkforceLoginConfig {
         let requested = login_request.authorization.account.as_deref();
         match requested.is_none_or(|requested| is_same_user(requested, &account)) {
             true => Ok(NewLogin { account, json }),
-            false => {
-                Err(crate::login::user::wrong_user_error(&account, requested.unwrap_or_default()))
-            }
+            false => Err(crate::login::user::wrong_user_error(&account, requested.unwrap_or_default())),
         }
     }
 }
@@ -198,9 +180,7 @@ impl WorkforceLoginConfig {
 /// Whether the requested name is that of the principal: the whole name or its subject.
 fn is_same_user(requested: &str, principal: &str) -> bool {
     requested.eq_ignore_ascii_case(principal)
-        || principal
-            .rsplit_once("/subject/")
-            .is_some_and(|(_, subject)| subject.eq_ignore_ascii_case(requested))
+        || principal.rsplit_once("/subject/").is_some_and(|(_, subject)| subject.eq_ignore_ascii_case(requested))
 }
 
 /// The resource name of the provider in an audience, without the name of the service.
@@ -212,24 +192,18 @@ fn provider_name(audience: &str) -> Option<&str> {
 /// Checks the sign-in page: it is Google's in the chosen universe, an allowed host, or on a loopback address.
 fn check_auth_url(text: &str, web_domain: &str, options: &ParseOptions) -> Result<Url> {
     let ParseOptions { location, allowed_hosts, .. } = options;
-    let url = Url::parse(text).map_err(|what| {
-        Error::malformed(location, format!("auth_url {what}")).hint(CREATE_CONFIG_HINT)
-    })?;
+    let url = Url::parse(text)
+        .map_err(|what| Error::malformed(location, format!("auth_url {what}")).hint(CREATE_CONFIG_HINT))?;
     let is_default_port = url.scheme == Scheme::Https && url.port == 443;
     let is_google = is_default_port && url.host.strip_prefix("auth.") == Some(web_domain);
-    let is_allowed = url.scheme == Scheme::Https
-        && allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(&url.host));
+    let is_allowed =
+        url.scheme == Scheme::Https && allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(&url.host));
     if url.is_loopback() || is_google || is_allowed {
         return Ok(url);
     }
     let host = printable::text(url.authority());
-    Err(Error::not_safe(format!(
-        "{location}: auth_url leads to {host}, which is not auth.{web_domain}"
-    ))
-    .hint(format!(
-        "--allow-token-host {} if you trust it, --universe-domain for another universe's",
-        url.host
-    )))
+    Err(Error::not_safe(format!("{location}: auth_url leads to {host}, which is not auth.{web_domain}"))
+        .hint(format!("--allow-token-host {} if you trust it, --universe-domain for another universe's", url.host)))
 }
 
 /// The OAuth client of gcloud's properties `auth/client_id` and `auth/client_secret`, which gcloud uses too.
@@ -243,9 +217,8 @@ pub fn gcloud_client(properties: &GcloudProperties) -> Result<Option<OAuthClient
     };
     let Some(id) = get("client_id")? else { return Ok(None) };
     let secret = get("client_secret")?.map(|property| property.value).unwrap_or_default();
-    check_client_credentials(&id.value, &secret).map_err(|what| {
-        Error::malformed(&id.origin, what).hint("gcloud config unset auth/client_id")
-    })?;
+    check_client_credentials(&id.value, &secret)
+        .map_err(|what| Error::malformed(&id.origin, what).hint("gcloud config unset auth/client_id"))?;
     Ok(Some(OAuthClient {
         id: id.value,
         secret: Some(Secret::new(secret)),
@@ -307,10 +280,7 @@ mod tests {
             "token_info_url": "https://sts.googleapis.com/v1/introspect",
         });
         change(&mut value);
-        let options = ParseOptions {
-            universe_domain: universe.map(str::to_owned),
-            ..ParseOptions::new("login.json")
-        };
+        let options = ParseOptions { universe_domain: universe.map(str::to_owned), ..ParseOptions::new("login.json") };
         WorkforceLoginConfig::parse(value.to_string().as_bytes(), &options)
             .map_err(|error| (error.kind().exit_code(), error.message().to_owned()))
     }
@@ -349,17 +319,10 @@ mod tests {
             ("type", json!("authorized_user"), 8, "type is"),
             ("type", json!("external_account_authorized_user"), 8, "this is a login"),
             ("type", Value::Null, 8, "type is missing"),
+            ("audience", json!("//iam.googleapis.com/locations/global/workforcePools/p"), 8, "audience"),
             (
                 "audience",
-                json!("//iam.googleapis.com/locations/global/workforcePools/p"),
-                8,
-                "audience",
-            ),
-            (
-                "audience",
-                json!(
-                    "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q"
-                ),
+                json!("//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q"),
                 8,
                 "audience",
             ),
@@ -369,12 +332,7 @@ mod tests {
             ("auth_url", json!("http://auth.cloud.google/authorize"), 9, "auth_url"),
             ("auth_url", json!("https://auth.cloud.google:8443/authorize"), 9, "auth_url"),
             ("token_url", json!("https://sts.evil.example/v1/oauthtoken"), 9, "token_url"),
-            (
-                "token_info_url",
-                json!("http://sts.googleapis.com/v1/introspect"),
-                9,
-                "token_info_url",
-            ),
+            ("token_info_url", json!("http://sts.googleapis.com/v1/introspect"), 9, "token_info_url"),
             ("token_url", json!(5), 8, "token_url"),
             ("universe_domain", json!("u.example"), 9, "token_url"),
         ] {

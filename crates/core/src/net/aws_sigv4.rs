@@ -66,17 +66,13 @@ pub fn subject_token(
         return Err(format!("{} is not https", url.without_query()));
     }
     if !is_region(region) {
-        return Err(format!(
-            "\"{}\" is not an AWS region",
-            crate::text::printable::redacted(region)
-        ));
+        return Err(format!("\"{}\" is not an AWS region", crate::text::printable::redacted(region)));
     }
     let is_id = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric());
     if !is_id(&credentials.access_key_id) {
         return Err("the AWS access key id is not one: letters and digits only".to_owned());
     }
-    let is_visible_ascii =
-        |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
+    let is_visible_ascii = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
     let is_visible_secret = |secret: &Secret| !secret.is_empty() && secret.is_visible_ascii();
     if !is_visible_secret(&credentials.secret_access_key) {
         return Err("the AWS secret access key has a space or an odd character".to_owned());
@@ -94,11 +90,7 @@ pub fn subject_token(
 }
 
 /// What AWS wants signed.
-fn headers_to_sign(
-    url: &Url,
-    credentials: &AwsCredentials,
-    now: i64,
-) -> Result<CanonicalHeaders, String> {
+fn headers_to_sign(url: &Url, credentials: &AwsCredentials, now: i64) -> Result<CanonicalHeaders, String> {
     let timestamp = Timestamp::from_second(now).map_err(|_| "the clock is far off".to_owned())?;
     let mut headers = CanonicalHeaders::from([
         ("host".to_owned(), url.authority().to_owned()),
@@ -123,8 +115,7 @@ fn encode_subject_token(url: &Url, authorization: String, headers: CanonicalHead
         method: &'static str,
         url: String,
     }
-    let authorization_header =
-        SignedHeaderJson { key: "Authorization".to_owned(), value: authorization };
+    let authorization_header = SignedHeaderJson { key: "Authorization".to_owned(), value: authorization };
     let other_headers = headers.into_iter().map(|(key, value)| SignedHeaderJson { key, value });
     // Google documents these URLs without the path, which ours always have.
     let url = match url.path_and_query().strip_prefix("/?") {
@@ -142,22 +133,14 @@ fn encode_subject_token(url: &Url, authorization: String, headers: CanonicalHead
 }
 
 /// The `Authorization` of an empty POST with all of these headers under the signature.
-fn authorization(
-    url: &Url,
-    region: &str,
-    credentials: &AwsCredentials,
-    headers: &CanonicalHeaders,
-) -> String {
+fn authorization(url: &Url, region: &str, credentials: &AwsCredentials, headers: &CanonicalHeaders) -> String {
     let timestamp = headers.get(DATE_HEADER).map(String::as_str).unwrap_or_default();
-    let scope =
-        CredentialScope { date: date_of(timestamp), region, service: service_of_host(&url.host) };
+    let scope = CredentialScope { date: date_of(timestamp), region, service: service_of_host(&url.host) };
     let request = canonical_request("POST", url, headers);
     let signature = signature(&credentials.secret_access_key, &scope, timestamp, &request);
     let signed_headers = signed_header_names(headers);
     let access_key_id = &credentials.access_key_id;
-    format!(
-        "{ALGORITHM} Credential={access_key_id}/{scope}, SignedHeaders={signed_headers}, Signature={signature}"
-    )
+    format!("{ALGORITHM} Credential={access_key_id}/{scope}, SignedHeaders={signed_headers}, Signature={signature}")
 }
 
 /// Method, URL and headers in the one way to write them; the body is empty.
@@ -182,9 +165,8 @@ fn signed_header_names(headers: &CanonicalHeaders) -> String {
 /// The parameters decoded, encoded again in the one way of RFC 3986, and sorted.
 fn canonical_query(query: &str) -> String {
     let encoded = |text: &str| utf8_percent_encode(text, RESERVED).to_string();
-    let mut parameters: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes())
-        .map(|(name, value)| (encoded(&name), encoded(&value)))
-        .collect();
+    let mut parameters: Vec<(String, String)> =
+        form_urlencoded::parse(query.as_bytes()).map(|(name, value)| (encoded(&name), encoded(&value))).collect();
     parameters.sort();
     parameters.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
@@ -259,9 +241,7 @@ pub fn is_region(text: &str) -> bool {
 pub fn region_of_zone(zone: &str) -> Option<String> {
     let zone = zone.trim();
     let region = match zone.as_bytes() {
-        [.., digit, letter] if digit.is_ascii_digit() && letter.is_ascii_lowercase() => {
-            &zone[..zone.len() - 1]
-        }
+        [.., digit, letter] if digit.is_ascii_digit() && letter.is_ascii_lowercase() => &zone[..zone.len() - 1],
         _ => zone,
     };
     is_region(region).then(|| region.to_owned())
@@ -291,10 +271,7 @@ pub fn parse_authorization(headers: &[(String, String)]) -> Option<AwsAuthorizat
     let parts: Vec<&str> = credential.split('/').collect();
     let [access_key_id, date, region, service, SCOPE_TERMINATOR] = parts[..] else { return None };
     let timestamp = single_header(headers, DATE_HEADER)?;
-    let signed_at = DateTime::strptime(TIMESTAMP_FORMAT, timestamp)
-        .ok()?
-        .to_zoned_datetime(TimeZone::UTC)
-        .ok()?;
+    let signed_at = DateTime::strptime(TIMESTAMP_FORMAT, timestamp).ok()?.to_zoned_datetime(TimeZone::UTC).ok()?;
     Some(AwsAuthorization {
         access_key_id,
         signed_at: signed_at.timestamp().as_second(),
@@ -317,40 +294,28 @@ pub fn verify_signature(
     region: &str,
 ) -> Result<(), String> {
     let authorization = parse_authorization(headers).ok_or("the request is not signed")?;
-    let expected_scope = CredentialScope {
-        date: date_of(authorization.timestamp),
-        region,
-        service: service_of_host(&url.host),
-    };
+    let expected_scope =
+        CredentialScope { date: date_of(authorization.timestamp), region, service: service_of_host(&url.host) };
     if authorization.credential_scope != expected_scope {
-        return Err(format!(
-            "the key is scoped to {}, it should be {expected_scope}",
-            authorization.credential_scope
-        ));
+        return Err(format!("the key is scoped to {}, it should be {expected_scope}", authorization.credential_scope));
     }
     if single_header(headers, "host") != Some(url.authority()) {
         return Err("the host header is not the URL's host".to_owned());
     }
     let must_be_signed = |name: &str| name == "host" || name.starts_with("x-amz-");
     let mut names = headers.iter().map(|(name, _)| name.to_ascii_lowercase());
-    if let Some(name) = names
-        .find(|name| must_be_signed(name) && !authorization.signed_headers.contains(&name.as_str()))
+    if let Some(name) =
+        names.find(|name| must_be_signed(name) && !authorization.signed_headers.contains(&name.as_str()))
     {
         return Err(format!("{name} is not signed"));
     }
     let signed = authorization.signed_headers.iter().map(|name| {
-        let value = single_header(headers, name)
-            .ok_or_else(|| format!("{name} is signed, but not sent"))?;
+        let value = single_header(headers, name).ok_or_else(|| format!("{name} is signed, but not sent"))?;
         Ok(((*name).to_owned(), value.to_owned()))
     });
-    let request =
-        canonical_request(method, url, &signed.collect::<Result<CanonicalHeaders, String>>()?);
-    match signature(
-        secret_access_key,
-        &authorization.credential_scope,
-        authorization.timestamp,
-        &request,
-    ) == authorization.signature
+    let request = canonical_request(method, url, &signed.collect::<Result<CanonicalHeaders, String>>()?);
+    match signature(secret_access_key, &authorization.credential_scope, authorization.timestamp, &request)
+        == authorization.signature
     {
         true => Ok(()),
         false => Err("the signature does not match".to_owned()),
@@ -375,8 +340,7 @@ mod tests {
 
     fn cases() -> Vec<Value> {
         let vectors: Value =
-            serde_json::from_str(include_str!("../../../../tests/data/vectors.json"))
-                .expect("vectors");
+            serde_json::from_str(include_str!("../../../../tests/data/vectors.json")).expect("vectors");
         vectors["aws_sigv4"].as_array().expect("cases").clone()
     }
 
@@ -395,8 +359,7 @@ mod tests {
 
     /// The request inside a subject token.
     fn decode_subject_token(token: &Secret) -> (Url, Vec<(String, String)>) {
-        let json =
-            percent_encoding::percent_decode_str(token.expose()).decode_utf8().expect("text");
+        let json = percent_encoding::percent_decode_str(token.expose()).decode_utf8().expect("text");
         let request: Value = serde_json::from_str(&json).expect("json");
         assert_eq!(request["method"], "POST");
         let text = |value: &Value| value.as_str().expect("text").to_owned();
@@ -448,9 +411,7 @@ mod tests {
             assert_eq!((claim.access_key_id, claim.signed_at), ("AKIDEXAMPLE", NOW));
             assert!(claim.signed_headers.contains(&TARGET_RESOURCE_HEADER));
             let secret = &keys.secret_access_key;
-            let check = |headers: &[(String, String)]| {
-                verify_signature("POST", &url, headers, secret, region)
-            };
+            let check = |headers: &[(String, String)]| verify_signature("POST", &url, headers, secret, region);
             assert_eq!(check(&headers), Ok(()));
 
             for at in 0..headers.len() {
@@ -468,11 +429,8 @@ mod tests {
             unsigned.push(("X-Amz-Expires".to_owned(), "1".to_owned()));
             assert_eq!(check(&unsigned), Err("x-amz-expires is not signed".to_owned()));
             assert!(verify_signature("GET", &url, &headers, secret, region).is_err());
-            assert!(
-                verify_signature("POST", &url, &headers, &Secret::new("another"), region).is_err()
-            );
-            let error =
-                verify_signature("POST", &url, &headers, secret, "us-west-2").expect_err("region");
+            assert!(verify_signature("POST", &url, &headers, &Secret::new("another"), region).is_err());
+            let error = verify_signature("POST", &url, &headers, secret, "us-west-2").expect_err("region");
             assert!(error.contains("it should be 20260102/us-west-2/sts/aws4_request"), "{error}");
             let other = format!("https://{}/?Action=GetSessionToken", url.authority());
             let other = Url::parse(&other).expect("url");
@@ -566,9 +524,6 @@ mod tests {
         let whole = ("authorization".to_owned(), whole.to_owned());
         assert!(parse_authorization(&[whole.clone(), date]).is_some());
         assert!(parse_authorization(std::slice::from_ref(&whole)).is_none());
-        assert!(
-            parse_authorization(&[whole, ("x-amz-date".to_owned(), "yesterday".to_owned())])
-                .is_none()
-        );
+        assert!(parse_authorization(&[whole, ("x-amz-date".to_owned(), "yesterday".to_owned())]).is_none());
     }
 }

@@ -24,12 +24,8 @@ pub enum EndpointKind {
 }
 
 /// Hosts that get assertions and refresh tokens.
-const OAUTH_HOSTS: &[&str] = &[
-    "oauth2.googleapis.com",
-    "oauth2.mtls.googleapis.com",
-    "accounts.google.com",
-    "www.googleapis.com",
-];
+const OAUTH_HOSTS: &[&str] =
+    &["oauth2.googleapis.com", "oauth2.mtls.googleapis.com", "accounts.google.com", "www.googleapis.com"];
 
 /// Google's STS below a universe's domain: global, mutual TLS, by region, by private endpoint. `*` is any part of
 /// one label.
@@ -120,17 +116,11 @@ impl EndpointPolicy<'_> {
             EndpointKind::AwsSts => "AWS's",
             _ => "Google's",
         };
-        let error =
-            Error::not_safe(format!("{location}: {field} names {host}, which is not {owner}"));
+        let error = Error::not_safe(format!("{location}: {field} names {host}, which is not {owner}"));
         let claimed = self.claimed_universe.filter(|domain| is_universe_host(kind, &url, domain));
         Err(match claimed {
-            Some(domain) => {
-                error.hint(format!("--universe-domain {domain} if you trust that universe"))
-            }
-            None => error.hint(format!(
-                "--allow-token-host {} if you trust it with this credential",
-                url.host
-            )),
+            Some(domain) => error.hint(format!("--universe-domain {domain} if you trust that universe")),
+            None => error.hint(format!("--allow-token-host {} if you trust it with this credential", url.host)),
         })
     }
 
@@ -144,9 +134,7 @@ impl EndpointPolicy<'_> {
             (_, Scheme::Https) => {
                 self.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host))
                     || is_universe_host(kind, url, DEFAULT_UNIVERSE)
-                    || self
-                        .trusted_universe
-                        .is_some_and(|domain| is_universe_host(kind, url, domain))
+                    || self.trusted_universe.is_some_and(|domain| is_universe_host(kind, url, domain))
             }
         }
     }
@@ -158,16 +146,12 @@ fn is_universe_host(kind: EndpointKind, url: &Url, domain: &str) -> bool {
     let subdomain = host.strip_suffix(domain).and_then(|host| host.strip_suffix('.'));
     let matches_any = |patterns: &[&str], host: &str| {
         patterns.iter().any(|pattern| matches_pattern(pattern, host))
-            && !host
-                .split('.')
-                .any(|label| STORAGE_HOST_LABELS.iter().any(|own| label.starts_with(own)))
+            && !host.split('.').any(|label| STORAGE_HOST_LABELS.iter().any(|own| label.starts_with(own)))
     };
     let known = match kind {
         EndpointKind::OAuthToken => OAUTH_HOSTS.contains(&host),
         EndpointKind::Sts => subdomain.is_some_and(|host| matches_any(STS_HOST_PATTERNS, host)),
-        EndpointKind::IamCredentials => {
-            subdomain.is_some_and(|host| matches_any(IAM_CREDENTIALS_HOST_PATTERNS, host))
-        }
+        EndpointKind::IamCredentials => subdomain.is_some_and(|host| matches_any(IAM_CREDENTIALS_HOST_PATTERNS, host)),
         EndpointKind::AwsSts => matches_any(AWS_STS_HOST_PATTERNS, host),
         EndpointKind::AwsMetadata | EndpointKind::SubjectToken | EndpointKind::CustomCa => false,
     };
@@ -181,9 +165,7 @@ fn matches_pattern(pattern: &str, name: &str) -> bool {
         && pattern_labels.zip(labels).all(|(wanted, label)| match wanted.split_once('*') {
             None => wanted == label,
             Some((before, after)) => {
-                label.len() > before.len() + after.len()
-                    && label.starts_with(before)
-                    && label.ends_with(after)
+                label.len() > before.len() + after.len() && label.starts_with(before) && label.ends_with(after)
             }
         })
 }
@@ -221,9 +203,9 @@ pub fn may_receive_access_token(url: &Url, universe: &str) -> bool {
 
 /// Whether any user can have a service at such a host: it gets ID tokens, never an access token.
 pub fn is_serverless_host(host: &str) -> bool {
-    ["run.app", "cloudfunctions.net"].iter().any(|domain| {
-        host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    })
+    ["run.app", "cloudfunctions.net"]
+        .iter()
+        .any(|domain| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
 }
 
 /// Checks a base URL the user set in a variable or property: any https host, or a loopback address.
@@ -232,8 +214,7 @@ pub fn is_serverless_host(host: &str) -> bool {
 /// Usage for what is no URL, unsafe for plain http to anywhere else.
 pub fn check_endpoint_override(text: &str, origin: &str) -> Result<Url> {
     let url = Url::parse(text).map_err(|what| {
-        Error::usage(format!("{origin} {what}"))
-            .hint(format!("unset {origin}, or set an https URL"))
+        Error::usage(format!("{origin} {what}")).hint(format!("unset {origin}, or set an https URL"))
     })?;
     if url.scheme == Scheme::Http && !url.is_loopback() {
         let host = printable::text(url.authority());
@@ -250,11 +231,8 @@ pub fn check_endpoint_override(text: &str, origin: &str) -> Result<Url> {
 pub fn check_host(text: &str, origin: &str) -> Result<String> {
     match Url::parse(&format!("https://{text}/")) {
         Ok(url) if url.path_and_query() == "/" && url.port == 443 => Ok(url.host),
-        _ => Err(Error::usage(format!(
-            "{origin}: {} is not a host",
-            printable::quoted_argument(text, "the value")
-        ))
-        .hint("give a bare host name, as in sts.example.com")),
+        _ => Err(Error::usage(format!("{origin}: {} is not a host", printable::quoted_argument(text, "the value")))
+            .hint("give a bare host name, as in sts.example.com")),
     }
 }
 
@@ -333,24 +311,14 @@ mod tests {
             trusted_universe: chosen,
             claimed_universe: Some("u.example"),
         };
-        assert!(
-            policy(Some("u.example")).check_endpoint(EndpointKind::Sts, "token_url", sts).is_ok()
-        );
-        let error = policy(None)
-            .check_endpoint(EndpointKind::Sts, "token_url", sts)
-            .expect_err("unconfirmed");
-        assert_eq!(
-            error.hint_text(),
-            Some("--universe-domain u.example if you trust that universe")
-        );
+        assert!(policy(Some("u.example")).check_endpoint(EndpointKind::Sts, "token_url", sts).is_ok());
+        let error = policy(None).check_endpoint(EndpointKind::Sts, "token_url", sts).expect_err("unconfirmed");
+        assert_eq!(error.hint_text(), Some("--universe-domain u.example if you trust that universe"));
     }
 
     #[test]
     fn a_star_stands_for_a_part_of_one_label() {
-        assert!(
-            matches_pattern("sts.*.rep", "sts.us-east1.rep")
-                && matches_pattern("*-sts", "us-east1-sts")
-        );
+        assert!(matches_pattern("sts.*.rep", "sts.us-east1.rep") && matches_pattern("*-sts", "us-east1-sts"));
         assert!(!matches_pattern("sts.*.rep", "sts.a.b.rep") && !matches_pattern("*-sts", "-sts"));
         assert!(
             !matches_pattern("sts.*", "sts.")
@@ -361,13 +329,8 @@ mod tests {
 
     #[test]
     fn a_universe_is_a_domain() {
-        assert!(
-            check_universe_domain("googleapis.com").is_ok()
-                && check_universe_domain("u.example").is_ok()
-        );
-        for bad in
-            ["", "com", "U.example", "u.example/x", "u.example:1", "127.0.0.1", "a b.c", "a@b.c"]
-        {
+        assert!(check_universe_domain("googleapis.com").is_ok() && check_universe_domain("u.example").is_ok());
+        for bad in ["", "com", "U.example", "u.example/x", "u.example:1", "127.0.0.1", "a b.c", "a@b.c"] {
             assert!(check_universe_domain(bad).is_err(), "{bad}");
         }
     }

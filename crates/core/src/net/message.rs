@@ -54,8 +54,7 @@ const RESERVED_HEADERS: &[&str] =
 /// # Errors
 /// What is wrong, as a sentence that begins with the name, which is repeated as it is.
 pub fn check_custom_header(name: &str) -> Result<(), String> {
-    let is_token_char =
-        |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let is_token_char = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || name.len() > 256 || !name.bytes().all(is_token_char) {
         return Err(format!("{name} is no name of a header"));
     }
@@ -157,8 +156,7 @@ impl HttpRequest {
         for (name, value) in fields {
             form.append_pair(name, (*value).into().0);
         }
-        let mut request = HttpRequest::get(url)
-            .header("content-type", "application/x-www-form-urlencoded".to_owned());
+        let mut request = HttpRequest::get(url).header("content-type", "application/x-www-form-urlencoded".to_owned());
         request.method = HttpMethod::Post;
         request.body = Some(Zeroizing::new(form.finish().into_bytes()));
         request
@@ -174,21 +172,13 @@ impl HttpRequest {
     }
 
     /// Adds a header that may be shown.
-    pub fn header(
-        mut self,
-        name: impl Into<Cow<'static, str>>,
-        value: impl Into<String>,
-    ) -> HttpRequest {
+    pub fn header(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> HttpRequest {
         self.headers.push((name.into(), HttpHeaderValue::Plain(value.into())));
         self
     }
 
     /// Adds a header that may not be shown.
-    pub fn secret_header(
-        mut self,
-        name: impl Into<Cow<'static, str>>,
-        value: Secret,
-    ) -> HttpRequest {
+    pub fn secret_header(mut self, name: impl Into<Cow<'static, str>>, value: Secret) -> HttpRequest {
         self.headers.push((name.into(), HttpHeaderValue::Secret(value)));
         self
     }
@@ -243,10 +233,7 @@ mod tests {
     use super::*;
 
     fn response(name: &str, value: &str) -> HttpResponse {
-        HttpResponse {
-            headers: vec![(name.to_owned(), value.to_owned())],
-            ..HttpResponse::default()
-        }
+        HttpResponse { headers: vec![(name.to_owned(), value.to_owned())], ..HttpResponse::default() }
     }
 
     #[test]
@@ -261,10 +248,7 @@ mod tests {
     fn retry_after_is_seconds_or_a_date() {
         let wait = |text, now| response("retry-after", text).retry_after(now);
         assert_eq!(wait("7", 0), Some(Duration::from_secs(7)));
-        assert_eq!(
-            wait("Wed, 21 Oct 2015 07:28:00 GMT", 1_445_412_470),
-            Some(Duration::from_secs(10))
-        );
+        assert_eq!(wait("Wed, 21 Oct 2015 07:28:00 GMT", 1_445_412_470), Some(Duration::from_secs(10)));
         assert_eq!(wait("Wed, 21 Oct 2015 07:28:00 GMT", 2_000_000_000), Some(Duration::ZERO));
         assert_eq!(wait("soon", 0), None);
         assert_eq!(wait("99999999999999999999", 0), Some(Duration::from_secs(u64::MAX)));

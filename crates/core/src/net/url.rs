@@ -184,14 +184,10 @@ fn parse_host(host: &str) -> Result<String, &'static str> {
     if host.len() > 253 {
         return Err("has a host name that is too long");
     }
-    let has_valid_chars = |label: &str| {
-        label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-    };
+    let has_valid_chars =
+        |label: &str| label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     let well_formed = host.split('.').all(|label| {
-        (1..=63).contains(&label.len())
-            && has_valid_chars(label)
-            && !label.starts_with('-')
-            && !label.ends_with('-')
+        (1..=63).contains(&label.len()) && has_valid_chars(label) && !label.starts_with('-') && !label.ends_with('-')
     });
     if !well_formed {
         return Err("has a malformed host name");
@@ -226,11 +222,7 @@ mod tests {
     #[test]
     fn a_sibling_has_another_last_path_segment() {
         for (text, sibling, origin) in [
-            (
-                "http://127.0.0.1:8080/token",
-                "http://127.0.0.1:8080/revoke",
-                "http://127.0.0.1:8080",
-            ),
+            ("http://127.0.0.1:8080/token", "http://127.0.0.1:8080/revoke", "http://127.0.0.1:8080"),
             ("https://a.example/x/token?y=/z", "https://a.example/x/revoke", "https://a.example"),
             ("https://a.example", "https://a.example/revoke", "https://a.example"),
         ] {
@@ -279,9 +271,7 @@ mod tests {
     #[test]
     fn only_literal_addresses_are_loopback() {
         let plain = |text| Url::parse(text).expect(text).allows_plain_http();
-        assert!(
-            plain("http://127.0.0.1/") && plain("http://[::1]:1/") && plain("http://127.8.8.8/")
-        );
+        assert!(plain("http://127.0.0.1/") && plain("http://[::1]:1/") && plain("http://127.8.8.8/"));
         assert!(plain("http://169.254.169.254/") && plain("http://[fd00:ec2::254]/"));
         assert!(plain("http://metadata.google.internal/"));
         assert!(!plain("http://localhost/") && !plain("http://10.0.0.1/"));

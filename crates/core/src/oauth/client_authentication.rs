@@ -32,9 +32,7 @@ impl ClientAuthentication {
     /// The method as Google's STS implements it: without form encoding in `Authorization: Basic`.
     pub fn for_google_sts(self) -> ClientAuthentication {
         match self {
-            ClientAuthentication::ClientSecretBasic => {
-                ClientAuthentication::ClientSecretBasicUnencoded
-            }
+            ClientAuthentication::ClientSecretBasic => ClientAuthentication::ClientSecretBasicUnencoded,
             other => other,
         }
     }
@@ -43,8 +41,9 @@ impl ClientAuthentication {
     pub fn name(self) -> &'static str {
         match self {
             ClientAuthentication::None => "none",
-            ClientAuthentication::ClientSecretBasic
-            | ClientAuthentication::ClientSecretBasicUnencoded => "client_secret_basic",
+            ClientAuthentication::ClientSecretBasic | ClientAuthentication::ClientSecretBasicUnencoded => {
+                "client_secret_basic"
+            }
             ClientAuthentication::ClientSecretPost => "client_secret_post",
             ClientAuthentication::TlsClientAuth => "tls_client_auth",
         }
@@ -61,11 +60,7 @@ pub struct ClientCredentials<'a> {
 
 impl<'a> ClientCredentials<'a> {
     /// A client and its secret. Without a secret, the two secret-based methods send the `client_id` only.
-    pub fn new(
-        id: &'a str,
-        secret: Option<&'a Secret>,
-        authentication: ClientAuthentication,
-    ) -> ClientCredentials<'a> {
+    pub fn new(id: &'a str, secret: Option<&'a Secret>, authentication: ClientAuthentication) -> ClientCredentials<'a> {
         ClientCredentials { id, secret, authentication }
     }
 
@@ -83,15 +78,11 @@ impl<'a> ClientCredentials<'a> {
     /// The form fields that the method adds.
     pub(super) fn form_fields(self) -> impl Iterator<Item = (&'static str, FormValue<'a>)> {
         let (id, secret) = match (self.authentication, self.secret) {
-            (
-                ClientAuthentication::ClientSecretBasic
-                | ClientAuthentication::ClientSecretBasicUnencoded,
-                Some(_),
-            ) => (None, None),
-            (ClientAuthentication::ClientSecretPost, Some(secret)) => (Some(self.id), Some(secret)),
-            (ClientAuthentication::None | ClientAuthentication::TlsClientAuth, _) | (_, None) => {
-                (Some(self.id), None)
+            (ClientAuthentication::ClientSecretBasic | ClientAuthentication::ClientSecretBasicUnencoded, Some(_)) => {
+                (None, None)
             }
+            (ClientAuthentication::ClientSecretPost, Some(secret)) => (Some(self.id), Some(secret)),
+            (ClientAuthentication::None | ClientAuthentication::TlsClientAuth, _) | (_, None) => (Some(self.id), None),
         };
         let id = id.map(|id| ("client_id", id.into()));
         id.into_iter().chain(secret.map(|secret| ("client_secret", secret.into())))
@@ -150,9 +141,7 @@ mod tests {
     use crate::net::url::Url;
 
     /// The form fields and the header that a client adds.
-    fn parts(
-        client: ClientCredentials<'_>,
-    ) -> (Vec<(&'static str, FormValue<'_>)>, Option<String>) {
+    fn parts(client: ClientCredentials<'_>) -> (Vec<(&'static str, FormValue<'_>)>, Option<String>) {
         let url = Url::parse("https://as.example.com/token").expect("url");
         let request = client.add_header(HttpRequest::form(url, &[("a", "b")]));
         let header = request.headers.iter().find(|(name, _)| name == "authorization");
@@ -171,11 +160,7 @@ mod tests {
         for (method, fields, header) in [
             (ClientAuthentication::None, vec![id], None),
             (ClientAuthentication::TlsClientAuth, vec![id], None),
-            (
-                ClientAuthentication::ClientSecretPost,
-                vec![id, ("client_secret", "a+b c%:".into())],
-                None,
-            ),
+            (ClientAuthentication::ClientSecretPost, vec![id, ("client_secret", "a+b c%:".into())], None),
             (ClientAuthentication::ClientSecretBasicUnencoded, vec![], basic("c:d:a+b c%:")),
             (ClientAuthentication::ClientSecretBasic, vec![], basic("c%3Ad:a%2Bb+c%25%3A")),
         ] {
@@ -189,8 +174,7 @@ mod tests {
     #[test]
     fn basic_authorization_is_as_the_published_vectors_say() {
         let vectors: serde_json::Value =
-            serde_json::from_str(include_str!("../../../../tests/data/vectors.json"))
-                .expect("vectors");
+            serde_json::from_str(include_str!("../../../../tests/data/vectors.json")).expect("vectors");
         for case in vectors["basic_auth"].as_array().expect("cases") {
             let text = |name: &str| case[name].as_str().expect("text");
             let secret = Secret::new(text("client_secret"));

@@ -20,10 +20,7 @@ pub struct AuthorizationCodeGrant<'a> {
 
 /// Builds the request that exchanges an authorization code. It is not sent again once a part of it may have reached
 /// the server.
-pub(crate) fn authorization_code_request(
-    url: &Url,
-    grant: &AuthorizationCodeGrant<'_>,
-) -> HttpRequest {
+pub(crate) fn authorization_code_request(url: &Url, grant: &AuthorizationCodeGrant<'_>) -> HttpRequest {
     let mut fields: Vec<(&str, FormValue<'_>)> = vec![
         ("grant_type", "authorization_code".into()),
         ("code", grant.code.into()),
@@ -31,10 +28,7 @@ pub(crate) fn authorization_code_request(
         ("code_verifier", grant.code_verifier.into()),
     ];
     fields.extend(grant.client.form_fields());
-    grant
-        .client
-        .add_header(HttpRequest::form(url.clone(), &fields))
-        .retry_policy(RetryPolicy::OnlyIfUnsent)
+    grant.client.add_header(HttpRequest::form(url.clone(), &fields)).retry_policy(RetryPolicy::OnlyIfUnsent)
 }
 
 #[cfg(test)]
@@ -50,12 +44,7 @@ mod tests {
             let redirect_uri = "http://127.0.0.1:9/";
             let request = super::authorization_code_request(
                 &url,
-                &AuthorizationCodeGrant {
-                    code: &code,
-                    redirect_uri,
-                    code_verifier: &verifier,
-                    client,
-                },
+                &AuthorizationCodeGrant { code: &code, redirect_uri, code_verifier: &verifier, client },
             );
             assert_eq!(request.retry_policy, RetryPolicy::OnlyIfUnsent);
             let header = request.headers.iter().any(|(name, _)| name == "authorization");
@@ -63,16 +52,9 @@ mod tests {
         };
         let plain = "grant_type=authorization_code&code=4%2Fx&redirect_uri=http%3A%2F%2F127.0.0.1%3A9%2F\
             &code_verifier=V";
-        let body = request_body(ClientCredentials::new(
-            "CID",
-            Some(&secret),
-            ClientAuthentication::ClientSecretPost,
-        ));
+        let body = request_body(ClientCredentials::new("CID", Some(&secret), ClientAuthentication::ClientSecretPost));
         assert_eq!(body, (format!("{plain}&client_id=CID&client_secret=CS"), false));
-        assert_eq!(
-            request_body(ClientCredentials::public("CID")),
-            (format!("{plain}&client_id=CID"), false)
-        );
+        assert_eq!(request_body(ClientCredentials::public("CID")), (format!("{plain}&client_id=CID"), false));
         assert_eq!(
             request_body(ClientCredentials::new(
                 "CID",

@@ -5,9 +5,8 @@ use crate::error::{Error, Result};
 use crate::net::message::{FormValue, HttpRequest, HttpResponse, RetryPolicy};
 use crate::net::url::{Scheme, Url};
 use crate::oauth::client_authentication::ClientCredentials;
-use crate::oauth::response;
-use crate::oauth::token;
 use crate::oauth::token::TokenResponse;
+use crate::oauth::{response, token};
 use crate::text::json::JsonFields;
 use crate::text::printable;
 use crate::text::secret::Secret;
@@ -22,11 +21,7 @@ const DEFAULT_CODE_LIFETIME_SECONDS: i64 = 900;
 const MAX_USER_CODE_CHARS: usize = 64;
 
 /// Builds the device authorization request (RFC 8628, 3.1). It may be repeated: a code that nobody enters has no effect.
-pub(crate) fn device_authorization_request(
-    url: &Url,
-    client: ClientCredentials<'_>,
-    scopes: &[String],
-) -> HttpRequest {
+pub(crate) fn device_authorization_request(url: &Url, client: ClientCredentials<'_>, scopes: &[String]) -> HttpRequest {
     let scopes = scopes.join(" ");
     let mut fields: Vec<(&str, FormValue<'_>)> = vec![("scope", (&scopes).into())];
     fields.extend(client.form_fields());
@@ -71,9 +66,7 @@ pub fn read_device_authorization(
     // The code is printed for the user in a line of its own.
     let plain = |letter: char| letter.is_alphanumeric() || " -_.".contains(letter);
     if user_code.chars().count() > MAX_USER_CODE_CHARS || !user_code.chars().all(plain) {
-        return Err(invalid(
-            "has a user_code that is too long or has special characters".to_owned(),
-        ));
+        return Err(invalid("has a user_code that is too long or has special characters".to_owned()));
     }
     let verification_uri = match fields.text("verification_uri").map_err(invalid_field)? {
         Some(page) => page,
@@ -83,16 +76,13 @@ pub fn read_device_authorization(
     };
     let verification_uri = check_verification_uri(&verification_uri)
         .map_err(|what| invalid(format!("has a verification_uri that {what}")))?;
-    let verification_uri_complete =
-        fields.text("verification_uri_complete").map_err(invalid_field)?;
+    let verification_uri_complete = fields.text("verification_uri_complete").map_err(invalid_field)?;
     let mut seconds = |name: &str, default: i64, min: i64, max: i64| {
         let given = fields.value(name).filter(|value| !value.is_null());
         match given.as_ref().map(|value| value.as_f64().or_else(|| value.as_str()?.parse().ok())) {
             None => Ok(default),
             #[expect(clippy::cast_possible_truncation, reason = "clamped first")]
-            Some(Some(number)) if number.is_finite() => {
-                Ok(number.ceil().clamp(min as f64, max as f64) as i64)
-            }
+            Some(Some(number)) if number.is_finite() => Ok(number.ceil().clamp(min as f64, max as f64) as i64),
             Some(_) => Err(invalid(format!("is not understood, {name} is not a number"))),
         }
     };
@@ -119,17 +109,11 @@ fn check_verification_uri(text: &str) -> std::result::Result<String, &'static st
 
 /// Builds the device access token request (RFC 8628, 3.4), which polls for the user's decision. It is not sent again
 /// once a part of it may have reached the server, because the response with the tokens is given once.
-pub(crate) fn device_token_request(
-    url: &Url,
-    client: ClientCredentials<'_>,
-    device_code: &Secret,
-) -> HttpRequest {
+pub(crate) fn device_token_request(url: &Url, client: ClientCredentials<'_>, device_code: &Secret) -> HttpRequest {
     let mut fields: Vec<(&str, FormValue<'_>)> =
         vec![("grant_type", DEVICE_CODE_GRANT_TYPE.into()), ("device_code", device_code.into())];
     fields.extend(client.form_fields());
-    client
-        .add_header(HttpRequest::form(url.clone(), &fields))
-        .retry_policy(RetryPolicy::OnlyIfUnsent)
+    client.add_header(HttpRequest::form(url.clone(), &fields)).retry_policy(RetryPolicy::OnlyIfUnsent)
 }
 
 /// The result of one poll (RFC 8628, 3.5).
@@ -153,15 +137,9 @@ pub enum PollOutcome {
 ///
 /// # Errors
 /// Any other error, which ends the login.
-pub fn read_poll_response(
-    response: &HttpResponse,
-    host: &str,
-    server_name: &str,
-    now: i64,
-) -> Result<PollOutcome> {
+pub fn read_poll_response(response: &HttpResponse, host: &str, server_name: &str, now: i64) -> Result<PollOutcome> {
     if response.status == 200 {
-        return token::read_bearer_response(response, host, now)
-            .map(|granted| PollOutcome::Granted(Box::new(granted)));
+        return token::read_bearer_response(response, host, now).map(|granted| PollOutcome::Granted(Box::new(granted)));
     }
     let server_error = response::server_error(response);
     match server_error.as_ref().map(|error| error.code.as_str()) {
@@ -169,9 +147,7 @@ pub fn read_poll_response(
         Some("slow_down") => Ok(PollOutcome::SlowDown),
         Some("access_denied") => Ok(PollOutcome::AccessDenied),
         Some("expired_token") => Ok(PollOutcome::ExpiredToken),
-        Some("invalid_grant") => {
-            Ok(PollOutcome::InvalidGrant(response::status_error(server_name, response, host)))
-        }
+        Some("invalid_grant") => Ok(PollOutcome::InvalidGrant(response::status_error(server_name, response, host))),
         _ if matches!(response.status, 408 | 429 | 500..=599) => Ok(PollOutcome::SlowDown),
         _ => Err(response::status_error(server_name, response, host)),
     }
@@ -195,9 +171,8 @@ const YOUTUBE_SCOPE_PREFIX: &str = "https://www.googleapis.com/auth/youtube";
 /// # Errors
 /// `Unsupported`, naming the first such scope.
 pub(crate) fn check_device_scopes(scopes: &[String]) -> Result<()> {
-    let is_allowed = |scope: &&String| {
-        DEVICE_SCOPES.contains(&scope.as_str()) || scope.starts_with(YOUTUBE_SCOPE_PREFIX)
-    };
+    let is_allowed =
+        |scope: &&String| DEVICE_SCOPES.contains(&scope.as_str()) || scope.starts_with(YOUTUBE_SCOPE_PREFIX);
     let Some(scope) = scopes.iter().find(|scope| !is_allowed(scope)) else { return Ok(()) };
     let short_name = scope.strip_prefix("https://www.googleapis.com/auth/").unwrap_or(scope);
     let word = printable::text(short_name);
@@ -233,13 +208,9 @@ mod tests {
             (google.verification_uri.as_str(), google.verification_uri_complete),
             ("https://www.google.com/device", None)
         );
-        assert_eq!(
-            (google.user_code.as_str(), google.expires_in, google.interval),
-            ("ABCD-EFGH", 1800, 5)
-        );
-        let defaults = read_body(&format!(
-            r#"{{"device_code":"D","user_code":"X",{VERIFICATION_URI},"interval":null}}"#
-        ));
+        assert_eq!((google.user_code.as_str(), google.expires_in, google.interval), ("ABCD-EFGH", 1800, 5));
+        let defaults =
+            read_body(&format!(r#"{{"device_code":"D","user_code":"X",{VERIFICATION_URI},"interval":null}}"#));
         let least = defaults.expect("the least");
         assert_eq!((least.expires_in, least.interval), (DEFAULT_CODE_LIFETIME_SECONDS, 5));
         let response = read_body(&format!(
@@ -261,29 +232,19 @@ mod tests {
                 "user_code that is too long",
             ),
             (
-                format!(
-                    r#"{{"device_code":"D","user_code":"{}",{VERIFICATION_URI}}}"#,
-                    "x".repeat(65)
-                ),
+                format!(r#"{{"device_code":"D","user_code":"{}",{VERIFICATION_URI}}}"#, "x".repeat(65)),
                 "user_code that is too long",
             ),
             (r#"{"device_code":"D","user_code":"X"}"#.to_owned(), "verification_uri is missing"),
             (
-                r#"{"device_code":"D","user_code":"X","verification_uri":"javascript:alert(1)"}"#
-                    .to_owned(),
+                r#"{"device_code":"D","user_code":"X","verification_uri":"javascript:alert(1)"}"#.to_owned(),
                 "verification_uri",
             ),
             (
-                r#"{"device_code":"D","user_code":"X","verification_uri":"http://a.example/"}"#
-                    .to_owned(),
+                r#"{"device_code":"D","user_code":"X","verification_uri":"http://a.example/"}"#.to_owned(),
                 "neither https",
             ),
-            (
-                format!(
-                    r#"{{"device_code":"D","user_code":"X",{VERIFICATION_URI},"interval":"soon"}}"#
-                ),
-                "interval",
-            ),
+            (format!(r#"{{"device_code":"D","user_code":"X",{VERIFICATION_URI},"interval":"soon"}}"#), "interval"),
             ("[]".to_owned(), "host: the response"),
             ("<html>".to_owned(), "host: the response"),
         ] {
@@ -291,17 +252,10 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::NoAnswer, "{body}");
             assert!(error.message().contains(what), "{body}: {error}");
         }
-        let refused = read_device_authorization(
-            &response(403, r#"{"error_code":"rate_limit_exceeded"}"#),
-            "host",
-            "Google",
-        );
+        let refused =
+            read_device_authorization(&response(403, r#"{"error_code":"rate_limit_exceeded"}"#), "host", "Google");
         assert_eq!(refused.expect_err("a quota").kind(), ErrorKind::Refused);
-        let refused = read_device_authorization(
-            &response(401, r#"{"error":"invalid_client"}"#),
-            "host",
-            "Google",
-        );
+        let refused = read_device_authorization(&response(401, r#"{"error":"invalid_client"}"#), "host", "Google");
         assert!(refused.expect_err("a client").message().contains("Google says invalid_client"));
     }
 
@@ -312,23 +266,16 @@ mod tests {
             read_poll_response(&response(status, &body), "host", "Google", 0)
         };
         for status in [400, 403, 428] {
-            assert!(matches!(
-                poll_error(status, "authorization_pending"),
-                Ok(PollOutcome::AuthorizationPending)
-            ));
+            assert!(matches!(poll_error(status, "authorization_pending"), Ok(PollOutcome::AuthorizationPending)));
             assert!(matches!(poll_error(status, "slow_down"), Ok(PollOutcome::SlowDown)));
             assert!(matches!(poll_error(status, "access_denied"), Ok(PollOutcome::AccessDenied)));
             assert!(matches!(poll_error(status, "expired_token"), Ok(PollOutcome::ExpiredToken)));
-            assert!(matches!(
-                poll_error(status, "invalid_grant"),
-                Ok(PollOutcome::InvalidGrant(_))
-            ));
+            assert!(matches!(poll_error(status, "invalid_grant"), Ok(PollOutcome::InvalidGrant(_))));
             assert!(poll_error(status, "invalid_client").is_err());
         }
         assert!(matches!(poll_error(503, "backend_error"), Ok(PollOutcome::SlowDown)));
         assert!(poll_error(302, "x").is_err());
-        let granted =
-            read_poll_response(&response(200, r#"{"access_token":"ya29.x"}"#), "host", "Google", 0);
+        let granted = read_poll_response(&response(200, r#"{"access_token":"ya29.x"}"#), "host", "Google", 0);
         assert!(matches!(granted, Ok(PollOutcome::Granted(_))));
         assert!(read_poll_response(&response(200, "<html>"), "host", "Google", 0).is_err());
     }
@@ -337,11 +284,8 @@ mod tests {
     fn scopes_that_devices_do_not_get_are_refused_by_name() {
         let scopes = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
         let tube = format!("{YOUTUBE_SCOPE_PREFIX}.readonly");
-        assert!(
-            check_device_scopes(&scopes(&["openid", "email", DEVICE_SCOPES[5], &tube])).is_ok()
-        );
-        let error =
-            check_device_scopes(&scopes(&["openid", crate::text::scopes::CLOUD_PLATFORM_SCOPE]));
+        assert!(check_device_scopes(&scopes(&["openid", "email", DEVICE_SCOPES[5], &tube])).is_ok());
+        let error = check_device_scopes(&scopes(&["openid", crate::text::scopes::CLOUD_PLATFORM_SCOPE]));
         let error = error.expect_err("cloud-platform");
         assert_eq!(error.kind().exit_code(), 7);
         assert!(error.message().contains("the scope cloud-platform to devices"), "{error}");

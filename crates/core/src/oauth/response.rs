@@ -60,16 +60,14 @@ pub(crate) fn json_object(response: &HttpResponse, host: &str) -> Result<Map<Str
 
 /// The error for a response whose status is 200 and whose content is invalid; `what` ends the sentence.
 pub fn invalid_response(response: &HttpResponse, host: &str, what: &str) -> Error {
-    let error =
-        Error::no_answer(format!("{host}: the response {what}")).with_status(response.status);
+    let error = Error::no_answer(format!("{host}: the response {what}")).with_status(response.status);
     match is_html(response) {
         true => error.hint(CAPTIVE_PORTAL_HINT),
         false => error.hint("try again later; gauth -vv shows the exchange"),
     }
 }
 
-const CAPTIVE_PORTAL_HINT: &str =
-    "open any web page: a captive portal or a proxy answers in place of Google";
+const CAPTIVE_PORTAL_HINT: &str = "open any web page: a captive portal or a proxy answers in place of Google";
 
 /// The error for a response of `server_name` whose status is not 200: `Refused` for 4xx, or else `NoAnswer`.
 pub fn status_error(server_name: &str, response: &HttpResponse, host: &str) -> Error {
@@ -82,14 +80,10 @@ pub fn status_error(server_name: &str, response: &HttpResponse, host: &str) -> E
     };
     let message = format!("{host}: {reason_text}");
     let error = match status {
-        408 | 429 => Error::no_answer(message)
-            .with_retryable(Retryable::IfIdempotent)
-            .hint("try again later"),
+        408 | 429 => Error::no_answer(message).with_retryable(Retryable::IfIdempotent).hint("try again later"),
         407 => Error::no_answer(message).hint("check HTTPS_PROXY, its user name and password"),
         400..=499 => Error::refused(message),
-        500..=599 => Error::no_answer(message)
-            .with_retryable(Retryable::IfIdempotent)
-            .hint("try again later"),
+        500..=599 => Error::no_answer(message).with_retryable(Retryable::IfIdempotent).hint("try again later"),
         _ => Error::no_answer(format!("{host}: the response has status {status}, not 200")),
     };
     let error = error.with_status(status);
@@ -102,8 +96,7 @@ pub fn status_error(server_name: &str, response: &HttpResponse, host: &str) -> E
 /// The error in a response body, if it has one in either form.
 pub fn server_error(response: &HttpResponse) -> Option<ServerError> {
     let mut map = json::parse_object(&response.body).ok()?;
-    let text =
-        |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(printable::redacted);
+    let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(printable::redacted);
     match map.remove("error")? {
         Value::String(code) => Some(ServerError {
             code: printable::redacted(&code),
@@ -113,10 +106,7 @@ pub fn server_error(response: &HttpResponse) -> Option<ServerError> {
             reason: None,
         }),
         Value::Object(error) => Some(ServerError {
-            code: error
-                .get("status")
-                .and_then(text)
-                .unwrap_or_else(|| format!("status {}", response.status)),
+            code: error.get("status").and_then(text).unwrap_or_else(|| format!("status {}", response.status)),
             description: error.get("message").and_then(text),
             subtype: None,
             uri: None,
@@ -129,9 +119,8 @@ pub fn server_error(response: &HttpResponse) -> Option<ServerError> {
 /// The reason and the domain of an error in Google's API style (`google.rpc.ErrorInfo`).
 fn error_reason(error: &Map<String, Value>) -> Option<String> {
     let details = error.get("details")?.as_array()?;
-    let is_info = |detail: &&Value| {
-        detail["@type"].as_str().is_some_and(|kind| kind.ends_with("/google.rpc.ErrorInfo"))
-    };
+    let is_info =
+        |detail: &&Value| detail["@type"].as_str().is_some_and(|kind| kind.ends_with("/google.rpc.ErrorInfo"));
     let info = details.iter().find(is_info)?;
     let reason = printable::redacted(info["reason"].as_str().filter(|reason| !reason.is_empty())?);
     Some(match info["domain"].as_str() {
@@ -170,8 +159,7 @@ mod tests {
         let error = server_error(&oauth).expect("error");
         assert_eq!(error.to_string(), "Google says invalid_grant: \"Bad\\nRequest\"");
         assert_eq!(error.subtype.as_deref(), Some("invalid_rapt"));
-        let api =
-            response(403, r#"{"error":{"code":403,"message":"No.","status":"PERMISSION_DENIED"}}"#);
+        let api = response(403, r#"{"error":{"code":403,"message":"No.","status":"PERMISSION_DENIED"}}"#);
         let error = server_error(&api).expect("error");
         assert_eq!(error.to_string(), "Google says PERMISSION_DENIED: \"No.\"");
     }
@@ -182,7 +170,8 @@ mod tests {
             let body = format!(r#"{{"error":{{"status":"S","message":"M","details":{details}}}}}"#);
             server_error(&response(403, &body)).expect("error").to_string()
         };
-        let info = r#"{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"R\u0007","domain":"iam.googleapis.com"}"#;
+        let info =
+            r#"{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"R\u0007","domain":"iam.googleapis.com"}"#;
         let other = r#"{"@type":"type.googleapis.com/google.rpc.Help","reason":"X"}"#;
         let expected = "Google says S: \"M\" (R\\u{7} of iam.googleapis.com)";
         assert_eq!(shown(&format!("[{other},5,{info}]")), expected);

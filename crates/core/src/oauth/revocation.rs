@@ -16,11 +16,7 @@ pub(crate) fn google_revocation_request(url: &Url, refresh_token: &Secret) -> Ht
 }
 
 /// Builds the request that revokes a refresh token at the STS or at any other server, where the client authenticates.
-pub(crate) fn revocation_request(
-    url: &Url,
-    refresh_token: &Secret,
-    client: ClientCredentials<'_>,
-) -> HttpRequest {
+pub(crate) fn revocation_request(url: &Url, refresh_token: &Secret, client: ClientCredentials<'_>) -> HttpRequest {
     let mut fields: Vec<(&str, FormValue<'_>)> =
         vec![("token", refresh_token.into()), ("token_type_hint", "refresh_token".into())];
     fields.extend(client.form_fields());
@@ -32,11 +28,7 @@ pub(crate) fn revocation_request(
 ///
 /// # Errors
 /// `Refused` with the server's error, or `NoAnswer`.
-pub(crate) fn read_revocation(
-    server_name: &str,
-    response: &HttpResponse,
-    host: &str,
-) -> Result<bool> {
+pub(crate) fn read_revocation(server_name: &str, response: &HttpResponse, host: &str) -> Result<bool> {
     let server_error = response::server_error(response);
     match response.status {
         // A web page comes from a proxy or a captive portal, whatever its status.
@@ -79,17 +71,11 @@ mod tests {
         let basic = revocation_request(
             &url,
             &token,
-            ClientCredentials::new(
-                "CID",
-                Some(&secret),
-                ClientAuthentication::ClientSecretBasicUnencoded,
-            ),
+            ClientCredentials::new("CID", Some(&secret), ClientAuthentication::ClientSecretBasicUnencoded),
         );
         assert_eq!(body(&basic), "token=RT&token_type_hint=refresh_token");
         let sent = basic.headers.iter().find(|(name, _)| name == "authorization");
-        assert!(
-            matches!(sent, Some((_, HttpHeaderValue::Secret(sent))) if sent.expose() == "Basic Q0lEOkNT")
-        );
+        assert!(matches!(sent, Some((_, HttpHeaderValue::Secret(sent))) if sent.expose() == "Basic Q0lEOkNT"));
         let posted = revocation_request(
             &url,
             &token,
@@ -113,11 +99,7 @@ mod tests {
             (204, "", ErrorKind::NoAnswer),
             (503, "", ErrorKind::NoAnswer),
         ] {
-            assert_eq!(
-                read_response(status, body).expect_err(body).kind(),
-                kind,
-                "{status} {body}"
-            );
+            assert_eq!(read_response(status, body).expect_err(body).kind(), kind, "{status} {body}");
         }
     }
 }

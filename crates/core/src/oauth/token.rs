@@ -9,31 +9,26 @@ use crate::net::url::Url;
 use crate::oauth::client_authentication::ClientCredentials;
 use crate::oauth::metrics::metrics_header;
 use crate::oauth::response;
-use crate::text::bearer_token;
 use crate::text::json::JsonFields;
-use crate::text::printable;
 use crate::text::secret::Secret;
+use crate::text::{bearer_token, printable};
 
 /// The URL of Google's token endpoint.
 pub const ENDPOINT: &str = "https://oauth2.googleapis.com/token";
 
 /// Builds the request for an access token with a signed assertion (RFC 7523, 2.1).
 pub(crate) fn jwt_bearer_request(url: &Url, assertion: &Secret) -> HttpRequest {
-    assertion_request(url, assertion)
-        .header("x-goog-api-client", metrics_header("auth-request-type/at cred-type/sa"))
+    assertion_request(url, assertion).header("x-goog-api-client", metrics_header("auth-request-type/at cred-type/sa"))
 }
 
 /// Builds the request for an ID token with a signed assertion, which names the audience.
 pub fn id_token_request(url: &Url, assertion: &Secret) -> HttpRequest {
-    assertion_request(url, assertion)
-        .header("x-goog-api-client", metrics_header("auth-request-type/it cred-type/sa"))
+    assertion_request(url, assertion).header("x-goog-api-client", metrics_header("auth-request-type/it cred-type/sa"))
 }
 
 fn assertion_request(url: &Url, assertion: &Secret) -> HttpRequest {
-    let fields: [(&str, FormValue<'_>); 2] = [
-        ("assertion", assertion.into()),
-        ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer".into()),
-    ];
+    let fields: [(&str, FormValue<'_>); 2] =
+        [("assertion", assertion.into()), ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer".into())];
     HttpRequest::form(url.clone(), &fields)
 }
 
@@ -44,14 +39,11 @@ fn assertion_request(url: &Url, assertion: &Secret) -> HttpRequest {
 /// As [`read_bearer_response`].
 pub(crate) fn read_id_token(response: &HttpResponse, host: &str) -> Result<Option<Secret>> {
     let mut fields = JsonFields::new(response::json_object(response, host)?);
-    let invalid_field = |what: String| {
-        response::invalid_response(response, host, &format!("is not understood, {what}"))
-    };
+    let invalid_field =
+        |what: String| response::invalid_response(response, host, &format!("is not understood, {what}"));
     let token = fields.secret("id_token").map_err(invalid_field)?;
     match &token {
-        Some(token) if !is_well_formed_jwt(token) => {
-            Err(invalid_field("id_token is not a JWT".to_owned()))
-        }
+        Some(token) if !is_well_formed_jwt(token) => Err(invalid_field("id_token is not a JWT".to_owned())),
         _ => Ok(token),
     }
 }
@@ -107,11 +99,7 @@ pub struct TokenResponse {
 ///
 /// # Errors
 /// `Refused` with the server's error, or `NoAnswer` naming the invalid field.
-pub fn read_bearer_response(
-    response: &HttpResponse,
-    host: &str,
-    now: i64,
-) -> Result<TokenResponse> {
+pub fn read_bearer_response(response: &HttpResponse, host: &str, now: i64) -> Result<TokenResponse> {
     let granted = read_token_response(response, host, now)?;
     match granted.token_type.eq_ignore_ascii_case("bearer") {
         true => Ok(granted),
@@ -149,8 +137,7 @@ pub fn read_token_response(response: &HttpResponse, host: &str, now: i64) -> Res
         expires_at: lifetime.map(|life| now.saturating_add(life)),
         scopes: scopes.filter(|scopes| !scopes.is_empty()),
         refresh_token,
-        token_type: token_type
-            .map_or_else(|| "Bearer".to_owned(), |kind| printable::redacted(&kind)),
+        token_type: token_type.map_or_else(|| "Bearer".to_owned(), |kind| printable::redacted(&kind)),
         issued_token_type: issued_token_type.map(|kind| printable::redacted(&kind)),
         id_token: id_token.filter(bearer_token::is_well_formed_secret),
     })
@@ -169,9 +156,7 @@ fn parse_expires_in(value: Option<Value>) -> std::result::Result<Option<i64>, St
         Some(Value::String(text)) if is_decimal(text) => text.parse().ok(),
         Some(_) => None,
     };
-    let number = number
-        .filter(|number| number.is_finite())
-        .ok_or_else(|| "expires_in is not a number".to_owned())?;
+    let number = number.filter(|number| number.is_finite()).ok_or_else(|| "expires_in is not a number".to_owned())?;
     // No token lives that long; the cache has a lower limit of its own.
     #[expect(clippy::cast_possible_truncation, reason = "clamped first")]
     let seconds = number.clamp(0.0, 1e9) as i64;
@@ -186,35 +171,25 @@ fn is_decimal(text: &str) -> bool {
 }
 
 /// Adds a hint about the usual reason why a server refuses an assertion. `local_time` is in Unix seconds.
-pub(crate) fn add_assertion_hint(
-    error: Error,
-    response: &HttpResponse,
-    local_time: i64,
-    key_file: &str,
-) -> Error {
+pub(crate) fn add_assertion_hint(error: Error, response: &HttpResponse, local_time: i64, key_file: &str) -> Error {
     let Some(server_error) = response::server_error(response) else { return error };
     let description = server_error.description.as_deref().unwrap_or_default();
     let skew = response.date().map_or(0, |server_time| server_time.saturating_sub(local_time));
     match server_error.code.as_str() {
         "invalid_grant" if skew.abs() > 60 => {
             let direction = if skew > 0 { "behind" } else { "ahead of" };
-            error.hint(format!(
-                "set the clock, it is {} s {direction} Google's (timedatectl set-ntp true)",
-                skew.abs()
-            ))
+            error.hint(format!("set the clock, it is {} s {direction} Google's (timedatectl set-ntp true)", skew.abs()))
         }
-        "invalid_grant" if description.contains("Signature") => error.hint(format!(
-            "make a new key: the one in {key_file} has been deleted, or is not this account's"
-        )),
-        "invalid_grant" => error.hint(format!(
-            "check that the account in {key_file} exists and is not disabled, and the clock"
-        )),
-        "unauthorized_client" => error.hint(
-            "grant these scopes to the account under domain-wide delegation in the admin console",
-        ),
-        "invalid_scope" => {
-            error.hint("check --scopes: a scope is misspelt, or is not granted to service accounts")
+        "invalid_grant" if description.contains("Signature") => {
+            error.hint(format!("make a new key: the one in {key_file} has been deleted, or is not this account's"))
         }
+        "invalid_grant" => {
+            error.hint(format!("check that the account in {key_file} exists and is not disabled, and the clock"))
+        }
+        "unauthorized_client" => {
+            error.hint("grant these scopes to the account under domain-wide delegation in the admin console")
+        }
+        "invalid_scope" => error.hint("check --scopes: a scope is misspelt, or is not granted to service accounts"),
         _ => error,
     }
 }
@@ -227,11 +202,8 @@ mod tests {
     use zeroize::Zeroizing;
 
     fn read_response_body(body: &str) -> Result<TokenResponse> {
-        let response = HttpResponse {
-            status: 200,
-            headers: Vec::new(),
-            body: Zeroizing::new(body.as_bytes().to_vec()),
-        };
+        let response =
+            HttpResponse { status: 200, headers: Vec::new(), body: Zeroizing::new(body.as_bytes().to_vec()) };
         read_bearer_response(&response, "host", 1000)
     }
 
@@ -240,11 +212,7 @@ mod tests {
         let url = Url::parse(ENDPOINT).expect("url");
         let (secret, login, rapt) = (Secret::new("CS"), Secret::new("RT"), Secret::new("RAPT"));
         let mut grant = RefreshTokenGrant {
-            client: ClientCredentials::new(
-                "CID",
-                Some(&secret),
-                ClientAuthentication::ClientSecretPost,
-            ),
+            client: ClientCredentials::new("CID", Some(&secret), ClientAuthentication::ClientSecretPost),
             refresh_token: &login,
             scopes: &[],
             rapt: None,
@@ -309,11 +277,7 @@ mod tests {
             "{\"access_token\":\"a\",\"token_type\":\"mac\"}",
             long.as_str(),
         ] {
-            assert_eq!(
-                read_response_body(body).expect_err(body).kind(),
-                ErrorKind::NoAnswer,
-                "{body}"
-            );
+            assert_eq!(read_response_body(body).expect_err(body).kind(), ErrorKind::NoAnswer, "{body}");
         }
     }
 }

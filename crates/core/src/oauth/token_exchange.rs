@@ -27,10 +27,7 @@ pub const TOKEN_TYPE_ALIASES: &[(&str, &str)] = &[
     ("saml2", "urn:ietf:params:oauth:token-type:saml2"),
     ("mtls", "urn:ietf:params:oauth:token-type:mtls"),
     ("aws4_request", "urn:ietf:params:aws:token-type:aws4_request"),
-    (
-        "access_boundary_intermediary_token",
-        "urn:ietf:params:oauth:token-type:access_boundary_intermediary_token",
-    ),
+    ("access_boundary_intermediary_token", "urn:ietf:params:oauth:token-type:access_boundary_intermediary_token"),
 ];
 
 /// The parameters of a token exchange (RFC 8693, 2.1), in the order in which they are sent. Empty ones are not sent.
@@ -87,13 +84,8 @@ pub fn token_exchange_request(url: &Url, request: &TokenExchangeRequest<'_>) -> 
 }
 
 /// Builds the request for information about an access token (RFC 7662, 2.1).
-pub(crate) fn introspection_request(
-    url: &Url,
-    token: &Secret,
-    client: Option<ClientCredentials<'_>>,
-) -> HttpRequest {
-    let fields: [(&str, FormValue<'_>); 2] =
-        [("token", token.into()), ("token_type_hint", ACCESS_TOKEN_TYPE.into())];
+pub(crate) fn introspection_request(url: &Url, token: &Secret, client: Option<ClientCredentials<'_>>) -> HttpRequest {
+    let fields: [(&str, FormValue<'_>); 2] = [("token", token.into()), ("token_type_hint", ACCESS_TOKEN_TYPE.into())];
     let form = HttpRequest::form(url.clone(), &fields);
     match client {
         Some(client) => client.add_header(form),
@@ -105,10 +97,7 @@ pub(crate) fn introspection_request(
 ///
 /// # Errors
 /// As `response::json_object`.
-pub fn read_introspected_username(
-    response: &HttpResponse,
-    host: &str,
-) -> crate::Result<Option<String>> {
+pub fn read_introspected_username(response: &HttpResponse, host: &str) -> crate::Result<Option<String>> {
     let map = response::json_object(response, host)?;
     let active = map.get("active") == Some(&serde_json::Value::Bool(true));
     let name = map.get("username").and_then(|name| name.as_str());
@@ -130,11 +119,7 @@ pub fn guess_token_type(token: &Secret) -> Option<&'static str> {
 
 /// Adds a hint about the usual reason why a server refuses a token exchange. `subject_token_source` describes where
 /// the subject token is from.
-pub fn add_token_exchange_hint(
-    error: Error,
-    response: &HttpResponse,
-    subject_token_source: &str,
-) -> Error {
+pub fn add_token_exchange_hint(error: Error, response: &HttpResponse, subject_token_source: &str) -> Error {
     let Some(server_error) = response::server_error(response) else { return error };
     let description = server_error.description.as_deref().unwrap_or_default().to_lowercase();
     match server_error.code.as_str() {
@@ -182,11 +167,7 @@ mod tests {
             actor_token: Some((&actor, expand_token_type("id_token"))),
             options: Some("{\"userProject\":\"p\"}"),
             refresh_token: None,
-            client: Some(ClientCredentials::new(
-                "CID",
-                Some(&secret),
-                ClientAuthentication::ClientSecretPost,
-            )),
+            client: Some(ClientCredentials::new("CID", Some(&secret), ClientAuthentication::ClientSecretPost)),
         };
         assert_eq!(
             body(&request),
@@ -198,25 +179,16 @@ mod tests {
              &options=%7B%22userProject%22%3A%22p%22%7D&client_id=CID&client_secret=CS"
         );
         let empty = TokenExchangeRequest::default();
-        assert_eq!(
-            body(&empty),
-            "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange"
-        );
+        assert_eq!(body(&empty), "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange");
     }
 
     #[test]
     fn options_are_as_the_published_vectors_say() {
         let vectors: serde_json::Value =
-            serde_json::from_str(include_str!("../../../../tests/data/vectors.json"))
-                .expect("vectors");
+            serde_json::from_str(include_str!("../../../../tests/data/vectors.json")).expect("vectors");
         let options = &vectors["sts_options"];
-        for (json, form) in
-            [("options_json", "form_value"), ("user_project_json", "user_project_form_value")]
-        {
-            let request = TokenExchangeRequest {
-                options: options[json].as_str(),
-                ..TokenExchangeRequest::default()
-            };
+        for (json, form) in [("options_json", "form_value"), ("user_project_json", "user_project_form_value")] {
+            let request = TokenExchangeRequest { options: options[json].as_str(), ..TokenExchangeRequest::default() };
             let expected = format!("&options={}", options[form].as_str().expect("text"));
             assert!(body(&request).ends_with(&expected), "{}", body(&request));
         }

@@ -7,8 +7,7 @@ pub const MAX_TOKEN_CHARS: usize = 16_384;
 
 /// Whether a value can be a bearer token: 1 to 16,384 visible ASCII characters.
 pub fn is_well_formed(value: &str) -> bool {
-    (1..=MAX_TOKEN_CHARS).contains(&value.len())
-        && value.bytes().all(|byte| (0x21..=0x7e).contains(&byte))
+    (1..=MAX_TOKEN_CHARS).contains(&value.len()) && value.bytes().all(|byte| (0x21..=0x7e).contains(&byte))
 }
 
 /// Whether a secret can be a bearer token.

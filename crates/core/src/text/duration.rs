@@ -12,8 +12,7 @@ pub fn parse(text: &str) -> Result<Duration, &'static str> {
         let seconds = text.parse().map_err(|_| "is too long")?;
         return Ok(Duration::from_secs(seconds));
     }
-    let duration: jiff::SignedDuration =
-        text.parse().map_err(|_| "is not a duration like 3600, 600s, 10m or 1h30m")?;
+    let duration: jiff::SignedDuration = text.parse().map_err(|_| "is not a duration like 3600, 600s, 10m or 1h30m")?;
     Duration::try_from(duration).map_err(|_| "is negative")
 }
 
@@ -59,14 +58,9 @@ mod tests {
 
     #[test]
     fn spans_are_said_in_words() {
-        for (seconds, words) in [
-            (-3, "0 s"),
-            (59, "59 s"),
-            (2820, "47 min"),
-            (3600, "1 h"),
-            (7500, "2 h 5 min"),
-            (200_000, "2 d"),
-        ] {
+        for (seconds, words) in
+            [(-3, "0 s"), (59, "59 s"), (2820, "47 min"), (3600, "1 h"), (7500, "2 h 5 min"), (200_000, "2 d")]
+        {
             assert_eq!(humanize(seconds), words);
         }
         assert_eq!(rfc3339(1_767_323_045), "2026-01-02T03:04:05Z");

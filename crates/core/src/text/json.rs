@@ -32,9 +32,7 @@ pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
         return Err("is not UTF-8 text".to_owned());
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = StrictValueReader { depth: 0 }
-        .deserialize(&mut reader)
-        .map_err(|error| error_message(&error))?;
+    let value = StrictValueReader { depth: 0 }.deserialize(&mut reader).map_err(|error| error_message(&error))?;
     reader.end().map_err(|error| error_message(&error))?;
     match value {
         Value::Object(map) => Ok(map),
@@ -267,11 +265,7 @@ impl JsonFields {
     ///
     /// # Errors
     /// When it is of another type, or outside the range.
-    pub fn number(
-        &mut self,
-        name: &str,
-        range: std::ops::RangeInclusive<u32>,
-    ) -> Result<Option<u32>, String> {
+    pub fn number(&mut self, name: &str, range: std::ops::RangeInclusive<u32>) -> Result<Option<u32>, String> {
         let value = match self.0.remove(name) {
             None | Some(Value::Null) => return Ok(None),
             Some(Value::Number(number)) => number,
@@ -377,8 +371,7 @@ mod tests {
 
     #[test]
     fn wrong_types_name_the_field() {
-        let map =
-            parse_object(br#"{"a":5,"b":"","c":null,"d":["x",1],"e":"x  y","f":{}}"#).expect("map");
+        let map = parse_object(br#"{"a":5,"b":"","c":null,"d":["x",1],"e":"x  y","f":{}}"#).expect("map");
         let mut fields = JsonFields::new(map);
         assert_eq!(fields.text("a"), Err("a is a number where a string is needed".to_owned()));
         assert_eq!(fields.required("b"), Err("b is empty".to_owned()));
@@ -390,18 +383,12 @@ mod tests {
 
     #[test]
     fn what_is_too_long_names_the_field() {
-        let long =
-            |length| parse_object(format!("{{\"a\":\"{}\"}}", "x".repeat(length)).as_bytes());
+        let long = |length| parse_object(format!("{{\"a\":\"{}\"}}", "x".repeat(length)).as_bytes());
         let fields = |length| JsonFields::new(long(length).expect("map"));
-        assert!(
-            fields(MAX_STRING_BYTES).text("a").is_ok() && fields(MAX_PATH_BYTES).path("a").is_ok()
-        );
+        assert!(fields(MAX_STRING_BYTES).text("a").is_ok() && fields(MAX_PATH_BYTES).path("a").is_ok());
         let too_long = Err("a is longer than 64 KiB".to_owned());
         assert_eq!(fields(MAX_STRING_BYTES + 1).text("a"), too_long);
         assert!(fields(MAX_STRING_BYTES + 1).string_list("a").is_err());
-        assert_eq!(
-            fields(MAX_PATH_BYTES + 1).path("a"),
-            Err("a is longer than 4096 bytes".to_owned())
-        );
+        assert_eq!(fields(MAX_PATH_BYTES + 1).path("a"), Err("a is longer than 4096 bytes".to_owned()));
     }
 }

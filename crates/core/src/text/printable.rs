@@ -62,8 +62,7 @@ fn is_harmless(raw: &str) -> bool {
     // Only words joined by hyphens, such as the name of a flag, are that long and not random.
     let is_random = |run: &str| {
         run.len() >= MIN_RANDOM_BYTES
-            && (!run.bytes().all(is_word_byte)
-                || run.split('-').any(|word| word.len() >= MIN_RANDOM_BYTES))
+            && (!run.bytes().all(is_word_byte) || run.split('-').any(|word| word.len() >= MIN_RANDOM_BYTES))
     };
     raw.chars().count() <= MAX_ARGUMENT_CHARS
         && !raw.chars().any(is_invisible)
@@ -139,17 +138,13 @@ mod tests {
 
     #[test]
     fn control_and_direction_characters_become_visible() {
-        assert_eq!(
-            text("a\u{1b}[31mb\u{202e}c\nd\u{200b}"),
-            "a\\u{1b}[31mb\\u{202e}c\\nd\\u{200b}"
-        );
+        assert_eq!(text("a\u{1b}[31mb\u{202e}c\nd\u{200b}"), "a\\u{1b}[31mb\\u{202e}c\\nd\\u{200b}");
         assert_eq!(text("\u{9b}2J"), "\\u{9b}2J");
     }
 
     #[test]
     fn an_argument_that_may_be_a_secret_is_not_quoted() {
-        for harmless in ["xml", "x y", "ümlaut", "ada@example.com", "--impersonate-service-acount"]
-        {
+        for harmless in ["xml", "x y", "ümlaut", "ada@example.com", "--impersonate-service-acount"] {
             assert_eq!(quoted_argument(harmless, "the value"), format!("\"{harmless}\""));
         }
         for suspicious in [

@@ -41,11 +41,7 @@ mod tests {
     #[test]
     fn short_scopes_get_googles_prefix() {
         assert_eq!(
-            expand_scopes([
-                "openid,cloud-platform",
-                "email https://mail.google.com/",
-                "cloud-platform"
-            ]),
+            expand_scopes(["openid,cloud-platform", "email https://mail.google.com/", "cloud-platform"]),
             ["email", "https://mail.google.com/", CLOUD_PLATFORM_SCOPE, "openid"]
         );
     }

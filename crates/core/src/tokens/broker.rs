@@ -6,10 +6,9 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::client::HttpClient;
 use crate::net::message::{HttpRequest, HttpResponse};
-use crate::tokens::cache;
 use crate::tokens::cache::{Cache, CacheEntry, CacheKey, CacheKeyHasher, Lock};
 use crate::tokens::credential::{Credential, Session};
-use crate::tokens::{AccessTokenRequest, SelfSignedTarget, Token, TokenRequest};
+use crate::tokens::{AccessTokenRequest, SelfSignedTarget, Token, TokenRequest, cache};
 use crate::world::World;
 use crate::world::clock::Deadline;
 
@@ -53,12 +52,7 @@ pub struct Broker<'w> {
 
 impl<'w> Broker<'w> {
     /// A broker that spends at most `budget` on its own requests and waits.
-    pub fn new(
-        world: &'w World,
-        cache_policy: CachePolicy,
-        http_client: HttpClient,
-        budget: Duration,
-    ) -> Broker<'w> {
+    pub fn new(world: &'w World, cache_policy: CachePolicy, http_client: HttpClient, budget: Duration) -> Broker<'w> {
         let deadline = Cell::new(Deadline::after(&*world.clock, budget));
         Broker {
             world,
@@ -102,9 +96,7 @@ impl<'w> Broker<'w> {
     ) -> Result<Token> {
         if !credential.is_cacheable() || self.cache_policy.no_cache {
             credential.prepare(request, self)?;
-            return self
-                .fetch(credential, request)
-                .and_then(|token| self.require_min_ttl_of(token, min_ttl));
+            return self.fetch(credential, request).and_then(|token| self.require_min_ttl_of(token, min_ttl));
         }
         let key = cache_key(credential, request);
         let entry = self.cache.get(&key);
@@ -112,9 +104,7 @@ impl<'w> Broker<'w> {
         if let Some(token) = self.usable_token(entry, min_ttl) {
             return Ok(token);
         }
-        let prepared = self.with_short_deadline_if_stale(stale_token.as_ref(), || {
-            credential.prepare(request, self)
-        });
+        let prepared = self.with_short_deadline_if_stale(stale_token.as_ref(), || credential.prepare(request, self));
         if let Err(error) = prepared {
             return self.or_stale(stale_token, error);
         }
@@ -137,8 +127,7 @@ impl<'w> Broker<'w> {
         }
         let lock_name = lock.is_some().then(|| Cache::lock_name(&key).to_owned());
         let previous_lock_name = self.held_lock_name.replace(lock_name);
-        let fetched = self
-            .with_short_deadline_if_stale(stale_token.as_ref(), || self.fetch(credential, request));
+        let fetched = self.with_short_deadline_if_stale(stale_token.as_ref(), || self.fetch(credential, request));
         self.held_lock_name.replace(previous_lock_name);
         match fetched {
             Ok(token) => {
@@ -171,11 +160,7 @@ impl<'w> Broker<'w> {
     ///
     /// # Errors
     /// `NoAnswer`, naming the host.
-    pub fn send_with_timeout(
-        &self,
-        request: &HttpRequest,
-        timeout: Duration,
-    ) -> Result<HttpResponse> {
+    pub fn send_with_timeout(&self, request: &HttpRequest, timeout: Duration) -> Result<HttpResponse> {
         let deadline = self.deadline.get().capped_at(&*self.world.clock, timeout);
         self.http_client.send(request, self.world, deadline)
     }
@@ -197,35 +182,24 @@ impl<'w> Broker<'w> {
     }
 
     /// The cached token for this request, fresh or not, for display.
-    pub fn peek_cached_token(
-        &self,
-        credential: &dyn Credential,
-        request: &TokenRequest,
-    ) -> Option<Token> {
-        credential
-            .is_cacheable()
-            .then(|| self.cache.get(&cache_key(credential, request)))?
-            .map(|entry| entry.token)
+    pub fn peek_cached_token(&self, credential: &dyn Credential, request: &TokenRequest) -> Option<Token> {
+        credential.is_cacheable().then(|| self.cache.get(&cache_key(credential, request)))?.map(|entry| entry.token)
     }
 
     /// The token of a cache entry that has enough time left, or was written since this process started.
     fn usable_token(&self, entry: Option<CacheEntry>, min_ttl: Option<i64>) -> Option<Token> {
         let entry = entry?;
         let now = self.now();
-        let required_seconds =
-            min_ttl.unwrap_or(entry.token.refresh_margin).max(self.min_remaining_seconds);
+        let required_seconds = min_ttl.unwrap_or(entry.token.refresh_margin).max(self.min_remaining_seconds);
         let is_newer_than_start = entry.written_at_millis > self.started_at_millis;
         let is_usable = match is_newer_than_start {
             true => entry.token.is_fresh(now, min_ttl.unwrap_or(0)),
             false => !self.cache_policy.refresh && entry.token.is_fresh(now, required_seconds),
         };
         is_usable.then(|| {
-            self.world.terminal.note(|| {
-                format!(
-                    "a cached token is used, {} s left",
-                    entry.token.seconds_left(now).unwrap_or(0)
-                )
-            });
+            self.world
+                .terminal
+                .note(|| format!("a cached token is used, {} s left", entry.token.seconds_left(now).unwrap_or(0)));
             entry.token
         })
     }
@@ -241,9 +215,7 @@ impl<'w> Broker<'w> {
     fn or_stale(&self, stale_token: Option<Token>, error: Error) -> Result<Token> {
         match stale_token {
             Some(token) if error.kind() == ErrorKind::NoAnswer => {
-                self.world
-                    .terminal
-                    .warn(&format!("{error}; a cached token is used while it lasts"));
+                self.world.terminal.warn(&format!("{error}; a cached token is used while it lasts"));
                 Ok(token)
             }
             _ => Err(error),
@@ -251,16 +223,11 @@ impl<'w> Broker<'w> {
     }
 
     /// Does the work under a short deadline where there is a stale token, then restores the full one.
-    fn with_short_deadline_if_stale<T>(
-        &self,
-        stale_token: Option<&Token>,
-        work: impl FnOnce() -> T,
-    ) -> T {
+    fn with_short_deadline_if_stale<T>(&self, stale_token: Option<&Token>, work: impl FnOnce() -> T) -> T {
         let (full_deadline, previous_pause) = (self.deadline.get(), self.total_pause.get());
         self.shorten_deadline_if_stale(stale_token);
         let result = work();
-        self.deadline
-            .set(full_deadline.extended_by(self.total_pause.get().saturating_sub(previous_pause)));
+        self.deadline.set(full_deadline.extended_by(self.total_pause.get().saturating_sub(previous_pause)));
         result
     }
 
@@ -268,8 +235,7 @@ impl<'w> Broker<'w> {
     fn shorten_deadline_if_stale(&self, stale_token: Option<&Token>) {
         let seconds_left = stale_token.and_then(|token| token.seconds_left(self.now()));
         if seconds_left.is_some_and(|left| left >= MIN_STALE_TOKEN_SECONDS) {
-            let short_deadline =
-                self.deadline.get().capped_at(&*self.world.clock, STALE_TOKEN_TIMEOUT);
+            let short_deadline = self.deadline.get().capped_at(&*self.world.clock, STALE_TOKEN_TIMEOUT);
             self.deadline.set(short_deadline);
         }
     }
@@ -293,10 +259,10 @@ impl<'w> Broker<'w> {
     /// An explicit `--min-ttl` holds for a new token too.
     fn require_min_ttl_of(&self, token: Token, min_ttl: Option<i64>) -> Result<Token> {
         match (min_ttl, token.seconds_left(self.now())) {
-            (Some(required), Some(left)) if left < required => Err(Error::unsupported(format!(
-                "a new token lives {left} s, --min-ttl asks for {required} s"
-            ))
-            .hint("ask for less with --min-ttl, or for a longer --lifetime")),
+            (Some(required), Some(left)) if left < required => {
+                Err(Error::unsupported(format!("a new token lives {left} s, --min-ttl asks for {required} s"))
+                    .hint("ask for less with --min-ttl, or for a longer --lifetime"))
+            }
             _ => Ok(token),
         }
     }
@@ -334,8 +300,7 @@ impl Session for Broker<'_> {
     }
 
     fn is_sufficient(&self, token: &Token, min_seconds: i64) -> bool {
-        !self.cache_policy.refresh
-            && token.is_fresh(self.now(), self.cache_policy.min_ttl.unwrap_or(min_seconds))
+        !self.cache_policy.refresh && token.is_fresh(self.now(), self.cache_policy.min_ttl.unwrap_or(min_seconds))
     }
 
     fn deadline(&self) -> Deadline {
@@ -384,8 +349,7 @@ fn cache_key(credential: &dyn Credential, request: &TokenRequest) -> CacheKey {
     }
     if let TokenRequest::IdToken(id_token) = request {
         hasher.add_optional(id_token.audience.as_deref());
-        for flag in [id_token.full_format, Some(id_token.include_licenses), id_token.include_email]
-        {
+        for flag in [id_token.full_format, Some(id_token.include_licenses), id_token.include_email] {
             hasher.add_number(flag.map_or(2, u64::from));
         }
     }

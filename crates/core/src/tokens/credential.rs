@@ -213,11 +213,8 @@ impl CredentialInfo {
 
     /// An error of exit code 2 for kinds whose ID tokens need an audience.
     pub fn missing_audience_error(&self) -> Error {
-        Error::usage(format!(
-            "an ID token of {} needs an audience, and none is named",
-            self.display_name()
-        ))
-        .hint("--audiences https://SERVICE-HASH-REGION.a.run.app, the URL of the service")
+        Error::usage(format!("an ID token of {} needs an audience, and none is named", self.display_name()))
+            .hint("--audiences https://SERVICE-HASH-REGION.a.run.app, the URL of the service")
     }
 
     /// Refuses the options of ID tokens that only the metadata server or IAM supports.
@@ -226,23 +223,13 @@ impl CredentialInfo {
     /// `Unsupported`, naming the flag.
     pub fn check_id_token_options(&self, request: &IdTokenRequest) -> Result<()> {
         for (is_set, flag, supported_by) in [
-            (
-                request.full_format.is_some(),
-                "--token-format",
-                "the metadata server of Compute Engine",
-            ),
-            (
-                request.include_licenses,
-                "--include-license",
-                "the metadata server of Compute Engine",
-            ),
+            (request.full_format.is_some(), "--token-format", "the metadata server of Compute Engine"),
+            (request.include_licenses, "--include-license", "the metadata server of Compute Engine"),
             (request.include_email.is_some(), "--include-email", "an impersonated service account"),
         ] {
             if is_set {
                 let error = self.unsupported_error(&format!("use {flag}"));
-                return Err(
-                    error.hint(format!("remove {flag}, which only {supported_by} supports"))
-                );
+                return Err(error.hint(format!("remove {flag}, which only {supported_by} supports")));
             }
         }
         Ok(())

@@ -7,14 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::{Error, Result, io_reason};
-use crate::text::bearer_token;
 use crate::text::secret::Secret;
-use crate::text::{printable, secret};
-use crate::world::World;
-use crate::world::files;
-use crate::world::private_file;
+use crate::text::{bearer_token, printable, secret};
 use crate::world::private_file::{PrivateFileError, SweepAgeLimits, WriteDurability};
-use crate::world::random;
+use crate::world::{World, files, private_file, random};
 
 /// The folder inside gauth's own for `--token-file auto`.
 const AUTO_FOLDER_NAME: &str = "exec";
@@ -44,11 +40,7 @@ impl TokenFile {
                 .hint("--token-file auto")
         })?;
         check_folder_is_safe(folder)?;
-        let file = TokenFile {
-            folder: folder.to_owned(),
-            name: name.to_owned(),
-            has_been_written: Cell::new(false),
-        };
+        let file = TokenFile { folder: folder.to_owned(), name: name.to_owned(), has_been_written: Cell::new(false) };
         check_existing_file(&file.path())?;
         Ok(file)
     }
@@ -59,16 +51,12 @@ impl TokenFile {
     /// When there is no such folder, or it cannot be written.
     pub fn in_gauth_folder(world: &World) -> Result<TokenFile> {
         let folder =
-            private_file::create_subfolder(world.folders.gauth.as_deref(), AUTO_FOLDER_NAME)
-                .map_err(|error| {
-                    let reason = io_reason(&error);
-                    Error::unexpected(format!(
-                        "--token-file: gauth's folder cannot be used, {reason}"
-                    ))
+            private_file::create_subfolder(world.folders.gauth.as_deref(), AUTO_FOLDER_NAME).map_err(|error| {
+                let reason = io_reason(&error);
+                Error::unexpected(format!("--token-file: gauth's folder cannot be used, {reason}"))
                     .hint("--token-file PATH, in a folder of yours")
-                })?;
-        let limits =
-            SweepAgeLimits { temporary: ABANDONED_FILE_AGE, other: Some(ABANDONED_FILE_AGE) };
+            })?;
+        let limits = SweepAgeLimits { temporary: ABANDONED_FILE_AGE, other: Some(ABANDONED_FILE_AGE) };
         private_file::remove_stale_files(&folder, world.clock.unix_seconds(), &limits);
         let name = OsString::from(random::hex_name(&*world.random)?);
         Ok(TokenFile { folder, name, has_been_written: Cell::new(false) })
@@ -86,15 +74,9 @@ impl TokenFile {
     pub fn replace(&self, token: &Secret, world: &World) -> Result<()> {
         let random = &*world.random;
         let name = self.name.to_string_lossy();
-        let pending_file = private_file::PendingFile::create(
-            &self.folder,
-            &name,
-            WriteDurability::Disposable,
-            random,
-        );
+        let pending_file = private_file::PendingFile::create(&self.folder, &name, WriteDurability::Disposable, random);
         // No line end: not every program removes it.
-        let published =
-            pending_file.and_then(|draft| draft.commit(&self.path(), token.expose().as_bytes()));
+        let published = pending_file.and_then(|draft| draft.commit(&self.path(), token.expose().as_bytes()));
         published.map_err(|error| {
             let (shown, reason) = (printable::path(&self.path()), io_reason(&error));
             Error::unexpected(format!("--token-file {shown}: cannot be written, {reason}"))
@@ -117,31 +99,23 @@ impl Drop for TokenFile {
 fn check_folder_is_safe(folder: &Path) -> Result<()> {
     let shown = printable::path(folder);
     let metadata = files::metadata(folder).map_err(|error| {
-        Error::usage(format!(
-            "--token-file: the folder {shown} cannot be used, {}",
-            io_reason(&error)
-        ))
-        .hint(format!("mkdir -m 700 {shown}, or --token-file auto"))
+        Error::usage(format!("--token-file: the folder {shown} cannot be used, {}", io_reason(&error)))
+            .hint(format!("mkdir -m 700 {shown}, or --token-file auto"))
     })?;
     if !metadata.is_dir() {
-        return Err(Error::usage(format!("--token-file: {shown} is not a folder"))
-            .hint("--token-file auto"));
+        return Err(Error::usage(format!("--token-file: {shown} is not a folder")).hint("--token-file auto"));
     }
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
         let own_uid = rustix::process::geteuid().as_raw();
         if metadata.mode() & 0o002 != 0 {
-            return Err(Error::not_safe(format!(
-                "--token-file: every user may write to the folder {shown}"
-            ))
-            .hint("--token-file auto, or a path in a folder of yours"));
+            return Err(Error::not_safe(format!("--token-file: every user may write to the folder {shown}"))
+                .hint("--token-file auto, or a path in a folder of yours"));
         }
         if metadata.uid() != own_uid && metadata.uid() != 0 {
-            return Err(Error::not_safe(format!(
-                "--token-file: the folder {shown} belongs to another user"
-            ))
-            .hint("--token-file auto, or a path in a folder of yours"));
+            return Err(Error::not_safe(format!("--token-file: the folder {shown} belongs to another user"))
+                .hint("--token-file auto, or a path in a folder of yours"));
         }
     }
     Ok(())
@@ -151,8 +125,7 @@ fn check_folder_is_safe(folder: &Path) -> Result<()> {
 fn check_existing_file(path: &Path) -> Result<()> {
     let shown = printable::path(path);
     let hint = "--token-file auto, or the path of a file that is not there yet";
-    let refused =
-        |what: &str| Err(Error::not_safe(format!("--token-file {shown}: {what}")).hint(hint));
+    let refused = |what: &str| Err(Error::not_safe(format!("--token-file {shown}: {what}")).hint(hint));
     if files::is_symlink(path) {
         return refused("is a link");
     }
@@ -160,17 +133,13 @@ fn check_existing_file(path: &Path) -> Result<()> {
         Err(PrivateFileError::NotFound) => Ok(()),
         Err(PrivateFileError::Insecure(what, _)) => refused(what),
         Err(PrivateFileError::NotRegularFile) => refused("is not a regular file"),
-        Err(PrivateFileError::Io(error)) => {
-            refused(&format!("cannot be read, {}", io_reason(&error)))
-        }
+        Err(PrivateFileError::Io(error)) => refused(&format!("cannot be read, {}", io_reason(&error))),
         Err(PrivateFileError::TooLarge(_) | PrivateFileError::TimedOut) => {
             refused("holds something other than a token")
         }
         Ok(bytes) => match std::str::from_utf8(&bytes).map(str::trim_end) {
             Ok("") => Ok(()),
-            Ok(text) if bearer_token::is_well_formed(text) && secret::looks_like_secret(text) => {
-                Ok(())
-            }
+            Ok(text) if bearer_token::is_well_formed(text) && secret::looks_like_secret(text) => Ok(()),
             _ => refused("holds something other than a token"),
         },
     }

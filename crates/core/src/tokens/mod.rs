@@ -7,7 +7,5 @@ pub mod file;
 mod request;
 mod token;
 
-pub use request::{
-    AccessTokenRequest, IdTokenRequest, SelfSignedRequest, SelfSignedTarget, TokenRequest,
-};
+pub use request::{AccessTokenRequest, IdTokenRequest, SelfSignedRequest, SelfSignedTarget, TokenRequest};
 pub use token::{DEFAULT_REFRESH_MARGIN_SECONDS, Token};

@@ -76,8 +76,7 @@ mod tests {
     #[test]
     fn the_states_of_a_token_match_the_published_vectors() {
         let vectors: serde_json::Value =
-            serde_json::from_str(include_str!("../../../../tests/data/vectors.json"))
-                .expect("vectors");
+            serde_json::from_str(include_str!("../../../../tests/data/vectors.json")).expect("vectors");
         let margin = vectors["token_state"]["refresh_threshold_seconds"].as_i64().expect("margin");
         for case in vectors["token_state"]["cases"].as_array().expect("cases") {
             let end = case["expiry_minus_now"].as_i64();

@@ -177,8 +177,10 @@ impl Env {
         match self.os(variable).map(OsString::into_string) {
             None => Ok(None),
             Some(Ok(text)) => Ok(Some(text)),
-            Some(Err(_)) => Err(Error::usage(format!("{} is not valid UTF-8", variable.name))
-                .hint(format!("unset {}", variable.name))),
+            Some(Err(_)) => {
+                Err(Error::usage(format!("{} is not valid UTF-8", variable.name))
+                    .hint(format!("unset {}", variable.name)))
+            }
         }
     }
 
@@ -186,9 +188,10 @@ impl Env {
     pub fn any_case(&self, variable: &Variable) -> Result<Option<String>> {
         let lower = variable.name.to_ascii_lowercase();
         match self.lookup(&lower).filter(|value| !value.is_empty()) {
-            Some(value) => value.into_string().map(Some).map_err(|_| {
-                Error::usage(format!("{lower} is not valid UTF-8")).hint(format!("unset {lower}"))
-            }),
+            Some(value) => value
+                .into_string()
+                .map(Some)
+                .map_err(|_| Error::usage(format!("{lower} is not valid UTF-8")).hint(format!("unset {lower}"))),
             None => self.text(variable),
         }
     }
@@ -223,8 +226,7 @@ impl Env {
             Some(Ok(text)) => Ok(Some(Secret::new(text.trim())).filter(|text| !text.is_empty())),
             Some(Err(_)) => {
                 let name = crate::text::printable::text(name);
-                Err(Error::usage(format!("{name} is not valid UTF-8"))
-                    .hint(format!("unset {name}")))
+                Err(Error::usage(format!("{name} is not valid UTF-8")).hint(format!("unset {name}")))
             }
         }
     }
@@ -265,10 +267,7 @@ mod tests {
     #[test]
     fn every_gcloud_property_has_a_variable() {
         let env = fixed("CLOUDSDK_CORE_UNIVERSE_DOMAIN", "");
-        assert_eq!(
-            gcloud_property_variable("core", "universe_domain"),
-            CLOUDSDK_CORE_UNIVERSE_DOMAIN.name
-        );
+        assert_eq!(gcloud_property_variable("core", "universe_domain"), CLOUDSDK_CORE_UNIVERSE_DOMAIN.name);
         assert_eq!(env.gcloud_property("core", "universe_domain"), Some(OsString::new()));
         assert_eq!(env.gcloud_property("core", "account"), None);
     }

@@ -51,8 +51,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// The UTF-8 names in a folder, sorted; none where it cannot be read.
 pub fn file_names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut names: Vec<String> =
-        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
     names
 }

@@ -46,8 +46,7 @@ impl Folders {
 
     /// The ID of this start of the machine, on Linux.
     pub fn boot_id(&self) -> Option<String> {
-        let id = std::fs::read_to_string(self.system_root.join("proc/sys/kernel/random/boot_id"))
-            .ok()?;
+        let id = std::fs::read_to_string(self.system_root.join("proc/sys/kernel/random/boot_id")).ok()?;
         Some(id.trim().to_owned())
     }
 

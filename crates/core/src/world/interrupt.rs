@@ -30,8 +30,7 @@ impl SignalHandlers {
     fn new() -> std::io::Result<SignalHandlers> {
         use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
         use signal_hook::flag::{register_conditional_default, register_usize};
-        let (caught, use_default_action) =
-            (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let (caught, use_default_action) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
             let number = usize::try_from(signal).unwrap_or_default();
             register_conditional_default(signal, Arc::clone(&use_default_action))?;

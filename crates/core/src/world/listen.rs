@@ -12,15 +12,11 @@ use crate::error::{Error, Result, io_reason};
 /// When the address is not loopback (exit 9), or the system does not allow it.
 pub fn bind_loopback(address: IpAddr, port: u16) -> Result<TcpListener> {
     if !address.is_loopback() {
-        return Err(Error::not_safe(format!("{address} is not a loopback address"))
-            .hint("use 127.0.0.1 or ::1"));
+        return Err(Error::not_safe(format!("{address} is not a loopback address")).hint("use 127.0.0.1 or ::1"));
     }
     TcpListener::bind(SocketAddr::new(address, port)).map_err(|error| {
-        Error::unexpected(format!(
-            "port {port} of {address} cannot be listened on, {}",
-            io_reason(&error)
-        ))
-        .hint("--port 0, which takes a free one")
+        Error::unexpected(format!("port {port} of {address} cannot be listened on, {}", io_reason(&error)))
+            .hint("--port 0, which takes a free one")
     })
 }
 

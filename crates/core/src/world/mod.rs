@@ -70,9 +70,7 @@ impl World {
     pub fn is_interactive(&self) -> bool {
         let at_terminal = self.terminal.is_terminal && self.streams.stdin_is_terminal;
         let has_scripted_input = self.terminal.scripted_input.is_some();
-        self.terminal.may_prompt
-            && at_terminal
-            && (has_scripted_input || !prompt::is_in_background())
+        self.terminal.may_prompt && at_terminal && (has_scripted_input || !prompt::is_in_background())
     }
 
     /// Keeps a token out of the log of GitHub Actions, whose own secrets are all it hides by itself: to be called

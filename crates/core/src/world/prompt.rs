@@ -8,9 +8,8 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
-use crate::world::World;
 use crate::world::clock::{Clock, Deadline};
-use crate::world::interrupt;
+use crate::world::{World, interrupt};
 
 /// Longest input, in bytes.
 #[cfg(unix)]
@@ -31,11 +30,7 @@ pub fn ask_secret(question: &str, world: &World) -> Result<Zeroizing<String>> {
 ///
 /// # Errors
 /// As [`ask_secret`], and `NoAnswer` when the time is up.
-pub fn ask_secret_until(
-    question: &str,
-    deadline: Deadline,
-    world: &World,
-) -> Result<Zeroizing<String>> {
+pub fn ask_secret_until(question: &str, deadline: Deadline, world: &World) -> Result<Zeroizing<String>> {
     if let Some(scripted_input) = &world.terminal.scripted_input {
         return Ok(scripted_input(question));
     }
@@ -51,8 +46,9 @@ pub fn ask_secret_until(
     match answer {
         PromptInput::Line(line) => Ok(Zeroizing::new(String::from_utf8_lossy(&line).into_owned())),
         PromptInput::Signal(signal) => Err(interrupted_error(signal)),
-        PromptInput::TimedOut => Err(Error::no_answer("no input at the prompt in time")
-            .hint("run the command again, with a longer --wait")),
+        PromptInput::TimedOut => {
+            Err(Error::no_answer("no input at the prompt in time").hint("run the command again, with a longer --wait"))
+        }
     }
 }
 
@@ -60,8 +56,7 @@ pub fn ask_secret_until(
 #[cfg(unix)]
 pub(super) fn is_in_background() -> bool {
     // Where it is not the terminal of this session, there is no background.
-    rustix::termios::tcgetpgrp(rustix::stdio::stdin())
-        .is_ok_and(|group| group != rustix::process::getpgrp())
+    rustix::termios::tcgetpgrp(rustix::stdio::stdin()).is_ok_and(|group| group != rustix::process::getpgrp())
 }
 
 #[cfg(not(unix))]
@@ -91,9 +86,7 @@ impl HiddenInputMode {
         use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex};
         let saved = rustix::termios::tcgetattr(rustix::stdio::stdin())?;
         let mut hidden = saved.clone();
-        hidden
-            .local_modes
-            .remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
+        hidden.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
         hidden.special_codes[SpecialCodeIndex::VMIN] = 1;
         hidden.special_codes[SpecialCodeIndex::VTIME] = 0;
         rustix::termios::tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &hidden)?;

@@ -18,8 +18,7 @@ pub struct SystemRandom;
 
 impl Random for SystemRandom {
     fn fill(&self, bytes: &mut [u8]) -> Result<()> {
-        getrandom::fill(bytes)
-            .map_err(|error| Error::unexpected(format!("no randomness from the system, {error}")))
+        getrandom::fill(bytes).map_err(|error| Error::unexpected(format!("no randomness from the system, {error}")))
     }
 }
 

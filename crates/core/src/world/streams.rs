@@ -52,10 +52,7 @@ impl Streams {
             std::io::ErrorKind::BrokenPipe => {
                 Error::new(ErrorKind::BrokenPipe, "the reader of standard output has closed it")
             }
-            _ => Error::unexpected(format!(
-                "standard output cannot be written, {}",
-                io_reason(&error)
-            )),
+            _ => Error::unexpected(format!("standard output cannot be written, {}", io_reason(&error))),
         })
     }
 
@@ -71,11 +68,7 @@ impl Streams {
     ///
     /// # Errors
     /// When it cannot be read, is larger, or does not end in time.
-    pub fn read_stdin(
-        &self,
-        limit: usize,
-        timeout: Duration,
-    ) -> Result<Zeroizing<Vec<u8>>, PrivateFileError> {
+    pub fn read_stdin(&self, limit: usize, timeout: Duration) -> Result<Zeroizing<Vec<u8>>, PrivateFileError> {
         let mut bytes = Zeroizing::new(Vec::new());
         match &self.input {
             InputSource::Standard => read_process_stdin(&mut bytes, limit, timeout)?,
@@ -91,20 +84,12 @@ impl Streams {
 }
 
 #[cfg(unix)]
-fn read_process_stdin(
-    bytes: &mut Vec<u8>,
-    limit: usize,
-    timeout: Duration,
-) -> Result<(), PrivateFileError> {
+fn read_process_stdin(bytes: &mut Vec<u8>, limit: usize, timeout: Duration) -> Result<(), PrivateFileError> {
     private_file::read_with_timeout(&mut std::io::stdin(), bytes, limit, timeout)
 }
 
 #[cfg(not(unix))]
-fn read_process_stdin(
-    bytes: &mut Vec<u8>,
-    limit: usize,
-    _: Duration,
-) -> Result<(), PrivateFileError> {
+fn read_process_stdin(bytes: &mut Vec<u8>, limit: usize, _: Duration) -> Result<(), PrivateFileError> {
     std::io::stdin().take(limit as u64 + 1).read_to_end(bytes)?;
     Ok(())
 }

@@ -8,9 +8,6 @@ use std::thread::{Builder, JoinHandle};
 ///
 /// # Errors
 /// When the system starts no more threads.
-pub fn spawn<T: Send + 'static>(
-    name: &str,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> io::Result<JoinHandle<T>> {
+pub fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> io::Result<JoinHandle<T>> {
     Builder::new().name(name.to_owned()).spawn(work)
 }

@@ -1,7 +1,6 @@
 //! A single fault as `--fault` describes it.
 
-use crate::faults::table::FaultEffect;
-use crate::faults::table::{FAULTS, FaultSpec};
+use crate::faults::table::{FAULTS, FaultEffect, FaultSpec};
 use crate::routes::ROUTES;
 use gauth_core::error::{Error, Result};
 use gauth_core::text::printable;
@@ -33,32 +32,23 @@ impl Fault {
     /// A usage error that lists the routes, or refers to the list of faults.
     pub fn parse(text: &str) -> Result<Fault> {
         let shown = printable::text(text);
-        let usage_error =
-            |what: &str, hint: String| Error::usage(format!("--fault {shown}: {what}")).hint(hint);
+        let usage_error = |what: &str, hint: String| Error::usage(format!("--fault {shown}: {what}")).hint(hint);
         let Some((route, rest)) = text.split_once('=') else {
-            return Err(usage_error(
-                "must have the form ROUTE=FAULT",
-                "--fault token=503x2".to_owned(),
-            ));
+            return Err(usage_error("must have the form ROUTE=FAULT", "--fault token=503x2".to_owned()));
         };
         let route = ROUTES.iter().map(|known| known.name).find(|name| *name == route);
         let Some(route) = route else {
             let names: Vec<&str> = ROUTES.iter().map(|known| known.name).collect();
-            return Err(usage_error(
-                "there is no such route",
-                format!("one of {}", names.join(", ")),
-            ));
+            return Err(usage_error("there is no such route", format!("one of {}", names.join(", "))));
         };
         let (kind, remaining) = match rest.rsplit_once('x') {
-            Some((what, count))
-                if count.bytes().all(|b| b.is_ascii_digit()) && !count.is_empty() =>
-            {
+            Some((what, count)) if count.bytes().all(|b| b.is_ascii_digit()) && !count.is_empty() => {
                 (what, Some(count.parse().unwrap_or(u32::MAX)))
             }
             _ => (rest, None),
         };
-        let kind = FaultKind::parse(kind)
-            .ok_or_else(|| usage_error("there is no such fault", FAULT_HINT.to_owned()))?;
+        let kind =
+            FaultKind::parse(kind).ok_or_else(|| usage_error("there is no such fault", FAULT_HINT.to_owned()))?;
         let fault = Fault { route, kind, remaining };
         if let Some(spec) = fault.spec() {
             let routes = spec.routes.iter().map(|route| format!("{route}={}", spec.name));
@@ -67,10 +57,7 @@ impl Fault {
                 return Err(usage_error("the fault does not apply to this route", hint));
             }
             if matches!(spec.effect, FaultEffect::RouteBehaviour) && remaining.is_some() {
-                return Err(usage_error(
-                    "the fault applies to all requests, so xN is not allowed",
-                    hint,
-                ));
+                return Err(usage_error("the fault applies to all requests, so xN is not allowed", hint));
             }
         }
         Ok(fault)
@@ -86,8 +73,7 @@ impl Fault {
 
     /// The route and the name of the behaviour, for faults that change how a route works.
     pub fn route_behaviour(&self) -> Option<(&'static str, &'static str)> {
-        let spec =
-            self.spec().filter(|known| matches!(known.effect, FaultEffect::RouteBehaviour))?;
+        let spec = self.spec().filter(|known| matches!(known.effect, FaultEffect::RouteBehaviour))?;
         Some((self.route, spec.name))
     }
 }
@@ -116,10 +102,7 @@ mod tests {
         for (text, expected) in [
             ("token=503", fault("token", FaultKind::Status(503, None), None)),
             ("token=503x2", fault("token", FaultKind::Status(503, None), Some(2))),
-            (
-                "certs=429+retry-after:7x1",
-                fault("certs", FaultKind::Status(429, Some("7".to_owned())), Some(1)),
-            ),
+            ("certs=429+retry-after:7x1", fault("certs", FaultKind::Status(429, Some("7".to_owned())), Some(1))),
             ("metadata=hang", fault("metadata", FaultKind::Named("hang"), None)),
             ("token=text-expiryx3", fault("token", FaultKind::Named("text-expiry"), Some(3))),
         ] {
@@ -138,10 +121,7 @@ mod tests {
         ] {
             let error = Fault::parse(text).expect_err(text);
             assert_eq!(error.kind().exit_code(), 2);
-            assert!(
-                error.hint_text().is_some_and(|hint| hint.contains(names)),
-                "{text}: {error:?}"
-            );
+            assert!(error.hint_text().is_some_and(|hint| hint.contains(names)), "{text}: {error:?}");
         }
     }
 }

@@ -29,11 +29,7 @@ pub(crate) fn status_error(status: u16, retry_after: Option<String>) -> ServerRe
         500.. => "backend_error",
         _ => "sandbox",
     };
-    let answer = oauth_error(
-        status,
-        code,
-        &format!("the sandbox is configured to return the status {status}"),
-    );
+    let answer = oauth_error(status, code, &format!("the sandbox is configured to return the status {status}"));
     match retry_after {
         Some(wait) => answer.header("Retry-After", wait),
         None => answer,
@@ -64,11 +60,8 @@ pub(crate) fn raw_json(body: Vec<u8>) -> ServerResponse {
 }
 
 pub(crate) fn captive_portal_page(_: &ServerRequest) -> ServerResponse {
-    ServerResponse::text(
-        200,
-        "<!doctype html><title>Welcome</title><p>Sign in to the hotel's network.\n",
-    )
-    .header("Content-Type", "text/html; charset=utf-8")
+    ServerResponse::text(200, "<!doctype html><title>Welcome</title><p>Sign in to the hotel's network.\n")
+        .header("Content-Type", "text/html; charset=utf-8")
 }
 
 pub(crate) fn redirect_elsewhere(request: &ServerRequest) -> ServerResponse {
@@ -113,11 +106,7 @@ pub(crate) fn expired_subject_token(_: &ServerRequest) -> ServerResponse {
 }
 
 /// Replaces a query parameter in the URL of a redirect.
-pub(crate) fn with_redirect_parameter(
-    mut answer: ServerResponse,
-    name: &str,
-    value: &str,
-) -> ServerResponse {
+pub(crate) fn with_redirect_parameter(mut answer: ServerResponse, name: &str, value: &str) -> ServerResponse {
     for (header, target) in &mut answer.headers {
         if let Some((address, query)) = target.split_once('?').filter(|_| *header == "Location") {
             let pairs = form_urlencoded::parse(query.as_bytes());
@@ -134,18 +123,14 @@ pub(crate) fn with_redirect_parameter(
 
 /// An error message that repeats the request's secrets, as a careless server or proxy would.
 pub(crate) fn reflect_secrets(request: &ServerRequest) -> ServerResponse {
-    let mut sent: Vec<String> =
-        request.form().unwrap_or_default().into_iter().map(|(_, value)| value).collect();
+    let mut sent: Vec<String> = request.form().unwrap_or_default().into_iter().map(|(_, value)| value).collect();
     sent.extend(request.header("authorization").map(str::to_owned));
     sent.push(String::from_utf8_lossy(&request.body).into_owned());
     oauth_error(400, "invalid_grant", &format!("refused: {}", sent.join(" | ")))
 }
 
 /// Edits the body, if it is a JSON object.
-pub(crate) fn edit_json(
-    mut answer: ServerResponse,
-    edit: impl FnOnce(&mut Map<String, Value>),
-) -> ServerResponse {
+pub(crate) fn edit_json(mut answer: ServerResponse, edit: impl FnOnce(&mut Map<String, Value>)) -> ServerResponse {
     if let Ok(Value::Object(mut members)) = serde_json::from_slice(&answer.body) {
         edit(&mut members);
         answer.body = Value::Object(members).to_string().into_bytes();
@@ -154,16 +139,8 @@ pub(crate) fn edit_json(
 }
 
 /// The members that hold tokens in the responses of all routes.
-pub(crate) const TOKEN_FIELDS: &[&str] = &[
-    "access_token",
-    "id_token",
-    "accessToken",
-    "signedJwt",
-    "token",
-    "value",
-    "SecretAccessKey",
-    "Token",
-];
+pub(crate) const TOKEN_FIELDS: &[&str] =
+    &["access_token", "id_token", "accessToken", "signedJwt", "token", "value", "SecretAccessKey", "Token"];
 
 pub(crate) fn replace_token(answer: ServerResponse, token: Option<Value>) -> ServerResponse {
     // Some responses consist of the token only.
@@ -184,11 +161,7 @@ pub(crate) fn replace_token(answer: ServerResponse, token: Option<Value>) -> Ser
 /// The members that hold an expiry time; other responses have a lifetime in seconds.
 pub(crate) const TIMESTAMP_FIELDS: &[&str] = &["expireTime", "Expiration"];
 
-pub(crate) fn override_lifetime(
-    answer: ServerResponse,
-    lifetime: LifetimeOverride,
-    now: i64,
-) -> ServerResponse {
+pub(crate) fn override_lifetime(answer: ServerResponse, lifetime: LifetimeOverride, now: i64) -> ServerResponse {
     edit_json(answer, |members| {
         let timestamp_field = TIMESTAMP_FIELDS.iter().find(|name| members.contains_key(**name));
         let name = timestamp_field.copied().unwrap_or("expires_in");

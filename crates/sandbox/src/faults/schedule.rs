@@ -2,11 +2,9 @@
 
 use std::sync::Mutex;
 
-use crate::faults::fault::Fault;
-use crate::faults::fault::FaultKind;
+use crate::faults::fault::{Fault, FaultKind};
 use crate::faults::responses::{in_route_format, override_lifetime, status_error};
-use crate::faults::table::FAULTS;
-use crate::faults::table::{FaultEffect, RAPT_REQUIRED, TARGET_DENIED};
+use crate::faults::table::{FAULTS, FaultEffect, RAPT_REQUIRED, TARGET_DENIED};
 use crate::google_api;
 use gauth_core::http::server::http::{ServerRequest, ServerResponse};
 use gauth_core::http::server::lock_ignoring_poison;
@@ -16,9 +14,7 @@ pub(crate) struct FaultSchedule(Mutex<Vec<Fault>>);
 
 impl FaultSchedule {
     pub(crate) fn new(faults: Vec<Fault>) -> FaultSchedule {
-        FaultSchedule(Mutex::new(
-            faults.into_iter().filter(|fault| fault.route_behaviour().is_none()).collect(),
-        ))
+        FaultSchedule(Mutex::new(faults.into_iter().filter(|fault| fault.route_behaviour().is_none()).collect()))
     }
 
     /// Responds to a request for this route: normally, unless a fault is due. A request that is exempt from
@@ -33,21 +29,15 @@ impl FaultSchedule {
     ) -> ServerResponse {
         match self.take_due(route, is_rapt_exempt) {
             None => normal_response(),
-            Some(FaultKind::Status(status, wait)) => {
-                in_route_format(route, status_error(status, wait))
-            }
+            Some(FaultKind::Status(status, wait)) => in_route_format(route, status_error(status, wait)),
             Some(FaultKind::Named(TARGET_DENIED)) if route == "iam" => {
                 google_api::permission_denied("iam.serviceAccounts.getAccessToken")
             }
             Some(FaultKind::Named(name)) => {
                 match FAULTS.iter().find(|known| known.name == name).map(|known| known.effect) {
-                    Some(FaultEffect::ReplaceResponse(answer)) => {
-                        in_route_format(route, answer(request))
-                    }
+                    Some(FaultEffect::ReplaceResponse(answer)) => in_route_format(route, answer(request)),
                     Some(FaultEffect::EditResponse(change)) => change(normal_response()),
-                    Some(FaultEffect::OverrideLifetime(life)) => {
-                        override_lifetime(normal_response(), life, now)
-                    }
+                    Some(FaultEffect::OverrideLifetime(life)) => override_lifetime(normal_response(), life, now),
                     Some(FaultEffect::RouteBehaviour) | None => normal_response(),
                 }
             }
@@ -74,8 +64,7 @@ mod tests {
     fn faults_are_used_up_in_order() {
         let faults = ["token=503x2", "token=closex1", "certs=500"];
         let plan = FaultSchedule::new(faults.map(|text| Fault::parse(text).expect(text)).to_vec());
-        let seen: Vec<Option<FaultKind>> =
-            (0..4).map(|_| plan.take_due("token", || false)).collect();
+        let seen: Vec<Option<FaultKind>> = (0..4).map(|_| plan.take_due("token", || false)).collect();
         let unavailable = Some(FaultKind::Status(503, None));
         let close = Some(FaultKind::Named("close"));
         assert_eq!(seen, [unavailable.clone(), unavailable, close, None]);

@@ -4,10 +4,9 @@ use serde_json::Value;
 
 use crate::behaviours;
 use crate::faults::responses::{
-    LifetimeOverride, captive_portal_page, deeply_nested_json, duplicate_keys,
-    expired_subject_token, garbage_bytes, interim_responses, oversized_body, rapt_required,
-    raw_json, raw_response, redirect_elsewhere, reflect_secrets, replace_token, target_denied,
-    two_content_lengths, with_redirect_parameter,
+    LifetimeOverride, captive_portal_page, deeply_nested_json, duplicate_keys, expired_subject_token, garbage_bytes,
+    interim_responses, oversized_body, rapt_required, raw_json, raw_response, redirect_elsewhere, reflect_secrets,
+    replace_token, target_denied, two_content_lengths, with_redirect_parameter,
 };
 use crate::oauth::oauth_error;
 use gauth_core::http::server::http::{ResponseDelivery, ServerRequest, ServerResponse};
@@ -76,60 +75,28 @@ pub const FAULTS: &[FaultSpec] = &[
     fault(
         "close",
         "closes the connection without a response",
-        ReplaceResponse(|_| {
-            ServerResponse::empty(200).delivery(ResponseDelivery::CloseWithoutResponse)
-        }),
+        ReplaceResponse(|_| ServerResponse::empty(200).delivery(ResponseDelivery::CloseWithoutResponse)),
     ),
     fault(
         "truncate",
         "closes the connection in the middle of the body",
         EditResponse(|answer| answer.delivery(ResponseDelivery::TruncatedBody)),
     ),
-    fault(
-        "slow",
-        "sends ten bytes per second",
-        EditResponse(|answer| answer.delivery(ResponseDelivery::SlowBody)),
-    ),
+    fault("slow", "sends ten bytes per second", EditResponse(|answer| answer.delivery(ResponseDelivery::SlowBody))),
     fault("html", "sends an HTML page with status 200", ReplaceResponse(captive_portal_page)),
-    fault(
-        "redirect",
-        "redirects to /elsewhere on the same server (status 302)",
-        ReplaceResponse(redirect_elsewhere),
-    ),
+    fault("redirect", "redirects to /elsewhere on the same server (status 302)", ReplaceResponse(redirect_elsewhere)),
     fault("oversize", "sends two MiB of valid JSON", EditResponse(oversized_body)),
     fault("empty", "sends status 200 and no body", ReplaceResponse(|_| raw_json(Vec::new()))),
-    fault(
-        "garbage",
-        "sends bytes that are neither text nor JSON",
-        ReplaceResponse(|_| raw_json(garbage_bytes())),
-    ),
+    fault("garbage", "sends bytes that are neither text nor JSON", ReplaceResponse(|_| raw_json(garbage_bytes()))),
     fault("array", "sends a JSON array", ReplaceResponse(|_| raw_json(b"[]".to_vec()))),
-    fault(
-        "deep",
-        "sends JSON that is nested 10,000 levels deep",
-        ReplaceResponse(|_| raw_json(deeply_nested_json())),
-    ),
-    fault(
-        "encoded",
-        "sends Content-Encoding: gzip",
-        EditResponse(|answer| answer.header("Content-Encoding", "gzip")),
-    ),
-    fault(
-        "missing",
-        "omits the token from the response",
-        EditResponse(|answer| replace_token(answer, None)),
-    ),
-    fault(
-        "null-token",
-        "sends null for the token",
-        EditResponse(|answer| replace_token(answer, Some(Value::Null))),
-    ),
+    fault("deep", "sends JSON that is nested 10,000 levels deep", ReplaceResponse(|_| raw_json(deeply_nested_json()))),
+    fault("encoded", "sends Content-Encoding: gzip", EditResponse(|answer| answer.header("Content-Encoding", "gzip"))),
+    fault("missing", "omits the token from the response", EditResponse(|answer| replace_token(answer, None))),
+    fault("null-token", "sends null for the token", EditResponse(|answer| replace_token(answer, Some(Value::Null)))),
     fault(
         "bad-token",
         "sends a token that contains a space and a line end",
-        EditResponse(|answer| {
-            replace_token(answer, Some("ya29.two words\r\nX-Injected: yes".into()))
-        }),
+        EditResponse(|answer| replace_token(answer, Some("ya29.two words\r\nX-Injected: yes".into()))),
     ),
     fault(
         "long-token",
@@ -141,16 +108,8 @@ pub const FAULTS: &[FaultSpec] = &[
         "sends expires_in as a string of digits, which is allowed",
         OverrideLifetime(LifetimeOverride::SecondsAsString),
     ),
-    fault(
-        "text-expiry",
-        "sends letters in expires_in or expireTime",
-        OverrideLifetime(LifetimeOverride::NonNumeric),
-    ),
-    fault(
-        "no-expiry",
-        "omits expires_in and expireTime",
-        OverrideLifetime(LifetimeOverride::Omitted),
-    ),
+    fault("text-expiry", "sends letters in expires_in or expireTime", OverrideLifetime(LifetimeOverride::NonNumeric)),
+    fault("no-expiry", "omits expires_in and expireTime", OverrideLifetime(LifetimeOverride::Omitted)),
     fault(
         "zero-expiry",
         "sends an expires_in of 0, or the current time in expireTime",
@@ -172,85 +131,42 @@ pub const FAULTS: &[FaultSpec] = &[
         OverrideLifetime(LifetimeOverride::Seconds(3_155_760_000)),
     ),
     fault("duplicate-keys", "sends each JSON member twice", EditResponse(duplicate_keys)),
-    fault(
-        "two-lengths",
-        "sends two Content-Length headers that differ",
-        EditResponse(two_content_lengths),
-    ),
+    fault("two-lengths", "sends two Content-Length headers that differ", EditResponse(two_content_lengths)),
     fault(
         "bad-chunk",
         "sends a chunked body with an invalid length",
-        EditResponse(|answer| {
-            raw_response(&answer, "Transfer-Encoding: chunked", b"xyz\r\n{}\r\n0\r\n\r\n")
-        }),
+        EditResponse(|answer| raw_response(&answer, "Transfer-Encoding: chunked", b"xyz\r\n{}\r\n0\r\n\r\n")),
     ),
-    fault(
-        "interim",
-        "sends nine interim responses (1xx) before the final one",
-        EditResponse(interim_responses),
-    ),
+    fault("interim", "sends nine interim responses (1xx) before the final one", EditResponse(interim_responses)),
     fault(
         "revoked",
         "sends invalid_grant: the token is expired or revoked",
-        ReplaceResponse(|_| {
-            oauth_error(400, "invalid_grant", "Token has been expired or revoked.")
-        }),
+        ReplaceResponse(|_| oauth_error(400, "invalid_grant", "Token has been expired or revoked.")),
     ),
-    fault(
-        TARGET_DENIED,
-        "sends invalid_target, or PERMISSION_DENIED on the route iam",
-        ReplaceResponse(target_denied),
-    ),
+    fault(TARGET_DENIED, "sends invalid_target, or PERMISSION_DENIED on the route iam", ReplaceResponse(target_denied)),
     fault(
         "expired-subject",
         "sends invalid_grant: the subject token is expired",
         ReplaceResponse(expired_subject_token),
     ),
-    fault(
-        RAPT_REQUIRED,
-        "sends invalid_grant: the user must reauthenticate",
-        ReplaceResponse(rapt_required),
-    ),
+    fault(RAPT_REQUIRED, "sends invalid_grant: the user must reauthenticate", ReplaceResponse(rapt_required)),
     fault(
         "control",
         "sends an error text with control, colour and direction characters",
         ReplaceResponse(|_| {
-            oauth_error(
-                400,
-                "invalid_grant",
-                "a\u{1b}[31mred\u{1b}]0;title\u{7}\u{202e}b\r\nc\u{0}\u{9b}2J",
-            )
+            oauth_error(400, "invalid_grant", "a\u{1b}[31mred\u{1b}]0;title\u{7}\u{202e}b\r\nc\u{0}\u{9b}2J")
         }),
     ),
-    fault(
-        "reflect",
-        "sends an error text that repeats each secret of the request",
-        ReplaceResponse(reflect_secrets),
-    ),
+    fault("reflect", "sends an error text that repeats each secret of the request", ReplaceResponse(reflect_secrets)),
     route_fault(
         REFRESH_ROUTES,
         behaviours::ROTATE_REFRESH_TOKENS,
         "issues a new refresh token at each refresh; a refresh token that is used twice ends the login",
         RouteBehaviour,
     ),
-    route_fault(
-        REAUTH_ROUTES,
-        behaviours::REAUTH_AUTHENTICATED,
-        "requires no challenge (reauth)",
-        RouteBehaviour,
-    ),
-    route_fault(
-        REAUTH_ROUTES,
-        behaviours::REAUTH_TWO_ROUNDS,
-        "requires the password twice (reauth)",
-        RouteBehaviour,
-    ),
-    route_fault(
-        REAUTH_ROUTES,
-        behaviours::REAUTH_SAML,
-        "requires a SAML challenge (reauth)",
-        RouteBehaviour,
-    ),
+    route_fault(REAUTH_ROUTES, behaviours::REAUTH_AUTHENTICATED, "requires no challenge (reauth)", RouteBehaviour),
+    route_fault(REAUTH_ROUTES, behaviours::REAUTH_TWO_ROUNDS, "requires the password twice (reauth)", RouteBehaviour),
+    route_fault(REAUTH_ROUTES, behaviours::REAUTH_SAML, "requires a SAML challenge (reauth)", RouteBehaviour),
     route_fault(
         REAUTH_ROUTES,
         behaviours::REAUTH_SECURITY_KEY,

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::file_names::INSTALLED_CLIENT_FILE;
 use crate::fixtures::{
-    CLIENT_ID, CONFIDENTIAL_CLIENT_ID, DEVICE_CLIENT_ID, PROJECT, PUBLIC_CLIENT_ID, WEB_CLIENT_ID,
-    WEB_REDIRECT_URI, WORKFORCE_PROVIDER,
+    CLIENT_ID, CONFIDENTIAL_CLIENT_ID, DEVICE_CLIENT_ID, PROJECT, PUBLIC_CLIENT_ID, WEB_CLIENT_ID, WEB_REDIRECT_URI,
+    WORKFORCE_PROVIDER,
 };
 use crate::folder::files::{write_json, write_secret};
 use crate::signin::authorize::{EXTERNAL_PATH, GOOGLE_PATHS, WORKFORCE_PATH};

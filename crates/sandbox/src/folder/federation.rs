@@ -4,17 +4,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::external_identities::{
-    GDCH_PROJECT, GDCH_SERVICE_IDENTITY_NAME, SUBJECT_TOKEN_LIFETIME_SECONDS,
-};
+use crate::external_identities::{GDCH_PROJECT, GDCH_SERVICE_IDENTITY_NAME, SUBJECT_TOKEN_LIFETIME_SECONDS};
 use crate::file_names::{
-    AWS_CONFIG_FILE, CA_CERTIFICATE_FILE, EXECUTABLE_CONFIG_FILE, FILE_SOURCED_CONFIG_FILE,
-    GDCH_SERVICE_ACCOUNT_FILE, IMPERSONATED_SERVICE_ACCOUNT_FILE, WORKFORCE_CONFIG_FILE,
-    WORKFORCE_LOGIN_FILE, X509_CONFIG_FILE,
+    AWS_CONFIG_FILE, CA_CERTIFICATE_FILE, EXECUTABLE_CONFIG_FILE, FILE_SOURCED_CONFIG_FILE, GDCH_SERVICE_ACCOUNT_FILE,
+    IMPERSONATED_SERVICE_ACCOUNT_FILE, WORKFORCE_CONFIG_FILE, WORKFORCE_LOGIN_FILE, X509_CONFIG_FILE,
 };
 use crate::fixtures::{
-    CLIENT_ID, DELEGATE_ACCOUNT, DELEGATION_TARGET_ACCOUNT, DEPLOYER_ACCOUNT, PROJECT,
-    WORKFORCE_PROVIDER, WORKLOAD_PROVIDER,
+    CLIENT_ID, DELEGATE_ACCOUNT, DELEGATION_TARGET_ACCOUNT, DEPLOYER_ACCOUNT, PROJECT, WORKFORCE_PROVIDER,
+    WORKLOAD_PROVIDER,
 };
 use crate::folder::files::{write_executable, write_file, write_json, write_secret};
 use crate::folder::google_accounts::{authorized_user_json, service_account_json};
@@ -51,8 +48,7 @@ pub(crate) fn write_credential_files(folder: &Path, state: &SandboxState) -> Res
     let mut with_user_project = workforce("workforce_token.txt");
     with_user_project["workforce_pool_user_project"] = PROJECT.into();
     let mut impersonating = file();
-    impersonating["service_account_impersonation_url"] =
-        impersonation_url(state, DEPLOYER_ACCOUNT).into();
+    impersonating["service_account_impersonation_url"] = impersonation_url(state, DEPLOYER_ACCOUNT).into();
     for (name, value) in [
         (FILE_SOURCED_CONFIG_FILE, file()),
         ("external_account_json.json", workload(token_types::JWT, json_file_source(&paths))),
@@ -62,10 +58,7 @@ pub(crate) fn write_credential_files(folder: &Path, state: &SandboxState) -> Res
             workload(token_types::SAML2, json!({ "file": paths.text("saml_response.txt") })),
         ),
         (AWS_CONFIG_FILE, workload(token_types::AWS4_REQUEST, aws_source(state))),
-        (
-            EXECUTABLE_CONFIG_FILE,
-            workload(token_types::JWT, executable_source(&paths.path(SUBJECT_TOKEN_SCRIPT))),
-        ),
+        (EXECUTABLE_CONFIG_FILE, workload(token_types::JWT, executable_source(&paths.path(SUBJECT_TOKEN_SCRIPT)))),
         (X509_CONFIG_FILE, x509_config(&paths, state)),
         (WORKFORCE_CONFIG_FILE, with_user_project),
         ("external_account_workforce_client.json", with_client),
@@ -73,12 +66,7 @@ pub(crate) fn write_credential_files(folder: &Path, state: &SandboxState) -> Res
         (WORKFORCE_LOGIN_FILE, workforce_login_json(state)),
         (
             IMPERSONATED_SERVICE_ACCOUNT_FILE,
-            impersonated_service_account_json(
-                state,
-                DEPLOYER_ACCOUNT,
-                &[],
-                authorized_user_json(state),
-            ),
+            impersonated_service_account_json(state, DEPLOYER_ACCOUNT, &[], authorized_user_json(state)),
         ),
         (
             "impersonated_delegates.json",
@@ -100,8 +88,7 @@ pub(crate) fn write_credential_files(folder: &Path, state: &SandboxState) -> Res
 const SUBJECT_TOKEN_SCRIPT: &str = "subject_token.sh";
 
 fn write_subject_tokens(paths: &FolderPaths, state: &SandboxState) -> Result<()> {
-    let signing_error =
-        |what: String| Error::unexpected(format!("the key of the sandbox's OIDC provider {what}"));
+    let signing_error = |what: String| Error::unexpected(format!("the key of the sandbox's OIDC provider {what}"));
     let (external, now) = (&state.fixtures.external, state.now());
     let workload = external.workload_token(WORKLOAD_PROVIDER, now).map_err(signing_error)?;
     let workforce = state.fixtures.workforce_token(now).map_err(signing_error)?;
@@ -147,8 +134,7 @@ fn write_certificates(paths: &FolderPaths, state: &SandboxState) -> Result<()> {
     write_file(&paths.path(CA_CERTIFICATE_FILE), certificates.ca_pem.as_bytes())?;
     write_file(&paths.path("client.pem"), certificates.client_certificate_pem.as_bytes())?;
     write_secret(&paths.path("client.key"), &certificates.client_key_pem)?;
-    let key_pair =
-        json!({ "cert_path": paths.text("client.pem"), "key_path": paths.text("client.key") });
+    let key_pair = json!({ "cert_path": paths.text("client.pem"), "key_path": paths.text("client.key") });
     let config = json!({ "version": 1, "cert_configs": { "workload": key_pair }, "libs": {} });
     write_json(&paths.path("certificate_config.json"), &config)
 }
@@ -161,12 +147,7 @@ fn workforce_config(state: &SandboxState, source: Value) -> Value {
     external_account_config(&state.url, WORKFORCE_PROVIDER, token_types::ID_TOKEN, source)
 }
 
-fn external_account_config(
-    url: &str,
-    audience: &str,
-    subject_token_type: &str,
-    source: Value,
-) -> Value {
+fn external_account_config(url: &str, audience: &str, subject_token_type: &str, source: Value) -> Value {
     json!({
         "type": "external_account",
         "universe_domain": "googleapis.com",
@@ -240,12 +221,7 @@ fn impersonation_url(state: &SandboxState, account: &str) -> String {
     format!("{}{}{account}:generateAccessToken", state.url, iam::PATH_PREFIX)
 }
 
-fn impersonated_service_account_json(
-    state: &SandboxState,
-    target: &str,
-    delegates: &[&str],
-    source: Value,
-) -> Value {
+fn impersonated_service_account_json(state: &SandboxState, target: &str, delegates: &[&str], source: Value) -> Value {
     let delegates: Vec<String> =
         delegates.iter().map(|account| format!("projects/-/serviceAccounts/{account}")).collect();
     json!({

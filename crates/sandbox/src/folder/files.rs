@@ -38,9 +38,7 @@ pub(crate) fn create_file_with_mode(path: &Path, mode: u32) -> std::io::Result<F
 }
 
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    create_private_file(path)
-        .and_then(|mut file| file.write_all(bytes))
-        .map_err(|error| io("written", path, &error))
+    create_private_file(path).and_then(|mut file| file.write_all(bytes)).map_err(|error| io("written", path, &error))
 }
 
 /// Writes a token, key or password that the fixtures hold.

@@ -43,28 +43,24 @@ mod store {
 
     /// Writes gcloud's two databases: the accounts, and the access tokens, of which there are none.
     pub(crate) fn write_databases(folder: &Path, state: &SandboxState) -> Result<()> {
-        let [accounts, tokens] =
-            ["credentials.db", "access_tokens.db"].map(|name| folder.join(name));
-        write_accounts(&accounts, state).and_then(|()| create_tokens_table(&tokens)).map_err(
-            |error| Error::unexpected(format!("gcloud's store could not be written, {error}")),
-        )
+        let [accounts, tokens] = ["credentials.db", "access_tokens.db"].map(|name| folder.join(name));
+        write_accounts(&accounts, state)
+            .and_then(|()| create_tokens_table(&tokens))
+            .map_err(|error| Error::unexpected(format!("gcloud's store could not be written, {error}")))
     }
 
     fn create_database(path: &Path) -> rusqlite::Result<Connection> {
         // Created with private permissions before SQLite writes to it.
-        create_private_file(path)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+        create_private_file(path).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
         Connection::open(path)
     }
 
     fn write_accounts(path: &Path, state: &SandboxState) -> rusqlite::Result<()> {
         let database = create_database(path)?;
-        database
-            .execute("CREATE TABLE credentials (account_id TEXT PRIMARY KEY, value BLOB)", [])?;
-        for (account, value) in [
-            (USER, user_credential_json(state)),
-            (SERVICE_ACCOUNT, service_account_credential_json(state)),
-        ] {
+        database.execute("CREATE TABLE credentials (account_id TEXT PRIMARY KEY, value BLOB)", [])?;
+        for (account, value) in
+            [(USER, user_credential_json(state)), (SERVICE_ACCOUNT, service_account_credential_json(state))]
+        {
             let value = format!("{value:#}");
             database.execute("INSERT INTO credentials VALUES (?1, ?2)", params![account, value])?;
         }

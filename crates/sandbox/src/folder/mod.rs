@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::environment::DefaultCredential;
-use crate::file_names::{
-    AUTHORIZED_USER_FILE, GAUTH_FOLDER, GCLOUD_FOLDER, PROGRAMS_FOLDER, SERVICE_ACCOUNT_FILE,
-};
+use crate::file_names::{AUTHORIZED_USER_FILE, GAUTH_FOLDER, GCLOUD_FOLDER, PROGRAMS_FOLDER, SERVICE_ACCOUNT_FILE};
 use crate::folder::files::{create_private_folder, install_program, remove_folder, write_json};
 use crate::folder::gcloud::write_gcloud_folder;
 use crate::folder::google_accounts::{authorized_user_json, service_account_json};

@@ -6,9 +6,7 @@ use crate::oauth::{OAuthForm, parse_scopes};
 use crate::pending_authorizations::{ConsentRequest, ResponseTarget};
 use crate::signin::consent::{account_name, grant_access, handle_decision, show_consent_page};
 use crate::signin::page;
-use crate::signin::redirect::{
-    CodeRedirect, issuer_identifier, redirect_response, redirect_with_code,
-};
+use crate::signin::redirect::{CodeRedirect, issuer_identifier, redirect_response, redirect_with_code};
 use crate::state::SandboxState;
 use crate::token_store::{Issuer, includes_scope};
 use crate::{fixtures, registered_clients};
@@ -83,8 +81,7 @@ fn start_authorization(
         client_state: client_state.map(str::to_owned),
         code_challenge,
     };
-    let consent_request =
-        parse_consent_request(&form, issuer, id, response_target).map_err(error_redirect)?;
+    let consent_request = parse_consent_request(&form, issuer, id, response_target).map_err(error_redirect)?;
     match consent_request.prompt_none {
         false => Ok(show_consent_page(state, consent_request)),
         true => authorize_without_prompt(state, &consent_request).map_err(error_redirect),
@@ -116,9 +113,7 @@ fn parse_code_challenge(form: &OAuthForm) -> Result<String, AuthorizationError> 
     }
     let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     match form.get("code_challenge") {
-        Some(text) if text.len() == CODE_CHALLENGE_LENGTH && text.bytes().all(is_base64url) => {
-            Ok(text.to_owned())
-        }
+        Some(text) if text.len() == CODE_CHALLENGE_LENGTH && text.bytes().all(is_base64url) => Ok(text.to_owned()),
         Some(_) => Err(request_error("code_challenge is not a SHA-256 digest in base64url.")),
         None => Err(request_error("Required parameter is missing: code_challenge")),
     }
@@ -129,9 +124,7 @@ fn check_provider(form: &OAuthForm) -> Result<(), AuthorizationError> {
     let name = WORKFORCE_PROVIDER.trim_start_matches("//iam.googleapis.com/");
     match form.get("provider_name") {
         Some(given) if given == name => Ok(()),
-        Some(_) => {
-            Err(request_error("Invalid provider_name: the provider does not exist or is disabled."))
-        }
+        Some(_) => Err(request_error("Invalid provider_name: the provider does not exist or is disabled.")),
         None => Err(request_error("Required parameter is missing: provider_name")),
     }
 }
@@ -143,19 +136,14 @@ fn parse_consent_request(
     client_id: &str,
     response_target: ResponseTarget,
 ) -> Result<ConsentRequest, AuthorizationError> {
-    let scopes =
-        form.get("scope").ok_or_else(|| request_error("Missing required parameter: scope"))?;
-    let scopes = known_scopes(issuer, scopes).ok_or_else(|| {
-        ("invalid_scope", format!("Some requested scopes were invalid: {scopes}"))
-    })?;
+    let scopes = form.get("scope").ok_or_else(|| request_error("Missing required parameter: scope"))?;
+    let scopes = known_scopes(issuer, scopes)
+        .ok_or_else(|| ("invalid_scope", format!("Some requested scopes were invalid: {scopes}")))?;
     let prompt = form.get("prompt").unwrap_or_default();
     let requested_prompts: Vec<&str> = prompt.split(' ').filter(|word| !word.is_empty()).collect();
-    let is_known_prompt =
-        |word: &&str| ["none", "consent", "select_account", "login"].contains(word);
+    let is_known_prompt = |word: &&str| ["none", "consent", "select_account", "login"].contains(word);
     let has_prompt = |word| requested_prompts.contains(&word);
-    if !requested_prompts.iter().all(is_known_prompt)
-        || (has_prompt("none") && requested_prompts.len() > 1)
-    {
+    if !requested_prompts.iter().all(is_known_prompt) || (has_prompt("none") && requested_prompts.len() > 1) {
         return Err(request_error(format!("Invalid parameter value for prompt: {prompt}")));
     }
     let boolean_parameter = |name: &str, choices: [&str; 2]| match form.get(name) {
@@ -172,10 +160,7 @@ fn parse_consent_request(
         offline_access: boolean_parameter("access_type", ["offline", "online"])?,
         prompt_consent: has_prompt("consent"),
         prompt_none: has_prompt("none"),
-        user: form
-            .get("login_hint")
-            .and_then(fixtures::find_user)
-            .filter(|_| !has_prompt("select_account")),
+        user: form.get("login_hint").and_then(fixtures::find_user).filter(|_| !has_prompt("select_account")),
         nonce: form.get("nonce").map(str::to_owned),
         response_target,
     })
@@ -187,10 +172,8 @@ pub(crate) fn known_scopes(issuer: Issuer, text: &str) -> Option<Vec<String>> {
         Issuer::Google | Issuer::Workforce => parse_scopes(text).ok()?,
         Issuer::External => text.split(' ').filter(|s| !s.is_empty()).map(str::to_owned).collect(),
     };
-    let is_external_scope =
-        |scope: &String| ["openid", "email", "profile", "offline_access"].contains(&scope.as_str());
-    let is_valid =
-        !scopes.is_empty() && (issuer != Issuer::External || scopes.iter().all(is_external_scope));
+    let is_external_scope = |scope: &String| ["openid", "email", "profile", "offline_access"].contains(&scope.as_str());
+    let is_valid = !scopes.is_empty() && (issuer != Issuer::External || scopes.iter().all(is_external_scope));
     let mut seen = Vec::new();
     scopes.retain(|scope| {
         let new = !seen.contains(scope);
@@ -209,23 +192,15 @@ fn authorize_without_prompt(
     let account = account_name(consent_request.issuer, user);
     let has_consented = lock_ignoring_poison(state.token_store_for(consent_request.issuer))
         .find_consent(&account, &consent_request.client_id)
-        .is_some_and(|earlier| {
-            consent_request.scopes.iter().all(|scope| includes_scope(earlier, scope))
-        });
+        .is_some_and(|earlier| consent_request.scopes.iter().all(|scope| includes_scope(earlier, scope)));
     match &consent_request.response_target {
-        ResponseTarget::Redirect {
-            redirect_uri: uri,
-            client_state: given,
-            code_challenge: challenge,
-        } if has_consented => {
-            let target =
-                CodeRedirect { redirect_uri: uri, client_state: given.as_deref(), prompt: "none" };
+        ResponseTarget::Redirect { redirect_uri: uri, client_state: given, code_challenge: challenge }
+            if has_consented =>
+        {
+            let target = CodeRedirect { redirect_uri: uri, client_state: given.as_deref(), prompt: "none" };
             let grant = grant_access(state, consent_request, user, consent_request.scopes.clone());
             Ok(redirect_with_code(state, &target, challenge, grant, user))
         }
-        _ => Err((
-            "interaction_required",
-            "The user has not consented to all of these scopes.".to_owned(),
-        )),
+        _ => Err(("interaction_required", "The user has not consented to all of these scopes.".to_owned())),
     }
 }

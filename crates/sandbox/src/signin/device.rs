@@ -52,32 +52,18 @@ pub(crate) fn handle_device_code(state: &SandboxState, request: &ServerRequest) 
 }
 
 /// Serves `POST /oidc/device/code`.
-pub(crate) fn handle_external_device_code(
-    state: &SandboxState,
-    request: &ServerRequest,
-) -> ServerResponse {
+pub(crate) fn handle_external_device_code(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     handle_device_authorization(state, request, Issuer::External)
 }
 
-fn handle_device_authorization(
-    state: &SandboxState,
-    request: &ServerRequest,
-    issuer: Issuer,
-) -> ServerResponse {
+fn handle_device_authorization(state: &SandboxState, request: &ServerRequest, issuer: Issuer) -> ServerResponse {
     match request.method.as_str() {
-        "POST" => no_store(
-            OAuthForm::from_request(request)
-                .and_then(|form| authorize_device(state, &form, issuer)),
-        ),
+        "POST" => no_store(OAuthForm::from_request(request).and_then(|form| authorize_device(state, &form, issuer))),
         _ => ServerResponse::method_not_allowed("POST"),
     }
 }
 
-fn authorize_device(
-    state: &SandboxState,
-    form: &OAuthForm,
-    issuer: Issuer,
-) -> Result<ServerResponse, ServerResponse> {
+fn authorize_device(state: &SandboxState, form: &OAuthForm, issuer: Issuer) -> Result<ServerResponse, ServerResponse> {
     let id = match issuer {
         Issuer::External => form.authenticate_external_client(state)?,
         Issuer::Google | Issuer::Workforce => form.require("client_id")?,
@@ -89,9 +75,7 @@ fn authorize_device(
         None => return Err(oauth_error(401, "invalid_client", "The OAuth client was not found.")),
     }
     let scopes = known_scopes(issuer, form.require("scope")?);
-    let scopes = scopes.filter(|scopes| {
-        issuer != Issuer::Google || scopes.iter().all(|scope| is_allowed_scope(scope))
-    });
+    let scopes = scopes.filter(|scopes| issuer != Issuer::Google || scopes.iter().all(|scope| is_allowed_scope(scope)));
     let Some(scopes) = scopes else {
         return Err(oauth_error(400, "invalid_scope", "Invalid device flow scope."));
     };
@@ -103,8 +87,7 @@ fn authorize_device(
     };
     let now = state.now();
     let user_code = generate_user_code().map_err(|_| ServerResponse::empty(500))?;
-    let device_code =
-        format!("AH-1{}", random_base64url(60).map_err(|_| ServerResponse::empty(500))?);
+    let device_code = format!("AH-1{}", random_base64url(60).map_err(|_| ServerResponse::empty(500))?);
     let mut pending = lock_ignoring_poison(&state.pending_authorizations);
     // Expired codes are kept for a while, so that they can be answered with expired_token.
     pending.devices.retain(|_, device| device.expires_at + DEVICE_CODE_LIFETIME_SECONDS > now);
@@ -132,8 +115,7 @@ fn authorize_device(
         if issuer == Issuer::External { EXTERNAL_VERIFICATION_PATH } else { VERIFICATION_PATH }
     );
     if issuer == Issuer::External {
-        response["verification_uri_complete"] =
-            format!("{verification_uri}?user_code={user_code}").into();
+        response["verification_uri_complete"] = format!("{verification_uri}?user_code={user_code}").into();
         response["verification_uri"] = verification_uri.into();
     } else {
         // Google's response is older than RFC 8628 and names this field differently.
@@ -169,25 +151,17 @@ pub(crate) fn handle_verification(state: &SandboxState, request: &ServerRequest)
 }
 
 /// Serves the external provider's page for user codes.
-pub(crate) fn handle_external_verification(
-    state: &SandboxState,
-    request: &ServerRequest,
-) -> ServerResponse {
+pub(crate) fn handle_external_verification(state: &SandboxState, request: &ServerRequest) -> ServerResponse {
     handle_user_code(state, request, Issuer::External)
 }
 
-fn handle_user_code(
-    state: &SandboxState,
-    request: &ServerRequest,
-    issuer: Issuer,
-) -> ServerResponse {
+fn handle_user_code(state: &SandboxState, request: &ServerRequest, issuer: Issuer) -> ServerResponse {
     match request.method.as_str() {
         "GET" => {}
         "POST" => return handle_decision(state, request, issuer),
         _ => return ServerResponse::method_not_allowed("GET, POST"),
     }
-    let path =
-        if issuer == Issuer::External { EXTERNAL_VERIFICATION_PATH } else { VERIFICATION_PATH };
+    let path = if issuer == Issuer::External { EXTERNAL_VERIFICATION_PATH } else { VERIFICATION_PATH };
     let Some(entered_code) = request.query("user_code") else {
         return page::user_code_page(path, false);
     };
@@ -234,9 +208,8 @@ pub(crate) fn poll_grant(
         return Err(oauth_error(400, "expired_token", "The device code has expired."));
     }
     let now = state.clock.unix_millis();
-    let is_early = device
-        .last_poll_at
-        .is_some_and(|last| now - last < device.interval_millis - EARLY_POLL_TOLERANCE_MILLIS);
+    let is_early =
+        device.last_poll_at.is_some_and(|last| now - last < device.interval_millis - EARLY_POLL_TOLERANCE_MILLIS);
     device.last_poll_at = Some(now);
     if is_early || std::mem::take(&mut device.slow_down_first_poll) {
         device.interval_millis += SLOW_DOWN_MILLIS;

@@ -37,10 +37,7 @@ pub(crate) fn redeem_code(
 ) -> Result<RedeemedGrant, ServerResponse> {
     let presented = form.require("code")?;
     let mut pending = lock_ignoring_poison(&state.pending_authorizations);
-    let known = pending
-        .authorization_codes
-        .get_mut(presented)
-        .filter(|code| code.grant.record.issuer == issuer);
+    let known = pending.authorization_codes.get_mut(presented).filter(|code| code.grant.record.issuer == issuer);
     let code = known.ok_or_else(|| invalid_grant("Malformed auth code."))?;
     if code.grant.record.client_id != client_id {
         return Err(invalid_grant("Bad Request"));
@@ -80,16 +77,12 @@ pub(crate) fn redeem_device_code(
     redeem_grant(state, grant)
 }
 
-fn redeem_grant(
-    state: &SandboxState,
-    grant: AuthorizationGrant,
-) -> Result<RedeemedGrant, ServerResponse> {
+fn redeem_grant(state: &SandboxState, grant: AuthorizationGrant) -> Result<RedeemedGrant, ServerResponse> {
     let AuthorizationGrant { record, issues_refresh_token, nonce } = grant;
     let mut refresh_token = None;
     if issues_refresh_token {
         let token = random_refresh_token()?;
-        lock_ignoring_poison(state.token_store_for(record.issuer))
-            .insert_refresh_token(&token, record.clone());
+        lock_ignoring_poison(state.token_store_for(record.issuer)).insert_refresh_token(&token, record.clone());
         refresh_token = Some(token);
     }
     let scopes = record.scopes.clone();
@@ -105,9 +98,8 @@ pub(crate) fn redeem_refresh_token(
 ) -> Result<RedeemedGrant, ServerResponse> {
     let presented = form.require("refresh_token")?;
     let mut token_store = lock_ignoring_poison(state.token_store_for(issuer));
-    let record = token_store
-        .find_refresh_token(presented)
-        .filter(|login| login.client_id == client && login.issuer == issuer);
+    let record =
+        token_store.find_refresh_token(presented).filter(|login| login.client_id == client && login.issuer == issuer);
     let record = record.cloned().ok_or_else(|| invalid_grant("Bad Request"))?;
     if record.is_rotated {
         // A refresh token that is used again was copied, so the login is revoked (RFC 9700, 4.14.2).
@@ -122,10 +114,7 @@ pub(crate) fn redeem_refresh_token(
 }
 
 /// The requested scopes, which have to be among those that were granted.
-fn narrow_scopes(
-    record: &RefreshTokenRecord,
-    requested: Option<&str>,
-) -> Result<Vec<String>, ServerResponse> {
+fn narrow_scopes(record: &RefreshTokenRecord, requested: Option<&str>) -> Result<Vec<String>, ServerResponse> {
     let Some(requested) = requested else { return Ok(record.scopes.clone()) };
     let requested = parse_scopes(requested)?;
     match requested.iter().find(|scope| !includes_scope(&record.scopes, scope)) {
@@ -158,8 +147,7 @@ fn rotate_refresh_token(
 
 /// Whether the text is a valid code verifier (RFC 7636, 4.1).
 fn is_code_verifier(text: &str) -> bool {
-    (43..=128).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+    (43..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
 }
 
 /// The code challenge of a verifier with the method S256 (RFC 7636, 4.2).
@@ -176,9 +164,7 @@ mod tests {
         let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
         assert!(is_code_verifier(verifier));
         assert_eq!(s256_code_challenge(verifier), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
-        assert!(
-            !is_code_verifier(&verifier[1..]) && !is_code_verifier(&verifier.replace('-', "+"))
-        );
+        assert!(!is_code_verifier(&verifier[1..]) && !is_code_verifier(&verifier.replace('-', "+")));
         assert!(is_code_verifier(&"~".repeat(128)) && !is_code_verifier(&"~".repeat(129)));
     }
 }

@@ -35,13 +35,10 @@ pub(crate) fn message_page(status: u16, title: &str, text: &str) -> ServerRespon
 /// The page for entering a user code, with an alert if the last code was wrong.
 pub(crate) fn user_code_page(path: &str, is_wrong_code: bool) -> ServerResponse {
     let alert = match is_wrong_code {
-        true => {
-            "<p role=\"alert\" id=\"wrong\">No device is waiting with this code. Check the code and try again.</p>"
-        }
+        true => "<p role=\"alert\" id=\"wrong\">No device is waiting with this code. Check the code and try again.</p>",
         false => "",
     };
-    let aria_attributes =
-        if is_wrong_code { " aria-invalid=\"true\" aria-describedby=\"wrong\"" } else { "" };
+    let aria_attributes = if is_wrong_code { " aria-invalid=\"true\" aria-describedby=\"wrong\"" } else { "" };
     let inner = format!(
         "<h1>Connect a device</h1>{alert}<form method=\"get\" action=\"{path}\">\
          <p><label for=\"user_code\">The code that your device shows</label>\
@@ -66,8 +63,7 @@ pub(crate) fn consent_page(consent_request: &ConsentRequest, token: &str) -> Ser
         }
         None => account_fieldset(),
     };
-    let scopes: String =
-        consent_request.scopes.iter().enumerate().map(|(at, scope)| scope_row(at, scope)).collect();
+    let scopes: String = consent_request.scopes.iter().enumerate().map(|(at, scope)| scope_row(at, scope)).collect();
     let inner = format!(
         "<h1>Sign in with {issuer_name}?</h1>\
          <p>The application <code>{client}</code> requests access to your account.</p>\
@@ -109,11 +105,7 @@ fn display_name(user: &UserAccount) -> String {
 
 fn scope_row(index: usize, scope: &str) -> String {
     let description = describe_scope(scope);
-    let detail = if description == scope {
-        String::new()
-    } else {
-        format!(" <code>{}</code>", escape_html(scope))
-    };
+    let detail = if description == scope { String::new() } else { format!(" <code>{}</code>", escape_html(scope)) };
     format!(
         "<label><input type=\"checkbox\" name=\"scope\" id=\"scope{index}\" value=\"{}\" \
          checked>{}{detail}</label>",

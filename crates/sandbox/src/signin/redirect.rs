@@ -2,9 +2,7 @@
 
 use crate::fixtures;
 use crate::fixtures::UserAccount;
-use crate::pending_authorizations::{
-    AuthorizationCode, AuthorizationGrant, PENDING_LIFETIME_SECONDS,
-};
+use crate::pending_authorizations::{AuthorizationCode, AuthorizationGrant, PENDING_LIFETIME_SECONDS};
 use crate::random_id::random_base64url;
 use crate::state::SandboxState;
 use crate::token_store::Issuer;
@@ -50,12 +48,7 @@ pub(crate) fn redirect_with_code(
         pairs.push(("hd", user.domain()));
         pairs.push(("prompt", target.prompt));
     }
-    redirect_response(
-        target.redirect_uri,
-        target.client_state,
-        issuer_identifier(state, issuer),
-        &pairs,
-    )
+    redirect_response(target.redirect_uri, target.client_state, issuer_identifier(state, issuer), &pairs)
 }
 
 /// The issuer identifier in authorization responses (RFC 9207). The workforce pool sends none.

@@ -36,10 +36,9 @@ struct SerializedAwsHeader {
 /// The ARN of the caller who signed the request.
 pub(crate) fn caller_arn(state: &SandboxState, token: &str) -> Result<String, ServerResponse> {
     let decoded: Vec<u8> = percent_decode_str(token).collect();
-    let request: SerializedAwsRequest = serde_json::from_slice(&decoded)
-        .map_err(|_| invalid_grant("The AWS request cannot be read."))?;
-    verify_request(state, &request)
-        .map_err(|what| invalid_grant(&format!("The AWS request was refused: {what}")))?;
+    let request: SerializedAwsRequest =
+        serde_json::from_slice(&decoded).map_err(|_| invalid_grant("The AWS request cannot be read."))?;
+    verify_request(state, &request).map_err(|what| invalid_grant(&format!("The AWS request was refused: {what}")))?;
     Ok(AWS_ARN.to_owned())
 }
 

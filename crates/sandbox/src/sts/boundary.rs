@@ -58,10 +58,7 @@ fn validate_condition(condition: &Value) -> Result<(), String> {
     }
 }
 
-fn object_with_names<'a>(
-    value: &'a Value,
-    allowed: &[&str],
-) -> Result<&'a Map<String, Value>, String> {
+fn object_with_names<'a>(value: &'a Value, allowed: &[&str]) -> Result<&'a Map<String, Value>, String> {
     let members = value.as_object().ok_or("an object is needed")?;
     match members.keys().find(|name| !allowed.contains(&name.as_str())) {
         Some(name) => Err(format!("unknown name {name}")),
@@ -98,8 +95,7 @@ mod tests {
     #[test]
     fn boundaries_allow_only_roles_on_buckets() {
         assert_eq!(validate_boundary(&boundary_with_rules(10)), Ok(()));
-        let sample =
-            include_bytes!("../../../../tests/data/credentials/credential_access_boundary.json");
+        let sample = include_bytes!("../../../../tests/data/credentials/credential_access_boundary.json");
         let sample = gauth_core::text::json::parse_object(sample).expect("sample");
         assert_eq!(validate_boundary(&sample["accessBoundary"]), Ok(()));
         for (bad, words) in [
@@ -109,10 +105,7 @@ mod tests {
             (boundary_with_rules(11), "1 to 10"),
             (json!({ "accessBoundaryRules": [1] }), "an object"),
             (json!({ "accessBoundaryRules": [valid_rule()], "x": 1 }), "unknown name x"),
-            (
-                boundary_with_member("availableResource", json!(BUCKET_RESOURCE_PREFIX)),
-                "not a Cloud Storage bucket",
-            ),
+            (boundary_with_member("availableResource", json!(BUCKET_RESOURCE_PREFIX)), "not a Cloud Storage bucket"),
             (
                 boundary_with_member("availableResource", json!("//storage.googleapis.com/b")),
                 "not a Cloud Storage bucket",
@@ -120,14 +113,8 @@ mod tests {
             (boundary_with_member("availablePermissions", json!([])), "inRole"),
             (boundary_with_member("availablePermissions", json!(["roles/viewer"])), "inRole"),
             (boundary_with_member("availabilityCondition", json!({ "title": "t" })), "expression"),
-            (
-                boundary_with_member("availabilityCondition", json!({ "expression": 1 })),
-                "not a string",
-            ),
-            (
-                boundary_with_member("availabilityCondition", json!("x".repeat(2048))),
-                "more than 2048",
-            ),
+            (boundary_with_member("availabilityCondition", json!({ "expression": 1 })), "not a string"),
+            (boundary_with_member("availabilityCondition", json!("x".repeat(2048))), "more than 2048"),
             (boundary_with_member("condition", json!(1)), "unknown name condition"),
         ] {
             let error = validate_boundary(&bad).expect_err(words);

@@ -7,8 +7,7 @@ use crate::fixtures::CLOUD_PLATFORM_SCOPE;
 use crate::identity_pool::{IdentityPool, principal};
 use crate::issuing::ACCESS_TOKEN_LIFETIME_SECONDS;
 use crate::oauth::{
-    OAuthForm, invalid_grant, invalid_request, no_store, oauth_error, parse_scopes,
-    unsupported_grant_type,
+    OAuthForm, invalid_grant, invalid_request, no_store, oauth_error, parse_scopes, unsupported_grant_type,
 };
 use crate::state::SandboxState;
 use crate::sts::{amazon, boundary, subject_token};
@@ -31,26 +30,17 @@ pub(crate) fn handle_exchange(state: &SandboxState, request: &ServerRequest) -> 
     }
 }
 
-fn exchange_token(
-    state: &SandboxState,
-    request: &ServerRequest,
-) -> Result<ServerResponse, ServerResponse> {
+fn exchange_token(state: &SandboxState, request: &ServerRequest) -> Result<ServerResponse, ServerResponse> {
     let form = OAuthForm::from_request(request)?;
     if request.bearer_token().is_some() {
-        return Err(oauth_error(
-            401,
-            "invalid_client",
-            "A bearer token is not a client authentication method.",
-        ));
+        return Err(oauth_error(401, "invalid_client", "A bearer token is not a client authentication method."));
     }
     match form.require("grant_type")? {
         grant_types::TOKEN_EXCHANGE => {}
         other => return Err(unsupported_grant_type(other)),
     }
     if form.require("requested_token_type")? != token_types::ACCESS_TOKEN {
-        return Err(invalid_request(
-            "Invalid requested_token_type: only access tokens can be issued.",
-        ));
+        return Err(invalid_request("Invalid requested_token_type: only access tokens can be issued."));
     }
     let subject_token_type = form.require("subject_token_type")?;
     let subject_token = form.require("subject_token")?;
@@ -58,13 +48,7 @@ fn exchange_token(
     check_actor_token(state, &form)?;
     match subject_token_type {
         token_types::ACCESS_TOKEN => downscope(state, request, &form, subject_token, &options),
-        _ => exchange_external_token(
-            state,
-            request,
-            &form,
-            (subject_token_type, subject_token),
-            &options,
-        ),
+        _ => exchange_external_token(state, request, &form, (subject_token_type, subject_token), &options),
     }
 }
 
@@ -76,8 +60,7 @@ fn parse_options(text: Option<&str>) -> Result<Map<String, Value>, ServerRespons
         json::parse_object(&decoded)
     });
     let options = options.map_err(|what| invalid_request(&format!("Invalid options: {what}")))?;
-    let is_known =
-        |name: &str| matches!(name, "userProject" | "accessBoundary" | "bindCertFingerprint");
+    let is_known = |name: &str| matches!(name, "userProject" | "accessBoundary" | "bindCertFingerprint");
     if let Some(name) = options.keys().find(|name| !is_known(name)) {
         return Err(invalid_request(&format!("Invalid options: unknown name {name}")));
     }
@@ -116,9 +99,7 @@ fn exchange_external_token(
     };
     let scopes = parse_scopes(form.require("scope")?)?;
     if options.contains_key("accessBoundary") {
-        return Err(invalid_request(
-            "accessBoundary is only supported for subject tokens that are access tokens.",
-        ));
+        return Err(invalid_request("accessBoundary is only supported for subject tokens that are access tokens."));
     }
     let project = options.get("userProject");
     if project.is_some() && pool == IdentityPool::Workload {
@@ -132,19 +113,13 @@ fn exchange_external_token(
         (None, _) => pool.provider(),
         (Some(_), IdentityPool::Workforce) => form.authenticate_basic_client(state)?,
         (Some(_), IdentityPool::Workload) => {
-            return Err(invalid_request(
-                "Client authentication is only supported for workforce pools.",
-            ));
+            return Err(invalid_request("Client authentication is only supported for workforce pools."));
         }
     };
     let subject = match (subject_token_type, pool) {
-        (token_types::JWT | token_types::ID_TOKEN, _) => {
-            subject_token::jwt_subject(state, subject_token, pool)?
-        }
+        (token_types::JWT | token_types::ID_TOKEN, _) => subject_token::jwt_subject(state, subject_token, pool)?,
         (token_types::SAML2, _) => subject_token::saml_subject(state, subject_token)?,
-        (token_types::AWS4_REQUEST, IdentityPool::Workload) => {
-            amazon::caller_arn(state, subject_token)?
-        }
+        (token_types::AWS4_REQUEST, IdentityPool::Workload) => amazon::caller_arn(state, subject_token)?,
         (token_types::MTLS, IdentityPool::Workload) => {
             subject_token::certificate_subject(state, request, subject_token)?
         }
@@ -152,9 +127,7 @@ fn exchange_external_token(
             return Err(invalid_grant("The provider does not accept subject tokens of this type."));
         }
         _ => {
-            return Err(invalid_request(&format!(
-                "Invalid subject_token_type: {subject_token_type}"
-            )));
+            return Err(invalid_request(&format!("Invalid subject_token_type: {subject_token_type}")));
         }
     };
     let record = AccessTokenRecord {
@@ -165,10 +138,7 @@ fn exchange_external_token(
         family: None,
         access_boundary: None,
     };
-    token_response(
-        &state.issue_access_token("ya29.d.", record)?,
-        Some(ACCESS_TOKEN_LIFETIME_SECONDS),
-    )
+    token_response(&state.issue_access_token("ya29.d.", record)?, Some(ACCESS_TOKEN_LIFETIME_SECONDS))
 }
 
 /// Exchanges an access token for one that a Credential Access Boundary restricts.
@@ -192,18 +162,15 @@ fn downscope(
         ));
     }
     if let Some(name) = options.keys().find(|name| *name != "accessBoundary") {
-        return Err(invalid_request(&format!(
-            "{name} is not supported when the subject token is an access token."
-        )));
+        return Err(invalid_request(&format!("{name} is not supported when the subject token is an access token.")));
     }
     let access_boundary = options.get("accessBoundary");
-    let access_boundary = access_boundary
-        .ok_or_else(|| invalid_request("Required option is missing: accessBoundary"))?;
+    let access_boundary =
+        access_boundary.ok_or_else(|| invalid_request("Required option is missing: accessBoundary"))?;
     boundary::validate_boundary(access_boundary)
         .map_err(|what| invalid_request(&format!("Invalid accessBoundary: {what}")))?;
     let now = state.now();
-    let source =
-        lock_ignoring_poison(&state.token_store).find_access_token(subject_token, now).cloned();
+    let source = lock_ignoring_poison(&state.token_store).find_access_token(subject_token, now).cloned();
     let source = source.ok_or_else(|| invalid_grant("The subject token is expired or unknown."))?;
     if source.access_boundary.is_some() {
         return Err(invalid_grant("The subject token already has an access boundary."));

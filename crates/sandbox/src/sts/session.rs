@@ -59,10 +59,7 @@ fn refresh(state: &SandboxState, form: &OAuthForm) -> Result<ServerResponse, Ser
         value["refresh_token"] = next.into();
     }
     value["access_token"] = state
-        .issue_access_token(
-            "ya29.d.",
-            record.access_token_record(scopes, state.now() + ACCESS_TOKEN_LIFETIME_SECONDS),
-        )?
+        .issue_access_token("ya29.d.", record.access_token_record(scopes, state.now() + ACCESS_TOKEN_LIFETIME_SECONDS))?
         .into();
     Ok(ServerResponse::json(200, &value))
 }
@@ -72,10 +69,7 @@ pub(crate) fn introspect(state: &SandboxState, request: &ServerRequest) -> Serve
     if request.method != "POST" {
         return ServerResponse::method_not_allowed("POST");
     }
-    no_store(
-        OAuthForm::from_request(request)
-            .and_then(|form| introspection_response(state, request, &form)),
-    )
+    no_store(OAuthForm::from_request(request).and_then(|form| introspection_response(state, request, &form)))
 }
 
 fn introspection_response(
@@ -122,11 +116,7 @@ pub(crate) fn revoke(state: &SandboxState, request: &ServerRequest) -> ServerRes
                 token_store.revoke_token(token);
                 Ok(ServerResponse::json(200, &json!({})))
             }
-            Some(_) => Err(oauth_error(
-                400,
-                "unauthorized_client",
-                "The token was issued to another client.",
-            )),
+            Some(_) => Err(oauth_error(400, "unauthorized_client", "The token was issued to another client.")),
             // RFC 7009, 2.2: revoking an unknown token succeeds.
             None => Ok(ServerResponse::json(200, &json!({}))),
         }

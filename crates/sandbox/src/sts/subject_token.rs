@@ -14,21 +14,16 @@ use gauth_core::http::server::http::{ServerRequest, ServerResponse};
 use gauth_core::jose::jwt;
 
 /// The claims of a valid JWT of the external OIDC provider, for any audience.
-pub(crate) fn verify_id_token(
-    state: &SandboxState,
-    token: &str,
-) -> Result<Map<String, Value>, ServerResponse> {
+pub(crate) fn verify_id_token(state: &SandboxState, token: &str) -> Result<Map<String, Value>, ServerResponse> {
     let external = &state.fixtures.external;
-    let parts = jwt::decode(token)
-        .map_err(|what| invalid_grant(&format!("The ID Token cannot be read: it {what}.")))?;
-    let text = |map: &Map<String, Value>, name: &str| {
-        map.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
-    };
+    let parts =
+        jwt::decode(token).map_err(|what| invalid_grant(&format!("The ID Token cannot be read: it {what}.")))?;
+    let text =
+        |map: &Map<String, Value>, name: &str| map.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     if text(&parts.claims, "iss") != external.issuer {
         return Err(invalid_grant("The issuer in ID Token does not match the expected one."));
     }
-    let is_known_key = text(&parts.header, "alg") == "ES256"
-        && text(&parts.header, "kid") == external.issuer_key_id();
+    let is_known_key = text(&parts.header, "alg") == "ES256" && text(&parts.header, "kid") == external.issuer_key_id();
     if !is_known_key || !external.has_issuer_signature(parts.signing_input, &parts.signature) {
         return Err(invalid_grant("Invalid signature for ID Token."));
     }
@@ -55,11 +50,7 @@ fn stale_id_token(issued: i64) -> ServerResponse {
 }
 
 /// The subject of a JWT for this pool's provider.
-pub(crate) fn jwt_subject(
-    state: &SandboxState,
-    token: &str,
-    pool: IdentityPool,
-) -> Result<String, ServerResponse> {
+pub(crate) fn jwt_subject(state: &SandboxState, token: &str, pool: IdentityPool) -> Result<String, ServerResponse> {
     let claims = verify_id_token(state, token)?;
     let provider = pool.provider();
     let is_expected_audience = |audience: &Value| {

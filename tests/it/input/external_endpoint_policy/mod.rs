@@ -8,9 +8,8 @@ use serde_json::{Value, json};
 use super::credential_test;
 use crate::support::Home;
 use crate::support::sample_credentials::{
-    TARGET_SERVICE_ACCOUNT, authorized_user, aws_external_account, external_account,
-    file_external_account, gdch_service_account, impersonated_service_account, with_fields,
-    workforce_login,
+    TARGET_SERVICE_ACCOUNT, authorized_user, aws_external_account, external_account, file_external_account,
+    gdch_service_account, impersonated_service_account, with_fields, workforce_login,
 };
 
 /// Whom a URL leads to, and what path goes with it.
@@ -35,14 +34,9 @@ struct UrlField {
 
 /// Every field with a URL.
 fn url_fields() -> Vec<UrlField> {
-    let field = |credential, path, service, rest: &str| UrlField {
-        credential,
-        path,
-        service,
-        path_suffix: rest.to_owned(),
-    };
-    let account =
-        format!("/v1/projects/-/serviceAccounts/{TARGET_SERVICE_ACCOUNT}:generateAccessToken");
+    let field =
+        |credential, path, service, rest: &str| UrlField { credential, path, service, path_suffix: rest.to_owned() };
+    let account = format!("/v1/projects/-/serviceAccounts/{TARGET_SERVICE_ACCOUNT}:generateAccessToken");
     let acting = "service_account_impersonation_url";
     let amazon = "?Action=GetCallerIdentity&Version=2011-06-15";
     let of_url = || external_account(json!({"url": "https://idp.example/"}));
@@ -69,24 +63,9 @@ fn url_fields() -> Vec<UrlField> {
         ),
         field(of_url(), "credential_source.url", Service::Subject, "/token"),
         field(aws_external_account(), "credential_source.url", Service::AwsMetadata, "/latest"),
-        field(
-            aws_external_account(),
-            "credential_source.region_url",
-            Service::AwsMetadata,
-            "/latest",
-        ),
-        field(
-            aws_external_account(),
-            "credential_source.imdsv2_session_token_url",
-            Service::AwsMetadata,
-            "/latest",
-        ),
-        field(
-            aws_external_account(),
-            "credential_source.regional_cred_verification_url",
-            Service::AwsSts,
-            amazon,
-        ),
+        field(aws_external_account(), "credential_source.region_url", Service::AwsMetadata, "/latest"),
+        field(aws_external_account(), "credential_source.imdsv2_session_token_url", Service::AwsMetadata, "/latest"),
+        field(aws_external_account(), "credential_source.regional_cred_verification_url", Service::AwsSts, amazon),
         field(bare, "token_uri", Service::OAuth, "/authenticate"),
         field(gdch_service_account(), "token_uri", Service::Subject, "/authenticate"),
     ]
@@ -273,13 +252,11 @@ fn hostile_urls_in_every_field_are_sent_nothing() {
     for field in url_fields() {
         let broken = MALFORMED_URLS.iter().map(|url| (*url, 8));
         let elsewhere = WRONG_HOST_URLS.iter().filter(|url| is_refused_host(field.service, url));
-        let metadata = METADATA_SERVER_URLS
-            .iter()
-            .filter(|_| !matches!(field.service, Service::AwsMetadata | Service::Subject));
+        let metadata =
+            METADATA_SERVER_URLS.iter().filter(|_| !matches!(field.service, Service::AwsMetadata | Service::Subject));
         for (url, status) in broken.chain(elsewhere.chain(metadata).map(|url| (*url, 9))) {
             // A name before a port that is not one, or an address: what follows does not belong to the host.
-            let url =
-                format!("{}{}", url.replace("HOST", usual_host(field.service)), field.path_suffix);
+            let url = format!("{}{}", url.replace("HOST", usual_host(field.service)), field.path_suffix);
             let name = field.path.replace("source_credentials.", "source_credentials: ");
             let ran = credential_test(&with_url(&field, &url))
                 .subject_token_file()
@@ -309,13 +286,7 @@ fn a_refusal_names_the_host_and_the_way_out() {
         .expect_hint("--universe-domain u.example if you trust that universe")
         .run();
     for (credential, host) in [
-        (
-            with_fields(
-                file_external_account(),
-                &json!({"token_url": "https://sts.corp.example/x"}),
-            ),
-            "sts.corp.example",
-        ),
+        (with_fields(file_external_account(), &json!({"token_url": "https://sts.corp.example/x"})), "sts.corp.example"),
         (
             with_fields(
                 file_external_account(),

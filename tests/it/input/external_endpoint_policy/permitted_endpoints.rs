@@ -4,14 +4,11 @@ use serde_json::{Value, json};
 
 use crate::input::credential_test;
 use crate::support::sample_credentials::{
-    SECOND_TOKEN, TARGET_SERVICE_ACCOUNT, TOKEN, authorized_user, aws_external_account,
-    external_account, file_external_account, gdch_service_account, iam_response_body,
-    impersonated_service_account, sts_response_body, token_response_body, with_fields,
-    workforce_login,
+    SECOND_TOKEN, TARGET_SERVICE_ACCOUNT, TOKEN, authorized_user, aws_external_account, external_account,
+    file_external_account, gdch_service_account, iam_response_body, impersonated_service_account, sts_response_body,
+    token_response_body, with_fields, workforce_login,
 };
-use crate::support::{
-    Test, get_response, iam_response, put_response, sts_response, token_response,
-};
+use crate::support::{Test, get_response, iam_response, put_response, sts_response, token_response};
 
 /// Where the STS is.
 const STS_URLS: &[&str] = &[
@@ -69,10 +66,7 @@ fn request_url(url: &str) -> String {
 fn googles_and_amazons_endpoints_are_asked_where_they_are() {
     let mut count = STS_URLS.len() + IAM_URLS.len() + AWS_STS_URLS.len();
     for url in STS_URLS {
-        let credential = with_fields(
-            file_external_account(),
-            &json!({ "token_url": url, "token_info_url": url }),
-        );
+        let credential = with_fields(file_external_account(), &json!({ "token_url": url, "token_info_url": url }));
         let answer = sts_response(200, sts_response_body(TOKEN)).at_url(&request_url(url));
         credential_test(&credential).subject_token_file().expect_request(answer).run();
     }
@@ -84,17 +78,10 @@ fn googles_and_amazons_endpoints_are_asked_where_they_are() {
         count += 1;
     }
     for server in IAM_URLS {
-        let url = format!(
-            "{server}/v1/projects/-/serviceAccounts/{TARGET_SERVICE_ACCOUNT}:generateAccessToken"
-        );
+        let url = format!("{server}/v1/projects/-/serviceAccounts/{TARGET_SERVICE_ACCOUNT}:generateAccessToken");
         let named = json!({ "service_account_impersonation_url": url });
-        let answer = iam_response(
-            TARGET_SERVICE_ACCOUNT,
-            "generateAccessToken",
-            200,
-            iam_response_body(SECOND_TOKEN),
-        )
-        .at_url(&url);
+        let answer = iam_response(TARGET_SERVICE_ACCOUNT, "generateAccessToken", 200, iam_response_body(SECOND_TOKEN))
+            .at_url(&url);
         credential_test(&with_fields(impersonated_service_account(authorized_user()), &named))
             .expect_request(token_response(200, token_response_body(TOKEN)))
             .expect_request(answer)
@@ -131,11 +118,7 @@ fn subject_tokens_can_come_from_any_https_or_loopback_url() {
     ] {
         let credential = external_account(json!({ "url": url }));
         let ran = credential_test(&credential)
-            .expect_request(get_response(
-                url,
-                200,
-                crate::support::sample_credentials::SUBJECT_TOKEN,
-            ))
+            .expect_request(get_response(url, 200, crate::support::sample_credentials::SUBJECT_TOKEN))
             .expect_request(sts_response(200, sts_response_body(TOKEN)))
             .run();
         assert_eq!(ran.requests[0].url, url);
@@ -146,24 +129,15 @@ fn subject_tokens_can_come_from_any_https_or_loopback_url() {
 fn amazons_metadata_server_has_two_addresses() {
     for server in ["http://169.254.169.254", "http://[fd00:ec2::254]", "http://127.0.0.1:1338"] {
         let mut credential = aws_external_account();
-        for (field, path) in [
-            ("region_url", "zone"),
-            ("url", "credentials"),
-            ("imdsv2_session_token_url", "session"),
-        ] {
+        for (field, path) in [("region_url", "zone"), ("url", "credentials"), ("imdsv2_session_token_url", "session")] {
             credential["credential_source"][field] = json!(format!("{server}/{path}"));
         }
-        let keys =
-            json!({"AccessKeyId": "AKIDEXAMPLE", "SecretAccessKey": "planted-key-of-amazon"});
+        let keys = json!({"AccessKeyId": "AKIDEXAMPLE", "SecretAccessKey": "planted-key-of-amazon"});
         credential_test(&credential)
             .expect_request(put_response(&format!("{server}/session"), 200, "planted-session"))
             .expect_request(get_response(&format!("{server}/zone"), 200, "eu-west-1a"))
             .expect_request(get_response(&format!("{server}/credentials"), 200, "role"))
-            .expect_request(get_response(
-                &format!("{server}/credentials/role"),
-                200,
-                keys.to_string(),
-            ))
+            .expect_request(get_response(&format!("{server}/credentials/role"), 200, keys.to_string()))
             .expect_request(sts_response(200, sts_response_body(TOKEN)))
             .run();
     }

@@ -9,13 +9,10 @@ use serde_json::{Value, json};
 
 use super::credential_test;
 use crate::support::sample_credentials::{
-    HTML_BODY, REFRESH_TOKEN, SUBJECT_TOKEN, TARGET_SERVICE_ACCOUNT, TOKEN, authorized_user,
-    file_external_account, gdch_service_account, impersonated_service_account, token_response_body,
-    with_fields, workforce_login,
+    HTML_BODY, REFRESH_TOKEN, SUBJECT_TOKEN, TARGET_SERVICE_ACCOUNT, TOKEN, authorized_user, file_external_account,
+    gdch_service_account, impersonated_service_account, token_response_body, with_fields, workforce_login,
 };
-use crate::support::{
-    MockExchange, Test, iam_response, sts_response, token_response, without_response,
-};
+use crate::support::{MockExchange, Test, iam_response, sts_response, token_response, without_response};
 
 /// A run up to the response in question, and the host that gives it.
 struct ServerCase {
@@ -52,9 +49,7 @@ const TOKEN_SERVERS: &[ServerCase] = &[
             let user = credential_test(&impersonated_service_account(authorized_user()));
             user.expect_request(token_response(200, token_response_body(TOKEN)))
         },
-        response: |status, body| {
-            iam_response(TARGET_SERVICE_ACCOUNT, "generateAccessToken", status, body)
-        },
+        response: |status, body| iam_response(TARGET_SERVICE_ACCOUNT, "generateAccessToken", status, body),
         host: "iamcredentials.googleapis.com",
         token: "accessToken",
     },
@@ -162,9 +157,7 @@ fn a_bad_status_names_the_host_and_is_tried_again_where_that_helps() {
 fn a_web_page_points_at_the_portal_whoever_was_asked() {
     for case in TOKEN_SERVERS {
         for (status, exit) in [(200, 6), (403, 5), (400, 5)] {
-            let test = (case.test)()
-                .expect_request((case.response)(status, HTML_BODY))
-                .expect_status(exit);
+            let test = (case.test)().expect_request((case.response)(status, HTML_BODY)).expect_status(exit);
             test.expect_error(case.host).expect_hint("a captive portal or a proxy answers").run();
         }
     }
@@ -173,8 +166,7 @@ fn a_web_page_points_at_the_portal_whoever_was_asked() {
 #[test]
 fn redirects_silence_and_delay_name_the_host() {
     for case in TOKEN_SERVERS {
-        let away =
-            (case.response)(307, "").with_header("location", "https://evil.example/?GAUTH-TEST");
+        let away = (case.response)(307, "").with_header("location", "https://evil.example/?GAUTH-TEST");
         let test = (case.test)().expect_request(away).expect_status(6);
         test.expect_error(&format!("{}: redirects to evil.example (307)", case.host)).run();
         let gone = without_response((case.response)(200, ""));
@@ -182,9 +174,7 @@ fn redirects_silence_and_delay_name_the_host() {
         test.expect_error(&format!("{}: connection refused", case.host)).run();
         let slow = (case.response)(200, "").with_latency(Duration::from_secs(60));
         let test = (case.test)().expect_request(slow).expect_status(6);
-        test.expect_error(&format!("{}: no answer in time", case.host))
-            .expect_hint("--timeout")
-            .run();
+        test.expect_error(&format!("{}: no answer in time", case.host)).expect_hint("--timeout").run();
         let busy = (case.response)(503, "").with_header("retry-after", "600");
         let test = (case.test)().expect_request(busy).expect_status(6);
         test.expect_error(&format!("{}: ", case.host)).run();
@@ -198,9 +188,8 @@ fn oauth_error_body(code: &str, description: &str) -> String {
 #[test]
 fn refusals_of_the_sts_say_what_to_look_at() {
     let run = |status, body: String| {
-        let test = credential_test(&file_external_account())
-            .subject_token_file()
-            .expect_request(sts_response(status, body));
+        let test =
+            credential_test(&file_external_account()).subject_token_file().expect_request(sts_response(status, body));
         test.expect_status(5).expect_error("sts.googleapis.com: Google says ")
     };
     let stale = "The ID Token in subject_token has expired";
@@ -230,10 +219,8 @@ fn refusals_of_the_sts_say_what_to_look_at() {
     run(400, more.to_string()).expect_error("invalid_target (https://e.example/\\u{7})").run();
     let later = oauth_error_body("temporarily_unavailable", "");
     let answer = sts_response(400, later);
-    let test = credential_test(&file_external_account())
-        .subject_token_file()
-        .expect_requests(3, &answer)
-        .expect_status(5);
+    let test =
+        credential_test(&file_external_account()).subject_token_file().expect_requests(3, &answer).expect_status(5);
     test.expect_error("temporarily_unavailable").run();
     // What the server repeats of the subject token is not.
     run(400, oauth_error_body("invalid_request", &format!("cannot read {SUBJECT_TOKEN}"))).run();
@@ -252,9 +239,7 @@ fn a_refused_boundary_blames_the_boundary() {
     run(400, &oauth_error_body("invalid_request", "Invalid boundary"))
         .expect_status(5)
         .expect_error("sts.googleapis.com: Google says invalid_request: \"Invalid boundary\"")
-        .expect_hint(
-            "check the access boundary, and that the token of ada@example.com has the scope",
-        )
+        .expect_hint("check the access boundary, and that the token of ada@example.com has the scope")
         .run();
 }
 
@@ -273,9 +258,7 @@ fn an_ended_workforce_login_needs_a_new_login() {
     }
     for code in ["invalid_client", "unauthorized_client", "invalid_request"] {
         credential_test(&workforce_login())
-            .expect_request(
-                token_response(401, oauth_error_body(code, "")).at_url(STS_OAUTH_TOKEN_ENDPOINT),
-            )
+            .expect_request(token_response(401, oauth_error_body(code, "")).at_url(STS_OAUTH_TOKEN_ENDPOINT))
             .expect_status(5)
             .expect_error(&format!("sts.googleapis.com: Google says {code}"))
             .expect_hint("check client_id and client_secret in HOME/key.json")
@@ -294,28 +277,20 @@ fn api_error_response(status: u16, code: &str, message: &str, reason: &str) -> M
         "metadata": {"permission": "iam.serviceAccounts.getAccessToken"},
     });
     let error = json!({"code": status, "message": message, "status": code, "details": [info]});
-    iam_response(
-        TARGET_SERVICE_ACCOUNT,
-        "generateAccessToken",
-        status,
-        json!({ "error": error }).to_string(),
-    )
+    iam_response(TARGET_SERVICE_ACCOUNT, "generateAccessToken", status, json!({ "error": error }).to_string())
 }
 
 #[test]
 fn token_types_are_distinguished() {
     let body = |kind: Value, issued: Value| {
-        json!({"access_token": TOKEN, "token_type": kind, "issued_token_type": issued, "expires_in": 5})
-            .to_string()
+        json!({"access_token": TOKEN, "token_type": kind, "issued_token_type": issued, "expires_in": 5}).to_string()
     };
     let run = |kind, issued| {
         credential_test(&file_external_account())
             .subject_token_file()
             .expect_request(sts_response(200, body(kind, issued)))
     };
-    for issued in
-        [Value::Null, json!("urn:ietf:params:oauth:token-type:access_token"), json!("x\n")]
-    {
+    for issued in [Value::Null, json!("urn:ietf:params:oauth:token-type:access_token"), json!("x\n")] {
         run(json!("bearer"), issued).run();
     }
     for (kind, issued, words) in [
@@ -325,11 +300,7 @@ fn token_types_are_distinguished() {
         (json!("Bearer"), json!(5), "issued_token_type is a number"),
         (json!("Bearer"), json!(["x"]), "issued_token_type is a list"),
     ] {
-        run(kind, issued)
-            .expect_status(6)
-            .expect_error("sts.googleapis.com: the response ")
-            .expect_error(words)
-            .run();
+        run(kind, issued).expect_status(6).expect_error("sts.googleapis.com: the response ").expect_error(words).run();
     }
 }
 
@@ -338,9 +309,7 @@ fn a_wrong_clock_is_detected_by_the_date_of_the_gdch_server() {
     let run = |body: String, date: &str| {
         Test::new("token --credentials {home}/key.json --audience https://api.example")
             .json("key.json", &gdch_service_account())
-            .expect_request(
-                token_response(401, body).at_url(GDCH_TOKEN_ENDPOINT).with_header("date", date),
-            )
+            .expect_request(token_response(401, body).at_url(GDCH_TOKEN_ENDPOINT).with_header("date", date))
             .expect_status(5)
             .expect_error("service-identity.gdch.example: Google says ")
     };
@@ -348,19 +317,14 @@ fn a_wrong_clock_is_detected_by_the_date_of_the_gdch_server() {
     run(refused(), "Fri, 02 Jan 2026 03:34:05 GMT").expect_hint("it is 1800 s behind").run();
     run(refused(), "Fri, 02 Jan 2026 02:34:05 GMT").expect_hint("it is 1800 s ahead of").run();
     run(refused(), "Fri, 02 Jan 2026 03:04:05 GMT").expect_hint("HOME/key.json").run();
-    run(oauth_error_body("nobody_knows", ""), "")
-        .expect_hint("check the identity and the key in HOME/key.json")
-        .run();
-    run(oauth_error_body("invalid_grant", "Invalid JWT Signature."), "")
-        .expect_hint("HOME/key.json")
-        .run();
+    run(oauth_error_body("nobody_knows", ""), "").expect_hint("check the identity and the key in HOME/key.json").run();
+    run(oauth_error_body("invalid_grant", "Invalid JWT Signature."), "").expect_hint("HOME/key.json").run();
 }
 
 #[test]
 fn a_distributed_cloud_needs_an_audience_and_nothing_else() {
     let run = |words: &str| {
-        Test::new(&format!("token --credentials {{home}}/key.json {words}"))
-            .json("key.json", &gdch_service_account())
+        Test::new(&format!("token --credentials {{home}}/key.json {words}")).json("key.json", &gdch_service_account())
     };
     let who = "system:serviceaccount:example-gdch-project:example-service-identity is a service account of Google Distributed Cloud, which cannot ";
     run("").expect_status(7).expect_error(who).expect_hint("--audience https://SERVICE").run();
@@ -371,25 +335,18 @@ fn a_distributed_cloud_needs_an_audience_and_nothing_else() {
         .expect_error(who)
         .expect_hint("--lifetime")
         .run();
-    run("--impersonate-service-account ci@p.iam.gserviceaccount.com")
-        .expect_status(7)
-        .expect_error(who)
-        .run();
+    run("--impersonate-service-account ci@p.iam.gserviceaccount.com").expect_status(7).expect_error(who).run();
     for (kind, fine) in [("STS-Bearer", true), ("bearer", true), ("mac", false), ("x", false)] {
         let body = json!({"access_token": TOKEN, "token_type": kind, "expires_in": 60}).to_string();
-        let test = run("--audience https://a.example")
-            .expect_request(token_response(200, body).at_url(GDCH_TOKEN_ENDPOINT));
+        let test =
+            run("--audience https://a.example").expect_request(token_response(200, body).at_url(GDCH_TOKEN_ENDPOINT));
         match fine {
             true => test.run(),
-            false => test
-                .expect_status(6)
-                .expect_error(&format!("a token of type {kind}, not Bearer"))
-                .run(),
+            false => test.expect_status(6).expect_error(&format!("a token of type {kind}, not Bearer")).run(),
         };
     }
     // Its key is looked at before anything is sent.
-    let other =
-        with_fields(gdch_service_account(), &json!({"private_key": "GAUTH-TEST-JUNK-SECRET"}));
+    let other = with_fields(gdch_service_account(), &json!({"private_key": "GAUTH-TEST-JUNK-SECRET"}));
     Test::new("token --credentials {home}/key.json --audience https://a.example")
         .json("key.json", &other)
         .expect_status(8)

@@ -16,8 +16,7 @@ const STALE_SUBJECT_TOKEN: &str = "eyJhbGciOiJub25lIn0.planted-stale.token";
 const JWT_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
 const WORKLOAD_AUDIENCE: &str =
     "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/idp";
-const WORKFORCE_AUDIENCE: &str =
-    "//iam.googleapis.com/locations/global/workforcePools/pool/providers/idp";
+const WORKFORCE_AUDIENCE: &str = "//iam.googleapis.com/locations/global/workforcePools/pool/providers/idp";
 const TARGET_EMAIL: &str = "target-sa@example-project.iam.gserviceaccount.com";
 const IAM_URL: &str = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/\
                    target-sa@example-project.iam.gserviceaccount.com:generateAccessToken";
@@ -49,9 +48,7 @@ fn executable_test(script: &str, executable: Value, fields: Value) -> Test {
         .secret(SAML_RESPONSE)
         .secret(STALE_SUBJECT_TOKEN)
         .file("program", script)
-        .setup(move |home| {
-            home.write("key.json", write_executable_credential(home, &executable, &fields))
-        })
+        .setup(move |home| home.write("key.json", write_executable_credential(home, &executable, &fields)))
 }
 
 fn default_executable_test(script: &str) -> Test {
@@ -100,13 +97,10 @@ fn what_the_program_prints_is_exchanged() {
     assert_eq!(sent.form_field("audience"), WORKLOAD_AUDIENCE);
     assert!(sent.headers["x-goog-api-client"].contains("source/executable"), "{sent:?}");
     let saml = "urn:ietf:params:oauth:token-type:saml2";
-    let answer = executable_response(
-        json!({"token_type": saml, "saml_response": SAML_RESPONSE, "id_token": null}),
-    );
-    let ran =
-        executable_test(&printing_script(&answer), json!({}), json!({"subject_token_type": saml}))
-            .expect_request(sts_success())
-            .run();
+    let answer = executable_response(json!({"token_type": saml, "saml_response": SAML_RESPONSE, "id_token": null}));
+    let ran = executable_test(&printing_script(&answer), json!({}), json!({"subject_token_type": saml}))
+        .expect_request(sts_success())
+        .run();
     assert_eq!(ran.requests[0].form_field("subject_token"), SAML_RESPONSE);
     // Both types of JWT are accepted, and the expiry may be absent.
     let id_token = "urn:ietf:params:oauth:token-type:id_token";
@@ -141,11 +135,7 @@ fn a_cached_token_is_used_without_running_the_program() {
     default_executable_test(&script).home(&home).expect_stdout(&format!("{TOKEN}\n")).run();
     assert_eq!(home.read("trace"), "run\n");
     // A new exchange needs a new subject token.
-    default_executable_test(&script)
-        .home(&home)
-        .arg("--refresh")
-        .expect_request(sts_success())
-        .run();
+    default_executable_test(&script).home(&home).arg("--refresh").expect_request(sts_success()).run();
     assert_eq!(home.read("trace"), "run\nrun\n");
 }
 
@@ -156,19 +146,14 @@ fn the_executable_gets_audience_and_token_type() {
         let script = format!("env > {}\n{}", home.path("told").display(), default_script());
         test(executable_test(&script, executable, fields).home(&home)).run();
         let told = home.read("told").replace(&home_path(&home), "HOME");
-        let mut told: Vec<String> = told
-            .lines()
-            .filter_map(|line| line.strip_prefix("GOOGLE_EXTERNAL_ACCOUNT_"))
-            .map(str::to_owned)
-            .collect();
+        let mut told: Vec<String> =
+            told.lines().filter_map(|line| line.strip_prefix("GOOGLE_EXTERNAL_ACCOUNT_")).map(str::to_owned).collect();
         told.sort();
         told.join(" ")
     };
     assert_eq!(
         told(json!({}), json!({}), &|test| test.expect_request(sts_success())),
-        format!(
-            "AUDIENCE={WORKLOAD_AUDIENCE} ID= INTERACTIVE=0 REVOKE=0 TOKEN_TYPE={JWT_TOKEN_TYPE}"
-        )
+        format!("AUDIENCE={WORKLOAD_AUDIENCE} ID= INTERACTIVE=0 REVOKE=0 TOKEN_TYPE={JWT_TOKEN_TYPE}")
     );
     assert_eq!(
         told(
@@ -189,13 +174,9 @@ fn the_executable_gets_audience_and_token_type() {
 #[test]
 fn the_command_arguments_are_passed_unchanged() {
     let home = Home::new();
-    let script =
-        format!("printf '<%s>' \"$@\" > {}\n{}", home.path("words").display(), default_script());
+    let script = format!("printf '<%s>' \"$@\" > {}\n{}", home.path("words").display(), default_script());
     let command = r#"/bin/sh '{home}/program' --a=b "two  words" '' c\ d '$HOME' `id` * #e ; f"#;
-    executable_test(&script, json!({"command": command}), json!({}))
-        .home(&home)
-        .expect_request(sts_success())
-        .run();
+    executable_test(&script, json!({"command": command}), json!({})).home(&home).expect_request(sts_success()).run();
     assert_eq!(home.read("words"), "<--a=b><two  words><><c d><$HOME><`id`><*><#e><;><f>");
 }
 
@@ -220,26 +201,15 @@ fn a_program_without_a_response_is_an_error_that_shows_none() {
         (format!("echo {token}; exit 255"), "ended with code 255"),
         ("kill -9 $$".to_owned(), "was killed by signal 9"),
         ("kill -SEGV $$".to_owned(), "was killed by signal 11"),
-        (
-            printing_script(&executable_response(json!({"version": 2}))),
-            "has version 2, this gauth supports version 1",
-        ),
+        (printing_script(&executable_response(json!({"version": 2}))), "has version 2, this gauth supports version 1"),
         (printing_script(&executable_response(json!({"version": "1"}))), "version is a string"),
         (printing_script(&executable_response(json!({"version": null}))), "version is missing"),
         (printing_script(&executable_response(json!({"success": null}))), "success is missing"),
-        (
-            printing_script(&executable_response(json!({"expiration_time": NOW - 5}))),
-            "expired 5 s ago",
-        ),
-        (
-            printing_script(&executable_response(json!({"token_type": "access_token"}))),
-            "token_type \"access_token\"",
-        ),
+        (printing_script(&executable_response(json!({"expiration_time": NOW - 5}))), "expired 5 s ago"),
+        (printing_script(&executable_response(json!({"token_type": "access_token"}))), "token_type \"access_token\""),
         (printing_script(&executable_response(json!({"id_token": null}))), "id_token is missing"),
         (
-            printing_script(&executable_response(
-                json!({"id_token": null, "saml_response": SAML_RESPONSE}),
-            )),
+            printing_script(&executable_response(json!({"id_token": null, "saml_response": SAML_RESPONSE}))),
             "id_token is missing",
         ),
         (
@@ -266,23 +236,14 @@ fn an_error_response_is_reported_with_the_executables_message() {
         .expect_error("reports \"Not you.\\u{1b}[2J\" (code 401)")
         .run();
     let bare = json!({"version": 1, "success": false, "code": "401"});
-    default_executable_test(&printing_script(&bare))
-        .expect_status(6)
-        .expect_error("message is missing")
-        .run();
+    default_executable_test(&printing_script(&bare)).expect_status(6).expect_error("message is missing").run();
 }
 
 #[test]
 fn a_program_that_cannot_be_run_is_named() {
     for (command, says) in [
-        (
-            "/no/such/program --flag",
-            "/no/such/program of credential_source.executable.command: there is no such",
-        ),
-        (
-            "{home}/key.json",
-            "HOME/key.json of credential_source.executable.command: cannot be run, permission denied",
-        ),
+        ("/no/such/program --flag", "/no/such/program of credential_source.executable.command: there is no such"),
+        ("{home}/key.json", "HOME/key.json of credential_source.executable.command: cannot be run, permission denied"),
         ("/dev/null", "/dev/null of credential_source"),
         ("{home}", "cannot be run"),
         ("{home}/lost", "interpreter"),
@@ -324,10 +285,7 @@ fn malformed_fields_are_named() {
         (json!({"timeout_millis": -1}), "timeout_millis is not from 5000 to 120000"),
         (json!({"timeout_millis": 5000.5}), "timeout_millis is not from 5000 to 120000"),
         (json!({"timeout_millis": true}), "timeout_millis is true or false"),
-        (
-            json!({"interactive_timeout_millis": 29_999}),
-            "interactive_timeout_millis is not from 30000",
-        ),
+        (json!({"interactive_timeout_millis": 29_999}), "interactive_timeout_millis is not from 30000"),
         (json!({"interactive_timeout_millis": 1_800_001}), "not from 30000 to 1800000"),
         (json!({"interactive_timeout_millis": {}}), "interactive_timeout_millis is an object"),
         (json!({"output_file": 5}), "output_file is a number where a string"),
@@ -344,10 +302,7 @@ fn malformed_fields_are_named() {
         (json!({"executable": null}), "credential_source has none of"),
         (json!({"executable": {"command": "a"}, "file": "b"}), "has both"),
     ] {
-        executable_test("", json!({}), json!({"credential_source": source}))
-            .expect_status(8)
-            .expect_error(says)
-            .run();
+        executable_test("", json!({}), json!({"credential_source": source})).expect_status(8).expect_error(says).run();
     }
     for fields in [
         json!({"timeout_millis": 0, "interactive_timeout_millis": 0, "output_file": ""}),

@@ -5,9 +5,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use super::{
-    ALLOW_VARIABLE, EXECUTABLE_SUBJECT_TOKEN, executable_test, write_executable_credential,
-};
+use super::{ALLOW_VARIABLE, EXECUTABLE_SUBJECT_TOKEN, executable_test, write_executable_credential};
 use crate::support::Home;
 
 /// The built program, whose children have its real environment, standard error and limits.
@@ -26,13 +24,10 @@ fn run_built_program(home: &Home, script: &str, variables: &[(&str, &str)]) -> (
 fn the_programs_standard_error_is_passed_on_and_not_repeated() {
     let home = Home::new();
     let json = write_executable_credential(&home, &json!({}), &json!({}));
-    let script = format!(
-        "echo 'said {EXECUTABLE_SUBJECT_TOKEN}' >&2; echo {EXECUTABLE_SUBJECT_TOKEN}; exit 3"
-    );
+    let script = format!("echo 'said {EXECUTABLE_SUBJECT_TOKEN}' >&2; echo {EXECUTABLE_SUBJECT_TOKEN}; exit 3");
     let (status, stderr) = run_built_program(&home, &script, &[("GAUTH_CREDENTIALS", &json)]);
     assert_eq!(status, 6, "{stderr}");
-    let (said, ours): (Vec<&str>, Vec<&str>) =
-        stderr.lines().partition(|line| line.starts_with("said "));
+    let (said, ours): (Vec<&str>, Vec<&str>) = stderr.lines().partition(|line| line.starts_with("said "));
     assert_eq!(said, [format!("said {EXECUTABLE_SUBJECT_TOKEN}")]);
     assert!(!ours.concat().contains("planted"), "{stderr}");
     assert!(ours.concat().contains("ended with code 3"), "{stderr}");

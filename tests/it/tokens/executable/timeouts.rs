@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{
-    IAM_URL, WORKFORCE_AUDIENCE, WORKLOAD_AUDIENCE, default_executable_test, default_script,
-    executable_response, executable_test, iam_success, sts_success,
+    IAM_URL, WORKFORCE_AUDIENCE, WORKLOAD_AUDIENCE, default_executable_test, default_script, executable_response,
+    executable_test, iam_success, sts_success,
 };
 use crate::support::Home;
 use crate::support::sample_credentials::TOKEN;
@@ -45,13 +45,8 @@ fn a_hanging_executable_is_killed() {
 #[test]
 fn a_grandchild_holding_stdout_open_does_not_block() {
     let began = Instant::now();
-    default_executable_test(&format!("sleep 15 &\n{}", default_script()))
-        .expect_request(sts_success())
-        .run();
-    default_executable_test("sleep 15 & (sleep 15; echo late) & exit 3")
-        .expect_status(6)
-        .expect_error("code 3")
-        .run();
+    default_executable_test(&format!("sleep 15 &\n{}", default_script())).expect_request(sts_success()).run();
+    default_executable_test("sleep 15 & (sleep 15; echo late) & exit 3").expect_status(6).expect_error("code 3").run();
     assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
 }
 
@@ -75,12 +70,10 @@ fn interactive_mode_is_used_at_a_terminal() {
         })
     };
     let ask = |home: &Rc<Home>, executable: Value, audience: &str| {
-        executable_test(&interactive_script(home), executable, json!({"audience": audience}))
-            .home(home)
+        executable_test(&interactive_script(home), executable, json!({"audience": audience})).home(home)
     };
     let home = Home::new();
-    let test =
-        ask(&home, interactive(), WORKFORCE_AUDIENCE).interactive().expect_request(sts_success());
+    let test = ask(&home, interactive(), WORKFORCE_AUDIENCE).interactive().expect_request(sts_success());
     // The program's standard output is for the user.
     test.expect_stdout(&format!("{TOKEN}\n")).run();
     assert_eq!(home.read("told"), "1\n");

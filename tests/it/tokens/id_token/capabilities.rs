@@ -2,30 +2,20 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    AUDIENCE_URL, METADATA_QUERY, iam_body, id_token, metadata_identity_response,
-    token_endpoint_body,
-};
+use super::{AUDIENCE_URL, METADATA_QUERY, iam_body, id_token, metadata_identity_response, token_endpoint_body};
 use crate::support::sample_credentials::{
-    self, TARGET_SERVICE_ACCOUNT, TOKEN, authorized_user, file_external_account,
-    gdch_service_account, iam_response_body, impersonated_service_account, service_account,
-    sts_response_body, token_response_body, workforce_login,
+    self, TARGET_SERVICE_ACCOUNT, TOKEN, authorized_user, file_external_account, gdch_service_account,
+    iam_response_body, impersonated_service_account, service_account, sts_response_body, token_response_body,
+    workforce_login,
 };
-use crate::support::{
-    MockExchange, Test, iam_response, metadata_response, sts_response, token_response,
-};
+use crate::support::{MockExchange, Test, iam_response, metadata_response, sts_response, token_response};
 
 /// Compares the exit code of each kind, and a word of its message, with `capabilities.txt`.
 #[test]
 fn every_credential_kind_reports_its_capabilities() {
-    let url = format!(
-        "{}/{TARGET_SERVICE_ACCOUNT}:generateAccessToken",
-        sample_credentials::IAM_SERVICE_ACCOUNTS_URL
-    );
-    let lending = sample_credentials::with_fields(
-        file_external_account(),
-        &json!({ "service_account_impersonation_url": url }),
-    );
+    let url = format!("{}/{TARGET_SERVICE_ACCOUNT}:generateAccessToken", sample_credentials::IAM_SERVICE_ACCOUNTS_URL);
+    let lending =
+        sample_credentials::with_fields(file_external_account(), &json!({ "service_account_impersonation_url": url }));
     let kinds: [(&str, Option<Value>); 8] = [
         ("sa", Some(service_account())),
         ("user", Some(authorized_user())),
@@ -77,19 +67,11 @@ fn exit_code_and_reason(kind: &str, credential: Option<&Value>, args: &str) -> (
         (true, _) => {
             vec![iam_response(TARGET_SERVICE_ACCOUNT, "generateIdToken", 200, iam_body(&jwt))]
         }
-        (false, false) => vec![iam_response(
-            TARGET_SERVICE_ACCOUNT,
-            "generateAccessToken",
-            200,
-            iam_response_body(TOKEN),
-        )],
+        (false, false) => {
+            vec![iam_response(TARGET_SERVICE_ACCOUNT, "generateAccessToken", 200, iam_response_body(TOKEN))]
+        }
         (false, true) => vec![
-            iam_response(
-                TARGET_SERVICE_ACCOUNT,
-                "signJwt",
-                200,
-                json!({"signedJwt": "e30.e30.c2ln"}).to_string(),
-            ),
+            iam_response(TARGET_SERVICE_ACCOUNT, "signJwt", 200, json!({"signedJwt": "e30.e30.c2ln"}).to_string()),
             token_response(200, token_response_body(TOKEN)),
         ],
     };
@@ -103,39 +85,26 @@ fn exit_code_and_reason(kind: &str, credential: Option<&Value>, args: &str) -> (
         ("sa", false) if args.contains("--self-signed") => vec![],
         ("sa", false) => vec![token_response(200, token_response_body(TOKEN))],
         ("user", true) => {
-            vec![token_response(
-                200,
-                sample_credentials::with_fields(user, &json!({ "id_token": jwt })).to_string(),
-            )]
+            vec![token_response(200, sample_credentials::with_fields(user, &json!({ "id_token": jwt })).to_string())]
         }
         ("user", false) => vec![token_response(200, token_response_body(TOKEN))],
         ("federated", _) => vec![sts_response(200, sts_response_body(TOKEN))],
         ("lending", _) => [vec![sts_response(200, sts_response_body(TOKEN))], lend].concat(),
         ("workforce", _) => {
-            vec![
-                sts_response(200, token_response_body(TOKEN))
-                    .at_url("https://sts.googleapis.com/v1/oauthtoken"),
-            ]
+            vec![sts_response(200, token_response_body(TOKEN)).at_url("https://sts.googleapis.com/v1/oauthtoken")]
         }
-        ("impersonated", _) => {
-            [vec![token_response(200, token_response_body(TOKEN))], lend].concat()
-        }
+        ("impersonated", _) => [vec![token_response(200, token_response_body(TOKEN))], lend].concat(),
         ("metadata", true) => {
             vec![metadata_identity_response(&format!("{METADATA_QUERY}{query}"), &jwt)]
         }
         ("metadata", false) => {
-            vec![metadata_response(
-                "instance/service-accounts/default/token",
-                200,
-                token_response_body(TOKEN),
-            )]
+            vec![metadata_response("instance/service-accounts/default/token", 200, token_response_body(TOKEN))]
         }
         _ => vec![],
     };
     // Refusals send no request: the double fails where one is sent, and where an expected one is not.
     let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| plain().run()));
-    let ran =
-        refused.unwrap_or_else(|_| answers.into_iter().fold(plain(), Test::expect_request).run());
+    let ran = refused.unwrap_or_else(|_| answers.into_iter().fold(plain(), Test::expect_request).run());
     let first = ran.stderr.lines().find(|line| line.starts_with("gauth: ")).unwrap_or_default();
     let word = first.rsplit(['(', ' ']).next().unwrap_or_default().trim_end_matches(')');
     (ran.status, word.to_owned())

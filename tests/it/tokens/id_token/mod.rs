@@ -10,13 +10,12 @@ use gauth_core::jose::key::PrivateKey;
 use serde_json::{Value, json};
 
 use crate::support::sample_credentials::{
-    self, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, SERVICE_ACCOUNT_EMAIL, TARGET_SERVICE_ACCOUNT,
-    TOKEN, authorized_user, file_external_account, impersonated_service_account, service_account,
-    service_account_key_pem, sts_response_body, token_response_body,
+    self, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, SERVICE_ACCOUNT_EMAIL, TARGET_SERVICE_ACCOUNT, TOKEN,
+    authorized_user, file_external_account, impersonated_service_account, service_account, service_account_key_pem,
+    sts_response_body, token_response_body,
 };
 use crate::support::{
-    MockExchange, NOW, SentRequest, Test, iam_response, metadata_response, sts_response,
-    token_response,
+    MockExchange, NOW, SentRequest, Test, iam_response, metadata_response, sts_response, token_response,
 };
 
 const AUDIENCE_URL: &str = "https://svc.example";
@@ -93,16 +92,13 @@ fn assert_iam_request(sent: &SentRequest, access_token: &str, body: &Value) {
 
 #[test]
 fn a_key_of_another_universe_uses_the_iam_of_its_universe() {
-    let robot = sample_credentials::with_fields(
-        service_account(),
-        &json!({"universe_domain": "u.example", "token_uri": null}),
-    );
+    let robot =
+        sample_credentials::with_fields(service_account(), &json!({"universe_domain": "u.example", "token_uri": null}));
     let url = format!(
         "https://iamcredentials.u.example/v1/projects/-/serviceAccounts/{SERVICE_ACCOUNT_EMAIL}:generateIdToken"
     );
     let answer = token_response(200, iam_body(&id_token(AUDIENCE_URL))).at_url(&url);
-    let ran =
-        id_token_test(&robot, &format!("--audiences {AUDIENCE_URL}")).expect_request(answer).run();
+    let ran = id_token_test(&robot, &format!("--audiences {AUDIENCE_URL}")).expect_request(answer).run();
     assert_eq!(ran.stdout, format!("{}\n", id_token(AUDIENCE_URL)));
     let bearer = ran.requests[0].header("authorization").unwrap_or_default();
     let bearer = bearer.strip_prefix("Bearer ").expect("a bearer");
@@ -143,15 +139,10 @@ fn the_metadata_server_gives_an_id_token() {
 #[test]
 fn an_impersonated_account_uses_iam_with_its_delegates() {
     let lender = "delegate@example-project.iam.gserviceaccount.com";
-    let chain = format!(
-        "--audiences {AUDIENCE_URL} --impersonate-service-account {lender},{TARGET_SERVICE_ACCOUNT}"
-    );
-    for (words, email) in [
-        ("", true),
-        ("--include-email", true),
-        ("--include-email=true", true),
-        ("--include-email=false", false),
-    ] {
+    let chain = format!("--audiences {AUDIENCE_URL} --impersonate-service-account {lender},{TARGET_SERVICE_ACCOUNT}");
+    for (words, email) in
+        [("", true), ("--include-email", true), ("--include-email=true", true), ("--include-email=false", false)]
+    {
         let ran = id_token_test(&authorized_user(), &format!("{chain} {words}"))
             .expect_request(token_response(200, token_response_body(TOKEN)))
             .expect_request(iam_response(
@@ -172,12 +163,7 @@ fn an_impersonated_account_uses_iam_with_its_delegates() {
     );
     let ran = id_token_test(&file, &format!("--audiences {AUDIENCE_URL}"))
         .expect_request(token_response(200, token_response_body(TOKEN)))
-        .expect_request(iam_response(
-            TARGET_SERVICE_ACCOUNT,
-            "generateIdToken",
-            200,
-            iam_body(&id_token(AUDIENCE_URL)),
-        ))
+        .expect_request(iam_response(TARGET_SERVICE_ACCOUNT, "generateIdToken", 200, iam_body(&id_token(AUDIENCE_URL))))
         .run();
     assert_iam_request(
         &ran.requests[1],
@@ -188,22 +174,12 @@ fn an_impersonated_account_uses_iam_with_its_delegates() {
 
 #[test]
 fn an_external_account_uses_its_service_account() {
-    let url = format!(
-        "{}/{TARGET_SERVICE_ACCOUNT}:generateAccessToken",
-        sample_credentials::IAM_SERVICE_ACCOUNTS_URL
-    );
-    let file = sample_credentials::with_fields(
-        file_external_account(),
-        &json!({ "service_account_impersonation_url": url }),
-    );
+    let url = format!("{}/{TARGET_SERVICE_ACCOUNT}:generateAccessToken", sample_credentials::IAM_SERVICE_ACCOUNTS_URL);
+    let file =
+        sample_credentials::with_fields(file_external_account(), &json!({ "service_account_impersonation_url": url }));
     let ran = id_token_test(&file, &format!("--audiences {AUDIENCE_URL}"))
         .expect_request(sts_response(200, sts_response_body(TOKEN)))
-        .expect_request(iam_response(
-            TARGET_SERVICE_ACCOUNT,
-            "generateIdToken",
-            200,
-            iam_body(&id_token(AUDIENCE_URL)),
-        ))
+        .expect_request(iam_response(TARGET_SERVICE_ACCOUNT, "generateIdToken", 200, iam_body(&id_token(AUDIENCE_URL))))
         .run();
     assert_eq!(ran.requests[0].form_field("scope"), "https://www.googleapis.com/auth/iam");
     assert_iam_request(
@@ -219,9 +195,7 @@ fn a_user_gets_the_token_of_the_refresh() {
         "access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer", "id_token": id_token(CLIENT_ID),
     });
     for words in [String::new(), format!("--audiences {CLIENT_ID}")] {
-        let ran = id_token_test(&authorized_user(), &words)
-            .expect_request(token_response(200, both.to_string()))
-            .run();
+        let ran = id_token_test(&authorized_user(), &words).expect_request(token_response(200, both.to_string())).run();
         assert_eq!(ran.stdout, format!("{}\n", id_token(CLIENT_ID)));
         let fields = ran.requests[0].form_fields();
         let expected = [
@@ -259,14 +233,8 @@ fn a_missing_or_invalid_audience_is_refused_before_anything_is_sent() {
         ("a\u{a0}b", "contains a space or a control character"),
         (&long, "longer than 2048"),
     ] {
-        for credential in
-            [service_account(), authorized_user(), impersonated_service_account(authorized_user())]
-        {
-            id_token_test(&credential, "--audiences")
-                .arg(audience)
-                .expect_status(2)
-                .expect_error(what)
-                .run();
+        for credential in [service_account(), authorized_user(), impersonated_service_account(authorized_user())] {
+            id_token_test(&credential, "--audiences").arg(audience).expect_status(2).expect_error(what).run();
         }
     }
     for credential in [service_account(), impersonated_service_account(authorized_user())] {
@@ -276,26 +244,16 @@ fn a_missing_or_invalid_audience_is_refused_before_anything_is_sent() {
     metadata_test("").expect_status(2).expect_error("none is named").run();
     let bytes = std::os::unix::ffi::OsStrExt::from_bytes(b"a\xffb");
     let bytes: &std::ffi::OsStr = bytes;
-    id_token_test(&service_account(), "--audiences")
-        .arg(bytes)
-        .expect_status(2)
-        .expect_error("not valid UTF-8")
-        .run();
-    let test =
-        id_token_test(&service_account(), &format!("--audiences {AUDIENCE_URL} --include-license"));
+    id_token_test(&service_account(), "--audiences").arg(bytes).expect_status(2).expect_error("not valid UTF-8").run();
+    let test = id_token_test(&service_account(), &format!("--audiences {AUDIENCE_URL} --include-license"));
     test.expect_status(2).expect_hint("--token-format full").run();
 }
 
 #[test]
 fn a_response_without_an_id_token_is_invalid() {
     let not_jwts = ["opaque", "a.b.c", "<html>", "eyJhbGciOiJub25lIn0", "two words", "ümlaut"];
-    let ask = || {
-        id_token_test(&service_account(), &format!("--audiences {AUDIENCE_URL}")).expect_status(6)
-    };
-    ask()
-        .expect_request(token_response(200, token_response_body(TOKEN)))
-        .expect_error("holds no id_token")
-        .run();
+    let ask = || id_token_test(&service_account(), &format!("--audiences {AUDIENCE_URL}")).expect_status(6);
+    ask().expect_request(token_response(200, token_response_body(TOKEN))).expect_error("holds no id_token").run();
     ask().expect_request(token_response(200, "{}")).run();
     ask().expect_request(token_response(200, "<html>")).run();
     for word in not_jwts {
@@ -304,29 +262,18 @@ fn a_response_without_an_id_token_is_invalid() {
             .expect_request(metadata_identity_response(METADATA_QUERY, word))
             .expect_status(6)
             .run();
-        id_token_test(
-            &impersonated_service_account(authorized_user()),
-            &format!("--audiences {AUDIENCE_URL}"),
-        )
-        .expect_request(token_response(200, token_response_body(TOKEN)))
-        .expect_request(iam_response(
-            TARGET_SERVICE_ACCOUNT,
-            "generateIdToken",
-            200,
-            iam_body(word),
-        ))
-        .expect_status(6)
-        .run();
+        id_token_test(&impersonated_service_account(authorized_user()), &format!("--audiences {AUDIENCE_URL}"))
+            .expect_request(token_response(200, token_response_body(TOKEN)))
+            .expect_request(iam_response(TARGET_SERVICE_ACCOUNT, "generateIdToken", 200, iam_body(word)))
+            .expect_status(6)
+            .run();
     }
     for body in ["{}", r#"{"token": null}"#, r#"{"token": 7}"#, "[]", "<html>"] {
-        id_token_test(
-            &impersonated_service_account(authorized_user()),
-            &format!("--audiences {AUDIENCE_URL}"),
-        )
-        .expect_request(token_response(200, token_response_body(TOKEN)))
-        .expect_request(iam_response(TARGET_SERVICE_ACCOUNT, "generateIdToken", 200, body))
-        .expect_status(6)
-        .run();
+        id_token_test(&impersonated_service_account(authorized_user()), &format!("--audiences {AUDIENCE_URL}"))
+            .expect_request(token_response(200, token_response_body(TOKEN)))
+            .expect_request(iam_response(TARGET_SERVICE_ACCOUNT, "generateIdToken", 200, body))
+            .expect_status(6)
+            .run();
     }
 }
 
@@ -334,20 +281,12 @@ fn a_response_without_an_id_token_is_invalid() {
 fn a_refusal_names_the_principal_and_the_fix() {
     let refused = json!({"error": {"code": 403, "status": "PERMISSION_DENIED",
         "message": "Permission 'iam.serviceAccounts.getOpenIdToken' denied on resource"}});
-    id_token_test(
-        &impersonated_service_account(authorized_user()),
-        &format!("--audiences {AUDIENCE_URL}"),
-    )
-    .expect_request(token_response(200, token_response_body(TOKEN)))
-    .expect_request(iam_response(
-        TARGET_SERVICE_ACCOUNT,
-        "generateIdToken",
-        403,
-        refused.to_string(),
-    ))
-    .expect_status(5)
-    .expect_error(TARGET_SERVICE_ACCOUNT)
-    .run();
+    id_token_test(&impersonated_service_account(authorized_user()), &format!("--audiences {AUDIENCE_URL}"))
+        .expect_request(token_response(200, token_response_body(TOKEN)))
+        .expect_request(iam_response(TARGET_SERVICE_ACCOUNT, "generateIdToken", 403, refused.to_string()))
+        .expect_status(5)
+        .expect_error(TARGET_SERVICE_ACCOUNT)
+        .run();
     metadata_test(&format!("--audiences {AUDIENCE_URL}"))
         .expect_request(metadata_response(
             &format!("instance/service-accounts/default/identity?{METADATA_QUERY}"),

@@ -3,25 +3,19 @@
 use serde_json::json;
 
 use super::{
-    LOGIN_FILE, NEW_RAPT, PASSWORD, REAUTH_ACCESS_TOKEN, authenticated_body, continue_response,
-    home_with_own_login, own_login_test, password_challenge_body, reauth_required_response,
-    start_response, token_success_response, up_to_password_prompt,
+    LOGIN_FILE, NEW_RAPT, PASSWORD, REAUTH_ACCESS_TOKEN, authenticated_body, continue_response, home_with_own_login,
+    own_login_test, password_challenge_body, reauth_required_response, start_response, token_success_response,
+    up_to_password_prompt,
 };
-use crate::support::sample_credentials::{
-    self, REFRESH_TOKEN, ROTATED_REFRESH_TOKEN, TOKEN, authorized_user,
-};
+use crate::support::sample_credentials::{self, REFRESH_TOKEN, ROTATED_REFRESH_TOKEN, TOKEN, authorized_user};
 use crate::support::{Home, token_response};
 
 #[test]
 fn a_login_made_during_the_prompt_is_used_and_kept() {
     let home = home_with_own_login(&json!({}));
-    let anew = sample_credentials::with_fields(
-        authorized_user(),
-        &json!({"refresh_token": ROTATED_REFRESH_TOKEN}),
-    );
+    let anew = sample_credentials::with_fields(authorized_user(), &json!({"refresh_token": ROTATED_REFRESH_TOKEN}));
     let meanwhile = move |home: &Home| home.write(LOGIN_FILE, anew.to_string());
-    let test =
-        up_to_password_prompt(own_login_test(&home, "")).type_line_after(PASSWORD, meanwhile);
+    let test = up_to_password_prompt(own_login_test(&home, "")).type_line_after(PASSWORD, meanwhile);
     let ran = test
         .expect_request(continue_response(200, authenticated_body(NEW_RAPT)))
         .expect_request(token_success_response())
@@ -41,14 +35,11 @@ fn during_the_prompt_logins_can_be_stored_and_waiting_processes_say_so() {
     let home = home_with_own_login(&json!({}));
     let look = |home: &Home| {
         let names = home.names(".config/gauth/locks");
-        let held: Vec<(&str, bool)> =
-            names.iter().map(|name| (name.as_str(), is_locked(home, name))).collect();
+        let held: Vec<(&str, bool)> = names.iter().map(|name| (name.as_str(), is_locked(home, name))).collect();
         let of = |ending: &str, login: bool| {
-            let is_it = |name: &str| {
-                name.starts_with("login-") == login && name.ends_with("-asks") != ending.is_empty()
-            };
-            let found: Vec<bool> =
-                held.iter().filter(|(name, _)| is_it(name)).map(|(_, held)| *held).collect();
+            let is_it =
+                |name: &str| name.starts_with("login-") == login && name.ends_with("-asks") != ending.is_empty();
+            let found: Vec<bool> = held.iter().filter(|(name, _)| is_it(name)).map(|(_, held)| *held).collect();
             assert_eq!(found.len(), 1, "{held:?}");
             found[0]
         };

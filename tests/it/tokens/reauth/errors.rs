@@ -5,10 +5,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{
-    LOGIN_FILE, NEW_RAPT, PASSWORD, REAUTH_ACCESS_TOKEN, authenticated_body, challenges_body,
-    continue_response, home_with_own_login, own_login_test, reauth_required_response,
-    reauth_required_with_subtype, reauth_token_response, start_response, token_success_response,
-    up_to_password_prompt,
+    LOGIN_FILE, NEW_RAPT, PASSWORD, REAUTH_ACCESS_TOKEN, authenticated_body, challenges_body, continue_response,
+    home_with_own_login, own_login_test, reauth_required_response, reauth_required_with_subtype, reauth_token_response,
+    start_response, token_success_response, up_to_password_prompt,
 };
 use crate::support::sample_credentials::authorized_user;
 use crate::support::{token_response, without_response};
@@ -27,9 +26,7 @@ fn without_a_terminal_the_error_names_the_command_to_run() {
             .run();
         // In CI there is no user, even at a terminal.
         home.clock.advance(10);
-        let test = own_login_test(&home, "")
-            .expect_request(reauth_required_with_subtype(subtype))
-            .ci_terminal();
+        let test = own_login_test(&home, "").expect_request(reauth_required_with_subtype(subtype)).ci_terminal();
         test.expect_status(4).expect_stderr(expected).run();
         token_test(&authorized_user(), "")
             .expect_request(reauth_required_with_subtype(subtype))
@@ -46,11 +43,7 @@ fn unsupported_challenges_are_named_with_a_hint() {
     for (body, says, tries) in [
         (challenges_body(&[("READY", "SAML")]), saml, "gauth login --account ada@example.com"),
         (
-            challenges_body(&[
-                ("PENDING", "PASSWORD"),
-                ("READY", "SAML"),
-                ("READY", "SECURITY_KEY"),
-            ]),
+            challenges_body(&[("PENDING", "PASSWORD"), ("READY", "SAML"), ("READY", "SECURITY_KEY")]),
             saml,
             "gauth login",
         ),
@@ -60,17 +53,9 @@ fn unsupported_challenges_are_named_with_a_hint() {
             "asks for \"FAX\" or \"DANCE\", which gauth does not support",
             "gauth login",
         ),
-        (
-            challenges_body(&[("PENDING", "PASSWORD")]),
-            "names no challenge that is ready",
-            "gauth login",
-        ),
+        (challenges_body(&[("PENDING", "PASSWORD")]), "names no challenge that is ready", "gauth login"),
         (challenges_body(&[]), "names no challenge that is ready", "gauth login"),
-        (
-            r#"{"status":"LOCKED"}"#.to_owned(),
-            "the reauthentication ended, Google says LOCKED",
-            "gauth login",
-        ),
+        (r#"{"status":"LOCKED"}"#.to_owned(), "the reauthentication ended, Google says LOCKED", "gauth login"),
     ] {
         let home = home_with_own_login(&json!({}));
         let test = own_login_test(&home, "")
@@ -78,10 +63,7 @@ fn unsupported_challenges_are_named_with_a_hint() {
             .expect_request(reauth_required_response())
             .expect_request(reauth_token_response());
         let test = test.expect_request(start_response(200, body)).expect_status(4);
-        test.expect_error("ada@example.com must sign in again, ")
-            .expect_error(says)
-            .expect_hint(tries)
-            .run();
+        test.expect_error("ada@example.com must sign in again, ").expect_error(says).expect_hint(tries).run();
     }
     // The password challenge is used wherever it is in the list.
     let either = challenges_body(&[("READY", "SECURITY_KEY"), ("READY", "PASSWORD")]);
@@ -100,8 +82,7 @@ fn unsupported_challenges_are_named_with_a_hint() {
 
 #[test]
 fn a_login_without_the_reauth_scope_needs_a_new_login() {
-    let narrow =
-        json!({"access_token": REAUTH_ACCESS_TOKEN, "expires_in": 3599, "scope": "openid"});
+    let narrow = json!({"access_token": REAUTH_ACCESS_TOKEN, "expires_in": 3599, "scope": "openid"});
     for refused in [
         token_response(400, r#"{"error":"invalid_scope"}"#),
         token_response(401, r#"{"error":"unauthorized_client"}"#),
@@ -114,9 +95,7 @@ fn a_login_without_the_reauth_scope_needs_a_new_login() {
             .expect_request(reauth_required_response())
             .expect_request(refused)
             .expect_status(4);
-        let test = test.expect_error(
-            "its login lacks the scope accounts.reauth, which a reauthentication needs",
-        );
+        let test = test.expect_error("its login lacks the scope accounts.reauth, which a reauthentication needs");
         test.expect_hint("gauth login --account ada@example.com").run();
     }
 }
@@ -154,10 +133,7 @@ fn invalid_reauth_responses_are_reported() {
             .interactive()
             .expect_request(reauth_required_response())
             .expect_request(reauth_token_response());
-        test.expect_request(start_response(status, body))
-            .expect_status(code)
-            .expect_error(says)
-            .run();
+        test.expect_request(start_response(status, body)).expect_status(code).expect_error(says).run();
         home.clock.advance(10);
         let test = up_to_password_prompt(own_login_test(&home, ""))
             .type_line(PASSWORD)
@@ -168,15 +144,10 @@ fn invalid_reauth_responses_are_reported() {
     // A password that the server may have received is not sent twice.
     let home = home_with_own_login(&json!({}));
     let slow = continue_response(200, "").with_latency(Duration::from_secs(60));
-    up_to_password_prompt(own_login_test(&home, ""))
-        .type_line(PASSWORD)
-        .expect_request(slow)
-        .expect_status(6)
-        .run();
+    up_to_password_prompt(own_login_test(&home, "")).type_line(PASSWORD).expect_request(slow).expect_status(6).run();
     home.clock.advance(10);
-    let test = up_to_password_prompt(own_login_test(&home, ""))
-        .type_line(PASSWORD)
-        .expect_request(continue_response(503, ""));
+    let test =
+        up_to_password_prompt(own_login_test(&home, "")).type_line(PASSWORD).expect_request(continue_response(503, ""));
     test.expect_status(6).run();
     home.clock.advance(10);
     let test = up_to_password_prompt(own_login_test(&home, ""))

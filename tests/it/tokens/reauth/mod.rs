@@ -10,12 +10,11 @@ use serde_json::{Value, json};
 
 use super::token_test;
 use crate::support::sample_credentials::{
-    self, RAPT, REFRESH_TOKEN, ROTATED_REFRESH_TOKEN, SECOND_TOKEN, TARGET_SERVICE_ACCOUNT, TOKEN,
-    authorized_user, iam_response_body, token_response_body,
+    self, RAPT, REFRESH_TOKEN, ROTATED_REFRESH_TOKEN, SECOND_TOKEN, TARGET_SERVICE_ACCOUNT, TOKEN, authorized_user,
+    iam_response_body, token_response_body,
 };
 use crate::support::{
-    Home, LOGIN_FILE, MockExchange, OVERLAY_FOLDER, Test, iam_response, post_response,
-    token_response,
+    Home, LOGIN_FILE, MockExchange, OVERLAY_FOLDER, Test, iam_response, post_response, token_response,
 };
 
 const REAUTH_SCOPE: &str = "https://www.googleapis.com/auth/accounts.reauth";
@@ -39,8 +38,7 @@ fn token_success_response() -> MockExchange {
 
 /// The access token for the reauthentication API.
 fn reauth_token_response() -> MockExchange {
-    let scope =
-        json!({"access_token": REAUTH_ACCESS_TOKEN, "expires_in": 3599, "scope": REAUTH_SCOPE});
+    let scope = json!({"access_token": REAUTH_ACCESS_TOKEN, "expires_in": 3599, "scope": REAUTH_SCOPE});
     token_response(200, scope.to_string())
 }
 
@@ -53,9 +51,10 @@ fn continue_response(status: u16, body: impl AsRef<[u8]>) -> MockExchange {
 }
 
 fn challenges_body(kinds: &[(&str, &str)]) -> String {
-    let challenges = kinds.iter().enumerate().map(|(id, (status, kind))| {
-        json!({"status": status, "challengeId": id + 1, "challengeType": kind})
-    });
+    let challenges = kinds
+        .iter()
+        .enumerate()
+        .map(|(id, (status, kind))| json!({"status": status, "challengeId": id + 1, "challengeType": kind}));
     let challenges: Vec<Value> = challenges.collect();
     let status = "CHALLENGE_REQUIRED";
     json!({"status": status, "sessionId": "the-session", "challenges": challenges}).to_string()
@@ -75,10 +74,7 @@ fn own_login_test(home: &Rc<Home>, args: &str) -> Test {
 
 fn home_with_own_login(more_fields: &Value) -> Rc<Home> {
     let home = Home::new();
-    home.write(
-        LOGIN_FILE,
-        sample_credentials::with_fields(authorized_user(), more_fields).to_string(),
-    );
+    home.write(LOGIN_FILE, sample_credentials::with_fields(authorized_user(), more_fields).to_string());
     home
 }
 
@@ -104,11 +100,10 @@ fn the_password_yields_a_rapt_that_is_stored_with_the_login() {
         .expect_request(token_success_response())
         .expect_stdout(&format!("{TOKEN}\n"))
         .run();
-    let question = "the organisation asks ada@example.com for the password again\nthe password, for Google (not shown): ";
+    let question =
+        "the organisation asks ada@example.com for the password again\nthe password, for Google (not shown): ";
     assert_eq!(ran.prompts, [question]);
-    let [refused, own_token, started, answered, last] = &ran.requests[..] else {
-        panic!("{ran:?}")
-    };
+    let [refused, own_token, started, answered, last] = &ran.requests[..] else { panic!("{ran:?}") };
     assert_eq!(refused.form.get("rapt"), None);
     assert_eq!((own_token.form_field("scope"), own_token.form.get("rapt")), (REAUTH_SCOPE, None));
     assert_eq!(
@@ -132,9 +127,8 @@ fn the_password_yields_a_rapt_that_is_stored_with_the_login() {
     assert_eq!((&login["rapt_token"], &login["later"]), (&json!(NEW_RAPT), &json!(1)));
     assert_eq!(login["refresh_token"], json!(REFRESH_TOKEN));
     // The next run uses it.
-    let ran = own_login_test(&home, "--refresh")
-        .expect_request(token_response(200, token_response_body(SECOND_TOKEN)))
-        .run();
+    let ran =
+        own_login_test(&home, "--refresh").expect_request(token_response(200, token_response_body(SECOND_TOKEN))).run();
     assert_eq!(ran.requests[0].form_field("rapt"), NEW_RAPT);
 }
 
@@ -150,29 +144,16 @@ fn a_read_only_logins_rapt_is_stored_in_the_overlay() {
         .run();
     let lookup = &ran.requests[2].json()["oauthScopesForDomainPolicyLookup"];
     assert_eq!(lookup, &json!(["https://www.googleapis.com/auth/pubsub", "openid"]));
-    assert_eq!(
-        ran.requests[4].form_field("scope"),
-        "https://www.googleapis.com/auth/pubsub openid"
-    );
-    assert_eq!(
-        (home.read("key.json"), overlay_json(&home)),
-        (before, json!({"rapt_token": NEW_RAPT}))
-    );
+    assert_eq!(ran.requests[4].form_field("scope"), "https://www.googleapis.com/auth/pubsub openid");
+    assert_eq!((home.read("key.json"), overlay_json(&home)), (before, json!({"rapt_token": NEW_RAPT})));
     // A refresh token that rotates later is stored beside it.
     let rotating = json!({"access_token": SECOND_TOKEN, "expires_in": 3599, "refresh_token": ROTATED_REFRESH_TOKEN});
     let ran = run("--refresh").expect_request(token_response(200, rotating.to_string())).run();
     assert_eq!(ran.requests[0].form_field("rapt"), NEW_RAPT);
-    assert_eq!(
-        (ran.requests[0].form_field("refresh_token"), ran.requests[0].single_use),
-        (REFRESH_TOKEN, false)
-    );
+    assert_eq!((ran.requests[0].form_field("refresh_token"), ran.requests[0].single_use), (REFRESH_TOKEN, false));
     let both = overlay_json(&home);
-    assert_eq!(
-        (&both["rapt_token"], &both["refresh_token"]),
-        (&json!(NEW_RAPT), &json!(ROTATED_REFRESH_TOKEN))
-    );
-    let ran =
-        run("--refresh").expect_request(token_response(200, token_response_body(TOKEN))).run();
+    assert_eq!((&both["rapt_token"], &both["refresh_token"]), (&json!(NEW_RAPT), &json!(ROTATED_REFRESH_TOKEN)));
+    let ran = run("--refresh").expect_request(token_response(200, token_response_body(TOKEN))).run();
     assert_eq!(
         (ran.requests[0].form_field("refresh_token"), ran.requests[0].form_field("rapt")),
         (ROTATED_REFRESH_TOKEN, NEW_RAPT)
@@ -184,12 +165,10 @@ fn a_refused_rapt_is_replaced_and_the_files_rapt_is_tried_first() {
     let home = Home::new();
     let user = sample_credentials::with_fields(authorized_user(), &json!({"rapt_token": RAPT}));
     let run = || token_test(&user, "--refresh").home(&home);
-    for (first, second) in [(None, NEW_RAPT), (Some(NEW_RAPT), "proof-of-the-second-conversation")]
-    {
+    for (first, second) in [(None, NEW_RAPT), (Some(NEW_RAPT), "proof-of-the-second-conversation")] {
         let test = run().expect_request(reauth_required_response());
         // The one in the overlay file is tried as well.
-        let test =
-            if first.is_some() { test.expect_request(reauth_required_response()) } else { test };
+        let test = if first.is_some() { test.expect_request(reauth_required_response()) } else { test };
         let test = test
             .expect_request(reauth_token_response())
             .expect_request(start_response(200, password_challenge_body()))
@@ -203,10 +182,7 @@ fn a_refused_rapt_is_replaced_and_the_files_rapt_is_tried_first() {
         assert_eq!(ran.requests.last().expect("requests").form_field("rapt"), second);
         assert_eq!(overlay_json(&home), json!({"rapt_token": second}));
     }
-    let ran = run()
-        .expect_request(reauth_required_response())
-        .expect_request(token_success_response())
-        .run();
+    let ran = run().expect_request(reauth_required_response()).expect_request(token_success_response()).run();
     assert_eq!(ran.requests[0].form_field("rapt"), RAPT);
     assert_eq!(ran.requests[1].form_field("rapt"), "proof-of-the-second-conversation");
 }
@@ -230,23 +206,18 @@ fn a_wrong_password_is_retried_up_to_five_times() {
     let mut test = up_to_password_prompt(own_login_test(&home, ""));
     for attempt in 0..5 {
         let typed = ["", "wrong-password-1", "wrong-password-2", "short", "wrong-password-3"];
-        test = test
-            .type_line(typed[attempt])
-            .expect_request(continue_response(200, password_challenge_body()));
+        test = test.type_line(typed[attempt]).expect_request(continue_response(200, password_challenge_body()));
     }
     let ran = test.expect_status(4).expect_error("5 answers were not enough").run();
     assert_eq!(ran.requests[3].json()["proposalResponse"]["credential"], json!(" "));
-    let again =
-        "ada@example.com: that was not the password\nthe password, for Google (not shown): ";
+    let again = "ada@example.com: that was not the password\nthe password, for Google (not shown): ";
     assert!(ran.prompts[1..].iter().all(|question| question == again), "{ran:?}");
     assert_eq!(home.read_json(LOGIN_FILE), authorized_user());
     // The fifth answer can be the right one.
     home.clock.advance(10);
     let mut test = up_to_password_prompt(own_login_test(&home, ""));
     for _ in 0..4 {
-        test = test
-            .type_line("wrong-password")
-            .expect_request(continue_response(200, password_challenge_body()));
+        test = test.type_line("wrong-password").expect_request(continue_response(200, password_challenge_body()));
     }
     test.type_line(PASSWORD)
         .expect_request(continue_response(200, authenticated_body(NEW_RAPT)))
@@ -276,16 +247,14 @@ fn a_password_echoed_by_the_server_is_not_printed() {
         let home = home_with_own_login(&json!({}));
         let body = json!({"error": {"status": "INVALID_ARGUMENT", "message": format!("'{password}' is bad")}});
         let test = up_to_password_prompt(own_login_test(&home, "")).type_line(password);
-        let ran =
-            test.expect_request(continue_response(400, body.to_string())).expect_status(5).run();
+        let ran = test.expect_request(continue_response(400, body.to_string())).expect_status(5).run();
         assert!(!ran.stderr.contains("'pw'") && !ran.stderr.contains("password'"), "{ran:?}");
     }
 }
 
 #[test]
 fn a_password_is_sent_only_to_google_or_a_loopback_server() {
-    let there =
-        |uri: &str| sample_credentials::with_fields(authorized_user(), &json!({"token_uri": uri}));
+    let there = |uri: &str| sample_credentials::with_fields(authorized_user(), &json!({"token_uri": uri}));
     let sandbox = "http://127.0.0.1:8085";
     let at = |exchange: MockExchange, path: &str| exchange.at_url(&format!("{sandbox}{path}"));
     let ran = token_test(&there(&format!("{sandbox}/token")), "")
@@ -293,10 +262,7 @@ fn a_password_is_sent_only_to_google_or_a_loopback_server() {
         .expect_request(at(reauth_token_response(), "/token"))
         .expect_request(at(start_response(200, password_challenge_body()), "/v2/sessions:start"))
         .type_line(PASSWORD)
-        .expect_request(at(
-            continue_response(200, authenticated_body(NEW_RAPT)),
-            "/v2/sessions/the-session:continue",
-        ))
+        .expect_request(at(continue_response(200, authenticated_body(NEW_RAPT)), "/v2/sessions/the-session:continue"))
         .expect_request(at(token_success_response(), "/token"))
         .run();
     assert!(ran.prompts[0].ends_with("the password, for 127.0.0.1:8085 (not shown): "), "{ran:?}");
@@ -324,8 +290,7 @@ fn a_rapt_that_cannot_be_stored_causes_a_warning() {
 fn the_users_time_does_not_count_against_the_request_timeout() {
     let home = home_with_own_login(&json!({}));
     let long = |home: &Home| home.clock.advance(280);
-    let test = up_to_password_prompt(own_login_test(&home, "--timeout 5s"))
-        .type_line_after(PASSWORD, long);
+    let test = up_to_password_prompt(own_login_test(&home, "--timeout 5s")).type_line_after(PASSWORD, long);
     test.expect_request(continue_response(200, authenticated_body(NEW_RAPT)))
         .expect_request(token_success_response())
         .run();
@@ -337,11 +302,8 @@ fn id_tokens_and_impersonation_reauthenticate_too() {
     let id_token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl";
     let both = json!({"access_token": TOKEN, "expires_in": 3599, "id_token": id_token});
     let test = Test::new("id-token --account ada@example.com").home(&home).type_line(PASSWORD);
-    let test = up_to_password_prompt(test)
-        .expect_request(continue_response(200, authenticated_body(NEW_RAPT)));
-    test.expect_request(token_response(200, both.to_string()))
-        .expect_stdout(&format!("{id_token}\n"))
-        .run();
+    let test = up_to_password_prompt(test).expect_request(continue_response(200, authenticated_body(NEW_RAPT)));
+    test.expect_request(token_response(200, both.to_string())).expect_stdout(&format!("{id_token}\n")).run();
 
     let home = home_with_own_login(&json!({}));
     let words = format!("--impersonate-service-account {TARGET_SERVICE_ACCOUNT}");

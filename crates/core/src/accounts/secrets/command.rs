@@ -9,12 +9,10 @@ use zeroize::Zeroizing;
 
 use crate::accounts::secrets::entry;
 use crate::error::{Error, ErrorKind, Result};
-use crate::text::printable;
-use crate::text::{json, secret};
+use crate::text::{json, printable, secret};
 use crate::world::clock::Clock;
-use crate::world::env;
-use crate::world::exec;
 use crate::world::exec::{CommandFailure, PipedCommand};
+use crate::world::{env, exec};
 
 /// Stands for the account in the arguments of a command.
 const ACCOUNT_PLACEHOLDER: &str = "{account}";
@@ -45,17 +43,14 @@ impl StoreCommands {
     /// # Errors
     /// The end of a sentence that begins with the file.
     pub fn check(&self) -> std::result::Result<(), String> {
-        let calls =
-            [("get", Some(&self.get)), ("put", Some(&self.put)), ("erase", self.erase.as_ref())];
+        let calls = [("get", Some(&self.get)), ("put", Some(&self.put)), ("erase", self.erase.as_ref())];
         for (name, args) in calls {
             let Some(args) = args else { continue };
             if args.first().is_none_or(String::is_empty) {
                 return Err(format!("store_command.{name} names no program"));
             }
             if !args.iter().skip(1).any(|word| word.contains(ACCOUNT_PLACEHOLDER)) {
-                return Err(format!(
-                    "store_command.{name} has no argument with {ACCOUNT_PLACEHOLDER}"
-                ));
+                return Err(format!("store_command.{name} has no argument with {ACCOUNT_PLACEHOLDER}"));
             }
             if args.iter().any(|word| word.contains('\0')) {
                 return Err(format!("store_command.{name} has a zero byte"));
@@ -64,11 +59,7 @@ impl StoreCommands {
         Ok(())
     }
 
-    pub(super) fn get(
-        &self,
-        account: &str,
-        options: &StoreCommandOptions<'_>,
-    ) -> Result<Zeroizing<Vec<u8>>> {
+    pub(super) fn get(&self, account: &str, options: &StoreCommandOptions<'_>) -> Result<Zeroizing<Vec<u8>>> {
         let stdout = run_command(&self.get, "get", account, None, options)?;
         if stdout.trim_ascii().is_empty() {
             return Err(command_error(&self.get, "get", account, "prints nothing", options));
@@ -82,12 +73,7 @@ impl StoreCommands {
         }
     }
 
-    pub(super) fn put(
-        &self,
-        account: &str,
-        text: &[u8],
-        options: &StoreCommandOptions<'_>,
-    ) -> Result<()> {
+    pub(super) fn put(&self, account: &str, text: &[u8], options: &StoreCommandOptions<'_>) -> Result<()> {
         run_command(&self.put, "put", account, Some(text), options).map(drop)
     }
 
@@ -154,8 +140,7 @@ fn command_error(
     options: &StoreCommandOptions<'_>,
 ) -> Error {
     let name = entry(account);
-    let expanded_args: Vec<String> =
-        args.iter().map(|word| word.replace(ACCOUNT_PLACEHOLDER, &name)).collect();
+    let expanded_args: Vec<String> = args.iter().map(|word| word.replace(ACCOUNT_PLACEHOLDER, &name)).collect();
     let program = printable::text(expanded_args.first().map_or("", String::as_str));
     let shown = printable::text(account);
     let message = format!("{program} (store_command.{operation}, for {shown}) {what}");
@@ -183,14 +168,8 @@ mod tests {
         for (bad, what) in [
             (programs(&[], &good, None), "store_command.get names no program"),
             (programs(&good, &["", "{account}"], None), "store_command.put names no program"),
-            (
-                programs(&good, &["pass", "insert"], None),
-                "store_command.put has no argument with {account}",
-            ),
-            (
-                programs(&good, &good, Some(&["{account}"])),
-                "store_command.erase has no argument with {account}",
-            ),
+            (programs(&good, &["pass", "insert"], None), "store_command.put has no argument with {account}"),
+            (programs(&good, &good, Some(&["{account}"])), "store_command.erase has no argument with {account}"),
         ] {
             assert_eq!(bad.check(), Err(what.to_owned()));
         }

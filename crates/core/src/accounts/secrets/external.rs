@@ -12,8 +12,7 @@ use crate::accounts::rejections::rejection_key;
 use crate::accounts::secrets::{SecretStore, SecretStores};
 use crate::accounts::{fields, refresh_token_location};
 use crate::error::{Error, Result};
-use crate::text::hex;
-use crate::text::{json, printable};
+use crate::text::{hex, json, printable};
 use crate::tokens::cache::CacheKey;
 
 /// The access to the secrets of one login in another store.
@@ -32,35 +31,23 @@ pub struct ExternalSecret {
 ///
 /// # Errors
 /// The end of a sentence that begins with the file.
-pub(crate) fn named_store(
-    file: &Map<String, Value>,
-) -> std::result::Result<Option<SecretStore>, String> {
+pub(crate) fn named_store(file: &Map<String, Value>) -> std::result::Result<Option<SecretStore>, String> {
     match file.get(fields::STORE) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(name)) => match SecretStore::parse(name, fields::STORE) {
             Ok(SecretStore::File) => Ok(None),
             Ok(store) => Ok(Some(store)),
-            Err(_) => Err(format!(
-                "{} is \"{}\", not keyring or command",
-                fields::STORE,
-                printable::text(name)
-            )),
+            Err(_) => Err(format!("{} is \"{}\", not keyring or command", fields::STORE, printable::text(name))),
         },
         Some(other) => Err(json::wrong_type(fields::STORE, other, "a string")),
     }
 }
 
 /// The content of the file of a login whose secrets are in `store`.
-pub(crate) fn without_secrets(
-    login: &Map<String, Value>,
-    store: SecretStore,
-) -> Map<String, Value> {
+pub(crate) fn without_secrets(login: &Map<String, Value>, store: SecretStore) -> Map<String, Value> {
     let mut file = public_fields(login);
     file.insert(fields::STORE.to_owned(), Value::from(store.name()));
-    file.insert(
-        fields::SECRETS_DIGEST.to_owned(),
-        Value::from(secret_digest(&to_json_line(login))),
-    );
+    file.insert(fields::SECRETS_DIGEST.to_owned(), Value::from(secret_digest(&to_json_line(login))));
     if let Some(rejection_key) = rejection_key_of(login) {
         file.insert(fields::REJECTION_KEY.to_owned(), Value::from(rejection_key.as_str()));
     }
@@ -101,12 +88,7 @@ fn secret_digest(text: &[u8]) -> String {
 
 impl ExternalSecret {
     /// The access for the login in this file, whose secrets are in this store.
-    pub fn new(
-        path: PathBuf,
-        account: &str,
-        store: SecretStore,
-        stores: &SecretStores,
-    ) -> ExternalSecret {
+    pub fn new(path: PathBuf, account: &str, store: SecretStore, stores: &SecretStores) -> ExternalSecret {
         let (account, stores) = (account.to_owned(), stores.clone());
         ExternalSecret { path, account, store, stores, cached: RefCell::default() }
     }
@@ -116,10 +98,8 @@ impl ExternalSecret {
     /// # Errors
     /// When the store does not return the login.
     pub fn load(&self, file: &Map<String, Value>) -> Result<Map<String, Value>> {
-        let expected_digest =
-            file.get(fields::SECRETS_DIGEST).and_then(Value::as_str).unwrap_or_default();
-        let is_cached =
-            self.cached.borrow().as_ref().is_some_and(|(digest, _)| digest == expected_digest);
+        let expected_digest = file.get(fields::SECRETS_DIGEST).and_then(Value::as_str).unwrap_or_default();
+        let is_cached = self.cached.borrow().as_ref().is_some_and(|(digest, _)| digest == expected_digest);
         if !is_cached {
             let text = self.stores.get(self.store, &self.account)?;
             *self.cached.borrow_mut() = Some((secret_digest(&text), text));
@@ -183,8 +163,7 @@ mod tests {
         );
         assert_ne!(
             Value::from(digest),
-            without_secrets(&map(json!({"refresh_token": "x"})), SecretStore::Command)
-                [fields::SECRETS_DIGEST]
+            without_secrets(&map(json!({"refresh_token": "x"})), SecretStore::Command)[fields::SECRETS_DIGEST]
         );
     }
 

@@ -22,11 +22,7 @@ const SERVICE_NAME: &str = "gauth";
 ///
 /// # Errors
 /// `NoAnswer`, when the keyring is not available, locked, or does not answer in time.
-pub(super) fn get(
-    account: &str,
-    timeout: Duration,
-    is_interactive: bool,
-) -> Result<Option<Zeroizing<Vec<u8>>>> {
+pub(super) fn get(account: &str, timeout: Duration, is_interactive: bool) -> Result<Option<Zeroizing<Vec<u8>>>> {
     run_with_timeout(account, timeout, is_interactive, |entry| match entry.get_secret() {
         Ok(text) => Ok(Some(Zeroizing::new(text))),
         Err(keyring_core::Error::NoEntry) => Ok(None),
@@ -38,12 +34,7 @@ pub(super) fn get(
 ///
 /// # Errors
 /// As [`get`].
-pub(super) fn put(
-    account: &str,
-    text: &[u8],
-    timeout: Duration,
-    is_interactive: bool,
-) -> Result<()> {
+pub(super) fn put(account: &str, text: &[u8], timeout: Duration, is_interactive: bool) -> Result<()> {
     let text = Zeroizing::new(text.to_vec());
     run_with_timeout(account, timeout, is_interactive, move |entry| entry.set_secret(&text))
 }
@@ -87,8 +78,7 @@ fn run_with_timeout<T: Send + 'static>(
         let message = format!("the keyring, which has the login of {shown}, {what}");
         Err(Error::new(ErrorKind::NoAnswer, message).hint(hint))
     };
-    const UNLOCK_HINT: &str =
-        "unlock the keyring, then run the command again; or gauth login --store file";
+    const UNLOCK_HINT: &str = "unlock the keyring, then run the command again; or gauth login --store file";
     match receiver.recv_timeout(timeout) {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(KeyringError::Locked)) => {
@@ -98,10 +88,9 @@ fn run_with_timeout<T: Send + 'static>(
             format!("cannot be used: \"{}\"", printable::redacted(&what)),
             "check that a Secret Service runs (gnome-keyring, KWallet, KeePassXC); or gauth login --store file",
         ),
-        Err(RecvTimeoutError::Timeout) => failed(
-            format!("is locked or does not answer, after {} s", timeout.as_secs()),
-            UNLOCK_HINT,
-        ),
+        Err(RecvTimeoutError::Timeout) => {
+            failed(format!("is locked or does not answer, after {} s", timeout.as_secs()), UNLOCK_HINT)
+        }
         Err(RecvTimeoutError::Disconnected) => failed("failed".to_owned(), UNLOCK_HINT),
     }
 }
@@ -130,8 +119,7 @@ fn with_entry<T>(
         keyring_core::Error::NoStorageAccess(_) => KeyringError::Locked,
         error => KeyringError::Message(error.to_string()),
     };
-    let store: std::sync::Arc<keyring_core::CredentialStore> =
-        Store::new().map_err(keyring_error)?;
+    let store: std::sync::Arc<keyring_core::CredentialStore> = Store::new().map_err(keyring_error)?;
     let entry = Entry::new_in_store(&store, SERVICE_NAME, name).map_err(keyring_error)?;
     operation(&entry).map_err(keyring_error)
 }

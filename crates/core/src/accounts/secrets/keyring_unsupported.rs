@@ -24,9 +24,8 @@ pub(super) fn check() -> Result<()> {
 
 fn unsupported_error() -> Error {
     match cfg!(target_os = "linux") {
-        true => Error::unsupported("this gauth was built without the keyring").hint(
-            "cargo install gauth-cli --features keyring; or --store command with a program such as secret-tool",
-        ),
+        true => Error::unsupported("this gauth was built without the keyring")
+            .hint("cargo install gauth-cli --features keyring; or --store command with a program such as secret-tool"),
         false => Error::unsupported("gauth has no keyring on this system")
             .hint("--store command with a program that keeps secrets, or --store file"),
     }

@@ -58,8 +58,7 @@ impl SecretStore {
     pub fn parse(name: &str, origin: &str) -> Result<SecretStore> {
         SecretStore::ALL.into_iter().find(|store| store.name() == name).ok_or_else(|| {
             let name = printable::text(name);
-            Error::usage(format!("{origin}: there is no store {name}"))
-                .hint("name one of file, keyring, command")
+            Error::usage(format!("{origin}: there is no store {name}")).hint("name one of file, keyring, command")
         })
     }
 }
@@ -84,11 +83,7 @@ impl fmt::Debug for SecretStores {
 
 impl SecretStores {
     /// The access with the `store_command` of the settings file at `config_location`, if it has one.
-    pub fn new(
-        commands: Option<StoreCommands>,
-        config_location: &str,
-        world: &World,
-    ) -> SecretStores {
+    pub fn new(commands: Option<StoreCommands>, config_location: &str, world: &World) -> SecretStores {
         SecretStores(Rc::new(SecretStoresInner {
             commands,
             clock: Arc::clone(&world.clock),
@@ -117,9 +112,7 @@ impl SecretStores {
     pub fn put(&self, store: SecretStore, account: &str, text: &[u8]) -> Result<()> {
         match store {
             SecretStore::File => return Ok(()),
-            SecretStore::Keyring => {
-                keyring::put(account, text, self.timeout(), self.0.is_interactive)?
-            }
+            SecretStore::Keyring => keyring::put(account, text, self.timeout(), self.0.is_interactive)?,
             SecretStore::Command => self.commands()?.put(account, text, &self.command_options())?,
         }
         let stored = self.get(store, account);
@@ -127,10 +120,8 @@ impl SecretStores {
             true => Ok(()),
             false => {
                 let (store, shown) = (store.name(), printable::text(account));
-                Err(Error::no_answer(format!(
-                    "the {store} store accepted the login of {shown} and does not return it"
-                ))
-                .hint("check put and get of store_command in config.toml, or use --store file"))
+                Err(Error::no_answer(format!("the {store} store accepted the login of {shown} and does not return it"))
+                    .hint("check put and get of store_command in config.toml, or use --store file"))
             }
         }
     }
@@ -194,8 +185,7 @@ fn entry(account: &str) -> String {
 fn no_entry_error(store: SecretStore, account: &str) -> Error {
     let (store, shown) = (store.name(), printable::text(account));
     let message = format!("the {store} store has no login of {shown}");
-    Error::new(ErrorKind::LoginRequired, message)
-        .hint(format!("gauth login --account {shown} --store {store}"))
+    Error::new(ErrorKind::LoginRequired, message).hint(format!("gauth login --account {shown} --store {store}"))
 }
 
 #[cfg(test)]

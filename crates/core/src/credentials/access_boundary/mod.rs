@@ -8,8 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
-use crate::text::json;
-use crate::text::printable;
+use crate::text::{json, printable};
 use crate::tokens::cache::CacheKeyHasher;
 
 /// The most rules that Google's STS accepts.
@@ -75,8 +74,7 @@ impl AccessBoundary {
     pub fn from_flags(flags: &[String]) -> Result<AccessBoundary> {
         let usage = |what: String| Error::usage(format!("--downscope{what}")).hint(FLAG_EXAMPLE);
         let parse = |flag: &String| {
-            rule_from_flag(flag)
-                .map_err(|what| usage(format!(" {} {what}", printable::redacted(flag))))
+            rule_from_flag(flag).map_err(|what| usage(format!(" {} {what}", printable::redacted(flag))))
         };
         let rules = flags.iter().map(parse).collect::<Result<Vec<AccessBoundaryRule>>>()?;
         AccessBoundary::from_rules(&rules).map_err(|what| usage(format!(": {what}")))
@@ -99,17 +97,15 @@ impl AccessBoundary {
         }
         if rules.len() > MAX_RULES {
             let count = rules.len();
-            return Err(format!(
-                "accessBoundary.accessBoundaryRules has {count} rules, {MAX_RULES} at most"
-            ));
+            return Err(format!("accessBoundary.accessBoundaryRules has {count} rules, {MAX_RULES} at most"));
         }
         let access_boundary = AccessBoundaryJson { access_boundary_rules: rules };
-        let options = serde_json::to_string(&BoundaryOptionsJson { access_boundary })
-            .map_err(|error| error.to_string())?;
+        let options =
+            serde_json::to_string(&BoundaryOptionsJson { access_boundary }).map_err(|error| error.to_string())?;
         match options.chars().count() {
-            length if length > MAX_LENGTH_CHARS => Err(format!(
-                "accessBoundary is {length} characters long, {MAX_LENGTH_CHARS} at most"
-            )),
+            length if length > MAX_LENGTH_CHARS => {
+                Err(format!("accessBoundary is {length} characters long, {MAX_LENGTH_CHARS} at most"))
+            }
             _ => Ok(AccessBoundary { options_json: options }),
         }
     }
@@ -134,11 +130,7 @@ struct JsonObject {
 
 impl JsonObject {
     /// An object that may have these fields and no others.
-    fn new(
-        path: String,
-        value: Value,
-        known_fields: &[&str],
-    ) -> std::result::Result<JsonObject, String> {
+    fn new(path: String, value: Value, known_fields: &[&str]) -> std::result::Result<JsonObject, String> {
         let Value::Object(fields) = value else {
             return Err(json::wrong_type(&path, &value, "an object"));
         };
@@ -178,10 +170,7 @@ impl JsonObject {
 
     /// `null` is an error: a template that was not filled in must not widen a token.
     fn optional_text(&mut self, name: &str) -> std::result::Result<Option<String>, String> {
-        self.fields
-            .remove(name)
-            .map(|value| expect_string(&self.field_path(name), value))
-            .transpose()
+        self.fields.remove(name).map(|value| expect_string(&self.field_path(name), value)).transpose()
     }
 }
 
@@ -196,14 +185,9 @@ fn parse_rules(bytes: &[u8]) -> std::result::Result<Vec<AccessBoundaryRule>, Str
     let file = Value::Object(json::parse_object(bytes)?);
     let mut file = JsonObject::new(String::new(), file, &["accessBoundary"])?;
     let boundary = file.required("accessBoundary")?;
-    let mut boundary =
-        JsonObject::new("accessBoundary".to_owned(), boundary, &["accessBoundaryRules"])?;
+    let mut boundary = JsonObject::new("accessBoundary".to_owned(), boundary, &["accessBoundaryRules"])?;
     let rules = boundary.required_list("accessBoundaryRules")?.into_iter().enumerate();
-    rules
-        .map(|(index, rule)| {
-            parse_rule(boundary.field_path(&format!("accessBoundaryRules[{index}]")), rule)
-        })
-        .collect()
+    rules.map(|(index, rule)| parse_rule(boundary.field_path(&format!("accessBoundaryRules[{index}]")), rule)).collect()
 }
 
 fn parse_rule(path: String, rule: Value) -> std::result::Result<AccessBoundaryRule, String> {
@@ -225,9 +209,7 @@ fn parse_rule(path: String, rule: Value) -> std::result::Result<AccessBoundaryRu
         None => {
             return Err(format!("{resource_path} does not begin with {BUCKET_RESOURCE_PREFIX}"));
         }
-        Some(bucket) => {
-            check_bucket_name(bucket).map_err(|what| format!("{resource_path}: {what}"))?
-        }
+        Some(bucket) => check_bucket_name(bucket).map_err(|what| format!("{resource_path}: {what}"))?,
     }
     let condition_path = rule.field_path("availabilityCondition");
     let condition = rule.fields.remove("availabilityCondition");
@@ -247,10 +229,7 @@ fn parse_permission(path: &str, permission: Value) -> std::result::Result<String
     }
 }
 
-fn parse_condition(
-    path: String,
-    condition: Value,
-) -> std::result::Result<AvailabilityCondition, String> {
+fn parse_condition(path: String, condition: Value) -> std::result::Result<AvailabilityCondition, String> {
     let mut condition = JsonObject::new(path, condition, &["expression", "title", "description"])?;
     let expression = condition.required_text("expression")?;
     if expression.trim().is_empty() {
@@ -261,15 +240,13 @@ fn parse_condition(
         let path = condition.field_path("expression");
         return Err(format!("{path} is {length} characters long, {MAX_LENGTH_CHARS} at most"));
     }
-    let (title, description) =
-        (condition.optional_text("title")?, condition.optional_text("description")?);
+    let (title, description) = (condition.optional_text("title")?, condition.optional_text("description")?);
     Ok(AvailabilityCondition { expression, title, description })
 }
 
 /// The rule of one flag.
 fn rule_from_flag(flag: &str) -> std::result::Result<AccessBoundaryRule, String> {
-    let (role, bucket_and_prefix) =
-        flag.split_once('@').ok_or("has no @ between role and bucket")?;
+    let (role, bucket_and_prefix) = flag.split_once('@').ok_or("has no @ between role and bucket")?;
     let role = match role {
         role if role.contains('/') => role.to_owned(),
         role if role.contains('.') => format!("roles/{role}"),
@@ -286,17 +263,12 @@ fn rule_from_flag(flag: &str) -> std::result::Result<AccessBoundaryRule, String>
     Ok(AccessBoundaryRule {
         available_permissions: vec![format!("{ROLE_PERMISSION_PREFIX}{role}")],
         available_resource: format!("{BUCKET_RESOURCE_PREFIX}{bucket}"),
-        availability_condition: prefix
-            .map(|prefix| prefix_condition(bucket, prefix))
-            .transpose()?,
+        availability_condition: prefix.map(|prefix| prefix_condition(bucket, prefix)).transpose()?,
     })
 }
 
 /// The condition that an object, or a list of objects, is under a prefix.
-fn prefix_condition(
-    bucket: &str,
-    prefix: &str,
-) -> std::result::Result<AvailabilityCondition, String> {
+fn prefix_condition(bucket: &str, prefix: &str) -> std::result::Result<AvailabilityCondition, String> {
     if prefix.is_empty() {
         // It may come from a variable that is not set: without the slash the whole bucket is meant.
         return Err("has nothing after its /, remove it for the whole bucket".to_owned());
@@ -352,10 +324,7 @@ fn check_bucket_name(name: &str) -> std::result::Result<(), String> {
         _ if name.len() < 3 => "is shorter than 3 characters",
         _ if name.len() > 63 && !name.contains('.') => "is longer than 63 characters",
         _ if name.len() > 222 => "is longer than 222 characters",
-        _ if !name.bytes().all(|byte| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte)
-        }) =>
-        {
+        _ if !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte)) => {
             "has something else than a-z, 0-9, - . and _"
         }
         _ if !name.starts_with(|letter: char| letter.is_ascii_alphanumeric())

@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::error::ErrorKind;
 
-const SAMPLE: &[u8] =
-    include_bytes!("../../../../../tests/data/credentials/credential_access_boundary.json");
+const SAMPLE: &[u8] = include_bytes!("../../../../../tests/data/credentials/credential_access_boundary.json");
 
 fn resource(bucket: &str) -> String {
     format!("//storage.googleapis.com/projects/_/buckets/{bucket}")
@@ -50,22 +49,18 @@ fn rules_from_flags(flags: &[&str]) -> Vec<Value> {
 
 #[test]
 fn the_published_options_come_out_byte_for_byte() {
-    let vectors: Value =
-        serde_json::from_str(include_str!("../../../../../tests/data/vectors.json"))
-            .expect("vectors");
+    let vectors: Value = serde_json::from_str(include_str!("../../../../../tests/data/vectors.json")).expect("vectors");
     let case = &vectors["sts_options"];
     let boundary = AccessBoundary::parse(SAMPLE, "boundary.json").expect("boundary");
     assert_eq!(boundary.options_json(), case["options_json"]);
-    let form: String =
-        form_urlencoded::byte_serialize(boundary.options_json().as_bytes()).collect();
+    let form: String = form_urlencoded::byte_serialize(boundary.options_json().as_bytes()).collect();
     assert_eq!(form, case["form_value"]);
 }
 
 #[test]
 fn files_that_say_the_same_are_the_same() {
     let one = AccessBoundary::parse(&boundary_file(json!([rule()])), "x").expect("boundary");
-    let spaced =
-        serde_json::to_vec_pretty(&json!({"accessBoundary": {"accessBoundaryRules": [rule()]}}));
+    let spaced = serde_json::to_vec_pretty(&json!({"accessBoundary": {"accessBoundaryRules": [rule()]}}));
     assert_eq!(AccessBoundary::parse(&spaced.expect("json"), "x").expect("boundary"), one);
     assert_eq!(AccessBoundary::parse(one.options_json().as_bytes(), "x").expect("boundary"), one);
     assert_eq!(boundary_from_flags(&["objectViewer@example-bucket"]).expect("boundary"), one);
@@ -85,19 +80,13 @@ fn what_google_takes_is_taken() {
         boundary_file(json!(vec![rule(); 10])),
         file_with_field("availableResource", json!(resource("a.b_c-9"))),
         file_with_field("availableResource", json!(resource(&format!("{0}.{0}", "x".repeat(63))))),
-        file_with_field(
-            "availablePermissions",
-            json!(["inRole:organizations/123456/roles/my.Role_1"]),
-        ),
+        file_with_field("availablePermissions", json!(["inRole:organizations/123456/roles/my.Role_1"])),
         file_with_field("availablePermissions", json!(["inRole:projects/example.com:p-1/roles/r"])),
         file_with_field(
             "availablePermissions",
             json!(["inRole:roles/storage.objectViewer", "inRole:roles/storage.objectCreator"]),
         ),
-        file_with_field(
-            "availabilityCondition",
-            json!({"expression": "true\n|| false", "title": ""}),
-        ),
+        file_with_field("availabilityCondition", json!({"expression": "true\n|| false", "title": ""})),
         [b"\xef\xbb\xbf".to_vec(), boundary_file(json!([rule()]))].concat(),
     ] {
         let read = AccessBoundary::parse(&bytes, "boundary.json");
@@ -140,14 +129,8 @@ fn bad_files_are_refused_and_the_field_is_named() {
             of("{\"accessBoundary\":{\"accessBoundaryRules\":[],\"rules\":[]}}"),
             "accessBoundary.rules is unknown".to_owned(),
         ),
-        (
-            boundary_file(json!(null)),
-            "accessBoundary.accessBoundaryRules is null where a list".to_owned(),
-        ),
-        (
-            boundary_file(rule()),
-            "accessBoundary.accessBoundaryRules is an object where a list".to_owned(),
-        ),
+        (boundary_file(json!(null)), "accessBoundary.accessBoundaryRules is null where a list".to_owned()),
+        (boundary_file(rule()), "accessBoundary.accessBoundaryRules is an object where a list".to_owned()),
         (boundary_file(json!([])), "accessBoundary.accessBoundaryRules has no rule".to_owned()),
         (
             boundary_file(json!(vec![rule(); 11])),
@@ -161,18 +144,9 @@ fn bad_files_are_refused_and_the_field_is_named() {
             "accessBoundaryRules[2].availablePermissions is a string where a list".to_owned(),
         ),
         (boundary_file(json!([{}])), permissions_at(" is missing")),
-        (
-            file_with_field("availableConditions", json!({})),
-            first(".availableConditions is unknown"),
-        ),
-        (
-            file_with_field("available_resource", json!("x")),
-            first(".available_resource is unknown"),
-        ),
-        (
-            file_with_field("condition", json!(null)),
-            first(".condition is unknown, it would be ignored"),
-        ),
+        (file_with_field("availableConditions", json!({})), first(".availableConditions is unknown")),
+        (file_with_field("available_resource", json!("x")), first(".available_resource is unknown")),
+        (file_with_field("condition", json!(null)), first(".condition is unknown, it would be ignored")),
         (file_without_field("availablePermissions"), permissions_at(" is missing")),
         (permissions_are(json!(null)), permissions_at(" is null where a list is needed")),
         (permissions_are(json!({})), permissions_at(" is an object where a list is needed")),
@@ -210,10 +184,7 @@ fn bad_files_are_refused_and_the_field_is_named() {
         (condition_is(json!({"expression": ""})), condition_at(".expression is empty")),
         (condition_is(json!({"expression": " \n"})), condition_at(".expression is empty")),
         (condition_is(json!({"expresion": "true"})), condition_at(".expresion is unknown")),
-        (
-            condition_is(json!({"expression": "true", "location": ""})),
-            condition_at(".location is unknown"),
-        ),
+        (condition_is(json!({"expression": "true", "location": ""})), condition_at(".location is unknown")),
         (condition_is(json!({"expression": "true", "title": 1})), condition_at(".title is a num")),
         (
             condition_is(json!({"expression": "true", "description": null})),
@@ -248,22 +219,13 @@ fn the_examples_in_hints_are_right() {
 
 #[test]
 fn a_length_of_2048_characters_is_the_last_that_is_taken() {
-    let fixed = AccessBoundary::parse(
-        &file_with_field("availabilityCondition", json!({"expression": "x"})),
-        "x",
-    );
+    let fixed = AccessBoundary::parse(&file_with_field("availabilityCondition", json!({"expression": "x"})), "x");
     let fixed = fixed.expect("boundary").options_json().chars().count() - 1;
     let of = |length: usize| {
         let expression = "ä".repeat(length - fixed);
-        AccessBoundary::parse(
-            &file_with_field("availabilityCondition", json!({"expression": expression})),
-            "x",
-        )
+        AccessBoundary::parse(&file_with_field("availabilityCondition", json!({"expression": expression})), "x")
     };
-    assert_eq!(
-        of(MAX_LENGTH_CHARS).expect("boundary").options_json().chars().count(),
-        MAX_LENGTH_CHARS
-    );
+    assert_eq!(of(MAX_LENGTH_CHARS).expect("boundary").options_json().chars().count(), MAX_LENGTH_CHARS);
     let error = of(MAX_LENGTH_CHARS + 1).expect_err("too long");
     assert_eq!(error.message(), "x: accessBoundary is 2049 characters long, 2048 at most");
 }

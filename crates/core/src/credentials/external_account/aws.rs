@@ -11,11 +11,9 @@ use crate::net::endpoint_policy::EndpointKind;
 use crate::net::message::{HttpMethod, HttpRequest, HttpResponse, RetryPolicy};
 use crate::net::url::Url;
 use crate::oauth::response;
-use crate::text::bearer_token;
-use crate::text::json;
 use crate::text::json::JsonFields;
-use crate::text::printable;
 use crate::text::secret::Secret;
+use crate::text::{bearer_token, json, printable};
 use crate::tokens::cache::CacheKeyHasher;
 use crate::tokens::credential::Session;
 use crate::world::env;
@@ -27,8 +25,7 @@ pub(super) const SUBJECT_TOKEN_TYPE: &str = "urn:ietf:params:aws:token-type:aws4
 const REGION_PLACEHOLDER: &str = "{region}";
 
 /// AWS's STS, where the credential names none.
-const DEFAULT_STS_URL: &str =
-    "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15";
+const DEFAULT_STS_URL: &str = "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15";
 
 /// Lifetime of a session at the metadata server, in seconds: enough for a few requests.
 const SESSION_TTL_SECONDS: &str = "300";
@@ -61,8 +58,7 @@ pub(super) fn parse(
     match environment.strip_prefix("aws").and_then(|version| version.parse::<u32>().ok()) {
         Some(1) => {}
         Some(version) => {
-            let what =
-                format!("environment_id has version {version}, this gauth supports version 1");
+            let what = format!("environment_id has version {version}, this gauth supports version 1");
             return Err(malformed(what).hint("a newer gauth may support it"));
         }
         None => {
@@ -71,17 +67,13 @@ pub(super) fn parse(
         }
     }
     if request.subject_token_type != SUBJECT_TOKEN_TYPE {
-        let what =
-            format!("subject_token_type is not {SUBJECT_TOKEN_TYPE}, which environment_id needs");
+        let what = format!("subject_token_type is not {SUBJECT_TOKEN_TYPE}, which environment_id needs");
         return Err(parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT));
     }
     let mut read_url = |name: &str| -> Result<Option<Url>> {
         let text = source.non_empty_text(name).map_err(malformed)?;
         let field = format!("credential_source.{name}");
-        text.map(|url| {
-            parse_options.checked_endpoint(EndpointKind::AwsMetadata, &field, &url, None)
-        })
-        .transpose()
+        text.map(|url| parse_options.checked_endpoint(EndpointKind::AwsMetadata, &field, &url, None)).transpose()
     };
     let region_url = read_url("region_url")?;
     let credentials_url = read_url("url")?;
@@ -90,12 +82,7 @@ pub(super) fn parse(
     let sts_url = source.non_empty_text(field).map_err(malformed)?;
     let sts_url = sts_url.unwrap_or_else(|| DEFAULT_STS_URL.to_owned());
     let example = sts_url.replace(REGION_PLACEHOLDER, "us-east-1");
-    parse_options.checked_endpoint(
-        EndpointKind::AwsSts,
-        &format!("credential_source.{field}"),
-        &example,
-        None,
-    )?;
+    parse_options.checked_endpoint(EndpointKind::AwsSts, &format!("credential_source.{field}"), &example, None)?;
     Ok(Box::new(AwsSource { region_url, credentials_url, session_url, sts_url, source_json }))
 }
 
@@ -113,17 +100,9 @@ impl SubjectTokenSource for AwsSource {
         hasher.add_text(&self.source_json);
     }
 
-    fn subject_token(
-        &self,
-        request: &SubjectTokenRequest,
-        session: &dyn Session,
-    ) -> Result<Secret> {
-        let mut metadata = AwsMetadataClient {
-            source: self,
-            subject_token_request: request,
-            session,
-            session_token: None,
-        };
+    fn subject_token(&self, request: &SubjectTokenRequest, session: &dyn Session) -> Result<Secret> {
+        let mut metadata =
+            AwsMetadataClient { source: self, subject_token_request: request, session, session_token: None };
         let region = match region_from_environment(session)? {
             Some(region) => region,
             None => metadata.fetch_region()?,
@@ -134,22 +113,17 @@ impl SubjectTokenSource for AwsSource {
             Some(keys) => keys,
             None => metadata.fetch_credentials()?,
         };
-        let url =
-            Url::parse(&self.sts_url.replace(REGION_PLACEHOLDER, &region)).map_err(|what| {
-                Error::usage(format!(
-                    "the URL of AWS's STS in the region {} {what}",
-                    printable::redacted(&region)
-                ))
+        let url = Url::parse(&self.sts_url.replace(REGION_PLACEHOLDER, &region)).map_err(|what| {
+            Error::usage(format!("the URL of AWS's STS in the region {} {what}", printable::redacted(&region)))
                 .hint("check AWS_REGION, as in AWS_REGION=eu-west-1")
-            })?;
-        aws_sigv4::subject_token(&url, &region, &credentials, &request.audience, session.now())
-            .map_err(|what| match &self.credentials_url {
-                Some(url) if from_metadata => {
-                    Error::no_answer(format!("{}: {what}", url.authority()))
-                        .hint("check the IAM role of this instance, and AWS_REGION")
-                }
+        })?;
+        aws_sigv4::subject_token(&url, &region, &credentials, &request.audience, session.now()).map_err(|what| {
+            match &self.credentials_url {
+                Some(url) if from_metadata => Error::no_answer(format!("{}: {what}", url.authority()))
+                    .hint("check the IAM role of this instance, and AWS_REGION"),
                 _ => Error::usage(what).hint("check AWS_REGION and the keys of AWS"),
-            })
+            }
+        })
     }
 }
 
@@ -157,8 +131,7 @@ fn region_from_environment(session: &dyn Session) -> Result<Option<String>> {
     for variable in [&env::AWS_REGION, &env::AWS_DEFAULT_REGION] {
         let Some(region) = session.world().env.text(variable)? else { continue };
         if !aws_sigv4::is_region(&region) {
-            let what =
-                format!("{} \"{}\" is not a region", variable.name, printable::redacted(&region));
+            let what = format!("{} \"{}\" is not a region", variable.name, printable::redacted(&region));
             return Err(Error::usage(what).hint(format!("{}=eu-west-1", variable.name)));
         }
         return Ok(Some(region));
@@ -195,8 +168,7 @@ impl AwsMetadataClient<'_> {
         let zone = self.get_text(url)?;
         aws_sigv4::region_of_zone(&zone).ok_or_else(|| {
             let zone = printable::redacted(&zone);
-            Error::no_answer(format!("{}: \"{zone}\" is not a zone of AWS", url.authority()))
-                .hint("set AWS_REGION")
+            Error::no_answer(format!("{}: \"{zone}\" is not a zone of AWS", url.authority())).hint("set AWS_REGION")
         })
     }
 
@@ -206,14 +178,10 @@ impl AwsMetadataClient<'_> {
             return Err(self.missing_error("key", "url", variables));
         };
         let role = self.get_text(url)?;
-        let is_role_character =
-            |letter: char| letter.is_ascii_alphanumeric() || "+=,.@-_".contains(letter);
+        let is_role_character = |letter: char| letter.is_ascii_alphanumeric() || "+=,.@-_".contains(letter);
         if role.is_empty() || role.len() > 128 || !role.chars().all(is_role_character) {
-            return Err(Error::no_answer(format!(
-                "{}: this instance has no IAM role",
-                url.authority()
-            ))
-            .hint("attach an IAM role to this instance"));
+            return Err(Error::no_answer(format!("{}: this instance has no IAM role", url.authority()))
+                .hint("attach an IAM role to this instance"));
         }
         let url = Url::parse(&format!("{}/{role}", url.as_str().trim_end_matches('/')))
             .map_err(|what| Error::no_answer(format!("{}: the role {what}", url.authority())))?;
@@ -224,9 +192,7 @@ impl AwsMetadataClient<'_> {
         let malformed_response = |what: String| unusable(format!("is malformed, {what}"));
         Ok(AwsCredentials {
             access_key_id: fields.required("AccessKeyId").map_err(malformed_response)?,
-            secret_access_key: fields
-                .required_secret("SecretAccessKey")
-                .map_err(malformed_response)?,
+            secret_access_key: fields.required_secret("SecretAccessKey").map_err(malformed_response)?,
             session_token: fields.secret("Token").map_err(malformed_response)?,
         })
     }
@@ -242,17 +208,12 @@ impl AwsMetadataClient<'_> {
             if self.session_token.is_none() {
                 let mut session_request = metadata_request(session_url);
                 session_request.method = HttpMethod::Put;
-                session_request = session_request
-                    .header("x-aws-ec2-metadata-token-ttl-seconds", SESSION_TTL_SECONDS);
+                session_request = session_request.header("x-aws-ec2-metadata-token-ttl-seconds", SESSION_TTL_SECONDS);
                 let response = self.send(&session_request)?;
                 let session_token = String::from_utf8_lossy(&response.body).trim().to_owned();
                 if !bearer_token::is_well_formed(&session_token) {
                     let what = "is not a session token";
-                    return Err(response::invalid_response(
-                        &response,
-                        session_url.authority(),
-                        what,
-                    ));
+                    return Err(response::invalid_response(&response, session_url.authority(), what));
                 }
                 self.session_token = Some(Secret::new(session_token));
             }
@@ -268,9 +229,7 @@ impl AwsMetadataClient<'_> {
         match response.status {
             200 => Ok(response),
             _ => Err(response::status_error("Google", &response, request.url.authority())
-                .hint_if_none(|| {
-                    "check that this instance has an IAM role, and its metadata options".to_owned()
-                })),
+                .hint_if_none(|| "check that this instance has an IAM role, and its metadata options".to_owned())),
         }
     }
 

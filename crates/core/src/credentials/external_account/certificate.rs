@@ -6,21 +6,17 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::credentials::ParseOptions;
-use crate::credentials::external_account::x509;
-use crate::credentials::external_account::{SubjectTokenRequest, SubjectTokenSource};
+use crate::credentials::external_account::{SubjectTokenRequest, SubjectTokenSource, x509};
 use crate::error::{Error, Result};
 use crate::gcloud;
 use crate::http::client_certificate;
 use crate::net::message::ClientCertificate;
-use crate::text::json;
 use crate::text::json::JsonFields;
-use crate::text::printable;
 use crate::text::secret::Secret;
+use crate::text::{json, printable};
 use crate::tokens::cache::CacheKeyHasher;
 use crate::tokens::credential::Session;
-use crate::world::World;
-use crate::world::env;
-use crate::world::private_file;
+use crate::world::{World, env, private_file};
 
 /// Largest file of certificates or of a key, in bytes.
 const MAX_FILE_BYTES: usize = 64 * 1024;
@@ -56,9 +52,9 @@ pub(super) fn parse(
     let config_path = fields.path("certificate_config_location").map_err(malformed)?;
     let trust_chain_path = fields.path("trust_chain_path").map_err(malformed)?;
     match (use_default_config == Some(true), config_path) {
-        (true, Some(_)) => Err(malformed(
-            "certificate_config_location and use_default_certificate_config are both set".to_owned(),
-        )),
+        (true, Some(_)) => {
+            Err(malformed("certificate_config_location and use_default_certificate_config are both set".to_owned()))
+        }
         (false, None) => Err(malformed(
             "certificate_config_location is missing, and use_default_certificate_config is not true".to_owned(),
         )),
@@ -93,28 +89,23 @@ impl SubjectTokenSource for CertificateSource {
             None => None,
             Some(path) => Some(read_file(path, &format!("trust_chain_path of {}", self.location))?),
         };
-        x509::subject_token(&leaf, trust_chain.as_ref().map(|chain| chain.as_slice()))
-            .map(Secret::new)
-            .map_err(|what| {
+        x509::subject_token(&leaf, trust_chain.as_ref().map(|chain| chain.as_slice())).map(Secret::new).map_err(
+            |what| {
                 let files = match &self.trust_chain_path {
-                    Some(chain) => format!(
-                        "{} and {}",
-                        printable::path(&key_pair.certificate_path),
-                        printable::path(chain)
-                    ),
+                    Some(chain) => {
+                        format!("{} and {}", printable::path(&key_pair.certificate_path), printable::path(chain))
+                    }
                     None => printable::path(&key_pair.certificate_path),
                 };
-                Error::malformed(&files, what).hint(
-                    "the certificate first, then its issuers; trust_chain_path holds issuers only",
-                )
-            })
+                Error::malformed(&files, what)
+                    .hint("the certificate first, then its issuers; trust_chain_path holds issuers only")
+            },
+        )
     }
 
     /// Tokens of Google's agent identities are bound to their certificate (RFC 8705), unless the user forbids it.
     fn bound_certificate_fingerprint(&self, world: &World) -> Result<Option<String>> {
-        let is_disabled = |variable| {
-            world.env.os(variable).is_some_and(|value| value.eq_ignore_ascii_case("false"))
-        };
+        let is_disabled = |variable| world.env.os(variable).is_some_and(|value| value.eq_ignore_ascii_case("false"));
         let variables = [
             &env::GOOGLE_API_ENABLE_RUNTIME_BOUND_TOKEN,
             &env::GOOGLE_API_PREVENT_AGENT_TOKEN_SHARING_FOR_GCP_SERVICES,
@@ -128,8 +119,7 @@ impl SubjectTokenSource for CertificateSource {
             .map_err(|what| Error::malformed(&printable::path(&key_pair.certificate_path), what))?;
         Ok(x509::is_agent_identity(&leaf).then(|| {
             let fingerprint = x509::sha256_fingerprint(&leaf);
-            percent_encoding::utf8_percent_encode(&fingerprint, percent_encoding::NON_ALPHANUMERIC)
-                .to_string()
+            percent_encoding::utf8_percent_encode(&fingerprint, percent_encoding::NON_ALPHANUMERIC).to_string()
         }))
     }
 
@@ -150,8 +140,7 @@ impl CertificateSource {
     /// The paths of certificate and key.
     fn read_config(&self, world: &World) -> Result<ClientCertificate> {
         let path = self.find_config_path(world)?;
-        let config_location =
-            format!("{} (certificates for {})", printable::path(&path), self.location);
+        let config_location = format!("{} (certificates for {})", printable::path(&path), self.location);
         let bytes = read_file(&path, &config_location)?;
         let malformed = |what: String| {
             Error::malformed(&config_location, what)
@@ -175,20 +164,14 @@ impl CertificateSource {
         if let Some(path) = &self.config_path {
             return Ok(path.clone());
         }
-        for variable in [
-            env::GOOGLE_API_CERTIFICATE_CONFIG,
-            env::CLOUDSDK_CONTEXT_AWARE_CERTIFICATE_CONFIG_FILE_PATH,
-        ] {
+        for variable in [env::GOOGLE_API_CERTIFICATE_CONFIG, env::CLOUDSDK_CONTEXT_AWARE_CERTIFICATE_CONFIG_FILE_PATH] {
             if let Some(path) = world.env.os(&variable) {
                 return Ok(PathBuf::from(path));
             }
         }
         let folder = world.folders.gcloud.as_ref().ok_or_else(|| {
-            Error::malformed(
-                &self.location,
-                "there is no home folder with a certificate_config.json",
-            )
-            .hint("set GOOGLE_API_CERTIFICATE_CONFIG to its path")
+            Error::malformed(&self.location, "there is no home folder with a certificate_config.json")
+                .hint("set GOOGLE_API_CERTIFICATE_CONFIG to its path")
         })?;
         Ok(gcloud::certificate_config_path(folder))
     }
@@ -196,11 +179,6 @@ impl CertificateSource {
 
 fn read_file(path: &Path, location: &str) -> Result<Zeroizing<Vec<u8>>> {
     let shown = printable::path(path);
-    let location = if location.contains(&shown) {
-        location.to_owned()
-    } else {
-        format!("{shown} ({location})")
-    };
-    private_file::read_user_file(path, MAX_FILE_BYTES)
-        .map_err(|fault| fault.to_error(path, &location))
+    let location = if location.contains(&shown) { location.to_owned() } else { format!("{shown} ({location})") };
+    private_file::read_user_file(path, MAX_FILE_BYTES).map_err(|fault| fault.to_error(path, &location))
 }

@@ -37,9 +37,7 @@ impl FileSource {
         };
         let bytes = private_file::read_user_file(&self.path, MAX_SUBJECT_TOKEN_BYTES)
             .map_err(|fault| fault.to_error(&self.path, &location).hint(hint()))?;
-        self.format
-            .extract_token(&bytes)
-            .map_err(|what| Error::malformed(&location, what).hint(hint()))
+        self.format.extract_token(&bytes).map_err(|what| Error::malformed(&location, what).hint(hint()))
     }
 }
 

@@ -52,8 +52,7 @@ impl SubjectTokenFormat {
     pub fn extract_token(&self, bytes: &[u8]) -> Result<Secret, String> {
         let token = match self {
             SubjectTokenFormat::Text => {
-                let text =
-                    std::str::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())?;
+                let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())?;
                 Secret::new(text.trim_ascii())
             }
             SubjectTokenFormat::Json(field) => {
@@ -80,9 +79,7 @@ mod tests {
     fn a_token_is_the_text_or_a_field_without_the_space_around_it() {
         let json = SubjectTokenFormat::Json("t".to_owned());
         let read = |format: &SubjectTokenFormat, text: &str| {
-            format
-                .extract_token(text.as_bytes())
-                .map(|token| token.constant_time_eq(&Secret::new("ab.c")))
+            format.extract_token(text.as_bytes()).map(|token| token.constant_time_eq(&Secret::new("ab.c")))
         };
         assert_eq!(read(&SubjectTokenFormat::Text, " ab.c\r\n"), Ok(true));
         assert_eq!(read(&json, "{\"t\":\"ab.c\\n\",\"u\":1}"), Ok(true));

@@ -43,11 +43,7 @@ impl SubjectTokenSource for HashedFileSource {
         hasher.add_secret(&self.token);
     }
 
-    fn subject_token(
-        &self,
-        request: &SubjectTokenRequest,
-        session: &dyn Session,
-    ) -> Result<Secret> {
+    fn subject_token(&self, request: &SubjectTokenRequest, session: &dyn Session) -> Result<Secret> {
         self.file.subject_token(request, session)
     }
 }

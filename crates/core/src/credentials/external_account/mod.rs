@@ -21,11 +21,8 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use crate::credentials::external_account::provider::AudienceKind;
-use crate::credentials::impersonated;
-use crate::credentials::impersonated::{
-    IamEndpoint, ImpersonatedServiceAccount, ImpersonationConfig,
-};
-use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions};
+use crate::credentials::impersonated::{IamEndpoint, ImpersonatedServiceAccount, ImpersonationConfig};
+use crate::credentials::{BROKEN_CREDENTIAL_HINT, ParseOptions, impersonated};
 use crate::error::Result;
 use crate::google::iam::{MAX_LIFETIME_SECONDS, MIN_LIFETIME_SECONDS, TargetServiceAccount};
 use crate::jose::jwt;
@@ -34,9 +31,8 @@ use crate::net::message::ClientCertificate;
 use crate::net::url::Url;
 use crate::oauth::client_authentication::{ClientCredentials, check_client_credentials};
 use crate::oauth::metrics::metrics_header;
-use crate::oauth::token;
-use crate::oauth::token_exchange;
 use crate::oauth::token_exchange::{ACCESS_TOKEN_TYPE, TokenExchangeRequest};
+use crate::oauth::{token, token_exchange};
 use crate::text::json::JsonFields;
 use crate::text::secret::Secret;
 use crate::text::visible_ascii::check_visible_ascii;
@@ -63,8 +59,7 @@ pub trait SubjectTokenSource {
     ///
     /// # Errors
     /// When the source cannot be read, or has no token.
-    fn subject_token(&self, request: &SubjectTokenRequest, session: &dyn Session)
-    -> Result<Secret>;
+    fn subject_token(&self, request: &SubjectTokenRequest, session: &dyn Session) -> Result<Secret>;
 
     /// The reason its server gave when it last refused the login of this source, where that is remembered.
     fn last_rejection(&self, _: &World) -> Option<String> {
@@ -141,10 +136,8 @@ pub struct ExternalAccount {
 impl ExternalAccount {
     /// The identity of this configuration.
     pub fn new(info: CredentialInfo, config: ExternalAccountConfig) -> ExternalAccount {
-        let provider =
-            config.subject_token_request.audience.trim_start_matches("//iam.googleapis.com/");
-        let derived_from =
-            format!("the token from {}, for {provider}", config.subject_token_source.location());
+        let provider = config.subject_token_request.audience.trim_start_matches("//iam.googleapis.com/");
+        let derived_from = format!("the token from {}, for {provider}", config.subject_token_source.location());
         let info = CredentialInfo { derived_from: Some(derived_from), ..info };
         ExternalAccount { info, config, principal: OnceCell::new() }
     }
@@ -169,9 +162,10 @@ pub fn warn_if_expired(subject_token: &Secret, location: &str, session: &dyn Ses
     let Some(expires_at) = jwt::expiry(subject_token) else { return };
     let expired_seconds = session.now() - expires_at;
     if expired_seconds > 0 {
-        session.world().terminal.warn(&format!(
-            "the subject token from {location} expired {expired_seconds} s ago, by this clock"
-        ));
+        session
+            .world()
+            .terminal
+            .warn(&format!("the subject token from {location} expired {expired_seconds} s ago, by this clock"));
     }
 }
 
@@ -204,14 +198,12 @@ impl Credential for ExternalAccount {
     fn access_token(&self, request: &AccessTokenRequest, session: &dyn Session) -> Result<Token> {
         self.check_supported(request)?;
         let config = &self.config;
-        let scopes =
-            match request.scopes.is_empty() && !request.for_iam && !config.scopes.is_empty() {
-                true => config.scopes.clone(),
-                false => request.scopes_or_default(),
-            };
+        let scopes = match request.scopes.is_empty() && !request.for_iam && !config.scopes.is_empty() {
+            true => config.scopes.clone(),
+            false => request.scopes_or_default(),
+        };
         let client_certificate = config.subject_token_source.client_certificate(session.world())?;
-        let subject_token =
-            config.subject_token_source.subject_token(&config.subject_token_request, session)?;
+        let subject_token = config.subject_token_source.subject_token(&config.subject_token_request, session)?;
         session.world().mask_in_ci_log(&subject_token);
         warn_if_expired(&subject_token, &config.subject_token_source.location(), session);
         let options = self.exchange_options(session.world())?;
@@ -230,26 +222,17 @@ impl Credential for ExternalAccount {
             config.subject_token_request.impersonated_email.is_some(),
             config.lifetime.is_some(),
         );
-        let mut http_request =
-            token_exchange::token_exchange_request(&config.token_url, &exchange_request)
-                .header("x-goog-api-client", metrics_header(&metrics_suffix));
+        let mut http_request = token_exchange::token_exchange_request(&config.token_url, &exchange_request)
+            .header("x-goog-api-client", metrics_header(&metrics_suffix));
         http_request.client_certificate = client_certificate;
         let now = session.now();
         let response = session.send(&http_request)?;
-        let granted = token::read_bearer_response(&response, config.token_url.authority(), now)
-            .map_err(|error| {
-                token_exchange::add_token_exchange_hint(
-                    error,
-                    &response,
-                    &self.describe_subject_token(&subject_token),
-                )
-            })?;
+        let granted = token::read_bearer_response(&response, config.token_url.authority(), now).map_err(|error| {
+            token_exchange::add_token_exchange_hint(error, &response, &self.describe_subject_token(&subject_token))
+        })?;
         if granted.expires_at.is_none() {
             let host = config.token_url.authority();
-            session
-                .world()
-                .terminal
-                .warn(&format!("{host} gives no expiry for its token, so it is not cached"));
+            session.world().terminal.warn(&format!("{host} gives no expiry for its token, so it is not cached"));
         }
         let mut token = Token::new(granted.access_token, CREDENTIAL_TYPE, granted.expires_at);
         token.scopes = Some(granted.scopes.unwrap_or(scopes));
@@ -266,15 +249,11 @@ impl Credential for ExternalAccount {
         let Some(url) = &self.config.token_info_url else { return Ok(info) };
         if self.principal.get().is_none() {
             let token = session.source_token(self)?;
-            let http_request = token_exchange::introspection_request(
-                url,
-                &token.secret,
-                self.client_credentials(),
-            );
+            let http_request = token_exchange::introspection_request(url, &token.secret, self.client_credentials());
             // Google answers its own clients only: without an answer the account stays unknown.
-            let principal = session.send(&http_request).and_then(|response| {
-                token_exchange::read_introspected_username(&response, url.authority())
-            });
+            let principal = session
+                .send(&http_request)
+                .and_then(|response| token_exchange::read_introspected_username(&response, url.authority()));
             if let Ok(Some(name)) = principal {
                 let _ = self.principal.set(name);
             }
@@ -290,14 +269,10 @@ impl ExternalAccount {
         let config = &self.config;
         let mut options = Map::new();
         // An OAuth client has a project of its own, which is billed.
-        if let Some(project) =
-            config.workforce_pool_user_project.as_ref().filter(|_| config.oauth_client.is_none())
-        {
+        if let Some(project) = config.workforce_pool_user_project.as_ref().filter(|_| config.oauth_client.is_none()) {
             options.insert("userProject".to_owned(), Value::from(project.as_str()));
         }
-        if let Some(fingerprint) =
-            config.subject_token_source.bound_certificate_fingerprint(world)?
-        {
+        if let Some(fingerprint) = config.subject_token_source.bound_certificate_fingerprint(world)? {
             options.insert("bindCertFingerprint".to_owned(), Value::from(fingerprint));
         }
         Ok((!options.is_empty()).then(|| Value::Object(options).to_string()))
@@ -309,10 +284,7 @@ impl ExternalAccount {
             return Err(self.info.unsupported_error("act for another user (--subject)").hint(hint));
         }
         if request.lifetime.is_some() {
-            return Err(self
-                .info
-                .unsupported_error("choose how long its tokens live (--lifetime)")
-                .hint(hint));
+            return Err(self.info.unsupported_error("choose how long its tokens live (--lifetime)").hint(hint));
         }
         Ok(())
     }
@@ -325,26 +297,18 @@ impl ExternalAccount {
 pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box<dyn Credential>> {
     let malformed = |what: String| parse_options.malformed(what).hint(BROKEN_CREDENTIAL_HINT);
     let audience = fields.required("audience").map_err(malformed)?;
-    let audience_kind =
-        AudienceKind::parse(&audience).map_err(|what| malformed(format!("audience {what}")))?;
+    let audience_kind = AudienceKind::parse(&audience).map_err(|what| malformed(format!("audience {what}")))?;
     let subject_token_type = fields.required("subject_token_type").map_err(malformed)?;
-    check_visible_ascii(&subject_token_type)
-        .map_err(|what| malformed(format!("subject_token_type {what}")))?;
+    check_visible_ascii(&subject_token_type).map_err(|what| malformed(format!("subject_token_type {what}")))?;
     let own_universe = fields.non_empty_text("universe_domain").map_err(malformed)?;
     let universe = parse_options.resolve_universe_domain(own_universe.clone())?;
     let claimed_universe = own_universe.as_deref();
     let token_url = fields.non_empty_text("token_url").map_err(malformed)?;
     let token_url = token_url.unwrap_or_else(|| format!("https://sts.{universe}/v1/token"));
-    let token_url = parse_options.checked_endpoint(
-        EndpointKind::Sts,
-        "token_url",
-        &token_url,
-        claimed_universe,
-    )?;
+    let token_url = parse_options.checked_endpoint(EndpointKind::Sts, "token_url", &token_url, claimed_universe)?;
     let token_info_url = fields.non_empty_text("token_info_url").map_err(malformed)?;
     let token_info_url = parse_options.introspection_endpoint(token_info_url, claimed_universe)?;
-    let workforce_pool_user_project =
-        fields.non_empty_text("workforce_pool_user_project").map_err(malformed)?;
+    let workforce_pool_user_project = fields.non_empty_text("workforce_pool_user_project").map_err(malformed)?;
     if workforce_pool_user_project.is_some() && audience_kind != AudienceKind::Workforce {
         let what = "workforce_pool_user_project is set, but audience names no workforce pool";
         return Err(malformed(what.to_owned()));
@@ -395,17 +359,11 @@ pub fn parse(mut fields: JsonFields, parse_options: &ParseOptions) -> Result<Box
         lifetime,
         token_uri: parse_options.token_endpoint(None)?,
     };
-    Ok(Box::new(ImpersonatedServiceAccount::from_file(
-        Rc::new(external_account),
-        impersonation,
-        info,
-    )))
+    Ok(Box::new(ImpersonatedServiceAccount::from_file(Rc::new(external_account), impersonation, info)))
 }
 
 /// The OAuth client; one without a secret has an empty one.
-fn parse_oauth_client(
-    fields: &mut JsonFields,
-) -> std::result::Result<Option<(String, Secret)>, String> {
+fn parse_oauth_client(fields: &mut JsonFields) -> std::result::Result<Option<(String, Secret)>, String> {
     let id = fields.non_empty_text("client_id")?;
     let secret = fields.text("client_secret")?.unwrap_or_default();
     check_client_credentials(id.as_deref().unwrap_or_default(), &secret)?;
@@ -429,9 +387,7 @@ fn parse_impersonation(
             .map_err(|what| malformed(format!("service_account_impersonation.{what}")))?,
     };
     let target = url
-        .map(|url| {
-            impersonated::parse_impersonation_url(&url, field, parse_options, claimed_universe)
-        })
+        .map(|url| impersonated::parse_impersonation_url(&url, field, parse_options, claimed_universe))
         .transpose()?;
     Ok((target, lifetime))
 }
@@ -463,12 +419,8 @@ fn parse_source(
         found.retain(|(field, _)| *field != "url");
     }
     match found.as_slice() {
-        [(field, _)]
-            if request.subject_token_type == aws::SUBJECT_TOKEN_TYPE
-                && *field != "environment_id" =>
-        {
-            let what =
-                format!("subject_token_type is {}, which goes with", aws::SUBJECT_TOKEN_TYPE);
+        [(field, _)] if request.subject_token_type == aws::SUBJECT_TOKEN_TYPE && *field != "environment_id" => {
+            let what = format!("subject_token_type is {}, which goes with", aws::SUBJECT_TOKEN_TYPE);
             Err(malformed(format!("{what} environment_id, not with {field} of credential_source")))
         }
         [(_, parse)] => parse(source, request, parse_options),
@@ -476,9 +428,7 @@ fn parse_source(
             let known: Vec<_> = SOURCE_PARSERS.iter().map(|(field, _)| *field).collect();
             Err(malformed(format!("credential_source has none of {}", known.join(", "))))
         }
-        [(one, _), (other, _), ..] => {
-            Err(malformed(format!("credential_source has both {one} and {other}")))
-        }
+        [(one, _), (other, _), ..] => Err(malformed(format!("credential_source has both {one} and {other}"))),
     }
 }
 

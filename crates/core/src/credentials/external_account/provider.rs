@@ -18,8 +18,7 @@ pub enum AudienceKind {
 const AUDIENCE_PREFIX: &str = "//iam.googleapis.com/";
 
 /// The form of a workload identity provider's name, for hints.
-pub const PROVIDER_NAME_FORMAT: &str =
-    "projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER";
+pub const PROVIDER_NAME_FORMAT: &str = "projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER";
 
 impl AudienceKind {
     /// Parses the audience of a credential file.
@@ -54,23 +53,13 @@ pub fn audience_of_provider(name: &str) -> Result<String, (String, String)> {
         .unwrap_or(name.trim_start_matches('/'));
     let parts: Vec<&str> = bare.split('/').collect();
     match parts.as_slice() {
-        [
-            "projects",
-            project,
-            "locations",
-            location,
-            "workloadIdentityPools",
-            pool,
-            "providers",
-            provider,
-        ] if [location, pool, provider].iter().all(|part| !part.is_empty()) => {
+        ["projects", project, "locations", location, "workloadIdentityPools", pool, "providers", provider]
+            if [location, pool, provider].iter().all(|part| !part.is_empty()) =>
+        {
             match !project.is_empty() && project.bytes().all(|byte| byte.is_ascii_digit()) {
                 true => Ok(format!("{AUDIENCE_PREFIX}{bare}")),
                 false => Err((
-                    format!(
-                        "has the project ID {} in place of the project's number",
-                        printable::text(project)
-                    ),
+                    format!("has the project ID {} in place of the project's number", printable::text(project)),
                     format!(
                         "gcloud projects describe {} --format='value(projectNumber)' prints the number",
                         printable::text(project)
@@ -82,9 +71,7 @@ pub fn audience_of_provider(name: &str) -> Result<String, (String, String)> {
             "names a pool, not one of its providers".to_owned(),
             format!("{}/providers/PROVIDER", printable::text(bare)),
         )),
-        ["locations", _, "workforcePools", pool, "providers", provider]
-            if !pool.is_empty() && !provider.is_empty() =>
-        {
+        ["locations", _, "workforcePools", pool, "providers", provider] if !pool.is_empty() && !provider.is_empty() => {
             Ok(format!("{AUDIENCE_PREFIX}{bare}"))
         }
         ["locations", _, "workforcePools", _] => Err((
@@ -102,26 +89,21 @@ mod tests {
     #[test]
     fn audiences_are_told_apart_as_the_published_vectors_say() {
         let vectors: serde_json::Value =
-            serde_json::from_str(include_str!("../../../../../tests/data/vectors.json"))
-                .expect("vectors");
+            serde_json::from_str(include_str!("../../../../../tests/data/vectors.json")).expect("vectors");
         for case in vectors["audience"].as_array().expect("cases") {
-            let kind =
-                match AudienceKind::parse(case["in"].as_str().expect("text")).expect("audience") {
-                    AudienceKind::Workload => "workload",
-                    AudienceKind::Workforce => "workforce",
-                    AudienceKind::Other => "other",
-                };
+            let kind = match AudienceKind::parse(case["in"].as_str().expect("text")).expect("audience") {
+                AudienceKind::Workload => "workload",
+                AudienceKind::Workforce => "workforce",
+                AudienceKind::Other => "other",
+            };
             assert_eq!(Some(kind), case["kind"].as_str(), "{case}");
         }
     }
 
     #[test]
     fn a_provider_is_named_in_full_with_the_number_of_the_project() {
-        let full =
-            "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q";
-        for name in
-            [full, &full[2..], &full["//iam.googleapis.com/".len()..], &format!("https:{full}")]
-        {
+        let full = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q";
+        for name in [full, &full[2..], &full["//iam.googleapis.com/".len()..], &format!("https:{full}")] {
             // Without the slashes.
             if name.starts_with("iam.") {
                 continue;

@@ -44,25 +44,17 @@ pub(super) fn parse(
 ) -> Result<Box<dyn SubjectTokenSource>> {
     let malformed = parse_options.field_error("credential_source.");
     let url = source.required("url").map_err(malformed)?;
-    let url = parse_options.checked_endpoint(
-        EndpointKind::SubjectToken,
-        "credential_source.url",
-        &url,
-        None,
-    )?;
+    let url = parse_options.checked_endpoint(EndpointKind::SubjectToken, "credential_source.url", &url, None)?;
     let format = SubjectTokenFormat::parse(&mut source).map_err(malformed)?;
     let headers = parse_headers(&mut source).map_err(malformed)?;
-    let failure_hint =
-        format!("check url and headers of credential_source in {}", parse_options.location);
+    let failure_hint = format!("check url and headers of credential_source in {}", parse_options.location);
     Ok(Box::new(UrlSource { url, method: HttpMethod::Get, headers, format, failure_hint }))
 }
 
 /// Longest value of a header, in bytes: few servers accept more.
 const MAX_HEADER_BYTES: usize = 8192;
 
-fn parse_headers(
-    source: &mut JsonFields,
-) -> std::result::Result<Vec<(String, HttpHeaderValue)>, String> {
+fn parse_headers(source: &mut JsonFields) -> std::result::Result<Vec<(String, HttpHeaderValue)>, String> {
     let Some(mut header_fields) = source.object("headers")? else { return Ok(Vec::new()) };
     let names: Vec<String> = header_fields.remaining().keys().cloned().collect();
     let mut headers = Vec::new();
@@ -115,15 +107,13 @@ impl SubjectTokenSource for UrlSource {
         let host = self.url.authority();
         let response = session.send_with_timeout(&request, SERVER_TIMEOUT)?;
         if response.status != 200 {
-            return Err(response::status_error("Google", &response, host)
-                .hint_if_none(|| self.failure_hint.clone()));
+            return Err(response::status_error("Google", &response, host).hint_if_none(|| self.failure_hint.clone()));
         }
         if response.body.len() > MAX_SUBJECT_TOKEN_BYTES {
-            return Err(Error::no_answer(format!("{host}: the response is larger than 64 KiB"))
-                .hint(self.failure_hint.clone()));
+            return Err(
+                Error::no_answer(format!("{host}: the response is larger than 64 KiB")).hint(self.failure_hint.clone())
+            );
         }
-        self.format
-            .extract_token(&response.body)
-            .map_err(|what| response::invalid_response(&response, host, &what))
+        self.format.extract_token(&response.body).map_err(|what| response::invalid_response(&response, host, &what))
     }
 }

@@ -7,8 +7,7 @@ use crate::credentials::external_account::format::SubjectTokenFormat;
 use crate::credentials::external_account::given_token::{HashedFileSource, VariableSource};
 use crate::credentials::external_account::url::UrlSource;
 use crate::credentials::external_account::{
-    CREDENTIAL_TYPE, ExternalAccount, ExternalAccountConfig, SubjectTokenRequest,
-    SubjectTokenSource, ci,
+    CREDENTIAL_TYPE, ExternalAccount, ExternalAccountConfig, SubjectTokenRequest, SubjectTokenSource, ci,
 };
 use crate::error::Result;
 use crate::net::endpoint_policy::{DEFAULT_UNIVERSE, EndpointKind};
@@ -52,10 +51,8 @@ pub fn external_account(
     parse_options: &ParseOptions,
     world: &World,
 ) -> Result<ExternalAccount> {
-    let subject_token_source =
-        subject_token_source(&workload.subject_token, &workload.audience, parse_options, world)?;
-    let universe =
-        parse_options.universe_domain.clone().unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned());
+    let subject_token_source = subject_token_source(&workload.subject_token, &workload.audience, parse_options, world)?;
+    let universe = parse_options.universe_domain.clone().unwrap_or_else(|| DEFAULT_UNIVERSE.to_owned());
     let token_url = parse_options.endpoint_overrides.token_exchange_url(&universe)?;
     let info = CredentialInfo {
         credential_type: CREDENTIAL_TYPE.to_owned(),
@@ -95,16 +92,9 @@ fn subject_token_source(
         SubjectTokenLocation::File(path) => {
             Ok(Box::new(HashedFileSource::open(path.clone(), &parse_options.location)?))
         }
-        SubjectTokenLocation::Variable(name) => {
-            Ok(Box::new(VariableSource::from_environment(name, world)?))
-        }
+        SubjectTokenLocation::Variable(name) => Ok(Box::new(VariableSource::from_environment(name, world)?)),
         SubjectTokenLocation::Url(url) => {
-            let url = parse_options.checked_endpoint(
-                EndpointKind::SubjectToken,
-                "--subject-token-url",
-                url,
-                None,
-            )?;
+            let url = parse_options.checked_endpoint(EndpointKind::SubjectToken, "--subject-token-url", url, None)?;
             Ok(Box::new(url_source(url)))
         }
     }
@@ -117,8 +107,7 @@ fn url_source(url: Url) -> UrlSource {
         method: HttpMethod::Get,
         headers: Vec::new(),
         format: SubjectTokenFormat::Text,
-        failure_hint: "check --subject-token-url: its response must be the token and nothing else"
-            .to_owned(),
+        failure_hint: "check --subject-token-url: its response must be the token and nothing else".to_owned(),
     }
 }
 

@@ -16,8 +16,7 @@ pub fn subject_token(leaf_pem: &[u8], trust_chain_pem: Option<&[u8]>) -> Result<
     let leaf = parse_leaf(leaf_pem)?;
     let mut certificates = vec![leaf.clone()];
     if let Some(pem) = trust_chain_pem {
-        let trust_chain =
-            parse_certificates(pem).map_err(|what| format!("the trust chain {what}"))?;
+        let trust_chain = parse_certificates(pem).map_err(|what| format!("the trust chain {what}"))?;
         if trust_chain.iter().any(|one| webpki::anchor_from_trusted_cert(one).is_err()) {
             return Err("the trust chain has a block that is not a certificate".to_owned());
         }
@@ -29,8 +28,7 @@ pub fn subject_token(leaf_pem: &[u8], trust_chain_pem: Option<&[u8]>) -> Result<
         certificates.extend_from_slice(issuers);
     }
     // Spaces as in Google's own libraries. The base64 alphabet needs no escapes.
-    let json_strings: Vec<String> =
-        certificates.iter().map(|one| format!("\"{}\"", STANDARD.encode(one))).collect();
+    let json_strings: Vec<String> = certificates.iter().map(|one| format!("\"{}\"", STANDARD.encode(one))).collect();
     Ok(format!("[{}]", json_strings.join(", ")))
 }
 
@@ -96,9 +94,7 @@ fn is_agent_spiffe_id(uri: &str) -> bool {
         return false;
     };
     let number = owner.strip_prefix("org-").or_else(|| owner.strip_prefix("proj-"));
-    number.is_some_and(|number| {
-        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
-    })
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -116,8 +112,7 @@ mod tests {
 
     fn vector() -> SubjectTokenVector {
         let vectors: Value =
-            serde_json::from_str(include_str!("../../../../../tests/data/vectors.json"))
-                .expect("vectors");
+            serde_json::from_str(include_str!("../../../../../tests/data/vectors.json")).expect("vectors");
         let case = vectors["x509_subject_token"].clone();
         let text = |name: &str| case[name].as_str().expect("pem").to_owned();
         SubjectTokenVector { leaf: text("leaf_pem"), chain: text("trust_chain_pem"), case }
@@ -143,9 +138,7 @@ mod tests {
         let with_chain = &case["expected_with_chain"];
         assert_eq!(token(&leaf, Some(&format!("{leaf}{chain}"))).expect("token"), *with_chain);
         assert_eq!(token(&leaf, Some(&leaf)).expect("token"), case["expected_leaf_only"]);
-        for wrong in
-            [format!("{chain}{leaf}"), format!("{leaf}{leaf}"), format!("{leaf}{chain}{leaf}")]
-        {
+        for wrong in [format!("{chain}{leaf}"), format!("{leaf}{leaf}"), format!("{leaf}{chain}{leaf}")] {
             let error = token(&leaf, Some(&wrong)).expect_err("refused");
             assert_eq!(error, "the trust chain holds the certificate itself, but not first");
         }
@@ -194,10 +187,7 @@ mod tests {
             (leaf.replace(middle, "!!!!"), "has broken base64"),
             (leaf.replace(middle, ""), "block that is not a certificate"),
             (leaf.replacen("MII", "MIJ", 1), "block that is not a certificate"),
-            (
-                "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n".to_owned(),
-                "block that is not a certificate",
-            ),
+            ("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n".to_owned(), "block that is not a certificate"),
         ] {
             let error = token(&pem, None).expect_err(&pem);
             assert!(error.starts_with("the certificate ") && error.contains(words), "{error}");
@@ -223,10 +213,7 @@ mod tests {
             "spiffe://agents-nonprod.global.proj-1.system.id.goog/x/y",
         ] {
             assert!(is_agent_identity(&certificate_with_uris(&[uri])), "{uri}");
-            assert!(
-                is_agent_identity(&certificate_with_uris(&["https://example.com/", uri])),
-                "{uri}"
-            );
+            assert!(is_agent_identity(&certificate_with_uris(&["https://example.com/", uri])), "{uri}");
         }
         for uri in [
             "https://agents.global.org-123.system.id.goog/x",

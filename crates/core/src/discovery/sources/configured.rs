@@ -5,9 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::accounts;
 use crate::config::{Source, Sourced};
-use crate::credentials;
 use crate::credentials::external_account::workload;
 use crate::credentials::external_account::workload::WorkloadIdentity;
 use crate::discovery::sources::environment::{credential_file, parse_options};
@@ -16,6 +14,7 @@ use crate::discovery::{Discovery, FoundCredential, Lookup, no_login_error};
 use crate::error::{Error, Result};
 use crate::text::printable;
 use crate::tokens::credential::Credential;
+use crate::{accounts, credentials};
 
 /// How long a credential on standard input may take to arrive.
 const STDIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,9 +34,7 @@ pub(super) fn named_credential(search: &Discovery<'_>) -> Result<Lookup> {
     let file = explicit(&config.credentials);
     let account = explicit(&config.account);
     match provider {
-        Some(provider) if provider_is_used(provider, file, account)? => {
-            federated_identity(search, provider)
-        }
+        Some(provider) if provider_is_used(provider, file, account)? => federated_identity(search, provider),
         _ => file_or_account(search, file, account),
     }
 }
@@ -67,18 +64,14 @@ fn provider_is_used(
     match origins.into_iter().flatten().find(is_flag) {
         None => Ok(true),
         Some(flag) if is_flag(&&*provider.origin) => {
-            Err(Error::usage(format!("{} and {flag} exclude each other", provider.origin))
-                .hint("omit one of the two"))
+            Err(Error::usage(format!("{} and {flag} exclude each other", provider.origin)).hint("omit one of the two"))
         }
         Some(_) => Ok(false),
     }
 }
 
 /// Workload Identity Federation with the token of the CI system, or with one that flags name.
-fn federated_identity(
-    search: &Discovery<'_>,
-    provider: &Sourced<WorkloadIdentity>,
-) -> Result<Lookup> {
+fn federated_identity(search: &Discovery<'_>, provider: &Sourced<WorkloadIdentity>) -> Result<Lookup> {
     let chain = search.config.impersonation_chain.as_ref();
     let target = chain.and_then(|chain| chain.value.last().cloned());
     let options = parse_options(search, provider.origin.clone());
@@ -142,11 +135,7 @@ fn find_account(search: &Discovery<'_>, name: &str) -> Result<FoundCredential> {
     Err(no_login_error(name, search.world()))
 }
 
-fn find_account_in(
-    step: &CredentialSource,
-    search: &Discovery<'_>,
-    name: &str,
-) -> Result<Option<FoundCredential>> {
+fn find_account_in(step: &CredentialSource, search: &Discovery<'_>, name: &str) -> Result<Option<FoundCredential>> {
     match (&step.by_account, step.source) {
         (AccountLookup::Store(find) | AccountLookup::Server(find), Some(source)) => {
             let credential = find(search, name)?;

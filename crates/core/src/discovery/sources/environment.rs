@@ -8,9 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use crate::accounts;
 use crate::config::Source;
-use crate::credentials;
 use crate::credentials::ParseOptions;
 use crate::credentials::static_token::StaticToken;
 use crate::credentials::unparsed::DeferredFile;
@@ -18,10 +16,10 @@ use crate::discovery::{Discovery, Lookup};
 use crate::error::{Error, Result};
 use crate::text::{printable, secret};
 use crate::tokens::credential::Credential;
-use crate::world::env;
 use crate::world::env::Variable;
-use crate::world::private_file;
 use crate::world::private_file::PrivateFileError;
+use crate::world::{env, private_file};
+use crate::{accounts, credentials};
 
 /// Largest file that holds a static access token, in bytes.
 const MAX_TOKEN_FILE_BYTES: usize = 64 * 1024;
@@ -33,8 +31,7 @@ pub(super) fn access_token_variables(search: &Discovery<'_>) -> Result<Lookup> {
         let value = Zeroizing::new(env.os(variable)?.into_encoded_bytes());
         Some(static_token(&value, variable.name))
     };
-    let from_file =
-        |variable: &Variable| Some(static_token_file(&env.os(variable)?, variable.name));
+    let from_file = |variable: &Variable| Some(static_token_file(&env.os(variable)?, variable.name));
     let token = from_variable(&env::CLOUDSDK_AUTH_ACCESS_TOKEN)
         .or_else(|| from_file(&env::CLOUDSDK_AUTH_ACCESS_TOKEN_FILE))
         .or_else(|| from_variable(&env::GOOGLE_OAUTH_ACCESS_TOKEN));
@@ -52,9 +49,7 @@ pub(super) fn gauth_credentials_variable(search: &Discovery<'_>) -> Result<Looku
 pub(super) fn application_credentials_variable(search: &Discovery<'_>) -> Result<Lookup> {
     let variable = env::GOOGLE_APPLICATION_CREDENTIALS;
     let path = search.world().env.os(&variable);
-    lookup_in_environment(
-        path.map(|path| credential_file(search, Path::new(&path), Some(variable.name))),
-    )
+    lookup_in_environment(path.map(|path| credential_file(search, Path::new(&path), Some(variable.name))))
 }
 
 fn lookup_in_environment(credential: Option<Result<Rc<dyn Credential>>>) -> Result<Lookup> {
@@ -77,15 +72,9 @@ pub(super) fn static_token_file(path: &OsStr, origin: &str) -> Result<Rc<dyn Cre
     static_token(&bytes, &location)
 }
 
-fn credential_in_variable(
-    search: &Discovery<'_>,
-    variable: &Variable,
-    value: OsString,
-) -> Result<Rc<dyn Credential>> {
+fn credential_in_variable(search: &Discovery<'_>, variable: &Variable, value: OsString) -> Result<Rc<dyn Credential>> {
     let raw = Zeroizing::new(value.clone().into_encoded_bytes());
-    let parse = |json: &[u8]| {
-        credentials::parse(json, &parse_options(search, variable.name.to_owned())).map(Rc::from)
-    };
+    let parse = |json: &[u8]| credentials::parse(json, &parse_options(search, variable.name.to_owned())).map(Rc::from);
     if raw.trim_ascii_start().starts_with(b"{") {
         return parse(&raw);
     }
@@ -98,21 +87,14 @@ fn credential_in_variable(
         return parse(&json);
     }
     if secret::looks_like_secret(&value.to_string_lossy()) {
-        return Err(Error::malformed(
-            variable.name,
-            "holds a token or key where a credential belongs",
-        )
-        .hint("put the JSON of a credential there, or the path of its file"));
+        return Err(Error::malformed(variable.name, "holds a token or key where a credential belongs")
+            .hint("put the JSON of a credential there, or the path of its file"));
     }
     credential_file(search, Path::new(&value), Some(variable.name))
 }
 
 /// The credential in a file, which the variable, property or file `origin` names; without one, `--credentials` does.
-pub(super) fn credential_file(
-    search: &Discovery<'_>,
-    path: &Path,
-    origin: Option<&str>,
-) -> Result<Rc<dyn Credential>> {
+pub(super) fn credential_file(search: &Discovery<'_>, path: &Path, origin: Option<&str>) -> Result<Rc<dyn Credential>> {
     let location = describe_location(path, origin);
     let text = private_file::read_user_file(path, accounts::MAX_CREDENTIAL_FILE_BYTES)
         .map_err(|error| file_error(&error, path, &location, origin.unwrap_or("--credentials")))?;
@@ -131,11 +113,10 @@ fn describe_location(path: &Path, origin: Option<&str>) -> String {
 /// The error about a file that cannot be read. A secret that stands where a path belongs is not repeated.
 fn file_error(error: &PrivateFileError, path: &Path, location: &str, origin: &str) -> Error {
     match secret::looks_like_file_content(&path.to_string_lossy()) {
-        true => Error::malformed(
-            origin,
-            "does not hold the path of a file; its value may be a secret and is not shown",
-        )
-        .hint(format!("write the value to a file and set {origin} to the path of that file")),
+        true => {
+            Error::malformed(origin, "does not hold the path of a file; its value may be a secret and is not shown")
+                .hint(format!("write the value to a file and set {origin} to the path of that file"))
+        }
         false => error.to_error(path, location),
     }
 }

@@ -3,22 +3,18 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use crate::config;
 use crate::config::{Source, Sourced};
 use crate::credentials::gcloud_account::GcloudAccount;
 use crate::credentials::lazy::LazyCredential;
-use crate::discovery::decorations;
-use crate::discovery::metadata_detection;
 use crate::discovery::sources::environment::{credential_file, parse_options, static_token_file};
-use crate::discovery::{Discovery, Lookup};
+use crate::discovery::{Discovery, Lookup, decorations, metadata_detection};
 use crate::error::Result;
-use crate::gcloud;
 use crate::gcloud::properties::GcloudProperties;
 use crate::net::endpoint_policy;
 use crate::text::printable;
 use crate::tokens::credential::Credential;
-use crate::world::World;
-use crate::world::files;
+use crate::world::{World, files};
+use crate::{config, gcloud};
 
 /// What `gauth status` calls the file of Application Default Credentials.
 pub(super) fn adc_label(world: &World) -> String {
@@ -59,8 +55,7 @@ pub(super) fn active_account(search: &Discovery<'_>) -> Result<Lookup> {
         (Lookup::Found(found), Some(target)) if !target.value.trim().is_empty() => {
             let chain = Sourced { value: target.value, origin: target.origin, explicit: false };
             let chain = config::parse_impersonation_chain(&chain)?;
-            let credential =
-                decorations::apply_impersonation(found.credential, &chain.value, search.config)?;
+            let credential = decorations::apply_impersonation(found.credential, &chain.value, search.config)?;
             Ok(Lookup::found(found.source, credential))
         }
         (lookup, _) => Ok(lookup),
@@ -68,10 +63,7 @@ pub(super) fn active_account(search: &Discovery<'_>) -> Result<Lookup> {
 }
 
 /// gcloud's own order: a token file, a credential file in place of the account, the account.
-fn credential_from_properties(
-    search: &Discovery<'_>,
-    properties: &GcloudProperties,
-) -> Result<Lookup> {
+fn credential_from_properties(search: &Discovery<'_>, properties: &GcloudProperties) -> Result<Lookup> {
     let non_empty = |section, name| -> Result<Option<gcloud::properties::GcloudProperty>> {
         Ok(properties.get(section, name)?.filter(|property| !property.value.trim().is_empty()))
     };
@@ -95,10 +87,7 @@ fn credential_from_properties(
 }
 
 /// The login of an account in gcloud's database.
-pub(super) fn find_account(
-    search: &Discovery<'_>,
-    name: &str,
-) -> Result<Option<Rc<dyn Credential>>> {
+pub(super) fn find_account(search: &Discovery<'_>, name: &str) -> Result<Option<Rc<dyn Credential>>> {
     match stored_login(search, name, None)? {
         Some(login) if login.exists()? => Ok(Some(Rc::new(login))),
         _ => Ok(None),
@@ -129,8 +118,7 @@ fn open_login(
     let mut options = parse_options(search, printable::path(&folder.join("credentials.db")));
     options.account = Some(name.to_owned());
     options.sign_in_hint = format!("gcloud auth login {}", printable::text(name));
-    options.use_self_signed_jwt =
-        properties.get_bool("auth", "service_account_use_self_signed_jwt")?.unwrap_or(false);
+    options.use_self_signed_jwt = properties.get_bool("auth", "service_account_use_self_signed_jwt")?.unwrap_or(false);
     if options.token_endpoint_override.is_none()
         && let Some(host) = properties.get("auth", "token_host")?
     {

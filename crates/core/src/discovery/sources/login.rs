@@ -32,10 +32,7 @@ pub(super) fn active_login(search: &Discovery<'_>) -> Result<Lookup> {
 }
 
 /// The login of an account.
-pub(super) fn find_account(
-    search: &Discovery<'_>,
-    name: &str,
-) -> Result<Option<Rc<dyn Credential>>> {
+pub(super) fn find_account(search: &Discovery<'_>, name: &str) -> Result<Option<Rc<dyn Credential>>> {
     let stored = accounts::load(name, search.world())?;
     Ok(stored.map(|(path, text)| stored_login(search, name, path, text)))
 }

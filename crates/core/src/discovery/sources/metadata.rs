@@ -18,10 +18,7 @@ pub(super) fn default_account(search: &Discovery<'_>) -> Result<Lookup> {
 }
 
 /// Another account of the server's. Whether the server has it is known when a token is requested.
-pub(super) fn find_account(
-    search: &Discovery<'_>,
-    name: &str,
-) -> Result<Option<Rc<dyn Credential>>> {
+pub(super) fn find_account(search: &Discovery<'_>, name: &str) -> Result<Option<Rc<dyn Credential>>> {
     match reason_against(search) {
         Some(_) => Ok(None),
         None => credential(search, Some(name)).map(Some),

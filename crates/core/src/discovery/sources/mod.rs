@@ -12,8 +12,7 @@ use crate::config::Source;
 use crate::discovery::{Discovery, Lookup};
 use crate::error::Result;
 use crate::tokens::credential::Credential;
-use crate::world::World;
-use crate::world::env;
+use crate::world::{World, env};
 
 pub use crate::discovery::sources::environment::parse_options;
 

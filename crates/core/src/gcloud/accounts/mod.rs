@@ -96,9 +96,7 @@ pub fn find(
     };
     let requested = universe.unwrap_or(DEFAULT_UNIVERSE);
     let mut other_universes = Vec::new();
-    for key in
-        matching_keys(query("SELECT account_id FROM credentials ORDER BY rowid", None)?, name)
-    {
+    for key in matching_keys(query("SELECT account_id FROM credentials ORDER BY rowid", None)?, name) {
         let Some(json) = credential_json(&query, &key)? else { continue };
         let account = parse_account(&key, &json);
         if account.universe_domain == requested {
@@ -139,9 +137,7 @@ fn matching_keys(keys: Vec<String>, name: &str) -> Vec<String> {
     let lower = name.to_lowercase();
     let case_insensitive_matches: Vec<_> =
         keys.into_iter().filter(|key| split_key(key).0.to_lowercase() == lower).collect();
-    let is_one_account = case_insensitive_matches
-        .windows(2)
-        .all(|pair| split_key(&pair[0]).0 == split_key(&pair[1]).0);
+    let is_one_account = case_insensitive_matches.windows(2).all(|pair| split_key(&pair[0]).0 == split_key(&pair[1]).0);
     if is_one_account { case_insensitive_matches } else { Vec::new() }
 }
 

@@ -32,9 +32,7 @@ fn open_writer(folder: &TempDir) -> Connection {
 
 fn file_names(folder: &TempDir) -> BTreeSet<String> {
     let entries = folder.path().read_dir().expect("a folder");
-    entries
-        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
-        .collect()
+    entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
 }
 
 fn find_name(folder: &TempDir, name: &str) -> Option<String> {
@@ -64,13 +62,7 @@ fn accounts_are_listed_in_the_order_of_their_logins() {
     let listed = list(folder.path(), NO_WAIT).expect("readable");
     let listed: Vec<_> = listed
         .iter()
-        .map(|account| {
-            (
-                account.name.as_str(),
-                account.universe_domain.as_str(),
-                account.credential_type.as_str(),
-            )
-        })
+        .map(|account| (account.name.as_str(), account.universe_domain.as_str(), account.credential_type.as_str()))
         .collect();
     assert_eq!(
         listed,
@@ -110,18 +102,14 @@ fn case_is_ignored_unless_two_names_differ_only_in_case() {
 
 #[test]
 fn the_universe_selects_the_row() {
-    let folder =
-        create_database(&[("ada@x#a.goog", USER), ("ada@x#b.goog", USER), ("bob@x", USER)]);
+    let folder = create_database(&[("ada@x#a.goog", USER), ("ada@x#b.goog", USER), ("bob@x", USER)]);
     let ask = |name, universe| find(folder.path(), name, universe, NO_WAIT);
     let row = ask("ada@x", Some("b.goog")).expect("readable").expect("there");
     assert_eq!(row.account.universe_domain, "b.goog");
     assert!(ask("bob@x", Some("googleapis.com")).expect("readable").is_some());
     let error = ask("ada@x", None).expect_err("refused");
     assert_eq!(error.kind(), ErrorKind::NoCredential);
-    assert_eq!(
-        error.message(),
-        "gcloud's account ada@x is in the universe a.goog, b.goog, not in googleapis.com"
-    );
+    assert_eq!(error.message(), "gcloud's account ada@x is in the universe a.goog, b.goog, not in googleapis.com");
     assert_eq!(error.hint_text(), Some("gcloud config set core/universe_domain a.goog"));
 }
 
@@ -265,8 +253,7 @@ fn folder_names_with_special_characters_are_supported() {
     let path = outer.path().join("a b?c#d%20é");
     std::fs::create_dir(&path).expect("a folder");
     let folder = create_database(&[("ada@example.com", USER)]);
-    std::fs::copy(folder.path().join("credentials.db"), path.join("credentials.db"))
-        .expect("a copy");
+    std::fs::copy(folder.path().join("credentials.db"), path.join("credentials.db")).expect("a copy");
     assert_eq!(list(&path, NO_WAIT).expect("readable").len(), 1);
 }
 

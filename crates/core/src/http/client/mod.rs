@@ -12,19 +12,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, Result, Retryable};
-use crate::http::proxy_config;
 use crate::http::proxy_config::{GcloudProxyProperties, ProxyConfig};
-use crate::http::root_certificates;
+use crate::http::{proxy_config, root_certificates};
 use crate::net::message::{HttpRequest, HttpResponse, RetryPolicy};
 use crate::net::proxy::Proxy;
-use crate::net::transport::RootCertificates;
-use crate::net::transport::TransportOptions;
+use crate::net::transport::{RootCertificates, TransportOptions};
 use crate::net::url::{Scheme, Url};
 use crate::text::printable;
 use crate::text::secret::Secret;
-use crate::world::World;
 use crate::world::clock::Deadline;
-use crate::world::{env, random};
+use crate::world::{World, env, random};
 
 /// The longest an ordinary attempt may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -39,8 +36,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
 const TRANSIENT_STATUS: &[u16] = &[408, 429, 500, 502, 503, 504];
 
 /// OAuth error codes that mean the same, whatever the status.
-const TRANSIENT_ERROR_CODES: &[&str] =
-    &["internal_failure", "server_error", "temporarily_unavailable"];
+const TRANSIENT_ERROR_CODES: &[&str] = &["internal_failure", "server_error", "temporarily_unavailable"];
 
 /// Looks up a property of gcloud's by section and name.
 pub type GcloudPropertyLookup = dyn Fn(&str, &str) -> Option<String>;
@@ -84,12 +80,7 @@ impl HttpClient {
     /// # Errors
     /// `NoAnswer` when there is none, when it redirects, or when the server wants a longer wait than there is time
     /// for; `Malformed` or `Usage` when the configured certificates or proxy cannot be used.
-    pub fn send(
-        &self,
-        request: &HttpRequest,
-        world: &World,
-        deadline: Deadline,
-    ) -> Result<HttpResponse> {
+    pub fn send(&self, request: &HttpRequest, world: &World, deadline: Deadline) -> Result<HttpResponse> {
         let clock = &*world.clock;
         let mut options = self.transport_options(request, world)?;
         let mut pauses = retry_pauses(request.retry_policy).iter();
@@ -108,22 +99,15 @@ impl HttpClient {
             let Some(pause) = pauses.next() else { return outcome };
             let left = deadline.remaining(clock);
             let retry_after = requested_wait(&outcome, clock.unix_seconds());
-            if let Some(retry_after) =
-                retry_after.filter(|wait| *wait > MAX_RETRY_AFTER || *wait >= left)
-            {
+            if let Some(retry_after) = retry_after.filter(|wait| *wait > MAX_RETRY_AFTER || *wait >= left) {
                 return Err(wait_too_long_error(&request.url, retry_after));
             }
-            let pause = jittered(*pause, random::unit_fraction(&*world.random))
-                .max(retry_after.unwrap_or_default());
+            let pause = jittered(*pause, random::unit_fraction(&*world.random)).max(retry_after.unwrap_or_default());
             if pause >= left {
                 return outcome;
             }
             world.terminal.note(|| {
-                format!(
-                    "{}, trying again in {:.1} s",
-                    describe_outcome(&outcome, &request.url),
-                    pause.as_secs_f64()
-                )
+                format!("{}, trying again in {:.1} s", describe_outcome(&outcome, &request.url), pause.as_secs_f64())
             });
             clock.sleep(pause);
         }
@@ -134,28 +118,15 @@ impl HttpClient {
         let root_certificates = match (&request.ca_file, request.url.scheme) {
             // Without TLS, no certificate is read.
             (_, Scheme::Http) => RootCertificates::System,
-            (Some(path), _) => {
-                RootCertificates::File { origin: "ca_cert_path".to_owned(), path: path.clone() }
-            }
-            (None, _) => {
-                self.root_certificates.get_or_init(|| self.default_root_certificates(world)).clone()
-            }
+            (Some(path), _) => RootCertificates::File { origin: "ca_cert_path".to_owned(), path: path.clone() },
+            (None, _) => self.root_certificates.get_or_init(|| self.default_root_certificates(world)).clone(),
         };
-        Ok(TransportOptions {
-            timeout: ATTEMPT_TIMEOUT,
-            root_certificates,
-            proxy: self.proxy(request, world)?,
-        })
+        Ok(TransportOptions { timeout: ATTEMPT_TIMEOUT, root_certificates, proxy: self.proxy(request, world)? })
     }
 
     fn default_root_certificates(&self, world: &World) -> RootCertificates {
-        if self
-            .gcloud_property("auth", "disable_ssl_validation")
-            .is_some_and(|value| env::is_true_text(&value))
-        {
-            world
-                .terminal
-                .warn("gcloud's auth/disable_ssl_validation is ignored, certificates are checked");
+        if self.gcloud_property("auth", "disable_ssl_validation").is_some_and(|value| env::is_true_text(&value)) {
+            world.terminal.warn("gcloud's auth/disable_ssl_validation is ignored, certificates are checked");
         }
         let flag = self.config.ca_file.as_ref();
         root_certificates::select(
@@ -195,21 +166,15 @@ impl HttpClient {
     fn attempt_timeout(&self, retry_policy: RetryPolicy) -> Duration {
         match retry_policy {
             RetryPolicy::MetadataServer => self.config.metadata_attempt_timeout,
-            RetryPolicy::Standard | RetryPolicy::SingleAttempt | RetryPolicy::OnlyIfUnsent => {
-                ATTEMPT_TIMEOUT
-            }
+            RetryPolicy::Standard | RetryPolicy::SingleAttempt | RetryPolicy::OnlyIfUnsent => ATTEMPT_TIMEOUT,
         }
     }
 }
 
 /// The pauses between attempts: one attempt more than there are pauses.
 fn retry_pauses(retry_policy: RetryPolicy) -> &'static [Duration] {
-    const BACKOFF: &[Duration] = &[
-        Duration::from_secs(1),
-        Duration::from_secs(2),
-        Duration::from_secs(4),
-        Duration::from_secs(8),
-    ];
+    const BACKOFF: &[Duration] =
+        &[Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
     match retry_policy {
         RetryPolicy::Standard | RetryPolicy::OnlyIfUnsent => &BACKOFF[..2],
         RetryPolicy::MetadataServer => BACKOFF,
@@ -223,11 +188,7 @@ fn jittered(pause: Duration, fraction: f64) -> Duration {
 }
 
 /// One attempt, which `-vv` shows.
-fn send_once(
-    request: &HttpRequest,
-    options: &TransportOptions,
-    world: &World,
-) -> Result<HttpResponse> {
+fn send_once(request: &HttpRequest, options: &TransportOptions, world: &World) -> Result<HttpResponse> {
     for line in trace::request_lines(request, options.proxy.as_ref()) {
         world.terminal.trace(|| line.to_string());
     }
@@ -236,9 +197,7 @@ fn send_once(
     let elapsed = world.clock.elapsed().saturating_sub(started_at);
     world.terminal.trace(|| trace::outcome_line(&outcome, elapsed));
     match outcome {
-        Ok(response) if (300..400).contains(&response.status) => {
-            Err(redirect_error(request, &response))
-        }
+        Ok(response) if (300..400).contains(&response.status) => Err(redirect_error(request, &response)),
         outcome => outcome,
     }
 }
@@ -294,12 +253,9 @@ fn redirect_error(request: &HttpRequest, response: &HttpResponse) -> Error {
         }
     };
     let host = request.url.authority();
-    Error::no_answer(format!(
-        "{host}: redirects to {target} ({}), which is not followed",
-        response.status
-    ))
-    .with_status(response.status)
-    .hint("check the URL; a captive portal or proxy may answer in its place")
+    Error::no_answer(format!("{host}: redirects to {target} ({}), which is not followed", response.status))
+        .with_status(response.status)
+        .hint("check the URL; a captive portal or proxy may answer in its place")
 }
 
 fn describe_outcome(outcome: &Result<HttpResponse>, url: &Url) -> String {

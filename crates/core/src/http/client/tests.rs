@@ -89,10 +89,7 @@ fn call_scripted(
         env,
         clock: Arc::new(ManualClock::default()),
         random: Box::new(MidpointRandom),
-        http: Box::new(ScriptedHttp {
-            outcomes: RefCell::new(script),
-            received_options: Rc::clone(&received_options),
-        }),
+        http: Box::new(ScriptedHttp { outcomes: RefCell::new(script), received_options: Rc::clone(&received_options) }),
         terminal,
         streams: Streams::from_parts(Box::new(std::io::empty()), Box::new(std::io::sink())),
         started_at_millis: 0,
@@ -101,27 +98,11 @@ fn call_scripted(
     let deadline = Deadline::after(&*world.clock, Duration::from_secs(budget));
     let outcome = HttpClient::new(config).send(&request, &world, deadline);
     let said = String::from_utf8(stderr.borrow().clone()).expect("text");
-    CallRecord {
-        outcome,
-        received_options: received_options.take(),
-        waited: world.clock.elapsed(),
-        stderr: said,
-    }
+    CallRecord { outcome, received_options: received_options.take(), waited: world.clock.elapsed(), stderr: said }
 }
 
-fn call_with_defaults(
-    retry_policy: RetryPolicy,
-    budget: u64,
-    script: Vec<Result<HttpResponse>>,
-) -> CallRecord {
-    call_scripted(
-        "https://a.example/",
-        retry_policy,
-        budget,
-        NetworkConfig::default(),
-        &[],
-        script.into(),
-    )
+fn call_with_defaults(retry_policy: RetryPolicy, budget: u64, script: Vec<Result<HttpResponse>>) -> CallRecord {
+    call_scripted("https://a.example/", retry_policy, budget, NetworkConfig::default(), &[], script.into())
 }
 
 fn status(status: u16) -> Result<HttpResponse> {
@@ -152,19 +133,14 @@ fn check(record: &CallRecord, expected_status: u16, attempts: usize, waited: u64
 #[test]
 fn a_passing_status_is_tried_three_times_and_then_returned() {
     for passing in [408, 429, 500, 502, 503, 504] {
-        let story = call_with_defaults(
-            RetryPolicy::Standard,
-            30,
-            vec![status(passing), status(passing), status(passing)],
-        );
-        check(&story, passing, 3, 3);
         let story =
-            call_with_defaults(RetryPolicy::Standard, 30, vec![status(passing), status(200)]);
+            call_with_defaults(RetryPolicy::Standard, 30, vec![status(passing), status(passing), status(passing)]);
+        check(&story, passing, 3, 3);
+        let story = call_with_defaults(RetryPolicy::Standard, 30, vec![status(passing), status(200)]);
         check(&story, 200, 2, 1);
         let request = "> GET https://a.example/\n";
         let note = format!("gauth: a.example: status {passing}, trying again in 1.0 s\n");
-        let answers =
-            [format!("< {passing}, 0 bytes, 0 ms\n"), "< 200, 0 bytes, 0 ms\n".to_owned()];
+        let answers = [format!("< {passing}, 0 bytes, 0 ms\n"), "< 200, 0 bytes, 0 ms\n".to_owned()];
         let said = format!("{request}{}{note}{request}{}", answers[0], answers[1]);
         assert_eq!(story.stderr, said);
     }
@@ -185,34 +161,15 @@ fn oauths_own_words_for_later_are_believed_with_any_bad_status() {
         r#"{"error":"x","error_description":"temporarily_unavailable"}"#,
     ] {
         check(
-            &call_with_defaults(
-                RetryPolicy::Standard,
-                30,
-                vec![status_with_body(400, text), status(200)],
-            ),
+            &call_with_defaults(RetryPolicy::Standard, 30, vec![status_with_body(400, text), status(200)]),
             200,
             2,
             1,
         );
-        check(
-            &call_with_defaults(RetryPolicy::Standard, 30, vec![status_with_body(200, text)]),
-            200,
-            1,
-            0,
-        );
+        check(&call_with_defaults(RetryPolicy::Standard, 30, vec![status_with_body(200, text)]), 200, 1, 0);
     }
-    for text in [
-        r#"{"error":"invalid_grant"}"#,
-        r#"{"error":{"status":"server_error"}}"#,
-        "server_error",
-        "",
-    ] {
-        check(
-            &call_with_defaults(RetryPolicy::Standard, 30, vec![status_with_body(400, text)]),
-            400,
-            1,
-            0,
-        );
+    for text in [r#"{"error":"invalid_grant"}"#, r#"{"error":{"status":"server_error"}}"#, "server_error", ""] {
+        check(&call_with_defaults(RetryPolicy::Standard, 30, vec![status_with_body(400, text)]), 400, 1, 0);
     }
 }
 
@@ -225,23 +182,9 @@ fn a_lost_connection_is_tried_again_and_a_bad_certificate_is_not() {
             vec![connection_error(again), connection_error(again), connection_error(again)],
         );
         check(&story, 0, 3, 3);
-        check(
-            &call_with_defaults(
-                RetryPolicy::Standard,
-                30,
-                vec![connection_error(again), status(200)],
-            ),
-            200,
-            2,
-            1,
-        );
+        check(&call_with_defaults(RetryPolicy::Standard, 30, vec![connection_error(again), status(200)]), 200, 2, 1);
     }
-    check(
-        &call_with_defaults(RetryPolicy::Standard, 30, vec![connection_error(Retryable::Never)]),
-        0,
-        1,
-        0,
-    );
+    check(&call_with_defaults(RetryPolicy::Standard, 30, vec![connection_error(Retryable::Never)]), 0, 1, 0);
 }
 
 #[test]
@@ -257,76 +200,30 @@ fn the_metadata_server_gets_five_short_attempts() {
     };
     let story = call_with_defaults(RetryPolicy::MetadataServer, 60, script());
     check(&story, 200, 5, 15);
-    assert!(
-        story
-            .received_options
-            .iter()
-            .all(|conditions| conditions.timeout == Duration::from_secs(3))
-    );
-    let network = NetworkConfig {
-        metadata_attempt_timeout: Duration::from_millis(500),
-        ..NetworkConfig::default()
-    };
-    let story = call_scripted(
-        "https://a.example/",
-        RetryPolicy::MetadataServer,
-        60,
-        network,
-        &[],
-        script().into(),
-    );
-    assert!(
-        story
-            .received_options
-            .iter()
-            .all(|conditions| conditions.timeout == Duration::from_millis(500))
-    );
+    assert!(story.received_options.iter().all(|conditions| conditions.timeout == Duration::from_secs(3)));
+    let network = NetworkConfig { metadata_attempt_timeout: Duration::from_millis(500), ..NetworkConfig::default() };
+    let story = call_scripted("https://a.example/", RetryPolicy::MetadataServer, 60, network, &[], script().into());
+    assert!(story.received_options.iter().all(|conditions| conditions.timeout == Duration::from_millis(500)));
 }
 
 #[test]
 fn a_question_asked_once_is_asked_once() {
     check(&call_with_defaults(RetryPolicy::SingleAttempt, 30, vec![status(503)]), 503, 1, 0);
-    check(
-        &call_with_defaults(
-            RetryPolicy::SingleAttempt,
-            30,
-            vec![connection_error(Retryable::NothingSent)],
-        ),
-        0,
-        1,
-        0,
-    );
+    check(&call_with_defaults(RetryPolicy::SingleAttempt, 30, vec![connection_error(Retryable::NothingSent)]), 0, 1, 0);
 }
 
 #[test]
 fn a_single_use_code_is_repeated_only_while_nothing_was_sent() {
     check(
-        &call_with_defaults(
-            RetryPolicy::OnlyIfUnsent,
-            30,
-            vec![connection_error(Retryable::NothingSent), status(200)],
-        ),
+        &call_with_defaults(RetryPolicy::OnlyIfUnsent, 30, vec![connection_error(Retryable::NothingSent), status(200)]),
         200,
         2,
         1,
     );
-    check(
-        &call_with_defaults(
-            RetryPolicy::OnlyIfUnsent,
-            30,
-            vec![connection_error(Retryable::IfIdempotent)],
-        ),
-        0,
-        1,
-        0,
-    );
+    check(&call_with_defaults(RetryPolicy::OnlyIfUnsent, 30, vec![connection_error(Retryable::IfIdempotent)]), 0, 1, 0);
     check(&call_with_defaults(RetryPolicy::OnlyIfUnsent, 30, vec![status(503)]), 503, 1, 0);
     check(
-        &call_with_defaults(
-            RetryPolicy::OnlyIfUnsent,
-            30,
-            vec![status_with_body(400, r#"{"error":"server_error"}"#)],
-        ),
+        &call_with_defaults(RetryPolicy::OnlyIfUnsent, 30, vec![status_with_body(400, r#"{"error":"server_error"}"#)]),
         400,
         1,
         0,
@@ -338,22 +235,14 @@ fn a_wait_the_server_asks_for_is_kept() {
     let ask = |wait| vec![status_with_header(503, "retry-after", wait), status(200)];
     check(&call_with_defaults(RetryPolicy::Standard, 30, ask("7")), 200, 2, 7);
     check(&call_with_defaults(RetryPolicy::Standard, 30, ask("0")), 200, 2, 1);
-    check(
-        &call_with_defaults(RetryPolicy::Standard, 30, ask("Wed, 21 Oct 2015 07:28:00 GMT")),
-        200,
-        2,
-        10,
-    );
+    check(&call_with_defaults(RetryPolicy::Standard, 30, ask("Wed, 21 Oct 2015 07:28:00 GMT")), 200, 2, 10);
 }
 
 #[test]
 fn a_wait_that_does_not_fit_ends_the_call_and_is_told() {
     for (wait, budget) in [("31", 120), ("10", 10), ("10", 5), ("99999999999999999999", 30)] {
-        let story = call_with_defaults(
-            RetryPolicy::Standard,
-            budget,
-            vec![status_with_header(429, "retry-after", wait)],
-        );
+        let story =
+            call_with_defaults(RetryPolicy::Standard, budget, vec![status_with_header(429, "retry-after", wait)]);
         check(&story, 0, 1, 0);
         let error = story.outcome.expect_err("busy");
         assert_eq!(error.kind(), ErrorKind::NoAnswer);
@@ -370,8 +259,7 @@ fn everything_fits_into_the_deadline() {
     let story = call_with_defaults(RetryPolicy::Standard, 0, vec![]);
     assert!(story.outcome.expect_err("late").message().ends_with("no time left"));
     assert_eq!(
-        call_with_defaults(RetryPolicy::Standard, 90, vec![status(200)]).received_options[0]
-            .timeout,
+        call_with_defaults(RetryPolicy::Standard, 90, vec![status(200)]).received_options[0].timeout,
         ATTEMPT_TIMEOUT
     );
 }
@@ -386,11 +274,7 @@ fn a_redirect_is_an_error_that_names_its_target() {
         ("https://hunter2hunter2@b@evil.example/", "evil.example/"),
         ("", "nowhere"),
     ] {
-        let story = call_with_defaults(
-            RetryPolicy::Standard,
-            30,
-            vec![status_with_header(302, "location", location)],
-        );
+        let story = call_with_defaults(RetryPolicy::Standard, 30, vec![status_with_header(302, "location", location)]);
         check(&story, 0, 1, 0);
         let error = story.outcome.expect_err("redirect");
         let says = format!("a.example: redirects to {target} (302), which is not followed");
@@ -407,9 +291,7 @@ fn jitter_is_a_tenth_at_most() {
 }
 
 /// A network that counts the questions gcloud is asked.
-fn config_counting_lookups(
-    properties: &'static [(&'static str, &'static str)],
-) -> (NetworkConfig, Rc<Cell<usize>>) {
+fn config_counting_lookups(properties: &'static [(&'static str, &'static str)]) -> (NetworkConfig, Rc<Cell<usize>>) {
     let count = Rc::new(Cell::new(0));
     let counter = Rc::clone(&count);
     let gcloud = move |section: &str, name: &str| {
@@ -424,14 +306,8 @@ fn config_counting_lookups(
 fn a_call_to_this_machine_asks_nobody_about_certificates_or_proxies() {
     let (network, count) = config_counting_lookups(&[("core/custom_ca_certs_file", "/g.pem")]);
     let variables = [("http_proxy", "p:1"), ("SSL_CERT_FILE", "/v.pem")];
-    let story = call_scripted(
-        "http://127.0.0.1:1/",
-        RetryPolicy::Standard,
-        30,
-        network,
-        &variables,
-        vec![status(200)].into(),
-    );
+    let story =
+        call_scripted("http://127.0.0.1:1/", RetryPolicy::Standard, 30, network, &variables, vec![status(200)].into());
     assert_eq!(count.get(), 0);
     assert!(story.received_options[0].proxy.is_none());
     assert_eq!(story.received_options[0].root_certificates, RootCertificates::System);
@@ -439,10 +315,7 @@ fn a_call_to_this_machine_asks_nobody_about_certificates_or_proxies() {
 
 #[test]
 fn certificates_and_proxy_are_those_somebody_named() {
-    let file = |named_by: &str, path: &str| RootCertificates::File {
-        origin: named_by.to_owned(),
-        path: path.into(),
-    };
+    let file = |named_by: &str, path: &str| RootCertificates::File { origin: named_by.to_owned(), path: path.into() };
     let ask = |network, variables: &[(&str, &str)]| {
         let mut story = call_scripted(
             "https://a.example/",
@@ -458,12 +331,8 @@ fn certificates_and_proxy_are_those_somebody_named() {
     let asked = ask(NetworkConfig::default(), &variables);
     assert_eq!(asked.root_certificates, file("SSL_CERT_FILE", "/v.pem"));
     assert_eq!(asked.proxy.expect("proxy").to_string(), "p:1");
-    let all = &[
-        ("core/custom_ca_certs_file", "/g.pem"),
-        ("proxy/type", "http"),
-        ("proxy/address", "g"),
-        ("proxy/port", "2"),
-    ];
+    let all =
+        &[("core/custom_ca_certs_file", "/g.pem"), ("proxy/type", "http"), ("proxy/address", "g"), ("proxy/port", "2")];
     let asked = ask(config_counting_lookups(all).0, &variables);
     assert_eq!(asked.root_certificates, file("gcloud's core/custom_ca_certs_file", "/g.pem"));
     assert_eq!(asked.proxy.expect("proxy").to_string(), "g:2");

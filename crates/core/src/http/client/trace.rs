@@ -6,8 +6,7 @@ use std::time::Duration;
 use crate::error::Result;
 use crate::net::message::{HttpHeaderValue, HttpRequest, HttpResponse};
 use crate::net::proxy::Proxy;
-use crate::text::printable;
-use crate::text::secret;
+use crate::text::{printable, secret};
 
 /// Parts of names; a field or header whose name contains one is secret.
 const SECRET_NAME_PARTS: &[&str] = &[
@@ -93,8 +92,7 @@ fn redacted_fields(text: &[u8]) -> String {
 fn redacted_value(name: &str, value: &str) -> String {
     let name = name.to_ascii_lowercase();
     // `subject_token_type` and its kind say what a token is, not which.
-    let secret =
-        !name.ends_with("_type") && SECRET_NAME_PARTS.iter().any(|word| name.contains(word));
+    let secret = !name.ends_with("_type") && SECRET_NAME_PARTS.iter().any(|word| name.contains(word));
     match secret && !value.is_empty() {
         true => format!("[secret {}]", secret::fingerprint(value.as_bytes())),
         false => printable::text(value),
@@ -134,8 +132,7 @@ mod tests {
             let print = secret::fingerprint(b"hunter2hunter2");
             assert!(shown.contains(&format!("{name}=[secret {print}]")), "{shown}");
         }
-        let open =
-            [("grant_type", "refresh_token"), ("scope", "a b"), ("subject_token_type", "jwt")];
+        let open = [("grant_type", "refresh_token"), ("scope", "a b"), ("subject_token_type", "jwt")];
         let shown = lines(&HttpRequest::form(url, &open));
         assert_eq!(shown[0], "> POST https://a.example/token (57 bytes)");
         assert_eq!(shown[1], "> content-type: application/x-www-form-urlencoded");
@@ -144,8 +141,7 @@ mod tests {
 
     #[test]
     fn headers_and_queries_show_no_secrets() {
-        let url =
-            Url::parse("http://127.0.0.1/x?recursive=true&token=hunter2hunter2").expect("url");
+        let url = Url::parse("http://127.0.0.1/x?recursive=true&token=hunter2hunter2").expect("url");
         let mut request = HttpRequest::get(url).header("metadata-flavor", "Google");
         let bearer = HttpHeaderValue::Secret(Secret::new("Bearer hunter2hunter2"));
         request.headers.push(("authorization".into(), bearer));
@@ -158,11 +154,7 @@ mod tests {
 
     #[test]
     fn answers_are_counted_not_shown() {
-        let response = HttpResponse {
-            status: 200,
-            body: b"secret".to_vec().into(),
-            ..HttpResponse::default()
-        };
+        let response = HttpResponse { status: 200, body: b"secret".to_vec().into(), ..HttpResponse::default() };
         assert_eq!(outcome_line(&Ok(response), Duration::from_millis(12)), "< 200, 6 bytes, 12 ms");
         let error = Err(Error::no_answer("a.example: connection refused"));
         let shown = outcome_line(&error, Duration::from_millis(3));

@@ -64,9 +64,8 @@ impl ProxyConfig {
     /// # Errors
     /// When gcloud's properties are incomplete or make no sense, or a variable is not text.
     pub fn load(env: &Env, properties: &GcloudProxyProperties) -> Result<ProxyConfig> {
-        let either = |upper: &'static str, lower: &'static str| {
-            first_set(env, &[lower, upper, "all_proxy", "ALL_PROXY"])
-        };
+        let either =
+            |upper: &'static str, lower: &'static str| first_set(env, &[lower, upper, "all_proxy", "ALL_PROXY"]);
         Ok(ProxyConfig {
             gcloud: gcloud_proxy(properties)?,
             https: either("HTTPS_PROXY", "https_proxy")?,
@@ -91,10 +90,7 @@ impl ProxyConfig {
             Scheme::Https => &self.https,
             Scheme::Http => &self.http,
         };
-        proxy_url
-            .as_ref()
-            .map(|setting| parse_proxy_url(setting.variable, &setting.url))
-            .transpose()
+        proxy_url.as_ref().map(|setting| parse_proxy_url(setting.variable, &setting.url)).transpose()
     }
 }
 
@@ -133,9 +129,7 @@ fn parse_proxy_url(variable: &str, text: &str) -> Result<Proxy> {
         "socks" | "socks5" => (ProxyScheme::Socks5, 1080),
         "socks5h" => (ProxyScheme::Socks5h, 1080),
         _ => {
-            return Err(usage_error(
-                "has a scheme that is not http, https, socks4, socks4a, socks5 or socks5h",
-            ));
+            return Err(usage_error("has a scheme that is not http, https, socks4, socks4a, socks5 or socks5h"));
         }
     };
     let (user_info, host_port) = match rest.rsplit_once('@') {
@@ -153,8 +147,7 @@ fn parse_proxy_url(variable: &str, text: &str) -> Result<Proxy> {
         port: port.unwrap_or(default_port),
         user_info: user_info
             .map(|user_info| {
-                parse_user_info(user_info)
-                    .ok_or_else(|| usage_error("has a malformed user name or password"))
+                parse_user_info(user_info).ok_or_else(|| usage_error("has a malformed user name or password"))
             })
             .transpose()?,
         origin: variable.to_owned(),
@@ -191,18 +184,14 @@ fn gcloud_proxy(properties: &GcloudProxyProperties) -> Result<Option<Proxy>> {
         ("socks5", false) => ProxyScheme::Socks5h,
         ("socks5", true) => ProxyScheme::Socks5,
         _ => {
-            return Err(malformed_error(
-                "have a type that is not http, http_no_tunnel, socks4 or socks5",
-            ));
+            return Err(malformed_error("have a type that is not http, http_no_tunnel, socks4 or socks5"));
         }
     };
     let host = if address.contains(':') { format!("[{address}]") } else { address.clone() };
     let url = Url::parse(&format!("http://{host}:{port}/"))
         .map_err(|what| malformed_error(&format!("name an address that {what}")))?;
-    let user_info = properties
-        .username
-        .clone()
-        .map(|user| (user, properties.password.clone().unwrap_or_else(|| Secret::new(""))));
+    let user_info =
+        properties.username.clone().map(|user| (user, properties.password.clone().unwrap_or_else(|| Secret::new(""))));
     let origin = "gcloud's proxy/address".to_owned();
     Ok(Some(Proxy { scheme, host: url.host, port: url.port, user_info, origin }))
 }
@@ -219,11 +208,7 @@ mod tests {
         Env::Fixed(variables.iter().map(pair).collect::<BTreeMap<_, _>>())
     }
 
-    fn chosen(
-        variables: &[(&str, &str)],
-        properties: &GcloudProxyProperties,
-        url: &str,
-    ) -> Option<String> {
+    fn chosen(variables: &[(&str, &str)], properties: &GcloudProxyProperties, url: &str) -> Option<String> {
         let proxies = ProxyConfig::load(&env(variables), properties).expect("settings");
         let proxy = proxies.proxy_for(&Url::parse(url).expect(url)).expect("proxy");
         proxy.map(|proxy| format!("{:?} {proxy} by {}", proxy.scheme, proxy.origin))
@@ -231,11 +216,7 @@ mod tests {
 
     #[track_caller]
     fn check(variables: &[(&str, &str)], url: &str, proxy: Option<&str>) {
-        assert_eq!(
-            chosen(variables, &GcloudProxyProperties::default(), url).as_deref(),
-            proxy,
-            "{url}"
-        );
+        assert_eq!(chosen(variables, &GcloudProxyProperties::default(), url).as_deref(), proxy, "{url}");
     }
 
     #[test]
@@ -287,27 +268,15 @@ mod tests {
         let variables = [("HTTPS_PROXY", "http://env:1"), ("NO_PROXY", "b.example")];
         let by = |properties: &GcloudProxyProperties, url| chosen(&variables, properties, url);
         let url = "https://a.example/";
-        assert_eq!(
-            by(&properties, url).as_deref(),
-            Some("Socks5h p.corp:1081 by gcloud's proxy/address")
-        );
+        assert_eq!(by(&properties, url).as_deref(), Some("Socks5h p.corp:1081 by gcloud's proxy/address"));
         assert_eq!(by(&properties, "https://b.example/"), None);
         properties.rdns = Some("false".to_owned());
-        assert_eq!(
-            by(&properties, url).as_deref(),
-            Some("Socks5 p.corp:1081 by gcloud's proxy/address")
-        );
+        assert_eq!(by(&properties, url).as_deref(), Some("Socks5 p.corp:1081 by gcloud's proxy/address"));
         properties.kind = Some("http_no_tunnel".to_owned());
-        assert_eq!(
-            by(&properties, url).as_deref(),
-            Some("Http p.corp:1081 by gcloud's proxy/address")
-        );
-        for (kind, port) in [
-            (Some("http"), None),
-            (None, Some("1")),
-            (Some("ftp"), Some("1")),
-            (Some("http"), Some("0")),
-        ] {
+        assert_eq!(by(&properties, url).as_deref(), Some("Http p.corp:1081 by gcloud's proxy/address"));
+        for (kind, port) in
+            [(Some("http"), None), (None, Some("1")), (Some("ftp"), Some("1")), (Some("http"), Some("0"))]
+        {
             properties.kind = kind.map(str::to_owned);
             properties.port = port.map(str::to_owned);
             let error = ProxyConfig::load(&env(&[]), &properties).expect_err("incomplete");
@@ -317,8 +286,7 @@ mod tests {
 
     #[test]
     fn a_proxys_login_is_decoded_and_kept_secret() {
-        let proxy =
-            parse_proxy_url("HTTPS_PROXY", "http://ada%40corp:p%3A%40ss@p:3128").expect("proxy");
+        let proxy = parse_proxy_url("HTTPS_PROXY", "http://ada%40corp:p%3A%40ss@p:3128").expect("proxy");
         let (user, password) = proxy.user_info.as_ref().expect("login");
         assert_eq!(user, "ada@corp");
         assert!(password.constant_time_eq(&Secret::new("p:@ss")));
@@ -337,8 +305,7 @@ mod tests {
             "http://ada:hunter2hunter2%0d%0a@p",
             "http://ada:hunter2hunter2%ff@p",
         ] {
-            let proxies =
-                ProxyConfig::load(&env(&[("https_proxy", url)]), &GcloudProxyProperties::default());
+            let proxies = ProxyConfig::load(&env(&[("https_proxy", url)]), &GcloudProxyProperties::default());
             let target = Url::parse("https://a.example/").expect("url");
             let error = proxies.expect("settings").proxy_for(&target).expect_err(url);
             assert_eq!(error.kind(), ErrorKind::Usage);

@@ -57,9 +57,9 @@ impl NoProxyRule {
                 at(port) && below.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
             }
             NoProxyRule::Address(address, port) => url.ip_address() == Some(*address) && at(port),
-            NoProxyRule::Network(network, bits) => url.ip_address().is_some_and(|address| {
-                network_prefix(address, *bits) == network_prefix(*network, *bits)
-            }),
+            NoProxyRule::Network(network, bits) => url
+                .ip_address()
+                .is_some_and(|address| network_prefix(address, *bits) == network_prefix(*network, *bits)),
         }
     }
 }

@@ -41,8 +41,7 @@ pub(crate) fn serve(
             Ok((request, keep_alive)) => (request, keep_alive && allow_keep_alive),
             Err(RequestReadError::Disconnected) => return,
             Err(RequestReadError::Rejected(status)) => {
-                let answer =
-                    ServerResponse::text(status, "this is not a request this server reads\n");
+                let answer = ServerResponse::text(status, "this is not a request this server reads\n");
                 drop(send(&mut reader.stream, stop_signal, &answer, false, false));
                 return reader.drain_unread();
             }
@@ -77,10 +76,7 @@ struct RequestReader<'a> {
 
 impl RequestReader<'_> {
     /// The next request, and whether another one may follow.
-    fn next_request(
-        &mut self,
-        timeout: Duration,
-    ) -> Result<(ServerRequest, bool), RequestReadError> {
+    fn next_request(&mut self, timeout: Duration) -> Result<(ServerRequest, bool), RequestReadError> {
         if self.buffered.is_empty() {
             self.read_more(Deadline::after(&self.clock, timeout))?;
         }
@@ -98,9 +94,7 @@ impl RequestReader<'_> {
         self.buffered.drain(..head.length);
         let length = body_length(&request)?;
         let expects = request.header("expect");
-        if expects.is_some_and(|value| value.eq_ignore_ascii_case("100-continue"))
-            && self.buffered.len() < length
-        {
+        if expects.is_some_and(|value| value.eq_ignore_ascii_case("100-continue")) && self.buffered.len() < length {
             let interim_response = b"HTTP/1.1 100 Continue\r\n\r\n";
             self.stream.write_all(interim_response).map_err(|_| RequestReadError::Disconnected)?;
         }
@@ -195,8 +189,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<RequestHead>, RequestReadError> {
         return Err(RequestReadError::Rejected(400));
     }
     let connection = request.header("connection").unwrap_or_default().to_ascii_lowercase();
-    let keep_alive =
-        if is_http_1_1 { !connection.contains("close") } else { connection.contains("keep-alive") };
+    let keep_alive = if is_http_1_1 { !connection.contains("close") } else { connection.contains("keep-alive") };
     Ok(Some(RequestHead { request, keep_alive, length }))
 }
 
@@ -233,9 +226,7 @@ fn send(
 ) -> std::io::Result<()> {
     let body = if is_head_request { &[][..] } else { &answer.body };
     match &answer.delivery {
-        ResponseDelivery::Complete => {
-            stream.write_all(&[&answer.encode_head(keep_alive)[..], body].concat())
-        }
+        ResponseDelivery::Complete => stream.write_all(&[&answer.encode_head(keep_alive)[..], body].concat()),
         ResponseDelivery::CloseWithoutResponse => Ok(()),
         ResponseDelivery::Hang => {
             wait_for_disconnect(stream, stop_signal);
@@ -300,10 +291,7 @@ mod tests {
             ("\u{16}\u{3}\u{1} TLS", Err(400)),
             ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", Err(400)),
             ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1048577\r\n\r\n", Err(413)),
-            (
-                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-                Err(400),
-            ),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", Err(400)),
             ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", Err(411)),
         ] {
             assert_eq!(status(bytes), expected, "{bytes:?}");

@@ -89,18 +89,12 @@ pub struct ServerResponse {
 impl ServerResponse {
     /// A response without a body.
     pub fn empty(status: u16) -> ServerResponse {
-        ServerResponse {
-            status,
-            headers: Vec::new(),
-            body: Vec::new(),
-            delivery: ResponseDelivery::Complete,
-        }
+        ServerResponse { status, headers: Vec::new(), body: Vec::new(), delivery: ResponseDelivery::Complete }
     }
 
     /// A response with a body of plain text.
     pub fn text(status: u16, text: impl Into<String>) -> ServerResponse {
-        let mut answer =
-            ServerResponse::empty(status).header("Content-Type", "text/plain; charset=utf-8");
+        let mut answer = ServerResponse::empty(status).header("Content-Type", "text/plain; charset=utf-8");
         answer.body = text.into().into_bytes();
         answer
     }
@@ -112,8 +106,7 @@ impl ServerResponse {
 
     /// A response with a body of JSON.
     pub fn json(status: u16, value: &Value) -> ServerResponse {
-        let answer =
-            ServerResponse::empty(status).header("Content-Type", "application/json; charset=utf-8");
+        let answer = ServerResponse::empty(status).header("Content-Type", "application/json; charset=utf-8");
         ServerResponse { body: value.to_string().into_bytes(), ..answer }
     }
 
@@ -124,11 +117,7 @@ impl ServerResponse {
 
     /// Adds a header, in place of one of the same name. A line end in the value would begin another header:
     /// it becomes a space.
-    pub fn header(
-        mut self,
-        name: &'static str,
-        value: impl Into<Cow<'static, str>>,
-    ) -> ServerResponse {
+    pub fn header(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> ServerResponse {
         let value = value.into();
         let value = match value.contains(['\r', '\n', '\0']) {
             true => Cow::Owned(value.replace(['\r', '\n', '\0'], " ")),
@@ -193,13 +182,9 @@ mod tests {
 
     #[test]
     fn a_header_cannot_carry_another() {
-        let answer =
-            ServerResponse::empty(302).header("Location", "/x\r\nSet-Cookie: a".to_owned());
+        let answer = ServerResponse::empty(302).header("Location", "/x\r\nSet-Cookie: a".to_owned());
         let head = String::from_utf8(answer.encode_head(true)).expect("text");
-        assert_eq!(
-            head,
-            "HTTP/1.1 302 Found\r\nLocation: /x  Set-Cookie: a\r\nContent-Length: 0\r\n\r\n"
-        );
+        assert_eq!(head, "HTTP/1.1 302 Found\r\nLocation: /x  Set-Cookie: a\r\nContent-Length: 0\r\n\r\n");
     }
 
     #[test]

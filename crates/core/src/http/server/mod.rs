@@ -17,8 +17,7 @@ use std::time::Duration;
 use crate::error::{Error, Result, io_reason};
 use crate::http::server::http::{ServerRequest, ServerResponse};
 use crate::http::server::tls::ServerTls;
-use crate::world::listen;
-use crate::world::threads;
+use crate::world::{listen, threads};
 
 /// How visitors are treated.
 #[derive(Debug, Clone, Copy)]
@@ -67,22 +66,13 @@ impl LoopbackServer {
         stop_signal: Arc<StopSignal>,
         handler: Arc<RequestHandler>,
     ) -> Result<LoopbackServer> {
-        let failed = |error: std::io::Error| {
-            Error::unexpected(format!("no server could be started, {}", io_reason(&error)))
-        };
+        let failed =
+            |error: std::io::Error| Error::unexpected(format!("no server could be started, {}", io_reason(&error)));
         let address = listener.local_addr().map_err(failed)?;
         let connections = Arc::new(OpenConnections::default());
-        let (shared_stop_signal, shared_connections) =
-            (Arc::clone(&stop_signal), Arc::clone(&connections));
+        let (shared_stop_signal, shared_connections) = (Arc::clone(&stop_signal), Arc::clone(&connections));
         let accept_thread = threads::spawn("accept", move || {
-            accept_loop(
-                &listener,
-                tls.as_ref(),
-                policy,
-                &shared_stop_signal,
-                &shared_connections,
-                &handler,
-            )
+            accept_loop(&listener, tls.as_ref(), policy, &shared_stop_signal, &shared_connections, &handler)
         })
         .map_err(failed)?;
         Ok(LoopbackServer { address, stop_signal, connections, accept_thread: Some(accept_thread) })
@@ -176,8 +166,7 @@ impl OpenConnections {
         for stream in streams.values() {
             drop(stream.shutdown(Shutdown::Read));
         }
-        let waited =
-            self.closed.wait_timeout_while(streams, SHUTDOWN_GRACE, |open| !open.is_empty());
+        let waited = self.closed.wait_timeout_while(streams, SHUTDOWN_GRACE, |open| !open.is_empty());
         for stream in waited.unwrap_or_else(PoisonError::into_inner).0.values() {
             drop(stream.shutdown(Shutdown::Both));
         }

@@ -25,20 +25,17 @@ impl ServerTls {
     pub fn new(certificate: &str, key: &Secret, client_ca: &str) -> Result<ServerTls> {
         use rustls::pki_types::pem::PemObject;
         let failed = |what: String| Error::unexpected(format!("TLS cannot be set up, {what}"));
-        let read = |pem: &str| {
-            CertificateDer::from_pem_slice(pem.as_bytes())
-                .map_err(|error| failed(error.to_string()))
-        };
+        let read =
+            |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| failed(error.to_string()));
         let mut issuers = RootCertStore::empty();
         issuers.add(read(client_ca)?).map_err(|error| failed(error.to_string()))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier =
-            WebPkiClientVerifier::builder_with_provider(Arc::new(issuers), Arc::clone(&provider))
-                .allow_unauthenticated()
-                .build()
-                .map_err(|error| failed(error.to_string()))?;
-        let key = PrivatePkcs8KeyDer::from_pem_slice(key.expose().as_bytes())
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(issuers), Arc::clone(&provider))
+            .allow_unauthenticated()
+            .build()
             .map_err(|error| failed(error.to_string()))?;
+        let key =
+            PrivatePkcs8KeyDer::from_pem_slice(key.expose().as_bytes()).map_err(|error| failed(error.to_string()))?;
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| failed(error.to_string()))?

@@ -31,10 +31,7 @@ impl Progress {
 }
 
 /// Changes what is known of the attempt, where this connection is watched.
-pub(super) fn record_progress(
-    progress: &Option<Arc<Mutex<Progress>>>,
-    change: impl FnOnce(&mut Progress),
-) {
+pub(super) fn record_progress(progress: &Option<Arc<Mutex<Progress>>>, change: impl FnOnce(&mut Progress)) {
     if let Some(watch) = progress {
         change(&mut watch.lock().unwrap_or_else(PoisonError::into_inner));
     }
@@ -70,9 +67,7 @@ impl ZeroizingBuffers {
         self.input.copy_within(self.consumed..self.filled, 0);
         self.filled -= self.consumed;
         self.consumed = 0;
-        if self.input.len() - self.filled < BUFFER_BYTES / 2
-            && self.input.len() < 2 * MAX_HEAD_BYTES
-        {
+        if self.input.len() - self.filled < BUFFER_BYTES / 2 && self.input.len() < 2 * MAX_HEAD_BYTES {
             let mut larger = Zeroizing::new(vec![0; self.input.len() * 2]);
             larger[..self.filled].copy_from_slice(&self.input[..self.filled]);
             self.input = larger;
@@ -103,15 +98,13 @@ impl Buffers for ZeroizingBuffers {
         let interim = self.input().get(9) == Some(&b'1');
         if amount > 0 {
             let flooded = &mut self.too_many_interim;
-            record_progress(&self.attempt_progress, |watch| {
-                match (watch.final_head_read, interim) {
-                    (true, _) => {}
-                    (false, true) => {
-                        watch.interim_responses += 1;
-                        *flooded = watch.has_too_many_interim();
-                    }
-                    (false, false) => watch.final_head_read = true,
+            record_progress(&self.attempt_progress, |watch| match (watch.final_head_read, interim) {
+                (true, _) => {}
+                (false, true) => {
+                    watch.interim_responses += 1;
+                    *flooded = watch.has_too_many_interim();
                 }
+                (false, false) => watch.final_head_read = true,
             });
         }
         self.consumed_input = amount > 0;

@@ -12,9 +12,7 @@ use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::time::{Duration, Instant as Moment};
-use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, NextTimeout, Transport, TransportAdapter,
-};
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport, TransportAdapter};
 use ureq::{Error, Timeout};
 use zeroize::Zeroize;
 
@@ -25,20 +23,13 @@ use crate::http::transport::buffers::{Progress, ZeroizingBuffers, record_progres
 pub(super) struct HostResolver;
 
 impl Resolver for HostResolver {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        config: &Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, Error> {
+    fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
         let Ok(address) = host.parse::<IpAddr>() else {
             // Every failure of the system's resolver has the same meaning: no such host for now.
-            return DefaultResolver::default().resolve(uri, config, timeout).map_err(|error| {
-                match error {
-                    Error::Timeout(_) => error,
-                    _ => Error::HostNotFound,
-                }
+            return DefaultResolver::default().resolve(uri, config, timeout).map_err(|error| match error {
+                Error::Timeout(_) => error,
+                _ => Error::HostNotFound,
             });
         };
         let default_port = if uri.scheme_str() == Some("https") { 443 } else { 80 };
@@ -76,32 +67,19 @@ impl fmt::Debug for TlsConnector {
 impl<In: Transport> Connector<In> for TlsConnector {
     type Out = HttpConnection;
 
-    fn connect(
-        &self,
-        details: &ConnectionDetails,
-        chained: Option<In>,
-    ) -> Result<Option<HttpConnection>, Error> {
+    fn connect(&self, details: &ConnectionDetails, chained: Option<In>) -> Result<Option<HttpConnection>, Error> {
         let Some(transport) = chained else { return Ok(None) };
         // The chain also runs for the proxy's own connection, which does not concern the request.
         let progress = (*details.uri == self.target_uri).then(|| Arc::clone(&self.progress));
         record_progress(&progress, |watch| watch.server_reached = true);
-        let mut socket = TransportAdapter::new(
-            Box::new(transport) as Box<dyn Transport>,
-            details.current_time.clone(),
-        );
+        let mut socket = TransportAdapter::new(Box::new(transport) as Box<dyn Transport>, details.current_time.clone());
         socket.set_timeout(cap_timeout(remaining_connect_time(details), self.deadline));
         let stream = match (&self.tls_config, details.needs_tls()) {
-            (Some(tls_config), true) => {
-                ClientStream::Tls(Box::new(tls_handshake(tls_config, details.uri, socket)?))
-            }
+            (Some(tls_config), true) => ClientStream::Tls(Box::new(tls_handshake(tls_config, details.uri, socket)?)),
             (None, true) => return Err(Error::TlsRequired),
             (_, false) => ClientStream::Plain(socket),
         };
-        Ok(Some(HttpConnection {
-            stream,
-            buffers: ZeroizingBuffers::new(progress),
-            deadline: self.deadline,
-        }))
+        Ok(Some(HttpConnection { stream, buffers: ZeroizingBuffers::new(progress), deadline: self.deadline }))
     }
 }
 
@@ -109,9 +87,7 @@ impl<In: Transport> Connector<In> for TlsConnector {
 fn remaining_connect_time(details: &ConnectionDetails) -> NextTimeout {
     let mut timeout = details.timeout;
     let now = (details.current_time)();
-    if let (Duration::Exact(limit), Moment::Exact(began), Moment::Exact(now)) =
-        (timeout.after, details.now, now)
-    {
+    if let (Duration::Exact(limit), Moment::Exact(began), Moment::Exact(now)) = (timeout.after, details.now, now) {
         timeout.after = limit.saturating_sub(now.saturating_duration_since(began)).into();
     }
     timeout
@@ -205,9 +181,7 @@ impl Transport for HttpConnection {
         .map_err(|error| match error.kind() {
             // ureq takes these for the end of a body without a length. They are not: a reset, or TLS that ends
             // without saying so, may hide the rest of it.
-            io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::UnexpectedEof => {
+            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::UnexpectedEof => {
                 Error::from(io::Error::from(io::ErrorKind::BrokenPipe))
             }
             _ => unwrap_tls_error(error),

@@ -26,8 +26,7 @@ pub(super) struct AttemptContext<'a> {
 
 const NETWORK_HINT: &str = "check the network; behind a proxy: export HTTPS_PROXY=http://HOST:PORT";
 const RETRY_LATER_HINT: &str = "the same again later, or --timeout 60s";
-const TLS_INSPECTION_HINT: &str =
-    "--ca-file FILE with the certificate of the issuer, if a proxy here inspects TLS";
+const TLS_INSPECTION_HINT: &str = "--ca-file FILE with the certificate of the issuer, if a proxy here inspects TLS";
 
 const TOO_MANY_INTERIM_RESPONSES: &str = "came after more than 8 interim responses";
 const CONNECTION_CLOSED: &str = "the connection was closed before the response was whole";
@@ -37,28 +36,19 @@ impl AttemptContext<'_> {
     pub(super) fn transport_error(&self, error: ureq::Error) -> Error {
         match error {
             ureq::Error::Timeout(when) => self.timeout_error(when),
-            ureq::Error::HostNotFound => self
-                .unsent_error(format!("{} cannot be looked up", self.unresolved_name()))
-                .hint(NETWORK_HINT),
+            ureq::Error::HostNotFound => {
+                self.unsent_error(format!("{} cannot be looked up", self.unresolved_name())).hint(NETWORK_HINT)
+            }
             ureq::Error::Rustls(error) => self.tls_error(&error),
             ureq::Error::Io(error) => self.io_error(&error),
             ureq::Error::ConnectProxyFailed(reason) => self.proxy_refused_error(&reason),
-            ureq::Error::LargeResponseHeader(..) => {
-                self.malformed_response("has a head of more than 64 KiB")
-            }
+            ureq::Error::LargeResponseHeader(..) => self.malformed_response("has a head of more than 64 KiB"),
             ureq::Error::Protocol(ureq_error) => match ureq_error.to_string().as_str() {
-                "http parse resulted in too many headers" => {
-                    self.malformed_response("has more than 128 header lines")
-                }
-                reason => self.malformed_response(&format!(
-                    "is not proper HTTP ({})",
-                    printable::text(reason)
-                )),
+                "http parse resulted in too many headers" => self.malformed_response("has more than 128 header lines"),
+                reason => self.malformed_response(&format!("is not proper HTTP ({})", printable::text(reason))),
             },
             // ureq's error for a connection that ends within the size of a chunk.
-            ureq::Error::BodyStalled => {
-                self.interrupted_error(CONNECTION_CLOSED).hint(RETRY_LATER_HINT)
-            }
+            ureq::Error::BodyStalled => self.interrupted_error(CONNECTION_CLOSED).hint(RETRY_LATER_HINT),
             // The transport reports too many interim responses as this error.
             ureq::Error::ConnectionFailed if self.with_progress(Progress::has_too_many_interim) => {
                 self.malformed_response(TOO_MANY_INTERIM_RESPONSES)
@@ -71,8 +61,7 @@ impl AttemptContext<'_> {
 
     /// A response that violates HTTP: another attempt would not help.
     pub(super) fn malformed_response(&self, what: &str) -> Error {
-        self.no_answer(format!("the response {what}"))
-            .hint("check the URL, and what stands between here and there")
+        self.no_answer(format!("the response {what}")).hint("check the URL, and what stands between here and there")
     }
 
     /// A body beyond the limit.
@@ -144,12 +133,10 @@ impl AttemptContext<'_> {
 
     fn io_error(&self, error: &std::io::Error) -> Error {
         match error.kind() {
-            Io::ConnectionRefused => {
-                self.unsent_error("connection refused").hint(match self.url.is_loopback() {
-                    true => "start what should listen there, or check the port",
-                    false => NETWORK_HINT,
-                })
-            }
+            Io::ConnectionRefused => self.unsent_error("connection refused").hint(match self.url.is_loopback() {
+                true => "start what should listen there, or check the port",
+                false => NETWORK_HINT,
+            }),
             Io::NetworkUnreachable | Io::HostUnreachable | Io::AddrNotAvailable => {
                 self.unsent_error(io_reason(error)).hint(NETWORK_HINT)
             }
@@ -164,19 +151,16 @@ impl AttemptContext<'_> {
         let Some(proxy) = &self.options.proxy else {
             return self.no_answer("no way through").hint(NETWORK_HINT);
         };
-        let status =
-            reason.split(|letter: char| !letter.is_ascii_digit()).find(|word| word.len() == 3);
+        let status = reason.split(|letter: char| !letter.is_ascii_digit()).find(|word| word.len() == 3);
         let Some(status) = status else { return self.unsent_error("no answer").hint(NETWORK_HINT) };
         let named_by = &proxy.origin;
         let error = self.unsent_error(format!("refused, {status}"));
         match status {
-            "407" => error
-                .with_retryable(Retryable::Never)
-                .hint(format!("give a user name and password in {named_by}")),
+            "407" => {
+                error.with_retryable(Retryable::Never).hint(format!("give a user name and password in {named_by}"))
+            }
             status if status.starts_with('5') => error.hint(RETRY_LATER_HINT),
-            _ => error
-                .with_retryable(Retryable::Never)
-                .hint(format!("check {named_by}, or name the host in NO_PROXY")),
+            _ => error.with_retryable(Retryable::Never).hint(format!("check {named_by}, or name the host in NO_PROXY")),
         }
     }
 
@@ -194,16 +178,13 @@ impl AttemptContext<'_> {
                 return self.client_certificate_rejected(*alert);
             }
             rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
-                return self.no_answer("the server wants a client certificate").hint(
-                    "check the URL: hosts with mtls in their names are for certificates only",
-                );
+                return self
+                    .no_answer("the server wants a client certificate")
+                    .hint("check the URL: hosts with mtls in their names are for certificates only");
             }
             _ => {
                 return self
-                    .interrupted_error(format!(
-                        "TLS failed, {}",
-                        printable::text(&error.to_string())
-                    ))
+                    .interrupted_error(format!("TLS failed, {}", printable::text(&error.to_string())))
                     .hint(NETWORK_HINT);
             }
         };
@@ -215,32 +196,21 @@ impl AttemptContext<'_> {
                 .no_answer("the server's certificate is not valid yet")
                 .hint("date -u, and set the clock if that is wrong"),
             Bad::NotValidForName | Bad::NotValidForNameContext { .. } => self
-                .no_answer(format!(
-                    "the server's certificate is for another host than {}",
-                    self.url.host
-                ))
+                .no_answer(format!("the server's certificate is for another host than {}", self.url.host))
                 .hint("check the URL; something between here and there may answer in its place"),
             // A bad signature is one by an issuer whose name is known but whose key is not. A certificate that is its
             // own issuer is recognised only by the text of the error of rustls.
             Bad::UnknownIssuer | Bad::BadSignature => self.unknown_issuer(),
-            Bad::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-                self.unknown_issuer()
-            }
+            Bad::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => self.unknown_issuer(),
             other => self
-                .no_answer(format!(
-                    "the server's certificate cannot be used, {}",
-                    printable::text(&other.to_string())
-                ))
+                .no_answer(format!("the server's certificate cannot be used, {}", printable::text(&other.to_string())))
                 .hint(TLS_INSPECTION_HINT),
         }
     }
 
     /// The server has rejected the client certificate; another attempt would not help.
     fn client_certificate_rejected(&self, alert: AlertDescription) -> Error {
-        let path = self
-            .client_certificate
-            .map(|shown| printable::path(&shown.certificate_path))
-            .unwrap_or_default();
+        let path = self.client_certificate.map(|shown| printable::path(&shown.certificate_path)).unwrap_or_default();
         self.no_answer(format!("the certificate {path} was not accepted, {alert:?}"))
             .hint("compare its issuer with those the provider trusts, and its dates with date -u")
     }

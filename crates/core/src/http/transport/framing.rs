@@ -13,11 +13,7 @@ use crate::text::printable;
 ///
 /// # Errors
 /// What is wrong with it, as the end of a sentence: "has two lengths".
-pub(super) fn check_head(
-    status: StatusCode,
-    version: Version,
-    headers: &HeaderMap,
-) -> Result<(), String> {
+pub(super) fn check_head(status: StatusCode, version: Version, headers: &HeaderMap) -> Result<(), String> {
     if status.is_informational() {
         return Err(format!("switches protocols ({})", status.as_u16()));
     }
@@ -33,18 +29,14 @@ pub(super) fn check_head(
         if version == Version::HTTP_10 {
             return Err("has chunks, which HTTP/1.0 does not know".to_owned());
         }
-        if transfer_codings.len() > 1 || !transfer_codings[0].trim().eq_ignore_ascii_case("chunked")
-        {
+        if transfer_codings.len() > 1 || !transfer_codings[0].trim().eq_ignore_ascii_case("chunked") {
             return Err(format!("has the transfer encoding {}", join_printable(&transfer_codings)));
         }
     }
     let content_codings = header_values(headers, &CONTENT_ENCODING);
     match content_codings.iter().all(|coding| coding.trim().eq_ignore_ascii_case("identity")) {
         true => Ok(()),
-        false => Err(format!(
-            "has the content encoding {}, which was not requested",
-            join_printable(&content_codings)
-        )),
+        false => Err(format!("has the content encoding {}, which was not requested", join_printable(&content_codings))),
     }
 }
 
@@ -80,11 +72,7 @@ mod tests {
         check_headers(now, &[("transfer-encoding", "Chunked")], "");
         check_headers(now, &[("content-length", "5"), ("content-length", "5")], "has two lengths");
         check_headers(now, &[("content-length", "5, 5")], "has two lengths");
-        check_headers(
-            now,
-            &[("content-length", "5"), ("transfer-encoding", "chunked")],
-            "has a length and chunks",
-        );
+        check_headers(now, &[("content-length", "5"), ("transfer-encoding", "chunked")], "has a length and chunks");
         let gzip = "has the transfer encoding gzip, chunked";
         check_headers(now, &[("transfer-encoding", "gzip, chunked")], gzip);
         check_headers(

@@ -24,9 +24,7 @@ use crate::http::client_certificate;
 use crate::http::transport::buffers::Progress;
 use crate::http::transport::connector::{HostResolver, TlsConnector};
 use crate::http::transport::failure::AttemptContext;
-use crate::net::message::{
-    ClientCertificate, HttpHeaderValue, HttpMethod, HttpRequest, HttpResponse,
-};
+use crate::net::message::{ClientCertificate, HttpHeaderValue, HttpMethod, HttpRequest, HttpResponse};
 use crate::net::proxy::{Proxy, ProxyScheme};
 use crate::net::transport::{Http, RootCertificates, TransportOptions};
 use crate::net::url::{Scheme, Url};
@@ -71,8 +69,7 @@ impl HttpTransport {
     ) -> Result<Arc<ClientConfig>> {
         let mut cached = self.tls_configs.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let same = |known: &&CachedTlsConfig| {
-            known.root_certificates == *root_certificates
-                && known.client_certificate.as_ref() == client_certificate
+            known.root_certificates == *root_certificates && known.client_certificate.as_ref() == client_certificate
         };
         if let Some(known) = cached.iter().find(same) {
             return Ok(Arc::clone(&known.config));
@@ -95,24 +92,16 @@ impl HttpTransport {
 impl Http for HttpTransport {
     fn send(&self, request: &HttpRequest, options: &TransportOptions) -> Result<HttpResponse> {
         let ureq_request = to_ureq_request(request)?;
-        let proxy_has_tls =
-            options.proxy.as_ref().is_some_and(|proxy| proxy.scheme == ProxyScheme::Https);
+        let proxy_has_tls = options.proxy.as_ref().is_some_and(|proxy| proxy.scheme == ProxyScheme::Https);
         let tls_config = match request.url.scheme == Scheme::Https || proxy_has_tls {
-            true => Some(
-                self.tls_config(&options.root_certificates, request.client_certificate.as_ref())?,
-            ),
+            true => Some(self.tls_config(&options.root_certificates, request.client_certificate.as_ref())?),
             false => None,
         };
         let progress = Arc::new(Mutex::new(Progress::default()));
         let client_certificate = request.client_certificate.as_ref();
-        let attempt =
-            AttemptContext { url: &request.url, client_certificate, options, progress: &progress };
-        let tls_connector = TlsConnector::new(
-            ureq_request.uri().clone(),
-            tls_config,
-            now() + options.timeout,
-            &progress,
-        );
+        let attempt = AttemptContext { url: &request.url, client_certificate, options, progress: &progress };
+        let tls_connector =
+            TlsConnector::new(ureq_request.uri().clone(), tls_config, now() + options.timeout, &progress);
         let answer = build_agent(options, tls_connector).and_then(|agent| agent.run(ureq_request));
         let answer = answer.map_err(|error| attempt.transport_error(error))?;
         framing::check_head(answer.status(), answer.version(), answer.headers())
@@ -122,10 +111,7 @@ impl Http for HttpTransport {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the door: sockets need the machine's own clock"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the door: sockets need the machine's own clock")]
 fn now() -> Instant {
     Instant::now()
 }
@@ -139,9 +125,8 @@ fn to_ureq_request(request: &HttpRequest) -> Result<Request<&[u8]>> {
         HttpMethod::Post => ureq::http::Method::POST,
         HttpMethod::Put => ureq::http::Method::PUT,
     };
-    *ureq_request.uri_mut() = to_uri(&request.url).ok_or_else(|| {
-        Error::not_safe(format!("{}: the URL cannot be sent as it is", request.url.authority()))
-    })?;
+    *ureq_request.uri_mut() = to_uri(&request.url)
+        .ok_or_else(|| Error::not_safe(format!("{}: the URL cannot be sent as it is", request.url.authority())))?;
     for (name, value) in &request.headers {
         let (text, is_secret) = match value {
             HttpHeaderValue::Plain(text) => (text.as_str(), false),
@@ -150,8 +135,7 @@ fn to_ureq_request(request: &HttpRequest) -> Result<Request<&[u8]>> {
         // Line ends before all: they would begin a second header.
         let is_printable_ascii = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
         let value = HeaderValue::from_str(text).ok().filter(|_| is_printable_ascii);
-        let Some((name, mut value)) = HeaderName::from_bytes(name.as_bytes()).ok().zip(value)
-        else {
+        let Some((name, mut value)) = HeaderName::from_bytes(name.as_bytes()).ok().zip(value) else {
             return Err(Error::not_safe(format!(
                 "{}: the value of header {name} has a control character or is not ASCII",
                 request.url.authority()
@@ -179,13 +163,8 @@ pub fn to_uri(url: &Url) -> Option<Uri> {
 }
 
 /// ureq with every limit set, and nothing taken from the environment.
-fn build_agent(
-    options: &TransportOptions,
-    tls_connector: TlsConnector,
-) -> std::result::Result<Agent, ureq::Error> {
-    use ureq::unversioned::transport::{
-        ConnectProxyConnector, Connector, SocksConnector, TcpConnector,
-    };
+fn build_agent(options: &TransportOptions, tls_connector: TlsConnector) -> std::result::Result<Agent, ureq::Error> {
+    use ureq::unversioned::transport::{ConnectProxyConnector, Connector, SocksConnector, TcpConnector};
 
     let proxy = options.proxy.as_ref().map(to_ureq_proxy).transpose()?;
     let config = Agent::config_builder()
@@ -221,8 +200,7 @@ fn to_ureq_proxy(proxy: &Proxy) -> std::result::Result<ureq::Proxy, ureq::Error>
         ProxyScheme::Socks5 => ProxyProtocol::Socks5,
         ProxyScheme::Socks5h => ProxyProtocol::Socks5h,
     };
-    let host =
-        if proxy.host.contains(':') { format!("[{}]", proxy.host) } else { proxy.host.clone() };
+    let host = if proxy.host.contains(':') { format!("[{}]", proxy.host) } else { proxy.host.clone() };
     let mut builder = ureq::Proxy::builder(protocol).host(&host).port(proxy.port);
     if let Some((user, password)) = &proxy.user_info {
         builder = builder.username(user);
@@ -244,8 +222,7 @@ fn read_response(answer: Response<Body>, attempt: &AttemptContext) -> Result<Htt
     let mut bytes = Zeroizing::new(Vec::with_capacity(content_length.unwrap_or(BUFFER_BYTES)));
     let mut chunk = Zeroizing::new([0; BUFFER_BYTES]);
     loop {
-        let count =
-            reader.read(&mut *chunk).map_err(|error| attempt.transport_error(error.into()))?;
+        let count = reader.read(&mut *chunk).map_err(|error| attempt.transport_error(error.into()))?;
         if count == 0 {
             break;
         }
@@ -257,11 +234,7 @@ fn read_response(answer: Response<Body>, attempt: &AttemptContext) -> Result<Htt
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     Ok(HttpResponse {
         status: parts.status.as_u16(),
-        headers: parts
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), text(value)))
-            .collect(),
+        headers: parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
         body: bytes,
     })
 }
@@ -289,8 +262,7 @@ mod tests {
             let mut request = HttpRequest::get(url).header("x-goog-user-project", value);
             let error = to_ureq_request(&request).expect_err(value);
             assert_eq!(error.kind(), ErrorKind::Unsafe);
-            request.headers =
-                vec![("authorization".into(), HttpHeaderValue::Secret(Secret::new(value)))];
+            request.headers = vec![("authorization".into(), HttpHeaderValue::Secret(Secret::new(value)))];
             let error = to_ureq_request(&request).expect_err(value);
             assert!(error.message().contains("header authorization"), "{error}");
         }

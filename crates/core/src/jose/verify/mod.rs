@@ -59,9 +59,7 @@ fn invalid<T>(what: impl Into<String>) -> Result<T, ValidationError> {
 /// # Errors
 /// When the algorithm is neither RS256 nor ES256, when there is no `kid`, or when the header has `crit` (RFC 7515,
 /// 4.1.11).
-pub fn algorithm_and_key_id<'a>(
-    jwt: &'a UnverifiedJwt<'_>,
-) -> Result<(&'a str, &'a str), ValidationError> {
+pub fn algorithm_and_key_id<'a>(jwt: &'a UnverifiedJwt<'_>) -> Result<(&'a str, &'a str), ValidationError> {
     let text = |name: &str| jwt.header.get(name).and_then(Value::as_str);
     let algorithm = match text("alg") {
         Some(known @ ("RS256" | "ES256")) => known,
@@ -84,10 +82,7 @@ pub fn algorithm_and_key_id<'a>(
 ///
 /// # Errors
 /// The first reason why the token is not valid.
-pub fn check_claims(
-    jwt: &UnverifiedJwt<'_>,
-    validation: &Validation<'_>,
-) -> Result<(), ValidationError> {
+pub fn check_claims(jwt: &UnverifiedJwt<'_>, validation: &Validation<'_>) -> Result<(), ValidationError> {
     algorithm_and_key_id(jwt)?;
     check_issuer(jwt, validation.issuers)?;
     check_times(jwt, validation)?;
@@ -107,10 +102,7 @@ pub fn check_signature(jwt: &UnverifiedJwt<'_>, keys: &Jwks) -> Result<(), Valid
     }
     let usable: Vec<_> = candidates.iter().filter(|key| key.algorithm() == algorithm).collect();
     if usable.is_empty() {
-        return invalid(format!(
-            "its algorithm is {algorithm}, and key {} is for another one",
-            short_key_id(kid)
-        ));
+        return invalid(format!("its algorithm is {algorithm}, and key {} is for another one", short_key_id(kid)));
     }
     match usable.iter().any(|key| key.verifies(jwt.signing_input, &jwt.signature)) {
         true => Ok(()),
@@ -121,18 +113,13 @@ pub fn check_signature(jwt: &UnverifiedJwt<'_>, keys: &Jwks) -> Result<(), Valid
 fn check_issuer(jwt: &UnverifiedJwt<'_>, allowed: &[String]) -> Result<(), ValidationError> {
     match jwt.claims.get("iss") {
         Some(Value::String(issuer)) if allowed.contains(issuer) => Ok(()),
-        Some(Value::String(issuer)) => {
-            invalid(format!("its issuer is {}", printable::text(issuer)))
-        }
+        Some(Value::String(issuer)) => invalid(format!("its issuer is {}", printable::text(issuer))),
         Some(_) => invalid("its issuer (iss) is not a string"),
         None => invalid("its issuer (iss) is missing"),
     }
 }
 
-fn check_times(
-    jwt: &UnverifiedJwt<'_>,
-    validation: &Validation<'_>,
-) -> Result<(), ValidationError> {
+fn check_times(jwt: &UnverifiedJwt<'_>, validation: &Validation<'_>) -> Result<(), ValidationError> {
     let Validation { now, skew, .. } = *validation;
     let expires_at = required_time(jwt, "exp")?;
     let issued_at = required_time(jwt, "iat")?;

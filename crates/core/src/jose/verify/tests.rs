@@ -16,9 +16,7 @@ const EC_KID: &str = "89abcdef0123456789abcdef0123456789abcdef";
 const AUDIENCE: &str = "https://svc-abc-uc.a.run.app";
 
 fn vectors() -> Value {
-    let vectors: Value =
-        serde_json::from_str(include_str!("../../../../../tests/data/vectors.json"))
-            .expect("vectors");
+    let vectors: Value = serde_json::from_str(include_str!("../../../../../tests/data/vectors.json")).expect("vectors");
     vectors["id_token_verify"].clone()
 }
 
@@ -29,23 +27,18 @@ fn published_keys() -> Jwks {
 /// As the command does it: without a key first.
 fn verify_token(token: &str, keys: &Jwks, audiences: &[&str]) -> Result<(), String> {
     let list = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-    let issuers =
-        ["https://accounts.google.com", "accounts.google.com", "https://cloud.google.com/iap"];
+    let issuers = ["https://accounts.google.com", "accounts.google.com", "https://cloud.google.com/iap"];
     let (issuers, audiences) = (list(&issuers), list(audiences));
     let validation = Validation { issuers: &issuers, audiences: &audiences, now: NOW, skew: 10 };
     let decoded = jwt::decode(token).map_err(|what| format!("the token {what}"))?;
-    let checked =
-        check_claims(&decoded, &validation).and_then(|()| check_signature(&decoded, keys));
+    let checked = check_claims(&decoded, &validation).and_then(|()| check_signature(&decoded, keys));
     checked.map_err(|error| error.message())
 }
 
 #[test]
 fn the_published_verdicts_are_reached_with_their_clock_and_skew() {
     let vectors = vectors();
-    assert_eq!(
-        (vectors["now"].as_i64(), vectors["clock_skew_seconds"].as_i64()),
-        (Some(NOW), Some(10))
-    );
+    assert_eq!((vectors["now"].as_i64(), vectors["clock_skew_seconds"].as_i64()), (Some(NOW), Some(10)));
     let cases = vectors["cases"].as_array().expect("cases");
     assert_eq!(cases.len(), 15);
     for case in cases {
@@ -57,10 +50,8 @@ fn the_published_verdicts_are_reached_with_their_clock_and_skew() {
 
 /// The service account's key, which is in the published set.
 fn service_account_key() -> PrivateKey {
-    let file: Value = serde_json::from_str(include_str!(
-        "../../../../../tests/data/credentials/service_account.json"
-    ))
-    .expect("sample");
+    let file: Value = serde_json::from_str(include_str!("../../../../../tests/data/credentials/service_account.json"))
+        .expect("sample");
     PrivateKey::rsa_from_pem(file["private_key"].as_str().expect("pem")).expect("key")
 }
 
@@ -209,18 +200,8 @@ fn a_token_with_one_changed_character_is_invalid() {
 fn signatures_of_other_lengths_and_keys_are_refused() {
     let token = sign_token(&valid_header(), &valid_claims());
     let message = token.expose().rsplit_once('.').expect("a signature").0.to_owned();
-    let other =
-        PrivateKey::generate_ec().expect("key").sign(message.as_bytes()).expect("signature");
-    for signature in [
-        vec![],
-        vec![0],
-        vec![0; 64],
-        vec![0; 255],
-        vec![0; 256],
-        vec![0xff; 256],
-        vec![1; 257],
-        other,
-    ] {
+    let other = PrivateKey::generate_ec().expect("key").sign(message.as_bytes()).expect("signature");
+    for signature in [vec![], vec![0], vec![0; 64], vec![0; 255], vec![0; 256], vec![0xff; 256], vec![1; 257], other] {
         let forged = format!("{message}.{}", URL_SAFE_NO_PAD.encode(&signature));
         let found = verify_token(&forged, &published_keys(), &[AUDIENCE]).expect_err("forged");
         assert_eq!(found, "its signature is not of key 01234567", "{} bytes", signature.len());

@@ -15,11 +15,8 @@ use crate::text::secret::fingerprint;
 const MIN_SECRET_BYTES: usize = 8;
 
 /// All secrets this process has seen.
-static KNOWN_SECRETS: Mutex<KnownSecrets> = Mutex::new(KnownSecrets {
-    hashes: BTreeSet::new(),
-    unindexed: Vec::new(),
-    encodings: BTreeMap::new(),
-});
+static KNOWN_SECRETS: Mutex<KnownSecrets> =
+    Mutex::new(KnownSecrets { hashes: BTreeSet::new(), unindexed: Vec::new(), encodings: BTreeMap::new() });
 
 struct KnownSecrets {
     /// What has been entered, by its hash.

@@ -112,10 +112,7 @@ impl Secret {
 ///
 /// # Errors
 /// The serializer's own.
-pub fn serialize<S: serde::Serializer>(
-    secret: &impl Borrow<Secret>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+pub fn serialize<S: serde::Serializer>(secret: &impl Borrow<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&secret.borrow().0)
 }
 
@@ -157,9 +154,7 @@ pub fn looks_like_file_content(path: &str) -> bool {
     let is_name_char = |letter: char| letter.is_ascii_alphanumeric() || "+=_-".contains(letter);
     looks_like_secret(path)
         || (path.contains('{') && path.contains('"'))
-        || path
-            .split(|letter| !is_name_char(letter))
-            .any(|name| name.len() > MAX_PATH_SEGMENT_BYTES)
+        || path.split(|letter| !is_name_char(letter)).any(|name| name.len() > MAX_PATH_SEGMENT_BYTES)
 }
 
 /// Replaces every live secret in `text`, plain, percent-encoded or base64, by its fingerprint; and what looks like a
@@ -219,15 +214,9 @@ mod tests {
 
     #[test]
     fn words_are_not_taken_for_secrets() {
-        assert!(
-            looks_like_secret("ya29.a0Af")
-                && looks_like_secret("1//0g")
-                && looks_like_secret("eyJhbGc")
-        );
+        assert!(looks_like_secret("ya29.a0Af") && looks_like_secret("1//0g") && looks_like_secret("eyJhbGc"));
         assert!(!looks_like_secret("ada@example.com") && !looks_like_secret("/home/ada/key.json"));
-        assert!(
-            looks_like_secret("'ya29.a0Af'") && looks_like_secret("{\"refresh_token\": \"x\"}")
-        );
+        assert!(looks_like_secret("'ya29.a0Af'") && looks_like_secret("{\"refresh_token\": \"x\"}"));
         let path = "/var/lib/jenkins/workspace/nightly-build_main/.secrets/service-account.json";
         assert!(!looks_like_file_content(path) && looks_like_file_content(&"QUJD".repeat(40)));
     }

@@ -9,9 +9,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result, io_reason};
-use crate::world::World;
 use crate::world::clock::Deadline;
-use crate::world::private_file;
+use crate::world::{World, private_file};
 
 /// How long a process waits at most for a prompt of another process.
 const MAX_PROMPT_WAIT: Duration = Duration::from_secs(600);
@@ -106,11 +105,10 @@ fn acquire(
 
 fn timeout_error(prompting: bool) -> Error {
     match prompting {
-        true => Error::new(
-            ErrorKind::LoginRequired,
-            "another gauth prompts for this token, and its prompt is not answered",
-        )
-        .hint("answer it at that terminal, or end that gauth"),
+        true => {
+            Error::new(ErrorKind::LoginRequired, "another gauth prompts for this token, and its prompt is not answered")
+                .hint("answer it at that terminal, or end that gauth")
+        }
         false => Error::no_answer("another gauth was fetching this token until the time was up")
             .hint("try again, or give more time with --timeout"),
     }

@@ -18,11 +18,9 @@ use crate::jose::jwks::MAX_PUBLIC_KEYS_SECONDS;
 use crate::text::hex;
 use crate::text::secret::Secret;
 use crate::tokens::{DEFAULT_REFRESH_MARGIN_SECONDS, Token};
-use crate::world::World;
 use crate::world::clock::Deadline;
-use crate::world::files;
-use crate::world::private_file;
 use crate::world::private_file::{PrivateFileError, SweepAgeLimits, WriteDurability};
+use crate::world::{World, files, private_file};
 
 pub use crate::tokens::cache::lock::{Lock, lock, lock_prompt, mark_prompting};
 
@@ -133,8 +131,7 @@ impl<'a> CacheEntryJson<'a> {
             scopes: token.scopes.clone(),
             universe_domain: token.universe_domain.clone(),
             quota_project: token.quota_project.clone(),
-            refresh_margin: Some(token.refresh_margin)
-                .filter(|margin| *margin != DEFAULT_REFRESH_MARGIN_SECONDS),
+            refresh_margin: Some(token.refresh_margin).filter(|margin| *margin != DEFAULT_REFRESH_MARGIN_SECONDS),
         }
     }
 }
@@ -179,9 +176,7 @@ impl<'w> Cache<'w> {
             Ok(bytes) => bytes,
             Err(PrivateFileError::NotFound) => return None,
             Err(fault) => {
-                self.world
-                    .terminal
-                    .note(|| format!("{}; ignored", fault.to_error(&path, "a cache entry")));
+                self.world.terminal.note(|| format!("{}; ignored", fault.to_error(&path, "a cache entry")));
                 return None;
             }
         };
@@ -190,9 +185,7 @@ impl<'w> Cache<'w> {
             self.world.terminal.note(|| "a cache entry is damaged; ignored".to_owned());
         }
         let entry = entry?;
-        if entry.written_at_millis
-            > self.world.clock.unix_millis().saturating_add(MAX_CLOCK_SKEW_MILLIS)
-        {
+        if entry.written_at_millis > self.world.clock.unix_millis().saturating_add(MAX_CLOCK_SKEW_MILLIS) {
             self.world.terminal.note(|| "a cache entry is from the future; ignored".to_owned());
             return None;
         }
@@ -203,8 +196,7 @@ impl<'w> Cache<'w> {
     pub fn store(&self, key: &CacheKey, token: &Token) {
         let (Some(expires_at), true) = (token.expires_at, token.cacheable) else { return };
         let now = self.world.clock.unix_millis();
-        let expires_at =
-            expires_at.min(now.div_euclid(1000).saturating_add(MAX_TOKEN_LIFETIME_SECONDS));
+        let expires_at = expires_at.min(now.div_euclid(1000).saturating_add(MAX_TOKEN_LIFETIME_SECONDS));
         let stored = CacheEntryJson::new(token, expires_at, now);
         if let Err(error) = self.write(key, "", &encode(&stored)) {
             self.world.terminal.note(|| format!("the token is not cached, {}", io_reason(&error)));
@@ -221,8 +213,7 @@ impl<'w> Cache<'w> {
     /// Stores a server's public keys as it sent them. A cache that cannot be written is no error.
     pub fn store_public_keys(&self, key: &CacheKey, text: &str, lifetime_seconds: i64) {
         let now = self.world.clock.unix_millis();
-        let expires_at =
-            now.div_euclid(1000).saturating_add(lifetime_seconds.min(MAX_PUBLIC_KEYS_SECONDS));
+        let expires_at = now.div_euclid(1000).saturating_add(lifetime_seconds.min(MAX_PUBLIC_KEYS_SECONDS));
         let keys = CachedPublicKeysJson { written: now, expires_at, text: text.to_owned() };
         if let Err(error) = self.write(key, ".keys", &encode(&keys)) {
             self.world.terminal.note(|| format!("the keys are not cached, {}", io_reason(&error)));
@@ -242,13 +233,7 @@ impl<'w> Cache<'w> {
         let folder = private_file::create_subfolder(self.world.folders.gauth.as_deref(), "tokens")?;
         private_file::remove_stale_files(&folder, self.world.clock.unix_seconds(), &SWEEP_LIMITS);
         let name = format!("{}{suffix}", key.0);
-        private_file::write_atomic(
-            &folder,
-            &name,
-            bytes,
-            WriteDurability::Disposable,
-            &*self.world.random,
-        )
+        private_file::write_atomic(&folder, &name, bytes, WriteDurability::Disposable, &*self.world.random)
     }
 
     /// Stores a failure for the processes that wait for the same token.
@@ -293,8 +278,7 @@ impl<'w> Cache<'w> {
 
     /// The reason a server gave when it refused the login of this key. It may be lost at any time.
     pub fn last_rejection(&self, key: &CacheKey) -> Option<String> {
-        let bytes =
-            private_file::read_private(&self.path(key, ".refused")?, MAX_ENTRY_BYTES).ok()?;
+        let bytes = private_file::read_private(&self.path(key, ".refused")?, MAX_ENTRY_BYTES).ok()?;
         decode(&bytes).map(|failure: CachedFailureJson| failure.message)
     }
 
@@ -336,8 +320,7 @@ impl<'w> Cache<'w> {
 
     /// All entries, with the names of their files.
     pub fn list(&self) -> Vec<(String, CacheEntry)> {
-        let Some(folder) = self.world.folders.gauth.as_ref().map(|folder| folder.join("tokens"))
-        else {
+        let Some(folder) = self.world.folders.gauth.as_ref().map(|folder| folder.join("tokens")) else {
             return Vec::new();
         };
         let names = files::file_names(&folder).into_iter().filter(|name| is_key_name(name));
@@ -353,15 +336,14 @@ impl<'w> Cache<'w> {
     /// # Errors
     /// When a file cannot be removed.
     pub fn clear(&self) -> Result<usize> {
-        let Some(folder) = self.world.folders.gauth.as_ref().map(|folder| folder.join("tokens"))
-        else {
+        let Some(folder) = self.world.folders.gauth.as_ref().map(|folder| folder.join("tokens")) else {
             return Ok(0);
         };
         let mut count = 0;
         for name in files::file_names(&folder) {
             let path = folder.join(&name);
-            let removed = private_file::try_remove(&path)
-                .map_err(|error| crate::error::io("removed", &path, &error))?;
+            let removed =
+                private_file::try_remove(&path).map_err(|error| crate::error::io("removed", &path, &error))?;
             count += usize::from(removed && is_key_name(&name));
         }
         Ok(count)
@@ -415,10 +397,7 @@ mod tests {
     fn an_encoded_entry_is_decoded_unchanged() {
         let read = decode_entry(&entry()).expect("entry");
         assert_eq!(read.token.secret.expose(), "ya29.x");
-        assert_eq!(
-            (read.written_at_millis, read.token.expires_at, read.token.from_cache),
-            (1, Some(2), true)
-        );
+        assert_eq!((read.written_at_millis, read.token.expires_at, read.token.from_cache), (1, Some(2), true));
     }
 
     #[test]

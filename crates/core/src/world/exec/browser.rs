@@ -17,11 +17,7 @@ pub struct Browser {
 }
 
 /// Opens `url` with the first of these commands that works, or with what the system has for that.
-pub fn open_browser(
-    url: &str,
-    commands: &[Vec<OsString>],
-    env_changes: &[EnvChange<'_>],
-) -> Browser {
+pub fn open_browser(url: &str, commands: &[Vec<OsString>], env_changes: &[EnvChange<'_>]) -> Browser {
     let user_commands = commands.iter().filter_map(|argv| {
         let (program, arguments) = argv.split_first()?;
         Some(build_command(program, arguments, env_changes))
@@ -64,10 +60,7 @@ impl Browser {
         while let Some(mut command) = self.candidates.pop_front() {
             let name = printable::os(command.get_program());
             // Its own group: Ctrl-C stops gauth, not the browser.
-            in_own_process_group(&mut command)
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null());
+            in_own_process_group(&mut command).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             match process_hardening::with_inherited_core_limit(|| command.spawn()) {
                 Ok(child) => {
                     self.running = Some((child, name));

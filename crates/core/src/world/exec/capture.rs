@@ -65,10 +65,7 @@ impl From<io::Error> for CommandFailure {
 ///
 /// # Errors
 /// [`CommandFailure`].
-pub fn capture_output(
-    request: &CaptureCommand<'_>,
-    clock: &dyn Clock,
-) -> Result<Zeroizing<Vec<u8>>, CommandFailure> {
+pub fn capture_output(request: &CaptureCommand<'_>, clock: &dyn Clock) -> Result<Zeroizing<Vec<u8>>, CommandFailure> {
     let Some((program, arguments)) = request.argv.split_first() else {
         return Err(CommandFailure::NotStarted("names no program".to_owned()));
     };
@@ -76,12 +73,10 @@ pub fn capture_output(
     match request.interactive {
         // It stays in our group, which is the one that may read from the terminal; Ctrl-C reaches both.
         true => command.stdout(terminal::stderr_for_child()),
-        false => {
-            system::in_own_process_group(&mut command).stdin(Stdio::null()).stdout(Stdio::piped())
-        }
+        false => system::in_own_process_group(&mut command).stdin(Stdio::null()).stdout(Stdio::piped()),
     };
-    let mut child = process_hardening::with_inherited_core_limit(|| command.spawn())
-        .map_err(|error| spawn_failure(&error))?;
+    let mut child =
+        process_hardening::with_inherited_core_limit(|| command.spawn()).map_err(|error| spawn_failure(&error))?;
     match system::read_stdout(&mut child, request.timeout, clock) {
         Ok(bytes) => check_exit_status(child.wait()?).map(|()| bytes),
         Err(failure) => {
@@ -146,8 +141,7 @@ pub fn run_piped(
         }
     };
     // What it left running may hold the pipe for ever.
-    let stderr =
-        stderr.and_then(|stderr| stderr.recv_timeout(STDERR_GRACE).ok()).unwrap_or_default();
+    let stderr = stderr.and_then(|stderr| stderr.recv_timeout(STDERR_GRACE).ok()).unwrap_or_default();
     (stdout, String::from_utf8_lossy(&stderr).into_owned())
 }
 
@@ -168,9 +162,7 @@ fn collect_stderr(mut pipe: ChildStderr) -> Receiver<Vec<u8>> {
 
 fn spawn_failure(error: &io::Error) -> CommandFailure {
     CommandFailure::NotStarted(match error.kind() {
-        io::ErrorKind::NotFound => {
-            "there is no such program, or not the interpreter its first line names".to_owned()
-        }
+        io::ErrorKind::NotFound => "there is no such program, or not the interpreter its first line names".to_owned(),
         _ => format!("cannot be run, {}", io_reason(error)),
     })
 }
@@ -194,9 +186,7 @@ mod system {
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::io::retry_on_intr;
-    use rustix::process::{
-        Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
-    };
+    use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 
     use super::{Child, Clock, CommandFailure, Duration, MAX_OUTPUT_BYTES, Zeroizing, io};
     use crate::world::clock::Deadline;
@@ -289,8 +279,7 @@ mod system {
     /// Whether there is something to read, or the end of it, within this time.
     fn is_readable(stream: Option<&ChildStdout>, timeout: Duration) -> io::Result<bool> {
         let wait = Timespec::try_from(timeout).map_err(io::Error::other)?;
-        let mut watched: Vec<_> =
-            stream.iter().map(|stream| PollFd::new(*stream, PollFlags::IN)).collect();
+        let mut watched: Vec<_> = stream.iter().map(|stream| PollFd::new(*stream, PollFlags::IN)).collect();
         Ok(retry_on_intr(|| poll(&mut watched, Some(&wait)))? > 0)
     }
 
@@ -368,10 +357,8 @@ mod tests {
     fn shell(script: &str, limit: u64) -> Result<String, CommandFailure> {
         let words = ["sh", "-c", script].map(OsString::from);
         let limit = Duration::from_millis(limit);
-        let run =
-            CaptureCommand { argv: &words, env_changes: &[], timeout: limit, interactive: false };
-        capture_output(&run, &SystemClock::new())
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        let run = CaptureCommand { argv: &words, env_changes: &[], timeout: limit, interactive: false };
+        capture_output(&run, &SystemClock::new()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
     #[test]
@@ -397,12 +384,7 @@ mod tests {
         for words in [&["/no/such/program"][..], &["/dev/null"], &[]] {
             let words: Vec<OsString> = words.iter().map(OsString::from).collect();
             let limit = Duration::from_secs(10);
-            let run = CaptureCommand {
-                argv: &words,
-                env_changes: &[],
-                timeout: limit,
-                interactive: false,
-            };
+            let run = CaptureCommand { argv: &words, env_changes: &[], timeout: limit, interactive: false };
             let failure = capture_output(&run, &SystemClock::new()).expect_err("not started");
             assert!(matches!(failure, CommandFailure::NotStarted(_)), "{words:?}: {failure:?}");
         }
@@ -429,8 +411,7 @@ mod tests {
             let script = script.replace('F', &file.to_string_lossy());
             assert!(matches!(shell(&script, 300), Err(CommandFailure::TimedOut)), "{script}");
             assert!(clock.elapsed() < Duration::from_secs(10), "{script}: {:?}", clock.elapsed());
-            let pid: i32 =
-                std::fs::read_to_string(&file).expect("a number").trim().parse().expect("a number");
+            let pid: i32 = std::fs::read_to_string(&file).expect("a number").trim().parse().expect("a number");
             assert!(!is_process_running(pid), "{script}");
         }
     }
@@ -440,12 +421,7 @@ mod tests {
         let runs = || {
             let asked = ["ps", "-o", "stat=", "-p", &pid.to_string()].map(OsString::from);
             let limit = Duration::from_secs(10);
-            let run = CaptureCommand {
-                argv: &asked,
-                env_changes: &[],
-                timeout: limit,
-                interactive: false,
-            };
+            let run = CaptureCommand { argv: &asked, env_changes: &[], timeout: limit, interactive: false };
             capture_output(&run, &SystemClock::new()).is_ok_and(|stat| !stat.starts_with(b"Z"))
         };
         (0..20).all(|_| runs())

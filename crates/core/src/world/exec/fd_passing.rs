@@ -28,8 +28,8 @@ impl InheritedPipe {
     /// # Errors
     /// When the system has no pipe left, or is none that names open files by path.
     pub fn new(content: Zeroizing<Vec<u8>>) -> Result<InheritedPipe> {
-        let (reader, writer) = std::io::pipe()
-            .map_err(|error| Error::unexpected(format!("no pipe, {}", io_reason(&error))))?;
+        let (reader, writer) =
+            std::io::pipe().map_err(|error| Error::unexpected(format!("no pipe, {}", io_reason(&error))))?;
         make_inheritable(&reader)?;
         Ok(InheritedPipe { reader, writer, content })
     }
@@ -92,10 +92,8 @@ mod tests {
     fn a_child_reads_it_once_and_to_its_end() {
         // More than a pipe may have room for.
         let content = "x".repeat(200_000);
-        let handed =
-            InheritedPipe::new(Zeroizing::new(content.clone().into_bytes())).expect("a pipe");
-        let script =
-            format!("cat {} | wc -c >&2; test -z \"$(cat {})\"", handed.path(), handed.path());
+        let handed = InheritedPipe::new(Zeroizing::new(content.clone().into_bytes())).expect("a pipe");
+        let script = format!("cat {} | wc -c >&2; test -z \"$(cat {})\"", handed.path(), handed.path());
         let words = ["sh", "-c", &script].map(OsString::from);
         let mut said = Vec::new();
         let mut listener = |piece: &[u8]| said.extend_from_slice(piece);

@@ -96,16 +96,11 @@ pub fn run_with_periodic_task(
     loop {
         match receiver.recv_timeout(task()) {
             Ok(exit_status) => {
-                return exit_status
-                    .map(exit_code)
-                    .map_err(|error| wait_error(&program_name, &error));
+                return exit_status.map(exit_code).map_err(|error| wait_error(&program_name, &error));
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {
-                return Err(wait_error(
-                    &program_name,
-                    &std::io::Error::other("its end was not seen"),
-                ));
+                return Err(wait_error(&program_name, &std::io::Error::other("its end was not seen")));
             }
         }
     }
@@ -151,9 +146,7 @@ fn replace_with(_: &mut Command) -> std::io::Error {
 ///
 /// # Errors
 /// Usage, when no program is named.
-pub fn split_program(
-    argv: &[OsString],
-) -> std::result::Result<(&OsString, &[OsString]), SpawnError> {
+pub fn split_program(argv: &[OsString]) -> std::result::Result<(&OsString, &[OsString]), SpawnError> {
     let what = match argv.split_first() {
         Some((program, arguments)) if !program.is_empty() => return Ok((program, arguments)),
         Some(_) => "the name of the command is empty",
@@ -185,8 +178,7 @@ fn spawn_error(program: &OsString, error: &std::io::Error) -> SpawnError {
     match (error.kind(), exists) {
         (std::io::ErrorKind::NotFound, false) => SpawnError {
             status: 127,
-            error: Error::unexpected(format!("{shown}: no such program"))
-                .hint(format!("command -v {shown}")),
+            error: Error::unexpected(format!("{shown}: no such program")).hint(format!("command -v {shown}")),
         },
         (std::io::ErrorKind::NotFound, true) => SpawnError {
             status: 126,
@@ -206,11 +198,7 @@ fn wait_error(program_name: &str, error: &std::io::Error) -> SpawnError {
     SpawnError { status: 126, error }
 }
 
-fn build_command(
-    program: &OsString,
-    arguments: &[OsString],
-    env_changes: &[EnvChange<'_>],
-) -> Command {
+fn build_command(program: &OsString, arguments: &[OsString], env_changes: &[EnvChange<'_>]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments);
     for (name, value) in env_changes {
@@ -268,9 +256,8 @@ mod unix {
         pub fn catch() -> Result<TerminationSignals> {
             let (sender, receiver) = channel();
             for (number, signal) in FORWARDED_SIGNALS {
-                register_signal(number, signal, sender.clone()).map_err(|error| {
-                    Error::unexpected(format!("signals cannot be caught, {}", io_reason(&error)))
-                })?;
+                register_signal(number, signal, sender.clone())
+                    .map_err(|error| Error::unexpected(format!("signals cannot be caught, {}", io_reason(&error))))?;
             }
             Ok(TerminationSignals(receiver))
         }
@@ -289,8 +276,7 @@ mod unix {
             let at_terminal = std::io::stdin().is_terminal();
             std::thread::spawn(move || {
                 while let Ok((number, signal)) = self.0.recv() {
-                    let child_is_alive =
-                        shared_child_is_alive.lock().unwrap_or_else(PoisonError::into_inner);
+                    let child_is_alive = shared_child_is_alive.lock().unwrap_or_else(PoisonError::into_inner);
                     if let (true, Some(pid)) = (*child_is_alive, pid)
                         && !(at_terminal && number == SIGINT)
                     {
@@ -304,11 +290,7 @@ mod unix {
     }
 
     /// One signal's way into the channel; `pipe::register` is the one safe way that wakes a waiting thread.
-    fn register_signal(
-        number: i32,
-        signal: Signal,
-        sender: Sender<(i32, Signal)>,
-    ) -> std::io::Result<()> {
+    fn register_signal(number: i32, signal: Signal, sender: Sender<(i32, Signal)>) -> std::io::Result<()> {
         let (mut read, write) = UnixStream::pair()?;
         signal_hook::low_level::pipe::register(number, write)?;
         std::thread::spawn(move || {
@@ -410,10 +392,7 @@ mod tests {
             Duration::from_millis(20)
         };
         let signals = TerminationSignals::catch().expect("signals");
-        assert_eq!(
-            run_with_periodic_task(&words, &[], signals, task).map_err(|not| not.status),
-            Ok(7)
-        );
+        assert_eq!(run_with_periodic_task(&words, &[], signals, task).map_err(|not| not.status), Ok(7));
         assert!((2..=20).contains(&done), "{done}");
     }
 
@@ -422,8 +401,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let script = folder.path().join("script");
         std::fs::write(&script, "#!/no/such/interpreter\n").expect("script");
-        std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o700))
-            .expect("mode");
+        std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("mode");
         let not = run(&[script.into()], &[], Vec::new(), None).expect_err("not started");
         assert_eq!(not.status, 126);
         assert!(not.error.message().ends_with("its interpreter is missing"), "{}", not.error);

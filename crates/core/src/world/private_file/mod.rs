@@ -57,15 +57,9 @@ impl PrivateFileError {
         let error = Error::new(kind, format!("{location}: {what}"));
         let shown = printable::path(path);
         match self {
-            PrivateFileError::NotFound => {
-                error.hint(format!("ls -l {shown}, or name another file"))
-            }
-            PrivateFileError::Io(_) => {
-                error.hint(format!("ls -l {shown}, and let it be read by this user"))
-            }
-            PrivateFileError::NotRegularFile
-            | PrivateFileError::TooLarge(_)
-            | PrivateFileError::TimedOut => {
+            PrivateFileError::NotFound => error.hint(format!("ls -l {shown}, or name another file")),
+            PrivateFileError::Io(_) => error.hint(format!("ls -l {shown}, and let it be read by this user")),
+            PrivateFileError::NotRegularFile | PrivateFileError::TooLarge(_) | PrivateFileError::TimedOut => {
                 error.hint("name a credential file, as Google's console or gcloud writes it")
             }
             PrivateFileError::Insecure(_, command) => error.hint(command.clone()),
@@ -91,10 +85,7 @@ pub fn is_unreachable(path: &Path) -> bool {
 }
 
 /// Reads a file the user named: a regular file, or a pipe (process substitution) within 10 s.
-pub fn read_user_file(
-    path: &Path,
-    limit: usize,
-) -> std::result::Result<Zeroizing<Vec<u8>>, PrivateFileError> {
+pub fn read_user_file(path: &Path, limit: usize) -> std::result::Result<Zeroizing<Vec<u8>>, PrivateFileError> {
     let file = open(path, false)?;
     let metadata = file.metadata()?;
     if metadata.is_file() {
@@ -110,10 +101,7 @@ pub fn read_user_file(
 }
 
 /// Reads a file of our own: ours, regular, no link, closed to others.
-pub fn read_private(
-    path: &Path,
-    limit: usize,
-) -> std::result::Result<Zeroizing<Vec<u8>>, PrivateFileError> {
+pub fn read_private(path: &Path, limit: usize) -> std::result::Result<Zeroizing<Vec<u8>>, PrivateFileError> {
     let file = open(path, true)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
@@ -171,10 +159,7 @@ fn is_pipe(_: &std::fs::Metadata) -> bool {
 }
 
 #[cfg(unix)]
-fn read_pipe(
-    mut file: File,
-    limit: usize,
-) -> std::result::Result<Zeroizing<Vec<u8>>, PrivateFileError> {
+fn read_pipe(mut file: File, limit: usize) -> std::result::Result<Zeroizing<Vec<u8>>, PrivateFileError> {
     let mut bytes = Zeroizing::new(Vec::new());
     read_with_timeout(&mut file, &mut bytes, limit, PIPE_TIMEOUT)?;
     match bytes.len() > limit {
@@ -204,8 +189,7 @@ pub fn read_with_timeout<F: Read + std::os::fd::AsFd>(
     let step = Duration::from_millis(50);
     let mut chunk = Zeroizing::new(vec![0; 8192]);
     while bytes.len() <= limit {
-        let wait =
-            Timespec::try_from(step.min(remaining)).map_err(|_| PrivateFileError::TimedOut)?;
+        let wait = Timespec::try_from(step.min(remaining)).map_err(|_| PrivateFileError::TimedOut)?;
         let ready = poll(&mut [PollFd::new(file, PollFlags::IN)], Some(&wait));
         match ready {
             Ok(0) => remaining = remaining.saturating_sub(step),
@@ -229,15 +213,11 @@ pub fn read_with_timeout<F: Read + std::os::fd::AsFd>(
 }
 
 #[cfg(unix)]
-fn check_private(
-    path: &Path,
-    metadata: &std::fs::Metadata,
-) -> std::result::Result<(), PrivateFileError> {
+fn check_private(path: &Path, metadata: &std::fs::Metadata) -> std::result::Result<(), PrivateFileError> {
     use std::os::unix::fs::MetadataExt;
 
-    let insecure = |what, command: &str| {
-        Err(PrivateFileError::Insecure(what, format!("{command} {}", printable::path(path))))
-    };
+    let insecure =
+        |what, command: &str| Err(PrivateFileError::Insecure(what, format!("{command} {}", printable::path(path))));
     if metadata.uid() != rustix::process::geteuid().as_raw() {
         return insecure("belongs to another user", "chown \"$USER\"");
     }

@@ -10,8 +10,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 fn put(folder: &Path, name: &str, bytes: &[u8]) {
-    write_atomic(folder, name, bytes, WriteDurability::Disposable, &random::SystemRandom)
-        .expect("written");
+    write_atomic(folder, name, bytes, WriteDurability::Disposable, &random::SystemRandom).expect("written");
 }
 
 #[test]
@@ -31,10 +30,7 @@ fn our_own_files_are_refused_when_others_had_a_hand_in_them() {
     put(folder.path(), "x", b"one");
     let path = folder.path().join("x");
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).expect("mode");
-    assert!(matches!(
-        read_private(&path, 10),
-        Err(PrivateFileError::Insecure("can be used by others", _))
-    ));
+    assert!(matches!(read_private(&path, 10), Err(PrivateFileError::Insecure("can be used by others", _))));
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("mode");
     std::fs::hard_link(&path, folder.path().join("y")).expect("link");
     assert!(matches!(read_private(&path, 10), Err(PrivateFileError::Insecure(..))));
@@ -47,26 +43,16 @@ fn our_own_files_are_refused_when_others_had_a_hand_in_them() {
 fn large_files_devices_and_folders_are_not_read() {
     let folder = folder();
     put(folder.path(), "x", b"12345678901");
-    assert!(matches!(
-        read_user_file(&folder.path().join("x"), 10),
-        Err(PrivateFileError::TooLarge(10))
-    ));
-    assert!(matches!(
-        read_user_file(Path::new("/dev/zero"), 10),
-        Err(PrivateFileError::NotRegularFile)
-    ));
+    assert!(matches!(read_user_file(&folder.path().join("x"), 10), Err(PrivateFileError::TooLarge(10))));
+    assert!(matches!(read_user_file(Path::new("/dev/zero"), 10), Err(PrivateFileError::NotRegularFile)));
     assert!(matches!(read_user_file(folder.path(), 10), Err(PrivateFileError::NotRegularFile)));
-    assert!(matches!(
-        read_user_file(&folder.path().join("no"), 10),
-        Err(PrivateFileError::NotFound)
-    ));
+    assert!(matches!(read_user_file(&folder.path().join("no"), 10), Err(PrivateFileError::NotFound)));
 }
 
 #[test]
 fn a_draft_that_is_dropped_leaves_nothing() {
     let folder = folder();
-    let pending =
-        PendingFile::create(folder.path(), "x", WriteDurability::Durable, &random::SystemRandom);
+    let pending = PendingFile::create(folder.path(), "x", WriteDurability::Durable, &random::SystemRandom);
     drop(pending.expect("draft"));
     assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 0);
 }
@@ -75,8 +61,7 @@ fn a_draft_that_is_dropped_leaves_nothing() {
 fn a_reserved_draft_is_cut_to_its_content() {
     let folder = folder();
     let mut pending =
-        PendingFile::create(folder.path(), "x", WriteDurability::Durable, &random::SystemRandom)
-            .expect("draft");
+        PendingFile::create(folder.path(), "x", WriteDurability::Durable, &random::SystemRandom).expect("draft");
     pending.reserve_space(4096).expect("room");
     pending.commit(&folder.path().join("x"), b"short").expect("published");
     assert_eq!(&**read_private(&folder.path().join("x"), 10).expect("read"), b"short");

@@ -11,9 +11,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::text::secret::Secret;
 use crate::tokens::cache::CacheKeyHasher;
 use crate::tokens::credential::Session;
-use crate::world::env;
-use crate::world::exec;
 use crate::world::exec::{CaptureCommand, CommandFailure};
+use crate::world::{env, exec};
 
 /// How long it may take; it sends a request to Buildkite.
 const AGENT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -58,19 +57,12 @@ impl SubjectTokenSource for BuildkiteAgentSource {
         let args = args.map(OsString::from);
         let path = session.world().env.os(&env::PATH).map(|path| ("PATH", Some(path)));
         let changes: Vec<_> = path.into_iter().collect();
-        let run = CaptureCommand {
-            argv: &args,
-            env_changes: &changes,
-            timeout: AGENT_TIMEOUT,
-            interactive: false,
-        };
+        let run = CaptureCommand { argv: &args, env_changes: &changes, timeout: AGENT_TIMEOUT, interactive: false };
         let printed = session
             .pause_deadline(|| exec::capture_output(&run, &*session.world().clock))
             .map_err(|failure| self.run_error(&failure))?;
         let unusable = |what| Error::no_answer(format!("{AGENT_PROGRAM}: what it printed {what}"));
-        SubjectTokenFormat::Text
-            .extract_token(&printed)
-            .map_err(|what| unusable(what).hint(self.manual_command()))
+        SubjectTokenFormat::Text.extract_token(&printed).map_err(|what| unusable(what).hint(self.manual_command()))
     }
 }
 
@@ -79,18 +71,12 @@ impl BuildkiteAgentSource {
         let (kind, why) = match failure {
             CommandFailure::NotStarted(why) => (ErrorKind::NoCredential, why.clone()),
             CommandFailure::Exit(code) => (ErrorKind::NoCredential, format!("ended with {code}")),
-            CommandFailure::Signal(signal) => {
-                (ErrorKind::NoCredential, format!("was killed by signal {signal}"))
-            }
+            CommandFailure::Signal(signal) => (ErrorKind::NoCredential, format!("was killed by signal {signal}")),
             CommandFailure::TimedOut => {
                 (ErrorKind::NoAnswer, format!("did not end within {} s", AGENT_TIMEOUT.as_secs()))
             }
-            CommandFailure::OutputTooLarge => {
-                (ErrorKind::NoAnswer, "printed more than a token can be".to_owned())
-            }
-            CommandFailure::Io(error) => {
-                (ErrorKind::NoAnswer, format!("lost, {}", crate::error::io_reason(error)))
-            }
+            CommandFailure::OutputTooLarge => (ErrorKind::NoAnswer, "printed more than a token can be".to_owned()),
+            CommandFailure::Io(error) => (ErrorKind::NoAnswer, format!("lost, {}", crate::error::io_reason(error))),
         };
         Error::new(kind, format!("{AGENT_PROGRAM}: {why}")).hint(self.manual_command())
     }

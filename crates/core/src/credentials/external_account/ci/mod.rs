@@ -12,10 +12,8 @@ use crate::jose::jwt;
 use crate::text::secret::Secret;
 use crate::tokens::cache::CacheKeyHasher;
 use crate::tokens::credential::Session;
-use crate::world::World;
-use crate::world::env;
 use crate::world::env::Variable;
-use crate::world::files;
+use crate::world::{World, env, files};
 
 /// A CI system or cluster that gives tokens to the jobs it runs.
 pub struct CiSystem {
@@ -86,10 +84,7 @@ pub const CI_SYSTEMS: &[CiSystem] = &[
     CiSystem {
         name: "Azure DevOps",
         detection_variables: &[env::TF_BUILD],
-        delivery: TokenDelivery::Server(
-            &[env::SYSTEM_OIDCREQUESTURI, env::SYSTEM_ACCESSTOKEN],
-            server::azure_devops,
-        ),
+        delivery: TokenDelivery::Server(&[env::SYSTEM_OIDCREQUESTURI, env::SYSTEM_ACCESSTOKEN], server::azure_devops),
         setup_hint: "\"env: {SYSTEM_ACCESSTOKEN: $(System.AccessToken)}\" in the step, \
                or --subject-token-env idToken in AzureCLI@2 with addSpnToEnvironment",
     },
@@ -138,13 +133,10 @@ pub(super) fn find_token_source(
     parse_options: &ParseOptions,
     world: &World,
 ) -> Result<Box<dyn SubjectTokenSource>> {
-    let active: Vec<&CiSystem> =
-        CI_SYSTEMS.iter().filter(|system| system.is_active(world)).collect();
+    let active: Vec<&CiSystem> = CI_SYSTEMS.iter().filter(|system| system.is_active(world)).collect();
     let Some((system, others)) = active.split_first() else { return Err(no_system_error()) };
     world.terminal.note(|| {
-        let describe = |system: &CiSystem| {
-            format!("{} ({})", system.name, list_names(system.detection_variables))
-        };
+        let describe = |system: &CiSystem| format!("{} ({})", system.name, list_names(system.detection_variables));
         let others: Vec<String> = others.iter().map(|other| describe(other)).collect();
         match others.is_empty() {
             true => format!("the token of {} is used", describe(system)),
@@ -164,16 +156,14 @@ pub fn detect_ci_system(world: &World) -> Option<&'static CiSystem> {
 
 impl CiSystem {
     fn is_active(&self, world: &World) -> bool {
-        self.detection_variables.iter().any(|variable| {
-            world.env.os(variable).is_some_and(|value| !value.eq_ignore_ascii_case("false"))
-        })
+        self.detection_variables
+            .iter()
+            .any(|variable| world.env.os(variable).is_some_and(|value| !value.eq_ignore_ascii_case("false")))
     }
 
     /// The source of this job's token.
     fn token_source(&self, job: &CiJob<'_>) -> Result<Box<dyn SubjectTokenSource>> {
-        let with_system_name = |location: String,
-                                source: Box<dyn SubjectTokenSource>|
-         -> Box<dyn SubjectTokenSource> {
+        let with_system_name = |location: String, source: Box<dyn SubjectTokenSource>| -> Box<dyn SubjectTokenSource> {
             Box::new(NamedSubjectTokenSource { location, source })
         };
         match &self.delivery {
@@ -187,9 +177,7 @@ impl CiSystem {
             TokenDelivery::Server(required, build_source) => {
                 let env = &job.world.env;
                 match required.iter().find(|variable| env.os(variable).is_none()) {
-                    Some(missing) => {
-                        Err(self.no_token_error(&format!("{} is not set", missing.name), job))
-                    }
+                    Some(missing) => Err(self.no_token_error(&format!("{} is not set", missing.name), job)),
                     None => {
                         let mut url_source = build_source(job)?;
                         url_source.failure_hint = self.setup_advice(job);
@@ -203,17 +191,13 @@ impl CiSystem {
             },
             TokenDelivery::Files(paths) => {
                 let root = &job.world.folders.system_root;
-                let existing =
-                    paths.iter().map(|path| root.join(path)).find(|path| files::exists(path));
+                let existing = paths.iter().map(|path| root.join(path)).find(|path| files::exists(path));
                 let Some(path) = existing else {
                     let paths = paths.join(", /");
                     return Err(self.no_token_error(&format!("there is none of /{paths}"), job));
                 };
                 let content = HashedFileSource::open(path, &job.parse_options.location)?;
-                Ok(with_system_name(
-                    format!("{} of {}", content.location(), self.name),
-                    Box::new(content),
-                ))
+                Ok(with_system_name(format!("{} of {}", content.location(), self.name), Box::new(content)))
             }
         }
     }
@@ -231,9 +215,7 @@ impl CiSystem {
             }
         }
         let names_audience = |address: &jwt::IssuerAndAudiences| {
-            let name = |audience: &String| {
-                audience.strip_prefix("https:").unwrap_or(audience) == job.audience
-            };
+            let name = |audience: &String| audience.strip_prefix("https:").unwrap_or(audience) == job.audience;
             address.audiences.iter().any(name)
         };
         let best = tokens.iter().find(|(_, _, address)| names_audience(address)).or(tokens.first());
@@ -242,10 +224,7 @@ impl CiSystem {
             None if set_variables.is_empty() => {
                 Err(self.no_token_error(&format!("there is no {}", list_names(names)), job))
             }
-            None => {
-                Err(self
-                    .no_token_error(&format!("no JWT is in {}", list_names(&set_variables)), job))
-            }
+            None => Err(self.no_token_error(&format!("no JWT is in {}", list_names(&set_variables)), job)),
         }
     }
 
@@ -260,16 +239,11 @@ impl CiSystem {
 }
 
 fn no_system_error() -> Error {
-    let variables: Vec<&str> = CI_SYSTEMS
-        .iter()
-        .flat_map(|system| system.detection_variables)
-        .map(|mark| mark.name)
-        .collect();
-    let message =
-        format!("no CI system or cluster is recognised, none of {} is set", variables.join(", "));
-    Error::new(ErrorKind::NoCredential, message).hint(
-        "name the token with --subject-token-file, --subject-token-env or --subject-token-url",
-    )
+    let variables: Vec<&str> =
+        CI_SYSTEMS.iter().flat_map(|system| system.detection_variables).map(|mark| mark.name).collect();
+    let message = format!("no CI system or cluster is recognised, none of {} is set", variables.join(", "));
+    Error::new(ErrorKind::NoCredential, message)
+        .hint("name the token with --subject-token-file, --subject-token-env or --subject-token-url")
 }
 
 fn list_names(variables: &[Variable]) -> String {
@@ -300,11 +274,7 @@ impl SubjectTokenSource for NamedSubjectTokenSource {
         self.source.hash_cache_key(hasher);
     }
 
-    fn subject_token(
-        &self,
-        request: &SubjectTokenRequest,
-        session: &dyn Session,
-    ) -> Result<Secret> {
+    fn subject_token(&self, request: &SubjectTokenRequest, session: &dyn Session) -> Result<Secret> {
         self.source.subject_token(request, session)
     }
 }

@@ -14,11 +14,7 @@ use crate::world::env::Variable;
 
 /// GitHub's runner sets a URL and a bearer token for it; the audience is a parameter of the request.
 pub(super) fn github_actions(job: &CiJob<'_>) -> Result<UrlSource> {
-    let url = request_url(
-        job,
-        &env::ACTIONS_ID_TOKEN_REQUEST_URL,
-        &[("audience", &job.requested_audience())],
-    )?;
+    let url = request_url(job, &env::ACTIONS_ID_TOKEN_REQUEST_URL, &[("audience", &job.requested_audience())])?;
     Ok(UrlSource {
         url,
         method: HttpMethod::Get,
@@ -60,8 +56,5 @@ fn request_url(job: &CiJob<'_>, variable: &Variable, query: &[(&str, &str)]) -> 
 
 fn bearer_header(job: &CiJob<'_>, variable: &Variable) -> Result<(String, HttpHeaderValue)> {
     let token = job.world.env.secret(variable.name)?.unwrap_or_else(|| Secret::new(""));
-    Ok((
-        "authorization".to_owned(),
-        HttpHeaderValue::Secret(bearer_token::authorization_header(&token)),
-    ))
+    Ok(("authorization".to_owned(), HttpHeaderValue::Secret(bearer_token::authorization_header(&token))))
 }

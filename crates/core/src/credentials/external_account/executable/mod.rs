@@ -21,12 +21,8 @@ use crate::text::printable;
 use crate::text::secret::{Secret, looks_like_file_content};
 use crate::tokens::cache::CacheKeyHasher;
 use crate::tokens::credential::Session;
-use crate::world::World;
-use crate::world::env;
-use crate::world::exec;
 use crate::world::exec::{CommandFailure, EnvChange};
-use crate::world::files;
-use crate::world::private_file;
+use crate::world::{World, env, exec, files, private_file};
 
 /// How long a program may take where the file names no time, or 0.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -62,11 +58,9 @@ pub(super) fn parse(
     let malformed = parse_options.field_error("credential_source.executable.");
     let command = fields.required("command").map_err(malformed)?;
     let args = parse_command(&command).map_err(|what| malformed(format!("command {what}")))?;
-    let timeout =
-        read_timeout(&mut fields, "timeout_millis", TIMEOUT_MILLIS_RANGE).map_err(malformed)?;
+    let timeout = read_timeout(&mut fields, "timeout_millis", TIMEOUT_MILLIS_RANGE).map_err(malformed)?;
     let interactive_timeout =
-        read_timeout(&mut fields, "interactive_timeout_millis", INTERACTIVE_TIMEOUT_MILLIS_RANGE)
-            .map_err(malformed)?;
+        read_timeout(&mut fields, "interactive_timeout_millis", INTERACTIVE_TIMEOUT_MILLIS_RANGE).map_err(malformed)?;
     let output_file = fields.non_empty_text("output_file").map_err(malformed)?;
     if output_file.as_ref().is_some_and(|path| path.contains('\0')) {
         return Err(malformed("output_file has a zero byte".to_owned()));
@@ -120,11 +114,7 @@ impl SubjectTokenSource for ExecutableSource {
         hasher.add_optional(self.output_file.as_ref().and_then(|path| path.to_str()));
     }
 
-    fn subject_token(
-        &self,
-        request: &SubjectTokenRequest,
-        session: &dyn Session,
-    ) -> Result<Secret> {
+    fn subject_token(&self, request: &SubjectTokenRequest, session: &dyn Session) -> Result<Secret> {
         self.check_executables_allowed(request, session.world())?;
         if let Some(cached_response) = self.cached_response(request, session)? {
             return Ok(cached_response.token);
@@ -134,9 +124,8 @@ impl SubjectTokenSource for ExecutableSource {
             true => self.read_output_file().unwrap_or(printed),
             false => printed,
         };
-        let response =
-            response::parse_response(&response_bytes, session.now(), self.output_file.is_some())
-                .map_err(|unusable| self.response_error(request, &unusable))?;
+        let response = response::parse_response(&response_bytes, session.now(), self.output_file.is_some())
+            .map_err(|unusable| self.response_error(request, &unusable))?;
         match matches_token_type(&response, request) {
             true => Ok(response.token),
             false => Err(self.token_type_mismatch_error(request)),
@@ -155,11 +144,7 @@ impl ExecutableSource {
     }
 
     /// Unless programs are allowed, the output file is not read either: the credential file chooses that path too.
-    fn check_executables_allowed(
-        &self,
-        request: &SubjectTokenRequest,
-        world: &World,
-    ) -> Result<()> {
+    fn check_executables_allowed(&self, request: &SubjectTokenRequest, world: &World) -> Result<()> {
         let variable = env::GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES;
         if world.env.raw(&variable).is_some_and(|value| value == "1") {
             return Ok(());
@@ -213,11 +198,7 @@ impl ExecutableSource {
         }
     }
 
-    fn run(
-        &self,
-        request: &SubjectTokenRequest,
-        session: &dyn Session,
-    ) -> Result<zeroize::Zeroizing<Vec<u8>>> {
+    fn run(&self, request: &SubjectTokenRequest, session: &dyn Session) -> Result<zeroize::Zeroizing<Vec<u8>>> {
         let world = session.world();
         if !Path::new(self.program()).is_absolute() {
             world.terminal.warn(&format!(
@@ -226,19 +207,13 @@ impl ExecutableSource {
                 self.location()
             ));
         }
-        let interactive_timeout =
-            self.interactive_timeout.filter(|_| can_prompt_user(request, session));
+        let interactive_timeout = self.interactive_timeout.filter(|_| can_prompt_user(request, session));
         let timeout = interactive_timeout.unwrap_or(self.timeout);
         let interactive = interactive_timeout.is_some();
         let _prompt_marker = interactive.then(|| session.mark_prompting());
         world.terminal.note(|| format!("{} is run, for at most {timeout:?}", self.location()));
         let env_changes = self.environment_changes(request, interactive, world);
-        let run = exec::CaptureCommand {
-            argv: &self.args,
-            env_changes: &env_changes,
-            timeout,
-            interactive,
-        };
+        let run = exec::CaptureCommand { argv: &self.args, env_changes: &env_changes, timeout, interactive };
         exec::capture_output(&run, &*world.clock)
             .map_err(|failure| self.run_error(request, &failure, timeout, interactive))
     }
@@ -266,11 +241,7 @@ impl ExecutableSource {
             ),
         ];
         let own = env::GAUTH_CREDENTIALS;
-        if world
-            .env
-            .raw(&own)
-            .is_some_and(|value| looks_like_file_content(&value.to_string_lossy()))
-        {
+        if world.env.raw(&own).is_some_and(|value| looks_like_file_content(&value.to_string_lossy())) {
             env_changes.push((own.name, None));
         }
         env_changes
@@ -292,42 +263,31 @@ impl ExecutableSource {
                 format!("the program {program} of credential_source.executable.command: {why}"),
             )
             .hint(format!("ls -l {program}; it must be there, and executable")),
-            CommandFailure::Exit(code) => {
-                no_answer(format!("ended with code {code}")).hint(run_by_hand())
-            }
-            CommandFailure::Signal(signal) => {
-                no_answer(format!("was killed by signal {signal}")).hint(run_by_hand())
-            }
+            CommandFailure::Exit(code) => no_answer(format!("ended with code {code}")).hint(run_by_hand()),
+            CommandFailure::Signal(signal) => no_answer(format!("was killed by signal {signal}")).hint(run_by_hand()),
             CommandFailure::TimedOut => {
                 let (field, maximum) = match interactive {
                     true => ("interactive_timeout_millis", INTERACTIVE_TIMEOUT_MILLIS_RANGE.end()),
                     false => ("timeout_millis", TIMEOUT_MILLIS_RANGE.end()),
                 };
-                no_answer(format!("did not end within {timeout:?} ({field})")).hint(format!(
-                    "give it more with credential_source.executable.{field}, at most {maximum}"
-                ))
+                no_answer(format!("did not end within {timeout:?} ({field})"))
+                    .hint(format!("give it more with credential_source.executable.{field}, at most {maximum}"))
             }
             CommandFailure::OutputTooLarge => {
                 let max_mib = exec::MAX_OUTPUT_BYTES / 1024 / 1024;
                 no_answer(format!("printed more than {max_mib} MiB")).hint(run_by_hand())
             }
-            CommandFailure::Io(error) => {
-                no_answer(format!("was lost, {}", io_reason(error))).hint(run_by_hand())
-            }
+            CommandFailure::Io(error) => no_answer(format!("was lost, {}", io_reason(error))).hint(run_by_hand()),
         }
     }
 
     fn response_error(&self, request: &SubjectTokenRequest, error: &ResponseError) -> Error {
-        let (context, program, what) =
-            (self.error_context(request), self.location(), &error.message);
+        let (context, program, what) = (self.error_context(request), self.location(), &error.message);
         match error.kind {
-            ResponseErrorKind::ProgramError => {
-                Error::refused(format!("{context}: the program {what}"))
-                    .hint(format!("run {program} by hand; it may need a new sign-in"))
-            }
-            _ => Error::no_answer(format!("{context}: the response {what}")).hint(format!(
-                "run {program} by hand; it must print a response of AIP-4117, and nothing else"
-            )),
+            ResponseErrorKind::ProgramError => Error::refused(format!("{context}: the program {what}"))
+                .hint(format!("run {program} by hand; it may need a new sign-in")),
+            _ => Error::no_answer(format!("{context}: the response {what}"))
+                .hint(format!("run {program} by hand; it must print a response of AIP-4117, and nothing else")),
         }
     }
 

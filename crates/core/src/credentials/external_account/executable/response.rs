@@ -5,10 +5,9 @@ use zeroize::Zeroizing;
 
 use crate::credentials::external_account::format::MAX_SUBJECT_TOKEN_BYTES;
 use crate::oauth::token_exchange::expand_token_type;
-use crate::text::json;
 use crate::text::json::{JsonFields, wrong_type};
-use crate::text::printable;
 use crate::text::secret::Secret;
+use crate::text::{json, printable};
 
 /// The supported version of the response format.
 const RESPONSE_VERSION: f64 = 1.0;
@@ -50,13 +49,9 @@ pub struct ResponseError {
 ///
 /// # Errors
 /// When there is no token in it that is valid at `now`, in Unix seconds.
-pub fn parse_response(
-    bytes: &[u8],
-    now: i64,
-    needs_expiry: bool,
-) -> Result<ExecutableResponse, ResponseError> {
-    let map = json::parse_object(bytes)
-        .map_err(|what| ResponseError { kind: ResponseErrorKind::NotJson, message: what })?;
+pub fn parse_response(bytes: &[u8], now: i64, needs_expiry: bool) -> Result<ExecutableResponse, ResponseError> {
+    let map =
+        json::parse_object(bytes).map_err(|what| ResponseError { kind: ResponseErrorKind::NotJson, message: what })?;
     let mut fields = JsonFields::new(map);
     check_version(&mut fields)?;
     match fields.boolean("success").map_err(malformed)? {
@@ -76,9 +71,7 @@ pub fn parse_response(
         _ => {}
     }
     let token_type_urn = fields.required("token_type").map_err(malformed)?;
-    let is_saml = if token_type_urn == expand_token_type("jwt")
-        || token_type_urn == expand_token_type("id_token")
-    {
+    let is_saml = if token_type_urn == expand_token_type("jwt") || token_type_urn == expand_token_type("id_token") {
         false
     } else if token_type_urn == expand_token_type("saml2") {
         true
@@ -94,9 +87,7 @@ pub fn parse_response(
     match token.len() {
         0 => Err(malformed(format!("{field} is empty"))),
         1..=MAX_SUBJECT_TOKEN_BYTES => Ok(ExecutableResponse { token, is_saml, expires_at }),
-        _ => {
-            Err(malformed(format!("{field} is longer than {} KiB", MAX_SUBJECT_TOKEN_BYTES / 1024)))
-        }
+        _ => Err(malformed(format!("{field} is longer than {} KiB", MAX_SUBJECT_TOKEN_BYTES / 1024))),
     }
 }
 
@@ -105,9 +96,9 @@ fn check_version(fields: &mut JsonFields) -> Result<(), ResponseError> {
     match fields.value("version") {
         None => Err(malformed("version is missing".to_owned())),
         Some(Value::Number(version)) if version.as_f64() == Some(RESPONSE_VERSION) => Ok(()),
-        Some(Value::Number(version)) => Err(unusable(format!(
-            "has version {version}, this gauth supports version {RESPONSE_VERSION}"
-        ))),
+        Some(Value::Number(version)) => {
+            Err(unusable(format!("has version {version}, this gauth supports version {RESPONSE_VERSION}")))
+        }
         Some(other) => Err(malformed(wrong_type("version", &other, "a number"))),
     }
 }
@@ -117,10 +108,7 @@ fn program_error(fields: &mut JsonFields) -> Result<ResponseError, ResponseError
     let code = fields.required("code").map_err(malformed)?;
     let message = fields.required("message").map_err(malformed)?;
     let (code, message) = (printable::redacted(&code), printable::redacted(&message));
-    Ok(ResponseError {
-        kind: ResponseErrorKind::ProgramError,
-        message: format!("reports \"{message}\" (code {code})"),
-    })
+    Ok(ResponseError { kind: ResponseErrorKind::ProgramError, message: format!("reports \"{message}\" (code {code})") })
 }
 
 fn expiration_time(fields: &mut JsonFields) -> Result<Option<i64>, ResponseError> {
@@ -170,16 +158,8 @@ mod tests {
             (r#"{V,S,J:,"id_token":"hunter2.b.c","more":{"of":["it"]}}"#, false, None),
             (r#"{"version":1.0,S,J:,"id_token":"hunter2.b.c"}"#, false, None),
             (r#"{V,S,J:,"id_token":"hunter2.b.c","expiration_time":null}"#, false, None),
-            (
-                r#"{V,S,J:,"id_token":"hunter2.b.c","expiration_time":1767323046}"#,
-                false,
-                Some(NOW + 1),
-            ),
-            (
-                r#"{V,S,J:,"id_token":"hunter2.b.c","expiration_time":1767323046.7}"#,
-                false,
-                Some(NOW + 1),
-            ),
+            (r#"{V,S,J:,"id_token":"hunter2.b.c","expiration_time":1767323046}"#, false, Some(NOW + 1)),
+            (r#"{V,S,J:,"id_token":"hunter2.b.c","expiration_time":1767323046.7}"#, false, Some(NOW + 1)),
             (r#"{V,S,J:,"id_token":"hunter2.b.c","expiration_time":1e300}"#, false, Some(i64::MAX)),
             (r#"{V,S,J:,"id_token":"hunter2.b.c","code":5,"message":null}"#, false, None),
         ] {
@@ -192,18 +172,10 @@ mod tests {
 
     #[test]
     fn a_response_that_may_be_kept_says_when_it_ends() {
-        let read = |text: &str| {
-            parse_response(expand_shorthand(text).as_bytes(), NOW, true).map(|read| read.expires_at)
-        };
-        assert_eq!(
-            read(r#"{V,S,J:,"id_token":"a","expiration_time":1767326645}"#),
-            Ok(Some(NOW + 3600))
-        );
-        for text in [
-            r#"{V,S,J:,"id_token":"a"}"#,
-            r#"{V,S,J:,"id_token":"a","expiration_time":null}"#,
-            r#"{V,S,J:}"#,
-        ] {
+        let read =
+            |text: &str| parse_response(expand_shorthand(text).as_bytes(), NOW, true).map(|read| read.expires_at);
+        assert_eq!(read(r#"{V,S,J:,"id_token":"a","expiration_time":1767326645}"#), Ok(Some(NOW + 3600)));
+        for text in [r#"{V,S,J:,"id_token":"a"}"#, r#"{V,S,J:,"id_token":"a","expiration_time":null}"#, r#"{V,S,J:}"#] {
             let unusable = read(text).expect_err(text);
             assert_eq!(unusable.kind, Unusable, "{text}");
             assert!(unusable.message.contains("no expiration_time"), "{unusable:?}");
@@ -212,10 +184,7 @@ mod tests {
 
     #[test]
     fn what_gives_no_token_says_why_and_repeats_none() {
-        let long = format!(
-            r#"{{V,S,J:,"id_token":"{}"}}"#,
-            "hunter2.".repeat(MAX_SUBJECT_TOKEN_BYTES / 8 + 1)
-        );
+        let long = format!(r#"{{V,S,J:,"id_token":"{}"}}"#, "hunter2.".repeat(MAX_SUBJECT_TOKEN_BYTES / 8 + 1));
         for (text, kind, what) in [
             ("", NotJson, "is empty"),
             (" \n", NotJson, "is empty"),
@@ -244,16 +213,8 @@ mod tests {
                 ProgramError,
                 "reports \"Caller not authorized.\" (code 401)",
             ),
-            (
-                r#"{V,"success":false,"code":"4\u001b1","message":"a\nb"}"#,
-                ProgramError,
-                "\"a\\nb\" (code 4\\u{1b}1)",
-            ),
-            (
-                r#"{V,"success":false,"code":"1","message":"ya29.hunter2-hunter2-hunter2"}"#,
-                ProgramError,
-                "[secret ",
-            ),
+            (r#"{V,"success":false,"code":"4\u001b1","message":"a\nb"}"#, ProgramError, "\"a\\nb\" (code 4\\u{1b}1)"),
+            (r#"{V,"success":false,"code":"1","message":"ya29.hunter2-hunter2-hunter2"}"#, ProgramError, "[secret "),
             (r#"{V,"success":false,"code":"401"}"#, Malformed, "message is missing"),
             (r#"{V,"success":false,"message":"hunter2"}"#, Malformed, "code is missing"),
             (r#"{V,"success":false,"code":401,"message":"x"}"#, Malformed, "code is a number"),
@@ -263,11 +224,7 @@ mod tests {
             (r#"{V,S,"id_token":"hunter2"}"#, Malformed, "token_type is missing"),
             (r#"{V,S,"token_type":"","id_token":"hunter2"}"#, Malformed, "token_type is empty"),
             (r#"{V,S,"token_type":5,"id_token":"hunter2"}"#, Malformed, "token_type is a number"),
-            (
-                r#"{V,S,"token_type":"jwt","id_token":"hunter2"}"#,
-                Unusable,
-                "token_type \"jwt\", known",
-            ),
+            (r#"{V,S,"token_type":"jwt","id_token":"hunter2"}"#, Unusable, "token_type \"jwt\", known"),
             (
                 r#"{V,S,"token_type":"urn:ietf:params:oauth:token-type:access_token","id_token":"hunter2"}"#,
                 Unusable,
@@ -281,16 +238,8 @@ mod tests {
             (r#"{V,S,J:,"id_token":{"hunter2":1}}"#, Malformed, "id_token is an object"),
             (r#"{V,S,L:,"saml_response":null}"#, Malformed, "saml_response is missing"),
             (long.as_str(), Malformed, "longer than 64 KiB"),
-            (
-                r#"{V,S,J:,"id_token":"hunter2","expiration_time":1767323045}"#,
-                Unusable,
-                "expired 0 s ago",
-            ),
-            (
-                r#"{V,S,J:,"id_token":"hunter2","expiration_time":1767319445}"#,
-                Unusable,
-                "expired 3600 s ago",
-            ),
+            (r#"{V,S,J:,"id_token":"hunter2","expiration_time":1767323045}"#, Unusable, "expired 0 s ago"),
+            (r#"{V,S,J:,"id_token":"hunter2","expiration_time":1767319445}"#, Unusable, "expired 3600 s ago"),
             (r#"{V,S,J:,"id_token":"hunter2","expiration_time":-9e300}"#, Unusable, "expired"),
             (
                 r#"{V,S,J:,"id_token":"hunter2","expiration_time":"1767326645"}"#,
@@ -311,12 +260,9 @@ mod tests {
     #[test]
     fn the_samples_are_read() {
         let read = |text: &str| parse_response(text.as_bytes(), NOW, true);
-        let oidc =
-            include_str!("../../../../../../tests/data/credentials/executable_response_oidc.json");
-        let saml =
-            include_str!("../../../../../../tests/data/credentials/executable_response_saml.json");
-        let no =
-            include_str!("../../../../../../tests/data/credentials/executable_response_error.json");
+        let oidc = include_str!("../../../../../../tests/data/credentials/executable_response_oidc.json");
+        let saml = include_str!("../../../../../../tests/data/credentials/executable_response_saml.json");
+        let no = include_str!("../../../../../../tests/data/credentials/executable_response_error.json");
         assert!(read(oidc).is_ok_and(|read| !read.is_saml && read.expires_at == Some(NOW + 3600)));
         assert!(read(saml).is_ok_and(|read| read.is_saml));
         assert_eq!(read(no).expect_err("a refusal").kind, ProgramError);
