@@ -55,26 +55,17 @@ until_true() {
     done
 }
 
-# fails CODE WORDS COMMAND…: that exit code, with these words.
+# fails CODE TEXT COMMAND…: the command ends with this exit code, and its output contains the text.
 fails() {
-    local wanted=$1 words=$2 code=0
+    local wanted=$1 text=$2 code=0
     shift 2
     "$@" > "$work/out" 2>&1 || code=$?
     printf 'exit %s\n' "$code"
     cat "$work/out"
-    [ "$code" = "$wanted" ] && grep -q "$words" "$work/out"
+    [ "$code" = "$wanted" ] && grep -q -- "$text" "$work/out"
 }
 
 has() { command -v "$1" > /dev/null; }
-
-# told CODE WORDS COMMAND…: exits with that code, the words among the two lines.
-told() {
-    local wanted=$1 words=$2 code=0
-    shift 2
-    "$@" > "$work/out" 2>&1 || code=$?
-    cat "$work/out"
-    [ "$code" = "$wanted" ] && grep -q -- "$words" "$work/out"
-}
 
 # prints PATTERN COMMAND…: succeeds, and its output has that.
 prints() {

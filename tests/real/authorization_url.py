@@ -1,6 +1,6 @@
 """Compares the URL of a login with the one that google-auth-oauthlib makes for the same client and scopes.
 
-usage: question.py CLIENT_FILE URL
+usage: authorization_url.py CLIENT_FILE URL
 
 Prints a table of what differs and why; exits with 1 where something differs that is not in it.
 """
