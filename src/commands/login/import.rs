@@ -84,7 +84,7 @@ fn resolve_account_name(
         (Some(own), Some(requested)) if !own.eq_ignore_ascii_case(requested) => {
             let (own, requested) = (printable::text(&own), printable::text(requested));
             return Err(Error::usage(format!("{location} is a credential of {own}, not of {requested} (--account)"))
-                .hint("leave --account away"));
+                .hint("remove --account"));
         }
         (Some(own), _) => return Ok(own),
         (None, Some(requested)) => return Ok(requested.to_owned()),

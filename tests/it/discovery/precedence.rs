@@ -48,7 +48,7 @@ fn an_empty_named_source_says_why() {
             .expect_status(3)
             .expect_error("no credential found, ")
             .expect_error(words)
-            .expect_hint("leave --source away")
+            .expect_hint("remove --source")
             .run();
     }
 }

@@ -25,9 +25,7 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 /// Usage, when it is empty or not valid UTF-8.
 pub fn flag_text(flag: &str, value: &OsStr) -> Result<String> {
     match value.to_str() {
-        Some("") => {
-            Err(Error::usage(format!("{flag} is empty")).hint(format!("give {flag} a value, or leave it away")))
-        }
+        Some("") => Err(Error::usage(format!("{flag} is empty")).hint(format!("give {flag} a value, or remove it"))),
         Some(text) => Ok(text.to_owned()),
         None => {
             Err(Error::usage(format!("the value of {flag} is not valid UTF-8")).hint(format!("give {flag} as text")))

@@ -215,7 +215,7 @@ pub fn no_credential_hint(world: &World) -> String {
 fn no_credential_error(world: &World, reason: Option<String>) -> Error {
     match reason {
         Some(reason) => Error::new(ErrorKind::NoCredential, format!("no credential found, {reason}"))
-            .hint("leave --source away, or gauth status to see what there is"),
+            .hint("remove --source, or run gauth status to see what each source has"),
         None => {
             Error::new(ErrorKind::NoCredential, "no credential found in any of the sources that gauth status lists")
                 .hint(no_credential_hint(world))

@@ -182,7 +182,7 @@ impl LoginRequest {
                 .hint("gauth login, and allow the access; or ask the administrator of the account"),
             "interaction_required" | "login_required" | "consent_required" | "account_selection_required" => {
                 Error::refused(format!("{provider} says {}", error.message()))
-                    .hint("leave --prompt none away, because the user has to answer a question")
+                    .hint("remove --prompt none, because the user has to answer a question")
             }
             "invalid_scope" => Error::refused(format!("{provider} says {}", error.message()))
                 .hint("check --scopes: a scope is misspelt, or this client may not request it"),

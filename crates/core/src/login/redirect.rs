@@ -50,7 +50,7 @@ impl RedirectTarget {
         match (target.port, port) {
             (Some(uri_port), Some(port)) if uri_port != port => {
                 Err(Error::usage(format!("--port {port} is not the port of the redirect URI, which is {uri_port}"))
-                    .hint("leave --port away, or register another redirect URI"))
+                    .hint("remove --port, or register another redirect URI"))
             }
             (uri_port, port) => Ok(RedirectTarget { port: uri_port.or(port), ..target }),
         }

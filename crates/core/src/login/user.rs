@@ -86,7 +86,7 @@ pub(crate) fn wrong_user_error(account: &str, requested: &str) -> Error {
         ErrorKind::LoginRequired,
         format!("{shown} signed in instead of {requested} (--account), nothing was stored"),
     )
-    .hint(format!("gauth login --account {requested} --prompt select_account, or leave --account away"))
+    .hint(format!("gauth login --account {requested} --prompt select_account, or remove --account"))
 }
 
 /// The claims of an ID token, which must be for this login. The signature need not be checked, because the token came

@@ -61,7 +61,7 @@ impl AttemptContext<'_> {
 
     /// A response that violates HTTP: another attempt would not help.
     pub(super) fn malformed_response(&self, what: &str) -> Error {
-        self.no_answer(format!("the response {what}")).hint("check the URL, and what stands between here and there")
+        self.no_answer(format!("the response {what}")).hint("check the URL, and the proxies on the way to it")
     }
 
     /// A body beyond the limit.
@@ -197,7 +197,7 @@ impl AttemptContext<'_> {
                 .hint("date -u, and set the clock if that is wrong"),
             Bad::NotValidForName | Bad::NotValidForNameContext { .. } => self
                 .no_answer(format!("the server's certificate is for another host than {}", self.url.host))
-                .hint("check the URL; something between here and there may answer in its place"),
+                .hint("check the URL; a proxy on the way may answer in place of the server"),
             // A bad signature is one by an issuer whose name is known but whose key is not. A certificate that is its
             // own issuer is recognised only by the text of the error of rustls.
             Bad::UnknownIssuer | Bad::BadSignature => self.unknown_issuer(),
