@@ -9,13 +9,14 @@ mod workforce_oidc_device;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{CredentialKind, ProcessResult, SandboxHome, file_names, run, share_machine, wait_for};
+use super::{CredentialKind, MAX_RUN_TIME, ProcessResult, SandboxHome, file_names, run, share_machine, wait_for};
 use crate::browser::{ALLOW, ConsentChoice, get_page, split_url, submit_consent};
 
 /// The bytes of a simple GET request.
@@ -61,6 +62,15 @@ impl PendingLogin {
         super::pid(&self.child)
     }
 
+    /// Waits until a line of standard error contains the text.
+    #[track_caller]
+    pub(super) fn wait_for_line(&mut self, text: &str) {
+        while !self.output_lines.iter().any(|line| line.contains(text)) {
+            let line = self.lines.recv_timeout(MAX_RUN_TIME);
+            self.output_lines.push(line.unwrap_or_else(|_| panic!("no {text:?}: {:?}", self.output_lines)));
+        }
+    }
+
     /// Waits for the end of the login, and returns its output.
     pub(super) fn wait(mut self) -> ProcessResult {
         let out = self.child.stdout.take();
@@ -70,6 +80,16 @@ impl PendingLogin {
         self.output_lines.extend(self.lines);
         let err = self.output_lines.iter().map(|line| format!("{line}\n")).collect();
         ProcessResult { stdout: text, stderr: err, ..ended }
+    }
+}
+
+/// Waits until a started browser has written the file: gauth does not wait for browsers.
+#[track_caller]
+fn wait_for_file(path: &Path) {
+    let start = Instant::now();
+    while !path.exists() {
+        assert!(start.elapsed() < MAX_RUN_TIME, "{} is not written", path.display());
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
 
-use super::{ADA, SandboxHome, allow_consent, get_request_bytes, run, share_machine};
+use super::{ADA, SandboxHome, allow_consent, get_request_bytes, run, share_machine, wait_for_file};
 use crate::browser::{get_page, send_raw, split_url};
 
 /// Writes a script that is run in place of a program.
@@ -117,6 +117,7 @@ fn a_browser_is_started_with_the_url_and_without_waiting_for_it() {
     let mut command = stage.login_command(&[]);
     command.env("BROWSER", &browser).env("GAUTH_CREDENTIALS", "{\"private_key\":\"never\"}");
     let login = stage.start_login(command);
+    wait_for_file(&seen);
     assert_eq!(get_page(&allow_consent(&login.authorization_url)).status, 200);
     let url = login.authorization_url.clone();
     let ended = login.wait();
@@ -139,9 +140,8 @@ fn a_browser_that_fails_is_reported_and_the_login_continues() {
     ] {
         let mut command = stage.login_command(&[]);
         command.env("BROWSER", browser);
-        let login = stage.start_login(command);
-        // The authorization response comes after the warning.
-        std::thread::sleep(std::time::Duration::from_millis(400));
+        let mut login = stage.start_login(command);
+        login.wait_for_line("no browser can be opened");
         assert_eq!(get_page(&allow_consent(&login.authorization_url)).status, 200);
         let ended = login.wait();
         assert_eq!(ended.exit_code, 0, "{ended:?}");
@@ -239,6 +239,7 @@ fn ten_logins_at_once_open_one_browser() {
             (child, said)
         })
         .collect();
+    wait_for_file(&tabs);
     assert_eq!(get_page(&allow_consent(&first.authorization_url)).status, 200);
     assert_eq!(first.wait().exit_code, 0);
     for (other, _said) in others {
