@@ -68,15 +68,16 @@ pub fn write_candidates(shell: &str, args: &[OsString], world: &World) -> Result
     let args: Vec<OsString> = args.iter().skip_while(|arg| *arg != "--").skip(1).cloned().collect();
     // The global flags are candidates only once a flag is begun.
     let with_flags = args.iter().any(|arg| arg.to_string_lossy().starts_with('-'));
+    let tree = cli::command_tree(with_flags);
+    // Accounts and profiles are read from files and from gcloud's database: not while a command's name is typed.
+    let mut tree = match with_flags || args.len() > 2 {
+        true => with_completers(tree, world),
+        false => tree,
+    };
     let folder = files::current_folder().ok();
     let mut candidates = Vec::new();
     completer
-        .write_complete(
-            &mut with_completers(cli::command_tree(with_flags), world),
-            args,
-            folder.as_deref(),
-            &mut candidates,
-        )
+        .write_complete(&mut tree, args, folder.as_deref(), &mut candidates)
         .map_err(|error| Error::unexpected(format!("no completion, {error}")))?;
     world.streams.write_result(&candidates)
 }
